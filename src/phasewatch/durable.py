@@ -1,0 +1,73 @@
+"""Writing that is whole or absent: temporary name in the same folder, fsync, rename, fsync.
+
+A reader never sees half a file or half a folder, whatever is killed when. Leftovers of a killed
+writer start with `.tmp-` and are ignored by every reader.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+PENDING = ".tmp-"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, replacing what was there in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=PENDING, dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+    sync(path.parent)
+
+
+def canonical(value: object) -> bytes:
+    """JSON bytes that depend on the value alone: sorted keys, no blanks, no NaN."""
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
+    return text.encode()
+
+
+@contextlib.contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """A new folder that appears at `path`, with all its files, when the block ends well.
+
+    Raises FileExistsError when `path` already exists: what is published is never replaced.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=path.parent))
+    try:
+        yield draft
+        for file in draft.iterdir():
+            sync(file)
+        sync(draft)
+        draft.chmod(0o755)
+        if path.exists():
+            raise FileExistsError(path)
+        draft.rename(path)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,83 @@
+"""One recorded run of one machine: who and when, its labels, and samples per source.
+
+`Samples` refuses at construction what could not be aligned: time that runs back, shapes that
+disagree. Whether the clock is Unix time is for the validator to judge, since a bad episode must
+still be readable to be judged.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasewatch.schema import NS
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+UNIX_FLOOR_NS = 946_684_800 * NS
+"""2000-01-01: a clock before it was not set, or counts from boot."""
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+@dataclass(frozen=True)
+class Label:
+    """From `t_wall_ns` on, the machine is in `phase`."""
+
+    t_wall_ns: int
+    phase: str
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One source's rows: two clocks `[n]` and one column a channel `[n, C]`, NaN where not measured.
+
+    `rate_hz` is the nominal rate: how many rows a second the recorder meant to write.
+    """
+
+    names: tuple[str, ...]
+    t_wall_ns: Ints
+    t_mono_ns: Ints
+    values: Floats
+    rate_hz: float
+
+    def __post_init__(self) -> None:
+        """Refuse shapes that disagree."""
+        rows = len(self.t_wall_ns)
+        if self.values.shape != (rows, len(self.names)) or len(self.t_mono_ns) != rows:
+            raise ValueError(
+                f"{rows} wall times, {len(self.t_mono_ns)} mono times and values of shape "
+                f"{self.values.shape} for {len(self.names)} channels"
+            )
+
+    def __len__(self) -> int:
+        """Rows."""
+        return len(self.t_wall_ns)
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One run: identity, span `[start_ns, end_ns)` in Unix ns, labels, samples per source.
+
+    `sample` names one parameterisation of `profile` by the digest of its script; `notes` holds what
+    a recorder wants kept (tool versions, measured clock offsets, quality figures), all of it text
+    or numbers.
+    """
+
+    id: str
+    host: str
+    sample: str
+    profile: str
+    start_ns: int
+    end_ns: int
+    labels: tuple[Label, ...]
+    sources: Mapping[str, Samples]
+    notes: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """Length of the run."""
+        return (self.end_ns - self.start_ns) / NS

@@ -1,0 +1,22 @@
+"""The one error users meet: it names the place, the problem, what was expected and what to do.
+
+Everything a user, a file or another machine can get wrong raises `Refused` or a subclass. The CLI
+prints it as one line and exits with a code that is not 0; nothing else is caught there.
+"""
+
+
+class Refused(Exception):
+    """Input that cannot be taken: `where` (file and field), `problem`, `expected`, `remedy`.
+
+    `code` is the short name of the rule that was broken, for programs and for verdicts.
+    """
+
+    def __init__(
+        self, where: object, problem: str, expected: str, remedy: str, code: str = "refused"
+    ) -> None:
+        self.where = str(where)
+        self.problem = problem
+        self.expected = expected
+        self.remedy = remedy
+        self.code = code
+        super().__init__(f"{self.where}: {problem}; expected {expected}. {remedy}")

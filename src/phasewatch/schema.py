@@ -1,0 +1,245 @@
+"""What is measured, on which grid, into which classes: frozen values with an ordered fingerprint.
+
+A store carries the Schema it was recorded under and a checkpoint the one it was trained on; binding
+one to the other compares definitions, never names alone. Realistic mode is `schema.deployed()`,
+oracle mode is the schema itself, so no mask exists that could disagree with anything.
+"""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Literal, get_args
+
+from phasewatch import durable
+from phasewatch.refusal import Refused
+
+Kind = Literal["gauge", "counter", "event"]
+Mode = Literal["realistic", "oracle"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+EXTRACTION = 1
+"""Version of the code that turns samples into steps; a change of its meaning raises it."""
+
+NS = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One measured quantity, named "source.quantity"."""
+
+    name: str
+    unit: str
+    kind: Kind
+    deployed: bool
+    meaning: str
+
+    @property
+    def source(self) -> str:
+        """The part of the name before the dot."""
+        return self.name.partition(".")[0]
+
+    def definition(self) -> list[object]:
+        """What must be equal for two channels to be the same; the meaning is prose and is not."""
+        return [self.name, self.unit, self.kind, self.deployed]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Window, stride and step in seconds; `hold_s` is how long a value stands for a late sample."""
+
+    window_s: float
+    stride_s: float
+    step_s: float
+    hold_s: float
+
+    def __post_init__(self) -> None:
+        """Refuse lengths that are not positive whole multiples of the step."""
+        for name in ("window_s", "stride_s"):
+            length = getattr(self, name)
+            if self.step_s <= 0 or length <= 0 or round(length / self.step_s) < 1:
+                raise ValueError(f"grid.{name}={length} and step_s={self.step_s} must be positive")
+            if abs(length / self.step_s - round(length / self.step_s)) > 1e-9:
+                raise ValueError(f"grid.{name}={length} is no multiple of step_s={self.step_s}")
+        if self.hold_s < self.step_s:
+            raise ValueError(f"grid.hold_s={self.hold_s} is shorter than step_s={self.step_s}")
+
+    @property
+    def steps(self) -> int:
+        """T, the number of steps in a window."""
+        return round(self.window_s / self.step_s)
+
+    @property
+    def stride(self) -> int:
+        """Steps from one window to the next."""
+        return round(self.stride_s / self.step_s)
+
+    @property
+    def step_ns(self) -> int:
+        """Length of a step in nanoseconds."""
+        return round(self.step_s * NS)
+
+    @property
+    def hold_ns(self) -> int:
+        """How old a value may be and still stand for a step without one, in nanoseconds."""
+        return round(self.hold_s * NS)
+
+    def definition(self) -> list[object]:
+        """Canonical form."""
+        return [float(self.window_s), float(self.stride_s), float(self.step_s), float(self.hold_s)]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Ordered channels, ordered classes, a grid, and the version of the extraction code."""
+
+    name: str
+    channels: tuple[Channel, ...]
+    classes: tuple[str, ...]
+    grid: Grid
+    extraction: int = EXTRACTION
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be told apart: no channels, double names, fewer than two classes."""
+        for what, names in (("channel", self.names), ("class", self.classes)):
+            double = sorted({name for name in names if names.count(name) > 1})
+            if double:
+                raise ValueError(f"{what} defined twice: {', '.join(double)}")
+        if not self.channels or len(self.classes) < 2:
+            raise ValueError("a schema needs at least one channel and two classes")
+        for channel in self.channels:
+            if channel.kind not in get_args(Kind):
+                raise ValueError(f"{channel.name}: kind {channel.kind!r} is not {get_args(Kind)}")
+            if not channel.source or channel.name.count(".") != 1:
+                raise ValueError(f"{channel.name!r} is not of the form source.quantity")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Channel names in order."""
+        return tuple(channel.name for channel in self.channels)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Sources in the order of their first channel."""
+        return tuple(dict.fromkeys(channel.source for channel in self.channels))
+
+    def of(self, source: str) -> tuple[Channel, ...]:
+        """The channels of one source, in order."""
+        return tuple(channel for channel in self.channels if channel.source == source)
+
+    def deployed(self) -> "Schema":
+        """The schema of realistic mode: only what a deployed defender can see and trust."""
+        kept = tuple(channel for channel in self.channels if channel.deployed)
+        return replace(self, channels=kept)
+
+    def mode(self, mode: Mode) -> "Schema":
+        """The schema a model of this mode is given."""
+        return self.deployed() if mode == "realistic" else self
+
+    def definition(self) -> dict[str, object]:
+        """Everything that gives the numbers their meaning, in order."""
+        return {
+            "channels": [channel.definition() for channel in self.channels],
+            "classes": list(self.classes),
+            "grid": self.grid.definition(),
+            "extraction": self.extraction,
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the canonical, ordered definition."""
+        return hashlib.sha256(durable.canonical(self.definition())).hexdigest()
+
+    def gaps(self, other: "Schema") -> list[str]:
+        """What this schema asks for that `other` lacks or defines otherwise, one line each.
+
+        Channels that only `other` has, and its order, do not matter: samples are bound by name, in
+        this schema's own order.
+        """
+        lines = [f"{key} {mine!r} is now {theirs!r}" for key, mine, theirs in self._frame(other)]
+        theirs = {channel.name: channel for channel in other.channels}
+        for channel in self.channels:
+            found = theirs.get(channel.name)
+            if found is None:
+                lines.append(f"channel {channel.name} is missing")
+            elif found.definition() != channel.definition():
+                lines += [
+                    f"channel {channel.name}: {key} {getattr(channel, key)!r} "
+                    f"is now {getattr(found, key)!r}"
+                    for key in ("unit", "kind", "deployed")
+                    if getattr(channel, key) != getattr(found, key)
+                ]
+        return lines
+
+    def _frame(self, other: "Schema") -> list[tuple[str, object, object]]:
+        pairs: list[tuple[str, object, object]] = [
+            ("classes", self.classes, other.classes),
+            ("grid", self.grid, other.grid),
+            ("extraction version", self.extraction, other.extraction),
+        ]
+        return [pair for pair in pairs if pair[1] != pair[2]]
+
+    def dump(self) -> dict[str, object]:
+        """The schema by value, as JSON types; `parse` reads it back."""
+        return {
+            "name": self.name,
+            "extraction": self.extraction,
+            "classes": list(self.classes),
+            "grid": {
+                "window_s": self.grid.window_s,
+                "stride_s": self.grid.stride_s,
+                "step_s": self.grid.step_s,
+                "hold_s": self.grid.hold_s,
+            },
+            "channels": [[*channel.definition(), channel.meaning] for channel in self.channels],
+        }
+
+
+def parse(value: object, where: object) -> Schema:
+    """A Schema from what `Schema.dump` gave; raises Refused naming `where`."""
+    try:
+        assert isinstance(value, dict)
+        return Schema(
+            name=str(value["name"]),
+            channels=tuple(Channel(*row) for row in value["channels"]),
+            classes=tuple(value["classes"]),
+            grid=Grid(**value["grid"]),
+            extraction=int(value["extraction"]),
+        )
+    except (AssertionError, KeyError, TypeError, ValueError) as error:
+        raise Refused(
+            where, f"schema: {_reason(error)}", "a schema as in docs/store-format.md", "Correct it."
+        ) from error
+
+
+def read(path: Path) -> Schema:
+    """A Schema from a TOML file such as `schemas/vm46.toml`; raises Refused."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        channels = [
+            Channel(f"{source}.{name}", unit, kind, bool(entry["deployed"]), meaning)
+            for source, entry in table["sources"].items()
+            for name, unit, kind, meaning in entry["channels"]
+        ]
+        grid = Grid(**table["grid"])
+        return Schema(str(table["name"]), tuple(channels), tuple(table["classes"]), grid)
+    except OSError as error:
+        raise Refused(
+            path, error.strerror or str(error), "a schema in TOML", "Check the path."
+        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise Refused(
+            path, _reason(error), "a schema like schemas/vm46.toml", "Correct the file."
+        ) from error
+
+
+def vm46() -> Schema:
+    """The lab's own 46 channels."""
+    with resources.as_file(resources.files("phasewatch") / "schemas" / "vm46.toml") as path:
+        return read(path)
+
+
+def _reason(error: Exception) -> str:
+    return f"field {error} is missing" if isinstance(error, KeyError) else str(error) or "not a table"

@@ -1,0 +1,311 @@
+"""The episode store: what recorders publish and every later stage reads.
+
+One folder an episode, published whole by one rename and never changed: `manifest.json` (who, when,
+labels, digests) and `samples.parquet` (one row a source). `docs/store-format.md` is the contract for
+recorders written by strangers; `docs/decisions/0001-one-file-an-episode.md` has the measurements.
+"""
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from phasewatch import durable, schema
+from phasewatch.episode import ID, Episode, Label, Samples
+from phasewatch.refusal import Refused
+from phasewatch.schema import Schema
+
+FORMAT = 1
+SAMPLES = "samples.parquet"
+MANIFEST = "manifest.json"
+
+_TABLE = pa.schema(
+    [
+        ("source", pa.string()),
+        ("rate_hz", pa.float64()),
+        ("channels", pa.list_(pa.string())),
+        ("t_wall_ns", pa.list_(pa.int64())),
+        ("t_mono_ns", pa.list_(pa.int64())),
+        ("values", pa.list_(pa.list_(pa.float64()))),
+    ]
+)
+
+
+class File(BaseModel):
+    """Digest and size of one file of an episode."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    bytes: int = Field(ge=0)
+
+
+class Manifest(BaseModel):
+    """`manifest.json`: everything about an episode but its samples. `digest` covers all the rest."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    format: Literal[1]
+    id: str
+    host: str = Field(min_length=1)
+    sample: str = Field(min_length=1)
+    profile: str = Field(min_length=1)
+    start_ns: int
+    end_ns: int
+    labels: list[tuple[int, str]]
+    rows: dict[str, int]
+    files: dict[str, File]
+    notes: dict[str, Any]
+    digest: str
+
+    def computed(self) -> str:
+        """The digest this manifest should carry."""
+        rest = self.model_dump(exclude={"digest"})
+        return hashlib.sha256(durable.canonical(rest)).hexdigest()
+
+
+class Store:
+    """A folder of episodes recorded under one Schema."""
+
+    def __init__(self, root: Path, schema: Schema) -> None:
+        self.root = root
+        self.schema = schema
+
+    @classmethod
+    def open(cls, root: Path) -> "Store":
+        """The store at `root`; raises Refused when there is none or it is of another format."""
+        path = root / "store.json"
+        try:
+            value = json.loads(path.read_bytes())
+        except OSError as error:
+            raise Refused(
+                path,
+                error.strerror or str(error),
+                "an episode store",
+                "Give the folder that holds store.json.",
+                code="store_missing",
+            ) from error
+        except ValueError as error:
+            raise Refused(
+                path, f"not JSON ({error})", "a store header", "Restore it.", code="store_json"
+            ) from error
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            found = value.get("format") if isinstance(value, dict) else value
+            raise Refused(
+                f"{path}: format",
+                f"is {found!r}",
+                f"{FORMAT}",
+                "Use the release of phasewatch that wrote it.",
+                code="store_format",
+            )
+        return cls(root, schema.parse(value.get("schema"), path))
+
+    @classmethod
+    def create(cls, root: Path, schema: Schema) -> "Store":
+        """A store at `root`, new or existing; an existing one must have an equal schema."""
+        if (root / "store.json").exists():
+            store = cls.open(root)
+            if store.schema.fingerprint != schema.fingerprint:
+                raise Refused(
+                    root / "store.json",
+                    "; ".join(schema.gaps(store.schema)) or "its channels are others",
+                    f"the schema {schema.name}",
+                    "Record into another folder.",
+                    code="store_schema",
+                )
+            return store
+        header = {"format": FORMAT, "schema": schema.dump()}
+        durable.write(root / "store.json", (json.dumps(header, indent=1) + "\n").encode())
+        return cls(root, schema)
+
+    def ids(self) -> list[str]:
+        """Ids of all published episodes, sorted."""
+        folder = self.root / "episodes"
+        if not folder.is_dir():
+            return []
+        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+    def folder(self, id: str) -> Path:
+        """Where an episode lies; raises Refused for an id that could leave the store."""
+        if not ID.fullmatch(id):
+            raise Refused(
+                f"{self.root}: episode id",
+                f"{id!r} is not usable",
+                "letters, digits, '.', '_' and '-', at most 128, not starting with '.'",
+                "Rename the episode.",
+                code="id_invalid",
+            )
+        return self.root / "episodes" / id
+
+    def publish(self, episode: Episode) -> Path:
+        """Write an episode; it appears whole or not at all. Raises Refused when the id is taken."""
+        data = encode(episode.sources)
+        draft = Manifest(
+            format=FORMAT,
+            id=episode.id,
+            host=episode.host,
+            sample=episode.sample,
+            profile=episode.profile,
+            start_ns=episode.start_ns,
+            end_ns=episode.end_ns,
+            labels=[(label.t_wall_ns, label.phase) for label in episode.labels],
+            rows={source: len(samples) for source, samples in episode.sources.items()},
+            files={SAMPLES: File(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))},
+            notes=dict(episode.notes),
+            digest="",
+        )
+        manifest = draft.model_copy(update={"digest": draft.computed()})
+        target = self.folder(episode.id)
+        try:
+            with durable.folder(target) as folder:
+                (folder / SAMPLES).write_bytes(data)
+                text = json.dumps(manifest.model_dump(), indent=1) + "\n"
+                (folder / MANIFEST).write_text(text, encoding="utf-8")
+        except FileExistsError as error:
+            raise Refused(
+                target,
+                "is already published",
+                "a new id",
+                "Episodes are never replaced: delete it, or record under another seed.",
+                code="id_taken",
+            ) from error
+        return target
+
+    def manifest(self, id: str) -> Manifest:
+        """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
+        path = self.folder(id) / MANIFEST
+        try:
+            manifest = Manifest.model_validate_json(path.read_bytes())
+        except FileNotFoundError as error:
+            raise Refused(
+                path, "is missing", "a manifest", "Record it again.", code="file_missing"
+            ) from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "file"
+            raise Refused(
+                f"{path}: {field}",
+                first["msg"],
+                "a manifest as in docs/store-format.md",
+                "Publish the episode again.",
+                code="manifest_schema",
+            ) from error
+        if manifest.digest != manifest.computed():
+            raise Refused(
+                f"{path}: digest",
+                "the manifest was changed after it was written",
+                f"digest {manifest.computed()[:12]}…",
+                "Restore the file or publish the episode again.",
+                code="manifest_digest",
+            )
+        if manifest.id != id:
+            raise Refused(
+                f"{path}: id",
+                f"is {manifest.id!r}",
+                f"the folder's name {id!r}",
+                "Rename the folder back.",
+                code="id_invalid",
+            )
+        return manifest
+
+    def read(self, id: str) -> Episode:
+        """An episode, every byte checked against its digest. Raises Refused, or OSError."""
+        return self.load(self.manifest(id))
+
+    def load(self, manifest: Manifest) -> Episode:
+        """The episode a manifest describes. Raises Refused, or OSError."""
+        path = self.folder(manifest.id) / SAMPLES
+        listed = manifest.files.get(SAMPLES)
+        if listed is None or not path.exists():
+            raise Refused(
+                path, "is missing", "the samples", "Record it again.", code="file_missing"
+            )
+        data = path.read_bytes()
+        found = hashlib.sha256(data).hexdigest()
+        if (len(data), found) != (listed.bytes, listed.sha256):
+            raise Refused(
+                path,
+                f"holds {len(data)} bytes with sha256 {found[:12]}…",
+                f"{listed.bytes} bytes with {listed.sha256[:12]}…",
+                "The file was damaged after it was published: restore it or record again.",
+                code="sha_mismatch",
+            )
+        return Episode(
+            id=manifest.id,
+            host=manifest.host,
+            sample=manifest.sample,
+            profile=manifest.profile,
+            start_ns=manifest.start_ns,
+            end_ns=manifest.end_ns,
+            labels=tuple(Label(*row) for row in manifest.labels),
+            sources=decode(data, path),
+            notes=manifest.notes,
+        )
+
+
+def encode(sources: Mapping[str, Samples]) -> bytes:
+    """All samples of an episode as one Parquet file: a row a source, page checksums on."""
+    rows = [
+        {
+            "source": source,
+            "rate_hz": samples.rate_hz,
+            "channels": list(samples.names),
+            "t_wall_ns": samples.t_wall_ns,
+            "t_mono_ns": samples.t_mono_ns,
+            "values": list(np.ascontiguousarray(samples.values.T)),
+        }
+        for source, samples in sources.items()
+    ]
+    table = pa.Table.from_pylist(rows, schema=_TABLE)
+    buffer = io.BytesIO()
+    pq.write_table(
+        table,
+        buffer,
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
+        column_encoding={
+            "t_wall_ns.list.element": "DELTA_BINARY_PACKED",
+            "t_mono_ns.list.element": "DELTA_BINARY_PACKED",
+            "values.list.element.list.element": "BYTE_STREAM_SPLIT",
+        },
+    )
+    return buffer.getvalue()
+
+
+def decode(data: bytes, where: object) -> dict[str, Samples]:
+    """Samples per source from `encode`'s bytes. Raises Refused naming `where`."""
+    try:
+        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        if not table.schema.equals(_TABLE):
+            raise ValueError("columns " + ", ".join(f"{f.name} {f.type}" for f in table.schema))
+        return {str(table["source"][row]): _samples(table, row) for row in range(table.num_rows)}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Refused(
+            where,
+            f"cannot be read ({str(error).splitlines()[0]})",
+            "samples as in docs/store-format.md",
+            "Publish the episode again.",
+            code="samples_format",
+        ) from error
+
+
+def _samples(table: Any, row: int) -> Samples:
+    def numbers(column: str) -> Any:
+        return table[column][row].values.to_numpy(zero_copy_only=False)
+
+    names = tuple(table["channels"][row].as_py())
+    t_wall_ns = numbers("t_wall_ns")
+    columns = table["values"][row].values
+    flat = columns.flatten().to_numpy(zero_copy_only=False)
+    if len(columns) != len(names) or len(flat) != len(names) * len(t_wall_ns):
+        raise ValueError(f"{len(names)} channels of {len(t_wall_ns)} rows hold {len(flat)} values")
+    values = np.ascontiguousarray(flat.reshape(len(names), len(t_wall_ns)).T)
+    rate = float(table["rate_hz"][row].as_py())
+    return Samples(names, t_wall_ns, numbers("t_mono_ns"), values, rate)
