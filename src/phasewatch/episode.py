@@ -33,7 +33,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Samples:
-    """One source's rows: two clocks `[n]` and one column a channel `[n, C]`, NaN where not measured.
+    """One source's rows: two clocks `[n]`, one column a channel `[n, C]`, NaN where not measured.
 
     `rate_hz` is the nominal rate: how many rows a second the recorder meant to write.
     """
@@ -56,6 +56,17 @@ class Samples:
     def __len__(self) -> int:
         """Rows."""
         return len(self.t_wall_ns)
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a split may know of an episode: who it was and in which phases, never a measurement."""
+
+    id: str
+    host: str
+    sample: str
+    profile: str
+    phases: frozenset[str]
 
 
 @dataclass(frozen=True)

@@ -242,4 +242,6 @@ def vm46() -> Schema:
 
 
 def _reason(error: Exception) -> str:
-    return f"field {error} is missing" if isinstance(error, KeyError) else str(error) or "not a table"
+    return (
+        f"field {error} is missing" if isinstance(error, KeyError) else str(error) or "not a table"
+    )

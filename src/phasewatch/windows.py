@@ -1,0 +1,163 @@
+"""From samples to x[C,T], one function offline and live.
+
+Time is cut into steps `(edge, edge + step]`. A step's column depends only on the samples up to its
+end and no further back than `hold + step`, so a window made from a live buffer has the same bits as
+the one cut from the whole episode. NaN means: not measured.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from phasewatch.episode import Episode, Floats, Ints, Label, Samples
+from phasewatch.schema import NS, Channel, Grid, Schema
+
+Strings = NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Windows:
+    """N windows: `x[N,C,T]`, `y[N]` the phase's class at the window's end, and who and when.
+
+    `purity[N]` is the share of the window spent in that phase; `t_ns[N]` the window's end, Unix ns.
+    """
+
+    x: NDArray[np.float32]
+    y: Ints
+    purity: Floats
+    t_ns: Ints
+    episode: Strings
+    host: Strings
+    sample: Strings
+    profile: Strings
+
+    def __len__(self) -> int:
+        """N."""
+        return len(self.y)
+
+    def take(self, rows: NDArray[np.bool_] | Ints) -> "Windows":
+        """The chosen rows."""
+        return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def columns(
+    sources: Mapping[str, Samples], schema: Schema, origin_ns: int, first: int, last: int
+) -> Floats:
+    """Grid columns `first..last-1` counted from `origin_ns`, as `[C, last - first]`.
+
+    Column k covers `(origin + k*step, origin + (k+1)*step]`: a gauge's mean, a counter's or an
+    event's rate per second since the sample before the step. A step without a sample repeats the
+    last known column for as long as that is no older than the grid's hold.
+    """
+    grid = schema.grid
+    back = -(-grid.hold_ns // grid.step_ns)
+    edges = origin_ns + grid.step_ns * np.arange(first - back, last + 1, dtype=np.int64)
+    out = np.full((len(schema.channels), last - first), np.nan)
+    for source in schema.sources:
+        samples = sources.get(source)
+        if samples is None or len(samples) == 0:
+            continue
+        rows = [row for row, channel in enumerate(schema.channels) if channel.source == source]
+        out[rows] = _source(samples, schema.of(source), grid, edges)[:, back:]
+    return out
+
+
+def _source(samples: Samples, channels: tuple[Channel, ...], grid: Grid, edges: Ints) -> Floats:
+    """One source's columns between consecutive `edges[M+1]`, as `[C, M]`, held values filled in."""
+    t = samples.t_wall_ns
+    if np.any(np.diff(t) < 0):
+        raise ValueError("samples run back in time; the validator rejects such an episode")
+    upto = np.searchsorted(t, edges, side="right")
+    begin, end = upto[:-1], upto[1:]
+    full = np.flatnonzero(end > begin)
+    out = np.full((len(channels), len(begin)), np.nan)
+    if len(full) == 0:
+        return out
+    begin, end = begin[full], end[full]
+    before = np.maximum(begin - 1, 0)
+    elapsed = t[end - 1] - t[before]
+    known = (begin > 0) & (elapsed <= grid.hold_ns + grid.step_ns) & (elapsed > 0)
+    seconds = np.where(known, elapsed, np.nan) / NS
+    place = {name: column for column, name in enumerate(samples.names)}
+    measured = np.full((len(channels), len(full)), np.nan)
+    for row, channel in enumerate(channels):
+        if channel.name in place:
+            value = samples.values[:, place[channel.name]]
+            measured[row] = _measure(channel, value, begin, end, seconds)
+    latest = np.searchsorted(full, np.arange(out.shape[1]), side="right") - 1
+    age = edges[1:] - t[end[latest] - 1]
+    held = (latest >= 0) & (age <= grid.hold_ns)
+    out[:, held] = measured[:, latest[held]]
+    return out
+
+
+def _measure(channel: Channel, value: Floats, begin: Ints, end: Ints, seconds: Floats) -> Floats:
+    """One channel's value in each step `value[begin:end]`, steps not empty, as `[M]`."""
+    if channel.kind == "counter":
+        delta = value[end - 1] - value[np.maximum(begin - 1, 0)]
+        # A counter that fell was reset: what passed across the reset is unknown, never negative.
+        return np.where(delta >= 0, delta, np.nan) / seconds
+    total = _sums(value, begin, end)
+    if channel.kind == "event":
+        return total / seconds
+    return total / (end - begin)
+
+
+def _sums(value: Floats, begin: Ints, end: Ints) -> Floats:
+    """Sums of `value[begin:end]`; consecutive segments that are not empty and touch or leave gaps."""
+    pairs = np.stack([begin, end], axis=1).ravel()
+    padded = np.append(value, 0.0)
+    return np.asarray(np.add.reduceat(padded, pairs)[::2])
+
+
+def at(
+    sources: Mapping[str, Samples], schema: Schema, origin_ns: int, end: int
+) -> NDArray[np.float32]:
+    """The live road: the one window `x[C,T]` that ends with column `end - 1`."""
+    made = columns(sources, schema, origin_ns, end - schema.grid.steps, end)
+    return made.astype(np.float32)
+
+
+def cut(episode: Episode, schema: Schema) -> Windows:
+    """The offline road: all whole windows of an episode."""
+    grid = schema.grid
+    total = (episode.end_ns - episode.start_ns) // grid.step_ns
+    made = columns(episode.sources, schema, episode.start_ns, 0, total).astype(np.float32)
+    if total < grid.steps:
+        made = np.full((len(schema.channels), grid.steps), np.nan, dtype=np.float32)[:, :0]
+        x = np.empty((0, len(schema.channels), grid.steps), dtype=np.float32)
+    else:
+        x = sliding_window_view(made, grid.steps, axis=1)[:, :: grid.stride].swapaxes(0, 1)
+    ends = grid.steps + grid.stride * np.arange(len(x), dtype=np.int64)
+    t_ns = episode.start_ns + ends * grid.step_ns
+    y, purity = _label(episode.labels, schema, t_ns)
+    same = [np.full(len(x), text) for text in (episode.id, episode.host)]
+    more = [np.full(len(x), text) for text in (episode.sample, episode.profile)]
+    return Windows(np.ascontiguousarray(x), y, purity, t_ns, *same, *more)
+
+
+def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints, Floats]:
+    """Class at each window's end and the share of the window spent in it."""
+    window_ns = round(schema.grid.window_s * NS)
+    start = np.array([label.t_wall_ns for label in labels], dtype=np.int64)
+    classes = np.array([schema.classes.index(label.phase) for label in labels], dtype=np.int64)
+    stop = np.append(start[1:], np.iinfo(np.int64).max)
+    # Strictly before: a phase that begins at the very end of a window has left no trace in it.
+    current = np.maximum(np.searchsorted(start, t_ns, side="left") - 1, 0)
+    y = classes[current]
+    late = np.minimum(stop[None, :], t_ns[:, None])
+    early = np.maximum(start[None, :], t_ns[:, None] - window_ns)
+    shared = np.clip(late - early, 0, None) * (classes[None, :] == y[:, None])
+    return y, shared.sum(axis=1) / window_ns
+
+
+def join(parts: Iterable[Windows]) -> Windows:
+    """Windows of several episodes, one after the other; raises ValueError when there are none."""
+    parts = list(parts)
+    if not parts:
+        raise ValueError("no episodes to join")
+    names = [field.name for field in fields(Windows)]
+    return Windows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
