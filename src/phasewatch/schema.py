@@ -102,7 +102,7 @@ class Schema:
     extraction: int = EXTRACTION
 
     def __post_init__(self) -> None:
-        """Refuse what could not be told apart: no channels, double names, fewer than two classes."""
+        """Refuse what could not be told apart: no channels, double names, under two classes."""
         for what, names in (("channel", self.names), ("class", self.classes)):
             double = sorted({name for name in names if names.count(name) > 1})
             if double:

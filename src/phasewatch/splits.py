@@ -8,18 +8,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from phasewatch.episode import Identity
 from phasewatch.refusal import Refused
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a split may know of an episode: who it was, never what was measured."""
-
-    id: str
-    host: str
-    sample: str
-    profile: str
-    phases: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -90,7 +80,7 @@ def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> S
 
 
 def _fifth(episodes: Sequence[Identity]) -> set[str]:
-    """One episode in five of each profile, at least one where there are two, stable under additions."""
+    """One episode in five of each profile, at least one where there are two; no seed, no order."""
     chosen: set[str] = set()
     for profile in {episode.profile for episode in episodes}:
         ids = [episode.id for episode in episodes if episode.profile == profile]

@@ -1,8 +1,9 @@
 """The episode store: what recorders publish and every later stage reads.
 
-One folder an episode, published whole by one rename and never changed: `manifest.json` (who, when,
-labels, digests) and `samples.parquet` (one row a source). `docs/store-format.md` is the contract for
-recorders written by strangers; `docs/decisions/0001-one-file-an-episode.md` has the measurements.
+One folder an episode, published whole by one rename and never changed: `manifest.json` (who,
+when, labels, digests) and `samples.parquet` (one row a source). `docs/store-format.md` is the
+contract for recorders written by strangers; `docs/decisions/0001-one-file-of-samples.md` has the
+measurements.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.refusal import Refused
 from phasewatch.schema import Schema
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
 
@@ -47,7 +48,7 @@ class File(BaseModel):
 
 
 class Manifest(BaseModel):
-    """`manifest.json`: everything about an episode but its samples. `digest` covers all the rest."""
+    """`manifest.json`: all of an episode but its samples; `digest` covers the other fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     format: Literal[1]

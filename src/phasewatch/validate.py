@@ -1,11 +1,12 @@
 """Judges every episode and gives each one of four verdicts, with reasons a person understands.
 
-accepted: every rule ran and none objected · degraded: usable, with named losses · rejected: the bytes
-are wrong, and will be next time · errored: we could not decide, so it is tried again at every sweep.
+accepted: every rule ran and none objected · degraded: usable, with named losses · rejected: the
+bytes are wrong, and will be next time · errored: we could not decide, so the next sweep tries again.
 A rule is one function; its decorator names its code and how much a finding weighs.
 """
 
 import io
+import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch import __version__, durable
-from phasewatch.episode import UNIX_FLOOR_NS, Episode, Samples
+from phasewatch.episode import UNIX_FLOOR_NS, Episode, Identity, Samples
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Schema
-from phasewatch.splits import Identity
 from phasewatch.store import Store
 
 Verdict = Literal["accepted", "degraded", "rejected", "errored"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-Severity = Literal["degraded", "rejected"]
+Severity = Literal["degraded", "rejected", "errored"]
 
 INDEX = Path("data/processed/validation_v1.parquet")
 
@@ -97,7 +97,7 @@ def _span(episode: Episode, schema: Schema) -> Iterator[str]:
 @rule("labels_order", "rejected")
 def _labels_order(episode: Episode, schema: Schema) -> Iterator[str]:
     times = [label.t_wall_ns for label in episode.labels]
-    for before, after in zip(times, times[1:], strict=False):
+    for before, after in itertools.pairwise(times):
         if after <= before:
             yield f"label at {after} follows one at {before}: times must strictly increase"
 
@@ -144,15 +144,15 @@ def _clock_base(episode: Episode, schema: Schema) -> Iterator[str]:
     for source, samples in _present(episode, schema):
         if len(samples) and int(samples.t_wall_ns[0]) < UNIX_FLOOR_NS:
             yield (
-                f"{source}.t_wall_ns starts at {samples.t_wall_ns[0]}: counted from boot, or not in "
-                "nanoseconds, instead of Unix time"
+                f"{source}.t_wall_ns starts at {samples.t_wall_ns[0]}: counted from boot, or not "
+                "in nanoseconds, instead of Unix time"
             )
 
 
 @rule("clock_overlap", "rejected")
 def _clock_overlap(episode: Episode, schema: Schema) -> Iterator[str]:
     for source, samples in _present(episode, schema):
-        if len(samples) and len(samples) and not _inside(episode, samples):
+        if len(samples) and not _inside(episode, samples):
             off = (int(samples.t_wall_ns[0]) - episode.start_ns) / NS
             yield f"{source} has no row inside the episode: its clock is {off:+.1f} s off"
 
@@ -250,7 +250,7 @@ def judge(store: Store, id: str) -> Judgement:
         return Judgement(id, "rejected", (Finding(refused.code, "rejected", str(refused)),))
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}; repair access and validate again"
-        return Judgement(id, "errored", (Finding("io", "degraded", reason),))
+        return Judgement(id, "errored", (Finding("io", "errored", reason),))
     verdict, findings = examine(episode, store.schema)
     return Judgement(
         id=id,
@@ -275,7 +275,7 @@ def examine(episode: Episode, schema: Schema) -> tuple[Verdict, tuple[Finding, .
             findings += [Finding(code, severity, reason) for reason in check(episode, schema)]
         except Exception as error:
             reason = f"rule {code} failed with {type(error).__name__}: {error}; report this"
-            return "errored", (Finding("check_bug", "degraded", reason),)
+            return "errored", (Finding("check_bug", "errored", reason),)
     severities = {finding.severity for finding in findings}
     if "rejected" in severities:
         return "rejected", tuple(findings)

@@ -107,7 +107,7 @@ def _measure(channel: Channel, value: Floats, begin: Ints, end: Ints, seconds: F
 
 
 def _sums(value: Floats, begin: Ints, end: Ints) -> Floats:
-    """Sums of `value[begin:end]`; consecutive segments that are not empty and touch or leave gaps."""
+    """Sums over the segments `value[begin:end]`, which are in order and not empty."""
     pairs = np.stack([begin, end], axis=1).ravel()
     padded = np.append(value, 0.0)
     return np.asarray(np.add.reduceat(padded, pairs)[::2])
