@@ -1,7 +1,7 @@
 """Judges every episode and gives each one of four verdicts, with reasons a person understands.
 
 accepted: every rule ran and none objected · degraded: usable, with named losses · rejected: the
-bytes are wrong, and will be next time · errored: we could not decide, so the next sweep tries again.
+bytes are wrong, and stay so · errored: we could not decide, so the next sweep tries again.
 A rule is one function; its decorator names its code and how much a finding weighs.
 """
 

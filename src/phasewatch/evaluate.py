@@ -1,0 +1,164 @@
+"""How good, how sure, on whom, and on what never: every number from the cube, none averaged over gaps.
+
+A `Verdict`-free zone: nothing here knows how a model works, only what it said about which window.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasewatch import scores
+from phasewatch.episode import Identity
+from phasewatch.schema import Mode
+from phasewatch.scores import Cube, Score
+from phasewatch.splits import Split, untested
+from phasewatch.windows import Windows
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one model in one mode said of the windows of one part of the split."""
+
+    model: str
+    mode: Mode
+    part: str
+    windows: Windows
+    guess: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model in one mode: on seen hosts, on the unseen host, and the unseen broken down."""
+
+    model: str
+    mode: Mode
+    seen: Score
+    unseen: Score
+    by_class: dict[str, Score | None]
+    by_profile: dict[str, Score]
+    by_host: dict[str, Score]
+    confusion: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Macro F1 of `ours` minus `other` on the same unseen episodes, and what that means in words."""
+
+    ours: str
+    other: str
+    mode: Mode
+    gap: Score
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a reader may ask, as plain values."""
+
+    recipe: str
+    held_out: str
+    classes: tuple[str, ...]
+    episodes: dict[str, int]
+    windows: dict[str, int]
+    rows: list[Row]
+    comparisons: list[Comparison]
+    untested_profiles: list[str]
+    untested_phases: list[str]
+    profiles: list[str] = field(default_factory=list)
+
+
+def evaluate(
+    answers: Sequence[Answers],
+    split: Split,
+    episodes: Sequence[Identity],
+    classes: tuple[str, ...],
+    seed: int,
+) -> Report:
+    """The report on all answers; `episodes` are all usable ones of the store."""
+    parts = {(a.model, a.mode, a.part): a for a in answers}
+    keys = list(dict.fromkeys((a.model, a.mode) for a in answers))
+    rows = [_row(parts[*key, "seen"], parts[*key, "unseen"], classes, seed) for key in keys]
+    first = next(iter(keys))
+    return Report(
+        recipe=split.recipe,
+        held_out=split.held_out,
+        classes=classes,
+        episodes={
+            name: len(getattr(split, name)) for name in ("train", "validation", "seen", "test")
+        },
+        windows={part: len(parts[*first, part].windows) for part in ("seen", "unseen")},
+        rows=rows,
+        comparisons=_compare(parts, keys, len(classes), seed),
+        untested_profiles=untested(episodes, split.test, "profile"),
+        untested_phases=untested(episodes, split.test, "phase"),
+        profiles=sorted({episode.profile for episode in episodes}),
+    )
+
+
+def _cube(answers: Answers, chosen: NDArray[np.bool_], classes: int) -> Cube:
+    windows = answers.windows
+    return scores.cube(windows.episode[chosen], windows.y[chosen], answers.guess[chosen], classes)[
+        1
+    ]
+
+
+def _all(answers: Answers) -> NDArray[np.bool_]:
+    return np.ones(len(answers.windows), dtype=np.bool_)
+
+
+def _row(seen: Answers, unseen: Answers, classes: tuple[str, ...], seed: int) -> Row:
+    count = len(classes)
+    parts = _cube(unseen, _all(unseen), count)
+    total = parts.sum(axis=0)
+    true = total.sum(axis=1) > 0
+
+    def by(name: str, answers: Answers) -> dict[str, Score]:
+        values: NDArray[np.str_] = getattr(answers.windows, name)
+        return {
+            str(value): scores.macro(_cube(answers, values == value, count), seed)
+            for value in np.unique(values)
+        }
+
+    return Row(
+        model=unseen.model,
+        mode=unseen.mode,
+        seen=scores.macro(_cube(seen, _all(seen), count), seed),
+        unseen=scores.macro(parts, seed),
+        by_class={
+            name: scores.single(parts, label, seed) if true[label] else None
+            for label, name in enumerate(classes)
+        },
+        by_profile=by("profile", unseen),
+        by_host={**by("host", seen), **by("host", unseen)},
+        confusion=total.tolist(),
+    )
+
+
+def _compare(
+    parts: Mapping[tuple[str, Mode, str], Answers],
+    keys: Sequence[tuple[str, Mode]],
+    classes: int,
+    seed: int,
+) -> list[Comparison]:
+    """The first model of each mode against every other one, on the same draws."""
+    found = []
+    for mode in dict.fromkeys(mode for _, mode in keys):
+        names = [name for name, own in keys if own == mode]
+        ours = parts[names[0], mode, "unseen"]
+        for name in names[1:]:
+            other = parts[name, mode, "unseen"]
+            gap = scores.difference(
+                _cube(ours, _all(ours), classes), _cube(other, _all(other), classes), seed
+            )
+            found.append(Comparison(names[0], name, mode, gap, _words(gap)))
+    return found
+
+
+def _words(gap: Score) -> str:
+    if gap.low is None or gap.high is None:
+        return "undecided: too few episodes"
+    if gap.low > 0:
+        return "better"
+    return "worse" if gap.high < 0 else "undecided"

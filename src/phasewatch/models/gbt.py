@@ -1,0 +1,92 @@
+"""Boosted trees (XGBoost, hist): the model to beat on tabular telemetry.
+
+Missing values go their own way at every node, so a window without a source is scored as it is.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import xgboost
+
+from phasewatch.model import Classifier, Data, balance
+from phasewatch.views import Array
+
+
+@dataclass(frozen=True)
+class Config:
+    """XGBoost's own names. `nthread` is pinned: another count gives another model."""
+
+    max_depth: int = 6
+    eta: float = 0.1
+    subsample: float = 0.8
+    colsample_bytree: float = 0.5
+    min_child_weight: float = 5.0
+    rounds: int = 600
+    patience: int = 30
+    nthread: int = 1
+
+
+class Model(Classifier):
+    """Gradient-boosted trees with early stopping on the validation set's weighted mlogloss."""
+
+    view = "summary"
+    suffix = "xgb.json"
+
+    def __init__(self, classes: int, seed: int = 0) -> None:
+        """See `Config` for what is fixed."""
+        self._classes = classes
+        self._seed = seed
+        self._config = Config()
+        self._booster = xgboost.Booster()
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `Config`."""
+        return asdict(self._config)
+
+    def fit(self, train: Data, validation: Data) -> None:
+        """Up to `rounds` trees a class, kept up to the best on `validation`."""
+        parameters = self.config
+        rounds, patience = parameters.pop("rounds"), parameters.pop("patience")
+        chosen = xgboost.callback.EarlyStopping(
+            patience, metric_name="mlogloss", data_name="validation", save_best=True
+        )
+        self._booster = xgboost.train(
+            {
+                **parameters,
+                "objective": "multi:softprob",
+                "num_class": self._classes,
+                "eval_metric": "mlogloss",
+                "tree_method": "hist",
+                "seed": self._seed,
+            },
+            self._matrix(train),
+            num_boost_round=rounds,
+            evals=[(self._matrix(validation), "validation")],
+            callbacks=[chosen],
+            verbose_eval=False,
+        )
+
+    def _matrix(self, data: Data) -> xgboost.DMatrix:
+        weight = balance(data.y, self._classes)
+        return xgboost.DMatrix(data.z, label=data.y, weight=weight, nthread=self._config.nthread)
+
+    def logits(self, z: Array) -> Array:
+        """Summed leaf values a class."""
+        matrix = xgboost.DMatrix(z, nthread=self._config.nthread)
+        margins: Array = self._booster.predict(matrix, output_margin=True)
+        return margins.astype("float64").reshape(len(z), self._classes)
+
+    def save(self) -> bytes:
+        """XGBoost's JSON."""
+        return bytes(self._booster.save_raw("json"))
+
+    @classmethod
+    def load(cls, weights: bytes, classes: int) -> Self:
+        """From XGBoost's JSON; the caller has checked its digest, XGBoost checks little."""
+        if not weights.startswith(b"{"):
+            raise ValueError("the weights are not XGBoost JSON")
+        model = cls(classes)
+        model._booster.load_model(bytearray(weights))
+        model._booster.set_param({"nthread": model._config.nthread})
+        return model

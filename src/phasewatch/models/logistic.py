@@ -1,0 +1,75 @@
+"""Multinomial logistic regression: what a learned model has to beat to be worth its trees."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from phasewatch import durable
+from phasewatch.model import Classifier, Data, balance
+from phasewatch.views import Array
+
+
+@dataclass(frozen=True)
+class Config:
+    """scikit-learn's own names."""
+
+    C: float = 0.1
+    max_iter: int = 2000
+
+
+class Model(Classifier):
+    """Linear in the scaled statistics; what was not measured stands at the training mean."""
+
+    view = "summary"
+    suffix = "linear.json"
+
+    def __init__(self, classes: int, seed: int = 0) -> None:
+        """The solver draws nothing, so `seed` changes nothing."""
+        self._config = Config()
+        self._coef = np.zeros((classes, 0))
+        self._intercept = np.zeros(classes)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """See `Config`."""
+        return asdict(self._config)
+
+    def fit(self, train: Data, validation: Data) -> None:
+        """Balanced by class; a class that training lacks is never predicted."""
+        classes = len(self._intercept)
+        solver = LogisticRegression(**self.config)
+        solver.fit(_filled(train.z), train.y, sample_weight=balance(train.y, classes))
+        self._coef = np.zeros((classes, train.z.shape[1]))
+        self._intercept = np.full(classes, -1e3)
+        coef, intercept = solver.coef_, solver.intercept_
+        if len(solver.classes_) == 2:
+            coef, intercept = np.vstack([-coef, coef]) / 2, np.concatenate([-intercept, intercept])
+        self._coef[solver.classes_] = coef
+        self._intercept[solver.classes_] = intercept
+
+    def logits(self, z: Array) -> Array:
+        """`z @ coef + intercept`."""
+        return np.asarray(_filled(z) @ self._coef.T + self._intercept)
+
+    def save(self) -> bytes:
+        """Coefficients and intercepts as JSON."""
+        weights = {"coef": self._coef.tolist(), "intercept": self._intercept.tolist()}
+        return durable.canonical(weights)
+
+    @classmethod
+    def load(cls, weights: bytes, classes: int) -> Self:
+        """From JSON."""
+        value = json.loads(weights)
+        model = cls(classes)
+        model._coef = np.array(value["coef"], dtype=np.float64)
+        model._intercept = np.array(value["intercept"], dtype=np.float64)
+        if model._coef.shape[:1] != (classes,) or model._intercept.shape != (classes,):
+            raise ValueError(f"the weights are not of {classes} classes")
+        return model
+
+
+def _filled(z: Array) -> Array:
+    return np.nan_to_num(z, nan=0.0)

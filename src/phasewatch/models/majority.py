@@ -1,0 +1,48 @@
+"""The class that training saw most, for every window: what a score must exceed to mean anything."""
+
+import json
+from typing import Any, Self
+
+import numpy as np
+
+from phasewatch import durable
+from phasewatch.model import Classifier, Data
+from phasewatch.views import Array
+
+
+class Model(Classifier):
+    """Class frequencies of the training windows as constant logits."""
+
+    view = "summary"
+    suffix = "prior.json"
+
+    def __init__(self, classes: int, seed: int = 0) -> None:
+        """Nothing is drawn, so `seed` changes nothing."""
+        self._count = np.zeros(classes)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Nothing to choose."""
+        return {}
+
+    def fit(self, train: Data, validation: Data) -> None:
+        """Count."""
+        self._count = np.bincount(train.y, minlength=len(self._count)).astype(np.float64)
+
+    def logits(self, z: Array) -> Array:
+        """The same row for every window."""
+        row = np.log(self._count + 1e-6)
+        return np.tile(row, (len(z), 1))
+
+    def save(self) -> bytes:
+        """Counts as JSON."""
+        return durable.canonical(self._count.tolist())
+
+    @classmethod
+    def load(cls, weights: bytes, classes: int) -> Self:
+        """From JSON."""
+        model = cls(classes)
+        model._count = np.array(json.loads(weights), dtype=np.float64)
+        if model._count.shape != (classes,):
+            raise ValueError(f"the weights are not of {classes} classes")
+        return model

@@ -1,0 +1,105 @@
+"""Numbers from confusion: everything is a sum over the cube `[E,K,K]`, one matrix an episode.
+
+The unit that is resampled is the episode. Windows overlap and share a run, so an interval from
+resampled windows is far too narrow; docs/evaluation.md has the formulas and their sources.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from phasewatch.views import Array
+
+Cube = NDArray[np.int64]
+DRAWS = 2000
+FEWEST = 8
+"""Episodes under which no interval is given: its true coverage would be far from its name."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A value from `episodes` runs, with its 95 % interval, or None where they are too few."""
+
+    value: float
+    low: float | None
+    high: float | None
+    episodes: int
+    windows: int
+
+
+def cube(
+    episode: NDArray[np.str_], truth: NDArray[np.int64], guess: NDArray[np.int64], classes: int
+) -> tuple[NDArray[np.str_], Cube]:
+    """Episode ids in order `[E]` and confusion `[E, true K, predicted K]` of windows `[N]`."""
+    ids, place = np.unique(episode, return_inverse=True)
+    flat = (place * classes + truth) * classes + guess
+    counted = np.bincount(flat, minlength=len(ids) * classes * classes)
+    return ids, counted.reshape(len(ids), classes, classes)
+
+
+def class_f1(confusion: NDArray[np.int64] | Array) -> Array:
+    """F1 a class of `[..., K, K]`, as `[..., K]`; NaN for a class neither true nor predicted."""
+    hit = np.diagonal(confusion, axis1=-2, axis2=-1)
+    whole = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    return np.where(whole > 0, 2 * hit / np.maximum(whole, 1e-300), np.nan)
+
+
+def macro_f1(confusion: NDArray[np.int64] | Array) -> Array:
+    """Mean F1 over the classes seen in truth or prediction of `[..., K, K]`, as `[...]`."""
+    f1 = class_f1(confusion)
+    known = np.isfinite(f1)
+    total = np.where(known, f1, 0.0).sum(axis=-1)
+    return np.where(known.any(axis=-1), total / np.maximum(known.sum(axis=-1), 1), np.nan)
+
+
+def draws(episodes: int, seed: int) -> NDArray[np.int64]:
+    """Bootstrap weights `[B,E]`: how often each episode is drawn. Same seed, same draws: paired."""
+    generator = np.random.default_rng(seed)
+    even = np.full(episodes, 1 / episodes)
+    return generator.multinomial(episodes, even, size=DRAWS).astype(np.int64)
+
+
+def resample(parts: Cube, weights: NDArray[np.int64]) -> Cube:
+    """Confusion of every draw, `[B,K,K]`."""
+    episodes, classes, _ = parts.shape
+    return (weights @ parts.reshape(episodes, -1)).reshape(-1, classes, classes)
+
+
+def interval(values: Array, episodes: int) -> tuple[float | None, float | None]:
+    """95 % percentile interval of draws, widened by Student's t for few episodes (Hesterberg 2015).
+
+    None under FEWEST episodes.
+    """
+    if episodes < FEWEST:
+        return None, None
+    tail = stats.norm.cdf(np.sqrt(episodes / (episodes - 1)) * stats.t.ppf(0.025, episodes - 1))
+    low, high = np.nanquantile(values, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def macro(parts: Cube, seed: int) -> Score:
+    """Macro F1 of a cube with its interval."""
+    episodes = len(parts)
+    drawn = macro_f1(resample(parts, draws(episodes, seed)))
+    low, high = interval(drawn, episodes)
+    return Score(float(macro_f1(parts.sum(axis=0))), low, high, episodes, int(parts.sum()))
+
+
+def single(parts: Cube, label: int, seed: int) -> Score:
+    """F1 of one class; its episodes are those in which the class is true."""
+    drawn = class_f1(resample(parts, draws(len(parts), seed)))[:, label]
+    holding = int((parts[:, label].sum(axis=-1) > 0).sum())
+    low, high = interval(drawn, holding)
+    value = float(class_f1(parts.sum(axis=0))[label])
+    return Score(value, low, high, holding, int(parts[:, label].sum()))
+
+
+def difference(ours: Cube, other: Cube, seed: int) -> Score:
+    """Macro F1 of `ours` minus that of `other` on the same episodes, drawn together."""
+    weights = draws(len(ours), seed)
+    drawn = macro_f1(resample(ours, weights)) - macro_f1(resample(other, weights))
+    low, high = interval(drawn, len(ours))
+    value = float(macro_f1(ours.sum(axis=0)) - macro_f1(other.sum(axis=0)))
+    return Score(value, low, high, len(ours), int(ours.sum()))
