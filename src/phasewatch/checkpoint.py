@@ -306,16 +306,12 @@ def _replay(checkpoint: Checkpoint, probe: Probe, path: Path) -> None:
     then = np.array(probe.window, dtype=np.float64).astype(np.float32)
     same = np.isclose(window, then, rtol=1e-6, atol=0.0, equal_nan=True).all(axis=1)
     if not same.all():
-        names = [name for name, kept in zip(checkpoint.schema.names, same, strict=True) if not kept]
-        raise Drift(
-            path, [f"channel {name} is computed otherwise than in training" for name in names]
-        )
+        moved = [checkpoint.schema.names[row] for row in np.flatnonzero(~same)]
+        raise Drift(path, [f"channel {name} is not computed as in training" for name in moved])
     logits = checkpoint.logits(window[None])[0]
     off = float(np.max(np.abs(logits - np.array(probe.logits))))
     if not off <= TOLERANCE:
-        raise Drift(
-            path, [f"logits of the stored window differ by {off:.3g} from those of training"]
-        )
+        raise Drift(path, [f"logits of the stored window are {off:.3g} off"])
 
 
 def _sources(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Samples]:

@@ -1,6 +1,7 @@
-"""How good, how sure, on whom, and on what never: every number from the cube, none averaged over gaps.
+"""How good, how sure, on whom, and on what never: every number is a sum over episodes of the cube.
 
-A `Verdict`-free zone: nothing here knows how a model works, only what it said about which window.
+Nothing here knows how a model works, only what it said about which window. What was not tested is
+listed, and enters no average.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Macro F1 of `ours` minus `other` on the same unseen episodes, and what that means in words."""
+    """Macro F1 of `ours` minus `other` on the same unseen episodes, and a verdict in words."""
 
     ours: str
     other: str

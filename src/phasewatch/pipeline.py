@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,20 +16,32 @@ from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split, held_out_host
 from phasewatch.store import Store
-from phasewatch.validate import Judgement, sweep, write_index
+from phasewatch.validate import Judgement, counts, sweep, write_index
 from phasewatch.views import VIEWS, Scaler
 from phasewatch.windows import Windows, cut, join
 
 Say = Callable[[str], None]
+Tick = Callable[[], None]
 
 
-def run(recipe: Recipe, store: Store, out: Path, say: Say) -> tuple[Report, list[Answers]]:
+@dataclass(frozen=True)
+class Done:
+    """What a run found, beside the files it wrote."""
+
+    judgements: list[Judgement]
+    answers: list[Answers]
+    report: Report
+
+
+def run(recipe: Recipe, store: Store, out: Path, say: Say, tick: Tick) -> Done:
     """Validate, split, train every model in every mode, judge the checkpoints as loaded again.
 
     Writes the acceptance index, the checkpoints and `report.json` under `out`. Raises Refused.
     """
     judgements = sweep(store)
     write_index(judgements, out / "validation_v1.parquet")
+    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
+    say(f"checked {len(judgements)} episodes: {told}")
     usable = [judgement.identity for judgement in judgements if judgement.usable]
     split = held_out_host(usable, recipe.test_host, recipe.validation_host)
     say(
@@ -47,9 +59,10 @@ def run(recipe: Recipe, store: Store, out: Path, say: Say) -> tuple[Report, list
             loaded.bind(store.schema, store.root)
             say(f"saved   {path}  (written, read back, probe replayed)")
             answers += [ask(loaded, part, parts[part]) for part in ("seen", "unseen")]
+            tick()
     report = evaluate(answers, split, usable, store.schema.classes, recipe.seed)
     durable.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
-    return report, answers
+    return Done(judgements, answers, report)
 
 
 def describe(split: Split) -> str:
@@ -75,7 +88,7 @@ def extract(store: Store, ids: tuple[str, ...], schema: Schema) -> Windows:
 
 
 def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
-    """Raise Refused when a channel was never measured in training: its column would mean nothing."""
+    """Raise Refused when a channel was never measured in training: it would mean nothing."""
     alive = np.isfinite(windows.x).any(axis=(0, 2))
     dead = [schema.names[row] for row in np.flatnonzero(~alive)]
     if dead:
@@ -118,8 +131,3 @@ def ask(loaded: Checkpoint, part: str, windows: Windows) -> Answers:
     """What a checkpoint says of windows."""
     guess = loaded.logits(windows.x).argmax(axis=1)
     return Answers(loaded.model_name, loaded.mode, part, windows, guess)
-
-
-def usable(judgements: list[Judgement]) -> list[str]:
-    """Ids of the episodes that may be learned from."""
-    return [judgement.id for judgement in judgements if judgement.usable]

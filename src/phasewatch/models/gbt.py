@@ -49,7 +49,7 @@ class Model(Classifier):
         parameters = self.config
         rounds, patience = parameters.pop("rounds"), parameters.pop("patience")
         chosen = xgboost.callback.EarlyStopping(
-            patience, metric_name="mlogloss", data_name="validation", save_best=True
+            rounds=patience, metric_name="mlogloss", data_name="validation", save_best=True
         )
         self._booster = xgboost.train(
             {

@@ -1,0 +1,311 @@
+"""The `phasewatch` command: one function a command, thin over the library.
+
+Heavy libraries are imported by the command that needs them, so `--help` answers at once. What a
+user got wrong is one line on standard error and an exit code that is not 0, never a traceback.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from phasewatch import __version__
+from phasewatch.refusal import Refused
+
+if TYPE_CHECKING:
+    from phasewatch.evaluate import Answers, Report
+    from phasewatch.recipes import Recipe
+    from phasewatch.scores import Score
+    from phasewatch.store import Store
+    from phasewatch.validate import Judgement
+
+app = typer.Typer(
+    help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+REFUSED, SOME_ERRORED, SOME_REJECTED, CANCELLED = 2, 3, 4, 130
+
+StorePath = Annotated[Path, typer.Option("--store", help="Folder of the episode store.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def main() -> None:
+    """Entry point: a refusal is one line, Ctrl-C is quiet."""
+    try:
+        app()
+    except Refused as refused:
+        err.print(f"phasewatch: {refused}", markup=False, soft_wrap=True)
+        sys.exit(REFUSED)
+    except KeyboardInterrupt:
+        err.print("phasewatch: cancelled; nothing half-written was kept")
+        sys.exit(CANCELLED)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"phasewatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@contextmanager
+def _progress(label: str, total: int) -> Iterator[Any]:
+    """A bar on standard error; yields the function that moves it by one."""
+    parts = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=err, transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda: progress.advance(task)
+
+
+@app.command()
+def validate(
+    store: Annotated[Path, typer.Argument(help="Folder of the episode store.")],
+    index: Annotated[Path, typer.Option(help="Where the acceptance index goes.")] = Path(
+        "data/processed/validation_v1.parquet"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Judge every episode: accepted, degraded, rejected or errored, and why.
+
+    Exit codes: 0 all accepted or degraded, 3 some errored, 4 some rejected (and none errored).
+    """
+    from phasewatch.store import Store
+    from phasewatch.validate import counts, sweep, write_index
+
+    opened = Store.open(store)
+    with _progress("validating", len(opened.ids())) as tick:
+        judgements = sweep(opened, tick)
+    write_index(judgements, index)
+    found = counts(judgements)
+    if as_json:
+        _print_json(
+            {
+                "counts": found,
+                "index": str(index),
+                "episodes": [_verdict(judgement) for judgement in judgements],
+            }
+        )
+    else:
+        _show_verdicts(judgements)
+        out.print(f"index: {index}")
+    if found["errored"]:
+        raise typer.Exit(SOME_ERRORED)
+    if found["rejected"]:
+        raise typer.Exit(SOME_REJECTED)
+
+
+def _verdict(judgement: "Judgement") -> dict[str, Any]:
+    return {
+        "id": judgement.id,
+        "verdict": judgement.verdict,
+        "reasons": [[finding.code, finding.reason] for finding in judgement.findings],
+    }
+
+
+def _show_verdicts(judgements: "list[Judgement]") -> None:
+    from phasewatch.validate import counts
+
+    found = counts(judgements)
+    told = " · ".join(f"{count} {verdict}" for verdict, count in found.items())
+    out.print(f"{len(judgements)} episodes: {told}")
+    for judgement in judgements:
+        for finding in judgement.findings:
+            line = f"  {judgement.verdict} {judgement.id}: [{finding.code}] {finding.reason}"
+            out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def run(
+    store: StorePath,
+    test_host: Annotated[str, typer.Option(help="Host that no model may see before it is judged.")],
+    validation_host: Annotated[str, typer.Option(help="Host that only chooses when to stop.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and report.")],
+    as_json: AsJson = False,
+) -> None:
+    """Validate, window, split by host, train in both modes, judge, and write a report page."""
+    from dataclasses import asdict
+
+    from phasewatch import pipeline
+    from phasewatch.recipes import held_out_host
+    from phasewatch.store import Store
+
+    recipe = held_out_host(test_host, validation_host)
+    opened = Store.open(store)
+    say = err.print if as_json else out.print
+    with _progress("working", len(recipe.models) * len(recipe.modes)) as tick:
+        done = pipeline.run(recipe, opened, folder, lambda line: say(line, soft_wrap=True), tick)
+    page = folder / "report.html"
+    _write_page(recipe, opened, done, page)
+    if as_json:
+        _print_json({**asdict(done.report), "page": str(page)})
+    else:
+        _show_scores(done.report)
+        out.print(f"report: {page.resolve()}", soft_wrap=True)
+
+
+def _write_page(recipe: "Recipe", store: "Store", done: Any, page: Path) -> None:
+    from phasewatch import report
+
+    pictures = {}
+    first = [answers for answers in done.answers if answers.model == recipe.models[0]]
+    for profile, id in pick(first).items():
+        said = [answers for answers in first if id in answers.windows.episode]
+        episode = store.read(id)
+        part = "never seen" if said[0].part == "unseen" else "seen in training"
+        pictures[f"{profile} · episode {id} · host {part}"] = report.picture(
+            episode, store.schema, said
+        )
+    report.write(done.report, done.judgements, pictures, page)
+
+
+def pick(answers: "list[Answers]") -> dict[str, str]:
+    """One judged episode a profile, of the unseen host where it ran the profile: the middle id."""
+    import numpy as np
+
+    chosen: dict[str, str] = {}
+    for said in sorted(answers, key=lambda one: one.part != "unseen"):
+        for profile in np.unique(said.windows.profile):
+            ids = np.unique(said.windows.episode[said.windows.profile == profile])
+            chosen.setdefault(str(profile), str(ids[len(ids) // 2]))
+    return dict(sorted(chosen.items()))
+
+
+def _show_scores(report: "Report") -> None:
+    table = Table(title=f"macro F1, 95 % interval over episodes · unseen host: {report.held_out}")
+    for name in ("model", "mode", "seen hosts", "host never seen"):
+        table.add_column(name)
+    for row in report.rows:
+        table.add_row(row.model, row.mode, _told(row.seen), _told(row.unseen))
+    out.print(table)
+    for one in report.comparisons:
+        line = f"{one.ours} against {one.other}, {one.mode}, host never seen: {one.verdict}"
+        out.print(f"  {line} ({one.gap.value:+.3f})")
+    missing = report.untested_profiles + report.untested_phases
+    out.print(f"untested on {report.held_out}: {', '.join(missing) or 'nothing the store holds'}")
+    out.print("One unseen host: nothing can be said about hosts in general.")
+
+
+def _told(score: "Score") -> str:
+    if score.low is None or score.high is None:
+        return f"{score.value:.3f} ({score.episodes} episodes: no interval)"
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
+    store: StorePath,
+    episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Call the phase of every window of an episode, beside the truth."""
+    from phasewatch import checkpoint as checkpoints
+    from phasewatch.store import Store
+    from phasewatch.validate import judge
+
+    loaded = checkpoints.load(checkpoint)
+    opened = Store.open(store)
+    loaded.bind(opened.schema, store)
+    rows = []
+    for id in [episode] if episode else opened.ids():
+        judgement = judge(opened, id)
+        if not judgement.usable:
+            raise Refused(
+                opened.folder(id),
+                f"is {judgement.verdict} ({judgement.findings[0].reason})",
+                "an accepted or degraded episode",
+                "See `phasewatch validate`.",
+            )
+        rows += _calls(loaded, opened, id)
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table(title=f"{loaded.name} (truth is the phase at the window's end)")
+    for name in ("episode", "ends at s", "truth", "call", "probability"):
+        table.add_column(name)
+    for row in rows:
+        style = None if row["call"] == row["truth"] else "red"
+        told = (f"{row['end_s']:.1f}", row["truth"], row["call"], f"{row['probability']:.2f}")
+        table.add_row(row["episode"], *told, style=style)
+    out.print(table)
+    right = sum(row["call"] == row["truth"] for row in rows)
+    out.print(f"{right} of {len(rows)} windows right")
+
+
+def _calls(loaded: Any, store: "Store", id: str) -> list[dict[str, Any]]:
+    from scipy.special import softmax
+
+    from phasewatch.schema import NS
+    from phasewatch.windows import cut
+
+    recorded = store.read(id)
+    windows = cut(recorded, loaded.schema)
+    chance = softmax(loaded.logits(windows.x), axis=1)
+    classes = loaded.schema.classes
+    return [
+        {
+            "episode": id,
+            "end_s": (int(windows.t_ns[row]) - recorded.start_ns) / NS,
+            "truth": classes[windows.y[row]],
+            "call": classes[chance[row].argmax()],
+            "probability": float(chance[row].max()),
+        }
+        for row in range(len(windows))
+    ]
+
+
+@app.command()
+def inspect(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
+    as_json: AsJson = False,
+) -> None:
+    """What a checkpoint says of itself; its digest is checked, its weights are not read."""
+    from phasewatch.checkpoint import load_header
+
+    header = load_header(checkpoint)
+    value = header.model_dump(exclude={"probe", "scaler"})
+    if as_json:
+        _print_json(value)
+        return
+    channels = [row[0] for row in header.data["channels"]]
+    split = header.split
+    told = {
+        "model": f"{header.model}, {header.mode}, view {header.view}",
+        "config": ", ".join(f"{key} {kept}" for key, kept in header.config.items()) or "none",
+        "channels": f"{len(channels)}: {', '.join(channels)}",
+        "classes": ", ".join(header.data["classes"]),
+        "grid": ", ".join(f"{key} {kept:g}" for key, kept in header.data["grid"].items()),
+        "recipe": f"{header.recipe['name']}, seed {header.recipe['seed']}",
+        "held out": f"host {split['held_out']}; trained on {len(split['train'])} episodes",
+        "scores": ", ".join(f"{key} {kept:.3f}" for key, kept in header.scores.items()),
+        "versions": ", ".join(f"{key} {kept}" for key, kept in header.versions.items()),
+        "weights": f"{header.weights_bytes} bytes, sha256 {header.weights_sha256}",
+    }
+    table = Table(title=header.name, show_header=False)
+    for key, line in told.items():
+        table.add_row(key, line)
+    out.print(table)
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")

@@ -1,0 +1,157 @@
+"""One self-contained HTML page: no script, no network, no font from elsewhere.
+
+It shows what `evaluate` found and, for one episode a profile, the evidence, the truth and the call.
+"""
+
+import base64
+import io
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import matplotlib
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.patches import Patch
+
+from phasewatch import __version__, durable
+from phasewatch.episode import Episode
+from phasewatch.evaluate import Answers, Report
+from phasewatch.schema import NS, Schema
+from phasewatch.scores import Score
+from phasewatch.validate import Judgement
+from phasewatch.windows import columns
+
+PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
+"""One colour a class (Paul Tol's bright scheme, safe for colour-blind readers); benign is grey."""
+
+PICTURED = ("proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out", "netflow.syn_out")
+"""Channels drawn where the schema has them; else the first of each source."""
+
+
+def colours(classes: Sequence[str]) -> dict[str, str]:
+    """A colour for each class."""
+    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(classes)}
+
+
+def write(
+    report: Report,
+    judgements: Sequence[Judgement],
+    pictures: Mapping[str, str],
+    path: Path,
+) -> None:
+    """Render the page; `pictures` maps a caption to the PNG that `picture` made."""
+    source = resources.files("phasewatch").joinpath("report.html.j2").read_text(encoding="utf-8")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"score": _score, "range": _range, "words": _words}
+    page = environment.from_string(source).render(
+        report=report,
+        verdicts=Counter(judgement.verdict for judgement in judgements),
+        objections=[judgement for judgement in judgements if judgement.findings],
+        grid=_grid(judgements),
+        pictures=pictures,
+        colours=colours(report.classes),
+        version=__version__,
+    )
+    durable.write(path, page.encode())
+
+
+def _score(score: Score | None) -> str:
+    return "untested" if score is None else f"{score.value:.3f}"
+
+
+def _range(score: Score | None) -> str:
+    if score is None:
+        return ""
+    if score.low is None or score.high is None:
+        return f"{score.episodes} episodes: too few for an interval"
+    return f"[{score.low:.3f}, {score.high:.3f}]"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _grid(judgements: Sequence[Judgement]) -> dict[str, Any]:
+    """Usable episodes by host and profile."""
+    usable = [judgement for judgement in judgements if judgement.usable]
+    counted = Counter((judgement.host, judgement.profile) for judgement in usable)
+    hosts = sorted({host for host, _ in counted})
+    profiles = sorted({profile for _, profile in counted})
+    cells = {host: [counted[host, profile] for profile in profiles] for host in hosts}
+    return {"profiles": profiles, "hosts": cells}
+
+
+def picture(episode: Episode, schema: Schema, answers: Sequence[Answers]) -> str:
+    """One episode as a PNG data URL: channels over time, below them the truth and each call."""
+    matplotlib.use("Agg")
+    names = _pictured(schema)
+    shades = colours(schema.classes)
+    heights = [1.0] * len(names) + [0.28] * (1 + len(answers))
+    figure, axes = plt.subplots(
+        len(heights), 1, figsize=(10, 1.0 + 0.62 * sum(heights)), sharex=True,
+        height_ratios=heights, layout="constrained",
+    )  # fmt: skip
+    grid = schema.grid
+    steps = (episode.end_ns - episode.start_ns) // grid.step_ns
+    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    time = (np.arange(steps) + 1) * grid.step_s
+    for axis, name in zip(axes, names, strict=False):
+        axis.plot(time, made[schema.names.index(name)], color="#243b53", linewidth=0.9)
+        axis.set_ylabel(name.replace(".", "\n"), rotation=0, ha="right", va="center", fontsize=7)
+        axis.tick_params(labelsize=6)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.set_ylim(bottom=0)
+    _strip(axes[len(names)], _truth(episode), shades, "truth")
+    for axis, said in zip(axes[len(names) + 1 :], answers, strict=True):
+        _strip(axis, _calls(episode, schema, said), shades, f"{said.model} {said.mode}")
+    axes[-1].set_xlabel("seconds since the episode began", fontsize=7)
+    axes[-1].tick_params(labelsize=6)
+    axes[-1].set_xlim(0, episode.seconds)
+    shown = [Patch(color=shade, label=_words(name)) for name, shade in shades.items()]
+    figure.legend(handles=shown, loc="outside upper center", ncols=6, fontsize=7, frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
+    plt.close(figure)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _pictured(schema: Schema) -> list[str]:
+    known = [name for name in PICTURED if name in schema.names]
+    return known or [schema.of(source)[0].name for source in schema.sources]
+
+
+Spans = list[tuple[float, float, str]]
+
+
+def _truth(episode: Episode) -> Spans:
+    """Begin, length and phase of every label, seconds since the start."""
+    times = [label.t_wall_ns for label in episode.labels] + [episode.end_ns]
+    return [
+        ((begin - episode.start_ns) / NS, (end - begin) / NS, label.phase)
+        for label, begin, end in zip(episode.labels, times, times[1:], strict=False)
+    ]
+
+
+def _calls(episode: Episode, schema: Schema, said: Answers) -> Spans:
+    """Each window's call, drawn from the window's end on: when a defender would have had it."""
+    own = said.windows.episode == episode.id
+    ends = (said.windows.t_ns[own] - episode.start_ns) / NS
+    stride = schema.grid.stride_s
+    return [
+        (float(end), stride, schema.classes[guess])
+        for end, guess in zip(ends, said.guess[own], strict=True)
+    ]
+
+
+def _strip(axis: Any, spans: Spans, shades: Mapping[str, str], label: str) -> None:
+    for begin, length, phase in spans:
+        axis.barh(0, length, left=begin, height=1, color=shades[phase])
+    axis.set_yticks([])
+    axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7)
+    axis.spines[:].set_visible(False)
