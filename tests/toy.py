@@ -1,4 +1,4 @@
-"""A made-up store for tests: a few hosts and profiles, rates that follow the phase, nothing real."""
+"""A made-up store for tests: a few hosts and profiles, rates that follow the phase."""
 
 from pathlib import Path
 
@@ -11,7 +11,11 @@ from phasewatch.store import Store
 
 START_NS = 1_790_000_000 * NS
 HOSTS = ("alpha", "beta", "gamma", "delta")
-PROFILES = {"calm": ("benign", "benign"), "dig": ("execution", "impact"), "leak": ("discovery", "exfiltration")}
+PROFILES = {
+    "calm": ("benign", "benign"),
+    "dig": ("execution", "impact"),
+    "leak": ("discovery", "exfiltration"),
+}
 
 
 def episode(
@@ -37,7 +41,9 @@ def episode(
         start_ns=start_ns,
         end_ns=start_ns + seconds * NS,
         labels=merged(labels),
-        sources={name: samples(own, name, labels, start_ns, seconds, generator) for name in own.sources},
+        sources={
+            name: samples(own, name, labels, start_ns, seconds, generator) for name in own.sources
+        },
         notes={"vcpu_wait_share": 0.02},
     )
 

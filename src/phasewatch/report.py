@@ -69,7 +69,7 @@ def _range(score: Score | None) -> str:
     if score is None:
         return ""
     if score.low is None or score.high is None:
-        return f"{score.episodes} episodes: too few for an interval"
+        return f"{score.episodes} episodes: no interval"
     return f"[{score.low:.3f}, {score.high:.3f}]"
 
 

@@ -1,0 +1,42 @@
+# phasewatch: `make demo` and `make test` need Debian 12 with Python 3.11, and nothing else installed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := --store corpus --test-host arm-store --validation-host pc-tick --out reports/demo
+
+.PHONY: setup demo test check bench record lock clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "phasewatch needs Python 3.11 or newer; this is $$($(PYTHON) -V). Set PYTHON=python3.11"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
+	  { rm -rf .venv; echo "no venv module: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup
+	$(BIN)/phasewatch run $(DEMO)
+
+test: setup
+	$(BIN)/pytest -n auto
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python bench/bench.py
+
+record: setup
+	$(BIN)/phasewatch record --plan plans/corpus.toml --out corpus
+
+lock:
+	uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate \
+	  --python-version 3.11 pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv reports data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,30 @@
+"""What tests share: one small store, one run over it."""
+
+from pathlib import Path
+
+import pytest
+
+import toy
+from phasewatch import pipeline
+from phasewatch.pipeline import Done
+from phasewatch.recipes import held_out_host
+from phasewatch.store import Store
+
+
+@pytest.fixture(scope="session")
+def toy_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Read it, never change it."""
+    return toy.store(tmp_path_factory.mktemp("toy") / "store")
+
+
+@pytest.fixture(scope="session")
+def toy_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `toy_run` wrote."""
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="session")
+def toy_run(toy_store: Store, toy_out: Path) -> Done:
+    """The whole road, once."""
+    recipe = held_out_host("delta", "gamma")
+    return pipeline.run(recipe, toy_store, toy_out, lambda line: None, lambda: None)

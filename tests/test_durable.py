@@ -1,0 +1,57 @@
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phasewatch import durable
+
+
+def test_write_replaces_whole(tmp_path: Path) -> None:
+    durable.write(tmp_path / "a" / "b", b"one")
+    durable.write(tmp_path / "a" / "b", b"two")
+    assert (tmp_path / "a" / "b").read_bytes() == b"two"
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o644
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    durable.write(tmp_path / "b", b"old")
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        durable.write(tmp_path / "b", b"new")
+    assert (tmp_path / "b").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_a_failed_folder_never_appears(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), durable.folder(tmp_path / "x" / "e") as draft:
+        (draft / "half").write_bytes(b"1")
+        raise KeyboardInterrupt
+    assert list((tmp_path / "x").iterdir()) == []
+
+
+def test_a_published_folder_is_never_replaced(tmp_path: Path) -> None:
+    with durable.folder(tmp_path / "e") as draft:
+        (draft / "file").write_bytes(b"first")
+    with pytest.raises(FileExistsError), durable.folder(tmp_path / "e") as draft:
+        (draft / "file").write_bytes(b"second")
+    assert (tmp_path / "e" / "file").read_bytes() == b"first"
+
+
+@given(st.dictionaries(st.text(), st.integers()))
+def test_canonical_depends_on_the_value_alone(value: dict[str, int]) -> None:
+    assert durable.canonical(value) == durable.canonical(dict(reversed(value.items())))
+
+
+def test_canonical_refuses_nan() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        durable.canonical(float("nan"))

@@ -1,0 +1,90 @@
+"""What every model promises; a new file in models/ is tested because it is there."""
+
+import numpy as np
+import pytest
+
+from phasewatch.model import Data, balance, find, names
+from phasewatch.refusal import Refused
+from phasewatch.views import Array
+
+CLASSES = 4
+
+
+def data(rows: int, seed: int, view: str, missing: bool = True) -> Data:
+    generator = np.random.default_rng(seed)
+    y = generator.integers(0, 3, rows)
+    shape = (rows, 6) if view == "summary" else (rows, 6, 20)
+    z: Array = generator.normal(0, 1, shape)
+    z[np.arange(rows), y] += 4
+    if missing:
+        z[::7, 4] = np.nan
+    return Data(z, y)
+
+
+@pytest.fixture(params=names())
+def name(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def test_logits_have_a_column_a_class_and_are_finite(name: str) -> None:
+    kind = find(name)
+    model = kind(CLASSES, 0)
+    model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
+    z = data(7, 3, kind.view).z
+    z[0] = np.nan
+    logits = model.logits(z)
+    assert logits.shape == (7, CLASSES)
+    assert np.isfinite(logits).all()
+    for row in range(7):
+        np.testing.assert_allclose(model.logits(z[row : row + 1])[0], logits[row], atol=1e-6)
+
+
+def test_a_model_learns_what_is_there_to_learn(name: str) -> None:
+    kind = find(name)
+    model = kind(CLASSES, 0)
+    train, judged = data(300, 1, kind.view), data(300, 4, kind.view)
+    model.fit(train, data(100, 2, kind.view))
+    right = (model.logits(judged.z).argmax(axis=1) == judged.y).mean()
+    common = np.bincount(judged.y).max() / len(judged.y)
+    assert right <= common + 0.05 if name == "majority" else right > 0.9
+
+
+def test_weights_come_back_with_the_same_answers(name: str) -> None:
+    kind = find(name)
+    model = kind(CLASSES, 0)
+    model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
+    z = data(50, 3, kind.view).z
+    again = kind.load(model.save(), CLASSES)
+    np.testing.assert_array_equal(again.logits(z), model.logits(z))
+    assert again.save() == model.save()
+
+
+def test_the_same_seed_gives_the_same_weights(name: str) -> None:
+    kind = find(name)
+    made = []
+    for _ in range(2):
+        model = kind(CLASSES, 5)
+        model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
+        made.append(model.save())
+    assert made[0] == made[1]
+
+
+def test_foreign_weights_are_refused(name: str) -> None:
+    kind = find(name)
+    for weights in (b"", b"\x80\x04K\x01.", b"[1, 2"):
+        with pytest.raises((ValueError, KeyError, TypeError)):
+            kind.load(weights, CLASSES)
+
+
+def test_an_unknown_name_answers_with_the_list() -> None:
+    with pytest.raises(Refused, match=r"one of gbt, logistic, majority"):
+        find("gtb")
+    with pytest.raises(Refused):
+        find("os.path")
+
+
+def test_balance_gives_every_class_the_same_weight() -> None:
+    y = np.array([0] * 90 + [2] * 10)
+    weight = balance(y, 4)
+    assert weight[y == 0].sum() == pytest.approx(weight[y == 2].sum())
+    assert weight.mean() == pytest.approx(1.0)

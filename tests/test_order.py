@@ -1,0 +1,69 @@
+"""Files are read in the order they import each other; nothing imports upwards."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import phasewatch
+
+ROOT = Path(phasewatch.__file__).parent
+DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
+MODELS = ("views", "models", "model", "models.*", "checkpoint")
+TELLING = ("scores", "evaluate", "report", "recipes", "pipeline")
+LAB = ("hosts", "profile", "image", "network", "machine", "probes", "recording", "plan")
+ORDER = ["phasewatch", *DATA, *MODELS, *TELLING, "lab", *(f"lab.{name}" for name in LAB), "cli"]
+
+
+def place(module: str) -> int:
+    """Where a module stands; a file under models/ stands where models.* does."""
+    name = module.removeprefix("phasewatch.")
+    if name.startswith("models."):
+        name = "models.*"
+    assert name in ORDER, f"{name} has no place in the reading order: give it one"
+    return ORDER.index(name)
+
+
+def modules() -> list[Path]:
+    return sorted(ROOT.rglob("*.py"))
+
+
+def module(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules of this package that a file imports, wherever in the file."""
+    known = {module(file) for file in modules()}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
+        else:
+            continue
+        yield from (name for name in names if name in known and name != "phasewatch")
+
+
+@pytest.mark.parametrize("path", modules(), ids=module)
+def test_imports_only_what_stands_before(path: Path) -> None:
+    own = module(path)
+    upwards = [name for name in imported(path) if name != own and place(name) >= place(own)]
+    assert not upwards
+
+
+def test_finds_imports() -> None:
+    assert "phasewatch.schema" in set(imported(ROOT / "store.py"))
+
+
+@pytest.mark.parametrize("path", modules(), ids=module)
+def test_every_file_says_what_it_owns(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_the_readme_names_every_file() -> None:
+    readme = (ROOT.parent.parent / "README.md").read_text(encoding="utf-8")
+    absent = [path.name for path in modules() if path.name not in readme]
+    assert not [name for name in absent if name != "__init__.py"]

@@ -1,0 +1,106 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import f1_score
+
+from phasewatch import scores
+
+CLASSES = 5
+
+
+def labels(seed: int, rows: int = 200, kinds: int = 4) -> tuple[Any, Any, Any]:
+    generator = np.random.default_rng(seed)
+    truth = generator.integers(0, kinds, rows)
+    guess = np.where(generator.random(rows) < 0.6, truth, generator.integers(0, kinds, rows))
+    return np.array([f"e{n}" for n in generator.integers(0, 12, rows)]), truth, guess
+
+
+@given(st.integers(0, 10**6), st.integers(2, 5))
+def test_macro_f1_is_scikit_learns(seed: int, kinds: int) -> None:
+    episode, truth, guess = labels(seed, 60, kinds)
+    _, cube = scores.cube(episode, truth, guess, CLASSES)
+    assert cube.sum() == 60
+    expected = f1_score(truth, guess, average="macro")
+    assert scores.macro_f1(cube.sum(axis=0)) == pytest.approx(expected)
+
+
+def test_a_class_never_seen_is_no_number_and_enters_no_average() -> None:
+    confusion = np.zeros((3, 3), dtype=np.int64)
+    confusion[0, 0] = 5
+    assert np.isnan(scores.class_f1(confusion)[2])
+    assert scores.macro_f1(confusion) == 1.0
+    confusion[0, 2] = 5
+    assert scores.macro_f1(confusion) == pytest.approx((2 / 3) / 2)
+    assert np.isnan(scores.macro_f1(np.zeros((3, 3))))
+
+
+def test_resampling_the_cube_is_resampling_episodes() -> None:
+    episode, truth, guess = labels(3)
+    ids, cube = scores.cube(episode, truth, guess, CLASSES)
+    weights = scores.draws(len(ids), 0)
+    assert (weights.sum(axis=1) == len(ids)).all()
+    drawn = scores.macro_f1(scores.resample(cube, weights))
+    for draw in range(5):
+        rows = np.concatenate(
+            [
+                np.flatnonzero(episode == id)
+                for id, n in zip(ids, weights[draw], strict=True)
+                for _ in range(n)
+            ]
+        )
+        expected = f1_score(truth[rows], guess[rows], average="macro")
+        assert drawn[draw] == pytest.approx(expected)
+
+
+def test_few_episodes_get_no_interval() -> None:
+    episode, truth, guess = labels(1)
+    _, cube = scores.cube(episode, truth, guess, CLASSES)
+    few, enough = scores.macro(cube[:7], 0), scores.macro(cube, 0)
+    assert (few.low, few.high, few.episodes) == (None, None, 7)
+    assert enough.low is not None and enough.high is not None
+    assert enough.low < enough.value < enough.high
+
+
+def test_intervals_narrow_with_more_episodes_and_not_with_more_windows() -> None:
+    generator = np.random.default_rng(0)
+    skill = generator.uniform(0.3, 0.95, 200)
+
+    def width(episodes: int, rows: int) -> float:
+        parts = np.zeros((episodes, 2, 2), dtype=np.int64)
+        for number in range(episodes):
+            right = round(rows * skill[number])
+            parts[number] = [[right, rows - right], [rows - right, right]]
+        score = scores.macro(parts, 0)
+        assert score.low is not None and score.high is not None
+        return score.high - score.low
+
+    assert width(200, 20) < 0.6 * width(20, 20)
+    assert width(20, 2000) == pytest.approx(width(20, 20), rel=0.15)
+
+
+def test_a_model_against_itself_is_exactly_even() -> None:
+    episode, truth, guess = labels(2)
+    _, cube = scores.cube(episode, truth, guess, CLASSES)
+    gap = scores.difference(cube, cube, 0)
+    assert (gap.value, gap.low, gap.high) == (0.0, 0.0, 0.0)
+
+
+def test_coverage_of_the_interval_over_episodes() -> None:
+    """Nominal 95 %: simulated episodes that differ among each other must be covered as promised."""
+    generator = np.random.default_rng(7)
+    true = 0.7
+    covered = 0
+    for trial in range(200):
+        skill = np.clip(generator.normal(true, 0.15, 30), 0, 1)
+        right = generator.binomial(40, skill)
+        other = generator.binomial(40, skill)
+        parts = np.stack(
+            [np.stack([right, 40 - right], 1), np.stack([40 - other, other], 1)], axis=1
+        )
+        score = scores.macro(parts.astype(np.int64), trial)
+        assert score.low is not None and score.high is not None
+        covered += score.low <= true <= score.high
+    assert 0.90 <= covered / 200 <= 0.99

@@ -1,0 +1,73 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phasewatch.episode import Identity
+from phasewatch.refusal import Refused
+from phasewatch.splits import Split, held_out_host, untested
+
+PROFILES = ("calm", "dig", "leak")
+
+
+def identities(counts: dict[tuple[str, str], int]) -> list[Identity]:
+    return [
+        Identity(f"{host}.{profile}.{number}", host, "s", profile, frozenset({"benign", profile}))
+        for (host, profile), count in counts.items()
+        for number in range(count)
+    ]
+
+
+def even(hosts: str = "abcd", each: int = 4) -> list[Identity]:
+    return identities({(host, profile): each for host in hosts for profile in PROFILES})
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abcde"), st.sampled_from(PROFILES)), st.integers(1, 6)
+    )
+)
+def test_sides_are_disjoint_and_hosts_held_out(counts: dict[tuple[str, str], int]) -> None:
+    episodes = identities(counts)
+    try:
+        split = held_out_host(episodes, "a", "b")
+    except Refused:
+        return
+    host = {episode.id: episode.host for episode in episodes}
+    assert {host[id] for id in split.test} == {"a"}
+    assert {host[id] for id in split.validation} == {"b"}
+    assert not {host[id] for id in (*split.train, *split.seen)} & {"a", "b"}
+    everyone = [*split.train, *split.validation, *split.seen, *split.test]
+    assert sorted(everyone) == sorted(host)
+    profile = {episode.id: episode.profile for episode in episodes}
+    assert {profile[id] for id in split.test} <= {profile[id] for id in split.train}
+
+
+def test_seen_holds_back_every_profile_and_does_not_depend_on_order() -> None:
+    split = held_out_host(even(), "a", "b")
+    assert {id.split(".")[1] for id in split.seen} == set(PROFILES)
+    assert split == held_out_host(even()[::-1], "a", "b")
+
+
+@pytest.mark.parametrize(("test", "validation"), [("x", "b"), ("a", "x"), ("a", "a")])
+def test_bad_hosts_are_refused_by_name(test: str, validation: str) -> None:
+    with pytest.raises(Refused, match=r"host"):
+        held_out_host(even(), test, validation)
+
+
+def test_a_tested_profile_must_be_trained() -> None:
+    extra = Identity("a.new.0", "a", "s", "new", frozenset({"benign"}))
+    with pytest.raises(Refused, match="profiles new"):
+        held_out_host([*even(), extra], "a", "b")
+
+
+def test_an_episode_on_two_sides_is_refused() -> None:
+    with pytest.raises(ValueError, match="two sides"):
+        Split("r", "a", ("one",), (), (), ("one",))
+
+
+def test_untested_is_derived() -> None:
+    lacking = [one for one in even() if (one.host, one.profile) != ("a", "dig")]
+    split = held_out_host(lacking, "a", "b")
+    assert untested(lacking, split.test, "profile") == ["dig"]
+    assert untested(lacking, split.test, "phase") == ["dig"]
+    assert untested(even(), held_out_host(even(), "a", "b").test, "profile") == []

@@ -1,0 +1,122 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import schema
+from phasewatch.refusal import Refused
+from phasewatch.store import MANIFEST, SAMPLES, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "store", schema.vm46())
+
+
+def test_what_is_published_is_read_back(store: Store) -> None:
+    written = toy.episode()
+    store.publish(written)
+    read = Store.open(store.root).read(written.id)
+    assert replace(read, sources={}) == replace(written, sources={})
+    for source, samples in written.sources.items():
+        assert read.sources[source].names == samples.names
+        assert read.sources[source].rate_hz == samples.rate_hz
+        np.testing.assert_array_equal(read.sources[source].values, samples.values)
+        np.testing.assert_array_equal(read.sources[source].t_wall_ns, samples.t_wall_ns)
+        np.testing.assert_array_equal(read.sources[source].t_mono_ns, samples.t_mono_ns)
+
+
+def test_nan_and_an_empty_source_survive(store: Store) -> None:
+    episode = toy.episode()
+    proc, guest = episode.sources["proc"], episode.sources["guest"]
+    proc.values[3, 2] = np.nan
+    none = replace(
+        guest, t_wall_ns=guest.t_wall_ns[:0], t_mono_ns=guest.t_mono_ns[:0], values=guest.values[:0]
+    )
+    store.publish(replace(episode, sources={"proc": proc, "guest": none}))
+    read = store.read(episode.id)
+    np.testing.assert_array_equal(read.sources["proc"].values, proc.values)
+    assert len(read.sources["guest"]) == 0
+
+
+def test_an_id_is_published_once(store: Store) -> None:
+    store.publish(toy.episode())
+    with pytest.raises(Refused, match="already published"):
+        store.publish(toy.episode())
+    assert store.ids() == [toy.episode().id]
+
+
+@pytest.mark.parametrize("id", ["../x", "", ".hidden", "a/b", "x" * 200, "a\nb"])
+def test_an_id_cannot_leave_the_store(store: Store, id: str) -> None:
+    with pytest.raises(Refused, match="not usable"):
+        store.publish(replace(toy.episode(), id=id))
+    assert store.ids() == []
+
+
+def test_every_flipped_bit_is_noticed(store: Store) -> None:
+    folder = store.publish(toy.episode())
+    generator = np.random.default_rng(0)
+    for name in (MANIFEST, SAMPLES):
+        path = folder / name
+        whole = path.read_bytes()
+        for place in generator.integers(0, len(whole), 60):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << generator.integers(8)
+            path.write_bytes(damaged)
+            if name == MANIFEST and _same(damaged, whole):
+                continue
+            with pytest.raises(Refused):
+                store.read(toy.episode().id)
+        path.write_bytes(whole)
+    store.read(toy.episode().id)
+
+
+def _same(damaged: bytes | bytearray, whole: bytes) -> bool:
+    """Whitespace between JSON tokens may turn into other whitespace: nothing was lost."""
+    try:
+        return bool(json.loads(damaged) == json.loads(whole))
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, -1])
+def test_a_truncated_file_is_noticed(store: Store, kept: int) -> None:
+    path = store.publish(toy.episode()) / SAMPLES
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(Refused, match=r"samples\.parquet.*bytes"):
+        store.read(toy.episode().id)
+
+
+def test_a_missing_file_is_named(store: Store) -> None:
+    folder = store.publish(toy.episode())
+    (folder / SAMPLES).unlink()
+    with pytest.raises(Refused, match=r"samples\.parquet: is missing"):
+        store.read(toy.episode().id)
+
+
+def test_a_renamed_episode_is_refused(store: Store) -> None:
+    folder = store.publish(toy.episode())
+    folder.rename(folder.with_name("other"))
+    with pytest.raises(Refused, match="id"):
+        store.read("other")
+
+
+def test_opening_what_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="an episode store"):
+        Store.open(tmp_path)
+    (tmp_path / "store.json").write_text("{")
+    with pytest.raises(Refused, match="not JSON"):
+        Store.open(tmp_path)
+    (tmp_path / "store.json").write_text('{"format": 99}')
+    with pytest.raises(Refused, match="format: is 99"):
+        Store.open(tmp_path)
+
+
+def test_a_store_keeps_its_schema(store: Store) -> None:
+    other = replace(store.schema, channels=store.schema.channels[1:])
+    with pytest.raises(Refused, match="Record into another folder"):
+        Store.create(store.root, other)
+    assert Store.create(store.root, schema.vm46()).schema == store.schema

@@ -1,0 +1,203 @@
+"""Every corruption a row: what was done to a good episode, and the verdict and code it must get."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+import toy
+from phasewatch import schema, validate
+from phasewatch.episode import Episode, Label, Samples
+from phasewatch.schema import NS
+from phasewatch.store import SAMPLES, Store
+from phasewatch.validate import RULES, examine, judge, sweep, write_index
+
+VM46 = schema.vm46()
+
+
+def with_source(episode: Episode, name: str, **changes: object) -> Episode:
+    changed = replace(episode.sources[name], **changes)  # type: ignore[arg-type]
+    return replace(episode, sources={**episode.sources, name: changed})
+
+
+def with_values(episode: Episode, name: str, row: int, column: int, value: float) -> Episode:
+    values = episode.sources[name].values.copy()
+    values[row:, column] = value
+    return with_source(episode, name, values=values)
+
+
+def thinned(samples: Samples, kept: slice) -> dict[str, object]:
+    return {
+        "t_wall_ns": samples.t_wall_ns[kept],
+        "t_mono_ns": samples.t_mono_ns[kept],
+        "values": samples.values[kept],
+    }
+
+
+def without(episode: Episode, name: str) -> Episode:
+    return replace(
+        episode, sources={key: kept for key, kept in episode.sources.items() if key != name}
+    )
+
+
+def swapped(episode: Episode, name: str) -> Episode:
+    t = episode.sources[name].t_wall_ns.copy()
+    t[10], t[20] = t[20], t[10]
+    return with_source(episode, name, t_wall_ns=t)
+
+
+def doubled(episode: Episode, name: str) -> Episode:
+    t = episode.sources[name].t_wall_ns.copy()
+    t[10] = t[9]
+    return with_source(episode, name, t_wall_ns=t)
+
+
+def gapped(episode: Episode, name: str) -> Episode:
+    t = episode.sources[name].t_wall_ns.copy()
+    t[30:] += 6 * NS
+    return with_source(episode, name, t_wall_ns=t)
+
+
+def fewer(episode: Episode, name: str, kept: slice) -> Episode:
+    return with_source(episode, name, **thinned(episode.sources[name], kept))
+
+
+def channel_lost(episode: Episode, name: str) -> Episode:
+    samples = episode.sources[name]
+    return with_source(episode, name, names=samples.names[1:], values=samples.values[:, 1:])
+
+
+Case = tuple[str, str, Callable[[Episode, str], Episode]]
+PER_SOURCE: list[Case] = [
+    ("degraded", "source_missing", without),
+    ("rejected", "columns", channel_lost),
+    (
+        "rejected",
+        "clock_base",
+        lambda e, s: with_source(e, s, t_wall_ns=e.sources[s].t_mono_ns),
+    ),
+    (
+        "rejected",
+        "clock_overlap",
+        lambda e, s: with_source(e, s, t_wall_ns=e.sources[s].t_wall_ns + 900 * NS),
+    ),
+    ("rejected", "time_order", swapped),
+    ("degraded", "time_dup", doubled),
+    ("degraded", "time_gap", gapped),
+    ("rejected", "rows_none", lambda e, s: fewer(e, s, slice(None, 30))),
+    ("degraded", "rows_low", lambda e, s: fewer(e, s, slice(14, None))),
+    ("degraded", "value_nonfinite", lambda e, s: with_values(e, s, 9, 0, np.nan)),
+]
+EPISODE: list[tuple[str, str, Callable[[Episode], Episode]]] = [
+    ("rejected", "span", lambda e: replace(e, end_ns=e.start_ns)),
+    ("rejected", "span", lambda e: replace(e, start_ns=5)),
+    ("rejected", "labels_order", lambda e: replace(e, labels=(e.labels[0], *e.labels[:0:-1]))),
+    (
+        "rejected",
+        "labels_order",
+        lambda e: replace(e, labels=(*e.labels, Label(e.labels[-1].t_wall_ns, "impact"))),
+    ),
+    (
+        "rejected",
+        "labels_class",
+        lambda e: replace(e, labels=(e.labels[0], Label(e.labels[1].t_wall_ns, "Impact"))),
+    ),
+    ("rejected", "labels_range", lambda e: replace(e, labels=())),
+    ("rejected", "labels_range", lambda e: replace(e, labels=e.labels[1:])),
+    (
+        "rejected",
+        "labels_range",
+        lambda e: replace(e, labels=(*e.labels, Label(e.end_ns + 1, "impact"))),
+    ),
+    ("rejected", "sources_none", lambda e: replace(e, sources={})),
+    ("degraded", "counter_reset", lambda e: with_values(e, "proc", 40, 0, 0.0)),
+    ("degraded", "contention", lambda e: replace(e, notes={"vcpu_wait_share": 0.4})),
+]
+
+
+def test_a_good_episode_is_accepted() -> None:
+    assert examine(toy.episode(), VM46) == ("accepted", ())
+
+
+@pytest.mark.parametrize("source", VM46.sources)
+@pytest.mark.parametrize("case", PER_SOURCE, ids=lambda case: case[1])
+def test_corruption_of_a_source(case: Case, source: str) -> None:
+    verdict, code, spoil = case
+    found, findings = examine(spoil(toy.episode(), source), VM46)
+    assert found == verdict
+    assert code in {finding.code for finding in findings}
+    assert any(source in finding.reason for finding in findings if finding.code == code)
+
+
+@pytest.mark.parametrize("case", EPISODE, ids=lambda case: case[1])
+def test_corruption_of_an_episode(case: tuple[str, str, Callable[[Episode], Episode]]) -> None:
+    verdict, code, spoil = case
+    found, findings = examine(spoil(toy.episode()), VM46)
+    assert found == verdict
+    assert code in {finding.code for finding in findings}
+
+
+def test_every_rule_has_a_corruption_that_it_catches() -> None:
+    caught = {code for _, code, _ in PER_SOURCE} | {code for _, code, _ in EPISODE}
+    assert caught == {code for code, _, _ in RULES}
+
+
+def test_two_faults_get_the_worse_verdict_and_both_reasons() -> None:
+    spoiled = replace(without(toy.episode(), "guest"), labels=())
+    verdict, findings = examine(spoiled, VM46)
+    assert verdict == "rejected"
+    assert {"source_missing", "labels_range"} <= {finding.code for finding in findings}
+
+
+def test_a_rule_that_fails_is_our_fault_not_the_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(episode: Episode, own: schema.Schema) -> list[str]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(validate, "RULES", [("broken", "rejected", broken)])
+    verdict, (finding,) = examine(toy.episode(), VM46)
+    assert (verdict, finding.code) == ("errored", "check_bug")
+
+
+def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = toy.store(tmp_path / "s", seeds=1)
+    damaged, unread, *_ = store.ids()
+    path = store.folder(damaged) / SAMPLES
+    path.write_bytes(path.read_bytes()[:-1])
+    read = Path.read_bytes
+
+    def failing(self: Path) -> bytes:
+        if self.parent.name == unread:
+            raise PermissionError(13, "Permission denied", str(self))
+        return read(self)
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    verdicts = {judgement.id: judgement for judgement in sweep(store)}
+    assert verdicts[damaged].verdict == "rejected"
+    assert verdicts[damaged].findings[0].code == "sha_mismatch"
+    assert verdicts[unread].verdict == "errored"
+    assert "Permission denied" in verdicts[unread].findings[0].reason
+    others = set(verdicts) - {damaged, unread}
+    assert others and all(verdicts[id].verdict == "accepted" for id in others)
+
+
+def test_the_index_has_a_row_an_episode_and_is_the_same_bytes_twice(
+    toy_store: Store, tmp_path: Path
+) -> None:
+    judgements = sweep(toy_store)
+    write_index(judgements, tmp_path / "a.parquet")
+    write_index(sweep(toy_store), tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+    table = pq.read_table(tmp_path / "a.parquet", page_checksum_verification=True)
+    assert table["id"].to_pylist() == toy_store.ids()
+    assert set(table["verdict"].to_pylist()) == {"accepted"}
+
+
+def test_an_id_that_is_not_there_is_rejected_by_name(toy_store: Store) -> None:
+    judgement = judge(toy_store, "nobody")
+    assert judgement.verdict == "rejected"
+    assert judgement.findings[0].code == "file_missing"

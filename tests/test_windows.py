@@ -1,0 +1,163 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import toy
+from phasewatch import schema
+from phasewatch.episode import Episode, Label, Samples
+from phasewatch.schema import NS, Channel, Grid, Schema
+from phasewatch.windows import at, columns, cut, join
+
+TINY = Schema(
+    "tiny",
+    (
+        Channel("a.gauge", "x", "gauge", True, ""),
+        Channel("a.counter", "x", "counter", True, ""),
+        Channel("a.event", "x", "event", True, ""),
+    ),
+    ("calm", "busy"),
+    Grid(window_s=2, stride_s=1, step_s=1, hold_s=2),
+)
+
+
+def rows(times_s: list[float], values: list[list[float]]) -> dict[str, Samples]:
+    t = np.array([round(time * NS) for time in times_s], dtype=np.int64)
+    return {"a": Samples(TINY.names, t, t, np.array(values, dtype=np.float64), 1.0)}
+
+
+def test_kinds_by_hand() -> None:
+    sources = rows([0.0, 0.5, 1.0, 2.0], [[9, 100, 1], [2, 104, 3], [4, 110, 5], [8, 130, 7]])
+    made = columns(sources, TINY, 0, 0, 2)
+    np.testing.assert_array_equal(made[0], [3.0, 8.0])
+    np.testing.assert_array_equal(made[1], [10.0, 20.0])
+    np.testing.assert_array_equal(made[2], [8.0, 7.0])
+
+
+def test_a_sample_at_the_edge_belongs_to_the_step_that_ends_there() -> None:
+    made = columns(rows([1.0], [[5, 0, 0]]), TINY, 0, 0, 3)
+    np.testing.assert_array_equal(made[0], [5.0, 5.0, 5.0])
+
+
+def test_a_late_sample_is_held_and_no_longer_than_the_hold() -> None:
+    made = columns(rows([0.5, 5.5], [[5, 0, 0], [7, 0, 0]]), TINY, 0, 0, 6)
+    np.testing.assert_array_equal(made[0], [5, 5, np.nan, np.nan, np.nan, 7])
+
+
+def test_a_counter_that_fell_is_unknown_never_negative() -> None:
+    made = columns(rows([0.5, 1.5, 2.5], [[0, 50, 0], [0, 3, 0], [0, 5, 0]]), TINY, 0, 0, 3)
+    np.testing.assert_array_equal(made[1], [np.nan, np.nan, 2.0])
+
+
+def test_a_rate_over_a_long_hole_is_unknown() -> None:
+    made = columns(rows([0.5, 9.5, 10.5], [[0, 0, 9], [0, 90, 9], [0, 95, 9]]), TINY, 0, 9, 11)
+    np.testing.assert_array_equal(made[1], [np.nan, 5.0])
+    np.testing.assert_array_equal(made[2], [np.nan, 9.0])
+
+
+def test_a_missing_source_is_nan_and_does_not_stop_the_others() -> None:
+    episode = toy.episode()
+    kept = {name: own for name, own in episode.sources.items() if name != "netflow"}
+    whole, made = (cut(one, schema.vm46()) for one in (episode, replace(episode, sources=kept)))
+    absent = np.array([name.startswith("netflow.") for name in schema.vm46().names])
+    assert np.isnan(made.x[:, absent]).all()
+    np.testing.assert_array_equal(made.x[:, ~absent], whole.x[:, ~absent])
+
+
+def test_time_that_runs_back_is_refused() -> None:
+    with pytest.raises(ValueError, match="back in time"):
+        columns(rows([1.0, 0.5], [[0, 0, 0]] * 2), TINY, 0, 0, 2)
+
+
+def test_channels_are_bound_by_name_in_the_schemas_order() -> None:
+    episode = toy.episode()
+    own = schema.vm46()
+    turned = replace(own, channels=own.channels[::-1])
+    np.testing.assert_array_equal(cut(episode, turned).x[:, ::-1], cut(episode, own).x)
+
+
+def test_sources_on_other_clocks_are_aligned_by_wall_time() -> None:
+    """A netflow host's monotonic clock says nothing about ours; only `t_wall_ns` aligns."""
+    episode = toy.episode()
+    netflow = episode.sources["netflow"]
+    foreign = replace(netflow, t_mono_ns=netflow.t_mono_ns + 10**15)
+    moved = replace(episode, sources={**episode.sources, "netflow": foreign})
+    np.testing.assert_array_equal(cut(moved, schema.vm46()).x, cut(episode, schema.vm46()).x)
+
+
+@pytest.mark.parametrize("source", schema.vm46().sources)
+def test_no_source_comes_out_all_nan(source: str) -> None:
+    own = schema.vm46()
+    made = cut(toy.episode(), own).x
+    mine = np.array([channel.source == source for channel in own.channels])
+    assert np.isfinite(made[:, mine]).mean() > 0.99
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    jitter_ms=st.integers(0, 700),
+    lost=st.floats(0, 0.6),
+    offset_ms=st.integers(0, 999),
+)
+def test_live_equals_offline_bit_for_bit(
+    seed: int, jitter_ms: int, lost: float, offset_ms: int
+) -> None:
+    own = schema.vm46()
+    episode = _rough(toy.episode(seed=seed % 7, own=own), seed, jitter_ms, lost, offset_ms)
+    offline = cut(episode, own)
+    reach = own.grid.hold_ns + own.grid.step_ns
+    for number, x in enumerate(offline.x):
+        end = own.grid.steps + number * own.grid.stride
+        until = episode.start_ns + end * own.grid.step_ns
+        since = until - own.grid.steps * own.grid.step_ns - 2 * reach
+        buffer = {name: _between(kept, since, until) for name, kept in episode.sources.items()}
+        np.testing.assert_array_equal(at(buffer, own, episode.start_ns, end), x)
+
+
+def _rough(episode: Episode, seed: int, jitter_ms: int, lost: float, offset_ms: int) -> Episode:
+    generator = np.random.default_rng(seed)
+    sources = {}
+    for name, samples in episode.sources.items():
+        kept = generator.random(len(samples)) >= lost
+        shift = generator.integers(0, jitter_ms * 1_000_000 + 1, len(samples))
+        t = np.sort(samples.t_wall_ns + shift + offset_ms * 1_000_000)[kept]
+        sources[name] = Samples(
+            samples.names, t, samples.t_mono_ns[kept], samples.values[kept], samples.rate_hz
+        )
+    return replace(episode, sources=sources)
+
+
+def _between(samples: Samples, since: int, until: int) -> Samples:
+    near = (samples.t_wall_ns > since) & (samples.t_wall_ns <= until)
+    times = samples.t_wall_ns[near], samples.t_mono_ns[near]
+    return Samples(samples.names, *times, samples.values[near], samples.rate_hz)
+
+
+def test_labels_are_the_phase_at_the_end_and_purity_its_share() -> None:
+    t = np.arange(0, 11, dtype=np.int64) * NS
+    samples = Samples(TINY.names, t, t, np.zeros((11, 3)), 1.0)
+    labels = (Label(0, "calm"), Label(3 * NS, "busy"), Label(int(4.5 * NS), "calm"))
+    made = cut(Episode("e", "h", "s", "p", 0, 7 * NS, labels, {"a": samples}), TINY)
+    np.testing.assert_array_equal(made.t_ns, np.arange(2, 8) * NS)
+    np.testing.assert_array_equal(made.y, [0, 0, 1, 0, 0, 0])
+    np.testing.assert_allclose(made.purity, [1, 1, 0.5, 0.25, 0.75, 1])
+
+
+def test_an_episode_shorter_than_a_window_has_none() -> None:
+    episode = toy.episode()
+    short = replace(episode, end_ns=episode.start_ns + 9 * NS)
+    assert cut(short, schema.vm46()).x.shape == (0, 46, 20)
+
+
+def test_join_keeps_rows_together_and_take_picks_them() -> None:
+    one, two = (cut(toy.episode(seed=seed), schema.vm46()) for seed in (1, 2))
+    both = join([one, two])
+    assert len(both) == len(one) + len(two)
+    picked = both.take(both.episode == toy.episode(seed=2).id)
+    np.testing.assert_array_equal(picked.x, two.x)
+    np.testing.assert_array_equal(picked.t_ns, two.t_ns)
+    with pytest.raises(ValueError, match="no episodes"):
+        join([])
