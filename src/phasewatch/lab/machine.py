@@ -1,0 +1,251 @@
+"""One emulated machine: QEMU's command line for a host, its start, its doors, its end.
+
+The doors (QMP, the agent, the control port) are socket pairs and the disk is a file without a
+name, so a machine leaves nothing in the file system, however its recorder ends. A machine that
+does not boot is refused with the last line of its console.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from phasewatch.lab.hosts import Host
+from phasewatch.lab.image import Image
+from phasewatch.lab.network import GUEST, MAC, die_with_parent
+from phasewatch.refusal import Refused
+
+AGENT_HZ = 2
+BOOT_S = 120.0
+ANSWER_S = 10.0
+NICE = -5
+
+CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
+PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+
+
+class Lines:
+    """A stream socket read line by line without waiting."""
+
+    def __init__(self, door: socket.socket) -> None:
+        self.door = door
+        self.door.setblocking(False)
+        self._rest = b""
+
+    def fileno(self) -> int:
+        """For select."""
+        return self.door.fileno()
+
+    def read(self) -> list[str]:
+        """The whole lines that have arrived; raises EOFError when the machine is gone."""
+        with contextlib.suppress(BlockingIOError):
+            while part := self.door.recv(1 << 16):
+                self._rest += part
+            raise EOFError
+        *lines, self._rest = self._rest.split(b"\n")
+        return [line.decode("ascii", "replace") for line in lines if line]
+
+    def send(self, line: str) -> None:
+        """One line out; the doors carry a few bytes a second and are never full."""
+        self.door.send(line.encode() + b"\n")
+
+
+class Qmp:
+    """QEMU's machine protocol, one question at a time."""
+
+    def __init__(self, door: socket.socket) -> None:
+        self._door = door
+        self._door.settimeout(ANSWER_S)
+        self._file: IO[bytes] = door.makefile("rb")
+
+    def greet(self) -> str:
+        """Leave the greeting state; gives QEMU's version."""
+        hello = json.loads(self._file.readline())
+        self.ask("qmp_capabilities")
+        version = hello["QMP"]["version"]["qemu"]
+        return f"{version['major']}.{version['minor']}.{version['micro']}"
+
+    def ask(self, name: str, **arguments: object) -> Any:
+        """The answer to one command; raises OSError when there is none or QEMU refuses it."""
+        request = json.dumps({"execute": name, "arguments": arguments})
+        self._door.sendall(request.encode() + b"\n")
+        while True:
+            line = self._file.readline()
+            if not line:
+                raise OSError(f"QMP closed during {name}")
+            answer = json.loads(line)
+            if "return" in answer:
+                return answer["return"]
+            if "error" in answer:
+                raise OSError(f"QMP {name}: {answer['error'].get('desc')}")
+
+
+class Machine:
+    """A started machine: `process`, `qmp`, and the lines of `agent` and `control`."""
+
+    def __init__(self, host: Host, image: Image, disk: Path, link: str) -> None:
+        self.host = host
+        self.qemu = ""
+        self._console = _nameless()
+        doors = [socket.socketpair() for _ in range(3)]
+        qmp, agent, control = (near for near, _ in doors)
+        far = [other for _, other in doors]
+        try:
+            with _copy(disk) as copy:
+                handles = [door.fileno() for door in far] + [copy.fileno()]
+                self.process = subprocess.Popen(
+                    command(host, image, link, handles),
+                    stdin=subprocess.DEVNULL,
+                    stdout=self._console,
+                    stderr=self._console,
+                    pass_fds=handles,
+                    preexec_fn=_child,
+                )
+        except FileNotFoundError as error:
+            raise Refused(
+                f"host {host.name}",
+                f"{error.filename} is missing",
+                "QEMU's system emulator",
+                f"apt-get install {PACKAGES[host.arch]}",
+                code="qemu_missing",
+            ) from error
+        finally:
+            for other in far:
+                other.close()
+        self.qmp = Qmp(qmp)
+        self.agent = Lines(agent)
+        self.control = Lines(control)
+
+    def boot(self) -> None:
+        """Wait until the guest's control port answers and its agent has spoken; raises Refused."""
+        deadline = time.monotonic() + BOOT_S
+        waiting = selectors.DefaultSelector()
+        for door in (self.agent, self.control):
+            waiting.register(door, selectors.EVENT_READ, door)
+        try:
+            self.qemu = self.qmp.greet()
+            self.control.send("ping boot")
+            while waiting.get_map():
+                for key, _ in waiting.select(1.0):
+                    if key.data.read():
+                        waiting.unregister(key.data)
+                if time.monotonic() > deadline:
+                    raise self.refused(f"did not boot in {BOOT_S:g} s")
+        except (EOFError, OSError, ValueError) as error:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(1)
+            raise self.refused("ended while booting") from error
+        finally:
+            waiting.close()
+
+    def request(self, line: str, seconds: float) -> str:
+        """Send one line and wait for its answer; raises Refused."""
+        self.control.send(line)
+        deadline = time.monotonic() + seconds
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self.control, selectors.EVENT_READ)
+            while time.monotonic() < deadline:
+                waiting.select(0.5)
+                try:
+                    answers = self.control.read()
+                except (EOFError, OSError) as error:
+                    raise self.refused(f"ended at {line.split()[0]!r}") from error
+                if answers and answers[-1].startswith("error"):
+                    raise self.refused(f"guest: {answers[-1]}")
+                if answers:
+                    return answers[-1]
+        raise self.refused(f"guest did not answer {line!r} in {seconds:g} s")
+
+    def refused(self, problem: str) -> Refused:
+        """A failure of this machine, with the last line it wrote."""
+        return Refused(
+            f"host {self.host.name}",
+            f"{problem}; last console line: {self.last_line()!r}",
+            f"a running {self.host.arch} guest",
+            "Try again; if it stays, see docs/lab.md.",
+            code="machine",
+        )
+
+    def last_line(self) -> str:
+        """The last line of the guest's console, or of QEMU's own errors."""
+        size = self._console.seek(0, os.SEEK_END)
+        self._console.seek(max(0, size - 4096))
+        text = self._console.read().decode("utf-8", "replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        return lines[-1] if lines else ""
+
+    def kill(self) -> None:
+        """End it at once; its disk goes with it."""
+        self.process.kill()
+        self.process.wait()
+        self._console.close()
+
+
+def command(host: Host, image: Image, link: str, handles: list[int]) -> list[str]:
+    """QEMU's command line; `handles` are the doors' and the disk's file descriptors.
+
+    The disk is `unsafe`: its flushes are counted but not passed on, since it is thrown away anyway
+    and a slow disk of the recording host would otherwise stop the guest for seconds.
+    """
+    qmp, agent, control, disk = handles
+    kernel = (
+        f"console={CONSOLES[host.arch]} loglevel=4 panic=-1 ip4={GUEST}/24 "
+        f"agent_hz={AGENT_HZ} {host.kernel}"
+    )
+    words = f"""
+        qemu-system-{host.arch} -name lab-{host.name},debug-threads=on
+        -accel tcg,thread=multi,tb-size=128 -machine {host.machine} -cpu {host.cpu}
+        -nodefaults -no-user-config -display none -no-reboot
+        -sandbox on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny
+        -m {host.memory_mb} -smp {host.vcpus}
+        -chardev stdio,id=console,signal=off -serial chardev:console
+        -chardev socket,id=monitor,fd={qmp} -mon chardev=monitor,mode=control
+        -device virtio-serial-pci
+        -chardev socket,id=agent,fd={agent} -device virtserialport,chardev=agent,name=lab.agent
+        -chardev socket,id=control,fd={control} -device virtserialport,chardev=control,name=lab.ctl
+        -netdev {link} -device virtio-net-pci,netdev=n0,mac={MAC},romfile=
+        -drive file=/proc/self/fd/{disk},if=none,id=d0,format=raw,cache=unsafe
+        -device virtio-blk-pci,drive=d0
+    """.split()
+    boot = ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", kernel.strip()]
+    return words + boot
+
+
+def installed(arch: str) -> bool:
+    """Whether this machine can emulate `arch`."""
+    return shutil.which(f"qemu-system-{arch}") is not None
+
+
+def _child() -> None:
+    """In QEMU's process before QEMU: gone with the recorder, ahead of the host's other work."""
+    die_with_parent(signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+
+
+def _copy(disk: Path) -> IO[bytes]:
+    """A nameless copy of the blank disk, with its holes."""
+    made = _nameless()
+    with disk.open("rb") as source:
+        while block := source.read(1 << 16):
+            if any(block):
+                made.write(block)
+            else:
+                made.seek(len(block), os.SEEK_CUR)
+    made.truncate()
+    made.flush()
+    return made
+
+
+def _nameless() -> IO[bytes]:
+    """A file that is gone when its last user is."""
+    return tempfile.TemporaryFile()

@@ -1,0 +1,367 @@
+"""The lab's isolated network: one link between a guest and a sink, with no way out.
+
+Owns a network namespace without a name, which dies with the processes in it, a tap device with the
+addresses 10.77.0.1-9, a sink that takes what guests send, and the count of packets in half-second
+bins. A bin without packets is a row of zeros; a link that was not watched has no rows at all.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import multiprocessing
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from phasewatch.refusal import Refused
+
+HOSTS = range(1, 10)
+GUEST = "10.77.0.100"
+PORTS = (80, 443, 8080, 4444, 5000)
+DISCARD = 9999
+MAC = "52:54:00:77:00:64"
+TAP = "tap0"
+BIN_NS = 500_000_000
+SNAP = 128
+GRACE_NS = 60_000_000
+"""How long after its end a bin waits for packets that were stamped in it."""
+
+CHANNELS = (
+    "pkts_out",
+    "pkts_in",
+    "bytes_out",
+    "bytes_in",
+    "syn_out",
+    "synack_in",
+    "rst_in",
+    "fin_out",
+    "flows_new",
+    "flows_active",
+    "uniq_dst",
+    "uniq_dport",
+)
+
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1
+_SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE = 33
+_SOL_PACKET = 263
+_PACKET_STATISTICS = 6
+_PACKET_OUTGOING = 4
+_ETH_P_ALL = 3
+_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Row = tuple[int, int, tuple[float, ...]]
+"""A bin's end on the wall and the monotonic clock in ns, and its counts in CHANNELS order."""
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a link carried: a row a bin, and how many packets the kernel could not hand over."""
+
+    rows: tuple[Row, ...]
+    dropped: int
+
+
+def die_with_parent(sign: int = signal.SIGKILL) -> None:
+    """Have the kernel send `sign` to this process when the one that started it is gone."""
+    _libc.prctl(_PR_SET_PDEATHSIG, sign)
+
+
+# ---------------------------------------------------------------- counting
+
+
+@dataclass
+class Bins:
+    """Packets counted into half-second bins on the wall clock's own half seconds."""
+
+    begin_ns: int
+    mono_offset_ns: int
+    rows: list[Row] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    seen: set[tuple[object, ...]] = field(default_factory=set)
+    active: set[tuple[object, ...]] = field(default_factory=set)
+    targets: set[bytes] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+
+    @classmethod
+    def now(cls) -> "Bins":
+        """Bins from the present half second on, which is counted from its middle."""
+        wall = time.time_ns()
+        return cls(wall // BIN_NS * BIN_NS, wall - time.monotonic_ns())
+
+    def until(self, t_ns: int) -> None:
+        """Close every bin that ends at or before `t_ns`."""
+        while self.begin_ns + BIN_NS <= t_ns:
+            self._close()
+
+    def add(self, frame: memoryview | bytes, length: int, outward: bool, t_ns: int) -> None:
+        """Count one frame of `length` bytes, of which `frame` is at least the head."""
+        self.until(t_ns)
+        way = "out" if outward else "in"
+        self._up(f"pkts_{way}")
+        self._up(f"bytes_{way}", length)
+        if len(frame) < 34 or bytes(frame[12:14]) != b"\x08\x00":
+            return
+        at = 14 + (frame[14] & 15) * 4
+        source, target = bytes(frame[26:30]), bytes(frame[30:34])
+        if outward:
+            self.targets.add(target)
+        if frame[23] in (6, 17) and len(frame) >= at + 14:
+            self._transport(frame[23], bytes(frame[at : at + 14]), (source, target), outward)
+
+    def _transport(
+        self, protocol: int, head: bytes, ends: tuple[bytes, bytes], outward: bool
+    ) -> None:
+        source, target = struct.unpack_from("!HH", head)
+        if outward:
+            self.ports.add(target)
+        near, far = (source, target) if outward else (target, source)
+        flow = (protocol, ends[1] if outward else ends[0], near, far)
+        self.active.add(flow)
+        if flow not in self.seen:
+            self.seen.add(flow)
+            self._up("flows_new")
+        if protocol == 6:
+            self._tcp(head[13], flow, outward)
+
+    def _tcp(self, flags: int, flow: tuple[object, ...], outward: bool) -> None:
+        if outward and flags & _SYN and not flags & _ACK:
+            self._up("syn_out")
+        if outward and flags & _FIN:
+            self._up("fin_out")
+        if not outward and flags & _SYN and flags & _ACK:
+            self._up("synack_in")
+        if not outward and flags & _RST:
+            self._up("rst_in")
+
+    def _up(self, channel: str, by: int = 1) -> None:
+        self.counts[channel] = self.counts.get(channel, 0) + by
+
+    def _close(self) -> None:
+        self.counts["flows_active"] = len(self.active)
+        self.counts["uniq_dst"] = len(self.targets)
+        self.counts["uniq_dport"] = len(self.ports)
+        self.begin_ns += BIN_NS
+        values = tuple(float(self.counts.get(channel, 0)) for channel in CHANNELS)
+        self.rows.append((self.begin_ns, self.begin_ns - self.mono_offset_ns, values))
+        for collected in (self.counts, self.active, self.targets, self.ports):
+            collected.clear()
+
+
+def _capture(pipe: Connection) -> None:
+    """Child process: count what passes the tap until told to stop, then hand over the rows."""
+    _quiet_child()
+    link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+    link.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    with contextlib.suppress(PermissionError):
+        link.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
+    link.bind((TAP, _ETH_P_ALL))
+    link.setblocking(False)
+    bins = Bins.now()
+    poller = select.poll()
+    poller.register(link, select.POLLIN)
+    poller.register(pipe, select.POLLIN)
+    pipe.send("ready")
+    stopped = False
+    while not stopped:
+        due_ns = bins.begin_ns + BIN_NS + GRACE_NS - time.time_ns()
+        ready = {handle for handle, _ in poller.poll(max(0, due_ns // 1_000_000 + 1))}
+        stopped = pipe.fileno() in ready
+        _drain(link, bins)
+        bins.until(time.time_ns() - GRACE_NS)
+    statistics = link.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+    pipe.send(Traffic(tuple(bins.rows), struct.unpack("II", statistics)[1]))
+
+
+def _drain(link: socket.socket, bins: Bins) -> None:
+    frame = bytearray(SNAP)
+    view = memoryview(frame)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            length, ancillary, _, address = link.recvmsg_into([frame], 64, socket.MSG_TRUNC)
+            stamp = next((data for _, kind, data in ancillary if kind == _SO_TIMESTAMPNS), b"")
+            t_ns = time.time_ns()
+            if len(stamp) == 16:
+                seconds, rest = struct.unpack("qq", stamp)
+                t_ns = seconds * 1_000_000_000 + rest
+            bins.add(view[: min(length, SNAP)], length, address[2] != _PACKET_OUTGOING, t_ns)
+
+
+# ---------------------------------------------------------------- the sink
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One conversation: `GET n`, `PUT` or `HELLO`, and whatever a flood says instead."""
+    try:
+        words = (await asyncio.wait_for(reader.readline(), 30)).split()
+        if words[:1] == [b"GET"]:
+            await _give(writer, min(int(words[1]), 1 << 24))
+        else:
+            if words[:1] == [b"HELLO"]:
+                writer.write(b"here\n")
+            while await asyncio.wait_for(reader.read(1 << 16), 30):
+                pass
+    except (OSError, ValueError, IndexError, TimeoutError):
+        writer.transport.abort()
+    finally:
+        writer.close()
+
+
+async def _give(writer: asyncio.StreamWriter, left: int) -> None:
+    block = bytes(range(256)) * 64
+    while left > 0:
+        writer.write(block[:left])
+        left -= len(block)
+        await writer.drain()
+
+
+async def _serve(pipe: Connection) -> None:
+    for port in PORTS:
+        await asyncio.start_server(_answer, "0.0.0.0", port, backlog=1024)
+    # Nobody reads it: the kernel drops what does not fit, and no reset goes back.
+    discard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    discard.bind(("0.0.0.0", DISCARD))
+    pipe.send("ready")
+    while not pipe.poll():
+        await asyncio.sleep(0.25)
+    discard.close()
+
+
+def _sink(pipe: Connection) -> None:
+    """Child process: take what the guest sends, give it what it asks for."""
+    _quiet_child()
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    asyncio.run(_serve(pipe))
+
+
+def _quiet_child() -> None:
+    """The recorder decides when its children end, not the terminal."""
+    die_with_parent()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, signal.SIG_IGN)
+
+
+# ---------------------------------------------------------------- the link
+
+
+class Child:
+    """A helper process and the pipe to it; `ended` waits for it or ends it."""
+
+    def __init__(self, work: Callable[[Connection], None]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=work, args=(other,), daemon=True)
+        self.process.start()
+        other.close()
+        if not self.pipe.poll(30) or self._receive() != "ready":
+            self.kill()
+            raise _broken(work.__name__.strip("_"), "did not start")
+
+    def finish(self) -> object:
+        """Tell it to stop and take what it has to say."""
+        try:
+            self.pipe.send("stop")
+            answer = self._receive() if self.pipe.poll(10) else None
+        except OSError:
+            answer = None
+        self.kill()
+        return answer
+
+    def kill(self) -> None:
+        """End it now."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
+
+    def _receive(self) -> object:
+        with contextlib.suppress(EOFError, OSError):
+            return self.pipe.recv()
+        return None
+
+
+class Tap:
+    """The link as a tap device in a namespace of this process's own."""
+
+    kind = "tap"
+    device = f"tap,id=n0,ifname={TAP},script=no,downscript=no,vnet_hdr=off"
+
+    def __init__(self) -> None:
+        _isolate()
+        _configure()
+        self._sink = Child(_sink)
+        try:
+            self._capture = Child(_capture)
+        except BaseException:
+            self._sink.kill()
+            raise
+
+    def finish(self) -> Traffic:
+        """Stop watching; raises Refused when the watcher is gone, for then nothing is known."""
+        traffic = self._capture.finish()
+        self._sink.kill()
+        if not isinstance(traffic, Traffic):
+            raise _broken("capture", "ended before the recording did")
+        return traffic
+
+    def kill(self) -> None:
+        """End the helpers; what they counted is lost."""
+        self._capture.kill()
+        self._sink.kill()
+
+
+def _isolate() -> None:
+    """Leave the present network for an empty one; without root, as root of a user namespace."""
+    user, group = os.getuid(), os.getgid()
+    flags = _CLONE_NEWNET if user == 0 else _CLONE_NEWUSER | _CLONE_NEWNET
+    if _libc.unshare(flags):
+        reason = os.strerror(ctypes.get_errno())
+        raise _broken("namespace", f"refused by the kernel ({reason})")
+    if user:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+
+
+def _configure() -> None:
+    # A new namespace inherits the host's setting, and a host may well be a router.
+    for name, value in (("ipv4/ip_forward", "0"), ("ipv6/conf/default/disable_ipv6", "1")):
+        path = Path("/proc/sys/net") / name
+        if path.exists():
+            path.write_text(value)
+    _ip("tuntap", "add", "dev", TAP, "mode", "tap")
+    for number in HOSTS:
+        _ip("address", "add", f"10.77.0.{number}/24", "dev", TAP)
+    _ip("link", "set", TAP, "up")
+
+
+def _ip(*words: str) -> None:
+    command = shutil.which("ip", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+    if command is None:
+        raise Refused("lab network", "ip is missing", "iproute2", "apt-get install iproute2")
+    done = subprocess.run([command, *words], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise _broken("ip " + " ".join(words), done.stderr.strip() or "failed")
+
+
+def _broken(where: str, problem: str) -> Refused:
+    return Refused(
+        f"lab network: {where}",
+        problem,
+        "a private network namespace with a tap device",
+        "Run as root, with /dev/net/tun present.",
+        code="lab_network",
+    )

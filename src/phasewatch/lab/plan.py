@@ -1,0 +1,231 @@
+"""A plan of recordings, and the run that works it off: several machines side by side.
+
+A plan is a TOML file of blocks; a block is one sample of a profile on some hosts under some seeds.
+Episodes already in the store are skipped, so a run that was ended goes on where it was. One failed
+episode never stops the others.
+"""
+
+import collections
+import contextlib
+import signal
+import time
+import tomllib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from phasewatch.lab.hosts import hosts
+from phasewatch.lab.image import image, scratch
+from phasewatch.lab.profile import profiles, schedule
+from phasewatch.lab.recording import Recording, Take
+from phasewatch.refusal import Refused
+from phasewatch.store import Store
+
+STAGGER_S = 8.0
+"""Between two starts: a boot takes a whole core, and should not fall into another's first phase."""
+
+TRIES = 2
+POLL_S = 0.2
+
+Named = TypeVar("Named")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be recorded, in order."""
+
+    takes: tuple[Take, ...]
+
+
+@dataclass
+class Outcome:
+    """What became of a plan: ids recorded, ids that were there before, and who failed why."""
+
+    recorded: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def read(path: Path) -> Plan:
+    """A plan from its file, every name in it checked; raises Refused."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        seconds = float(table["seconds"])
+        takes = [take for block in table["block"] for take in _takes(block, seconds)]
+        for take in takes:
+            schedule(take.profile, take.sample, take.host, take.seed, seconds)
+    except OSError as error:
+        raise Refused(path, error.strerror or str(error), "a plan", "Check the path.") from error
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise Refused(path, problem, "a plan like plans/corpus.toml", "Correct it.") from error
+    double = [id for id, n in collections.Counter(take.id for take in takes).items() if n > 1]
+    if double:
+        raise Refused(path, f"{double[0]} is planned twice", "other seeds", "Correct it.")
+    return Plan(tuple(takes))
+
+
+def _takes(block: dict[str, object], seconds: float) -> Iterator[Take]:
+    """The takes of one block: `sample` counts from 1 in the order of the profile's file."""
+    unknown = sorted(set(block) - {"profile", "sample", "hosts", "seeds"})
+    if unknown:
+        raise ValueError(f"unknown field {', '.join(unknown)}")
+    profile = _known("profile", block["profile"], profiles())
+    numbers = {str(number): sample for number, sample in enumerate(profile.samples, 1)}
+    sample = _known(f"sample of {profile.name}", str(block["sample"]), numbers)
+    for seed in _list("seeds", block["seeds"]):
+        for name in _list("hosts", block["hosts"]):
+            host = _known("host", name, hosts())
+            if profile.name in host.never:
+                raise ValueError(f"host {host.name} never runs {profile.name}")
+            if not isinstance(seed, int):
+                raise TypeError(f"seed {seed!r} is no whole number")
+            yield Take(host, profile, sample, seed, seconds)
+
+
+def _list(what: str, value: object) -> list[object]:
+    if not isinstance(value, list) or not value:
+        raise TypeError(f"{what} = {value!r} is not a list")
+    return value
+
+
+def _known(what: str, name: object, there: dict[str, Named]) -> Named:
+    if name not in there:
+        raise ValueError(f"{what} {name!r} is unknown; there are {', '.join(there)}")
+    return there[str(name)]
+
+
+def run(plan: Plan, store: Store, jobs: int, cache: Path) -> Outcome:
+    """Record what the store lacks of a plan, `jobs` machines at a time; raises Refused when ended.
+
+    A dropped or failed episode is tried once more, at the end of the queue.
+    """
+    console = Console(stderr=True)
+    there = set(store.ids())
+    outcome = Outcome(skipped=[take.id for take in plan.takes if take.id in there])
+    queue = collections.deque((take, 1) for take in plan.takes if take.id not in there)
+    if not queue:
+        return outcome
+    # Built once, before the first machine is timed.
+    for arch in sorted({take.host.arch for take, _ in queue}):
+        image(arch, cache, console.print)
+    scratch(cache)
+    with _bar(console, len(queue)) as advance, _stoppable():
+        Floor(queue, store, cache, outcome, advance).work(jobs)
+    return outcome
+
+
+@dataclass
+class Floor:
+    """The recordings under way and the queue they come from."""
+
+    queue: collections.deque[tuple[Take, int]]
+    store: Store
+    cache: Path
+    outcome: Outcome
+    advance: Callable[[str, bool], None]
+    busy: list[tuple[Recording, int]] = field(default_factory=list)
+
+    def work(self, jobs: int) -> None:
+        """Until queue and floor are empty; raises Refused when interrupted, all ended then."""
+        start = 0.0
+        try:
+            while self.queue or self.busy:
+                if self.queue and len(self.busy) < jobs and time.monotonic() >= start:
+                    self._begin()
+                    start = time.monotonic() + STAGGER_S
+                for recording, tries in list(self.busy):
+                    if recording.done(POLL_S / max(1, len(self.busy))):
+                        self._end(recording, tries)
+                if not self.busy:
+                    time.sleep(POLL_S)
+        except KeyboardInterrupt as error:
+            raise Refused(
+                "plan",
+                f"interrupted with {len(self.queue) + len(self.busy)} episodes to go",
+                "all of them",
+                "Run it again: it goes on where it was.",
+                code="interrupted",
+            ) from error
+        finally:
+            for recording, _ in self.busy:
+                recording.close()
+
+    def _begin(self) -> None:
+        take, tries = self.queue.popleft()
+        try:
+            recording = Recording(take, self.store, self.cache, lambda line: None)
+        except Refused as refused:
+            self._fail(take, tries, refused)
+            return
+        self.busy.append((recording, tries))
+
+    def _end(self, recording: Recording, tries: int) -> None:
+        self.busy.remove((recording, tries))
+        try:
+            id = recording.result()
+        except Refused as refused:
+            self._fail(recording.take, tries, refused)
+        else:
+            self.outcome.recorded.append(id)
+            self.advance(f"[green]recorded[/] {id}", True)
+        finally:
+            recording.close()
+
+    def _fail(self, take: Take, tries: int, refused: Refused) -> None:
+        again = tries < TRIES and refused.code not in ("id_taken", "qemu_missing", "interrupted")
+        if again:
+            self.queue.append((take, tries + 1))
+        else:
+            self.outcome.failed[take.id] = str(refused)
+        mark = "[yellow]again[/]" if again else "[red]failed[/]"
+        self.advance(f"{mark} {refused}", not again)
+
+
+@contextlib.contextmanager
+def _bar(console: Console, total: int) -> Iterator[Callable[[str, bool], None]]:
+    """A progress bar with an estimate; gives the function that reports one episode."""
+    parts = (
+        TextColumn("recording"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("about"),
+        TimeRemainingColumn(),
+        TextColumn("to go"),
+    )
+    # The first episodes of a rolling start come minutes apart: estimate over a long stretch.
+    with Progress(*parts, console=console, speed_estimate_period=1800) as progress:
+        task = progress.add_task("recording", total=total)
+
+        def report(line: str, finished: bool) -> None:
+            progress.console.print(line, highlight=False, soft_wrap=True)
+            progress.advance(task, int(finished))
+
+        yield report
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does, so that it tidies up."""
+
+    def interrupt(sign: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

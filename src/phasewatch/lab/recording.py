@@ -1,0 +1,383 @@
+"""One recording: a host runs a schedule while four sources are sampled, and becomes an episode.
+
+Each recording is a process of its own, since it leaves the host's network behind. It publishes one
+whole episode or nothing: what does not boot, falls silent, is interrupted or waited too long for a
+processor is refused with one line, and no process, file or namespace stays.
+"""
+
+import contextlib
+import errno
+import multiprocessing
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+
+from phasewatch import __version__
+from phasewatch.episode import Episode, Label, Samples
+from phasewatch.lab.hosts import Host
+from phasewatch.lab.image import Image, image, scratch
+from phasewatch.lab.machine import Machine
+from phasewatch.lab.network import Tap, Traffic, die_with_parent
+from phasewatch.lab.probes import (
+    HZ,
+    PROC,
+    QMP,
+    Agent,
+    Clock,
+    Hypervisor,
+    Mapping,
+    Proc,
+    Rows,
+    netflow,
+)
+from phasewatch.lab.profile import Act, Profile, Sample, schedule
+from phasewatch.refusal import Refused
+from phasewatch.schema import NS
+from phasewatch.store import Store
+
+SETTLE_S = 3.0
+LEAD_S = 1.0
+"""Rows kept from before the episode, so that its first step has a rate."""
+
+PING_S = 1.0
+SILENT_S = 10.0
+CONTENDED = 0.5
+"""Share of its runnable time a vCPU may wait for a core before the episode is not worth keeping."""
+
+RECORDER_NICE = -10
+"""Ahead of the machines (-5): a tick that is late blurs them all. Without root, all are alike."""
+
+_PERIOD_NS = round(NS / HZ)
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Take:
+    """What is to be recorded: which sample of which profile, on which host, drawn by which seed."""
+
+    host: Host
+    profile: Profile
+    sample: Sample
+    seed: int
+    seconds: float
+
+    @property
+    def id(self) -> str:
+        """The episode's id."""
+        return f"{self.host.name}.{self.profile.name}.{self.sample.id}.s{self.seed}"
+
+
+def record(take: Take, store: Store, cache: Path, say: Say) -> str:
+    """Record one episode into `store` and give its id; raises Refused, and leaves nothing then."""
+    with contextlib.closing(Recording(take, store, cache, say)) as recording:
+        while not recording.done(1.0):
+            pass
+        return recording.result()
+
+
+class Recording:
+    """A recording under way in a process of its own."""
+
+    def __init__(self, take: Take, store: Store, cache: Path, say: Say) -> None:
+        self.take = take
+        self._say = say
+        self._answer: str | Refused | None = None
+        if take.id in store.ids():
+            raise Refused(
+                take.id, "is already recorded", "a new seed", "Choose another.", code="id_taken"
+            )
+        # The process has no way out of its own network, so what may be downloaded comes first.
+        made, disk = image(take.host.arch, cache, say), scratch(cache)
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        work = (other, take, made, disk, store.root)
+        self._process = context.Process(target=_process, args=work)
+        self._process.start()
+        other.close()
+
+    def done(self, seconds: float) -> bool:
+        """Pass on what the process says for up to `seconds`; true when it has ended."""
+        deadline = time.monotonic() + seconds
+        while self._answer is None and self.pipe.poll(max(0.0, deadline - time.monotonic())):
+            try:
+                kind, value = self.pipe.recv()
+            except (EOFError, OSError):
+                kind, value = "refused", None
+            if kind == "say":
+                self._say(value)
+            elif kind == "done":
+                self._answer = value
+            else:
+                self._answer = Refused(*value) if value else _died(self.take)
+        return self._answer is not None
+
+    def result(self) -> str:
+        """The episode's id; raises Refused."""
+        self._process.join()
+        if isinstance(self._answer, str):
+            return self._answer
+        raise self._answer or _died(self.take)
+
+    def close(self) -> None:
+        """End the process if it is still there, and wait until it has tidied up."""
+        self._process.terminate()
+        self._process.join(20)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self.pipe.close()
+
+
+def _died(take: Take) -> Refused:
+    return Refused(
+        take.id, "the recorder ended without a word", "an episode", "Try again.", code="recorder"
+    )
+
+
+# ---------------------------------------------------------------- in the process
+
+
+def _process(pipe: Connection, take: Take, made: Image, disk: Path, root: Path) -> None:
+    signal.signal(signal.SIGTERM, _interrupt)
+    die_with_parent(signal.SIGTERM)
+    with contextlib.suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, 0, RECORDER_NICE)
+    answer: tuple[str, object]
+    try:
+        answer = ("done", _record(take, made, disk, root, lambda line: pipe.send(("say", line))))
+    except Refused as refused:
+        answer = ("refused", _parts(refused))
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ended = _refused(take, "was interrupted", "Run it again.", "interrupted")
+        answer = ("refused", _parts(ended))
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "Make room and run it again." if full else "Run it again."
+        answer = ("refused", _parts(_refused(take, str(error), remedy, "io")))
+    with contextlib.suppress(OSError):
+        pipe.send(answer)
+
+
+def _parts(refused: Refused) -> tuple[str, str, str, str, str]:
+    """A refusal as it goes through a pipe: exceptions with arguments of their own cannot."""
+    return (refused.where, refused.problem, refused.expected, refused.remedy, refused.code)
+
+
+def _interrupt(sign: int, frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
+    return Refused(take.id, problem, "a whole episode", remedy, code=code)
+
+
+def _record(take: Take, made: Image, disk: Path, root: Path, say: Say) -> str:
+    acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
+    began = time.monotonic()
+    with _running(take, made, disk) as (link, machine):
+        say(f"{take.id}: booted in {time.monotonic() - began:.1f} s")
+        session = Session(machine, acts, take.seconds)
+        session.settle(take)
+        session.run()
+        traffic = link.finish()
+    # Published only when the machine is gone: an interrupt from here on can lose nothing.
+    episode = session.episode(take, traffic)
+    notes = {"network": link.kind, "image": made.digest, "qemu": machine.qemu, **episode.notes}
+    share = float(str(notes["vcpu_wait_share"]))
+    if share > CONTENDED:
+        raise _refused(
+            take,
+            f"dropped: its vCPUs waited {share:.0%} of their time for a core",
+            "Record fewer machines at a time.",
+            "contended",
+        )
+    whole = Episode(**{**vars(episode), "notes": notes})
+    Store.open(root).publish(whole)
+    say(f"{take.id}: published; vCPU wait {share:.0%}")
+    return take.id
+
+
+@contextlib.contextmanager
+def _running(take: Take, made: Image, disk: Path) -> Iterator[tuple[Tap, Machine]]:
+    """A booted machine on a link; both are gone when the block ends."""
+    with contextlib.ExitStack() as stack:
+        link = Tap()
+        stack.callback(link.kill)
+        machine = Machine(take.host, made, disk, link.device)
+        stack.callback(machine.kill)
+        machine.boot()
+        yield link, machine
+
+
+@dataclass
+class Session:
+    """The minutes between boot and end: acts, pings and probes in one loop of deadlines."""
+
+    machine: Machine
+    acts: tuple[Act, ...]
+    seconds: float
+    clock: Clock = field(default_factory=Clock)
+    agent: Agent = field(default_factory=Agent)
+    proc: Rows = field(default_factory=lambda: Rows("proc", PROC))
+    qmp: Rows = field(default_factory=lambda: Rows("qmp", QMP))
+    started: list[tuple[int, str]] = field(default_factory=list)
+    late_ns: list[int] = field(default_factory=list)
+    missed: int = 0
+    errors: list[str] = field(default_factory=list)
+    _asked: list[tuple[int, Act | None]] = field(default_factory=list)
+    _heard: int = 0
+
+    def settle(self, take: Take) -> None:
+        """Fill the disk, start the background, and let the boot's own noise pass."""
+        host = take.host
+        self.machine.request(f"seed {take.seed}", 10)
+        line = f"populate files={host.files} mean_kb={host.mean_kb} seed={take.seed}"
+        self.machine.request(line, 60)
+        self.machine.request(f"start side {host.background}", 10)
+        time.sleep(SETTLE_S - LEAD_S)
+        # Lines from before now were written while nobody was reading.
+        self.machine.agent.read()
+
+    def run(self) -> None:
+        """Play the schedule and sample; raises Refused when the machine or its agent is gone."""
+        read_proc = Proc(self.machine.process.pid).read
+        read_qmp = Hypervisor(self.machine.qmp).read
+        tick = time.monotonic_ns() + _PERIOD_NS
+        self._heard = tick
+        begin = tick + round(LEAD_S * NS)
+        end = begin + round((self.seconds + 1.0) * NS)
+        acts, ping = list(self.acts), tick
+        while (now := time.monotonic_ns()) < end:
+            if now >= tick:
+                self.late_ns.append(now - tick)
+                self.proc.take(read_proc)
+                self.qmp.take(read_qmp)
+                tick = self._next(tick)
+            if acts and now >= begin + round(acts[0].at_s * NS):
+                act = acts.pop(0)
+                self._ask(f"start {act.slot} {act.program}", act)
+            elif now >= ping:
+                self._ask(f"ping {now}", None)
+                ping = now + round(PING_S * NS)
+            due = begin + round(acts[0].at_s * NS) if acts else end
+            self._listen(min(tick, ping, due, end))
+
+    def _next(self, tick: int) -> int:
+        """The next deadline; those already past are missed rows, not rows to catch up on."""
+        behind = max(0, (time.monotonic_ns() - tick) // _PERIOD_NS)
+        self.missed += behind
+        return tick + (1 + behind) * _PERIOD_NS
+
+    def _ask(self, line: str, act: Act | None) -> None:
+        self._asked.append((time.time_ns(), act))
+        try:
+            self.machine.control.send(line)
+        except OSError as error:
+            raise self.machine.refused("ended during the recording") from error
+
+    def _listen(self, until_ns: int) -> None:
+        """Take what the guest says until a deadline."""
+        doors = [self.machine.agent, self.machine.control]
+        try:
+            wait = max(0, until_ns - time.monotonic_ns()) / NS
+            ready, _, _ = select.select(doors, [], [], wait)
+            now = time.time_ns()
+            if self.machine.control in ready:
+                for line in self.machine.control.read():
+                    self._reply(line, now)
+            if self.machine.agent in ready:
+                self._heard = time.monotonic_ns()
+                for line in self.machine.agent.read():
+                    self.agent.add(line)
+        except (EOFError, OSError) as error:
+            raise self.machine.refused("ended during the recording") from error
+        if time.monotonic_ns() - self._heard > SILENT_S * NS:
+            raise self.machine.refused(f"its agent has been silent for {SILENT_S:g} s")
+
+    def _reply(self, line: str, now_ns: int) -> None:
+        """Replies come in the order of the requests."""
+        if not self._asked:
+            return
+        sent_ns, act = self._asked.pop(0)
+        words = line.split()
+        if act is None and words[0] == "pong":
+            self.clock.add(sent_ns, now_ns, int(words[2]))
+        elif act is not None and words[0] == "started":
+            if act.slot == "work":
+                self.started.append((int(words[2]), act.phase))
+        else:
+            raise self.machine.refused(f"guest answered {line!r}")
+
+    def episode(self, take: Take, traffic: Traffic) -> Episode:
+        """What was recorded, on one clock."""
+        if len(self.clock.pings) < 8 or not self.started:
+            raise self.machine.refused("its control port answered too seldom")
+        mapping = self.clock.fit()
+        labels = _labels(self.started, mapping)
+        start = labels[0].t_wall_ns
+        end = start + round(self.seconds * NS)
+        rows = (self.proc, self.agent.rows(mapping), self.qmp, netflow(traffic))
+        sources = {made.source: made.samples(start - round(LEAD_S * NS), end) for made in rows}
+        for source, samples in sources.items():
+            if len(samples) < self.seconds * HZ / 2:
+                raise self.machine.refused(f"{source} gave {len(samples)} rows only")
+        notes = {
+            **self._notes(take, mapping),
+            "dropped": {made.source: made.dropped for made in rows},
+            "vcpu_wait_share": round(wait_share(sources["proc"]), 4),
+        }
+        return Episode(
+            id=take.id,
+            host=take.host.name,
+            sample=take.sample.id,
+            profile=take.profile.name,
+            start_ns=start,
+            end_ns=end,
+            labels=labels,
+            sources=sources,
+            notes=notes,
+        )
+
+    def _notes(self, take: Take, mapping: Mapping) -> dict[str, object]:
+        return {
+            "tool": f"phasewatch {__version__}",
+            "accel": "tcg",
+            "script": take.sample.script,
+            "seed": take.seed,
+            "guest_clock_base_ns": mapping.base_ns + round(mapping.offset_ns),
+            "guest_clock_drift_ppm": round(mapping.drift * 1e6, 2),
+            "guest_clock_residual_ms": round(mapping.residual_ns / 1e6, 3),
+            "lateness_p95_ms": round(float(np.percentile(self.late_ns, 95)) / 1e6, 2),
+            "missed_ticks": self.missed,
+            "damaged_lines": self.agent.damaged,
+        }
+
+
+def _labels(started: list[tuple[int, str]], mapping: Mapping) -> tuple[Label, ...]:
+    """One label a change of phase, at the moment the guest began."""
+    labels: list[Label] = []
+    for guest_ns, phase in started:
+        if not labels or labels[-1].phase != phase:
+            labels.append(Label(mapping.wall(guest_ns), phase))
+    return tuple(labels)
+
+
+def wait_share(proc: Samples) -> float:
+    """Time the vCPU threads waited for a core over the time they ran or waited."""
+    first, last = (
+        proc.values[row, [proc.names.index(f"proc.vcpu_{name}") for name in ("run", "wait")]]
+        for row in (0, -1)
+    )
+    run, wait = last - first
+    return float(wait / max(run + wait, 1.0))
