@@ -7,6 +7,7 @@ user got wrong is one line on standard error and an exit code that is not 0, nev
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,6 +85,9 @@ def validate(
     index: Annotated[Path, typer.Option(help="Where the acceptance index goes.")] = Path(
         "data/processed/validation_v1.parquet"
     ),
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Counts instead of a line an objection.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge every episode: accepted, degraded, rejected or errored, and why.
@@ -107,7 +111,7 @@ def validate(
             }
         )
     else:
-        _show_verdicts(judgements)
+        _show_verdicts(judgements, summary)
         out.print(f"index: {index}")
     if found["errored"]:
         raise typer.Exit(SOME_ERRORED)
@@ -123,16 +127,43 @@ def _verdict(judgement: "Judgement") -> dict[str, Any]:
     }
 
 
-def _show_verdicts(judgements: "list[Judgement]") -> None:
+def _show_verdicts(judgements: "list[Judgement]", summary: bool) -> None:
     from phasewatch.validate import counts
 
     found = counts(judgements)
     told = " · ".join(f"{count} {verdict}" for verdict, count in found.items())
     out.print(f"{len(judgements)} episodes: {told}")
+    if summary:
+        _show_summary(judgements)
+        return
     for judgement in judgements:
         for finding in judgement.findings:
             line = f"  {judgement.verdict} {judgement.id}: [{finding.code}] {finding.reason}"
             out.print(line, markup=False, soft_wrap=True)
+
+
+def _show_summary(judgements: "list[Judgement]") -> None:
+    """Counts by host, profile and verdict, and how many episodes each rule objected to."""
+    profiles = sorted({judgement.profile for judgement in judgements})
+    table = Table(title="accepted + degraded + rejected + errored")
+    for name in ("host", *profiles):
+        table.add_column(name or "unreadable")
+    for host in sorted({judgement.host for judgement in judgements}):
+        own = [judgement for judgement in judgements if judgement.host == host]
+        cells = (_cell([one for one in own if one.profile == name]) for name in profiles)
+        table.add_row(host or "unreadable", *cells)
+    out.print(table)
+    codes = Counter(
+        code for judgement in judgements for code in {one.code for one in judgement.findings}
+    )
+    for code, count in codes.most_common():
+        out.print(f"  {code}: {count} episodes")
+
+
+def _cell(judgements: "list[Judgement]") -> str:
+    from phasewatch.validate import counts
+
+    return " + ".join(map(str, counts(judgements).values())) if judgements else "none"
 
 
 @app.command()

@@ -16,6 +16,7 @@ import matplotlib
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from phasewatch import __version__, durable
 from phasewatch.episode import Episode
@@ -69,7 +70,7 @@ def _range(score: Score | None) -> str:
     if score is None:
         return ""
     if score.low is None or score.high is None:
-        return f"{score.episodes} episodes: no interval"
+        return f"n = {score.episodes}: no interval"
     return f"[{score.low:.3f}, {score.high:.3f}]"
 
 
@@ -107,6 +108,8 @@ def picture(episode: Episode, schema: Schema, answers: Sequence[Answers]) -> str
         axis.tick_params(labelsize=6)
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_ylim(bottom=0)
+        axis.yaxis.set_major_formatter(EngFormatter(sep=""))
+        axis.yaxis.set_major_locator(MaxNLocator(2))
     _strip(axes[len(names)], _truth(episode), shades, "truth")
     for axis, said in zip(axes[len(names) + 1 :], answers, strict=True):
         _strip(axis, _calls(episode, schema, said), shades, f"{said.model} {said.mode}")
@@ -150,6 +153,7 @@ def _calls(episode: Episode, schema: Schema, said: Answers) -> Spans:
 
 
 def _strip(axis: Any, spans: Spans, shades: Mapping[str, str], label: str) -> None:
+    axis.tick_params(bottom=False)
     for begin, length, phase in spans:
         axis.barh(0, length, left=begin, height=1, color=shades[phase])
     axis.set_yticks([])
