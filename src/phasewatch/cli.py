@@ -291,7 +291,8 @@ def _record_one(store: "Store", images: Path, asked: tuple[str, str, str, int, f
     numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
     sample = chosen.sample(numbers.get(number, number))
     take = recording.Take(hosts.host(host), chosen, sample, seed, seconds)
-    return recording.record(take, store, images, lambda line: err.print(line, soft_wrap=True))
+    with err.status(f"recording {take.id}: {seconds:g} s and a boot"):
+        return recording.record(take, store, images, lambda line: err.print(line, soft_wrap=True))
 
 
 @app.command()

@@ -1,0 +1,163 @@
+"""The command as a user meets it: exit codes, one line for bad input, JSON that parses."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import toy
+from phasewatch import __version__, cli
+from phasewatch.pipeline import Done
+from phasewatch.store import MANIFEST, SAMPLES, Store
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Call `phasewatch` with some words; exit code, standard output, standard error."""
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["phasewatch", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        return (code if isinstance(code, int) else int(bool(code))), said.out, said.err
+
+    return call
+
+
+def refused(answer: tuple[int, str, str]) -> str:
+    """The one line of a refusal."""
+    code, _, err = answer
+    lines = [line for line in err.splitlines() if line.startswith("phasewatch: ")]
+    assert code == cli.REFUSED
+    assert "Traceback" not in err
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_version_is_the_changelogs(run: Run) -> None:
+    assert run("--version")[1].strip() == f"phasewatch {__version__}"
+    changelog = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert changelog.split("## [")[1].startswith(f"{__version__}]")
+
+
+def test_help_needs_no_heavy_library() -> None:
+    code = (
+        "import sys; from phasewatch import cli; "
+        "heavy = {'numpy', 'pyarrow', 'xgboost', 'sklearn', 'matplotlib'}; "
+        "sys.exit(bool(heavy & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
+    store = toy.store(tmp_path / "s", seeds=1)
+    index = tmp_path / "index.parquet"
+    code, out, _ = run("validate", store.root, "--index", index)
+    assert code == 0 and index.exists()
+    assert "12 accepted · 0 degraded · 0 rejected · 0 errored" in out
+    path = store.folder(store.ids()[0]) / SAMPLES
+    path.write_bytes(path.read_bytes() + b"x")
+    code, out, _ = run("validate", store.root, "--index", index)
+    assert code == cli.SOME_REJECTED
+    assert "[sha_mismatch]" in out
+    code, out, _ = run("validate", store.root, "--index", index, "--json")
+    assert json.loads(out)["counts"]["rejected"] == 1
+    code, out, _ = run("validate", store.root, "--index", index, "--summary")
+    assert "sha_mismatch: 1 episodes" in out
+    path.unlink()
+    path.mkdir()
+    assert run("validate", store.root, "--index", index)[0] == cli.SOME_ERRORED
+
+
+def test_run_writes_a_page_and_prints_scores(
+    run: Run, toy_store: Store, tmp_path: Path, toy_run: Done
+) -> None:
+    hosts = ("--test-host", "delta", "--validation-host", "gamma")
+    code, out, _ = run("run", "--store", toy_store.root, *hosts, "--out", tmp_path, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["rows"][0]["unseen"]["value"] == toy_run.report.rows[0].unseen.value
+    assert Path(found["page"]).read_text(encoding="utf-8").count("<figure>") >= len(toy.PROFILES)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--test-host", "nobody", "--validation-host", "gamma"), "one of alpha, beta"),
+        (("--test-host", "delta", "--validation-host", "delta"), "two different hosts"),
+    ],
+)
+def test_run_refuses_hosts_by_name(
+    run: Run, toy_store: Store, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    answer = run("run", "--store", toy_store.root, *words, "--out", tmp_path / "o")
+    assert told in refused(answer)
+
+
+def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run: Done) -> None:
+    path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    words = ("--store", toy_store.root, "--episode", "delta.dig.s1", "--json")
+    code, out, _ = run("predict", path, *words)
+    rows: list[dict[str, Any]] = json.loads(out)
+    assert code == 0
+    assert [row["end_s"] for row in rows] == [10, 15, 20, 25, 30, 35, 40]
+    answers = next(one for one in toy_run.answers if (one.part, one.model) == ("unseen", "gbt"))
+    own = answers.windows.episode == "delta.dig.s1"
+    assert [row["call"] for row in rows] == [
+        toy_store.schema.classes[guess] for guess in answers.guess[own]
+    ]
+    code, out, _ = run("inspect", path, "--json")
+    assert json.loads(out)["split"]["held_out"] == "delta"
+    assert "xgboost" in run("inspect", path)[1]
+
+
+def test_predict_refuses_a_store_of_another_meaning(
+    run: Run, toy_store: Store, toy_out: Path, toy_run: Done, tmp_path: Path
+) -> None:
+    value = json.loads((toy_store.root / "store.json").read_text())
+    value["schema"]["channels"][0][1] = "s"
+    (tmp_path / "store.json").write_text(json.dumps(value))
+    path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    line = refused(run("predict", path, "--store", tmp_path))
+    assert "channel proc.vcpu_run: unit 'ns' is now 's'" in line
+
+
+def test_predict_refuses_a_damaged_episode(
+    run: Run, toy_out: Path, toy_run: Done, tmp_path: Path
+) -> None:
+    store = toy.store(tmp_path / "s", seeds=1)
+    path = store.folder("alpha.dig.s0") / MANIFEST
+    path.write_text(path.read_text().replace('"alpha"', '"omega"'))
+    checkpoint = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    words = ("--store", store.root, "--episode", "alpha.dig.s0")
+    assert "changed after it was written" in refused(run("predict", checkpoint, *words))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("validate", "/nowhere"),
+        ("predict", "/nowhere.ckpt.json", "--store", "/nowhere"),
+        ("inspect", "/nowhere.ckpt.json"),
+        ("record", "--out", "/nowhere"),
+    ],
+)
+def test_what_is_not_there_is_one_line(run: Run, words: tuple[str, ...]) -> None:
+    assert "; expected " in refused(run(*words))
+
+
+def test_lab_lists_hosts_and_profiles(run: Run) -> None:
+    code, out, _ = run("lab", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert {"arm-store", "pc-small"} <= {host["name"] for host in found["hosts"]}
+    assert "scan-and-dial" in {load["name"] for load in found["profiles"]}
+    assert "pc-small" in run("lab")[1]
