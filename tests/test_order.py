@@ -12,7 +12,7 @@ ROOT = Path(phasewatch.__file__).parent
 DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
 MODELS = ("views", "models", "model", "models.*", "checkpoint")
 TELLING = ("scores", "evaluate", "report", "recipes", "pipeline")
-LAB = ("hosts", "profile", "image", "network", "machine", "probes", "recording", "plan")
+LAB = ("hosts", "profile", "image", "network", "switch", "machine", "probes", "recording", "plan")
 ORDER = ["phasewatch", *DATA, *MODELS, *TELLING, "lab", *(f"lab.{name}" for name in LAB), "cli"]
 
 

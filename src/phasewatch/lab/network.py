@@ -163,7 +163,7 @@ class Bins:
 
 def _capture(pipe: Connection) -> None:
     """Child process: count what passes the tap until told to stop, then hand over the rows."""
-    _quiet_child()
+    quiet_child()
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     link.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     with contextlib.suppress(PermissionError):
@@ -242,13 +242,13 @@ async def _serve(pipe: Connection) -> None:
 
 def _sink(pipe: Connection) -> None:
     """Child process: take what the guest sends, give it what it asks for."""
-    _quiet_child()
+    quiet_child()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     asyncio.run(_serve(pipe))
 
 
-def _quiet_child() -> None:
+def quiet_child() -> None:
     """The recorder decides when its children end, not the terminal."""
     die_with_parent()
     for sign in (signal.SIGINT, signal.SIGTERM):

@@ -39,6 +39,7 @@ from phasewatch.lab.probes import (
     netflow,
 )
 from phasewatch.lab.profile import Act, Profile, Sample, schedule
+from phasewatch.lab.switch import Switch, link
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from phasewatch.store import Store
@@ -185,15 +186,15 @@ def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
 def _record(take: Take, made: Image, disk: Path, root: Path, say: Say) -> str:
     acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
     began = time.monotonic()
-    with _running(take, made, disk) as (link, machine):
+    with _running(take, made, disk, say) as (net, machine):
         say(f"{take.id}: booted in {time.monotonic() - began:.1f} s")
         session = Session(machine, acts, take.seconds)
         session.settle(take)
         session.run()
-        traffic = link.finish()
+        traffic = net.finish()
     # Published only when the machine is gone: an interrupt from here on can lose nothing.
     episode = session.episode(take, traffic)
-    notes = {"network": link.kind, "image": made.digest, "qemu": machine.qemu, **episode.notes}
+    notes = {"network": net.kind, "image": made.digest, "qemu": machine.qemu, **episode.notes}
     share = float(str(notes["vcpu_wait_share"]))
     if share > CONTENDED:
         raise _refused(
@@ -209,15 +210,17 @@ def _record(take: Take, made: Image, disk: Path, root: Path, say: Say) -> str:
 
 
 @contextlib.contextmanager
-def _running(take: Take, made: Image, disk: Path) -> Iterator[tuple[Tap, Machine]]:
+def _running(
+    take: Take, made: Image, disk: Path, say: Say
+) -> Iterator[tuple[Tap | Switch, Machine]]:
     """A booted machine on a link; both are gone when the block ends."""
     with contextlib.ExitStack() as stack:
-        link = Tap()
-        stack.callback(link.kill)
-        machine = Machine(take.host, made, disk, link.device)
+        net = link(say)
+        stack.callback(net.kill)
+        machine = Machine(take.host, made, disk, net.device)
         stack.callback(machine.kill)
         machine.boot()
-        yield link, machine
+        yield net, machine
 
 
 @dataclass

@@ -1,0 +1,81 @@
+"""A real guest, booted here: an episode comes out whole, or nothing stays behind."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from phasewatch.store import Store
+from phasewatch.validate import judge
+from phasewatch.windows import cut
+
+NEEDS = "qemu-system-x86_64", "gcc", "mke2fs", "depmod", "ip"
+INSTALL = "apt-get install qemu-system-x86 seabios ipxe-qemu gcc libc6-dev e2fsprogs kmod iproute2"
+PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+absent = [name for name in NEEDS if shutil.which(name, path=PATH) is None]
+
+pytestmark = [
+    pytest.mark.machine,
+    pytest.mark.skipif(bool(absent), reason=f"{', '.join(absent)} missing: {INSTALL}"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="records through a tap: run as root"),
+]
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One guest image for both tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+def recorder(store: Path, cache: Path, seconds: int) -> "subprocess.Popen[str]":
+    words = f"--profile benign --host pc-small --seed 3 --seconds {seconds} --out {store}"
+    command = [sys.executable, "-c", "from phasewatch.cli import main; main()", "record"]
+    return subprocess.Popen(
+        [*command, *words.split(), "--cache", str(cache)], stderr=subprocess.PIPE, text=True
+    )
+
+
+def machines() -> list[str]:
+    """Command lines of every QEMU of the recorder that is alive."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if line.startswith("qemu-system") and "lab-pc-small" in line:
+            found.append(line)
+    return found
+
+
+def test_a_recorded_episode_is_whole(tmp_path: Path, cache: Path) -> None:
+    process = recorder(tmp_path / "store", cache, 40)
+    _, err = process.communicate()
+    assert process.returncode == 0, err
+    store = Store.open(tmp_path / "store")
+    (id,) = store.ids()
+    judgement = judge(store, id)
+    assert judgement.usable
+    assert "source_missing" not in {finding.code for finding in judgement.findings}
+    made = cut(store.read(id), store.schema)
+    assert made.x.shape == (7, 46, 20)
+    assert (made.x == made.x).any(axis=(0, 2)).all()
+    assert not machines()
+
+
+def test_a_killed_recorder_leaves_nothing(tmp_path: Path, cache: Path) -> None:
+    process = recorder(tmp_path / "store", cache, 300)
+    assert process.stderr is not None
+    assert any("booted" in line for line in process.stderr)
+    assert machines()
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+    assert process.returncode != 0
+    assert not machines()
+    assert Store.open(tmp_path / "store").ids() == []
+    leftovers = tmp_path / "store" / "episodes"
+    assert not leftovers.exists() or not list(leftovers.iterdir())
