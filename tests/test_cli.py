@@ -154,6 +154,11 @@ def test_what_is_not_there_is_one_line(run: Run, words: tuple[str, ...]) -> None
     assert "; expected " in refused(run(*words))
 
 
+def test_a_place_that_cannot_be_written_is_one_line(run: Run, toy_store: Store) -> None:
+    answer = run("validate", toy_store.root, "--index", "/proc/nowhere/index.parquet")
+    assert "/proc/nowhere" in refused(answer)
+
+
 def test_lab_lists_hosts_and_profiles(run: Run) -> None:
     code, out, _ = run("lab", "--json")
     found = json.loads(out)

@@ -54,6 +54,11 @@ def test_bad_hosts_are_refused_by_name(test: str, validation: str) -> None:
         held_out_host(even(), test, validation)
 
 
+def test_a_store_without_a_usable_episode_is_refused() -> None:
+    with pytest.raises(Refused, match="no usable episode"):
+        held_out_host([], "a", "b")
+
+
 def test_a_tested_profile_must_be_trained() -> None:
     extra = Identity("a.new.0", "a", "s", "new", frozenset({"benign"}))
     with pytest.raises(Refused, match="profiles new"):

@@ -50,6 +50,11 @@ def main() -> None:
     except Refused as refused:
         err.print(f"phasewatch: {refused}", markup=False, soft_wrap=True)
         sys.exit(REFUSED)
+    except OSError as error:
+        what = f"{error.filename or 'input or output'}: {error.strerror or error}"
+        remedy = "Check the path, its permissions and the free space."
+        err.print(f"phasewatch: {what}; expected to read or write it. {remedy}", soft_wrap=True)
+        sys.exit(REFUSED)
     except KeyboardInterrupt:
         err.print("phasewatch: cancelled; nothing half-written was kept")
         sys.exit(CANCELLED)

@@ -42,6 +42,13 @@ def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> S
     is held back as `seen`. Raises Refused when a host is unknown, or a tested profile is untrained.
     """
     hosts = sorted({episode.host for episode in episodes})
+    if not hosts:
+        raise Refused(
+            "split held_out_host",
+            "the store has no usable episode",
+            "accepted or degraded episodes of at least three hosts",
+            "`phasewatch validate` says what is wrong with those it has.",
+        )
     for role, host in (("test", test), ("validation", validation)):
         if host not in hosts:
             raise Refused(
