@@ -158,7 +158,7 @@ def roads(opened: Store, episodes: list[Episode]) -> None:
     ) -> None:
         """`times`: how often the peer must run to do the same work; it is timed once."""
         mine, theirs = seconds(ours), seconds(peer) * times
-        told = (f"{mine * 1e3:.2f} ms", f"{label}: {theirs * 1e3:.2f} ms", f"{theirs / mine:.2g} x")
+        told = (f"{mine * 1e3:.2f} ms", f"{label}: {theirs * 1e3:.2f} ms", f"{theirs / mine:.3g} x")
         table.add_row(name, *told)
 
     def hashing() -> None:
