@@ -56,6 +56,9 @@ CONTENDED = 0.5
 RECORDER_NICE = -10
 """Ahead of the machines (-5): a tick that is late blurs them all. Without root, all are alike."""
 
+THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+"""A process with threads may not enter a user namespace, and NumPy and Arrow start some."""
+
 _PERIOD_NS = round(NS / HZ)
 
 Say = Callable[[str], None]
@@ -102,6 +105,7 @@ class Recording:
         self.pipe, other = context.Pipe()
         work = (other, take, made, disk, store.root)
         self._process = context.Process(target=_process, args=work)
+        os.environ.update(THREADLESS)
         self._process.start()
         other.close()
 
