@@ -89,4 +89,11 @@ def test_verdicts_follow_the_interval(low: float, high: float, words: str) -> No
 
 
 def test_identity_knows_no_measurement() -> None:
-    assert set(Identity.__dataclass_fields__) == {"id", "host", "sample", "profile", "phases"}
+    assert set(Identity.__dataclass_fields__) == {
+        "id",
+        "host",
+        "sample",
+        "profile",
+        "campaign",
+        "phases",
+    }

@@ -12,7 +12,8 @@ ROOT = Path(phasewatch.__file__).parent
 DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
 MODELS = ("views", "models", "model", "models.*", "checkpoint")
 TELLING = ("scores", "evaluate", "report", "recipes", "pipeline")
-LAB = ("hosts", "profile", "image", "network", "switch", "machine", "probes", "recording", "plan")
+MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
+LAB = (*MACHINES, "fault", "probes", "recording", "plan")
 ORDER = ["phasewatch", *DATA, *MODELS, *TELLING, "lab", *(f"lab.{name}" for name in LAB), "cli"]
 
 

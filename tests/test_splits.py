@@ -11,7 +11,9 @@ PROFILES = ("calm", "dig", "leak")
 
 def identities(counts: dict[tuple[str, str], int]) -> list[Identity]:
     return [
-        Identity(f"{host}.{profile}.{number}", host, "s", profile, frozenset({"benign", profile}))
+        Identity(
+            f"{host}.{profile}.{number}", host, "s", profile, "c", frozenset({"benign", profile})
+        )
         for (host, profile), count in counts.items()
         for number in range(count)
     ]
@@ -60,7 +62,7 @@ def test_a_store_without_a_usable_episode_is_refused() -> None:
 
 
 def test_a_tested_profile_must_be_trained() -> None:
-    extra = Identity("a.new.0", "a", "s", "new", frozenset({"benign"}))
+    extra = Identity("a.new.0", "a", "s", "new", "c", frozenset({"benign"}))
     with pytest.raises(Refused, match="profiles new"):
         held_out_host([*even(), extra], "a", "b")
 

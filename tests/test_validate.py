@@ -114,6 +114,7 @@ EPISODE: list[tuple[str, str, Callable[[Episode], Episode]]] = [
     ),
     ("rejected", "sources_none", lambda e: replace(e, sources={})),
     ("degraded", "counter_reset", lambda e: with_values(e, "proc", 40, 0, 0.0)),
+    ("rejected", "clock_fit", lambda e: replace(e, notes={"guest_clock_misfit_ms": 2300.0})),
     ("degraded", "contention", lambda e: replace(e, notes={"vcpu_wait_share": 0.4})),
 ]
 

@@ -140,7 +140,7 @@ def test_labels_are_the_phase_at_the_end_and_purity_its_share() -> None:
     t = np.arange(0, 11, dtype=np.int64) * NS
     samples = Samples(TINY.names, t, t, np.zeros((11, 3)), 1.0)
     labels = (Label(0, "calm"), Label(3 * NS, "busy"), Label(int(4.5 * NS), "calm"))
-    made = cut(Episode("e", "h", "s", "p", 0, 7 * NS, labels, {"a": samples}), TINY)
+    made = cut(Episode("e", "h", "s", "p", "c", 0, 7 * NS, labels, {"a": samples}), TINY)
     np.testing.assert_array_equal(made.t_ns, np.arange(2, 8) * NS)
     np.testing.assert_array_equal(made.y, [0, 0, 1, 0, 0, 0])
     np.testing.assert_allclose(made.purity, [1, 1, 0.5, 0.25, 0.75, 1])

@@ -38,6 +38,7 @@ def episode(
         host=host,
         sample=f"{profile}-{seed % 2}",
         profile=profile,
+        campaign=f"c{seed % 2}",
         start_ns=start_ns,
         end_ns=start_ns + seconds * NS,
         labels=merged(labels),

@@ -23,6 +23,7 @@ from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
     from phasewatch.evaluate import Answers, Report
+    from phasewatch.lab.recording import Take
     from phasewatch.recipes import Recipe
     from phasewatch.scores import Score
     from phasewatch.store import Store
@@ -257,6 +258,7 @@ def record(
     sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
     seed: Annotated[int, typer.Option(help="Draws order, spans and companions.", min=0)] = 1,
     seconds: Annotated[float, typer.Option(help="Length.", min=40, max=600)] = 90.0,
+    fault: Annotated[str, typer.Option(help="What goes wrong; see `phasewatch lab`.")] = "",
     jobs: Annotated[int, typer.Option(help="Machines side by side.", min=1, max=16)] = 3,
     cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,
 ) -> None:
@@ -271,13 +273,17 @@ def record(
             "either --plan FILE, or --profile NAME and --host NAME",
             "`phasewatch lab` lists profiles, samples and hosts.",
         )
+    from dataclasses import replace
+
     from phasewatch import schema
     from phasewatch.store import Store
 
     opened = Store.create(store, schema.vm46())
     images = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "phasewatch"
     if plan is None:
-        out.print(f"recorded {_record_one(opened, images, (profile, host, sample, seed, seconds))}")
+        take = _take(profile, host, sample)
+        take = replace(take, seed=seed, seconds=seconds, fault=fault)
+        out.print(f"recorded {_record_one(take, opened, images)}")
         return
     from phasewatch.lab import plan as plans
 
@@ -288,15 +294,19 @@ def record(
         raise typer.Exit(SOME_ERRORED)
 
 
-def _record_one(store: "Store", images: Path, asked: tuple[str, str, str, int, float]) -> str:
+def _take(name: str, host: str, number: str) -> "Take":
     from phasewatch.lab import hosts, profile, recording
 
-    name, host, number, seed, seconds = asked
     chosen = profile.profile(name)
     numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
     sample = chosen.sample(numbers.get(number, number))
-    take = recording.Take(hosts.host(host), chosen, sample, seed, seconds)
-    with err.status(f"recording {take.id}: {seconds:g} s and a boot"):
+    return recording.Take(hosts.host(host), chosen, sample, 0, 0.0)
+
+
+def _record_one(take: "Take", store: "Store", images: Path) -> str:
+    from phasewatch.lab import recording
+
+    with err.status(f"recording {take.id}: {take.seconds:g} s and a boot"):
         return recording.record(take, store, images, lambda line: err.print(line, soft_wrap=True))
 
 

@@ -66,6 +66,7 @@ class Identity:
     host: str
     sample: str
     profile: str
+    campaign: str
     phases: frozenset[str]
 
 
@@ -73,15 +74,16 @@ class Identity:
 class Episode:
     """One run: identity, span `[start_ns, end_ns)` in Unix ns, labels, samples per source.
 
-    `sample` names one parameterisation of `profile` by the digest of its script; `notes` holds what
-    a recorder wants kept (tool versions, measured clock offsets, quality figures), all of it text
-    or numbers.
+    `sample` names one parameterisation of `profile` by the digest of its script; `campaign` names
+    the stretch of time and the set-up it was recorded in; `notes` holds what a recorder wants kept
+    (tool versions, measured clock offsets, quality figures), all of it text or numbers.
     """
 
     id: str
     host: str
     sample: str
     profile: str
+    campaign: str
     start_ns: int
     end_ns: int
     labels: tuple[Label, ...]

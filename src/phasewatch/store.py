@@ -56,6 +56,7 @@ class Manifest(BaseModel):
     host: str = Field(min_length=1)
     sample: str = Field(min_length=1)
     profile: str = Field(min_length=1)
+    campaign: str = Field(min_length=1)
     start_ns: int
     end_ns: int
     labels: list[tuple[int, str]]
@@ -152,6 +153,7 @@ class Store:
             host=episode.host,
             sample=episode.sample,
             profile=episode.profile,
+            campaign=episode.campaign,
             start_ns=episode.start_ns,
             end_ns=episode.end_ns,
             labels=[(label.t_wall_ns, label.phase) for label in episode.labels],
@@ -241,6 +243,7 @@ class Store:
             host=manifest.host,
             sample=manifest.sample,
             profile=manifest.profile,
+            campaign=manifest.campaign,
             start_ns=manifest.start_ns,
             end_ns=manifest.end_ns,
             labels=tuple(Label(*row) for row in manifest.labels),

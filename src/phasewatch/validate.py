@@ -35,6 +35,9 @@ THIN, TOO_THIN = 0.9, 0.5
 CONTENTION = 0.25
 """Share of its runnable time a vCPU may have waited for a core before CPU channels are in doubt."""
 
+MISFIT_MS = 250.0
+"""How far the pings may lie off the line that maps the guest's clock: half a sampling period."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -55,6 +58,7 @@ class Judgement:
     host: str = ""
     sample: str = ""
     profile: str = ""
+    campaign: str = ""
     start_ns: int = 0
     end_ns: int = 0
     phases: tuple[str, ...] = ()
@@ -69,7 +73,8 @@ class Judgement:
     @property
     def identity(self) -> Identity:
         """What a split may know of the episode."""
-        return Identity(self.id, self.host, self.sample, self.profile, frozenset(self.phases))
+        phases = frozenset(self.phases)
+        return Identity(self.id, self.host, self.sample, self.profile, self.campaign, phases)
 
 
 Rule = Callable[[Episode, Schema], Iterable[str]]
@@ -215,6 +220,16 @@ def _counter_reset(episode: Episode, schema: Schema) -> Iterator[str]:
                     yield f"counter {channel.name} runs back {resets} times"
 
 
+@rule("clock_fit", "rejected")
+def _clock_fit(episode: Episode, schema: Schema) -> Iterator[str]:
+    misfit = episode.notes.get("guest_clock_misfit_ms")
+    if isinstance(misfit, int | float) and misfit > MISFIT_MS:
+        yield (
+            f"the guest's clock stepped: its pings are up to {misfit:.0f} ms off the line that "
+            "maps it, and the labels with them"
+        )
+
+
 @rule("contention", "degraded")
 def _contention(episode: Episode, schema: Schema) -> Iterator[str]:
     share = episode.notes.get("vcpu_wait_share")
@@ -259,6 +274,7 @@ def judge(store: Store, id: str) -> Judgement:
         host=episode.host,
         sample=episode.sample,
         profile=episode.profile,
+        campaign=episode.campaign,
         start_ns=episode.start_ns,
         end_ns=episode.end_ns,
         phases=tuple(sorted({label.phase for label in episode.labels})),
@@ -302,6 +318,7 @@ def write_index(judgements: Sequence[Judgement], path: Path) -> None:
             "host": row.host,
             "sample": row.sample,
             "profile": row.profile,
+            "campaign": row.campaign,
             "start_ns": row.start_ns,
             "end_ns": row.end_ns,
             "phases": list(row.phases),
@@ -320,7 +337,7 @@ def write_index(judgements: Sequence[Judgement], path: Path) -> None:
 _INDEX = pa.schema(
     [(name, pa.string()) for name in ("id", "verdict")]
     + [(name, pa.list_(pa.string())) for name in ("codes", "reasons")]
-    + [(name, pa.string()) for name in ("host", "sample", "profile")]
+    + [(name, pa.string()) for name in ("host", "sample", "profile", "campaign")]
     + [("start_ns", pa.int64()), ("end_ns", pa.int64()), ("phases", pa.list_(pa.string()))]
     + [("rows", pa.int64()), ("digest", pa.string()), ("tool", pa.string())]
 )

@@ -1,4 +1,4 @@
-"""Every load profile and every host there is, found by being there."""
+"""Every load profile there is, found by being there."""
 
 import shutil
 import subprocess
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from phasewatch import schema
 from phasewatch.lab import image, plan
-from phasewatch.lab.hosts import Host, host, hosts
+from phasewatch.lab.hosts import host, hosts
 from phasewatch.lab.profile import BENIGN, PHASES, Act, Profile, profile, profiles, schedule
 from phasewatch.refusal import Refused
 
@@ -20,7 +20,7 @@ CORPUS = Path(__file__).parent.parent.parent / "plans" / "corpus.toml"
 
 def acts(name: str, seed: int, on: str = "pc-small", seconds: float = 90) -> tuple[Act, ...]:
     chosen = profile(name)
-    return schedule(chosen, chosen.samples[seed % 3], host(on), seed, seconds)
+    return schedule(chosen, chosen.samples[seed % 5], host(on), seed, seconds)
 
 
 def test_phases_are_the_schemas() -> None:
@@ -28,9 +28,9 @@ def test_phases_are_the_schemas() -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_profile_has_three_samples_named_by_their_script(name: str) -> None:
+def test_a_profile_has_five_samples_named_by_their_script(name: str) -> None:
     own = profile(name)
-    assert len({sample.id for sample in own.samples}) == len(own.samples) >= 3
+    assert len({sample.id for sample in own.samples}) == len(own.samples) >= 5
     assert own.meaning
 
 
@@ -48,7 +48,7 @@ def test_a_schedule_opens_and_ends_benign_and_holds_its_spans(
     ends = [act.at_s for act in work[1:]] + [90.0]
     hostile = [(act, end) for act, end in zip(work, ends, strict=True) if act.phase != BENIGN]
     for act, end in hostile:
-        assert act.at_s >= 11.99
+        assert act.at_s >= 14.99
         assert 7.99 <= end - act.at_s <= 25.01
     assert (name == BENIGN) == (not hostile)
 
@@ -57,14 +57,14 @@ def test_a_schedule_opens_and_ends_benign_and_holds_its_spans(
 def test_the_clock_does_not_tell_the_phase(name: str) -> None:
     first = {
         round(next(act.at_s for act in acts(name, seed) if act.phase != BENIGN))
-        for seed in range(0, 60, 3)
+        for seed in range(0, 100, 5)
     }
     assert len(first) >= 4
-    assert acts(name, 3) != acts(name, 6)
+    assert acts(name, 5) != acts(name, 10)
 
 
 def test_too_short_is_refused_with_the_least() -> None:
-    with pytest.raises(Refused, match="at least 65 s"):
+    with pytest.raises(Refused, match="at least 68 s"):
         acts("scan-and-dial", 0, seconds=40)
 
 
@@ -75,43 +75,6 @@ def test_unknown_names_answer_with_the_list() -> None:
         host("pc")
     with pytest.raises(Refused, match="Choose one"):
         profile("benign").sample("nope")
-
-
-def test_four_kinds_of_hosts_and_one_never_scans() -> None:
-    known = hosts().values()
-    assert len({(own.arch, own.machine, own.cpu) for own in known}) >= 4
-    assert [own.never for own in known].count(("scan-and-dial",)) == 1
-    assert {own.arch for own in known} == {"x86_64", "aarch64"}
-
-
-def test_the_plan_of_the_corpus() -> None:
-    takes = plan.read(CORPUS).takes
-    done = {(take.host.name, take.profile.name) for take in takes}
-    owed = {(own.name, name) for own in hosts().values() for name in ALL if name not in own.never}
-    assert done == owed
-    assert sum(take.profile.name == BENIGN for take in takes) >= len(takes) / 6
-    for name in ALL:
-        used = {take.sample.id for take in takes if take.profile.name == name}
-        assert len(used) >= 3
-
-
-@pytest.mark.parametrize(
-    ("block", "told"),
-    [
-        ('profile = "nope"\nsample = 1\nhosts = ["pc-small"]\nseeds = [1]', "profile 'nope'"),
-        ('profile = "benign"\nsample = 9\nhosts = ["pc-small"]\nseeds = [1]', "'9' is unknown"),
-        ('profile = "benign"\nsample = 1\nhosts = ["nope"]\nseeds = [1]', "host 'nope'"),
-        ('profile = "benign"\nsample = 1\nhosts = ["pc-small"]\nseeds = [1, 1]', "planned twice"),
-        ('profile = "benign"\nsample = 1\nhosts = ["pc-small"]', "seeds"),
-        ('profile = "scan-and-dial"\nsample = 1\nhosts = ["q35-edge"]\nseeds = [1]', "never runs"),
-    ],
-)
-def test_a_bad_plan_is_refused_by_name(tmp_path: Path, block: str, told: str) -> None:
-    path = tmp_path / "plan.toml"
-    path.write_text(f"seconds = 90\n[[block]]\n{block}\n")
-    with pytest.raises(Refused, match=r"plan\.toml") as refused:
-        plan.read(path)
-    assert told in str(refused.value)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +99,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tuple
 def lines() -> list[str]:
     """Every program line that a host or a profile may give to a guest."""
     own = [line for one in hosts().values() for line in (one.background, *one.programs)]
+    own += [take.host.background for take in plan.read(CORPUS).takes]
     every: list[Profile] = list(profiles().values())
     scripts = [line.program for one in every for sample in one.samples for line in sample.lines]
     return sorted({*own, *scripts})
@@ -151,11 +115,3 @@ def test_every_program_line_is_within_the_generators_bounds(
         key, _, value = setting.partition("=")
         low, high = {**table["(every)"], **table[name]}[key]
         assert float(low) <= float(value) <= float(high)
-
-
-def test_a_host_file_with_an_unknown_field_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "hosts.toml"
-    path.write_text('[[host]]\nname = "x"\nflavour = "new"\n')
-    with pytest.raises(Refused, match=r"hosts\.toml"):
-        hosts(path)
-    assert all(isinstance(one, Host) for one in hosts().values())

@@ -14,6 +14,7 @@ from phasewatch.refusal import Refused
 HOSTS = Path(__file__).parent / "hosts.toml"
 # No microvm: Debian's kernel hangs on it in half of the boots, unable to measure its own speed.
 MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",)}
+BUSES = ("pci", "mmio")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Host:
     cpu: str
     memory_mb: int
     vcpus: int
+    bus: str
     kernel: str
     background: str
     files: int
@@ -77,6 +79,8 @@ def _host(block: dict[str, Any]) -> Host:
             raise TypeError(f"host {made.name}: {field.name} = {value!r} is not {field.type}")
     if made.machine not in MACHINES.get(made.arch, ()):
         raise ValueError(f"host {made.name}: no machine {made.machine} for {made.arch}")
+    if made.bus not in BUSES or (made.bus == "mmio" and made.machine != "virt"):
+        raise ValueError(f"host {made.name}: no bus {made.bus} on machine {made.machine}")
     if not made.programs:
         raise ValueError(f"host {made.name}: programs is empty")
     return made

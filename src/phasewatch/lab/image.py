@@ -45,10 +45,12 @@ mount -t proc proc /proc
 mount -t sysfs sys /sys
 mount -t devtmpfs dev /dev
 hz=2
+jitter=0
 ip4=10.77.0.100/24
 for word in $(cat /proc/cmdline); do
   case $word in
     agent_hz=*) hz=${word#*=} ;;
+    agent_jitter=*) jitter=${word#*=} ;;
     ip4=*) ip4=${word#*=} ;;
   esac
 done
@@ -63,7 +65,7 @@ done
 ip link set lo up
 ip address add $ip4 dev eth0 && ip link set eth0 up || echo "init: eth0 is not up"
 mount -t ext4 -o noatime /dev/vda /data || echo "init: /data is not mounted"
-/bin/agent $hz &
+/bin/agent $hz $jitter &
 /bin/load &
 read up rest < /proc/uptime
 echo "init: ready after $up s"

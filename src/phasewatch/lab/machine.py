@@ -91,7 +91,9 @@ class Qmp:
 class Machine:
     """A started machine: `process`, `qmp`, and the lines of `agent` and `control`."""
 
-    def __init__(self, host: Host, image: Image, disk: Path, link: str) -> None:
+    def __init__(
+        self, host: Host, image: Image, disk: Path, link: str, jitter: float = 0.0
+    ) -> None:
         self.host = host
         self.qemu = ""
         self._console = _nameless()
@@ -102,7 +104,7 @@ class Machine:
             with _copy(disk) as copy:
                 handles = [door.fileno() for door in far] + [copy.fileno()]
                 self.process = subprocess.Popen(
-                    command(host, image, link, handles),
+                    command(host, image, link, jitter, handles),
                     stdin=subprocess.DEVNULL,
                     stdout=self._console,
                     stderr=self._console,
@@ -189,8 +191,9 @@ class Machine:
         self._console.close()
 
 
-def command(host: Host, image: Image, link: str, handles: list[int]) -> list[str]:
-    """QEMU's command line; `handles` are the doors' and the disk's file descriptors.
+def command(host: Host, image: Image, link: str, jitter: float, handles: list[int]) -> list[str]:
+    """QEMU's command line; `handles` are the doors' and the disk's file descriptors,
+    `jitter` how far the agent strays from its times, in percent of its period.
 
     The disk is `unsafe`: its flushes are counted but not passed on, since it is thrown away anyway
     and a slow disk of the recording host would otherwise stop the guest for seconds.
@@ -198,8 +201,10 @@ def command(host: Host, image: Image, link: str, handles: list[int]) -> list[str
     qmp, agent, control, disk = handles
     kernel = (
         f"console={CONSOLES[host.arch]} loglevel=4 panic=-1 ip4={GUEST}/24 "
-        f"agent_hz={AGENT_HZ} {host.kernel}"
+        f"agent_hz={AGENT_HZ} agent_jitter={jitter:g} {host.kernel}"
     )
+    bus = "device" if host.bus == "mmio" else host.bus
+    rom = "" if host.bus == "mmio" else ",romfile="
     words = f"""
         qemu-system-{host.arch} -name lab-{host.name},debug-threads=on
         -accel tcg,thread=multi,tb-size=128 -machine {host.machine} -cpu {host.cpu}
@@ -208,12 +213,12 @@ def command(host: Host, image: Image, link: str, handles: list[int]) -> list[str
         -m {host.memory_mb} -smp {host.vcpus}
         -chardev stdio,id=console,signal=off -serial chardev:console
         -chardev socket,id=monitor,fd={qmp} -mon chardev=monitor,mode=control
-        -device virtio-serial-pci
+        -device virtio-serial-{bus}
         -chardev socket,id=agent,fd={agent} -device virtserialport,chardev=agent,name=lab.agent
         -chardev socket,id=control,fd={control} -device virtserialport,chardev=control,name=lab.ctl
-        -netdev {link} -device virtio-net-pci,netdev=n0,mac={MAC},romfile=
+        -netdev {link} -device virtio-net-{bus},netdev=n0,mac={MAC}{rom}
         -drive file=/proc/self/fd/{disk},if=none,id=d0,format=raw,cache=unsafe
-        -device virtio-blk-pci,drive=d0
+        -device virtio-blk-{bus},drive=d0
     """.split()
     boot = ["-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", kernel.strip()]
     return words + boot

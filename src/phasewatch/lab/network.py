@@ -162,8 +162,14 @@ class Bins:
 
 
 def _capture(pipe: Connection) -> None:
-    """Child process: count what passes the tap until told to stop, then hand over the rows."""
+    """Child process: count what passes the tap until told to stop, then hand over the rows.
+
+    It looks at nothing before it is told to watch.
+    """
     quiet_child()
+    pipe.send("ready")
+    if pipe.recv() != "watch":
+        return
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     link.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
     with contextlib.suppress(PermissionError):
@@ -174,7 +180,6 @@ def _capture(pipe: Connection) -> None:
     poller = select.poll()
     poller.register(link, select.POLLIN)
     poller.register(pipe, select.POLLIN)
-    pipe.send("ready")
     stopped = False
     while not stopped:
         due_ns = bins.begin_ns + BIN_NS + GRACE_NS - time.time_ns()
@@ -299,7 +304,7 @@ class Tap:
     kind = "tap"
     device = f"tap,id=n0,ifname={TAP},script=no,downscript=no,vnet_hdr=off"
 
-    def __init__(self) -> None:
+    def __init__(self, watching: bool = True) -> None:
         _isolate()
         _configure()
         self._sink = Child(_sink)
@@ -308,6 +313,12 @@ class Tap:
         except BaseException:
             self._sink.kill()
             raise
+        if watching:
+            self.watch()
+
+    def watch(self) -> None:
+        """Start the capture; what passed before is not known."""
+        self._capture.pipe.send("watch")
 
     def finish(self) -> Traffic:
         """Stop watching; raises Refused when the watcher is gone, for then nothing is known."""

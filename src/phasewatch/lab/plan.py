@@ -1,20 +1,23 @@
 """A plan of recordings, and the run that works it off: several machines side by side.
 
-A plan is a TOML file of blocks; a block is one sample of a profile on some hosts under some seeds.
+A plan is a TOML file of campaigns and blocks; a block is one sample of a profile, on some hosts in
+some campaigns. Campaigns are recorded one after the other, the episodes of one in mixed order.
 Episodes already in the store are skipped, so a run that was ended goes on where it was. One failed
 episode never stops the others.
 """
 
 import collections
 import contextlib
+import hashlib
+import random
 import signal
 import time
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -26,6 +29,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from phasewatch.lab.campaign import Campaign
+from phasewatch.lab.fault import find
 from phasewatch.lab.hosts import hosts
 from phasewatch.lab.image import image, scratch
 from phasewatch.lab.profile import profiles, schedule
@@ -62,10 +67,14 @@ def read(path: Path) -> Plan:
     """A plan from its file, every name in it checked; raises Refused."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
-        seconds = float(table["seconds"])
-        takes = [take for block in table["block"] for take in _takes(block, seconds)]
+        low, high = _bounds(table["seconds"])
+        campaigns = {block["name"]: _campaign(block) for block in table["campaign"]}
+        takes = [take for block in table["block"] for take in _takes(block, campaigns)]
+        takes = [replace(take, seconds=_length(take, low, high)) for take in takes]
         for take in takes:
-            schedule(take.profile, take.sample, take.host, take.seed, seconds)
+            schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
+        order = list(campaigns.values())
+        takes.sort(key=lambda take: (order.index(take.campaign), _mixed(take)))
     except OSError as error:
         raise Refused(path, error.strerror or str(error), "a plan", "Check the path.") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -77,22 +86,48 @@ def read(path: Path) -> Plan:
     return Plan(tuple(takes))
 
 
-def _takes(block: dict[str, object], seconds: float) -> Iterator[Take]:
+def _bounds(value: Any) -> tuple[float, float]:
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError(f"seconds = {value!r} is not [shortest, longest]")
+    return float(value[0]), float(value[1])
+
+
+def _campaign(block: dict[str, Any]) -> Campaign:
+    return Campaign(**{**block, "background": tuple(block.get("background", ()))})
+
+
+def _mixed(take: Take) -> bytes:
+    """A place in an order that is the same every time and knows nothing of host or profile."""
+    return hashlib.sha256(take.id.encode()).digest()
+
+
+def _length(take: Take, low: float, high: float) -> float:
+    """How long an episode is, in whole seconds drawn from its id."""
+    return float(random.Random(f"seconds {take.id}").randint(round(low), round(high)))
+
+
+def _takes(block: dict[str, Any], campaigns: dict[str, Campaign]) -> Iterator[Take]:
     """The takes of one block: `sample` counts from 1 in the order of the profile's file."""
-    unknown = sorted(set(block) - {"profile", "sample", "hosts", "seeds"})
+    unknown = sorted(set(block) - {"profile", "sample", "seed", "fault", "hosts"})
     if unknown:
         raise ValueError(f"unknown field {', '.join(unknown)}")
     profile = _known("profile", block["profile"], profiles())
     numbers = {str(number): sample for number, sample in enumerate(profile.samples, 1)}
     sample = _known(f"sample of {profile.name}", str(block["sample"]), numbers)
-    for seed in _list("seeds", block["seeds"]):
-        for name in _list("hosts", block["hosts"]):
+    seed, fault = block["seed"], str(block.get("fault", ""))
+    if not isinstance(seed, int):
+        raise TypeError(f"seed {seed!r} is no whole number")
+    if fault:
+        find(fault)
+    for campaign_name, names in block["hosts"].items():
+        campaign = _known("campaign", campaign_name, campaigns)
+        for name in _list("hosts", names):
             host = _known("host", name, hosts())
             if profile.name in host.never:
                 raise ValueError(f"host {host.name} never runs {profile.name}")
-            if not isinstance(seed, int):
-                raise TypeError(f"seed {seed!r} is no whole number")
-            yield Take(host, profile, sample, seed, seconds)
+            # Another campaign is another draw of the schedule.
+            drawn = seed + 1000 * list(campaigns).index(campaign.name)
+            yield Take(campaign.on(host), profile, sample, drawn, 0.0, campaign, fault)
 
 
 def _list(what: str, value: object) -> list[object]:
@@ -110,7 +145,7 @@ def _known(what: str, name: object, there: dict[str, Named]) -> Named:
 def run(plan: Plan, store: Store, jobs: int, cache: Path) -> Outcome:
     """Record what the store lacks of a plan, `jobs` machines at a time; raises Refused when ended.
 
-    A dropped or failed episode is tried once more, at the end of the queue.
+    A dropped or failed episode is tried once more, at the end of its campaign.
     """
     console = Console(stderr=True)
     there = set(store.ids())
@@ -184,10 +219,17 @@ class Floor:
         finally:
             recording.close()
 
+    def _again(self, take: Take, tries: int) -> None:
+        """Behind the last of its campaign: campaigns must not mix in time."""
+        same = [
+            place for place, (other, _) in enumerate(self.queue) if other.campaign == take.campaign
+        ]
+        self.queue.insert(same[-1] + 1 if same else 0, (take, tries))
+
     def _fail(self, take: Take, tries: int, refused: Refused) -> None:
         again = tries < TRIES and refused.code not in ("id_taken", "qemu_missing", "interrupted")
         if again:
-            self.queue.append((take, tries + 1))
+            self._again(take, tries + 1)
         else:
             self.outcome.failed[take.id] = str(refused)
         mark = "[yellow]again[/]" if again else "[red]failed[/]"

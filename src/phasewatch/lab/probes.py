@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -213,7 +213,19 @@ class Clock:
         span = float(x.max() - x.min())
         drift, offset = np.polyfit(x, y, 1) if span > 20 * NS else (0.0, float(np.median(y)))
         residual = float(np.percentile(np.abs(y - offset - drift * x), 95))
-        return Mapping(origin, base, float(offset), float(drift), residual)
+        made = Mapping(origin, base, float(offset), float(drift), residual)
+        return replace(made, misfit_ns=self._misfit(made))
+
+    def _misfit(self, made: "Mapping") -> float:
+        """How far the worst ping is from what the mapping allows.
+
+        A guest read its clock some time between sending and answer (Cristian 1989), so the mapped
+        reading must lie in between, however slow the ping was.
+        """
+        return max(
+            float(max(sent - made.wall(guest), made.wall(guest) - received, 0))
+            for sent, received, guest in self.pings
+        )
 
 
 @dataclass(frozen=True)
@@ -225,6 +237,7 @@ class Mapping:
     offset_ns: float
     drift: float
     residual_ns: float
+    misfit_ns: float = 0.0
 
     def wall(self, guest_ns: int) -> int:
         """The wall clock at a reading of the guest's clock."""

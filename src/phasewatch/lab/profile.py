@@ -20,11 +20,14 @@ PROFILES = Path(__file__).parent / "profiles"
 BENIGN = "benign"
 PHASES = (BENIGN, "execution", "discovery", "command_and_control", "exfiltration", "impact")
 
-OPENING_S = 12.0
+OPENING_S = 15.0
 HOSTILE_S = (8.0, 25.0)
 BETWEEN_S = 5.0
 CLOSING_S = 6.0
 PIECE_S = 7.0
+FEWEST = 2
+"""Hostile acts that a run has at least."""
+
 COMPANY = 0.45
 """How often a work act has a benign program beside it: alike for benign and hostile ones."""
 
@@ -137,11 +140,14 @@ def schedule(
 ) -> tuple[Act, ...]:
     """The acts of one episode in order of time, drawn from sample, host and seed alone.
 
-    Opens with at least 12 s of benign work; hostile acts last 8 to 25 s, with benign work between
+    Opens with at least 15 s of benign work; hostile acts last 8 to 25 s, with benign work between
     and after them. Raises Refused when `seconds` is too short for the script.
     """
     rng = random.Random(f"{sample.id} {host.name} {seed}")
     hostile = [line for line in sample.lines if line.phase != BENIGN]
+    # Not every run comes to all that its script holds, or every script had its own timetable.
+    done = rng.randint(min(FEWEST, len(hostile)), len(hostile))
+    hostile = [hostile[place] for place in sorted(rng.sample(range(len(hostile)), done))]
     if not profile.ordered:
         rng.shuffle(hostile)
     own = tuple(line.program for line in sample.lines if line.phase == BENIGN)
@@ -171,9 +177,10 @@ def _spans(rng: random.Random, hostile: Sequence[Line], seconds: float) -> list[
         )
     wanted = [rng.uniform(0, longest - shortest) for _ in hostile]
     # Some of the spare time stays benign even where the script is long, or openings never vary.
-    share = min(1.0, spare * rng.uniform(0.45, 0.85) / max(sum(wanted), 1e-9))
+    share = min(1.0, spare * rng.uniform(0.3, 0.9) / max(sum(wanted), 1e-9))
     lengths = [shortest + share * length for length in wanted]
-    weights = [rng.random() + 0.05 for _ in least]
+    weights = [rng.random() ** 2 + 0.02 for _ in least]
+    weights[0] *= 3
     rest = seconds - sum(least) - sum(lengths)
     pauses = [
         floor + rest * weight / sum(weights) for floor, weight in zip(least, weights, strict=True)

@@ -9,6 +9,7 @@ import contextlib
 import errno
 import multiprocessing
 import os
+import random
 import select
 import signal
 import time
@@ -22,6 +23,8 @@ import numpy as np
 
 from phasewatch import __version__
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.lab.campaign import SINGLE, Campaign
+from phasewatch.lab.fault import Fault, Scene, find
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image, image, scratch
 from phasewatch.lab.machine import Machine
@@ -50,7 +53,7 @@ LEAD_S = 1.0
 
 PING_S = 1.0
 SILENT_S = 10.0
-CONTENDED = 0.5
+CONTENDED = 0.75
 """Share of its runnable time a vCPU may wait for a core before the episode is not worth keeping."""
 
 RECORDER_NICE = -10
@@ -66,18 +69,26 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Take:
-    """What is to be recorded: which sample of which profile, on which host, drawn by which seed."""
+    """What is to be recorded: which sample of which profile, on which host, drawn by which seed.
+
+    `host` is the host as `campaign` sets it up; `fault` names what goes wrong meanwhile, if
+    anything.
+    """
 
     host: Host
     profile: Profile
     sample: Sample
     seed: int
     seconds: float
+    campaign: Campaign = SINGLE
+    fault: str = ""
 
     @property
     def id(self) -> str:
         """The episode's id."""
-        return f"{self.host.name}.{self.profile.name}.{self.sample.id}.s{self.seed}"
+        what = f"{self.profile.name}.{self.sample.id}.s{self.seed}"
+        fault = f".{self.fault}" if self.fault else ""
+        return f"{self.campaign.name}.{self.host.name}.{what}{fault}"
 
 
 def record(take: Take, store: Store, cache: Path, say: Say) -> str:
@@ -148,6 +159,36 @@ def _died(take: Take) -> Refused:
     )
 
 
+@dataclass
+class Trouble:
+    """A fault, the time in the episode at which it begins, and the harm while it lasts."""
+
+    fault: Fault
+    at_s: float
+    _harm: Iterator[None] | None = None
+    _over: bool = False
+
+    @classmethod
+    def draw(cls, take: Take) -> "Trouble":
+        """A take's fault, at a moment drawn from its id."""
+        chosen = find(take.fault)
+        low, high = chosen.between
+        return cls(chosen, round(take.seconds * random.Random(take.id).uniform(low, high), 2))
+
+    def proceed(self, at_s: float, scene: Scene) -> None:
+        """Begin or end the harm, if its time has come."""
+        if self._harm is None and at_s >= self.at_s:
+            self._harm = self.fault.work(scene)
+            next(self._harm)
+        elif self._harm and not self._over and at_s >= self.at_s + self.fault.lasts_s:
+            self._over = True
+            next(self._harm, None)
+
+    def note(self) -> dict[str, object]:
+        """What the manifest tells of it."""
+        return {"fault": self.fault.name, "fault_at_s": self.at_s}
+
+
 # ---------------------------------------------------------------- in the process
 
 
@@ -190,17 +231,18 @@ def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
 def _record(take: Take, made: Image, disk: Path, root: Path, say: Say) -> str:
     acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
     began = time.monotonic()
-    with _running(take, made, disk, say) as (net, machine):
+    trouble = Trouble.draw(take) if take.fault else None
+    with _running(take, trouble, made, disk, say) as (net, machine):
         say(f"{take.id}: booted in {time.monotonic() - began:.1f} s")
-        session = Session(machine, acts, take.seconds)
-        session.settle(take)
+        session = Session(machine, net, take, acts, trouble)
+        session.settle()
         session.run()
         traffic = net.finish()
     # Published only when the machine is gone: an interrupt from here on can lose nothing.
-    episode = session.episode(take, traffic)
+    episode = session.episode(traffic)
     notes = {"network": net.kind, "image": made.digest, "qemu": machine.qemu, **episode.notes}
     share = float(str(notes["vcpu_wait_share"]))
-    if share > CONTENDED:
+    if share > CONTENDED and not trouble:
         raise _refused(
             take,
             f"dropped: its vCPUs waited {share:.0%} of their time for a core",
@@ -215,13 +257,13 @@ def _record(take: Take, made: Image, disk: Path, root: Path, say: Say) -> str:
 
 @contextlib.contextmanager
 def _running(
-    take: Take, made: Image, disk: Path, say: Say
+    take: Take, trouble: Trouble | None, made: Image, disk: Path, say: Say
 ) -> Iterator[tuple[Tap | Switch, Machine]]:
     """A booted machine on a link; both are gone when the block ends."""
     with contextlib.ExitStack() as stack:
-        net = link(say)
+        net = link(say, watching=not (trouble and trouble.fault.blind))
         stack.callback(net.kill)
-        machine = Machine(take.host, made, disk, net.device)
+        machine = Machine(take.host, made, disk, net.device, take.campaign.jitter)
         stack.callback(machine.kill)
         machine.boot()
         yield net, machine
@@ -232,8 +274,10 @@ class Session:
     """The minutes between boot and end: acts, pings and probes in one loop of deadlines."""
 
     machine: Machine
+    net: Tap | Switch
+    take: Take
     acts: tuple[Act, ...]
-    seconds: float
+    trouble: Trouble | None
     clock: Clock = field(default_factory=Clock)
     agent: Agent = field(default_factory=Agent)
     proc: Rows = field(default_factory=lambda: Rows("proc", PROC))
@@ -241,15 +285,14 @@ class Session:
     started: list[tuple[int, str]] = field(default_factory=list)
     late_ns: list[int] = field(default_factory=list)
     missed: int = 0
-    errors: list[str] = field(default_factory=list)
     _asked: list[tuple[int, Act | None]] = field(default_factory=list)
     _heard: int = 0
 
-    def settle(self, take: Take) -> None:
+    def settle(self) -> None:
         """Fill the disk, start the background, and let the boot's own noise pass."""
-        host = take.host
-        self.machine.request(f"seed {take.seed}", 10)
-        line = f"populate files={host.files} mean_kb={host.mean_kb} seed={take.seed}"
+        host, seed = self.take.host, self.take.seed
+        self.machine.request(f"seed {seed}", 10)
+        line = f"populate files={host.files} mean_kb={host.mean_kb} seed={seed}"
         self.machine.request(line, 60)
         self.machine.request(f"start side {host.background}", 10)
         time.sleep(SETTLE_S - LEAD_S)
@@ -260,17 +303,23 @@ class Session:
         """Play the schedule and sample; raises Refused when the machine or its agent is gone."""
         read_proc = Proc(self.machine.process.pid).read
         read_qmp = Hypervisor(self.machine.qmp).read
-        tick = time.monotonic_ns() + _PERIOD_NS
+        scene = Scene(self.machine, self.net, lambda line: self._ask(line, None))
+        chance = random.Random(self.take.id)
+        grid = tick = time.monotonic_ns() + _PERIOD_NS
         self._heard = tick
         begin = tick + round(LEAD_S * NS)
-        end = begin + round((self.seconds + 1.0) * NS)
+        end = begin + round((self.take.seconds + 1.0) * NS)
         acts, ping = list(self.acts), tick
         while (now := time.monotonic_ns()) < end:
             if now >= tick:
                 self.late_ns.append(now - tick)
                 self.proc.take(read_proc)
                 self.qmp.take(read_qmp)
-                tick = self._next(tick)
+                grid = self._next(grid)
+                stray = self.take.campaign.jitter / 100 * chance.uniform(-1, 1)
+                tick = grid + round(stray * _PERIOD_NS)
+            if self.trouble:
+                self.trouble.proceed((now - begin) / NS, scene)
             if acts and now >= begin + round(acts[0].at_s * NS):
                 act = acts.pop(0)
                 self._ask(f"start {act.slot} {act.program}", act)
@@ -309,7 +358,8 @@ class Session:
                     self.agent.add(line)
         except (EOFError, OSError) as error:
             raise self.machine.refused("ended during the recording") from error
-        if time.monotonic_ns() - self._heard > SILENT_S * NS:
+        mute = self.trouble and self.trouble.fault.mute
+        if time.monotonic_ns() - self._heard > SILENT_S * NS and not mute:
             raise self.machine.refused(f"its agent has been silent for {SILENT_S:g} s")
 
     def _reply(self, line: str, now_ns: int) -> None:
@@ -320,27 +370,30 @@ class Session:
         words = line.split()
         if act is None and words[0] == "pong":
             self.clock.add(sent_ns, now_ns, int(words[2]))
+        elif act is None and words[0] == "killed":
+            pass
         elif act is not None and words[0] == "started":
             if act.slot == "work":
                 self.started.append((int(words[2]), act.phase))
         else:
             raise self.machine.refused(f"guest answered {line!r}")
 
-    def episode(self, take: Take, traffic: Traffic) -> Episode:
+    def episode(self, traffic: Traffic) -> Episode:
         """What was recorded, on one clock."""
+        take = self.take
         if len(self.clock.pings) < 8 or not self.started:
             raise self.machine.refused("its control port answered too seldom")
         mapping = self.clock.fit()
         labels = _labels(self.started, mapping)
         start = labels[0].t_wall_ns
-        end = start + round(self.seconds * NS)
+        end = start + round(take.seconds * NS)
         rows = (self.proc, self.agent.rows(mapping), self.qmp, netflow(traffic))
         sources = {made.source: made.samples(start - round(LEAD_S * NS), end) for made in rows}
         for source, samples in sources.items():
-            if len(samples) < self.seconds * HZ / 2:
+            if len(samples) < take.seconds * HZ / 2 and not self.trouble:
                 raise self.machine.refused(f"{source} gave {len(samples)} rows only")
         notes = {
-            **self._notes(take, mapping),
+            **self._notes(mapping),
             "dropped": {made.source: made.dropped for made in rows},
             "vcpu_wait_share": round(wait_share(sources["proc"]), 4),
         }
@@ -349,6 +402,7 @@ class Session:
             host=take.host.name,
             sample=take.sample.id,
             profile=take.profile.name,
+            campaign=take.campaign.name,
             start_ns=start,
             end_ns=end,
             labels=labels,
@@ -356,15 +410,21 @@ class Session:
             notes=notes,
         )
 
-    def _notes(self, take: Take, mapping: Mapping) -> dict[str, object]:
+    def _notes(self, mapping: Mapping) -> dict[str, object]:
+        trouble = self.trouble.note() if self.trouble else {}
         return {
+            **trouble,
             "tool": f"phasewatch {__version__}",
             "accel": "tcg",
-            "script": take.sample.script,
-            "seed": take.seed,
+            "script": self.take.sample.script,
+            "seed": self.take.seed,
+            "kernel": self.take.host.kernel,
+            "background": self.take.host.background,
+            "jitter_percent": self.take.campaign.jitter,
             "guest_clock_base_ns": mapping.base_ns + round(mapping.offset_ns),
             "guest_clock_drift_ppm": round(mapping.drift * 1e6, 2),
             "guest_clock_residual_ms": round(mapping.residual_ns / 1e6, 3),
+            "guest_clock_misfit_ms": round(mapping.misfit_ns / 1e6, 3),
             "lateness_p95_ms": round(float(np.percentile(self.late_ns, 95)) / 1e6, 2),
             "missed_ticks": self.missed,
             "damaged_lines": self.agent.damaged,

@@ -58,6 +58,9 @@ class Switch:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise
 
+    def watch(self) -> None:
+        """It always does."""
+
     def finish(self) -> Traffic:
         """Stop, and give what passed; raises Refused when the switch is gone."""
         traffic = self._child.finish()
@@ -77,12 +80,13 @@ class Switch:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def link(say: Callable[[str], None]) -> Tap | Switch:
+def link(say: Callable[[str], None], watching: bool = True) -> Tap | Switch:
     """The best link this process may have; says so when it is not the tap."""
     try:
-        return Tap()
+        return Tap(watching)
     except Refused as refused:
-        if refused.code != "lab_network":
+        # A switch carries every packet itself: it cannot start to look later.
+        if refused.code != "lab_network" or not watching:
             raise
         say(f"no tap ({refused.problem}): the network is a user-space switch")
         return Switch()

@@ -1,5 +1,8 @@
 /*
- * agent HZ: the guest's own view of itself, one JSON line per tick on the virtio port `lab.agent`.
+ * agent HZ [JITTER]: the guest's own view of itself, one JSON line per tick on the virtio port `lab.agent`.
+ *
+ * JITTER is how far a reading may stray from its time, in percent of the period, as with a
+ * collector that does other things too.
  *
  * Counters go out raw and cumulative; turning them into rates is the host's work. The agent must
  * cost almost nothing (it shares the vCPU it measures), so it keeps its files open, reads each
@@ -178,12 +181,13 @@ static void sleep_until(int64_t ns)
 }
 
 /* `seq` counts ticks, not lines: a dropped line or a missed deadline shows as a gap. */
-static void tick_for_ever(int port, int64_t period)
+static void tick_for_ever(int port, int64_t period, double jitter)
 {
 	static char line[2048];
 	u64 seq = 0;
+	srand48(mono_ns());
 	for (int64_t due = mono_ns() + period;; due += period, seq++) {
-		sleep_until(due);
+		sleep_until(due + (int64_t)((2 * drand48() - 1) * jitter * (double)period));
 		for (; mono_ns() - due > period; due += period)
 			seq++;
 		refresh_all();
@@ -200,11 +204,16 @@ int main(int argc, char **argv)
 		fprintf(stderr, "agent: HZ must be 0.1..%d\n", MAX_HZ);
 		return 2;
 	}
+	double jitter = argc > 2 ? atof(argv[2]) / 100 : 0;
+	if (!(jitter >= 0 && jitter <= 0.45)) {
+		fprintf(stderr, "agent: JITTER must be 0..45 percent\n");
+		return 2;
+	}
 	int port = wait_port(PORT);
 	if (port < 0) {
 		fprintf(stderr, "agent: no virtio port named " PORT "\n");
 		return 1;
 	}
-	tick_for_ever(port, (int64_t)(1e9 / hz));
+	tick_for_ever(port, (int64_t)(1e9 / hz), jitter);
 	return 1;
 }

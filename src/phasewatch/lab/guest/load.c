@@ -13,6 +13,7 @@
  *   populate files=N mean_kb=K seed=S    -> ok
  *   start SLOT PROGRAM key=value ...     -> started SLOT MONO_NS
  *   stop SLOT                   -> stopped SLOT MONO_NS
+ *   kill agent                  -> killed MONO_NS  (a fault of the field, see lab/fault.py)
  *   quit                        -> (the machine powers off)
  *   anything else               -> error TEXT
  *
@@ -1319,6 +1320,29 @@ static void do_populate(void)
 	answer("ok");
 }
 
+/* Only the agent can be named: this is for the day on which the agent fails, nothing else. */
+static void do_kill(void)
+{
+	char *name = strtok(NULL, " "), path[320], comm[32] = "";
+	if (!name || strcmp(name, "agent")) {
+		answer("error kill: only the agent can be killed");
+		return;
+	}
+	DIR *proc = opendir("/proc");
+	for (struct dirent *e; proc && (e = readdir(proc));) {
+		snprintf(path, sizeof path, "/proc/%s/comm", e->d_name);
+		int fd = atoi(e->d_name) ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+		ssize_t n = fd < 0 ? 0 : read(fd, comm, sizeof comm - 1);
+		if (fd >= 0)
+			close(fd);
+		if (n == 6 && !memcmp(comm, "agent\n", 6))
+			kill((pid_t)atoi(e->d_name), SIGKILL);
+	}
+	if (proc)
+		closedir(proc);
+	answer("killed %lld", (long long)mono_ns());
+}
+
 /* Power off where the machine can, otherwise reset: QEMU runs with -no-reboot and ends on both. */
 static void do_quit(void)
 {
@@ -1346,10 +1370,12 @@ static void obey(char *line)
 		do_seed();
 	else if (!strcmp(verb, "populate"))
 		do_populate();
+	else if (!strcmp(verb, "kill"))
+		do_kill();
 	else if (!strcmp(verb, "quit"))
 		do_quit();
 	else
-		answer("error unknown request %.64s; allowed: ping, seed, populate, start, stop, quit",
+		answer("error unknown request %.64s; allowed: ping, seed, populate, start, stop, kill, quit",
 		       verb);
 }
 

@@ -1,0 +1,38 @@
+"""A campaign: a stretch of time in which every host is set up a little differently than before.
+
+Machines do not stay as they were learned: kernels are configured anew, other things run in the
+background, collectors drift. A campaign does that to the register's hosts, so that a split by
+campaign asks whether a model outlives it.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+
+from phasewatch.lab.hosts import Host
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """What a campaign changes: kernel words, background programs, and how evenly we sample.
+
+    `background` takes the place of the hosts' own, one program a host; empty leaves theirs.
+    `jitter` is how far, in percent of the sampling period, a reading may stray from its time.
+    """
+
+    name: str
+    kernel: str = ""
+    background: tuple[str, ...] = ()
+    jitter: float = 0.0
+
+    def on(self, host: Host) -> Host:
+        """The host as it is set up in this campaign."""
+        kernel = f"{host.kernel} {self.kernel}".strip()
+        if not self.background:
+            return replace(host, kernel=kernel)
+        digest = hashlib.sha256(f"{self.name} {host.name}".encode()).digest()
+        chosen = self.background[int.from_bytes(digest[:4], "big") % len(self.background)]
+        return replace(host, kernel=kernel, background=chosen)
+
+
+SINGLE = Campaign("single")
+"""Recordings made one at a time, with the hosts as the register has them."""

@@ -1,0 +1,70 @@
+"""The register of virtual hosts."""
+
+from pathlib import Path
+
+import pytest
+
+from phasewatch.lab.hosts import Host, hosts
+from phasewatch.refusal import Refused
+
+BLOCK = """
+[[host]]
+name = "x"
+arch = "x86_64"
+machine = "pc"
+cpu = "qemu64"
+memory_mb = 96
+vcpus = 1
+bus = "pci"
+kernel = ""
+background = "idle"
+files = 10
+mean_kb = 10
+programs = ["idle"]
+never = []
+"""
+
+
+def test_ten_hosts_of_four_kinds_and_one_never_scans() -> None:
+    known = hosts().values()
+    assert len(known) >= 8
+    kinds = {(own.arch, own.machine, own.bus) for own in known}
+    assert len(kinds) >= 4
+    assert sum(arch == "aarch64" for arch, _, _ in kinds) >= 2
+    assert len({own.memory_mb for own in known}) >= 4
+    assert {own.vcpus for own in known} == {1, 2}
+    assert [own.never for own in known].count(("scan-and-dial",)) == 1
+
+
+def test_a_block_is_a_host(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text(BLOCK)
+    (own,) = hosts(path).values()
+    assert isinstance(own, Host)
+    assert own.programs == ("idle",)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('name = "x"', 'name = "x"\nflavour = "new"', "flavour"),
+        ('bus = "pci"', 'bus = "mmio"', "bus mmio"),
+        ('machine = "pc"', 'machine = "microvm"', "microvm"),
+        ("memory_mb = 96", 'memory_mb = "96"', "memory_mb"),
+        ('programs = ["idle"]', "programs = []", "programs is empty"),
+        ('cpu = "qemu64"', "", "cpu"),
+    ],
+)
+def test_a_wrong_block_is_refused_by_field(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text(BLOCK.replace(old, new))
+    with pytest.raises(Refused, match=r"hosts\.toml") as refused:
+        hosts(path)
+    assert told in str(refused.value)
+
+
+def test_a_name_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "hosts.toml"
+    path.write_text(BLOCK + BLOCK)
+    with pytest.raises(Refused, match="host x twice"):
+        hosts(path)
