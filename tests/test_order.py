@@ -13,7 +13,7 @@ DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows
 MODELS = ("views", "models", "model", "models.*", "checkpoint")
 TELLING = ("scores", "evaluate", "report", "recipes", "pipeline")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
-LAB = (*MACHINES, "fault", "probes", "recording", "plan")
+LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 ORDER = ["phasewatch", *DATA, *MODELS, *TELLING, "lab", *(f"lab.{name}" for name in LAB), "cli"]
 
 

@@ -120,13 +120,13 @@ def image(arch: str, cache: Path, say: Callable[[str], None]) -> Image:
     packages = cache / f"packages-{arch}-{wanted}"
     if not packages.exists():
         say(f"guest image: downloading Debian's {machine.debian} kernel and busybox")
-        with _in_place(packages) as folder:
+        with in_place(packages) as folder:
             _fetch(machine, folder)
     digest = _digest(arch, packages)
     made = cache / f"image-{arch}-{digest[:16]}"
     if not made.exists():
         say(f"guest image: building {made.name}")
-        with _in_place(made) as folder:
+        with in_place(made) as folder:
             _build(machine, packages, folder)
     return Image(arch, made / "vmlinuz", made / "initrd.cpio", digest)
 
@@ -135,7 +135,7 @@ def scratch(cache: Path) -> Path:
     """The blank ext4 disk every machine starts from: copy it, do not boot it."""
     made = cache / f"scratch-{SCRATCH_MIB}m"
     if not made.exists():
-        with _in_place(made) as folder:
+        with in_place(made) as folder:
             _make_file_system(folder / "disk.ext4")
     return made / "disk.ext4"
 
@@ -160,7 +160,7 @@ def _machine(arch: str) -> Machine:
 
 
 @contextmanager
-def _in_place(target: Path) -> Iterator[Path]:
+def in_place(target: Path) -> Iterator[Path]:
     """A folder beside `target` that becomes `target` if all goes well, and vanishes if not."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))

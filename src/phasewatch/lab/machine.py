@@ -73,10 +73,16 @@ class Qmp:
         version = hello["QMP"]["version"]["qemu"]
         return f"{version['major']}.{version['minor']}.{version['micro']}"
 
-    def ask(self, name: str, **arguments: object) -> Any:
-        """The answer to one command; raises OSError when there is none or QEMU refuses it."""
-        request = json.dumps({"execute": name, "arguments": arguments})
-        self._door.sendall(request.encode() + b"\n")
+    def ask(self, name: str, handle: int = -1, **arguments: object) -> Any:
+        """The answer to one command; raises OSError when there is none or QEMU refuses it.
+
+        `handle` is a file descriptor to go along with the command.
+        """
+        request = json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n"
+        if handle >= 0:
+            socket.send_fds(self._door, [request], [handle])
+        else:
+            self._door.sendall(request)
         while True:
             line = self._file.readline()
             if not line:
@@ -92,19 +98,32 @@ class Machine:
     """A started machine: `process`, `qmp`, and the lines of `agent` and `control`."""
 
     def __init__(
-        self, host: Host, image: Image, disk: Path, link: str, jitter: float = 0.0
+        self,
+        host: Host,
+        image: Image,
+        disk: Path,
+        link: str,
+        jitter: float = 0.0,
+        state: Path | None = None,
     ) -> None:
+        """Start QEMU on a copy of `disk`; with `state`, as it was when `save` wrote both."""
         self.host = host
+        self.restored = state is not None
         self.qemu = ""
         self._console = _nameless()
+        self._disk = _copy(disk)
         doors = [socket.socketpair() for _ in range(3)]
         qmp, agent, control = (near for near, _ in doors)
         far = [other for _, other in doors]
         try:
-            with _copy(disk) as copy:
-                handles = [door.fileno() for door in far] + [copy.fileno()]
+            with contextlib.ExitStack() as stack:
+                handles = [door.fileno() for door in far] + [self._disk.fileno()]
+                words = command(host, image, link, jitter, handles)
+                if state:
+                    handles.append(stack.enter_context(state.open("rb")).fileno())
+                    words += ["-incoming", f"fd:{handles[-1]}"]
                 self.process = subprocess.Popen(
-                    command(host, image, link, jitter, handles),
+                    words,
                     stdin=subprocess.DEVNULL,
                     stdout=self._console,
                     stderr=self._console,
@@ -134,6 +153,9 @@ class Machine:
             waiting.register(door, selectors.EVENT_READ, door)
         try:
             self.qemu = self.qmp.greet()
+            if self.restored:
+                self._wait_for("query-status", "paused", deadline)
+                self.qmp.ask("cont")
             self.control.send("ping boot")
             while waiting.get_map():
                 for key, _ in waiting.select(1.0):
@@ -147,6 +169,26 @@ class Machine:
             raise self.refused("ended while booting") from error
         finally:
             waiting.close()
+
+    def save(self, state: Path, disk: Path) -> None:
+        """Stop the machine and write down all it is; it stays stopped. Raises Refused."""
+        try:
+            self.qmp.ask("stop")
+            with state.open("wb") as file:
+                self.qmp.ask("getfd", file.fileno(), fdname="state")
+                self.qmp.ask("migrate", uri="fd:state")
+                self._wait_for("query-migrate", "completed", time.monotonic() + BOOT_S)
+            self._disk.seek(0)
+            with disk.open("wb") as file:
+                _copy_sparse(self._disk, file)
+        except (OSError, ValueError) as error:
+            raise self.refused(f"could not be saved ({error})") from error
+
+    def _wait_for(self, question: str, status: str, deadline: float) -> None:
+        while (found := self.qmp.ask(question).get("status")) != status:
+            if found in ("failed", "internal-error") or time.monotonic() > deadline:
+                raise OSError(f"{question} says {found}")
+            time.sleep(0.02)
 
     def request(self, line: str, seconds: float) -> str:
         """Send one line and wait for its answer; raises Refused."""
@@ -189,6 +231,7 @@ class Machine:
         self.process.kill()
         self.process.wait()
         self._console.close()
+        self._disk.close()
 
 
 def command(host: Host, image: Image, link: str, jitter: float, handles: list[int]) -> list[str]:
@@ -238,17 +281,22 @@ def _child() -> None:
 
 
 def _copy(disk: Path) -> IO[bytes]:
-    """A nameless copy of the blank disk, with its holes."""
+    """A nameless copy of a disk."""
     made = _nameless()
     with disk.open("rb") as source:
-        while block := source.read(1 << 16):
-            if any(block):
-                made.write(block)
-            else:
-                made.seek(len(block), os.SEEK_CUR)
-    made.truncate()
-    made.flush()
+        _copy_sparse(source, made)
     return made
+
+
+def _copy_sparse(source: IO[bytes], target: IO[bytes]) -> None:
+    """With holes where there are zeros."""
+    while block := source.read(1 << 16):
+        if any(block):
+            target.write(block)
+        else:
+            target.seek(len(block), os.SEEK_CUR)
+    target.truncate()
+    target.flush()
 
 
 def _nameless() -> IO[bytes]:

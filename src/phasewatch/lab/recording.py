@@ -42,6 +42,7 @@ from phasewatch.lab.probes import (
     netflow,
 )
 from phasewatch.lab.profile import Act, Profile, Sample, schedule
+from phasewatch.lab.snapshot import snapshot
 from phasewatch.lab.switch import Switch, link
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS
@@ -114,7 +115,7 @@ class Recording:
         made, disk = image(take.host.arch, cache, say), scratch(cache)
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        work = (other, take, made, disk, store.root)
+        work = (other, take, made, disk, cache, store.root)
         self._process = context.Process(target=_process, args=work)
         os.environ.update(THREADLESS)
         self._process.start()
@@ -192,14 +193,20 @@ class Trouble:
 # ---------------------------------------------------------------- in the process
 
 
-def _process(pipe: Connection, take: Take, made: Image, disk: Path, root: Path) -> None:
+def _process(
+    pipe: Connection, take: Take, made: Image, blank: Path, cache: Path, root: Path
+) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     die_with_parent(signal.SIGTERM)
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, RECORDER_NICE)
     answer: tuple[str, object]
+
+    def say(line: str) -> None:
+        pipe.send(("say", line))
+
     try:
-        answer = ("done", _record(take, made, disk, root, lambda line: pipe.send(("say", line))))
+        answer = ("done", _record(take, made, blank, cache, root, say))
     except Refused as refused:
         answer = ("refused", _parts(refused))
     except KeyboardInterrupt:
@@ -228,12 +235,10 @@ def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
     return Refused(take.id, problem, "a whole episode", remedy, code=code)
 
 
-def _record(take: Take, made: Image, disk: Path, root: Path, say: Say) -> str:
+def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, say: Say) -> str:
     acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
-    began = time.monotonic()
     trouble = Trouble.draw(take) if take.fault else None
-    with _running(take, trouble, made, disk, say) as (net, machine):
-        say(f"{take.id}: booted in {time.monotonic() - began:.1f} s")
+    with _running(take, trouble, made, blank, cache, say) as (net, machine):
         session = Session(machine, net, take, acts, trouble)
         session.settle()
         session.run()
@@ -257,15 +262,22 @@ def _record(take: Take, made: Image, disk: Path, root: Path, say: Say) -> str:
 
 @contextlib.contextmanager
 def _running(
-    take: Take, trouble: Trouble | None, made: Image, disk: Path, say: Say
+    take: Take, trouble: Trouble | None, made: Image, blank: Path, cache: Path, say: Say
 ) -> Iterator[tuple[Tap | Switch, Machine]]:
-    """A booted machine on a link; both are gone when the block ends."""
+    """A machine restored from its snapshot, on a link; both are gone when the block ends."""
     with contextlib.ExitStack() as stack:
         net = link(say, watching=not (trouble and trouble.fault.blind))
         stack.callback(net.kill)
-        machine = Machine(take.host, made, disk, net.device, take.campaign.jitter)
+        jitter = take.campaign.jitter
+        began = time.monotonic()
+        found = snapshot(take.host, made, blank, cache, net.device, jitter)
+        if found.made:
+            say(f"{take.id}: booted and saved in {time.monotonic() - began:.1f} s")
+        began = time.monotonic()
+        machine = Machine(take.host, made, found.disk, net.device, jitter, found.state)
         stack.callback(machine.kill)
         machine.boot()
+        say(f"{take.id}: restored in {time.monotonic() - began:.1f} s")
         yield net, machine
 
 

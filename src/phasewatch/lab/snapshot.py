@@ -1,0 +1,53 @@
+"""Booted machines kept on disk: a machine boots once for every set-up and is restored ever after.
+
+A snapshot is a folder of the cache, `snapshot-HOST-DIGEST`, with the memory and the devices as
+QEMU writes them and the disk as it was at that moment. The digest covers QEMU, its command line
+and the guest image, so a snapshot is never restored into a machine it does not fit.
+"""
+
+import hashlib
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from phasewatch.lab.hosts import Host
+from phasewatch.lab.image import Image, in_place
+from phasewatch.lab.machine import Machine, command
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A booted machine at rest; `made` when it was made just now."""
+
+    state: Path
+    disk: Path
+    made: bool
+
+
+def snapshot(
+    host: Host, image: Image, blank: Path, cache: Path, link: str, jitter: float
+) -> Snapshot:
+    """The snapshot of a host as it is set up; boots it on `link` and makes it if there is none.
+
+    Raises Refused when the machine does not boot or cannot be saved.
+    """
+    target = cache / f"snapshot-{host.name}-{_digest(host, image, jitter)}"
+    made = not target.exists()
+    if made:
+        with in_place(target) as folder:
+            machine = Machine(host, image, blank, link, jitter)
+            try:
+                machine.boot()
+                machine.save(folder / "state", folder / "disk.ext4")
+            finally:
+                machine.kill()
+    return Snapshot(target / "state", target / "disk.ext4", made)
+
+
+def _digest(host: Host, image: Image, jitter: float) -> str:
+    words = command(host, image, "link", jitter, [0, 0, 0, 0])
+    program = Path(shutil.which(words[0]) or words[0])
+    if program.exists():
+        found = program.stat()
+        words += [str(found.st_size), str(found.st_mtime_ns)]
+    return hashlib.sha256(" ".join([image.digest, *words]).encode()).hexdigest()[:16]
