@@ -14,7 +14,17 @@ MODELS = ("views", "models", "model", "models.*", "checkpoint")
 TELLING = ("scores", "evaluate", "report", "recipes", "pipeline")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
-ORDER = ["phasewatch", *DATA, *MODELS, *TELLING, "lab", *(f"lab.{name}" for name in LAB), "cli"]
+SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
+ORDER = [
+    "phasewatch",
+    *DATA,
+    *MODELS,
+    *TELLING,
+    "lab",
+    *(f"lab.{name}" for name in LAB),
+    *SIM,
+    "cli",
+]
 
 
 def place(module: str) -> int:

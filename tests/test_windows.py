@@ -57,6 +57,19 @@ def test_a_rate_over_a_long_hole_is_unknown() -> None:
     np.testing.assert_array_equal(made[2], [np.nan, 9.0])
 
 
+def test_a_value_that_is_no_number_is_unknown_and_spoils_no_other() -> None:
+    whole = toy.episode()
+    spoilt = whole.sources["proc"].values.copy()
+    spoilt[40:42, :3] = np.inf
+    sources = {**whole.sources, "proc": replace(whole.sources["proc"], values=spoilt)}
+    made = cut(replace(whole, sources=sources), schema.vm46()).x
+    clean = cut(whole, schema.vm46()).x
+    assert not np.isinf(made).any()
+    differs = ~((made == clean) | (np.isnan(made) & np.isnan(clean)))
+    assert differs.any()
+    assert not np.isfinite(made[differs]).any()
+
+
 def test_a_missing_source_is_nan_and_does_not_stop_the_others() -> None:
     episode = toy.episode()
     kept = {name: own for name, own in episode.sources.items() if name != "netflow"}

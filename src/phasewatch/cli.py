@@ -7,6 +7,7 @@ user got wrong is one line on standard error and an exit code that is not 0, nev
 import json
 import os
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from phasewatch.lab.recording import Take
     from phasewatch.recipes import Recipe
     from phasewatch.scores import Score
+    from phasewatch.sim.stream import Hits
     from phasewatch.store import Store
     from phasewatch.validate import Judgement
 
@@ -78,11 +80,11 @@ def _root(
 
 @contextmanager
 def _progress(label: str, total: int) -> Iterator[Any]:
-    """A bar on standard error; yields the function that moves it by one."""
+    """A bar on standard error; yields the function that moves it."""
     parts = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*parts, console=err, transient=True) as progress:
         task = progress.add_task(label, total=total)
-        yield lambda: progress.advance(task)
+        yield lambda count=1: progress.advance(task, count)
 
 
 @app.command()
@@ -100,6 +102,8 @@ def validate(
 
     Exit codes: 0 all accepted or degraded, 3 some errored, 4 some rejected (and none errored).
     """
+    from dataclasses import asdict
+
     from phasewatch.store import Store
     from phasewatch.validate import counts, sweep, write_index
 
@@ -108,21 +112,34 @@ def validate(
         judgements = sweep(opened, tick)
     write_index(judgements, index)
     found = counts(judgements)
+    hits = _hits(opened, judgements)
     if as_json:
         _print_json(
             {
                 "counts": found,
                 "index": str(index),
+                **({"planted": asdict(hits)} if hits else {}),
                 "episodes": [_verdict(judgement) for judgement in judgements],
             }
         )
     else:
         _show_verdicts(judgements, summary)
+        if hits:
+            out.print(str(hits))
         out.print(f"index: {index}")
     if found["errored"]:
         raise typer.Exit(SOME_ERRORED)
     if found["rejected"]:
         raise typer.Exit(SOME_REJECTED)
+
+
+def _hits(store: "Store", judgements: "list[Judgement]") -> "Hits | None":
+    """How the verdicts fare against the truth, where a simulated store tells it."""
+    from phasewatch.sim import stream
+
+    if not store.simulated or not (store.root / stream.TRUTH).exists():
+        return None
+    return stream.score(judgements, stream.truths(store.root))
 
 
 def _verdict(judgement: "Judgement") -> dict[str, Any]:
@@ -308,6 +325,73 @@ def _record_one(take: "Take", store: "Store", images: Path) -> str:
 
     with err.status(f"recording {take.id}: {take.seconds:g} s and a boot"):
         return recording.record(take, store, images, lambda line: err.print(line, soft_wrap=True))
+
+
+@app.command()
+def simulate(
+    store: Annotated[Path, typer.Option("--out", help="Store to write into; made when absent.")],
+    episodes: Annotated[int, typer.Option(help="How many.", min=1, max=1_000_000)] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed, the same bytes.", min=0)] = 0,
+    faults: Annotated[float, typer.Option(help="Share with a planted fault.", min=0, max=1)] = 0.1,
+    jobs: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 2,
+    fit: Annotated[
+        Path | None, typer.Option(help="Fit to this store's recordings, not the packaged fit.")
+    ] = None,
+) -> None:
+    """Write simulated episodes, for scale and tests: never for results.
+
+    Their statistics are fitted to the recorded corpus; faults of every kind that the validator
+    knows are planted, and told in truth.parquet. `phasewatch validate` scores itself against it.
+    """
+    from phasewatch import schema
+    from phasewatch.sim import stream
+    from phasewatch.sim.fit import FITTED
+
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = FITTED if fit is None else _fitted(fit, Path(folder) / "fit.npz")
+        recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)
+        with _progress("simulating", episodes) as tick:
+            stream.simulate(recipe, store, episodes, jobs, tick)
+    out.print(f"{episodes} simulated episodes in {store}", highlight=False)
+
+
+def _fitted(recorded: Path, path: Path) -> Path:
+    """A fit of a store's usable episodes, written to `path`."""
+    from phasewatch import schema
+    from phasewatch.sim.fit import fit
+    from phasewatch.store import Store
+    from phasewatch.validate import sweep
+
+    opened = Store.open(recorded)
+    usable = (opened.read(judgement.id) for judgement in sweep(opened) if judgement.usable)
+    fit(usable, schema.vm46()).save(path)
+    return path
+
+
+@app.command()
+def compare(
+    left: Annotated[Path, typer.Argument(help="An episode store, such as a recorded one.")],
+    right: Annotated[Path, typer.Argument(help="Another, such as a simulated one.")],
+    figure: Annotated[Path, typer.Option("--out", help="Where the figure goes.")] = Path(
+        "reports/compare.png"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """Two stores side by side: one figure, and how near they are."""
+    from dataclasses import asdict
+
+    from phasewatch.sim.compare import compare
+    from phasewatch.store import Store
+
+    near = compare(Store.open(left), Store.open(right), figure)
+    if as_json:
+        _print_json(asdict(near))
+        return
+    out.print(
+        f"correlation: quantiles {near.quantiles:.3f} ({near.cells} cells) · step to step "
+        f"{near.memory:.3f} · between channels {near.channels:.3f}"
+    )
+    out.print(f"figure: {figure}")
 
 
 @app.command()

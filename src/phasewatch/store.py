@@ -70,13 +70,22 @@ class Manifest(BaseModel):
         rest = self.model_dump(exclude={"digest"})
         return hashlib.sha256(durable.canonical(rest)).hexdigest()
 
+    def sealed(self) -> bytes:
+        """The file's bytes, with the digest it should carry."""
+        whole = self.model_copy(update={"digest": self.computed()})
+        return (json.dumps(whole.model_dump(), indent=1) + "\n").encode()
+
 
 class Store:
-    """A folder of episodes recorded under one Schema."""
+    """A folder of episodes of one Schema, all recorded or all simulated.
 
-    def __init__(self, root: Path, schema: Schema) -> None:
+    `simulated` tells from which seed and fit; None where the episodes were recorded.
+    """
+
+    def __init__(self, root: Path, schema: Schema, simulated: object = None) -> None:
         self.root = root
         self.schema = schema
+        self.simulated = simulated
 
     @classmethod
     def open(cls, root: Path) -> "Store":
@@ -105,11 +114,11 @@ class Store:
                 "Use the release of phasewatch that wrote it.",
                 code="store_format",
             )
-        return cls(root, schema.parse(value.get("schema"), path))
+        return cls(root, schema.parse(value.get("schema"), path), value.get("simulated"))
 
     @classmethod
-    def create(cls, root: Path, schema: Schema) -> "Store":
-        """A store at `root`, new or existing; an existing one must have an equal schema."""
+    def create(cls, root: Path, schema: Schema, simulated: object = None) -> "Store":
+        """A store at `root`, new or existing; an existing one must be of the same kind."""
         if (root / "store.json").exists():
             store = cls.open(root)
             if store.schema.fingerprint != schema.fingerprint:
@@ -120,8 +129,20 @@ class Store:
                     "Record into another folder.",
                     code="store_schema",
                 )
+            if store.simulated != simulated:
+                raise Refused(
+                    root / "store.json",
+                    f"holds episodes simulated with {store.simulated}"
+                    if store.simulated
+                    else "holds recorded episodes",
+                    f"simulated with {simulated}" if simulated else "a store of recorded ones",
+                    "Write into another folder.",
+                    code="store_kind",
+                )
             return store
-        header = {"format": FORMAT, "schema": schema.dump()}
+        header = {"format": FORMAT, "schema": schema.dump()} | (
+            {"simulated": simulated} if simulated else {}
+        )
         durable.write(root / "store.json", (json.dumps(header, indent=1) + "\n").encode())
         return cls(root, schema)
 
@@ -146,29 +167,15 @@ class Store:
 
     def publish(self, episode: Episode) -> Path:
         """Write an episode; it appears whole or not at all. Raises Refused when the id is taken."""
-        data = encode(episode.sources)
-        draft = Manifest(
-            format=FORMAT,
-            id=episode.id,
-            host=episode.host,
-            sample=episode.sample,
-            profile=episode.profile,
-            campaign=episode.campaign,
-            start_ns=episode.start_ns,
-            end_ns=episode.end_ns,
-            labels=[(label.t_wall_ns, label.phase) for label in episode.labels],
-            rows={source: len(samples) for source, samples in episode.sources.items()},
-            files={SAMPLES: File(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))},
-            notes=dict(episode.notes),
-            digest="",
-        )
-        manifest = draft.model_copy(update={"digest": draft.computed()})
-        target = self.folder(episode.id)
+        return self.put(episode.id, pack(episode))
+
+    def put(self, id: str, files: Mapping[str, bytes]) -> Path:
+        """Write an episode's files as they are. Raises Refused when the id is taken."""
+        target = self.folder(id)
         try:
             with durable.folder(target) as folder:
-                (folder / SAMPLES).write_bytes(data)
-                text = json.dumps(manifest.model_dump(), indent=1) + "\n"
-                (folder / MANIFEST).write_text(text, encoding="utf-8")
+                for name, data in files.items():
+                    (folder / name).write_bytes(data)
         except FileExistsError as error:
             raise Refused(
                 target,
@@ -250,6 +257,32 @@ class Store:
             sources=decode(data, path),
             notes=manifest.notes,
         )
+
+
+def pack(episode: Episode) -> dict[str, bytes]:
+    """An episode's files, by name: the manifest, and the samples that its digests cover."""
+    data = encode(episode.sources)
+    draft = Manifest(
+        format=FORMAT,
+        id=episode.id,
+        host=episode.host,
+        sample=episode.sample,
+        profile=episode.profile,
+        campaign=episode.campaign,
+        start_ns=episode.start_ns,
+        end_ns=episode.end_ns,
+        labels=[(label.t_wall_ns, label.phase) for label in episode.labels],
+        rows={source: len(samples) for source, samples in episode.sources.items()},
+        files={SAMPLES: entry(data)},
+        notes=dict(episode.notes),
+        digest="",
+    )
+    return {SAMPLES: data, MANIFEST: draft.sealed()}
+
+
+def entry(data: bytes) -> File:
+    """Digest and size of a file's content."""
+    return File(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
 def encode(sources: Mapping[str, Samples]) -> bytes:

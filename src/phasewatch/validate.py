@@ -215,7 +215,7 @@ def _counter_reset(episode: Episode, schema: Schema) -> Iterator[str]:
         for channel in schema.of(source):
             if channel.kind == "counter" and channel.name in samples.names:
                 value = samples.values[:, samples.names.index(channel.name)]
-                resets = int(np.sum(np.diff(value) < 0))
+                resets = int(np.sum(value[1:] < value[:-1]))
                 if resets:
                     yield f"counter {channel.name} runs back {resets} times"
 

@@ -86,6 +86,8 @@ def _source(samples: Samples, channels: tuple[Channel, ...], grid: Grid, edges: 
     for row, channel in enumerate(channels):
         if channel.name in place:
             value = samples.values[:, place[channel.name]]
+            # What is no number was not measured.
+            value = np.where(np.isfinite(value), value, np.nan)
             measured[row] = _measure(channel, value, begin, end, seconds)
     latest = np.searchsorted(full, np.arange(out.shape[1]), side="right") - 1
     age = edges[1:] - t[end[latest] - 1]

@@ -1,0 +1,197 @@
+"""Two stores side by side: traces, marginals, memory and correlation, in one figure.
+
+Made to show how near the simulator comes to the recorded corpus, and where it does not.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.patches import Patch
+
+from phasewatch import durable
+from phasewatch.episode import Episode
+from phasewatch.refusal import Refused
+from phasewatch.report import PALETTE, colours
+from phasewatch.schema import NS, Schema
+from phasewatch.sim.fit import Steps, collect, inside, recall
+from phasewatch.store import Store
+from phasewatch.validate import judge
+from phasewatch.views import Array
+from phasewatch.windows import columns
+
+SHARES = (0.1, 0.5, 0.9)
+MOST = 400
+"""Episodes of a store that are looked at: the first ones, which is enough for a figure."""
+
+FEWEST = 200
+"""Steps of a host in a phase under which its quantiles are not compared."""
+
+PICTURED = (
+    "proc.vcpu_run",
+    "guest.ctxt",
+    "qmp.blk_wr_bytes",
+    "netflow.pkts_out",
+    "netflow.flows_new",
+)
+LEFT, RIGHT = "#243b53", "#aa3377"
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How two stores agree, as correlation over all cells: 1 when they are the same.
+
+    `quantiles` compares the 10, 50 and 90 % points of log1p rates a host, phase and channel;
+    `memory` the correlation from step to step a channel; `channels` that between two channels.
+    """
+
+    quantiles: float
+    memory: float
+    channels: float
+    cells: int
+
+
+def compare(left: Store, right: Store, path: Path) -> Nearness:
+    """Write the figure to `path` and tell how near the stores are; raises Refused."""
+    schema = left.schema
+    ours, theirs = _usable(left), _usable(right)
+    _, _, here = collect(ours, schema)
+    _, _, there = collect(theirs, schema)
+    pairs = {
+        "quantiles": _quantiles(ours, here, theirs, there, len(schema.classes)),
+        "memory": (_memory(here), _memory(there)),
+        "channels": (_channels(here), _channels(there)),
+    }
+    near = {name: _agreement(*pair) for name, pair in pairs.items()}
+    durable.write(path, _draw(schema, _twins(ours, theirs), pairs, near, (left, right)))
+    return Nearness(**near, cells=int(np.isfinite(pairs["quantiles"][0]).sum()))
+
+
+def _usable(store: Store) -> list[Episode]:
+    found = [id for id in store.ids()[:MOST] if judge(store, id).usable]
+    if not found:
+        raise Refused(store.root, "has no usable episode", "some", "Validate the store.")
+    return [store.read(id) for id in found]
+
+
+def _quantiles(
+    ours: Sequence[Episode], here: Steps, theirs: Sequence[Episode], there: Steps, classes: int
+) -> tuple[Array, Array]:
+    """The quantiles of both, for every host and phase that both have enough of."""
+    names = [sorted({episode.host for episode in part}) for part in (ours, theirs)]
+    left, right = [], []
+    for host in sorted(set(names[0]) & set(names[1])):
+        for label in range(classes):
+            cells = [
+                steps.x[(steps.host == own.index(host)) & (steps.y == label)]
+                for steps, own in ((here, names[0]), (there, names[1]))
+            ]
+            if min(map(len, cells)) >= FEWEST:
+                left.append(np.nanquantile(np.log1p(cells[0]), SHARES, axis=0))
+                right.append(np.nanquantile(np.log1p(cells[1]), SHARES, axis=0))
+    if not left:
+        raise Refused("compare", "the stores share no host and phase", "some", "Add episodes.")
+    return np.array(left).ravel(), np.array(right).ravel()
+
+
+def _memory(steps: Steps) -> Array:
+    return recall(inside(np.log1p(np.abs(steps.x)), steps.act), steps.act)
+
+
+def _channels(steps: Steps) -> Array:
+    """Correlation of every pair of channels over all steps."""
+    z = np.log1p(np.abs(steps.x))
+    z = np.where(np.isfinite(z), z, np.nanmean(z, axis=0))
+    z = z - z.mean(axis=0)
+    spread = np.maximum(np.sqrt((z**2).sum(axis=0)), 1e-9)
+    whole = (z.T @ z) / np.outer(spread, spread)
+    return np.asarray(whole[np.triu_indices(len(whole), 1)])
+
+
+def _agreement(left: Array, right: Array) -> float:
+    both = np.isfinite(left) & np.isfinite(right)
+    return float(np.corrcoef(left[both], right[both])[0, 1])
+
+
+def _twins(ours: Sequence[Episode], theirs: Sequence[Episode]) -> tuple[Episode, Episode]:
+    """An episode of each with one host, profile and sample, as rich in phases as there is."""
+    ranked = sorted(ours, key=lambda episode: -len({label.phase for label in episode.labels}))
+    for keys in (("host", "sample"), ("host", "profile"), ("profile",), ()):
+        for left in ranked:
+            for right in theirs:
+                if all(getattr(left, key) == getattr(right, key) for key in keys):
+                    return left, right
+    raise AssertionError("the last round takes any two")
+
+
+def _draw(
+    schema: Schema,
+    twins: tuple[Episode, Episode],
+    pairs: dict[str, tuple[Array, Array]],
+    near: dict[str, float],
+    stores: tuple[Store, Store],
+) -> bytes:
+    matplotlib.use("Agg")
+    figure = plt.figure(figsize=(12, 8.4), layout="constrained")
+    parts: Any = figure.subfigures(2, 1, height_ratios=[1.5, 1])
+    upper, lower = parts
+    names = [name for name in PICTURED if name in schema.names] or list(schema.names[:5])
+    titles = ["simulated" if store.simulated else "recorded" for store in stores]
+    axes = upper.subplots(len(names), 2, sharey="row", sharex="col")
+    for column, (episode, title, ink) in enumerate(zip(twins, titles, (LEFT, RIGHT), strict=True)):
+        _traces(axes[:, column], episode, schema, names, ink)
+        about = f"{title}: {episode.profile} on {episode.host}"
+        axes[0, column].set_title(about, fontsize=10, loc="left")
+    shown = [
+        Patch(color=shade, label=name.replace("_", " "))
+        for name, shade in colours(schema.classes).items()
+    ]
+    upper.legend(handles=shown, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
+    words = {
+        "quantiles": "10, 50, 90 % of log1p rate,\na host, phase and channel",
+        "memory": "correlation from step to step,\na channel",
+        "channels": "correlation between\ntwo channels",
+    }
+    for axis, (name, (left, right)) in zip(lower.subplots(1, 3), pairs.items(), strict=True):
+        _scatter(axis, left, right, titles)
+        axis.set_title(f"{words[name]}: r = {near[name]:.3f}", fontsize=9, loc="left")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def _traces(axes: Any, episode: Episode, schema: Schema, names: Sequence[str], ink: str) -> None:
+    grid = schema.grid
+    steps = (episode.end_ns - episode.start_ns) // grid.step_ns
+    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    time = (np.arange(steps) + 1) * grid.step_s
+    shades = colours(schema.classes)
+    ends = [label.t_wall_ns for label in episode.labels[1:]] + [episode.end_ns]
+    for axis, name in zip(axes, names, strict=True):
+        axis.plot(time, made[schema.names.index(name)], color=ink, linewidth=0.8)
+        axis.set_yscale("symlog")
+        axis.set_ylim(bottom=0)
+        axis.set_ylabel(name.replace(".", "\n"), rotation=0, ha="right", va="center", fontsize=7)
+        axis.tick_params(labelsize=6)
+        axis.spines[["top", "right"]].set_visible(False)
+        for label, end in zip(episode.labels, ends, strict=True):
+            if shades[label.phase] != PALETTE[0]:
+                begin, stop = ((t - episode.start_ns) / NS for t in (label.t_wall_ns, end))
+                axis.axvspan(begin, stop, color=shades[label.phase], alpha=0.25, linewidth=0)
+    axes[-1].set_xlabel("seconds", fontsize=7)
+
+
+def _scatter(axis: Any, left: Array, right: Array, titles: Sequence[str]) -> None:
+    axis.scatter(left, right, s=4, alpha=0.35, color=LEFT, linewidths=0)
+    low, high = np.nanmin([left, right]), np.nanmax([left, right])
+    axis.plot([low, high], [low, high], color=PALETTE[0], linewidth=0.8)
+    axis.set_xlabel(titles[0], fontsize=8)
+    axis.set_ylabel(titles[1], fontsize=8)
+    axis.tick_params(labelsize=7)
+    axis.spines[["top", "right"]].set_visible(False)

@@ -1,0 +1,179 @@
+"""Streams simulated episodes into a store: any number of them, in constant memory.
+
+Episodes are drawn in blocks by worker processes, and every block is a function of fit, seed and
+numbers alone: the store's bytes do not depend on how many workers there were or when one was
+stopped. The truth about planted faults goes to `truth.parquet` beside the episodes.
+"""
+
+import contextlib
+import hashlib
+import multiprocessing
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from phasewatch import durable
+from phasewatch.refusal import Refused
+from phasewatch.schema import Schema
+from phasewatch.sim.draw import Stage
+from phasewatch.sim.fit import Fit
+from phasewatch.sim.plant import Truth, codes, plant
+from phasewatch.store import Store
+from phasewatch.validate import Judgement
+
+TRUTH = "truth.parquet"
+BLOCK = 128
+
+_COLUMNS = pa.schema([("id", pa.string()), ("code", pa.string()), ("verdict", pa.string())])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a simulated store is made of; `faults` is the share of episodes with one."""
+
+    fit: Path
+    schema: Schema
+    seed: int
+    faults: float
+
+    def header(self) -> dict[str, object]:
+        """As the store's header tells it."""
+        digest = hashlib.sha256(self.fit.read_bytes()).hexdigest()
+        return {"seed": self.seed, "faults": self.faults, "fit": digest[:16]}
+
+
+class Worker:
+    """Makes any block of a recipe's episodes, in whatever process."""
+
+    def __init__(self, recipe: Recipe, root: Path) -> None:
+        fit = Fit.load(recipe.fit, recipe.schema)
+        self._stage = Stage(fit, recipe.schema, recipe.seed)
+        self._store = Store(root, recipe.schema)
+        self._recipe = recipe
+
+    def block(self, numbers: range) -> list[Truth]:
+        """Draw and publish some episodes; those that are there already are left alone."""
+        return [self._publish(number) for number in numbers]
+
+    def _publish(self, number: int) -> Truth:
+        # A stream of its own, so that a fault changes nothing in the episodes without one.
+        chance = np.random.default_rng([self._recipe.seed, number, 1])
+        every = codes()
+        drawn, place = chance.random(), int(chance.integers(len(every)))
+        code = every[place] if drawn < self._recipe.faults else ""
+        files, truth = plant(self._stage.episode(number), code, chance)
+        if not self._store.folder(truth.id).exists():
+            self._store.put(truth.id, files)
+        return truth
+
+
+def simulate(
+    recipe: Recipe, root: Path, episodes: int, jobs: int, tick: Callable[[int], None]
+) -> None:
+    """Write `episodes` episodes and their truth under `root`; raises Refused.
+
+    A run that was ended goes on where it was: what is there is not drawn again.
+    """
+    store = Store.create(root, recipe.schema, simulated=recipe.header())
+    blocks = [range(first, min(first + BLOCK, episodes)) for first in range(0, episodes, BLOCK)]
+    with _writer(store.root / TRUTH) as writer:
+        for made in _made(recipe, root, blocks, jobs):
+            writer.write_table(pa.Table.from_pylist([asdict(truth) for truth in made], _COLUMNS))
+            tick(len(made))
+
+
+def _made(recipe: Recipe, root: Path, blocks: Sequence[range], jobs: int) -> Iterator[list[Truth]]:
+    """The blocks in their order, by `jobs` processes."""
+    if jobs == 1:
+        yield from map(Worker(recipe, root).block, blocks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(jobs, _begin, (recipe, root)) as pool:
+        yield from pool.imap(_block, blocks)
+
+
+_worker: list[Worker] = []
+
+
+def _begin(recipe: Recipe, root: Path) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _worker.append(Worker(recipe, root))
+
+
+def _block(numbers: range) -> list[Truth]:
+    return _worker[0].block(numbers)
+
+
+@contextlib.contextmanager
+def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
+    """A Parquet file that appears when the block ends well."""
+    draft = path.with_name(f"{durable.PENDING}{path.name}")
+    try:
+        with pq.ParquetWriter(draft, _COLUMNS, compression="zstd") as writer:
+            yield writer
+        durable.sync(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    durable.sync(path.parent)
+
+
+def truths(root: Path) -> dict[str, Truth]:
+    """What is planted in a simulated store, by episode id; raises Refused when it is not told."""
+    try:
+        rows = pq.read_table(root / TRUTH, schema=_COLUMNS).to_pylist()
+    except (OSError, pa.ArrowException) as error:
+        raise Refused(
+            root / TRUTH, str(error).splitlines()[0], "a simulated store's truth", "Simulate again."
+        ) from error
+    return {row["id"]: Truth(**row) for row in rows}
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Verdicts against the truth: faults planted, reported under their code, judged as they must.
+
+    `clean` episodes have no fault, `alarms` of them were objected to; `missed` names the faults
+    that were not reported.
+    """
+
+    planted: int
+    reported: int
+    judged: int
+    clean: int
+    alarms: int
+    missed: dict[str, int]
+
+    def __str__(self) -> str:
+        """One line."""
+        missed = ", ".join(f"{count} {code}" for code, count in self.missed.items()) or "none"
+        return (
+            f"planted: {self.planted} faults, {self.reported} reported under their code, "
+            f"{self.judged} with the verdict they must get (missed: {missed}); "
+            f"{self.clean} episodes without a fault, {self.alarms} of them objected to"
+        )
+
+
+def score(judgements: Iterable[Judgement], known: Mapping[str, Truth]) -> Hits:
+    """What a sweep found of what was planted."""
+    planted = reported = judged = clean = alarms = 0
+    missed: Counter[str] = Counter()
+    for judgement in judgements:
+        truth = known.get(judgement.id)
+        if truth is None:
+            continue
+        found = truth.code in {finding.code for finding in judgement.findings}
+        planted += bool(truth.code)
+        clean += not truth.code
+        alarms += not truth.code and judgement.verdict != "accepted"
+        reported += bool(truth.code) and found
+        judged += bool(truth.code) and judgement.verdict == truth.verdict
+        if truth.code and not found:
+            missed[truth.code] += 1
+    return Hits(planted, reported, judged, clean, alarms, dict(sorted(missed.items())))

@@ -1,0 +1,32 @@
+"""Two stores side by side."""
+
+from pathlib import Path
+
+import pytest
+
+from phasewatch import schema
+from phasewatch.refusal import Refused
+from phasewatch.sim.compare import compare
+from phasewatch.sim.fit import FITTED
+from phasewatch.sim.stream import Recipe, simulate
+from phasewatch.store import Store
+
+
+def test_a_store_is_near_itself_and_less_near_to_another_seed(tmp_path: Path) -> None:
+    stores = []
+    for seed in (1, 2):
+        root = tmp_path / str(seed)
+        simulate(Recipe(FITTED, schema.vm46(), seed, 0.1), root, 150, 1, lambda count: None)
+        stores.append(Store.open(root))
+    same = compare(stores[0], stores[0], tmp_path / "same.png")
+    other = compare(stores[0], stores[1], tmp_path / "other.png")
+    assert [same.quantiles, same.memory, same.channels] == pytest.approx([1.0, 1.0, 1.0])
+    assert 0.9 < other.quantiles < 1.0
+    assert other.cells > 100
+    assert (tmp_path / "other.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_empty_store_is_refused(tmp_path: Path) -> None:
+    empty = Store.create(tmp_path / "empty", schema.vm46())
+    with pytest.raises(Refused, match="no usable episode"):
+        compare(empty, empty, tmp_path / "x.png")

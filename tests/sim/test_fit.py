@@ -1,0 +1,80 @@
+"""The fit: what it measures is what was put in."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import schema
+from phasewatch.episode import Episode
+from phasewatch.refusal import Refused
+from phasewatch.sim.fit import FITTED, KNOTS, Fit, fit, inside, recall
+
+VM46 = schema.vm46()
+
+
+def episodes() -> list[Episode]:
+    return [
+        toy.episode(host, profile, seed)
+        for host in toy.HOSTS
+        for profile in toy.PROFILES
+        for seed in (1, 2)
+    ]
+
+
+def test_a_fit_is_of_the_right_shape_and_the_same_bytes_again(tmp_path: Path) -> None:
+    made = fit(episodes(), VM46)
+    assert made.quantiles.shape == (4, 6, 46, len(KNOTS))
+    assert list(made.hosts) == sorted(toy.HOSTS)
+    assert list(made.campaigns) == ["c0", "c1"]
+    assert (np.diff(made.quantiles, axis=-1) >= 0).all()
+    whole = made.root @ made.root.transpose(0, 2, 1)
+    assert np.allclose(np.diagonal(whole, axis1=1, axis2=2), 1, atol=1e-4)
+    made.save(tmp_path / "fit.npz")
+    assert (tmp_path / "fit.npz").read_bytes() == fit(episodes(), VM46).dump()
+    again = Fit.load(tmp_path / "fit.npz", VM46)
+    assert all(np.array_equal(value, getattr(again, name)) for name, value in vars(made).items())
+
+
+def test_the_phase_moves_its_channels() -> None:
+    made = fit(episodes(), VM46)
+    middle = made.quantiles[:, :, :, len(KNOTS) // 2]
+    played = {phase for phases in toy.PROFILES.values() for phase in phases}
+    for label in (VM46.classes.index(phase) for phase in sorted(played)):
+        busy = middle[:, label, label].mean()
+        calm = np.delete(middle[:, :, label], label, axis=1).mean()
+        assert busy > 3 * calm
+
+
+def test_memory_of_a_known_process_is_found() -> None:
+    chance = np.random.default_rng(1)
+    x = np.zeros((20_000, 2))
+    for row in range(1, len(x)):
+        x[row] = np.array([0.8, 0.0]) * x[row - 1] + chance.standard_normal(2)
+    act = np.arange(len(x)) // 200
+    assert recall(inside(x, act), act) == pytest.approx([0.8, 0.0], abs=0.03)
+
+
+def test_no_episode_is_refused() -> None:
+    with pytest.raises(Refused, match="no step"):
+        fit([], VM46)
+
+
+def test_the_packaged_fit_is_of_todays_schema() -> None:
+    made = Fit.load(FITTED, VM46)
+    assert len(made.hosts) >= 8
+    assert len(made.campaigns) == 3
+
+
+@pytest.mark.parametrize("damage", ["garbage", "other channels", "absent"])
+def test_a_wrong_file_is_refused(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "fit.npz"
+    own = VM46
+    if damage == "garbage":
+        path.write_bytes(b"not a fit")
+    elif damage == "other channels":
+        path.write_bytes(fit(episodes(), VM46).dump())
+        own = VM46.mode("realistic")
+    with pytest.raises(Refused, match=r"fit\.npz"):
+        Fit.load(path, own)

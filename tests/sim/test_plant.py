@@ -1,0 +1,30 @@
+"""Planted faults: one for every objection there is, and each is found as what it is."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import schema
+from phasewatch.sim.plant import BYTES, TELEMETRY, codes, plant
+from phasewatch.store import Store
+from phasewatch.validate import RULES, judge
+
+VM46 = schema.vm46()
+
+
+def test_every_rule_has_a_fault_and_every_fault_a_rule() -> None:
+    assert set(TELEMETRY) == {code for code, _, _ in RULES}
+    assert not set(TELEMETRY) & set(BYTES)
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("code", ["", *codes()])
+def test_a_fault_is_reported_under_its_code(tmp_path: Path, code: str, seed: int) -> None:
+    store = Store.create(tmp_path, VM46)
+    files, truth = plant(toy.episode(seconds=60, seed=seed), code, np.random.default_rng(seed))
+    store.put(truth.id, files)
+    judgement = judge(store, truth.id)
+    assert judgement.verdict == truth.verdict
+    assert not code or code in {finding.code for finding in judgement.findings}
