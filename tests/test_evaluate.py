@@ -95,5 +95,6 @@ def test_identity_knows_no_measurement() -> None:
         "sample",
         "profile",
         "campaign",
+        "start_ns",
         "phases",
     }

@@ -11,7 +11,7 @@ import phasewatch
 ROOT = Path(phasewatch.__file__).parent
 DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
 MODELS = ("views", "models", "model", "models.*", "checkpoint")
-TELLING = ("scores", "evaluate", "report", "recipes", "pipeline")
+TELLING = ("scores", "evaluate", "report", "recipes", "pipeline", "leaks", "survey")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from phasewatch.episode import Identity
 from phasewatch.refusal import Refused
-from phasewatch.splits import Split, held_out_host, untested
+from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time, untested
 
 PROFILES = ("calm", "dig", "leak")
 
@@ -12,7 +12,13 @@ PROFILES = ("calm", "dig", "leak")
 def identities(counts: dict[tuple[str, str], int]) -> list[Identity]:
     return [
         Identity(
-            f"{host}.{profile}.{number}", host, "s", profile, "c", frozenset({"benign", profile})
+            f"{host}.{profile}.{number}",
+            host,
+            f"{profile}-{number % 4}",
+            profile,
+            f"c{number % 3}",
+            number % 3,
+            frozenset({"benign", profile}),
         )
         for (host, profile), count in counts.items()
         for number in range(count)
@@ -62,7 +68,7 @@ def test_a_store_without_a_usable_episode_is_refused() -> None:
 
 
 def test_a_tested_profile_must_be_trained() -> None:
-    extra = Identity("a.new.0", "a", "s", "new", "c", frozenset({"benign"}))
+    extra = Identity("a.new.0", "a", "s", "new", "c", 0, frozenset({"benign"}))
     with pytest.raises(Refused, match="profiles new"):
         held_out_host([*even(), extra], "a", "b")
 
@@ -78,3 +84,42 @@ def test_untested_is_derived() -> None:
     assert untested(lacking, split.test, "profile") == ["dig"]
     assert untested(lacking, split.test, "phase") == ["dig"]
     assert untested(even(), held_out_host(even(), "a", "b").test, "profile") == []
+
+
+@given(st.integers(0, 9), st.integers(3, 9))
+def test_samples_are_held_out_in_every_profile(fold: int, each: int) -> None:
+    episodes = even(each=each)
+    split = held_out_sample(episodes, fold)
+    sample = {episode.id: episode.sample for episode in episodes}
+    sides = [{sample[id] for id in side} for side in (split.test, split.validation)]
+    rest = {sample[id] for id in (*split.train, *split.seen)}
+    assert not sides[0] & sides[1]
+    assert not rest & (sides[0] | sides[1])
+    assert {name.split("-")[0] for name in sides[0]} == set(PROFILES)
+    whole = {*split.train, *split.validation, *split.seen, *split.test}
+    assert whole == {episode.id for episode in episodes}
+
+
+def test_every_sample_is_tested_in_one_fold() -> None:
+    tested = [held_out_sample(even(), fold).test for fold in range(4)]
+    assert sorted(id for side in tested for id in side) == sorted(one.id for one in even())
+
+
+def test_time_is_held_out_at_its_end() -> None:
+    episodes = even(each=6)
+    split = held_out_time(episodes)
+    when = {episode.id: episode.start_ns for episode in episodes}
+    assert split.held_out == "c2"
+    latest = [max(when[id] for id in side) for side in (split.train, split.validation)]
+    assert latest[0] < min(when[id] for id in split.validation)
+    assert latest[1] < min(when[id] for id in split.test)
+
+
+def test_too_few_samples_or_campaigns_are_refused() -> None:
+    with pytest.raises(Refused, match="samples"):
+        held_out_sample(even(each=2), 0)
+    with pytest.raises(Refused, match="2 campaigns"):
+        held_out_time(even(each=2))
+    for split in (held_out_time, lambda none: held_out_sample(none, 0)):
+        with pytest.raises(Refused, match="no usable episode"):
+            split([])

@@ -36,16 +36,16 @@ def episode(
     return Episode(
         id=f"{host}.{profile}.s{seed}",
         host=host,
-        sample=f"{profile}-{seed % 2}",
+        sample=f"{profile}-{seed % 3}",
         profile=profile,
-        campaign=f"c{seed % 2}",
+        campaign=f"c{seed % 3}",
         start_ns=start_ns,
         end_ns=start_ns + seconds * NS,
         labels=merged(labels),
         sources={
             name: samples(own, name, labels, start_ns, seconds, generator) for name in own.sources
         },
-        notes={"vcpu_wait_share": 0.02},
+        notes={"made": "up"},
     )
 
 

@@ -168,9 +168,9 @@ def _show_verdicts(judgements: "list[Judgement]", summary: bool) -> None:
 def _show_summary(judgements: "list[Judgement]") -> None:
     """Counts by host, profile and verdict, and how many episodes each rule objected to."""
     profiles = sorted({judgement.profile for judgement in judgements})
-    table = Table(title="accepted + degraded + rejected + errored")
+    table = Table(title="accepted, then d degraded, r rejected, e errored")
     for name in ("host", *profiles):
-        table.add_column(name or "unreadable")
+        table.add_column(name or "unreadable", overflow="fold")
     for host in sorted({judgement.host for judgement in judgements}):
         own = [judgement for judgement in judgements if judgement.host == host]
         cells = (_cell([one for one in own if one.profile == name]) for name in profiles)
@@ -184,9 +184,13 @@ def _show_summary(judgements: "list[Judgement]") -> None:
 
 
 def _cell(judgements: "list[Judgement]") -> str:
+    """Counts a verdict, each but the accepted with its letter; `none` where there is no episode."""
     from phasewatch.validate import counts
 
-    return " + ".join(map(str, counts(judgements).values())) if judgements else "none"
+    found = counts(judgements)
+    accepted = found.pop("accepted")
+    rest = [f"{count}{verdict[0]}" for verdict, count in found.items() if count]
+    return " ".join([str(accepted), *rest]) if judgements else "none"
 
 
 @app.command()
@@ -395,11 +399,42 @@ def compare(
 
 
 @app.command()
-def lab(as_json: AsJson = False) -> None:
-    """The virtual hosts and load profiles that `record` knows."""
+def survey(
+    store: Annotated[Path, typer.Argument(help="Folder of a recorded episode store.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the findings.")] = Path(
+        "reports/survey"
+    ),
+    as_json: AsJson = False,
+) -> None:
+    """What a corpus holds, what gives it away, and how much random windows flatter.
+
+    Writes survey.md, survey.json and counts.csv. Trains boosted trees on every held-out host,
+    sample and campaign: some minutes for some hundred episodes.
+    """
     from dataclasses import asdict
 
-    from phasewatch.lab import hosts, profile
+    from phasewatch import durable
+    from phasewatch import survey as surveys
+    from phasewatch.store import Store
+
+    say = err.print if as_json else out.print
+    found = surveys.survey(Store.open(store), lambda line: say(line, markup=False, soft_wrap=True))
+    text = json.dumps(asdict(found), indent=1).encode()
+    durable.write(folder / "survey.json", text)
+    durable.write(folder / "survey.md", surveys.markdown(found).encode())
+    durable.write(folder / "counts.csv", surveys.table(found))
+    if as_json:
+        sys.stdout.write(text.decode() + "\n")
+    else:
+        out.print(f"findings: {folder}/survey.md, survey.json, counts.csv")
+
+
+@app.command()
+def lab(as_json: AsJson = False) -> None:
+    """The virtual hosts, load profiles and faults that `record` knows."""
+    from dataclasses import asdict
+
+    from phasewatch.lab import fault, hosts, profile
 
     known, loads = hosts.hosts(), profile.profiles()
     if as_json:
@@ -407,6 +442,7 @@ def lab(as_json: AsJson = False) -> None:
             {
                 "hosts": [asdict(host) for host in known.values()],
                 "profiles": [asdict(load) for load in loads.values()],
+                "faults": sorted(fault.FAULTS),
             }
         )
         return
@@ -423,6 +459,7 @@ def lab(as_json: AsJson = False) -> None:
     for load in loads.values():
         table.add_row(load.name, load.meaning, "\n".join(own.id for own in load.samples))
     out.print(table)
+    out.print(f"faults: {', '.join(sorted(fault.FAULTS))}")
 
 
 @app.command()

@@ -60,13 +60,14 @@ class Samples:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a split may know of an episode: who it was and in which phases, never a measurement."""
+    """What a split may know of an episode: who, when, in which phases; never a measurement."""
 
     id: str
     host: str
     sample: str
     profile: str
     campaign: str
+    start_ns: int
     phases: frozenset[str]
 
 

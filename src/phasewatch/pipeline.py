@@ -38,6 +38,7 @@ def run(recipe: Recipe, store: Store, out: Path, say: Say, tick: Tick) -> Done:
 
     Writes the acceptance index, the checkpoints and `report.json` under `out`. Raises Refused.
     """
+    store.refuse_simulated("run")
     judgements = sweep(store)
     write_index(judgements, out / "validation_v1.parquet")
     told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())

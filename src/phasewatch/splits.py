@@ -16,8 +16,9 @@ from phasewatch.refusal import Refused
 class Split:
     """Disjoint sets of episode ids.
 
-    `test` is on the held-out host; `validation` chooses the model; `seen` are episodes held back on
-    the hosts that `train` has, so that the price of a new host can be told.
+    `test` is held out by host, sample or campaign, and `validation`, which chooses the model, by
+    the same; `seen` are episodes held back of those that `train` has, so that the price of the new
+    can be told: one in five of each profile, by the digest of its id.
     """
 
     recipe: str
@@ -38,25 +39,9 @@ class Split:
 def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on host `test`, choose on host `validation`, train on most episodes of all others.
 
-    One in five episodes of the training hosts, chosen by the digest of its id within each profile,
-    is held back as `seen`. Raises Refused when a host is unknown, or a tested profile is untrained.
+    Raises Refused when a host is unknown, or a tested profile is untrained.
     """
-    hosts = sorted({episode.host for episode in episodes})
-    if not hosts:
-        raise Refused(
-            "split held_out_host",
-            "the store has no usable episode",
-            "accepted or degraded episodes of at least three hosts",
-            "`phasewatch validate` says what is wrong with those it has.",
-        )
-    for role, host in (("test", test), ("validation", validation)):
-        if host not in hosts:
-            raise Refused(
-                f"split held_out_host: {role} host",
-                f"{host!r} has no usable episode",
-                f"one of {', '.join(hosts)}",
-                f"Name one with --{role}-host.",
-            )
+    hosts = _known("held_out_host", episodes, "host", (test, validation))
     if test == validation or len(hosts) < 3:
         raise Refused(
             "split held_out_host",
@@ -64,24 +49,98 @@ def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> S
             "two different hosts and at least one more to train on",
             "Choose other hosts or record on more of them.",
         )
-    rest = [episode for episode in episodes if episode.host not in (test, validation)]
+    return _held_out("held_out_host", episodes, "host", {test}, {validation})
+
+
+def held_out_sample(episodes: Sequence[Identity], fold: int) -> Split:
+    """Test on one sample of every profile, choose on the next, train on the others.
+
+    Samples of a profile are taken in the order of their digests, `fold` counts from 0. Raises
+    Refused when a profile has fewer than three samples.
+    """
+    _known("held_out_sample", episodes, "sample", ())
+    test, validation = set(), set()
+    for profile in {episode.profile for episode in episodes}:
+        samples = sorted({episode.sample for episode in episodes if episode.profile == profile})
+        if len(samples) < 3:
+            raise Refused(
+                "split held_out_sample",
+                f"profile {profile} has {len(samples)} samples",
+                "at least three: to train on, to choose on and to test",
+                "Record more samples of it, or leave the profile out.",
+            )
+        test.add(samples[fold % len(samples)])
+        validation.add(samples[(fold + 1) % len(samples)])
+    return _held_out("held_out_sample", episodes, "sample", test, validation, f"fold {fold}")
+
+
+def held_out_time(episodes: Sequence[Identity]) -> Split:
+    """Test on the last campaign, choose on the one before, train on those before that.
+
+    Raises Refused when there are fewer than three campaigns.
+    """
+    _known("held_out_time", episodes, "campaign", ())
+    order = sorted(episodes, key=lambda episode: episode.start_ns)
+    campaigns = list(dict.fromkeys(episode.campaign for episode in order))
+    if len(campaigns) < 3:
+        raise Refused(
+            "split held_out_time",
+            f"the store has {len(campaigns)} campaigns",
+            "at least three: to train on, to choose on and to test",
+            "Record at another time, under another campaign.",
+        )
+    *_, validation, test = campaigns
+    return _held_out("held_out_time", episodes, "campaign", {test}, {validation})
+
+
+def _known(recipe: str, episodes: Sequence[Identity], key: str, wanted: Sequence[str]) -> list[str]:
+    """The values of `key`; raises Refused when there is none, or a wanted one is not there."""
+    values = sorted({getattr(episode, key) for episode in episodes})
+    if not values:
+        raise Refused(
+            f"split {recipe}",
+            "the store has no usable episode",
+            "accepted or degraded episodes",
+            "`phasewatch validate` says what is wrong with those it has.",
+        )
+    for role, value in zip(("test", "validation"), wanted, strict=False):
+        if value not in values:
+            raise Refused(
+                f"split {recipe}: {role} {key}",
+                f"{value!r} has no usable episode",
+                f"one of {', '.join(values)}",
+                f"Name one with --{role}-{key}.",
+            )
+    return values
+
+
+def _held_out(
+    recipe: str,
+    episodes: Sequence[Identity],
+    key: str,
+    test: set[str],
+    validation: set[str],
+    name: str = "",
+) -> Split:
+    """The split by the values of `key`; one in five of the rest is held back as `seen`."""
+    rest = [e for e in episodes if getattr(e, key) not in test | validation]
     seen = _fifth(rest)
     split = Split(
-        recipe="held_out_host",
-        held_out=test,
+        recipe=recipe,
+        held_out=name or ", ".join(sorted(test)),
         train=tuple(sorted(e.id for e in rest if e.id not in seen)),
-        validation=tuple(sorted(e.id for e in episodes if e.host == validation)),
+        validation=tuple(sorted(e.id for e in episodes if getattr(e, key) in validation)),
         seen=tuple(sorted(seen)),
-        test=tuple(sorted(e.id for e in episodes if e.host == test)),
+        test=tuple(sorted(e.id for e in episodes if getattr(e, key) in test)),
     )
     trained = {e.profile for e in episodes if e.id in split.train}
     missing = sorted({e.profile for e in episodes if e.id in split.test} - trained)
     if missing:
         raise Refused(
-            "split held_out_host",
+            f"split {recipe}",
             f"profiles {', '.join(missing)} are in test and not in train",
             "every tested profile to be trained on",
-            "Hold out another host or record those profiles on more hosts.",
+            "Hold out something else, or record those profiles more often.",
         )
     return split
 

@@ -144,7 +144,18 @@ class Store:
             {"simulated": simulated} if simulated else {}
         )
         durable.write(root / "store.json", (json.dumps(header, indent=1) + "\n").encode())
-        return cls(root, schema)
+        return cls(root, schema, simulated)
+
+    def refuse_simulated(self, what: str) -> None:
+        """Raise Refused when the episodes are simulated: scores on them mean nothing."""
+        if self.simulated:
+            raise Refused(
+                self.root / "store.json",
+                f"holds simulated episodes, and {what} gives scores",
+                "a store of recorded episodes",
+                "Record some, or use the corpus; simulated stores are for scale and tests.",
+                code="store_kind",
+            )
 
     def ids(self) -> list[str]:
         """Ids of all published episodes, sorted."""

@@ -32,8 +32,10 @@ INDEX = Path("data/processed/validation_v1.parquet")
 THIN, TOO_THIN = 0.9, 0.5
 """Share of the expected rows under which a source is degraded, and under which it is rejected."""
 
-CONTENTION = 0.25
-"""Share of its runnable time a vCPU may have waited for a core before CPU channels are in doubt."""
+WAITING, LOST = "proc.vcpu_wait", 0.25
+"""The channel of time that vCPUs waited for a core, in ns, and how much of a core they may lose.
+
+What is lost is what the CPU channels are off by: docs/decisions/0005-contention.md."""
 
 MISFIT_MS = 250.0
 """How far the pings may lie off the line that maps the guest's clock: half a sampling period."""
@@ -74,7 +76,8 @@ class Judgement:
     def identity(self) -> Identity:
         """What a split may know of the episode."""
         phases = frozenset(self.phases)
-        return Identity(self.id, self.host, self.sample, self.profile, self.campaign, phases)
+        who = (self.id, self.host, self.sample, self.profile, self.campaign)
+        return Identity(*who, self.start_ns, phases)
 
 
 Rule = Callable[[Episode, Schema], Iterable[str]]
@@ -232,9 +235,20 @@ def _clock_fit(episode: Episode, schema: Schema) -> Iterator[str]:
 
 @rule("contention", "degraded")
 def _contention(episode: Episode, schema: Schema) -> Iterator[str]:
-    share = episode.notes.get("vcpu_wait_share")
-    if isinstance(share, int | float) and share > CONTENTION:
-        yield f"its vCPUs waited {share:.0%} of their runnable time for a core"
+    proc = episode.sources.get(WAITING.partition(".")[0])
+    if WAITING not in schema.names or proc is None or WAITING not in proc.names or len(proc) < 2:
+        return
+    waited = proc.values[:, proc.names.index(WAITING)]
+    t = (proc.t_wall_ns - episode.start_ns) / NS
+    window = schema.grid.window_s
+    ends = np.arange(window, episode.seconds, window / 2)
+    lost = (np.interp(ends, t, waited) - np.interp(ends - window, t, waited)) / window / NS
+    bad = lost > LOST
+    if bad.any():
+        yield (
+            f"its vCPUs lost up to {lost.max():.2f} of a core to others, over {LOST} of one in "
+            f"{bad.sum()} of {len(ends)} stretches of {window:g} s: CPU channels are low there"
+        )
 
 
 def _present(episode: Episode, schema: Schema) -> Iterator[tuple[str, Samples]]:

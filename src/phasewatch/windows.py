@@ -33,6 +33,7 @@ class Windows:
     host: Strings
     sample: Strings
     profile: Strings
+    campaign: Strings
 
     def __len__(self) -> int:
         """N."""
@@ -136,9 +137,9 @@ def cut(episode: Episode, schema: Schema) -> Windows:
     ends = grid.steps + grid.stride * np.arange(len(x), dtype=np.int64)
     t_ns = episode.start_ns + ends * grid.step_ns
     y, purity = _label(episode.labels, schema, t_ns)
-    same = [np.full(len(x), text) for text in (episode.id, episode.host)]
-    more = [np.full(len(x), text) for text in (episode.sample, episode.profile)]
-    return Windows(np.ascontiguousarray(x), y, purity, t_ns, *same, *more)
+    names = (episode.id, episode.host, episode.sample, episode.profile, episode.campaign)
+    who = [np.full(len(x), text) for text in names]
+    return Windows(np.ascontiguousarray(x), y, purity, t_ns, *who)
 
 
 def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints, Floats]:

@@ -70,7 +70,7 @@ def test_a_recorded_episode_is_whole(tmp_path: Path, cache: Path) -> None:
 def test_a_killed_recorder_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     process = recorder(tmp_path / "store", cache, 300)
     assert process.stderr is not None
-    assert any("booted" in line for line in process.stderr)
+    assert any("restored" in line for line in process.stderr)
     assert machines()
     process.send_signal(signal.SIGINT)
     process.communicate()

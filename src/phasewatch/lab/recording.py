@@ -54,9 +54,6 @@ LEAD_S = 1.0
 
 PING_S = 1.0
 SILENT_S = 10.0
-CONTENDED = 0.75
-"""Share of its runnable time a vCPU may wait for a core before the episode is not worth keeping."""
-
 RECORDER_NICE = -10
 """Ahead of the machines (-5): a tick that is late blurs them all. Without root, all are alike."""
 
@@ -246,17 +243,10 @@ def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, say: 
     # Published only when the machine is gone: an interrupt from here on can lose nothing.
     episode = session.episode(traffic)
     notes = {"network": net.kind, "image": made.digest, "qemu": machine.qemu, **episode.notes}
-    share = float(str(notes["vcpu_wait_share"]))
-    if share > CONTENDED and not trouble:
-        raise _refused(
-            take,
-            f"dropped: its vCPUs waited {share:.0%} of their time for a core",
-            "Record fewer machines at a time.",
-            "contended",
-        )
     whole = Episode(**{**vars(episode), "notes": notes})
     Store.open(root).publish(whole)
-    say(f"{take.id}: published; vCPU wait {share:.0%}")
+    waited = float(str(notes["vcpu_wait_share"]))
+    say(f"{take.id}: published; its vCPUs waited {waited:.0%} of their time for a core")
     return take.id
 
 

@@ -14,6 +14,7 @@ from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import KNOTS, Fit
+from phasewatch.validate import LOST, WAITING
 from phasewatch.views import Array
 
 BEGIN_NS = 1_767_225_600 * NS
@@ -109,6 +110,9 @@ class Stage:
             rows = np.flatnonzero(act == place)
             for channel, row in enumerate(fit.quantiles[host, label]):
                 x[rows, channel] = np.interp(z[rows, channel], KNOTS, row)
+        # Contention is a fault, and faults are planted, not drawn.
+        waiting = self.schema.names.index(WAITING)
+        x[:, waiting] = np.minimum(x[:, waiting], 0.8 * LOST * NS)
         return np.asarray(x)
 
     def _sources(

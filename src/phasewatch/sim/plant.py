@@ -14,7 +14,7 @@ import numpy as np
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, entry, pack
-from phasewatch.validate import RULES, Verdict
+from phasewatch.validate import RULES, WAITING, Verdict
 
 Chance = np.random.Generator
 Files = dict[str, bytes]
@@ -233,8 +233,13 @@ def _clock_fit(episode: Episode, chance: Chance) -> Episode:
 
 @telemetry("contention")
 def _contention(episode: Episode, chance: Chance) -> Episode:
-    share = round(float(chance.uniform(0.3, 0.9)), 3)
-    return replace(episode, notes={**episode.notes, "vcpu_wait_share": share})
+    samples = episode.sources["proc"]
+    values = samples.values.copy()
+    t = (samples.t_wall_ns - samples.t_wall_ns[0]) / NS
+    begin, lasts = chance.uniform(5, 20), chance.uniform(12, 30)
+    lost = np.clip(t - begin, 0, lasts) * chance.uniform(0.4, 0.9) * NS
+    values[:, samples.names.index(WAITING)] += lost
+    return _with(episode, "proc", replace(samples, values=values))
 
 
 # ---------------------------------------------------------------- bytes

@@ -1,0 +1,306 @@
+"""What a corpus holds, what gives it away, and how much a random split of its windows flatters.
+
+Every episode is counted; answers that need no detector are judged beside boosted trees on hosts
+held out one after the other; and the trees are judged on new hosts, samples and times, each beside
+the same trees on a random split of the same windows.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasewatch import leaks, scores
+from phasewatch.episode import Episode, Identity
+from phasewatch.model import Data, find
+from phasewatch.refusal import Refused
+from phasewatch.schema import MODES, NS, Mode, Schema
+from phasewatch.scores import Score
+from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
+from phasewatch.store import Store
+from phasewatch.validate import Judgement, sweep
+from phasewatch.views import VIEWS, Scaler
+from phasewatch.windows import Windows, cut, join
+
+MODEL = "gbt"
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One model on one kind of split: all held-out windows together, and the worst held-out part.
+
+    `random` is the same model on a random split of the same windows, for what that flatters.
+    """
+
+    split: str
+    model: str
+    mode: Mode
+    score: Score
+    worst: str
+    worst_score: float
+    random: float | None = None
+
+
+@dataclass(frozen=True)
+class Count:
+    """Episodes of one campaign, host, profile and verdict, and their seconds in each phase."""
+
+    campaign: str
+    host: str
+    profile: str
+    verdict: str
+    episodes: int
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All findings, as plain values."""
+
+    classes: tuple[str, ...]
+    counts: list[Count]
+    leaks: list[Line]
+    gaps: list[Line]
+
+
+Say = Callable[[str], None]
+
+
+def survey(store: Store, say: Say) -> Survey:
+    """Count, and train on every split; minutes for some hundred episodes. Raises Refused."""
+    store.refuse_simulated("survey")
+    judgements = sweep(store)
+    counts = tally(store, judgements)
+    usable = [judgement.identity for judgement in judgements if judgement.usable]
+    made, missing = _splits(usable)
+    for reason in missing:
+        say(reason)
+    if not made:
+        raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
+    whole = join(cut(store.read(identity.id), store.schema) for identity in usable)
+    found_leaks: list[Line] = []
+    gaps: list[Line] = []
+    for mode in MODES:
+        bench = Bench(store.schema, mode, whole)
+        for name in leaks.BASELINES:
+            if "held_out_host" in made:
+                found_leaks.append(bench.judge("held_out_host", made["held_out_host"], name))
+                say(_told(found_leaks[-1]))
+        for kind, splits in made.items():
+            line = bench.judge(kind, splits, MODEL)
+            gaps.append(replace(line, random=bench.random(splits)))
+            say(_told(gaps[-1]))
+    return Survey(store.schema.classes, counts, found_leaks, gaps)
+
+
+def _told(line: Line) -> str:
+    beside = f", random windows {line.random:.3f}" if line.random is not None else ""
+    return (
+        f"{line.split} · {line.mode} · {line.model}: {line.score.value:.3f}, "
+        f"worst {line.worst} {line.worst_score:.3f}{beside}"
+    )
+
+
+def _splits(episodes: Sequence[Identity]) -> tuple[dict[str, list[Split]], list[str]]:
+    """Every split that the store allows, and why it does not allow the others."""
+    hosts = sorted({episode.host for episode in episodes})
+    samples = min(
+        (
+            len({episode.sample for episode in episodes if episode.profile == profile})
+            for profile in {episode.profile for episode in episodes}
+        ),
+        default=0,
+    )
+    ways: dict[str, Callable[[], list[Split]]] = {
+        "held_out_host": lambda: [
+            held_out_host(episodes, host, hosts[(place + 1) % len(hosts)])
+            for place, host in enumerate(hosts)
+        ],
+        "held_out_sample": lambda: [held_out_sample(episodes, fold) for fold in range(samples)],
+        "held_out_time": lambda: [held_out_time(episodes)],
+    }
+    made, missing = {}, []
+    for kind, way in ways.items():
+        try:
+            made[kind] = way()
+        except Refused as refused:
+            missing.append(f"untested: {refused}")
+    return made, missing
+
+
+class Bench:
+    """The windows of a corpus in one mode, and what is asked of them."""
+
+    def __init__(self, schema: Schema, mode: Mode, whole: Windows) -> None:
+        own = schema.mode(mode)
+        rows = [schema.names.index(name) for name in own.names]
+        self.mode: Mode = mode
+        self.classes = len(schema.classes)
+        self.windows = replace(whole, x=whole.x[:, rows])
+        self._z = VIEWS[find(MODEL).view](self.windows.x)
+
+    def judge(self, kind: str, splits: Sequence[Split], model: str) -> Line:
+        """One model, or baseline, on the held-out parts of all splits together."""
+        rows, guesses, worst = [], [], ("", 2.0)
+        for split in splits:
+            parts = [self._rows(ids) for ids in (split.train, split.validation, split.test)]
+            guess = self._answer(model, *parts)
+            score = float(scores.macro_f1(self._cube(parts[2], guess).sum(axis=0)))
+            worst = min(worst, (split.held_out, score), key=lambda pair: pair[1])
+            rows.append(parts[2])
+            guesses.append(guess)
+        cube = self._cube(np.concatenate(rows), np.concatenate(guesses))
+        return Line(kind, model, self.mode, scores.macro(cube, SEED), *worst)
+
+    def random(self, splits: Sequence[Split]) -> float:
+        """The model on windows dealt at random into parts of the same sizes as the first split's.
+
+        Windows of one run then stand on both sides: the score says what that flatters.
+        """
+        sides = [splits[0].train, splits[0].validation, splits[0].test]
+        sizes = [len(self._rows(ids)) for ids in sides]
+        order = np.random.default_rng(SEED).permutation(len(self.windows))[: sum(sizes)]
+        parts = np.split(order, np.cumsum(sizes)[:-1])
+        guess = self._answer(MODEL, *parts)
+        return float(scores.macro_f1(self._cube(parts[2], guess).sum(axis=0)))
+
+    def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
+        return np.flatnonzero(np.isin(self.windows.episode, ids))
+
+    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> scores.Cube:
+        asked = self.windows.episode[rows], self.windows.y[rows]
+        return scores.cube(*asked, guess, self.classes)[1]
+
+    def _answer(
+        self,
+        name: str,
+        train: NDArray[np.int64],
+        validation: NDArray[np.int64],
+        test: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        if name in leaks.BASELINES:
+            take = self.windows.take
+            return leaks.BASELINES[name](take(train), take(validation), take(test), self.classes)
+        scaler = Scaler.fit(self._z[train])
+        z, y = scaler.apply(self._z), self.windows.y
+        model = find(name)(self.classes, SEED)
+        model.fit(Data(z[train], y[train]), Data(z[validation], y[validation]))
+        return np.asarray(model.logits(z[test]).argmax(axis=1))
+
+
+# ---------------------------------------------------------------- counts
+
+
+def tally(store: Store, judgements: Sequence[Judgement]) -> list[Count]:
+    """Every episode once; one that cannot be read is counted under empty names."""
+    episodes: Counter[tuple[str, str, str, str]] = Counter()
+    seconds: dict[tuple[str, str, str, str], Counter[str]] = {}
+    for judgement in judgements:
+        cell = (judgement.campaign, judgement.host, judgement.profile, judgement.verdict)
+        episodes[cell] += 1
+        spent = seconds.setdefault(cell, Counter())
+        if judgement.usable:
+            spent.update(dict(_spent(store.read(judgement.id))))
+    return [
+        Count(*cell, count, {phase: round(s, 1) for phase, s in sorted(seconds[cell].items())})
+        for cell, count in sorted(episodes.items())
+    ]
+
+
+def _spent(episode: Episode) -> Iterator[tuple[str, float]]:
+    spent: Counter[str] = Counter()
+    ends = [label.t_wall_ns for label in episode.labels[1:]] + [episode.end_ns]
+    for label, end in zip(episode.labels, ends, strict=True):
+        spent[label.phase] += round((end - label.t_wall_ns) / NS, 3)  # type: ignore[assignment]
+    yield from spent.items()
+
+
+def table(found: Survey) -> bytes:
+    """The counts as CSV, one row a campaign, host, profile and verdict."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"seconds_{phase}" for phase in found.classes]
+    writer.writerow(["campaign", "host", "profile", "verdict", "episodes", *names])
+    for count in found.counts:
+        seconds = [count.seconds.get(phase, 0.0) for phase in found.classes]
+        cells = [count.campaign, count.host, count.profile, count.verdict, count.episodes]
+        writer.writerow([*cells, *seconds])
+    return text.getvalue().encode()
+
+
+def markdown(found: Survey) -> str:
+    """The findings as Markdown tables, for a dataset card."""
+    return "\n\n".join([_counted(found), _spread(found), _leaked(found), _flattered(found)]) + "\n"
+
+
+def _rows(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _counted(found: Survey) -> str:
+    """Usable episodes of all, by host and profile."""
+    profiles = sorted({count.profile for count in found.counts if count.profile})
+    rows: list[list[object]] = []
+    for host in sorted({count.host for count in found.counts}):
+        cells: list[object] = [host or "unreadable"]
+        for profile in profiles:
+            own = [c for c in found.counts if (c.host, c.profile) == (host, profile)]
+            usable = sum(c.episodes for c in own if c.verdict in ("accepted", "degraded"))
+            every = sum(c.episodes for c in own)
+            cells.append(f"{usable} of {every}" if usable < every else every or "none")
+        rows.append(cells)
+    return "Usable episodes by host and profile:\n\n" + _rows(["host", *profiles], rows)
+
+
+def _spread(found: Survey) -> str:
+    """Verdicts and minutes a phase, by campaign."""
+    verdicts = ("accepted", "degraded", "rejected", "errored")
+    rows: list[list[object]] = []
+    for campaign in sorted({count.campaign for count in found.counts}):
+        own = [count for count in found.counts if count.campaign == campaign]
+        cells: list[object] = [campaign or "unreadable"]
+        cells += [sum(c.episodes for c in own if c.verdict == verdict) for verdict in verdicts]
+        for phase in found.classes:
+            cells.append(f"{sum(c.seconds.get(phase, 0) for c in own) / 60:.1f}")
+        rows.append(cells)
+    total: list[object] = ["all"]
+    total += [sum(int(str(row[place])) for row in rows) for place in range(1, 5)]
+    total += [
+        f"{sum(float(str(row[place])) for row in rows):.1f}" for place in range(5, len(rows[0]))
+    ]
+    head = ["campaign", *verdicts, *(f"{phase}, min" for phase in found.classes)]
+    told = "Verdicts, and usable minutes in each phase, by campaign:\n\n"
+    return told + _rows(head, [*rows, total])
+
+
+def _leaked(found: Survey) -> str:
+    lines = [*found.leaks, *(line for line in found.gaps if line.split == "held_out_host")]
+    rows = [
+        [line.mode, line.model, _scored(line.score), f"{line.worst_score:.3f} ({line.worst})"]
+        for line in lines
+    ]
+    head = ["mode", "sees", "macro F1", "worst host"]
+    return "Every host held out once, all held-out windows together:\n\n" + _rows(head, rows)
+
+
+def _flattered(found: Survey) -> str:
+    rows = []
+    for line in found.gaps:
+        random = line.random if line.random is not None else float("nan")
+        gap = f"{random - line.score.value:+.3f}"
+        name = line.split.replace("held_out_", "new ")
+        rows.append([name, line.mode, _scored(line.score), f"{random:.3f}", gap])
+    head = ["held out", "mode", f"{MODEL}, macro F1", "same sizes, random windows", "flattered by"]
+    return "What a random split of windows flatters:\n\n" + _rows(head, rows)
+
+
+def _scored(score: Score) -> str:
+    if score.low is None or score.high is None:
+        return f"{score.value:.3f} (no interval: {score.episodes} episodes)"
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"

@@ -1,0 +1,60 @@
+"""Answers that need no detector find what is planted for them, and nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from phasewatch import leaks, scores
+from phasewatch.pipeline import extract
+from phasewatch.schema import Schema
+from phasewatch.store import Store
+from phasewatch.windows import Windows
+
+CLASSES = 6
+
+
+@pytest.fixture(scope="module")
+def windows(toy_store: Store) -> Windows:
+    """Of every episode, with the phases dealt at random: nothing to be found."""
+    whole = extract(toy_store, tuple(toy_store.ids()), toy_store.schema)
+    return replace(whole, y=np.random.default_rng(0).integers(0, CLASSES, len(whole)))
+
+
+def answer(name: str, windows: Windows) -> float:
+    """Macro F1 on the last third of the episodes, learned from the first."""
+    ids = np.unique(windows.episode)
+    train, validation, test = (
+        windows.take(np.isin(windows.episode, part)) for part in np.array_split(ids, 3)
+    )
+    guess = leaks.BASELINES[name](train, validation, test, CLASSES)
+    _, cube = scores.cube(test.episode, test.y, guess, CLASSES)
+    return float(scores.macro_f1(cube.sum(axis=0)))
+
+
+@pytest.mark.parametrize("name", leaks.BASELINES)
+def test_nothing_is_found_where_nothing_is(name: str, windows: Windows) -> None:
+    assert answer(name, windows) < 0.35
+
+
+def test_the_clock_gives_phases_away(windows: Windows) -> None:
+    starts = {id: windows.t_ns[windows.episode == id].min() for id in np.unique(windows.episode)}
+    since = windows.t_ns - np.array([starts[id] for id in windows.episode])
+    told = replace(windows, y=(since // 5_000_000_000 % CLASSES).astype(np.int64))
+    assert answer("time only", told) > 0.95
+    assert answer("host only", told) < 0.35
+
+
+def test_the_host_gives_phases_away(windows: Windows) -> None:
+    hosts = np.unique(windows.host)
+    whole = replace(windows, y=np.searchsorted(hosts, windows.host).astype(np.int64))
+    first = np.concatenate([np.flatnonzero(windows.host == host)[::3] for host in hosts])
+    train, test = whole.take(first), whole.take(np.setdiff1d(np.arange(len(whole)), first))
+    assert (leaks.host_only(train, train, test, CLASSES) == test.y).all()
+
+
+def test_one_channel_gives_phases_away(windows: Windows, toy_store: Store) -> None:
+    schema: Schema = toy_store.schema
+    own = windows.x.copy()
+    own[:, schema.names.index("guest.ctxt")] = np.exp(windows.y)[:, None]
+    assert answer("best channel", replace(windows, x=own)) > 0.95

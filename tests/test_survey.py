@@ -1,0 +1,63 @@
+"""What a survey counts adds up; what it judges is judged on every split that the store allows."""
+
+import csv
+import io
+from dataclasses import replace
+
+import pytest
+
+from phasewatch import leaks
+from phasewatch.refusal import Refused
+from phasewatch.store import Store
+from phasewatch.survey import Survey, markdown, survey, table, tally
+from phasewatch.validate import sweep
+
+
+@pytest.fixture(scope="module")
+def found(toy_store: Store) -> Survey:
+    return survey(toy_store, lambda line: None)
+
+
+def test_every_episode_is_counted_once(found: Survey, toy_store: Store) -> None:
+    assert sum(count.episodes for count in found.counts) == len(toy_store.ids())
+    spent = sum(sum(count.seconds.values()) for count in found.counts)
+    assert spent == pytest.approx(40 * len(toy_store.ids()), rel=1e-3)
+
+
+def test_a_rejected_episode_is_counted_without_seconds(toy_store: Store) -> None:
+    judged = [replace(one, verdict="rejected") for one in sweep(toy_store)[:1]]
+    (count,) = tally(toy_store, judged)
+    assert (count.verdict, count.episodes, count.seconds) == ("rejected", 1, {})
+
+
+def test_every_split_and_every_baseline_is_judged(found: Survey) -> None:
+    kinds = {"held_out_host", "held_out_sample", "held_out_time"}
+    assert {line.split for line in found.gaps} == kinds
+    assert all(line.random is not None for line in found.gaps)
+    for mode in ("realistic", "oracle"):
+        own = {line.model for line in found.leaks if line.mode == mode}
+        assert own == set(leaks.BASELINES)
+
+
+def test_hosts_held_out_are_all_judged_together(found: Survey, toy_store: Store) -> None:
+    windows = {line.score.windows for line in found.leaks}
+    assert len(windows) == 1
+    assert windows.pop() == 7 * len(toy_store.ids())
+
+
+def test_tables_say_what_was_found(found: Survey) -> None:
+    rows = list(csv.DictReader(io.StringIO(table(found).decode())))
+    assert len(rows) == len(found.counts)
+    assert {row["host"] for row in rows} == {"alpha", "beta", "gamma", "delta"}
+    text = markdown(found)
+    for line in [*found.leaks, *found.gaps]:
+        assert f"{line.score.value:.3f}" in text
+    for line in found.gaps:
+        assert line.random is not None
+        assert f"{line.random - line.score.value:+.3f}" in text
+
+
+def test_simulated_episodes_are_refused(toy_store: Store) -> None:
+    pretended = Store(toy_store.root, toy_store.schema, {"seed": 1})
+    with pytest.raises(Refused, match="holds simulated episodes"):
+        survey(pretended, lambda line: None)
