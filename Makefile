@@ -2,7 +2,10 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-DEMO := --store corpus --test-host arm-store --validation-host pc-tick --out reports/demo
+DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
+# PyPI's torch for x86-64 brings gigabytes of CUDA; the CPU build is on an index of its own.
+TORCH := torch==2.13.0+cpu
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
 .PHONY: setup demo test check bench record lock clean
 
@@ -14,6 +17,8 @@ setup: .venv/ready
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || \
 	  { rm -rf .venv; echo "no venv module: apt-get install python3-venv"; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/pip install --quiet --no-deps $(TORCH) 2>/dev/null || \
+	  $(BIN)/pip install --quiet --no-deps $(TORCH) --extra-index-url $(TORCH_INDEX)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -36,7 +41,7 @@ record: setup
 
 lock:
 	uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate \
-	  --python-version 3.11 pyproject.toml -o requirements.lock
+	  --python-version 3.11 --override torch.override pyproject.toml torch.in -o requirements.lock
 
 clean:
 	rm -rf .venv reports data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -7,7 +7,6 @@ import pytest
 import toy
 from phasewatch import pipeline
 from phasewatch.pipeline import Done
-from phasewatch.recipes import held_out_host
 from phasewatch.store import Store
 
 
@@ -26,5 +25,4 @@ def toy_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def toy_run(toy_store: Store, toy_out: Path) -> Done:
     """The whole road, once."""
-    recipe = held_out_host("delta", "gamma")
-    return pipeline.run(recipe, toy_store, toy_out, lambda line: None, lambda: None)
+    return pipeline.run(toy.RECIPE, toy_store, toy_out, lambda line: None)

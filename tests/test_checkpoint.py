@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import checkpoint, durable, pipeline, schema, windows
+from phasewatch import checkpoint, durable, pipeline, schema, training, windows
 from phasewatch.checkpoint import Checkpoint, Drift, load, save
-from phasewatch.model import names
-from phasewatch.recipes import held_out_host
+from phasewatch.model import UNWATCHED, names
 from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store import Store
+from phasewatch.training import Task
 
 SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), (), ())
 
@@ -23,8 +23,10 @@ SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), ()
 def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoint:
     own = store.schema.mode(mode)
     ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
-    parts = {part: pipeline.extract(store, ids, own) for part in ("train", "validation")}
-    return pipeline.train(held_out_host("delta", "gamma"), name, mode, own, SPLIT, parts)
+    both = pipeline.extract(store, ids, own, toy.RECIPE.opening_s)
+    probe = (toy.episode(), Path("nowhere"))
+    task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
+    return training.fit(task, UNWATCHED)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +51,9 @@ def test_every_model_comes_back_with_the_same_answers(
 ) -> None:
     own = trained(toy_store, name, mode)
     again = load(save(own, toy.episode(), tmp_path))
-    x = windows.cut(toy.episode("beta", "leak"), own.schema).x
-    np.testing.assert_array_equal(again.logits(x), own.logits(x))
+    asked = windows.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    for level in (asked.opening, None):
+        np.testing.assert_array_equal(again.logits(asked.x, level), own.logits(asked.x, level))
     assert again.schema == own.schema
     assert (again.name, again.mode, again.model_name) == (own.name, mode, name)
 
@@ -126,7 +129,7 @@ def test_a_reader_that_changed_its_meaning_is_refused(
 
 
 def test_another_extraction_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.views.VERSION", 2)
+    monkeypatch.setattr("phasewatch.views.VERSION", 99)
     with pytest.raises(Drift, match="fingerprints"):
         load(path)
 
@@ -143,12 +146,12 @@ def test_every_flipped_byte_of_the_weights_is_noticed(path: Path) -> None:
         assert refused.value.code == "digest"
 
 
-@pytest.mark.parametrize("field", ["scaler", "scores", "classes", "weights_bytes", "seed"])
+@pytest.mark.parametrize("field", ["lens", "scores", "classes", "weights_bytes", "seed"])
 def test_a_changed_header_is_noticed(path: Path, field: str) -> None:
     text = path.read_text()
     value = json.loads(text)
-    if field == "scaler":
-        value["scaler"]["mean"][0] += 1
+    if field == "lens":
+        value["lens"]["mean"][0] += 1
     elif field == "scores":
         value["scores"]["validation_macro_f1"] = 1.5
     elif field == "classes":
@@ -217,6 +220,7 @@ def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
     guest = episode.sources["guest"]
     lied = replace(guest, values=guest.values[::-1] * 7)
     told = replace(episode, sources={**episode.sources, "guest": lied})
+    lies, truth = (windows.cut(one, own.schema, own.opening_s) for one in (told, episode))
     np.testing.assert_array_equal(
-        own.logits(windows.cut(told, own.schema).x), own.logits(windows.cut(episode, own.schema).x)
+        own.logits(lies.x, lies.opening), own.logits(truth.x, truth.opening)
     )

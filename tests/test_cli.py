@@ -15,6 +15,7 @@ from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
 
 Run = Callable[..., tuple[int, str, str]]
+HOSTS = ("--test", "delta", "--validation", "gamma", "--opening", "6")
 
 
 @pytest.fixture
@@ -80,22 +81,40 @@ def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
 def test_run_writes_a_page_and_prints_scores(
     run: Run, toy_store: Store, tmp_path: Path, toy_run: Done
 ) -> None:
-    hosts = ("--test-host", "delta", "--validation-host", "gamma")
-    code, out, _ = run("run", "--store", toy_store.root, *hosts, "--out", tmp_path, "--json")
+    words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--jobs", "1", "--json")
+    code, out, _ = run("run", *words)
     found = json.loads(out)
     assert code == 0
     assert found["rows"][0]["unseen"]["value"] == toy_run.report.rows[0].unseen.value
-    assert Path(found["page"]).read_text(encoding="utf-8").count("<figure>") >= len(toy.PROFILES)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<figure>") >= len(toy.PROFILES)
+
+
+def test_train_ends_with_a_table_and_claims_its_folder(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--recipe", "baselines")
+    code, out, _ = run("train", *words)
+    assert code == 0
+    assert len(list((tmp_path / "checkpoints").glob("*.ckpt.json"))) == 4
+    assert "logistic" in out and "no opening" in out
+    line = refused(run("train", *words, "--seed", "1"))
+    assert "run.json" in line and "recipe differ" in line
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--test-host", "nobody", "--validation-host", "gamma"), "one of alpha, beta"),
-        (("--test-host", "delta", "--validation-host", "delta"), "two different hosts"),
+        (("--test", "nobody", "--validation", "gamma"), "one of alpha, beta"),
+        (("--test", "delta", "--validation", "delta"), "two different hosts"),
+        (("--split", "random"), "one of held_out_host, held_out_sample, held_out_time"),
+        (("--split", "held_out_sample", "--test", "x"), "'x' is no number"),
+        (("--split", "held_out_time", "--test", "x"), "neither --test nor --validation"),
+        (("--recipe", "each"), "one of all, quick, baselines"),
+        ((*("--test", "delta", "--validation", "gamma"), "--opening", "15"), "of benign at its"),
     ],
 )
-def test_run_refuses_hosts_by_name(
+def test_run_refuses_what_it_cannot_split_by_name(
     run: Run, toy_store: Store, tmp_path: Path, words: tuple[str, ...], told: str
 ) -> None:
     answer = run("run", "--store", toy_store.root, *words, "--out", tmp_path / "o")

@@ -15,7 +15,7 @@ CLASSES = vm46().classes
 
 
 def judged(done: Done, answers: list[Answers]) -> Report:
-    episodes = [judgement.identity for judgement in done.judgements]
+    episodes = [judgement.identity for judgement in done.trained.judgements]
     unseen = tuple(sorted({one.id for one in episodes if one.host == "delta"}))
     split = Split("held_out_host", "delta", (), (), (), unseen)
     return evaluate.evaluate(answers, split, episodes, CLASSES, 0)
@@ -44,7 +44,7 @@ def test_what_the_held_out_host_lacks_is_listed(toy_run: Done) -> None:
     ]
     episodes = [
         judgement.identity
-        for judgement in toy_run.judgements
+        for judgement in toy_run.trained.judgements
         if (judgement.host, judgement.profile) != ("delta", "leak")
     ]
     unseen = tuple(one.id for one in episodes if one.host == "delta")

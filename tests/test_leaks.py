@@ -17,7 +17,7 @@ CLASSES = 6
 @pytest.fixture(scope="module")
 def windows(toy_store: Store) -> Windows:
     """Of every episode, with the phases dealt at random: nothing to be found."""
-    whole = extract(toy_store, tuple(toy_store.ids()), toy_store.schema)
+    whole = extract(toy_store, tuple(toy_store.ids()), toy_store.schema, 0.0)
     return replace(whole, y=np.random.default_rng(0).integers(0, CLASSES, len(whole)))
 
 

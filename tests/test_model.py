@@ -18,7 +18,7 @@ def data(rows: int, seed: int, view: str, missing: bool = True) -> Data:
     z[np.arange(rows), y] += 4
     if missing:
         z[::7, 4] = np.nan
-    return Data(z, y)
+    return Data(z, y, CLASSES)
 
 
 @pytest.fixture(params=names())
@@ -77,7 +77,7 @@ def test_foreign_weights_are_refused(name: str) -> None:
 
 
 def test_an_unknown_name_answers_with_the_list() -> None:
-    with pytest.raises(Refused, match=r"one of gbt, logistic, majority"):
+    with pytest.raises(Refused, match=r"one of cnn, gbt, gru, logistic"):
         find("gtb")
     with pytest.raises(Refused):
         find("os.path")

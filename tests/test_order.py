@@ -10,8 +10,9 @@ import phasewatch
 
 ROOT = Path(phasewatch.__file__).parent
 DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
-MODELS = ("views", "models", "model", "models.*", "checkpoint")
-TELLING = ("scores", "evaluate", "report", "recipes", "pipeline", "leaks", "survey")
+MODELS = ("views", "scores", "models", "model", "trainer", "network", "recurrent", "models.*")
+TELLING = ("checkpoint", "dropout", "recipes", "training", "evaluate", "report", "pipeline")
+SURVEY = ("leaks", "survey")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
@@ -20,6 +21,7 @@ ORDER = [
     *DATA,
     *MODELS,
     *TELLING,
+    *SURVEY,
     "lab",
     *(f"lab.{name}" for name in LAB),
     *SIM,

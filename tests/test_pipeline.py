@@ -8,16 +8,13 @@ import pytest
 import toy
 from phasewatch import checkpoint, pipeline, schema
 from phasewatch.pipeline import Done
-from phasewatch.recipes import held_out_host
 from phasewatch.refusal import Refused
 from phasewatch.store import SAMPLES, Store
-from phasewatch.views import VIEWS, Scaler
+from phasewatch.views import Lens
 
 
 def run(store: Store, out: Path) -> Done:
-    return pipeline.run(
-        held_out_host("delta", "gamma"), store, out, lambda line: None, lambda: None
-    )
+    return pipeline.run(toy.RECIPE, store, out, lambda line: None)
 
 
 def test_it_writes_what_it_found(toy_run: Done, toy_out: Path) -> None:
@@ -71,8 +68,7 @@ def test_rejected_episodes_are_left_out_and_told(tmp_path: Path) -> None:
     path = store.folder(damaged) / SAMPLES
     path.write_bytes(path.read_bytes()[:-9])
     lines: list[str] = []
-    recipe = held_out_host("delta", "gamma")
-    done = pipeline.run(recipe, store, tmp_path / "out", lines.append, lambda: None)
+    done = pipeline.run(toy.RECIPE, store, tmp_path / "out", lines.append)
     assert "35 accepted · 0 degraded · 1 rejected" in lines[0]
     assert all(damaged not in answers.windows.episode for answers in done.answers)
 
@@ -90,11 +86,11 @@ def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None
         run(store, tmp_path / "out")
 
 
-def test_the_scaler_in_a_checkpoint_is_that_of_the_training_windows(
+def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
     toy_run: Done, toy_out: Path, toy_store: Store
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
-    train = pipeline.extract(toy_store, tuple(loaded.split["train"]), loaded.schema)
-    expected = Scaler.fit(VIEWS["summary"](train.x))
-    np.testing.assert_array_equal(loaded.scaler.mean, expected.mean)
-    np.testing.assert_array_equal(loaded.scaler.std, expected.std)
+    train = pipeline.extract(toy_store, tuple(loaded.split["train"]), loaded.schema, 6.0)
+    expected = Lens.fit("summary", train)
+    for field in ("opening", "mean", "std"):
+        np.testing.assert_array_equal(getattr(loaded.lens, field), getattr(expected, field))

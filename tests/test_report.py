@@ -15,7 +15,7 @@ def page(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFacto
     id = "delta.dig.s1"
     said = [one for one in toy_run.answers if one.model == "gbt" and id in one.windows.episode]
     drawn = report.picture(toy_store.read(id), toy_store.schema, said)
-    report.write(toy_run.report, toy_run.judgements, {"dig <&>": drawn}, path)
+    report.write(toy_run.report, toy_run.trained.judgements, {"dig <&>": drawn}, path)
     return path.read_text(encoding="utf-8")
 
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from phasewatch.episode import Identity
 from phasewatch.refusal import Refused
-from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time, untested
+from phasewatch.splits import Split, find, held_out_host, held_out_sample, held_out_time, untested
 
 PROFILES = ("calm", "dig", "leak")
 
@@ -89,7 +89,7 @@ def test_untested_is_derived() -> None:
 @given(st.integers(0, 9), st.integers(3, 9))
 def test_samples_are_held_out_in_every_profile(fold: int, each: int) -> None:
     episodes = even(each=each)
-    split = held_out_sample(episodes, fold)
+    split = held_out_sample(episodes, str(fold), "")
     sample = {episode.id: episode.sample for episode in episodes}
     sides = [{sample[id] for id in side} for side in (split.test, split.validation)]
     rest = {sample[id] for id in (*split.train, *split.seen)}
@@ -101,13 +101,13 @@ def test_samples_are_held_out_in_every_profile(fold: int, each: int) -> None:
 
 
 def test_every_sample_is_tested_in_one_fold() -> None:
-    tested = [held_out_sample(even(), fold).test for fold in range(4)]
+    tested = [held_out_sample(even(), str(fold), "").test for fold in range(4)]
     assert sorted(id for side in tested for id in side) == sorted(one.id for one in even())
 
 
 def test_time_is_held_out_at_its_end() -> None:
     episodes = even(each=6)
-    split = held_out_time(episodes)
+    split = held_out_time(episodes, "", "")
     when = {episode.id: episode.start_ns for episode in episodes}
     assert split.held_out == "c2"
     latest = [max(when[id] for id in side) for side in (split.train, split.validation)]
@@ -117,9 +117,9 @@ def test_time_is_held_out_at_its_end() -> None:
 
 def test_too_few_samples_or_campaigns_are_refused() -> None:
     with pytest.raises(Refused, match="samples"):
-        held_out_sample(even(each=2), 0)
+        held_out_sample(even(each=2), "0", "")
     with pytest.raises(Refused, match="2 campaigns"):
-        held_out_time(even(each=2))
-    for split in (held_out_time, lambda none: held_out_sample(none, 0)):
+        held_out_time(even(each=2), "", "")
+    for way in ("held_out_sample", "held_out_time"):
         with pytest.raises(Refused, match="no usable episode"):
-            split([])
+            find(way)([], "0", "")

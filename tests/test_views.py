@@ -2,12 +2,16 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phasewatch import schema
-from phasewatch.views import STATISTICS, VIEWS, Scaler, fingerprint, summary, tensor
+from phasewatch.pipeline import extract
+from phasewatch.store import Store
+from phasewatch.views import STATISTICS, VIEWS, Lens, View, fingerprint, summary
+from phasewatch.windows import Windows, log
 
 WINDOWS = hnp.arrays(
     np.float32,
@@ -18,8 +22,8 @@ WINDOWS = hnp.arrays(
 
 @given(WINDOWS)
 def test_summary_is_numpys_own_statistics(x: np.typing.NDArray[np.float32]) -> None:
-    made = summary(x).reshape(3, 2, len(STATISTICS))
-    z = tensor(x)
+    z = log(x)
+    made = summary(z).reshape(3, 2, len(STATISTICS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         expected = [
@@ -30,28 +34,52 @@ def test_summary_is_numpys_own_statistics(x: np.typing.NDArray[np.float32]) -> N
 
 
 def test_a_channel_never_measured_is_nan_and_alone_in_it() -> None:
-    x = np.ones((1, 2, 4), dtype=np.float32)
-    x[0, 1] = np.nan
-    made = summary(x).reshape(2, -1)
+    z = np.ones((1, 2, 4))
+    z[0, 1] = np.nan
+    made = summary(z).reshape(2, -1)
     assert np.isfinite(made[0]).all()
     assert np.isnan(made[1]).all()
 
 
-def test_scaler_centres_training_and_only_training() -> None:
-    generator = np.random.default_rng(0)
-    for shape in ((500, 3), (500, 3, 4)):
-        z = generator.normal(5, 3, shape)
-        z[0] = np.nan
-        z[:, 2] = 7.0
-        scaled = np.moveaxis(Scaler.fit(z).apply(z), 1, 0).reshape(3, -1)
-        np.testing.assert_allclose(np.nanmean(scaled, axis=1), 0, atol=1e-9)
-        np.testing.assert_allclose(np.nanstd(scaled, axis=1), [1, 1, 0], atol=1e-9)
+@pytest.fixture(scope="module")
+def windows(toy_store: Store) -> Windows:
+    """Of a few hosts, with their openings."""
+    return extract(toy_store, tuple(toy_store.ids()[:12]), toy_store.schema, 6.0)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_lens_centres_training(view: View, windows: Windows) -> None:
+    z = Lens.fit(view, windows).apply(windows.x, windows.opening)
+    flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
+    np.testing.assert_allclose(np.nanmean(flat, axis=1), 0, atol=1e-9)
+    spread = np.nanstd(flat, axis=1)
+    assert ((np.abs(spread - 1) < 1e-9) | (spread < 1e-9)).all()
+
+
+def test_a_faster_machine_looks_the_same_beside_its_own_opening(windows: Windows) -> None:
+    """Rates well above one, all of them twice as high, and so they were in the opening."""
+    x = windows.x + 100
+    slow = replace(windows, x=x, opening=log(x).mean(axis=2).astype(np.float32))
+    fast = replace(slow, x=2 * x, opening=log(2 * x).mean(axis=2).astype(np.float32))
+    lens = Lens.fit("tensor", slow)
+    one, two = (lens.apply(own.x, own.opening) for own in (slow, fast))
+    np.testing.assert_allclose(one, two, atol=0.05)
+    assert np.abs(one - lens.apply(fast.x, slow.opening)).max() > 1
+
+
+def test_a_machine_nobody_knows_is_seen_from_the_usual_level(windows: Windows) -> None:
+    lens = Lens.fit("tensor", windows)
+    usual = np.tile(lens.opening.astype(np.float32), (len(windows), 1))
+    unknown = np.full_like(usual, np.nan)
+    np.testing.assert_allclose(
+        lens.apply(windows.x, unknown), lens.apply(windows.x, usual), atol=1e-5
+    )
 
 
 def test_every_view_keeps_windows_apart() -> None:
-    x = np.random.default_rng(1).gamma(1, 100, (5, 4, 20)).astype(np.float32)
+    z = np.random.default_rng(1).gamma(1, 100, (5, 4, 20))
     for view in VIEWS.values():
-        np.testing.assert_array_equal(view(x)[2:3], view(x[2:3]))
+        np.testing.assert_array_equal(view(z)[2:3], view(z[2:3]))
 
 
 def test_fingerprints_tell_views_schemas_and_versions_apart() -> None:

@@ -1,14 +1,16 @@
 """A made-up store for tests: a few hosts and profiles, rates that follow the phase."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from phasewatch import schema
+from phasewatch import recipes, schema
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS, Schema
 from phasewatch.store import Store
 
+RECIPE = replace(recipes.find("quick"), test="delta", validation="gamma", opening_s=6.0)
 START_NS = 1_790_000_000 * NS
 HOSTS = ("alpha", "beta", "gamma", "delta")
 PROFILES = {

@@ -24,8 +24,8 @@ from phasewatch.episode import Episode, Samples
 from phasewatch.model import Classifier, find
 from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
-from phasewatch.views import VIEWS, Array, Scaler, fingerprint
-from phasewatch.windows import at
+from phasewatch.views import VIEWS, Array, Lens, fingerprint
+from phasewatch.windows import at, opening
 
 FORMAT: Literal[1] = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -53,6 +53,7 @@ class Probe(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     origin_ns: int
     end: int
+    opening: list[float | None]
     sources: dict[str, dict[str, Any]]
     window: list[list[float | None]]
     logits: list[float]
@@ -69,7 +70,8 @@ class Header(BaseModel):
     view: Literal["summary", "tensor"]
     data: dict[str, Any]
     fingerprints: dict[str, str]
-    scaler: dict[str, list[float]]
+    opening_s: float = Field(ge=0)
+    lens: dict[str, list[float]]
     config: dict[str, Any]
     recipe: dict[str, Any]
     split: dict[str, Any]
@@ -88,21 +90,30 @@ class Header(BaseModel):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model with the schema, view and scaler that give its input a meaning."""
+    """A trained model with the schema, opening and lens that give its input a meaning.
+
+    `opening_s` is for how long a machine is watched, known to be benign, before it is judged.
+    """
 
     name: str
     model_name: str
     mode: Mode
     schema: Schema
-    scaler: Scaler
+    opening_s: float
+    lens: Lens
     model: Classifier
     recipe: Mapping[str, Any]
     split: Mapping[str, Any]
     scores: Mapping[str, float]
 
-    def logits(self, x: NDArray[np.float32]) -> Array:
-        """`[N,K]` of windows `x[N,C,T]` cut under this checkpoint's own schema."""
-        return self.model.logits(self.scaler.apply(VIEWS[self.model.view](x)))
+    def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
+        """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`, under this checkpoint's schema.
+
+        Without an opening, the machine is taken to start where machines in training did.
+        """
+        if opening is None:
+            opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
+        return self.model.logits(self.lens.apply(x, opening))
 
     def bind(self, data: Schema, where: object) -> None:
         """Raise Drift unless `data` defines all this checkpoint asks for as it was in training."""
@@ -141,9 +152,11 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
         view=checkpoint.model.view,
         data=checkpoint.schema.dump(),
         fingerprints=_fingerprints(checkpoint.schema),
-        scaler={
-            "mean": checkpoint.scaler.mean.tolist(),
-            "std": checkpoint.scaler.std.tolist(),
+        opening_s=checkpoint.opening_s,
+        lens={
+            "opening": checkpoint.lens.opening.tolist(),
+            "mean": checkpoint.lens.mean.tolist(),
+            "std": checkpoint.lens.std.tolist(),
         },
         config=checkpoint.model.config,
         recipe=dict(checkpoint.recipe),
@@ -219,7 +232,8 @@ def load(path: Path) -> Checkpoint:
         model_name=header.model,
         mode=header.mode,
         schema=own,
-        scaler=Scaler(np.array(header.scaler["mean"]), np.array(header.scaler["std"])),
+        opening_s=header.opening_s,
+        lens=Lens(header.view, *(np.array(header.lens[k]) for k in ("opening", "mean", "std"))),
         model=model,
         recipe=header.recipe,
         split=header.split,
@@ -273,9 +287,9 @@ def _read_weights(path: Path, header: Header, suffix: str) -> bytes:
 
 
 def _probe(checkpoint: Checkpoint, episode: Episode) -> Probe:
-    """The first whole window of `episode`, with all the samples that it depends on."""
+    """The first window of `episode` after its opening, with all samples that it depends on."""
     own = checkpoint.schema
-    end = own.grid.steps
+    end = own.grid.steps + round(checkpoint.opening_s / own.grid.step_s)
     until = episode.start_ns + end * own.grid.step_ns
     since = episode.start_ns - 2 * (own.grid.hold_ns + own.grid.step_ns)
     sources = {}
@@ -290,28 +304,37 @@ def _probe(checkpoint: Checkpoint, episode: Episode) -> Probe:
                 "t_mono_ns": samples.t_mono_ns[near].tolist(),
                 "values": _nullable(samples.values[near]),
             }
-    window = at(_sources(sources), own, episode.start_ns, end)
+    kept = _sources(sources)
+    window = at(kept, own, episode.start_ns, end)
+    level = opening(kept, own, episode.start_ns, checkpoint.opening_s)
     return Probe(
         origin_ns=episode.start_ns,
         end=end,
+        opening=_nullable(level[None].astype(np.float64))[0],
         sources=sources,
         window=_nullable(window.astype(np.float64)),
-        logits=checkpoint.logits(window[None])[0].tolist(),
+        logits=checkpoint.logits(window[None], level[None])[0].tolist(),
     )
 
 
 def _replay(checkpoint: Checkpoint, probe: Probe, path: Path) -> None:
     """Raise Drift when the probe's samples no longer make its window, or no longer its logits."""
-    window = at(_sources(probe.sources), checkpoint.schema, probe.origin_ns, probe.end)
-    then = np.array(probe.window, dtype=np.float64).astype(np.float32)
-    same = np.isclose(window, then, rtol=1e-6, atol=0.0, equal_nan=True).all(axis=1)
+    own, sources = checkpoint.schema, _sources(probe.sources)
+    window = at(sources, own, probe.origin_ns, probe.end)
+    level = opening(sources, own, probe.origin_ns, checkpoint.opening_s)
+    same = _same(window, probe.window).all(axis=1) & _same(level, probe.opening)
     if not same.all():
-        moved = [checkpoint.schema.names[row] for row in np.flatnonzero(~same)]
+        moved = [own.names[row] for row in np.flatnonzero(~same)]
         raise Drift(path, [f"channel {name} is not computed as in training" for name in moved])
-    logits = checkpoint.logits(window[None])[0]
+    logits = checkpoint.logits(window[None], level[None])[0]
     off = float(np.max(np.abs(logits - np.array(probe.logits))))
     if not off <= TOLERANCE:
         raise Drift(path, [f"logits of the stored window are {off:.3g} off"])
+
+
+def _same(now: NDArray[np.float32], stored: object) -> NDArray[np.bool_]:
+    then = np.array(stored, dtype=np.float64).astype(np.float32)
+    return np.isclose(now, then, rtol=1e-6, atol=0.0, equal_nan=True)
 
 
 def _sources(stored: Mapping[str, Mapping[str, Any]]) -> dict[str, Samples]:

@@ -23,12 +23,15 @@ from phasewatch import __version__
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
-    from phasewatch.evaluate import Answers, Report
+    from phasewatch.evaluate import Answers
     from phasewatch.lab.recording import Take
+    from phasewatch.model import Epoch
+    from phasewatch.pipeline import Done
     from phasewatch.recipes import Recipe
     from phasewatch.scores import Score
     from phasewatch.sim.stream import Hits
     from phasewatch.store import Store
+    from phasewatch.training import Follow
     from phasewatch.validate import Judgement
 
 app = typer.Typer(
@@ -193,48 +196,122 @@ def _cell(judgements: "list[Judgement]") -> str:
     return " ".join([str(accepted), *rest]) if judgements else "none"
 
 
+RecipeName = Annotated[str, typer.Option("--recipe", help="all, quick or baselines.")]
+SplitName = Annotated[
+    str, typer.Option("--split", help="held_out_host, held_out_sample or held_out_time.")
+]
+Tested = Annotated[str, typer.Option("--test", help="Host, or number of the sample, to judge.")]
+Chosen = Annotated[str, typer.Option("--validation", help="Host, or number, that may choose.")]
+Opening = Annotated[
+    float, typer.Option("--opening", help="Seconds known to be benign at each start.", min=0)
+]
+Seed = Annotated[int, typer.Option("--seed", help="Same seed, same weights.", min=0)]
+Jobs = Annotated[int, typer.Option("--jobs", help="Trainings side by side.", min=1, max=64)]
+RunFolder = Annotated[Path, typer.Option("--out", help="Folder for all that the run makes.")]
+
+
+def _recipe(
+    name: str, split: str, test: str, validation: str, opening_s: float, seed: int
+) -> "Recipe":
+    from dataclasses import replace
+
+    from phasewatch import recipes
+
+    found = replace(recipes.find(name), opening_s=opening_s, seed=seed)
+    return replace(found, split=split, test=test, validation=validation)
+
+
+@app.command()
+def train(
+    store: StorePath,
+    folder: RunFolder,
+    recipe: RecipeName = "all",
+    split: SplitName = "held_out_host",
+    test: Tested = "",
+    validation: Chosen = "",
+    opening_s: Opening = 15.0,
+    seed: Seed = 0,
+    jobs: Jobs = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Train every model of a recipe in both modes: a checkpoint each, and one table.
+
+    Killed at any moment, the same command goes on where it stopped and ends with the same weights.
+    """
+    chosen = _recipe(recipe, split, test, validation, opening_s, seed)
+    done = _judged(chosen, store, folder, jobs, as_json)
+    _show_scores(done, folder, as_json)
+
+
 @app.command()
 def run(
     store: StorePath,
-    test_host: Annotated[str, typer.Option(help="Host that no model may see before it is judged.")],
-    validation_host: Annotated[str, typer.Option(help="Host that only chooses when to stop.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for checkpoints and report.")],
+    folder: RunFolder,
+    recipe: RecipeName = "quick",
+    split: SplitName = "held_out_host",
+    test: Tested = "",
+    validation: Chosen = "",
+    opening_s: Opening = 15.0,
+    seed: Seed = 0,
+    jobs: Jobs = 2,
     as_json: AsJson = False,
 ) -> None:
-    """Validate, window, split by host, train in both modes, judge, and write a report page."""
-    from dataclasses import asdict
+    """All that `train` does, and a report page."""
+    chosen = _recipe(recipe, split, test, validation, opening_s, seed)
+    done = _judged(chosen, store, folder, jobs, as_json)
+    _write_page(store, done, folder / "report.html")
+    _show_scores(done, folder, as_json)
+    if not as_json:
+        out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
 
+
+def _judged(chosen: "Recipe", path: Path, folder: Path, jobs: int, as_json: bool) -> "Done":
+    """Train and judge, with a bar a model."""
     from phasewatch import pipeline
-    from phasewatch.recipes import held_out_host
     from phasewatch.store import Store
 
-    recipe = held_out_host(test_host, validation_host)
-    opened = Store.open(store)
+    opened = Store.open(path)
     say = err.print if as_json else out.print
-    with _progress("working", len(recipe.models) * len(recipe.modes)) as tick:
-        done = pipeline.run(recipe, opened, folder, lambda line: say(line, soft_wrap=True), tick)
-    page = folder / "report.html"
-    _write_page(recipe, opened, done, page)
-    if as_json:
-        _print_json({**asdict(done.report), "page": str(page)})
-    else:
-        _show_scores(done.report)
-        out.print(f"report: {page.resolve()}", soft_wrap=True)
-
-
-def _write_page(recipe: "Recipe", store: "Store", done: Any, page: Path) -> None:
-    from phasewatch import report
-
-    pictures = {}
-    first = [answers for answers in done.answers if answers.model == recipe.models[0]]
-    for profile, id in pick(first).items():
-        said = [answers for answers in first if id in answers.windows.episode]
-        episode = store.read(id)
-        part = "never seen" if said[0].part == "unseen" else "seen in training"
-        pictures[f"{profile} · episode {id} · host {part}"] = report.picture(
-            episode, store.schema, said
+    parts = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
+    with Progress(*parts, TimeRemainingColumn(), console=err, transient=True) as progress:
+        return pipeline.run(
+            chosen,
+            opened,
+            folder,
+            lambda line: say(line, soft_wrap=True, markup=False),
+            _follower(progress),
+            jobs,
         )
-    report.write(done.report, done.judgements, pictures, page)
+
+
+def _follower(progress: Progress) -> "Follow":
+    """A bar a training: its epoch of at most so many, loss, and score on validation."""
+    bars: dict[str, Any] = {}
+
+    def follow(name: str, epoch: "Epoch") -> None:
+        told = f"epoch {epoch.number}/{epoch.of} loss {epoch.loss:.3f} score {epoch.score:+.3f}"
+        if name not in bars:
+            bars[name] = progress.add_task(name, total=epoch.of, told=told)
+        progress.update(bars[name], completed=epoch.number, told=told)
+
+    return follow
+
+
+def _write_page(store: Path, done: "Done", page: Path) -> None:
+    from phasewatch import report
+    from phasewatch.store import Store
+
+    opened = Store.open(store)
+    pictures = {}
+    model = done.report.rows[0].model
+    first = [answers for answers in done.answers if answers.model == model]
+    for profile, id in pick(first).items():
+        said = [a for a in first if a.part in ("seen", "unseen") and id in a.windows.episode]
+        part = "never seen" if said[0].part == "unseen" else "seen in training"
+        pictures[f"{profile} · episode {id} · {part}"] = report.picture(
+            opened.read(id), opened.schema, said
+        )
+    report.write(done.report, done.trained.judgements, pictures, page)
 
 
 def pick(answers: "list[Answers]") -> dict[str, str]:
@@ -249,19 +326,38 @@ def pick(answers: "list[Answers]") -> dict[str, str]:
     return dict(sorted(chosen.items()))
 
 
-def _show_scores(report: "Report") -> None:
-    table = Table(title=f"macro F1, 95 % interval over episodes · unseen host: {report.held_out}")
-    for name in ("model", "mode", "seen hosts", "host never seen"):
+def _show_scores(done: "Done", folder: Path, as_json: bool) -> None:
+    """A table of all checkpoints, or the report as JSON."""
+    from dataclasses import asdict
+
+    from phasewatch import training
+
+    report = done.report
+    if as_json:
+        _print_json(asdict(report))
+        return
+    table = Table(title=f"macro F1, 95 % interval over episodes · never seen: {report.held_out}")
+    for name in ("model", "mode", "learned", "seconds", "validation", "seen", "never seen"):
+        table.add_column(name)
+    for row, loaded in zip(report.rows, done.trained.checkpoints, strict=True):
+        learned = f"{loaded.model.parameters:,}", f"{training.seconds(folder, loaded.name):.0f}"
+        chosen = f"{loaded.scores['validation_macro_f1']:.3f}"
+        table.add_row(row.model, row.mode, *learned, chosen, _told(row.seen), _told(row.unseen))
+    out.print(table)
+    table = Table(title=f"macro F1 on {report.held_out} with a part missing")
+    for name in ("model", "mode", *(f"no {part}" for part in report.lost)):
         table.add_column(name)
     for row in report.rows:
-        table.add_row(row.model, row.mode, _told(row.seen), _told(row.unseen))
+        cells = (row.without.get(part) for part in report.lost)
+        table.add_row(row.model, row.mode, *(f"{one.value:.3f}" if one else "" for one in cells))
     out.print(table)
     for one in report.comparisons:
-        line = f"{one.ours} against {one.other}, {one.mode}, host never seen: {one.verdict}"
+        line = f"{one.ours} against {one.other}, {one.mode}, never seen: {one.verdict}"
         out.print(f"  {line} ({one.gap.value:+.3f})")
     missing = report.untested_profiles + report.untested_phases
     out.print(f"untested on {report.held_out}: {', '.join(missing) or 'nothing the store holds'}")
-    out.print("One unseen host: nothing can be said about hosts in general.")
+    if report.recipe == "held_out_host":
+        out.print("One unseen host: nothing can be said about hosts in general.")
 
 
 def _told(score: "Score") -> str:
@@ -510,8 +606,8 @@ def _calls(loaded: Any, store: "Store", id: str) -> list[dict[str, Any]]:
     from phasewatch.windows import cut
 
     recorded = store.read(id)
-    windows = cut(recorded, loaded.schema)
-    chance = softmax(loaded.logits(windows.x), axis=1)
+    windows = cut(recorded, loaded.schema, loaded.opening_s)
+    chance = softmax(loaded.logits(windows.x, windows.opening), axis=1)
     classes = loaded.schema.classes
     return [
         {
@@ -534,7 +630,7 @@ def inspect(
     from phasewatch.checkpoint import load_header
 
     header = load_header(checkpoint)
-    value = header.model_dump(exclude={"probe", "scaler"})
+    value = header.model_dump(exclude={"probe", "lens"})
     if as_json:
         _print_json(value)
         return
@@ -546,8 +642,9 @@ def inspect(
         "channels": f"{len(channels)}: {', '.join(channels)}",
         "classes": ", ".join(header.data["classes"]),
         "grid": ", ".join(f"{key} {kept:g}" for key, kept in header.data["grid"].items()),
-        "recipe": f"{header.recipe['name']}, seed {header.recipe['seed']}",
-        "held out": f"host {split['held_out']}; trained on {len(split['train'])} episodes",
+        "recipe": f"{header.recipe['name']}, {split['recipe']}, seed {header.recipe['seed']}",
+        "opening": f"{header.opening_s:g} s, known to be benign",
+        "held out": f"{split['held_out']}; trained on {len(split['train'])} episodes",
         "scores": ", ".join(f"{key} {kept:.3f}" for key, kept in header.scores.items()),
         "versions": ", ".join(f"{key} {kept}" for key, kept in header.versions.items()),
         "weights": f"{header.weights_bytes} bytes, sha256 {header.weights_sha256}",

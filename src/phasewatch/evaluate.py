@@ -20,7 +20,10 @@ from phasewatch.windows import Windows
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model in one mode said of the windows of one part of the split."""
+    """What one model in one mode said of the windows of one part.
+
+    `part` is seen, unseen, or the unseen `without` a source or their opening.
+    """
 
     model: str
     mode: Mode
@@ -31,12 +34,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Row:
-    """One model in one mode: on seen hosts, on the unseen host, and the unseen broken down."""
+    """One model in one mode: on what training had, on what it never had, and that broken down.
+
+    `without` is the score where a source, or the opening, is missing.
+    """
 
     model: str
     mode: Mode
     seen: Score
     unseen: Score
+    without: dict[str, Score]
     by_class: dict[str, Score | None]
     by_profile: dict[str, Score]
     by_host: dict[str, Score]
@@ -69,6 +76,17 @@ class Report:
     untested_phases: list[str]
     profiles: list[str] = field(default_factory=list)
 
+    @property
+    def unit(self) -> str:
+        """What was held out: host, sample or campaign."""
+        held = self.recipe.removeprefix("held_out_")
+        return "campaign" if held == "time" else held
+
+    @property
+    def lost(self) -> list[str]:
+        """All that was taken from the unseen windows, in any mode."""
+        return list(dict.fromkeys(part for row in self.rows for part in row.without))
+
 
 def evaluate(
     answers: Sequence[Answers],
@@ -80,7 +98,7 @@ def evaluate(
     """The report on all answers; `episodes` are all usable ones of the store."""
     parts = {(a.model, a.mode, a.part): a for a in answers}
     keys = list(dict.fromkeys((a.model, a.mode) for a in answers))
-    rows = [_row(parts[*key, "seen"], parts[*key, "unseen"], classes, seed) for key in keys]
+    rows = [_row([a for a in answers if (a.model, a.mode) == key], classes, seed) for key in keys]
     first = next(iter(keys))
     return Report(
         recipe=split.recipe,
@@ -109,7 +127,9 @@ def _all(answers: Answers) -> NDArray[np.bool_]:
     return np.ones(len(answers.windows), dtype=np.bool_)
 
 
-def _row(seen: Answers, unseen: Answers, classes: tuple[str, ...], seed: int) -> Row:
+def _row(answers: Sequence[Answers], classes: tuple[str, ...], seed: int) -> Row:
+    lost = {answer.part: answer for answer in answers}
+    seen, unseen = lost.pop("seen"), lost.pop("unseen")
     count = len(classes)
     parts = _cube(unseen, _all(unseen), count)
     total = parts.sum(axis=0)
@@ -127,6 +147,10 @@ def _row(seen: Answers, unseen: Answers, classes: tuple[str, ...], seed: int) ->
         mode=unseen.mode,
         seen=scores.macro(_cube(seen, _all(seen), count), seed),
         unseen=scores.macro(parts, seed),
+        without={
+            part.removeprefix("without "): scores.macro(_cube(own, _all(own), count), seed)
+            for part, own in lost.items()
+        },
         by_class={
             name: scores.single(parts, label, seed) if true[label] else None
             for label, name in enumerate(classes)

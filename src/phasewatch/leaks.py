@@ -14,7 +14,7 @@ from phasewatch import scores
 from phasewatch.model import balance
 from phasewatch.schema import NS
 from phasewatch.views import STATISTICS, summary
-from phasewatch.windows import Windows
+from phasewatch.windows import Windows, log
 
 Guess = NDArray[np.int64]
 Baseline = Callable[[Windows, Windows, Windows, int], Guess]
@@ -62,7 +62,7 @@ def host_only(train: Windows, validation: Windows, test: Windows, classes: int) 
 @baseline("best channel")
 def best_channel(train: Windows, validation: Windows, test: Windows, classes: int) -> Guess:
     """A small tree over the statistics of one channel: the one that does best on validation."""
-    views = [summary(part.x) for part in (train, validation, test)]
+    views = [summary(log(part.x)) for part in (train, validation, test)]
     weight = balance(train.y, classes)
     best, found = -1.0, np.zeros(len(test), np.int64)
     for channel in range(train.x.shape[1]):

@@ -6,6 +6,9 @@ The folder `models/` is the registry: dropping a file with a class `Model` in re
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -17,10 +20,36 @@ from phasewatch.views import Array, View
 
 
 class Data(NamedTuple):
-    """Scaled windows `z[N,F]` or `z[N,C,T]`, as the model's view has them, and classes `y[N]`."""
+    """Windows `z[N,F]` or `z[N,C,T]`, as the model's lens has them; `y[N]` in `classes` classes."""
 
     z: Array
     y: NDArray[np.int64]
+    classes: int
+
+
+class Epoch(NamedTuple):
+    """How a training stood after an epoch (a round, for trees), counted from 1, of at most `of`."""
+
+    number: int
+    of: int
+    loss: float
+    score: float
+    seconds: float
+
+
+def _nobody(epoch: Epoch) -> None:
+    """Told when nobody follows."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who follows a training: told after every epoch; `state` is where it is kept between kills."""
+
+    tell: Callable[[Epoch], None] = _nobody
+    state: Path | None = None
+
+
+UNWATCHED = Watch()
 
 
 class Classifier(ABC):
@@ -39,8 +68,13 @@ class Classifier(ABC):
     def config(self) -> dict[str, Any]:
         """What was chosen by hand, as JSON types, for the checkpoint to keep."""
 
+    @property
     @abstractmethod
-    def fit(self, train: Data, validation: Data) -> None:
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+
+    @abstractmethod
+    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
         """Learn from `train`; `validation` may only choose when to stop."""
 
     @abstractmethod

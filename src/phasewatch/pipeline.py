@@ -1,5 +1,6 @@
 """The whole road as straight code: store, verdicts, split, windows, models, checkpoints, report."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -7,69 +8,149 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import checkpoint, durable, scores
+from phasewatch import __version__, checkpoint, dropout, durable, splits, training
 from phasewatch.checkpoint import Checkpoint
+from phasewatch.episode import Identity
 from phasewatch.evaluate import Answers, Report, evaluate
-from phasewatch.model import Data, find
+from phasewatch.model import Epoch
 from phasewatch.recipes import Recipe
 from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split, held_out_host
-from phasewatch.store import Store
+from phasewatch.splits import Split
+from phasewatch.store import MANIFEST, Store
+from phasewatch.training import Follow, Task
 from phasewatch.validate import Judgement, counts, sweep, write_index
-from phasewatch.views import VIEWS, Scaler
 from phasewatch.windows import Windows, cut, join
 
+RUN = "run.json"
 Say = Callable[[str], None]
-Tick = Callable[[], None]
+
+
+def nobody(name: str, epoch: Epoch) -> None:
+    """Follows a training, and does nothing."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training found, beside the files it wrote: checkpoints read back, in the recipe's order.
+
+    `windows` are of each mode and each part of the split.
+    """
+
+    recipe: Recipe
+    judgements: list[Judgement]
+    split: Split
+    checkpoints: list[Checkpoint]
+    windows: dict[Mode, dict[str, Windows]]
+
+    @property
+    def usable(self) -> list[Identity]:
+        """All episodes that a split may use."""
+        return [judgement.identity for judgement in self.judgements if judgement.usable]
 
 
 @dataclass(frozen=True)
 class Done:
     """What a run found, beside the files it wrote."""
 
-    judgements: list[Judgement]
+    trained: Trained
     answers: list[Answers]
     report: Report
 
 
-def run(recipe: Recipe, store: Store, out: Path, say: Say, tick: Tick) -> Done:
-    """Validate, split, train every model in every mode, judge the checkpoints as loaded again.
+def run(
+    recipe: Recipe, store: Store, out: Path, say: Say, follow: Follow = nobody, jobs: int = 1
+) -> Done:
+    """Train every model in every mode, and judge the checkpoints as loaded again.
 
-    Writes the acceptance index, the checkpoints and `report.json` under `out`. Raises Refused.
+    Writes what `train` writes, and `report.json` under `out`. Raises Refused.
     """
-    store.refuse_simulated("run")
+    trained = train(recipe, store, out, say, follow, jobs)
+    answers = [
+        answer
+        for loaded in trained.checkpoints
+        for answer in ask(loaded, trained.windows[loaded.mode])
+    ]
+    report = evaluate(answers, trained.split, trained.usable, store.schema.classes, recipe.seed)
+    durable.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
+    return Done(trained, answers, report)
+
+
+def train(
+    recipe: Recipe, store: Store, out: Path, say: Say, follow: Follow = nobody, jobs: int = 1
+) -> Trained:
+    """Validate, split, cut windows, train every model in every mode, read every checkpoint back.
+
+    Writes the acceptance index, logs and checkpoints under `out`; goes on where an interrupted
+    run of the same recipe on the same store stopped. Raises Refused.
+    """
+    store.refuse_simulated("training")
     judgements = sweep(store)
+    _claim(out, recipe, store, judgements)
     write_index(judgements, out / "validation_v1.parquet")
     told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
     say(f"checked {len(judgements)} episodes: {told}")
     usable = [judgement.identity for judgement in judgements if judgement.usable]
-    split = held_out_host(usable, recipe.test_host, recipe.validation_host)
-    say(
-        f"split   train {len(split.train)} · validation {len(split.validation)} · {describe(split)}"
-    )
-    answers: list[Answers] = []
+    split = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
+    say(f"split   train {len(split.train)} · validation {len(split.validation)} · {told_of(split)}")
+    windows: dict[Mode, dict[str, Windows]] = {}
+    tasks = []
     for mode in recipe.modes:
         schema = store.schema.mode(mode)
-        parts = {part: extract(store, ids, schema) for part, ids in _parts(split).items()}
+        parts = {
+            part: extract(store, ids, schema, recipe.opening_s)
+            for part, ids in _parts(split).items()
+        }
+        refuse_unlearnable(parts, schema)
         refuse_dead(parts["train"], schema, mode)
-        for name in recipe.models:
-            made = train(recipe, name, mode, schema, split, parts)
-            path = checkpoint.save(made, store.read(split.train[0]), out / "checkpoints")
-            loaded = checkpoint.load(path)
-            loaded.bind(store.schema, store.root)
-            say(f"saved   {path}  (written, read back, probe replayed)")
-            answers += [ask(loaded, part, parts[part]) for part in ("seen", "unseen")]
-            tick()
-    report = evaluate(answers, split, usable, store.schema.classes, recipe.seed)
-    durable.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
-    return Done(judgements, answers, report)
+        windows[mode] = parts
+        probe = store.read(split.train[0])
+        learned = (parts["train"], parts["validation"], probe, out)
+        tasks += [Task(recipe, name, mode, schema, split, *learned) for name in recipe.models]
+    for path in training.work_all(tasks, jobs, follow):
+        say(f"saved   {path}  (written, read back, probe replayed)")
+    made = [checkpoint.load(task.path) for task in tasks]
+    for loaded in made:
+        loaded.bind(store.schema, store.root)
+    return Trained(recipe, judgements, split, made, windows)
 
 
-def describe(split: Split) -> str:
+def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement]) -> None:
+    """Write what `out` is of, or raise Refused when it is of another run."""
+    digest = hashlib.sha256()
+    for judgement in judgements:
+        digest.update(judgement.id.encode())
+        if (manifest := store.folder(judgement.id) / MANIFEST).exists():
+            digest.update(manifest.read_bytes())
+    asked = {
+        "phasewatch": __version__,
+        "recipe": json.loads(json.dumps(asdict(recipe))),
+        "episodes": len(judgements),
+        "store_sha256": digest.hexdigest(),
+    }
+    path = out / RUN
+    if not path.exists():
+        durable.write(path, (json.dumps(asked, indent=1) + "\n").encode())
+        return
+    try:
+        there = json.loads(path.read_bytes())
+    except ValueError:
+        there = {}
+    if there != asked:
+        other = [key for key in asked if there.get(key) != asked[key]]
+        raise Refused(
+            path,
+            f"is of another run: {', '.join(other)} differ",
+            "the same recipe on the same store, to go on with",
+            "Choose another folder, or delete this one.",
+            code="run_other",
+        )
+
+
+def told_of(split: Split) -> str:
     """The judged parts in words."""
     return (
-        f"judged on {len(split.seen)} episodes of seen hosts and {len(split.test)} of "
+        f"judged on {len(split.seen)} episodes like those in training and {len(split.test)} of "
         f"{split.held_out}, never seen"
     )
 
@@ -83,9 +164,41 @@ def _parts(split: Split) -> dict[str, tuple[str, ...]]:
     }
 
 
-def extract(store: Store, ids: tuple[str, ...], schema: Schema) -> Windows:
-    """Windows of some episodes, in the order of `ids`."""
-    return join(cut(store.read(id), schema) for id in ids)
+def extract(store: Store, ids: tuple[str, ...], schema: Schema, opening_s: float) -> Windows:
+    """Windows of some episodes, in the order of `ids`; raises Refused when there are none."""
+    if not ids:
+        raise Refused(
+            f"{store.root}: split",
+            "has a part without an episode",
+            "episodes to train on, to choose by and to judge",
+            "Record more, or hold out something else.",
+            code="split_empty",
+        )
+    return join(cut(store.read(id), schema, opening_s) for id in ids)
+
+
+def refuse_unlearnable(parts: dict[str, Windows], schema: Schema) -> None:
+    """Raise Refused when a part has no window, or a phase is asked about that training lacks."""
+    for part in ("train", "validation", "unseen"):
+        if not len(parts[part]):
+            raise Refused(
+                f"{part} windows",
+                "there are none",
+                f"episodes longer than the opening and {schema.grid.window_s:g} s",
+                "Record longer episodes, or shorten the opening with --opening.",
+                code="split_empty",
+            )
+    known = set(parts["train"].y.tolist())
+    for part, windows in parts.items():
+        absent = sorted(set(windows.y.tolist()) - known)
+        if absent:
+            raise Refused(
+                f"{part} windows",
+                f"hold {', '.join(schema.classes[label] for label in absent)}",
+                "only phases that training windows hold",
+                "Record that phase more often, or hold out something else.",
+                code="phase_untrained",
+            )
 
 
 def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
@@ -102,33 +215,13 @@ def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
         )
 
 
-def train(
-    recipe: Recipe, name: str, mode: Mode, schema: Schema, split: Split, parts: dict[str, Windows]
-) -> Checkpoint:
-    """One model in one mode; only training windows reach the scaler and the fit."""
-    kind = find(name)
-    view = VIEWS[kind.view]
-    raw = view(parts["train"].x)
-    scaler = Scaler.fit(raw)
-    validation = Data(scaler.apply(view(parts["validation"].x)), parts["validation"].y)
-    model = kind(len(schema.classes), recipe.seed)
-    model.fit(Data(scaler.apply(raw), parts["train"].y), validation)
-    guess = model.logits(validation.z).argmax(axis=1)
-    _, cube = scores.cube(parts["validation"].episode, validation.y, guess, len(schema.classes))
-    return Checkpoint(
-        name=f"{name}-{mode}",
-        model_name=name,
-        mode=mode,
-        schema=schema,
-        scaler=scaler,
-        model=model,
-        recipe=asdict(recipe),
-        split=asdict(split),
-        scores={"validation_macro_f1": float(scores.macro_f1(cube.sum(axis=0)))},
-    )
-
-
-def ask(loaded: Checkpoint, part: str, windows: Windows) -> Answers:
-    """What a checkpoint says of windows."""
-    guess = loaded.logits(windows.x).argmax(axis=1)
-    return Answers(loaded.model_name, loaded.mode, part, windows, guess)
+def ask(loaded: Checkpoint, parts: dict[str, Windows]) -> list[Answers]:
+    """What a checkpoint says of seen and unseen hosts, and of the unseen with a part missing."""
+    asked = {"seen": parts["seen"], "unseen": parts["unseen"]}
+    for part in dropout.parts(loaded.schema):
+        asked[f"without {part}"] = dropout.without(parts["unseen"], loaded.schema, part)
+    return [
+        Answers(loaded.model_name, loaded.mode, part, windows, guess)
+        for part, windows in asked.items()
+        for guess in [loaded.logits(windows.x, windows.opening).argmax(axis=1)]
+    ]

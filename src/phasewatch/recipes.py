@@ -2,21 +2,39 @@
 
 from dataclasses import dataclass
 
+from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, Mode
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which split, which models in which modes, from which seed. It is written into checkpoints."""
+    """Which models in which modes, on which split, from which seed. It is in every checkpoint.
+
+    `test` and `validation` say what the split holds out; `opening_s` for how long every machine is
+    watched, known to be benign, before it is judged.
+    """
 
     name: str
-    test_host: str
-    validation_host: str
-    models: tuple[str, ...] = ("gbt", "logistic", "majority")
+    models: tuple[str, ...]
+    split: str = "held_out_host"
+    test: str = ""
+    validation: str = ""
     modes: tuple[Mode, ...] = MODES
+    opening_s: float = 15.0
     seed: int = 0
 
 
-def held_out_host(test_host: str, validation_host: str) -> Recipe:
-    """Boosted trees and two baselines, judged on a host that none of them has seen."""
-    return Recipe("held_out_host", test_host, validation_host)
+BASELINES = ("logistic", "majority")
+RECIPES = {
+    "all": Recipe("all", ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")),
+    "quick": Recipe("quick", ("gbt", *BASELINES)),
+    "baselines": Recipe("baselines", BASELINES),
+}
+
+
+def find(name: str) -> Recipe:
+    """A recipe by name; raises Refused with the list of names."""
+    if name not in RECIPES:
+        known = ", ".join(RECIPES)
+        raise Refused(f"recipe {name!r}", "is unknown", f"one of {known}", "Use one of these.")
+    return RECIPES[name]

@@ -20,3 +20,12 @@ class Refused(Exception):
         self.remedy = remedy
         self.code = code
         super().__init__(f"{self.where}: {problem}; expected {expected}. {remedy}")
+
+    def inside(self, where: object) -> "Refused":
+        """The same, told from further out: `where` stands before its place."""
+        place = f"{where}: {self.where}"
+        return Refused(place, self.problem, self.expected, self.remedy, self.code)
+
+    def __reduce__(self) -> tuple[type["Refused"], tuple[str, ...]]:
+        """So that it survives the way back from another process."""
+        return Refused, (self.where, self.problem, self.expected, self.remedy, self.code)

@@ -5,7 +5,7 @@ both sides. What a test set does not hold is derived from it, never written by h
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from phasewatch.episode import Identity
@@ -36,6 +36,24 @@ class Split:
             raise ValueError(f"on two sides of the split: {', '.join(double)}")
 
 
+Way = Callable[[Sequence[Identity], str, str], Split]
+WAYS: dict[str, Way] = {}
+
+
+def way(split: Way) -> Way:
+    """Register a way to split: of episodes, what is tested, and what chooses."""
+    WAYS[split.__name__] = split
+    return split
+
+
+def find(name: str) -> Way:
+    """A way to split by name; raises Refused with the list of names."""
+    if name not in WAYS:
+        raise Refused(f"split {name!r}", "is unknown", f"one of {', '.join(WAYS)}", "Use one.")
+    return WAYS[name]
+
+
+@way
 def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on host `test`, choose on host `validation`, train on most episodes of all others.
 
@@ -52,14 +70,17 @@ def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> S
     return _held_out("held_out_host", episodes, "host", {test}, {validation})
 
 
-def held_out_sample(episodes: Sequence[Identity], fold: int) -> Split:
-    """Test on one sample of every profile, choose on the next, train on the others.
+@way
+def held_out_sample(episodes: Sequence[Identity], test: str, validation: str) -> Split:
+    """Test on one sample of every profile, choose on another, train on the others.
 
-    Samples of a profile are taken in the order of their digests, `fold` counts from 0. Raises
-    Refused when a profile has fewer than three samples.
+    Samples of a profile are taken in the order of their digests, `test` and `validation` count from
+    0 (one after `test`, when empty). Raises Refused when a profile has fewer than three samples.
     """
     _known("held_out_sample", episodes, "sample", ())
-    test, validation = set(), set()
+    fold = _number("test", test)
+    other = _number("validation", validation) if validation else fold + 1
+    tested, chosen = set(), set()
     for profile in {episode.profile for episode in episodes}:
         samples = sorted({episode.sample for episode in episodes if episode.profile == profile})
         if len(samples) < 3:
@@ -69,15 +90,35 @@ def held_out_sample(episodes: Sequence[Identity], fold: int) -> Split:
                 "at least three: to train on, to choose on and to test",
                 "Record more samples of it, or leave the profile out.",
             )
-        test.add(samples[fold % len(samples)])
-        validation.add(samples[(fold + 1) % len(samples)])
-    return _held_out("held_out_sample", episodes, "sample", test, validation, f"fold {fold}")
+        if fold % len(samples) == other % len(samples):
+            raise Refused(
+                "split held_out_sample: --validation",
+                f"{validation!r} is the tested sample of profile {profile}",
+                "the number of another",
+                "Leave it out to take the next one.",
+            )
+        tested.add(samples[fold % len(samples)])
+        chosen.add(samples[other % len(samples)])
+    return _held_out("held_out_sample", episodes, "sample", tested, chosen, f"sample {fold}")
 
 
-def held_out_time(episodes: Sequence[Identity]) -> Split:
+def _number(role: str, text: str) -> int:
+    if not text.isdecimal():
+        raise Refused(
+            f"split held_out_sample: --{role}",
+            f"{text!r} is no number",
+            "the number of a sample in its profile, from 0",
+            f"Say --{role} 0, for example.",
+        )
+    return int(text)
+
+
+@way
+def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on the last campaign, choose on the one before, train on those before that.
 
-    Raises Refused when there are fewer than three campaigns.
+    Raises Refused when there are fewer than three campaigns, or `test` or `validation` names one:
+    time has one order.
     """
     _known("held_out_time", episodes, "campaign", ())
     order = sorted(episodes, key=lambda episode: episode.start_ns)
@@ -89,8 +130,14 @@ def held_out_time(episodes: Sequence[Identity]) -> Split:
             "at least three: to train on, to choose on and to test",
             "Record at another time, under another campaign.",
         )
-    *_, validation, test = campaigns
-    return _held_out("held_out_time", episodes, "campaign", {test}, {validation})
+    if test or validation:
+        raise Refused(
+            "split held_out_time",
+            f"{test or validation!r} was asked for",
+            "neither --test nor --validation: the last campaign is tested, the one before chooses",
+            "Leave both out.",
+        )
+    return _held_out("held_out_time", episodes, "campaign", {campaigns[-1]}, {campaigns[-2]})
 
 
 def _known(recipe: str, episodes: Sequence[Identity], key: str, wanted: Sequence[str]) -> list[str]:
@@ -109,7 +156,7 @@ def _known(recipe: str, episodes: Sequence[Identity], key: str, wanted: Sequence
                 f"split {recipe}: {role} {key}",
                 f"{value!r} has no usable episode",
                 f"one of {', '.join(values)}",
-                f"Name one with --{role}-{key}.",
+                f"Name one with --{role}.",
             )
     return values
 

@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 
 from phasewatch import leaks, scores
 from phasewatch.episode import Episode, Identity
-from phasewatch.model import Data, find
+from phasewatch.recipes import RECIPES
 from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, NS, Mode, Schema
 from phasewatch.scores import Score
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store import Store
+from phasewatch.training import learn
 from phasewatch.validate import Judgement, sweep
-from phasewatch.views import VIEWS, Scaler
 from phasewatch.windows import Windows, cut, join
 
 MODEL = "gbt"
 SEED = 0
+OPENING_S = RECIPES["all"].opening_s
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def survey(store: Store, say: Say) -> Survey:
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = join(cut(store.read(identity.id), store.schema) for identity in usable)
+    whole = join(cut(store.read(identity.id), store.schema, OPENING_S) for identity in usable)
     found_leaks: list[Line] = []
     gaps: list[Line] = []
     for mode in MODES:
@@ -121,8 +122,10 @@ def _splits(episodes: Sequence[Identity]) -> tuple[dict[str, list[Split]], list[
             held_out_host(episodes, host, hosts[(place + 1) % len(hosts)])
             for place, host in enumerate(hosts)
         ],
-        "held_out_sample": lambda: [held_out_sample(episodes, fold) for fold in range(samples)],
-        "held_out_time": lambda: [held_out_time(episodes)],
+        "held_out_sample": lambda: [
+            held_out_sample(episodes, str(fold), "") for fold in range(samples)
+        ],
+        "held_out_time": lambda: [held_out_time(episodes, "", "")],
     }
     made, missing = {}, []
     for kind, way in ways.items():
@@ -141,8 +144,8 @@ class Bench:
         rows = [schema.names.index(name) for name in own.names]
         self.mode: Mode = mode
         self.classes = len(schema.classes)
-        self.windows = replace(whole, x=whole.x[:, rows])
-        self._z = VIEWS[find(MODEL).view](self.windows.x)
+        self.windows = replace(whole, x=whole.x[:, rows], opening=whole.opening[:, rows])
+        self._schema = own
 
     def judge(self, kind: str, splits: Sequence[Split], model: str) -> Line:
         """One model, or baseline, on the held-out parts of all splits together."""
@@ -186,11 +189,10 @@ class Bench:
         if name in leaks.BASELINES:
             take = self.windows.take
             return leaks.BASELINES[name](take(train), take(validation), take(test), self.classes)
-        scaler = Scaler.fit(self._z[train])
-        z, y = scaler.apply(self._z), self.windows.y
-        model = find(name)(self.classes, SEED)
-        model.fit(Data(z[train], y[train]), Data(z[validation], y[validation]))
-        return np.asarray(model.logits(z[test]).argmax(axis=1))
+        parts = (self.windows.take(train), self.windows.take(validation))
+        lens, model = learn(name, self._schema, SEED, parts)
+        asked = self.windows.take(test)
+        return np.asarray(model.logits(lens.apply(asked.x, asked.opening)).argmax(axis=1))
 
 
 # ---------------------------------------------------------------- counts

@@ -1,7 +1,8 @@
-"""What a model is shown of a window: a function of x[N,C,T], and a scaler fitted on training data.
+"""What a model is shown of a window: its view, through a lens fitted on training data.
 
-`tensor` keeps the steps, `summary` keeps S statistics a channel at three time scales. Both take
-log1p first: rates of different machines differ by factors, not by amounts.
+Levels first: log1p of every step minus the level of the machine's own benign opening, since rates
+of different machines differ by factors. Then the view: `tensor` keeps the steps, `summary` keeps S
+statistics a channel at three time scales. Last, columns to mean 0 and standard deviation 1.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from phasewatch import durable
 from phasewatch.schema import Schema
+from phasewatch.windows import Windows, log
 
 View = Literal["summary", "tensor"]
 Array = NDArray[np.float64]
@@ -21,19 +23,17 @@ Array = NDArray[np.float64]
 STATISTICS = ("mean", "std", "min", "median", "max", "half", "quarter")
 """S, per channel: over the whole window, then the mean of its last half and last quarter."""
 
-VERSION = 1
+VERSION = 2
 """Version of this file's arithmetic; a change of meaning raises it and refuses old checkpoints."""
 
 
-def tensor(x: NDArray[np.float32]) -> Array:
-    """log1p of every step, `[N,C,T]`; NaN stays NaN."""
-    z = x.astype(np.float64)
-    return np.asarray(np.sign(z) * np.log1p(np.abs(z)))
+def tensor(z: Array) -> Array:
+    """Every step as it is, `[N,C,T]`."""
+    return z
 
 
-def summary(x: NDArray[np.float32]) -> Array:
-    """Statistics of the log1p steps that were measured, `[N, C*S]`; NaN where none was."""
-    z = tensor(x)
+def summary(z: Array) -> Array:
+    """Statistics of the steps `z[N,C,T]` that were measured, `[N, C*S]`; NaN where none was."""
     steps = z.shape[2]
     parts = [
         *_spread(z),
@@ -65,7 +65,7 @@ def _spread(z: Array) -> tuple[Array, Array, Array, Array, Array]:
     return mean, std, rank(count * 0), median, rank(count - 1)
 
 
-VIEWS: dict[View, Callable[[NDArray[np.float32]], Array]] = {"summary": summary, "tensor": tensor}
+VIEWS: dict[View, Callable[[Array], Array]] = {"summary": summary, "tensor": tensor}
 
 
 def fingerprint(schema: Schema, view: View) -> str:
@@ -75,24 +75,47 @@ def fingerprint(schema: Schema, view: View) -> str:
 
 
 @dataclass(frozen=True)
-class Scaler:
-    """Mean and standard deviation of each column (axis 1), of training windows only."""
+class Lens:
+    """What training windows say of levels and scales, and nothing of any other window.
 
+    `opening[C]` is the level of the machines in training, for one whose own is not known;
+    `mean[F]` and `std[F]` are of each column (axis 1) of the view.
+    """
+
+    view: View
+    opening: Array
     mean: Array
     std: Array
 
     @classmethod
-    def fit(cls, z: Array) -> "Scaler":
-        """The scaler of `z[N,F]` or `z[N,C,T]`; a column without spread or values is left as is."""
+    def fit(cls, view: View, windows: Windows) -> "Lens":
+        """The lens of training windows; a column without spread or values is left as it is."""
+        level = _level(windows)
+        z = VIEWS[view](_relative(windows.x, windows.opening, level))
         flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
         known = np.isfinite(flat)
         count = np.maximum(known.sum(axis=1), 1)
         mean = np.where(known, flat, 0.0).sum(axis=1) / count
         off = np.where(known, flat - mean[:, None], 0.0)
         std = np.sqrt((off**2).sum(axis=1) / count)
-        return cls(mean, np.where(std > 1e-9, std, 1.0))
+        return cls(view, level, mean, np.where(std > 1e-9, std, 1.0))
 
-    def apply(self, z: Array) -> Array:
-        """`z` with mean 0 and standard deviation 1 a column; NaN stays NaN."""
+    def apply(self, x: NDArray[np.float32], opening: NDArray[np.float32]) -> Array:
+        """`z[N,F]` or `z[N,C,T]` of windows `x[N,C,T]` with their `opening[N,C]`; NaN stays NaN."""
+        z = VIEWS[self.view](_relative(x, opening, self.opening))
         shape = [1, -1] + [1] * (z.ndim - 2)
         return np.asarray((z - self.mean.reshape(shape)) / self.std.reshape(shape))
+
+
+def _level(windows: Windows) -> Array:
+    """The median opening over windows, `[C]`; 0 for a channel in none of them."""
+    known = np.isfinite(windows.opening).any(axis=0)
+    level = np.zeros(windows.opening.shape[1])
+    level[known] = np.nanmedian(windows.opening[:, known].astype(np.float64), axis=0)
+    return level
+
+
+def _relative(x: NDArray[np.float32], opening: NDArray[np.float32], usual: Array) -> Array:
+    """log1p of every step minus the machine's own opening, or minus the usual one, `[N,C,T]`."""
+    level = np.where(np.isfinite(opening), opening, usual)
+    return np.asarray(log(x) - level[:, :, None])

@@ -7,12 +7,14 @@ the one cut from the whole episode. NaN means: not measured.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from phasewatch.episode import Episode, Floats, Ints, Label, Samples
+from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
 
 Strings = NDArray[np.str_]
@@ -22,10 +24,12 @@ Strings = NDArray[np.str_]
 class Windows:
     """N windows: `x[N,C,T]`, `y[N]` the phase's class at the window's end, and who and when.
 
-    `purity[N]` is the share of the window spent in that phase; `t_ns[N]` the window's end, Unix ns.
+    `opening[N,C]` is what the machine did before, known to be benign: see `opening`. `purity[N]`
+    is the share of the window spent in its phase; `t_ns[N]` the window's end, Unix ns.
     """
 
     x: NDArray[np.float32]
+    opening: NDArray[np.float32]
     y: Ints
     purity: Floats
     t_ns: Ints
@@ -124,8 +128,50 @@ def at(
     return made.astype(np.float32)
 
 
-def cut(episode: Episode, schema: Schema) -> Windows:
-    """The offline road: all whole windows of an episode."""
+def log(x: NDArray[np.floating[Any]]) -> Floats:
+    """log(1 + |x|) with the sign of x: rates of different machines differ by factors."""
+    z = x.astype(np.float64)
+    return np.asarray(np.sign(z) * np.log1p(np.abs(z)))
+
+
+def opening(
+    sources: Mapping[str, Samples], schema: Schema, origin_ns: int, seconds: float
+) -> NDArray[np.float32]:
+    """A machine's own benign level: the median of `log` over its first `seconds`, `[C]`.
+
+    NaN for a channel measured in less than half of them, and everywhere when `seconds` is 0.
+    """
+    steps = round(seconds / schema.grid.step_s)
+    level = np.full(len(schema.channels), np.nan, dtype=np.float32)
+    if steps:
+        z = log(columns(sources, schema, origin_ns, 0, steps))
+        known = np.isfinite(z).sum(axis=1) * 2 >= steps
+        level[known] = np.nanmedian(z[known], axis=1)
+    return level
+
+
+def _refuse_hostile(episode: Episode, schema: Schema, seconds: float) -> None:
+    """Raise Refused when the first `seconds` are not benign: they cannot be a benign level."""
+    until = episode.start_ns + round(seconds * NS)
+    for label in episode.labels:
+        if label.phase != schema.classes[0] and label.t_wall_ns < until:
+            after = (label.t_wall_ns - episode.start_ns) / NS
+            raise Refused(
+                f"episode {episode.id}: labels",
+                f"{label.phase} begins after {after:.1f} s",
+                f"{seconds:g} s of {schema.classes[0]} at its start, to know the machine by",
+                "Say how long the opening is with --opening; 0 does without.",
+                code="opening_hostile",
+            )
+
+
+def cut(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
+    """The offline road: all whole windows of an episode that end after its opening.
+
+    The opening is given away as benign, so no window inside it is asked about. Raises Refused when
+    it is not benign.
+    """
+    _refuse_hostile(episode, schema, opening_s)
     grid = schema.grid
     total = (episode.end_ns - episode.start_ns) // grid.step_ns
     made = columns(episode.sources, schema, episode.start_ns, 0, total).astype(np.float32)
@@ -135,11 +181,14 @@ def cut(episode: Episode, schema: Schema) -> Windows:
     else:
         x = sliding_window_view(made, grid.steps, axis=1)[:, :: grid.stride].swapaxes(0, 1)
     ends = grid.steps + grid.stride * np.arange(len(x), dtype=np.int64)
+    asked = ends * grid.step_s > opening_s
+    x, ends = np.ascontiguousarray(x[asked]), ends[asked]
     t_ns = episode.start_ns + ends * grid.step_ns
     y, purity = _label(episode.labels, schema, t_ns)
+    level = opening(episode.sources, schema, episode.start_ns, opening_s)
     names = (episode.id, episode.host, episode.sample, episode.profile, episode.campaign)
     who = [np.full(len(x), text) for text in names]
-    return Windows(np.ascontiguousarray(x), y, purity, t_ns, *who)
+    return Windows(x, np.tile(level, (len(x), 1)), y, purity, t_ns, *who)
 
 
 def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints, Floats]:

@@ -3,12 +3,13 @@
 Missing values go their own way at every node, so a window without a source is scored as it is.
 """
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import xgboost
 
-from phasewatch.model import Classifier, Data, balance
+from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, balance
 from phasewatch.views import Array
 
 
@@ -24,6 +25,21 @@ class Config:
     rounds: int = 600
     patience: int = 30
     nthread: int = 1
+
+
+class _Teller(xgboost.callback.TrainingCallback):
+    """Tells every round as an epoch; the score is minus the validation loss, which stops it."""
+
+    def __init__(self, watch: Watch, rounds: int) -> None:
+        self._watch, self._rounds, self._began = watch, rounds, time.monotonic()
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Told by XGBoost; False: go on."""
+        now = time.monotonic()
+        loss = evals_log["validation"]["mlogloss"][-1]
+        self._watch.tell(Epoch(epoch + 1, self._rounds, loss, -loss, now - self._began))
+        self._began = now
+        return False
 
 
 class Model(Classifier):
@@ -44,7 +60,12 @@ class Model(Classifier):
         """See `Config`."""
         return asdict(self._config)
 
-    def fit(self, train: Data, validation: Data) -> None:
+    @property
+    def parameters(self) -> int:
+        """Nodes of all trees."""
+        return sum(tree.count("\n") for tree in self._booster.get_dump())
+
+    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
         """Up to `rounds` trees a class, kept up to the best on `validation`."""
         parameters = self.config
         rounds, patience = parameters.pop("rounds"), parameters.pop("patience")
@@ -63,7 +84,7 @@ class Model(Classifier):
             self._matrix(train),
             num_boost_round=rounds,
             evals=[(self._matrix(validation), "validation")],
-            callbacks=[chosen],
+            callbacks=[chosen, _Teller(watch, rounds)],
             verbose_eval=False,
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from phasewatch import durable
-from phasewatch.model import Classifier, Data, balance
+from phasewatch.model import UNWATCHED, Classifier, Data, Watch, balance
 from phasewatch.views import Array
 
 
@@ -37,7 +37,12 @@ class Model(Classifier):
         """See `Config`."""
         return asdict(self._config)
 
-    def fit(self, train: Data, validation: Data) -> None:
+    @property
+    def parameters(self) -> int:
+        """Numbers learned."""
+        return int(self._coef.size + self._intercept.size)
+
+    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
         """Balanced by class; a class that training lacks is never predicted."""
         classes = len(self._intercept)
         solver = LogisticRegression(**self.config)

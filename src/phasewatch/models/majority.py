@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from phasewatch import durable
-from phasewatch.model import Classifier, Data
+from phasewatch.model import UNWATCHED, Classifier, Data, Watch
 from phasewatch.views import Array
 
 
@@ -25,7 +25,12 @@ class Model(Classifier):
         """Nothing to choose."""
         return {}
 
-    def fit(self, train: Data, validation: Data) -> None:
+    @property
+    def parameters(self) -> int:
+        """Numbers learned."""
+        return int(self._count.size)
+
+    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
         """Count."""
         self._count = np.bincount(train.y, minlength=len(self._count)).astype(np.float64)
 

@@ -1,0 +1,18 @@
+"""A recurrent network with GRU cells over the steps of a window."""
+
+from torch import nn
+
+from phasewatch.network import Network
+from phasewatch.recurrent import Config, Recurrent
+
+
+class Model(Network):
+    """GRU cells, both ways."""
+
+    view = "tensor"
+    settings = Config
+
+    @staticmethod
+    def layers(config: Config, inputs: int, steps: int, classes: int) -> nn.Module:
+        """`[N, inputs, steps]` to `[N, classes]`."""
+        return Recurrent(nn.GRU, config, inputs, classes)

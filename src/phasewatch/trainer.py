@@ -1,0 +1,284 @@
+"""One training loop for all networks: what is learned from, how fast, when to stop, and resuming.
+
+Every epoch starts from a seed of its own, so the weights, the optimizer's moments and the history
+are all there is to keep: a training killed at any moment goes on from its last epoch and ends with
+the weights of one that never was.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from safetensors import SafetensorError
+from safetensors.torch import load as unpack
+from safetensors.torch import save as pack
+from torch import Tensor, nn
+from torch.nn import functional
+
+from phasewatch import durable, scores
+from phasewatch.model import Data, Epoch, Watch, balance
+from phasewatch.refusal import Refused
+
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How every network is trained; a model's own file says only what the model is.
+
+    The learning rate `rate` is reached after the share `warm` of all steps, then falls to 0 as a
+    cosine. Gradients longer than `clip` are cut. Stops after `patience` epochs without a better
+    macro F1 on validation.
+    """
+
+    epochs: int = 60
+    batch: int = 256
+    rate: float = 1e-3
+    decay: float = 0.05
+    warm: float = 0.05
+    clip: float = 1.0
+    smoothing: float = 0.05
+    patience: int = 12
+
+    def share(self, step: int, steps: int) -> float:
+        """Of `rate`, at a step of all `steps`."""
+        warm = max(round(self.warm * steps), 1)
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(steps - warm, 1)))
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is on disk between two epochs: three sets of tensors, and what was told so far."""
+
+    weights: State
+    moments: State
+    best: State
+    history: list[Epoch]
+
+
+def train(
+    module: nn.Module, parts: tuple[Data, Data], schedule: Schedule, seed: int, watch: Watch
+) -> list[Epoch]:
+    """Train `module` on the first of `parts`, stop by the second; it ends with its best weights.
+
+    The loss is cross-entropy with every class weighing the same. Raises Refused when the loss is
+    no number any more.
+    """
+    with _deterministic():
+        return _Training(module, parts, schedule, seed, watch).run()
+
+
+@contextmanager
+def _deterministic() -> Iterator[None]:
+    """One thread and deterministic kernels: two threads add up in another order."""
+    threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(strict)
+
+
+class _Training:
+    """One training: what stays the same from epoch to epoch."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        parts: tuple[Data, Data],
+        schedule: Schedule,
+        seed: int,
+        watch: Watch,
+    ) -> None:
+        cuda = torch.cuda.is_available()
+        self.fabric = Fabric(
+            accelerator="cuda" if cuda else "cpu",
+            devices=1,
+            precision="16-mixed" if cuda else "32-true",
+        )
+        self.schedule, self.seed, self.watch = schedule, seed, watch
+        train, self.validation = parts
+        self.z, self.y = self._tensors(train)
+        self.judged, _ = self._tensors(self.validation)
+        self.weight = self.fabric.to_device(_weights(train))
+        self.batches = math.ceil(len(self.y) / schedule.batch)
+        self.plain = module
+        optimizer = torch.optim.AdamW(
+            module.parameters(), lr=schedule.rate, weight_decay=schedule.decay, fused=not cuda
+        )
+        self.module, self.optimizer = self.fabric.setup(module, optimizer)
+
+    def _tensors(self, data: Data) -> tuple[Tensor, Tensor]:
+        z = torch.from_numpy(np.ascontiguousarray(data.z, dtype=np.float32))
+        return self.fabric.to_device(z), self.fabric.to_device(torch.from_numpy(data.y))
+
+    def run(self) -> list[Epoch]:
+        kept = _restored(self.watch.state, self.plain)
+        history: list[Epoch] = []
+        best = _copy(self.plain)
+        if kept is not None:
+            self.plain.load_state_dict(kept.weights)
+            _set_moments(self.optimizer, kept.moments)
+            best, history = kept.best, kept.history
+            for epoch in history:
+                self.watch.tell(epoch)
+        while not self._done(history):
+            history.append(self._epoch(len(history)))
+            if history[-1].score >= max(epoch.score for epoch in history):
+                best = _copy(self.plain)
+            if self.watch.state is not None:
+                _keep(
+                    Kept(_copy(self.plain), _moments(self.optimizer), best, history),
+                    self.watch.state,
+                )
+            self.watch.tell(history[-1])
+        self.plain.load_state_dict(best)
+        return history
+
+    def _done(self, history: list[Epoch]) -> bool:
+        if not history:
+            return False
+        best = max(range(len(history)), key=lambda place: (history[place].score, place))
+        late = len(history) - 1 - best >= self.schedule.patience
+        return late or len(history) == self.schedule.epochs
+
+    def _epoch(self, number: int) -> Epoch:
+        began = time.monotonic()
+        # Shuffling and dropout of an epoch follow from its number: nothing to keep but weights.
+        torch.manual_seed(self.seed * 1_000_003 + number)
+        order = torch.randperm(len(self.y)).to(self.y.device)
+        self.module.train()
+        total = 0.0
+        for place, rows in enumerate(torch.split(order, self.schedule.batch)):
+            self._rate(number * self.batches + place)
+            loss = functional.cross_entropy(
+                self.module(self.z[rows]),
+                self.y[rows],
+                weight=self.weight,
+                label_smoothing=self.schedule.smoothing,
+            )
+            self.optimizer.zero_grad()
+            self.fabric.backward(loss)
+            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.schedule.clip)
+            self.optimizer.step()
+            total += float(loss.detach()) * len(rows)
+        loss_mean = total / len(self.y)
+        if not math.isfinite(loss_mean):
+            raise Refused(
+                f"training, epoch {number + 1}",
+                f"the loss is {loss_mean}",
+                "a finite loss",
+                "Lower the learning rate, or look for absurd values with `phasewatch validate`.",
+                code="loss",
+            )
+        score = self._score()
+        return Epoch(number + 1, self.schedule.epochs, loss_mean, score, time.monotonic() - began)
+
+    def _rate(self, step: int) -> None:
+        share = self.schedule.share(step, self.batches * self.schedule.epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate * share
+
+    def _score(self) -> float:
+        """Macro F1 on validation."""
+        guess = ask(self.plain, self.judged).argmax(axis=1)
+        y = self.validation.y
+        classes = len(self.weight)
+        _, cube = scores.cube(np.zeros(len(y), dtype=np.str_), y, guess, classes)
+        return float(scores.macro_f1(cube.sum(axis=0)))
+
+
+def ask(module: nn.Module, z: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Logits `[N,K]` of `z`, some hundred rows at a time."""
+    module.eval()
+    with torch.inference_mode():
+        rows = [module(part).float().cpu() for part in torch.split(z, 512)]
+    return torch.cat(rows).double().numpy()
+
+
+def _weights(data: Data) -> Tensor:
+    """A weight a class so that each weighs the same, mean 1 over windows; 0 for an absent one."""
+    weight = torch.zeros(data.classes)
+    for label, own in zip(data.y, balance(data.y, data.classes), strict=True):
+        weight[label] = own
+    return weight
+
+
+def _copy(module: nn.Module) -> State:
+    return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
+
+
+# ---------------------------------------------------------------- between two epochs
+
+
+def _moments(optimizer: Any) -> State:
+    """What AdamW keeps of each parameter, by the parameter's place."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{place}.{name}": value.detach().cpu().clone()
+        for place, own in state.items()
+        for name, value in own.items()
+    }
+
+
+def _set_moments(optimizer: Any, moments: State) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        place, name = key.split(".", 1)
+        state.setdefault(int(place), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def _keep(kept: Kept, path: Path) -> None:
+    tensors = {
+        f"{part}/{name}": value
+        for part in ("weights", "moments", "best")
+        for name, value in getattr(kept, part).items()
+    }
+    told = json.dumps([epoch._asdict() for epoch in kept.history])
+    durable.write(path, pack(tensors, metadata={"history": told}))
+
+
+def _restored(path: Path | None, module: nn.Module) -> Kept | None:
+    """What an interrupted training left, None where there is none or it is of another module."""
+    if path is None or not path.exists():
+        return None
+    whole = path.read_bytes()
+    try:
+        tensors = unpack(whole)
+        history = [Epoch(**row) for row in json.loads(metadata(whole)["history"])]
+    except (SafetensorError, ValueError, KeyError, TypeError):
+        return None
+    parts: dict[str, State] = {"weights": {}, "moments": {}, "best": {}}
+    for key, value in tensors.items():
+        part, _, name = key.partition("/")
+        parts[part][name] = value
+    shapes = {name: value.shape for name, value in module.state_dict().items()}
+    if {name: value.shape for name, value in parts["weights"].items()} != shapes:
+        return None
+    return Kept(parts["weights"], parts["moments"], parts["best"], history)
+
+
+def metadata(whole: bytes) -> dict[str, str]:
+    """What a safetensors file says beside its tensors; raises ValueError or KeyError."""
+    length = int.from_bytes(whole[:8], "little")
+    found: dict[str, str] = json.loads(whole[8 : 8 + length])["__metadata__"]
+    return found
+
+
+def schedule_of(values: dict[str, Any]) -> Schedule:
+    """The default with some values changed; raises TypeError for an unknown one."""
+    return Schedule(**{**asdict(Schedule()), **values})

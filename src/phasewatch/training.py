@@ -1,0 +1,202 @@
+"""One model in one mode, from windows to a checkpoint; and many of them, side by side.
+
+Every training stands alone: its process gets windows, tells each epoch, and leaves a checkpoint
+that was read back. One that is there already, of the same recipe and split, is not trained again.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from multiprocessing import get_context
+from multiprocessing.queues import SimpleQueue
+from pathlib import Path
+
+from phasewatch import checkpoint, dropout, durable, scores
+from phasewatch.checkpoint import Checkpoint
+from phasewatch.episode import Episode
+from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, find
+from phasewatch.recipes import Recipe
+from phasewatch.refusal import Refused
+from phasewatch.schema import Mode, Schema
+from phasewatch.splits import Split
+from phasewatch.views import Lens
+from phasewatch.windows import Windows
+
+CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"
+"""Folders of a run: what is kept, what can be plotted, what an interrupted training left."""
+
+Follow = Callable[[str, Epoch], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One training: a model in a mode, `folder` of the run, and an episode for the probe."""
+
+    recipe: Recipe
+    model: str
+    mode: Mode
+    schema: Schema
+    split: Split
+    train: Windows
+    validation: Windows
+    episode: Episode
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Of the checkpoint."""
+        return f"{self.model}-{self.mode}"
+
+    @property
+    def path(self) -> Path:
+        """Where its checkpoint goes."""
+        return checkpoint.path_of(self.folder / CHECKPOINTS, self.name)
+
+
+def learn(
+    name: str, schema: Schema, seed: int, parts: tuple[Windows, Windows], watch: Watch = UNWATCHED
+) -> tuple[Lens, Classifier]:
+    """A model of training and validation windows under `schema`, and the lens it sees through.
+
+    Only training windows reach the lens and the fit. Raises Refused.
+    """
+    train, validation = parts
+    kind, classes = find(name), len(schema.classes)
+    lens = Lens.fit(kind.view, train)
+
+    def seen(windows: Windows) -> Data:
+        return Data(lens.apply(windows.x, windows.opening), windows.y, classes)
+
+    model = kind(classes, seed)
+    model.fit(seen(dropout.drop(train, schema, seed)), seen(validation), watch)
+    return lens, model
+
+
+def fit(task: Task, watch: Watch) -> Checkpoint:
+    """Train one task. Raises Refused."""
+    validation, seed = task.validation, task.recipe.seed
+    try:
+        lens, model = learn(task.model, task.schema, seed, (task.train, validation), watch)
+    except Refused as refused:
+        raise refused.inside(task.name) from None
+    guess = model.logits(lens.apply(validation.x, validation.opening)).argmax(axis=1)
+    classes = len(task.schema.classes)
+    _, cube = scores.cube(validation.episode, validation.y, guess, classes)
+    return Checkpoint(
+        name=task.name,
+        model_name=task.model,
+        mode=task.mode,
+        schema=task.schema,
+        opening_s=task.recipe.opening_s,
+        lens=lens,
+        model=model,
+        recipe=asdict(task.recipe),
+        split=asdict(task.split),
+        scores={"validation_macro_f1": float(scores.macro_f1(cube.sum(axis=0)))},
+    )
+
+
+def done(task: Task) -> bool:
+    """Whether its checkpoint is there, whole, and of this recipe and split."""
+    try:
+        header = checkpoint.load_header(task.path)
+    except Refused:
+        return False
+    asked = (asdict(task.recipe), asdict(task.split))
+    return durable.canonical(asked) == durable.canonical((header.recipe, header.split))
+
+
+def work(task: Task, follow: Follow) -> Path:
+    """Train, save and read back one task, unless it is done; returns the checkpoint's path."""
+    if done(task):
+        return task.path
+    log = task.folder / LOGS / f"{task.name}.jsonl"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    state = task.folder / STATES / f"{task.name}.safetensors"
+    with log.open("w", encoding="utf-8") as lines, _tensorboard(task) as draw:
+
+        def tell(epoch: Epoch) -> None:
+            lines.write(json.dumps(epoch._asdict()) + "\n")
+            lines.flush()
+            draw(epoch)
+            follow(task.name, epoch)
+
+        made = fit(task, Watch(tell, state))
+    checkpoint.save(made, task.episode, task.folder / CHECKPOINTS)
+    state.unlink(missing_ok=True)
+    return task.path
+
+
+@contextlib.contextmanager
+def _tensorboard(task: Task) -> Iterator[Callable[[Epoch], None]]:
+    """Draws epochs where TensorBoard is installed, and nothing elsewhere."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        yield lambda epoch: None
+        return
+    writer = SummaryWriter(str(task.folder / LOGS / "tensorboard" / task.name))
+
+    def draw(epoch: Epoch) -> None:
+        writer.add_scalar("loss", epoch.loss, epoch.number)
+        writer.add_scalar("validation", epoch.score, epoch.number)
+
+    try:
+        yield draw
+    finally:
+        writer.close()
+
+
+# ---------------------------------------------------------------- side by side
+
+
+def work_all(tasks: Sequence[Task], jobs: int, follow: Follow) -> Iterator[Path]:
+    """All tasks, `jobs` at a time; paths come as they are done. Raises Refused of the first."""
+    if jobs == 1:
+        yield from (work(task, follow) for task in tasks)
+        return
+    context = get_context("spawn")
+    queue = context.SimpleQueue()
+    with ProcessPoolExecutor(jobs, context, _Line.open, (queue, os.getpid())) as pool:
+        waiting: set[Future[Path]] = {pool.submit(_Line.work, task) for task in tasks}
+        try:
+            while waiting:
+                ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+                while not queue.empty():
+                    follow(*queue.get())
+                yield from (future.result() for future in ended)
+        except BaseException:
+            # What is unfinished goes on from its last epoch when the same run is asked for again.
+            for process in list(pool._processes.values()):
+                process.kill()
+            raise
+
+
+class _Line:
+    """In a worker: its way back to the process that asked, without which it ends itself."""
+
+    queue: "SimpleQueue[tuple[str, Epoch]]"
+    parent: int
+
+    @classmethod
+    def open(cls, queue: "SimpleQueue[tuple[str, Epoch]]", parent: int) -> None:
+        cls.queue, cls.parent = queue, parent
+
+    @classmethod
+    def work(cls, task: Task) -> Path:
+        return work(task, cls.follow)
+
+    @classmethod
+    def follow(cls, name: str, epoch: Epoch) -> None:
+        if os.getppid() != cls.parent:
+            os._exit(1)
+        cls.queue.put((name, epoch))
+
+
+def seconds(folder: Path, name: str) -> float:
+    """How long the epochs of a training took, from its log."""
+    lines = (folder / LOGS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return float(sum(json.loads(line)["seconds"] for line in lines))

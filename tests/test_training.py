@@ -1,0 +1,110 @@
+"""Many trainings side by side: the same bits, nothing twice, and going on after a kill."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import toy
+from phasewatch import pipeline, recipes, training
+from phasewatch.model import Epoch
+from phasewatch.recipes import Recipe
+from phasewatch.store import Store
+
+BOTH = replace(toy.RECIPE, name="both", models=("mlp", "gbt"), modes=("realistic",))
+
+
+def train(recipe: Recipe, store: Store, out: Path, jobs: int = 1) -> list[tuple[str, int]]:
+    told: list[tuple[str, int]] = []
+
+    def follow(name: str, epoch: Epoch) -> None:
+        told.append((name, epoch.number))
+
+    pipeline.train(recipe, store, out, lambda line: None, follow, jobs)
+    return told
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "checkpoints").iterdir()}
+
+
+@pytest.fixture(scope="module")
+def alone(toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of one process, unbroken."""
+    out = tmp_path_factory.mktemp("alone")
+    train(BOTH, toy_store, out)
+    return out
+
+
+def test_side_by_side_gives_the_same_bits_and_tells_every_epoch(
+    alone: Path, toy_store: Store, tmp_path: Path
+) -> None:
+    told = train(BOTH, toy_store, tmp_path, jobs=2)
+    assert files(tmp_path) == files(alone)
+    for name in ("mlp-realistic", "gbt-realistic"):
+        lines = (tmp_path / "logs" / f"{name}.jsonl").read_text().splitlines()
+        numbers = [json.loads(line)["number"] for line in lines]
+        assert numbers == list(range(1, len(lines) + 1))
+        assert training.seconds(tmp_path, name) > 0
+        assert {number for own, number in told if own == name} <= set(numbers)
+    assert not list((tmp_path / "states").iterdir())
+
+
+def test_what_is_done_is_not_trained_again(alone: Path, toy_store: Store) -> None:
+    before = files(alone)
+    assert train(BOTH, toy_store, alone) == []
+    assert files(alone) == before
+
+
+def test_a_damaged_checkpoint_is_trained_again(
+    alone: Path, toy_store: Store, tmp_path: Path
+) -> None:
+    train(BOTH, toy_store, tmp_path)
+    path = tmp_path / "checkpoints" / "mlp-realistic.ckpt.json"
+    path.write_bytes(path.read_bytes()[:-40])
+    assert {name for name, _ in train(BOTH, toy_store, tmp_path)} == {"mlp-realistic"}
+    assert files(tmp_path) == files(alone)
+
+
+def test_a_run_killed_as_a_whole_goes_on(alone: Path, toy_store: Store, tmp_path: Path) -> None:
+    """SIGKILL to the command in the midst of the network's training; its workers end, too."""
+    code = (
+        "import sys; from pathlib import Path; import test_training as t; "
+        "from phasewatch.store import Store; "
+        "t.train(t.BOTH, Store.open(Path(sys.argv[1])), Path(sys.argv[2]), jobs=2)"
+    )
+    log = tmp_path / "out" / "logs" / "mlp-realistic.jsonl"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, str(toy_store.root), str(tmp_path / "out")],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        stderr=subprocess.DEVNULL,
+    )
+    while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 3):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    train(BOTH, toy_store, tmp_path / "out")
+    assert files(tmp_path / "out") == files(alone)
+
+
+def test_the_first_refusal_of_a_worker_comes_through(toy_store: Store, tmp_path: Path) -> None:
+    from phasewatch.refusal import Refused
+
+    wrong = replace(BOTH, models=("mlp", "nonsense"))
+    for jobs in (1, 2):
+        with pytest.raises(Refused, match="model 'nonsense': is unknown"):
+            train(wrong, toy_store, tmp_path / str(jobs), jobs)
+
+
+def test_recipes_name_models_that_exist() -> None:
+    from phasewatch.model import names
+
+    for recipe in recipes.RECIPES.values():
+        assert set(recipe.models) <= set(names())
+    assert len(recipes.find("all").models) * len(recipes.find("all").modes) == 12
