@@ -15,7 +15,7 @@ from phasewatch.validate import sweep
 
 @pytest.fixture(scope="module")
 def found(toy_store: Store) -> Survey:
-    return survey(toy_store, lambda line: None)
+    return survey(toy_store, lambda line: None, 6.0)
 
 
 def test_every_episode_is_counted_once(found: Survey, toy_store: Store) -> None:

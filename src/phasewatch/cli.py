@@ -500,6 +500,7 @@ def survey(
     folder: Annotated[Path, typer.Option("--out", help="Folder for the findings.")] = Path(
         "reports/survey"
     ),
+    opening_s: Opening = 15.0,
     as_json: AsJson = False,
 ) -> None:
     """What a corpus holds, what gives it away, and how much random windows flatter.
@@ -514,7 +515,8 @@ def survey(
     from phasewatch.store import Store
 
     say = err.print if as_json else out.print
-    found = surveys.survey(Store.open(store), lambda line: say(line, markup=False, soft_wrap=True))
+    opened = Store.open(store)
+    found = surveys.survey(opened, lambda line: say(line, markup=False, soft_wrap=True), opening_s)
     text = json.dumps(asdict(found), indent=1).encode()
     durable.write(folder / "survey.json", text)
     durable.write(folder / "survey.md", surveys.markdown(found).encode())

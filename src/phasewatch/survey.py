@@ -72,7 +72,7 @@ class Survey:
 Say = Callable[[str], None]
 
 
-def survey(store: Store, say: Say) -> Survey:
+def survey(store: Store, say: Say, opening_s: float = OPENING_S) -> Survey:
     """Count, and train on every split; minutes for some hundred episodes. Raises Refused."""
     store.refuse_simulated("survey")
     judgements = sweep(store)
@@ -83,7 +83,7 @@ def survey(store: Store, say: Say) -> Survey:
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = join(cut(store.read(identity.id), store.schema, OPENING_S) for identity in usable)
+    whole = join(cut(store.read(identity.id), store.schema, opening_s) for identity in usable)
     found_leaks: list[Line] = []
     gaps: list[Line] = []
     for mode in MODES:

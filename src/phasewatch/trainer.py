@@ -36,17 +36,23 @@ class Schedule:
 
     The learning rate `rate` is reached after the share `warm` of all steps, then falls to 0 as a
     cosine. Gradients longer than `clip` are cut. Stops after `patience` epochs without a better
-    macro F1 on validation.
+    macro F1 on validation. Batches are smaller than `batch` where few windows would make few
+    steps: an epoch has `steps` of them at least, down to batches of 16.
     """
 
     epochs: int = 60
     batch: int = 256
+    steps: int = 16
     rate: float = 1e-3
     decay: float = 0.05
     warm: float = 0.05
     clip: float = 1.0
     smoothing: float = 0.05
     patience: int = 12
+
+    def size(self, windows: int) -> int:
+        """Of a batch, where there are so many training windows."""
+        return min(self.batch, max(windows // self.steps, 16))
 
     def share(self, step: int, steps: int) -> float:
         """Of `rate`, at a step of all `steps`."""
@@ -114,7 +120,8 @@ class _Training:
         self.z, self.y = self._tensors(train)
         self.judged, _ = self._tensors(self.validation)
         self.weight = self.fabric.to_device(_weights(train))
-        self.batches = math.ceil(len(self.y) / schedule.batch)
+        self.size = schedule.size(len(self.y))
+        self.batches = math.ceil(len(self.y) / self.size)
         self.plain = module
         optimizer = torch.optim.AdamW(
             module.parameters(), lr=schedule.rate, weight_decay=schedule.decay, fused=not cuda
@@ -161,8 +168,8 @@ class _Training:
         torch.manual_seed(self.seed * 1_000_003 + number)
         order = torch.randperm(len(self.y)).to(self.y.device)
         self.module.train()
-        total = 0.0
-        for place, rows in enumerate(torch.split(order, self.schedule.batch)):
+        total, clip = 0.0, self.schedule.clip
+        for place, rows in enumerate(torch.split(order, self.size)):
             self._rate(number * self.batches + place)
             loss = functional.cross_entropy(
                 self.module(self.z[rows]),
@@ -172,7 +179,9 @@ class _Training:
             )
             self.optimizer.zero_grad()
             self.fabric.backward(loss)
-            self.fabric.clip_gradients(self.module, self.optimizer, max_norm=self.schedule.clip)
+            self.fabric.clip_gradients(
+                self.module, self.optimizer, max_norm=clip, error_if_nonfinite=False
+            )
             self.optimizer.step()
             total += float(loss.detach()) * len(rows)
         loss_mean = total / len(self.y)
