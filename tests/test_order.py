@@ -10,7 +10,17 @@ import phasewatch
 
 ROOT = Path(phasewatch.__file__).parent
 DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
-MODELS = ("views", "scores", "models", "model", "trainer", "network", "recurrent", "models.*")
+MODELS = (
+    "views",
+    "scores",
+    "models",
+    "model",
+    "trainer",
+    "cluster",
+    "network",
+    "recurrent",
+    "models.*",
+)
 TELLING = ("checkpoint", "dropout", "recipes", "training", "evaluate", "report", "pipeline")
 SURVEY = ("leaks", "survey")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")

@@ -16,17 +16,20 @@ from phasewatch import pipeline, recipes, training
 from phasewatch.model import Epoch
 from phasewatch.recipes import Recipe
 from phasewatch.store import Store
+from phasewatch.training import Crew
 
 BOTH = replace(toy.RECIPE, name="both", models=("mlp", "gbt"), modes=("realistic",))
 
 
-def train(recipe: Recipe, store: Store, out: Path, jobs: int = 1) -> list[tuple[str, int]]:
+def train(
+    recipe: Recipe, store: Store, out: Path, jobs: int = 1, cluster: str = ""
+) -> list[tuple[str, int]]:
     told: list[tuple[str, int]] = []
 
     def follow(name: str, epoch: Epoch) -> None:
         told.append((name, epoch.number))
 
-    pipeline.train(recipe, store, out, lambda line: None, follow, jobs)
+    pipeline.train(recipe, store, out, lambda line: None, Crew(jobs, cluster, follow))
     return told
 
 

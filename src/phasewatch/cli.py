@@ -207,6 +207,9 @@ Opening = Annotated[
 ]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same weights.", min=0)]
 Jobs = Annotated[int, typer.Option("--jobs", help="Trainings side by side.", min=1, max=64)]
+Cluster = Annotated[
+    str, typer.Option("--cluster", help="Train on the workers of this Dask cluster, tcp://…")
+]
 RunFolder = Annotated[Path, typer.Option("--out", help="Folder for all that the run makes.")]
 
 
@@ -232,6 +235,7 @@ def train(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     jobs: Jobs = 2,
+    cluster: Cluster = "",
     as_json: AsJson = False,
 ) -> None:
     """Train every model of a recipe in both modes: a checkpoint each, and one table.
@@ -239,7 +243,7 @@ def train(
     Killed at any moment, the same command goes on where it stopped and ends with the same weights.
     """
     chosen = _recipe(recipe, split, test, validation, opening_s, seed)
-    done = _judged(chosen, store, folder, jobs, as_json)
+    done = _judged(chosen, store, folder, (jobs, cluster), as_json)
     _show_scores(done, folder, as_json)
 
 
@@ -254,21 +258,25 @@ def run(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     jobs: Jobs = 2,
+    cluster: Cluster = "",
     as_json: AsJson = False,
 ) -> None:
     """All that `train` does, and a report page."""
     chosen = _recipe(recipe, split, test, validation, opening_s, seed)
-    done = _judged(chosen, store, folder, jobs, as_json)
+    done = _judged(chosen, store, folder, (jobs, cluster), as_json)
     _write_page(store, done, folder / "report.html")
     _show_scores(done, folder, as_json)
     if not as_json:
         out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
 
 
-def _judged(chosen: "Recipe", path: Path, folder: Path, jobs: int, as_json: bool) -> "Done":
+def _judged(
+    chosen: "Recipe", path: Path, folder: Path, crew: tuple[int, str], as_json: bool
+) -> "Done":
     """Train and judge, with a bar a model."""
     from phasewatch import pipeline
     from phasewatch.store import Store
+    from phasewatch.training import Crew
 
     opened = Store.open(path)
     say = err.print if as_json else out.print
@@ -279,8 +287,7 @@ def _judged(chosen: "Recipe", path: Path, folder: Path, jobs: int, as_json: bool
             opened,
             folder,
             lambda line: say(line, soft_wrap=True, markup=False),
-            _follower(progress),
-            jobs,
+            Crew(*crew, _follower(progress)),
         )
 
 

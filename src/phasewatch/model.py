@@ -74,8 +74,13 @@ class Classifier(ABC):
         """How many numbers were learned."""
 
     @abstractmethod
-    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
-        """Learn from `train`; `validation` may only choose when to stop."""
+    def fit(
+        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+    ) -> None:
+        """Learn from `train`; `validation` may only choose when to stop.
+
+        `cluster` is the address of a Dask cluster to train on; models that take no time ignore it.
+        """
 
     @abstractmethod
     def logits(self, z: Array) -> Array:

@@ -77,10 +77,19 @@ class Network(Classifier):
             made = self.layers(self._config, 2 * shape[0], steps, self._classes)
         self._shape, self._module = shape, Marked(made)
 
-    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
-        """With the one training loop of all networks."""
+    def fit(
+        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+    ) -> None:
+        """With the one training loop of all networks, here or on a cluster."""
         self._make(train.z.shape[1:])
-        trainer.train(self._module, (train, validation), Schedule(), self._seed, watch)
+        parts, how = (train, validation), (Schedule(), self._seed)
+        if not cluster:
+            trainer.train(self._module, parts, *how, watch)
+            return
+        from phasewatch import cluster as clusters
+
+        for epoch in clusters.train(cluster, self._module, parts, *how):
+            watch.tell(epoch)
 
     def logits(self, z: Array) -> Array:
         """`[N,K]`, in one thread: another number of them gives other last bits."""

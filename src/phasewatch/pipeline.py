@@ -12,22 +12,18 @@ from phasewatch import __version__, checkpoint, dropout, durable, splits, traini
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Identity
 from phasewatch.evaluate import Answers, Report, evaluate
-from phasewatch.model import Epoch
 from phasewatch.recipes import Recipe
 from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store import MANIFEST, Store
-from phasewatch.training import Follow, Task
+from phasewatch.training import Crew, Task
 from phasewatch.validate import Judgement, counts, sweep, write_index
 from phasewatch.windows import Windows, cut, join
 
 RUN = "run.json"
+ALONE = Crew()
 Say = Callable[[str], None]
-
-
-def nobody(name: str, epoch: Epoch) -> None:
-    """Follows a training, and does nothing."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +54,12 @@ class Done:
     report: Report
 
 
-def run(
-    recipe: Recipe, store: Store, out: Path, say: Say, follow: Follow = nobody, jobs: int = 1
-) -> Done:
+def run(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE) -> Done:
     """Train every model in every mode, and judge the checkpoints as loaded again.
 
     Writes what `train` writes, and `report.json` under `out`. Raises Refused.
     """
-    trained = train(recipe, store, out, say, follow, jobs)
+    trained = train(recipe, store, out, say, crew)
     answers = [
         answer
         for loaded in trained.checkpoints
@@ -76,9 +70,7 @@ def run(
     return Done(trained, answers, report)
 
 
-def train(
-    recipe: Recipe, store: Store, out: Path, say: Say, follow: Follow = nobody, jobs: int = 1
-) -> Trained:
+def train(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE) -> Trained:
     """Validate, split, cut windows, train every model in every mode, read every checkpoint back.
 
     Writes the acceptance index, logs and checkpoints under `out`; goes on where an interrupted
@@ -107,7 +99,7 @@ def train(
         probe = store.read(split.train[0])
         learned = (parts["train"], parts["validation"], probe, out)
         tasks += [Task(recipe, name, mode, schema, split, *learned) for name in recipe.models]
-    for path in training.work_all(tasks, jobs, follow):
+    for path in training.work_all(tasks, crew):
         say(f"saved   {path}  (written, read back, probe replayed)")
     made = [checkpoint.load(task.path) for task in tasks]
     for loaded in made:

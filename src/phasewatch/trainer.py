@@ -7,16 +7,19 @@ the weights of one that never was.
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.strategies.ddp import DDPStrategy
 from safetensors import SafetensorError
 from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
@@ -72,16 +75,45 @@ class Kept:
     history: list[Epoch]
 
 
+class Rank(NamedTuple):
+    """One of `of` processes that train together; all meet at the first one's host and port."""
+
+    number: int
+    of: int
+    meeting: tuple[str, int]
+
+
 def train(
-    module: nn.Module, parts: tuple[Data, Data], schedule: Schedule, seed: int, watch: Watch
+    module: nn.Module,
+    parts: tuple[Data, Data],
+    schedule: Schedule,
+    seed: int,
+    watch: Watch,
+    rank: Rank | None = None,
 ) -> list[Epoch]:
     """Train `module` on the first of `parts`, stop by the second; it ends with its best weights.
 
-    The loss is cross-entropy with every class weighing the same. Raises Refused when the loss is
-    no number any more.
+    The loss is cross-entropy with every class weighing the same. Called in several processes, each
+    with its `rank`, they train one model together. Raises Refused when the loss is no number.
     """
     with _deterministic():
-        return _Training(module, parts, schedule, seed, watch).run()
+        return _Training(module, parts, schedule, seed, watch, rank).run()
+
+
+def _fabric(rank: Rank | None) -> Fabric:
+    """Where the arithmetic happens: CUDA in mixed precision, or CPU; alone or together."""
+    precision: Literal["16-mixed", "32-true"]
+    where, precision = ("cuda", "16-mixed") if torch.cuda.is_available() else ("cpu", "32-true")
+    if rank is None:
+        return Fabric(accelerator=where, devices=1, precision=precision)
+    os.environ |= {"NODE_RANK": str(rank.number), "LOCAL_RANK": "0"}
+    os.environ |= {"MASTER_ADDR": rank.meeting[0], "MASTER_PORT": str(rank.meeting[1])}
+    together = DDPStrategy(cluster_environment=LightningEnvironment())
+    fabric = Fabric(
+        accelerator=where, devices=1, num_nodes=rank.of, strategy=together, precision=precision
+    )
+    fabric.launch()
+    return fabric
 
 
 @contextmanager
@@ -108,13 +140,11 @@ class _Training:
         schedule: Schedule,
         seed: int,
         watch: Watch,
+        rank: Rank | None,
     ) -> None:
-        cuda = torch.cuda.is_available()
-        self.fabric = Fabric(
-            accelerator="cuda" if cuda else "cpu",
-            devices=1,
-            precision="16-mixed" if cuda else "32-true",
-        )
+        self.fabric = _fabric(rank)
+        self.share = slice(rank.number, None, rank.of) if rank else slice(None)
+        self.ranks = rank.of if rank else 1
         self.schedule, self.seed, self.watch = schedule, seed, watch
         train, self.validation = parts
         self.z, self.y = self._tensors(train)
@@ -124,7 +154,7 @@ class _Training:
         self.batches = math.ceil(len(self.y) / self.size)
         self.plain = module
         optimizer = torch.optim.AdamW(
-            module.parameters(), lr=schedule.rate, weight_decay=schedule.decay, fused=not cuda
+            module.parameters(), lr=schedule.rate, weight_decay=schedule.decay, fused=True
         )
         self.module, self.optimizer = self.fabric.setup(module, optimizer)
 
@@ -135,7 +165,7 @@ class _Training:
     def run(self) -> list[Epoch]:
         kept = _restored(self.watch.state, self.plain)
         history: list[Epoch] = []
-        best = _copy(self.plain)
+        best = copied(self.plain)
         if kept is not None:
             self.plain.load_state_dict(kept.weights)
             _set_moments(self.optimizer, kept.moments)
@@ -145,10 +175,10 @@ class _Training:
         while not self._done(history):
             history.append(self._epoch(len(history)))
             if history[-1].score >= max(epoch.score for epoch in history):
-                best = _copy(self.plain)
+                best = copied(self.plain)
             if self.watch.state is not None:
                 _keep(
-                    Kept(_copy(self.plain), _moments(self.optimizer), best, history),
+                    Kept(copied(self.plain), _moments(self.optimizer), best, history),
                     self.watch.state,
                 )
             self.watch.tell(history[-1])
@@ -169,7 +199,10 @@ class _Training:
         order = torch.randperm(len(self.y)).to(self.y.device)
         self.module.train()
         total, clip = 0.0, self.schedule.clip
-        for place, rows in enumerate(torch.split(order, self.size)):
+        for place, batch in enumerate(torch.split(order, self.size)):
+            rows = batch[self.share]
+            if len(batch) < self.ranks:
+                continue
             self._rate(number * self.batches + place)
             loss = functional.cross_entropy(
                 self.module(self.z[rows]),
@@ -226,7 +259,8 @@ def _weights(data: Data) -> Tensor:
     return weight
 
 
-def _copy(module: nn.Module) -> State:
+def copied(module: nn.Module) -> State:
+    """All its weights as they are now, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
 
 
@@ -286,8 +320,3 @@ def metadata(whole: bytes) -> dict[str, str]:
     length = int.from_bytes(whole[:8], "little")
     found: dict[str, str] = json.loads(whole[8 : 8 + length])["__metadata__"]
     return found
-
-
-def schedule_of(values: dict[str, Any]) -> Schedule:
-    """The default with some values changed; raises TypeError for an unknown one."""
-    return Schedule(**{**asdict(Schedule()), **values})

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
@@ -33,7 +33,10 @@ Follow = Callable[[str, Epoch], None]
 
 @dataclass(frozen=True)
 class Task:
-    """One training: a model in a mode, `folder` of the run, and an episode for the probe."""
+    """One training: a model in a mode, `folder` of the run, and an episode for the probe.
+
+    `cluster` is the address of a Dask cluster to train on; empty for here.
+    """
 
     recipe: Recipe
     model: str
@@ -44,6 +47,7 @@ class Task:
     validation: Windows
     episode: Episode
     folder: Path
+    cluster: str = ""
 
     @property
     def name(self) -> str:
@@ -57,7 +61,12 @@ class Task:
 
 
 def learn(
-    name: str, schema: Schema, seed: int, parts: tuple[Windows, Windows], watch: Watch = UNWATCHED
+    name: str,
+    schema: Schema,
+    seed: int,
+    parts: tuple[Windows, Windows],
+    watch: Watch = UNWATCHED,
+    cluster: str = "",
 ) -> tuple[Lens, Classifier]:
     """A model of training and validation windows under `schema`, and the lens it sees through.
 
@@ -71,7 +80,7 @@ def learn(
         return Data(lens.apply(windows.x, windows.opening), windows.y, classes)
 
     model = kind(classes, seed)
-    model.fit(seen(dropout.drop(train, schema, seed)), seen(validation), watch)
+    model.fit(seen(dropout.drop(train, schema, seed)), seen(validation), watch, cluster)
     return lens, model
 
 
@@ -79,7 +88,9 @@ def fit(task: Task, watch: Watch) -> Checkpoint:
     """Train one task. Raises Refused."""
     validation, seed = task.validation, task.recipe.seed
     try:
-        lens, model = learn(task.model, task.schema, seed, (task.train, validation), watch)
+        lens, model = learn(
+            task.model, task.schema, seed, (task.train, validation), watch, task.cluster
+        )
     except Refused as refused:
         raise refused.inside(task.name) from None
     guess = model.logits(lens.apply(validation.x, validation.opening)).argmax(axis=1)
@@ -153,11 +164,28 @@ def _tensorboard(task: Task) -> Iterator[Callable[[Epoch], None]]:
 # ---------------------------------------------------------------- side by side
 
 
-def work_all(tasks: Sequence[Task], jobs: int, follow: Follow) -> Iterator[Path]:
-    """All tasks, `jobs` at a time; paths come as they are done. Raises Refused of the first."""
-    if jobs == 1:
-        yield from (work(task, follow) for task in tasks)
+def nobody(name: str, epoch: Epoch) -> None:
+    """Follows a training, and does nothing."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """Who does the trainings: `jobs` processes here, or all workers of a Dask `cluster` at once.
+
+    `follow` is told every epoch.
+    """
+
+    jobs: int = 1
+    cluster: str = ""
+    follow: Follow = nobody
+
+
+def work_all(tasks: Sequence[Task], crew: Crew) -> Iterator[Path]:
+    """All tasks; paths come as they are done. Raises Refused of the first."""
+    if crew.jobs == 1 or crew.cluster:
+        yield from (work(replace(task, cluster=crew.cluster), crew.follow) for task in tasks)
         return
+    jobs, follow = crew.jobs, crew.follow
     context = get_context("spawn")
     queue = context.SimpleQueue()
     with ProcessPoolExecutor(jobs, context, _Line.open, (queue, os.getpid())) as pool:

@@ -36,7 +36,7 @@ class _Teller(xgboost.callback.TrainingCallback):
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Told by XGBoost; False: go on."""
         now = time.monotonic()
-        loss = evals_log["validation"]["mlogloss"][-1]
+        loss = evals_log["validation"]["mlogloss"][epoch]
         self._watch.tell(Epoch(epoch + 1, self._rounds, loss, -loss, now - self._began))
         self._began = now
         return False
@@ -65,28 +65,67 @@ class Model(Classifier):
         """Nodes of all trees."""
         return sum(tree.count("\n") for tree in self._booster.get_dump())
 
-    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
+    def fit(
+        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+    ) -> None:
         """Up to `rounds` trees a class, kept up to the best on `validation`."""
         parameters = self.config
         rounds, patience = parameters.pop("rounds"), parameters.pop("patience")
         chosen = xgboost.callback.EarlyStopping(
             rounds=patience, metric_name="mlogloss", data_name="validation", save_best=True
         )
+        parameters |= {
+            "objective": "multi:softprob",
+            "num_class": self._classes,
+            "eval_metric": "mlogloss",
+            "tree_method": "hist",
+            "seed": self._seed,
+        }
+        teller = _Teller(watch, rounds)
+        how: dict[str, Any] = {"num_boost_round": rounds, "verbose_eval": False}
+        if cluster:
+            parts = (train, validation)
+            made = self._spread(cluster, parameters, {**how, "callbacks": [chosen]}, parts)
+            self._booster = made["booster"]
+            for number, _ in enumerate(made["history"]["validation"]["mlogloss"]):
+                teller.after_iteration(None, number, made["history"])
+            return
         self._booster = xgboost.train(
-            {
-                **parameters,
-                "objective": "multi:softprob",
-                "num_class": self._classes,
-                "eval_metric": "mlogloss",
-                "tree_method": "hist",
-                "seed": self._seed,
-            },
+            parameters,
             self._matrix(train),
-            num_boost_round=rounds,
             evals=[(self._matrix(validation), "validation")],
-            callbacks=[chosen, _Teller(watch, rounds)],
-            verbose_eval=False,
+            callbacks=[chosen, teller],
+            **how,
         )
+
+    def _spread(
+        self,
+        cluster: str,
+        parameters: dict[str, Any],
+        how: dict[str, Any],
+        parts: tuple[Data, Data],
+    ) -> dict[str, Any]:
+        """As `xgboost.train`, with a part of the windows on each worker of a Dask cluster."""
+        import dask.array
+        from xgboost import dask as spread
+
+        from phasewatch.cluster import connected
+
+        with connected(cluster) as client:
+            count = len(client.scheduler_info(n_workers=-1)["workers"])
+
+            def matrix(data: Data) -> Any:
+                weight = balance(data.y, self._classes)
+                z, y, w = (
+                    dask.array.from_array(own, chunks=(-(-len(own) // count), *own.shape[1:]))
+                    for own in (data.z, data.y, weight)
+                )
+                return spread.DaskDMatrix(client, z, y, weight=w)
+
+            train, validation = map(matrix, parts)
+            evals = [(validation, "validation")]
+            made: dict[str, Any] = spread.train(client, parameters, train, evals=evals, **how)
+            return made
 
     def _matrix(self, data: Data) -> xgboost.DMatrix:
         weight = balance(data.y, self._classes)

@@ -42,7 +42,9 @@ class Model(Classifier):
         """Numbers learned."""
         return int(self._coef.size + self._intercept.size)
 
-    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
+    def fit(
+        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+    ) -> None:
         """Balanced by class; a class that training lacks is never predicted."""
         classes = len(self._intercept)
         solver = LogisticRegression(**self.config)

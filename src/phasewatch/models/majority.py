@@ -30,7 +30,9 @@ class Model(Classifier):
         """Numbers learned."""
         return int(self._count.size)
 
-    def fit(self, train: Data, validation: Data, watch: Watch = UNWATCHED) -> None:
+    def fit(
+        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+    ) -> None:
         """Count."""
         self._count = np.bincount(train.y, minlength=len(self._count)).astype(np.float64)
 

@@ -1,0 +1,100 @@
+"""Past one machine: networks on the workers of a Dask cluster, in step with each other.
+
+Every worker holds all windows, takes its share of each batch, and adds its gradients to those of
+the others (PyTorch's DistributedDataParallel over gloo), so all end with the same weights.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from phasewatch import trainer
+from phasewatch.model import UNWATCHED, Data, Epoch
+from phasewatch.refusal import Refused
+from phasewatch.trainer import Rank, Schedule, State
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+PATIENCE_S = 10
+
+
+@contextlib.contextmanager
+def connected(address: str) -> "Iterator[Client]":
+    """A client of the cluster at `address`; raises Refused when none answers or none works."""
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE_S)
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"--cluster {address}",
+            f"does not answer: {error}",
+            "a Dask scheduler such as tcp://10.0.0.5:8786",
+            "Start one with `dask scheduler`, and workers with `dask worker ADDRESS`.",
+            code="cluster",
+        ) from error
+    with client:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise Refused(
+                f"--cluster {address}",
+                "has no worker",
+                "at least one",
+                f"Start some with `dask worker {address}`.",
+                code="cluster",
+            )
+        yield client
+
+
+def train(
+    address: str, module: nn.Module, parts: tuple[Data, Data], schedule: Schedule, seed: int
+) -> list[Epoch]:
+    """As `trainer.train`, on all workers of a cluster together."""
+    with connected(address) as client:
+        workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+        meeting = client.submit(_meeting, workers=workers[0], pure=False).result()
+        given = client.scatter((module, parts), broadcast=True, hash=False)
+        ranks = [
+            client.submit(
+                _work,
+                given,
+                (schedule, seed, Rank(number, len(workers), meeting)),
+                workers=worker,
+                pure=False,
+                allow_other_workers=False,
+            )
+            for number, worker in enumerate(workers)
+        ]
+        state, history = client.gather(ranks)[0]
+    module.load_state_dict(state)
+    return [Epoch(*row) for row in history]
+
+
+def _meeting() -> tuple[str, int]:
+    """On the first worker: where all will meet."""
+    from distributed import get_worker
+
+    host = get_worker().address.split("://")[-1].rsplit(":", 1)[0]
+    with socket.socket() as free:
+        free.bind((host, 0))
+        return host, free.getsockname()[1]
+
+
+def _work(given: Any, how: tuple[Schedule, int, Rank]) -> tuple[State, list[tuple[Any, ...]]]:
+    """On a worker: its part in one training."""
+    module, parts = given
+    schedule, seed, rank = how
+    before = dict(os.environ)
+    try:
+        history = trainer.train(module, parts, schedule, seed, UNWATCHED, rank)
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+        os.environ.clear()
+        os.environ.update(before)
+    return trainer.copied(module), [tuple(epoch) for epoch in history]
