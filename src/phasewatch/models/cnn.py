@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from phasewatch.network import Network
+from phasewatch.neural import Network
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from phasewatch.network import Network
+from phasewatch.neural import Network
 from phasewatch.recurrent import Config, Recurrent
 
 

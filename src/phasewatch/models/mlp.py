@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from phasewatch.network import Network
+from phasewatch.neural import Network
 
 
 @dataclass(frozen=True)
