@@ -62,7 +62,7 @@ def test_changed_layers_come_back_as_they_were_saved() -> None:
     assert again.save() == model.save()
 
 
-def archive(name: str, part: str) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def archive(name: str, part: str) -> tuple[np.ndarray, np.ndarray]:
     """`x[N,C,T]` and labels of one file of the UEA archive."""
     (path,) = (ARCHIVE / name).glob(f"{name}_{part}.ts*")
     opened = gzip.open if path.suffix == ".gz" else open

@@ -17,7 +17,7 @@ MODELS = (
     "model",
     "trainer",
     "cluster",
-    "network",
+    "neural",
     "recurrent",
     "models.*",
 )
