@@ -33,8 +33,15 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: setup
+bench: setup .venv/peers/ready
 	$(BIN)/python bench/bench.py
+	$(BIN)/python bench/models.py --peers .venv/peers/bin/python
+
+# Peers have an environment of their own: they ask for older libraries than we do.
+.venv/peers/ready: bench/peers.lock
+	$(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/peers.lock
+	@touch $@
 
 record: setup
 	$(BIN)/phasewatch record --plan plans/corpus.toml --out corpus

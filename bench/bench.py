@@ -23,7 +23,7 @@ from sklearn.metrics import f1_score
 from phasewatch import scores, store, validate, views
 from phasewatch.episode import Episode, Samples
 from phasewatch.store import Store
-from phasewatch.windows import cut
+from phasewatch.windows import cut, log
 
 Files = dict[str, bytes]
 out = Console(highlight=False)
@@ -175,7 +175,7 @@ def roads(opened: Store, episodes: list[Episode]) -> None:
     x = np.concatenate([cut(episode, opened.schema).x for episode in episodes])
     row(
         f"summary view of {len(x)} windows",
-        lambda: views.summary(x),
+        lambda: views.summary(log(x)),
         lambda: [_plain(window) for window in x],
         "numpy nan-functions a window",
     )

@@ -1,0 +1,215 @@
+"""`make bench`, models: ours and strong peers on the same windows of the same splits.
+
+Writes reports/bench/models.md. Minutes, not seconds: 16 trainings a split, and the peers.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from phasewatch import durable, pipeline, recipes, scores, trainer, training
+from phasewatch.checkpoint import Checkpoint
+from phasewatch.model import UNWATCHED, Data, find, names
+from phasewatch.neural import Network
+from phasewatch.pipeline import Trained
+from phasewatch.scores import Cube, Score
+from phasewatch.store import Store
+from phasewatch.training import Crew
+from phasewatch.views import Lens
+from phasewatch.windows import Windows, join
+
+ROOT = Path(__file__).parent.parent
+SPLITS = {
+    "new host": {"split": "held_out_host", "test": "arm-store", "validation": "pc-tick"},
+    "new sample": {"split": "held_out_sample", "test": "0"},
+    "new time": {"split": "held_out_time"},
+}
+out = Console(highlight=False, width=150)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A model in a mode on a split; `parameters` 0 where nobody counts them."""
+
+    split: str
+    mode: str
+    model: str
+    cube: Cube
+    seconds: float
+    parameters: int
+    rate: float
+
+    @property
+    def score(self) -> Score:
+        """Macro F1 with its interval over episodes."""
+        return scores.macro(self.cube, 0)
+
+
+def ours(split: str, trained: Trained, folder: Path) -> list[Line]:
+    """What our checkpoints say of the unseen windows."""
+    lines = []
+    for loaded in trained.checkpoints:
+        asked = trained.windows[loaded.mode]["unseen"]
+        began = time.monotonic()
+        guess = loaded.logits(asked.x, asked.opening).argmax(axis=1)
+        rate = len(asked) / (time.monotonic() - began)
+        spent = training.seconds(folder, loaded.name)
+        own = (cube(asked, guess, loaded), spent, loaded.model.parameters, rate)
+        lines.append(Line(split, loaded.mode, loaded.model_name, *own))
+    return lines
+
+
+def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Cube:
+    """Confusion an episode."""
+    return scores.cube(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
+
+
+def peers(split: str, trained: Trained, python: Path) -> list[Line]:
+    """What peers say of them, through the tensor lens that our networks have."""
+    lines = []
+    for mode, parts in trained.windows.items():
+        loaded = next(one for one in trained.checkpoints if one.mode == mode)
+        lens = Lens.fit("tensor", parts["train"])
+        known = join([parts["train"], parts["validation"]])
+        asked = parts["unseen"]
+        with tempfile.TemporaryDirectory() as place:
+            given, said = Path(place) / "given.npz", Path(place) / "said.npz"
+            z, wanted = (np.nan_to_num(lens.apply(w.x, w.opening)) for w in (known, asked))
+            np.savez(given, z=z, y=known.y, asked=wanted)
+            script = Path(__file__).with_name("peers.py")
+            subprocess.run([python, script, given, said], check=True)
+            answers = np.load(said)
+            for name in (key for key in answers.files if not key.endswith(" seconds")):
+                learned, called = answers[f"{name} seconds"]
+                own = (cube(asked, answers[name], loaded), float(learned), 0)
+                lines.append(Line(split, mode, name, *own, len(asked) / float(called)))
+    return lines
+
+
+def told(lines: list[Line]) -> str:
+    """A table a split, best first in realistic mode; each beside the best, on the same draws."""
+    text = []
+    for split in SPLITS:
+        own = [line for line in lines if line.split == split]
+        first = own[0]
+        text.append(
+            f"## {split}: {len(first.cube)} episodes, {first.cube.sum()} windows\n\n"
+            "| mode | model | macro F1 | beside the best of its mode | trained, s | learned "
+            "| windows/s |\n|---|---|---|---|---|---|---|"
+        )
+        for mode in dict.fromkeys(line.mode for line in own):
+            ranked = sorted(
+                (line for line in own if line.mode == mode), key=lambda line: -line.score.value
+            )
+            for line in ranked:
+                gap = scores.difference(line.cube, ranked[0].cube, 0)
+                beside = "best" if line is ranked[0] else f"{gap.value:+.3f} {words(gap)}"
+                learned = f"{line.parameters:,}" if line.parameters else ""
+                text.append(
+                    f"| {mode} | {line.model} | {ranged(line.score)} | {beside} "
+                    f"| {line.seconds:.1f} | {learned} | {line.rate:,.0f} |"
+                )
+        text.append("")
+    return "\n".join(text) + "\n"
+
+
+def ranged(score: Score) -> str:
+    """A score and its interval."""
+    if score.low is None or score.high is None:
+        return f"{score.value:.3f}"
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+
+
+def words(gap: Score) -> str:
+    """A single comparison in words; many are made here, so some will be wrong."""
+    if gap.low is None or gap.high is None:
+        return "undecided"
+    return "worse" if gap.high < 0 else "better" if gap.low > 0 else "undecided"
+
+
+def loops() -> None:
+    """Our training loop beside the plainest one for the same module, samples a second."""
+    table = Table("network", "ours, windows/s", "plain loop, windows/s", "ours/plain")
+    generator = np.random.default_rng(0)
+    schedule = replace(trainer.Schedule(), epochs=3, patience=99)
+    for name in names():
+        kind = find(name)
+        if not issubclass(kind, Network):
+            continue
+        shape = (46 * 7,) if kind.view == "summary" else (46, 20)
+        data = Data(generator.normal(size=(4096, *shape)), generator.integers(0, 6, 4096), 6)
+        few = Data(data.z[:256], data.y[:256], 6)
+        rates: dict[str, list[float]] = {"ours": [], "plain": []}
+        for _ in range(2):
+            for label in rates:
+                model = kind(6, 0)
+                model._make(shape)
+                began = time.monotonic()
+                if label == "ours":
+                    trainer.train(model._module, (data, few), schedule, 0, UNWATCHED)
+                else:
+                    plain(model._module, data, few, schedule)
+                rates[label].append(3 * 4096 / (time.monotonic() - began))
+        best = {label: max(found) for label, found in rates.items()}
+        ratio = best["ours"] / best["plain"]
+        table.add_row(name, f"{best['ours']:,.0f}", f"{best['plain']:,.0f}", f"{ratio:.2f}")
+    out.print(table)
+
+
+def plain(module: nn.Module, data: Data, few: Data, schedule: trainer.Schedule) -> None:
+    """What anybody would write: DataLoader, AdamW, cross-entropy, validation after an epoch."""
+    torch.set_num_threads(1)
+    z, y = torch.from_numpy(data.z.astype(np.float32)), torch.from_numpy(data.y)
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(z, y), batch_size=schedule.batch, shuffle=True
+    )
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
+    for _ in range(schedule.epochs):
+        module.train()
+        for batch, truth in loader:
+            optimizer.zero_grad()
+            torch.autograd.backward(nn.functional.cross_entropy(module(batch), truth))
+            optimizer.step()
+        module.eval()
+        with torch.no_grad():
+            module(torch.from_numpy(few.z.astype(np.float32))).argmax(dim=1)
+
+
+def main() -> None:
+    """Loops, then every split."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peers", type=Path, help="Python that has aeon; without it, no peers.")
+    parser.add_argument("--out", type=Path, default=ROOT / "reports" / "bench")
+    asked = parser.parse_args()
+    loops()
+    everyone = replace(
+        recipes.find("all"), name="bench", models=(*recipes.find("all").models, *recipes.BASELINES)
+    )
+    store = Store.open(ROOT / "corpus")
+    lines: list[Line] = []
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as place:
+        for split, held in SPLITS.items():
+            folder = Path(place) / held["split"]
+            recipe = replace(everyone, **held)  # type: ignore[arg-type]
+            trained = pipeline.train(recipe, store, folder, out.print, Crew(jobs=2))
+            lines += ours(split, trained, folder)
+            out.print(f"{split}: {time.monotonic() - began:.0f} s so far")
+            if asked.peers:
+                lines += peers(split, trained, asked.peers)
+    text = told(lines)
+    durable.write(asked.out / "models.md", text.encode())
+    out.print(text, markup=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    main()
