@@ -111,7 +111,7 @@ def told(lines: list[Line]) -> str:
                 (line for line in own if line.mode == mode), key=lambda line: -line.score.value
             )
             for line in ranked:
-                gap = scores.difference(line.cube, ranked[0].cube, 0)
+                gap, _ = scores.difference(line.cube, ranked[0].cube, 0)
                 beside = "best" if line is ranked[0] else f"{gap.value:+.3f} {words(gap)}"
                 learned = f"{line.parameters:,}" if line.parameters else ""
                 text.append(

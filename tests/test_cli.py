@@ -128,7 +128,9 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     rows: list[dict[str, Any]] = json.loads(out)
     assert code == 0
     assert [row["end_s"] for row in rows] == [10, 15, 20, 25, 30, 35, 40]
-    answers = next(one for one in toy_run.answers if (one.part, one.model) == ("unseen", "gbt"))
+    answers = next(
+        one for one in toy_run.answered.answers if (one.part, one.model) == ("unseen", "gbt")
+    )
     own = answers.windows.episode == "delta.dig.s1"
     assert [row["call"] for row in rows] == [
         toy_store.schema.classes[guess] for guess in answers.guess[own]

@@ -3,22 +3,33 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from phasewatch import evaluate
+from phasewatch import evaluate, schema, timing
+from phasewatch.answers import Answered, Answers
 from phasewatch.episode import Identity
-from phasewatch.evaluate import Answers, Report
+from phasewatch.evaluate import BENIGN, Report
 from phasewatch.pipeline import Done
-from phasewatch.schema import vm46
 from phasewatch.scores import Score
-from phasewatch.splits import Split
 
-CLASSES = vm46().classes
+CLASSES = schema.vm46().classes
+
+
+def sure(one: Answers, calls: np.typing.NDArray[np.int64]) -> Answers:
+    """The same answers with other calls, all of them quite sure."""
+    return replace(one, logits=np.eye(len(CLASSES))[calls] * 9.0)
 
 
 def judged(done: Done, answers: list[Answers]) -> Report:
-    episodes = [judgement.identity for judgement in done.trained.judgements]
-    unseen = tuple(sorted({one.id for one in episodes if one.host == "delta"}))
-    split = Split("held_out_host", "delta", (), (), (), unseen)
-    return evaluate.evaluate(answers, split, episodes, CLASSES, 0)
+    return evaluate.evaluate(replace(done.answered, answers=tuple(answers)))
+
+
+def changed(done: Done, model: str, call: int | None) -> list[Answers]:
+    """All answers, with `model` always right, or always saying `call`."""
+    return [
+        sure(one, one.windows.y if call is None else np.full(len(one.windows), call))
+        if one.model == model
+        else one
+        for one in done.answered.answers
+    ]
 
 
 def test_every_model_and_mode_has_a_row(toy_run: Done) -> None:
@@ -29,27 +40,35 @@ def test_every_model_and_mode_has_a_row(toy_run: Done) -> None:
         assert set(row.by_host) == {"alpha", "beta", "delta"}
 
 
+def test_every_missing_part_is_scored_in_the_modes_that_have_it(toy_run: Done) -> None:
+    for row in toy_run.report.rows:
+        guest = {"guest"} if row.mode == "oracle" else set()
+        assert set(row.without) == {"proc", "qmp", "netflow", "opening"} | guest
+        if row.model == "majority":
+            assert all(one.value == row.unseen.value for one in row.without.values())
+
+
 def test_untested_phases_have_no_score(toy_run: Done) -> None:
     """The toy store knows no command and control, so nobody is scored on it."""
     for row in toy_run.report.rows:
         assert row.by_class["command_and_control"] is None
         assert row.by_class["impact"] is not None
+        assert row.course.lateness["command_and_control"] is None
+        assert row.course.lateness["impact"] is not None
 
 
 def test_what_the_held_out_host_lacks_is_listed(toy_run: Done) -> None:
-    kept = [
-        replace(one, windows=one.windows.take(rows), guess=one.guess[rows])
-        for one in toy_run.answers
-        for rows in [~((one.windows.host == "delta") & (one.windows.profile == "leak"))]
-    ]
-    episodes = [
-        judgement.identity
-        for judgement in toy_run.trained.judgements
-        if (judgement.host, judgement.profile) != ("delta", "leak")
-    ]
-    unseen = tuple(one.id for one in episodes if one.host == "delta")
-    split = Split("held_out_host", "delta", (), (), (), unseen)
-    report = evaluate.evaluate(kept, split, episodes, CLASSES, 0)
+    def lacking(answered: Answered) -> Answered:
+        usable = [e for e in answered.usable if (e.host, e.profile) != ("delta", "leak")]
+        test = tuple(e.id for e in usable if e.host == "delta")
+        kept = []
+        for one in answered.answers:
+            rows = np.isin(one.windows.episode, [e.id for e in usable])
+            kept.append(replace(one, windows=one.windows.take(rows), logits=one.logits[rows]))
+        split = replace(answered.split, test=test)
+        return replace(answered, split=split, usable=tuple(usable), answers=tuple(kept))
+
+    report = evaluate.evaluate(lacking(toy_run.answered))
     assert report.untested_profiles == ["leak"]
     assert report.untested_phases == ["discovery", "exfiltration"]
     assert "leak" not in report.rows[0].by_profile
@@ -57,35 +76,57 @@ def test_what_the_held_out_host_lacks_is_listed(toy_run: Done) -> None:
 
 
 def test_perfect_answers_score_one_and_beat_the_rest(toy_run: Done) -> None:
-    right = [
-        replace(one, guess=one.windows.y) if one.model == "gbt" else one for one in toy_run.answers
-    ]
-    report = judged(toy_run, right)
-    assert report.rows[0].unseen.value == 1.0
-    verdicts = {(one.other, one.mode): one.verdict for one in report.comparisons}
-    assert verdicts["majority", "realistic"] == "better"
+    report = judged(toy_run, changed(toy_run, "gbt", None))
+    row = report.rows[0]
+    assert row.unseen.value == row.decoded.value == 1.0
+    assert row.course.alarms.events == 0
+    assert row.course.segments.edit == 1.0
+    assert row.confidence.risk[-1] == 0.0
+    assert all(one is None or one.missed == 0.0 for one in row.course.lateness.values())
+    verdicts = {(one.ours, one.other, one.mode): one.verdict for one in report.comparisons}
+    assert verdicts["gbt", "majority", "realistic"] == "better"
 
 
 def test_a_beaten_model_is_called_worse(toy_run: Done) -> None:
-    wrong = [
-        replace(one, guess=np.full(len(one.guess), 3)) if one.model == "gbt" else one
-        for one in toy_run.answers
-    ]
-    verdicts = {(one.other, one.mode): one.verdict for one in judged(toy_run, wrong).comparisons}
-    assert verdicts["logistic", "realistic"] == "worse"
+    report = judged(toy_run, changed(toy_run, "gbt", 3))
+    verdicts = {(one.ours, one.other, one.mode): one.verdict for one in report.comparisons}
+    assert verdicts["gbt", "logistic", "realistic"] == "worse"
+
+
+def test_every_pair_of_a_mode_is_compared_once(toy_run: Done) -> None:
+    pairs = [(one.mode, frozenset((one.ours, one.other))) for one in toy_run.report.comparisons]
+    assert len(pairs) == len(set(pairs)) == 6
+
+
+def test_a_crier_meets_no_budget_and_a_silent_one_raises_nothing(toy_run: Done) -> None:
+    loud = judged(toy_run, changed(toy_run, "gbt", 3)).rows[0]
+    windows = next(one.windows for one in toy_run.answered.answers if one.part == "unseen")
+    firsts = [rows[0] for rows in timing.each(windows.episode, windows.t_ns)]
+    assert loud.course.alarms.events == (windows.y[firsts] == BENIGN).sum() > 0
+    assert loud.budgeted.threshold is None or loud.budgeted.raised == 0.0
+    silent = judged(toy_run, changed(toy_run, "gbt", BENIGN)).rows[0]
+    assert silent.course.alarms.events == 0
+    assert silent.course.lateness["impact"] is not None
+    assert silent.course.lateness["impact"].missed == 1.0
+
+
+def test_a_budget_that_validation_is_too_short_for_says_so(toy_run: Done) -> None:
+    for row in toy_run.report.rows:
+        assert not row.budgeted.verifiable
+        assert row.budgeted.chosen.high > row.budgeted.budget
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "words"),
+    ("value", "low", "p", "words"),
     [
-        (0.1, 0.2, "better"),
-        (-0.2, -0.1, "worse"),
-        (-0.1, 0.1, "undecided"),
-        (0.0, 0.1, "undecided"),
+        (0.1, 0.05, 0.01, "better"),
+        (-0.1, -0.2, 0.01, "worse"),
+        (0.1, 0.01, 0.06, "undecided"),
+        (0.1, None, 1.0, "undecided: too few episodes"),
     ],
 )
-def test_verdicts_follow_the_interval(low: float, high: float, words: str) -> None:
-    assert evaluate._words(Score(0.0, low, high, 20, 100)) == words
+def test_verdicts_follow_p(value: float, low: float | None, p: float, words: str) -> None:
+    assert evaluate._words(Score(value, low, low, 20, 100), p) == words
 
 
 def test_identity_knows_no_measurement() -> None:

@@ -21,7 +21,19 @@ MODELS = (
     "recurrent",
     "models.*",
 )
-TELLING = ("checkpoint", "dropout", "recipes", "training", "evaluate", "report", "pipeline")
+TELLING = (
+    "checkpoint",
+    "dropout",
+    "recipes",
+    "training",
+    "timing",
+    "calibration",
+    "decoding",
+    "answers",
+    "evaluate",
+    "report",
+    "pipeline",
+)
 SURVEY = ("leaks", "survey")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")

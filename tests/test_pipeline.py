@@ -45,7 +45,12 @@ def test_the_same_recipe_gives_the_same_bytes(
 def test_nothing_is_fitted_on_what_is_judged(toy_run: Done, toy_out: Path, tmp_path: Path) -> None:
     """Poison every judged episode: scaler, weights and choice must not move by a bit."""
     poisoned = Store.create(tmp_path / "store", schema.vm46())
-    judged = {str(id) for answers in toy_run.answers for id in answers.windows.episode}
+    judged = {
+        str(id)
+        for answers in toy_run.answered.answers
+        for id in answers.windows.episode
+        if answers.part != "validation"
+    }
     for host in toy.HOSTS:
         for profile in toy.PROFILES:
             for seed in range(3):
@@ -70,7 +75,7 @@ def test_rejected_episodes_are_left_out_and_told(tmp_path: Path) -> None:
     lines: list[str] = []
     done = pipeline.run(toy.RECIPE, store, tmp_path / "out", lines.append)
     assert "35 accepted · 0 degraded · 1 rejected" in lines[0]
-    assert all(damaged not in answers.windows.episode for answers in done.answers)
+    assert all(damaged not in answers.windows.episode for answers in done.answered.answers)
 
 
 def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None:

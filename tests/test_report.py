@@ -5,15 +5,25 @@ import pytest
 
 import toy
 from phasewatch import report
+from phasewatch.answers import Answers
 from phasewatch.pipeline import Done
 from phasewatch.store import Store
+
+
+def drawn_of(done: Done, id: str) -> list[Answers]:
+    """What boosted trees said of an episode, in both modes."""
+    return [
+        one
+        for one in done.answered.answers
+        if (one.model, one.part) == ("gbt", "unseen") and id in one.windows.episode
+    ]
 
 
 @pytest.fixture(scope="module")
 def page(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "report.html"
     id = "delta.dig.s1"
-    said = [one for one in toy_run.answers if one.model == "gbt" and id in one.windows.episode]
+    said = drawn_of(toy_run, id)
     drawn = report.picture(toy_store.read(id), toy_store.schema, said)
     report.write(toy_run.report, toy_run.trained.judgements, {"dig <&>": drawn}, path)
     return path.read_text(encoding="utf-8")
@@ -47,7 +57,7 @@ def test_few_episodes_are_told_instead_of_an_interval(page: str) -> None:
 
 def test_a_picture_is_the_same_bytes_twice(toy_run: Done, toy_store: Store) -> None:
     id = "delta.leak.s1"
-    said = [one for one in toy_run.answers if one.model == "gbt" and id in one.windows.episode]
+    said = drawn_of(toy_run, id)
     drawn = [report.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith("data:image/png;base64,")

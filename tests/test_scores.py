@@ -84,7 +84,8 @@ def test_intervals_narrow_with_more_episodes_and_not_with_more_windows() -> None
 def test_a_model_against_itself_is_exactly_even() -> None:
     episode, truth, guess = labels(2)
     _, cube = scores.cube(episode, truth, guess, CLASSES)
-    gap = scores.difference(cube, cube, 0)
+    gap, p = scores.difference(cube, cube, 0)
+    assert p == 1.0
     assert (gap.value, gap.low, gap.high) == (0.0, 0.0, 0.0)
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -23,7 +23,8 @@ from phasewatch import __version__
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
-    from phasewatch.evaluate import Answers
+    from phasewatch.answers import Answers
+    from phasewatch.evaluate import Report
     from phasewatch.lab.recording import Take
     from phasewatch.model import Epoch
     from phasewatch.pipeline import Done
@@ -270,6 +271,24 @@ def run(
         out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
 
 
+@app.command()
+def score(
+    answers: Annotated[Path, typer.Argument(help="A run's posteriors.parquet.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compute every number of a report again, from the answers on file alone."""
+    from dataclasses import asdict
+
+    from phasewatch.answers import load
+    from phasewatch.evaluate import evaluate
+
+    report = evaluate(load(answers))
+    if as_json:
+        _print_json(asdict(report))
+    else:
+        _show_report(report, {})
+
+
 def _judged(
     chosen: "Recipe", path: Path, folder: Path, crew: tuple[int, str], as_json: bool
 ) -> "Done":
@@ -311,7 +330,7 @@ def _write_page(store: Path, done: "Done", page: Path) -> None:
     opened = Store.open(store)
     pictures = {}
     model = done.report.rows[0].model
-    first = [answers for answers in done.answers if answers.model == model]
+    first = [answers for answers in done.answered.answers if answers.model == model]
     for profile, id in pick(first).items():
         said = [a for a in first if a.part in ("seen", "unseen") and id in a.windows.episode]
         part = "never seen" if said[0].part == "unseen" else "seen in training"
@@ -339,31 +358,44 @@ def _show_scores(done: "Done", folder: Path, as_json: bool) -> None:
 
     from phasewatch import training
 
-    report = done.report
     if as_json:
-        _print_json(asdict(report))
+        _print_json(asdict(done.report))
         return
+    learned: dict[tuple[str, str], tuple[str, str]] = {
+        (loaded.model_name, loaded.mode): (
+            f"{loaded.model.parameters:,}",
+            f"{training.seconds(folder, loaded.name):.0f}",
+        )
+        for loaded in done.trained.checkpoints
+    }
+    _show_report(done.report, learned)
+
+
+def _show_report(report: "Report", learned: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+    """Scores, with a part missing, in the order of time, and every pair compared."""
     table = Table(title=f"macro F1, 95 % interval over episodes · never seen: {report.held_out}")
-    for name in ("model", "mode", "learned", "seconds", "validation", "seen", "never seen"):
-        table.add_column(name)
-    for row, loaded in zip(report.rows, done.trained.checkpoints, strict=True):
-        learned = f"{loaded.model.parameters:,}", f"{training.seconds(folder, loaded.name):.0f}"
-        chosen = f"{loaded.scores['validation_macro_f1']:.3f}"
-        table.add_row(row.model, row.mode, *learned, chosen, _told(row.seen), _told(row.unseen))
-    out.print(table)
-    table = Table(title=f"macro F1 on {report.held_out} with a part missing")
-    for name in ("model", "mode", *(f"no {part}" for part in report.lost)):
+    told = ("learned", "seconds") if learned else ()
+    for name in ("model", "mode", *told, "validation", "seen", "never seen"):
         table.add_column(name)
     for row in report.rows:
-        cells = (row.without.get(part) for part in report.lost)
-        table.add_row(row.model, row.mode, *(f"{one.value:.3f}" if one else "" for one in cells))
+        own = learned.get((row.model, row.mode), ())
+        scores = (f"{row.validation.value:.3f}", _told(row.seen), _told(row.unseen))
+        table.add_row(row.model, row.mode, *own, *scores)
+    out.print(table)
+    table = Table(title=f"macro F1 on {report.held_out} with a part missing, and decoded")
+    for name in ("model", "mode", *(f"no {part}" for part in report.lost), "decoded"):
+        table.add_column(name)
+    for row in report.rows:
+        cells = [row.without.get(part) for part in report.lost]
+        values = [f"{one.value:.3f}" if one else "" for one in (*cells, row.decoded)]
+        table.add_row(row.model, row.mode, *values)
     out.print(table)
     for one in report.comparisons:
         line = f"{one.ours} against {one.other}, {one.mode}, never seen: {one.verdict}"
-        out.print(f"  {line} ({one.gap.value:+.3f})")
+        out.print(f"  {line} ({one.gap.value:+.3f}, p {one.p:.3f} adjusted for all pairs)")
     missing = report.untested_profiles + report.untested_phases
     out.print(f"untested on {report.held_out}: {', '.join(missing) or 'nothing the store holds'}")
-    if report.recipe == "held_out_host":
+    if report.unit == "host":
         out.print("One unseen host: nothing can be said about hosts in general.")
 
 

@@ -1,46 +1,83 @@
-"""How good, how sure, on whom, and on what never: every number is a sum over episodes of the cube.
+"""How good, how sure, how late, how noisy, on whom, and on what never.
 
-Nothing here knows how a model works, only what it said about which window. What was not tested is
-listed, and enters no average.
+Everything is computed from the answers on file, and every score is a sum over episodes of the cube.
+Nothing here knows how a model works. What was not tested is listed, and enters no average.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
-from phasewatch import scores
-from phasewatch.episode import Identity
+from phasewatch import calibration, scores, timing
+from phasewatch.answers import Answered, Answers
+from phasewatch.calibration import Confidence
 from phasewatch.schema import Mode
 from phasewatch.scores import Cube, Score
-from phasewatch.splits import Split, untested
+from phasewatch.splits import untested
+from phasewatch.timing import Alarms, Lateness, Onset, Segments
 from phasewatch.windows import Windows
+
+BUDGET = 0.1
+"""False alarms per host-hour that somebody might accept."""
+
+RISK = 0.1
+"""Share of wrong calls that somebody who may abstain might accept."""
+
+BENIGN = 0
+"""The class that raises no alarm: the first of every schema."""
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one model in one mode said of the windows of one part.
+class Budgeted:
+    """Alarms at the threshold that met `budget` on validation, and what they did elsewhere.
 
-    `part` is seen, unseen, or the unseen `without` a source or their opening.
+    `threshold` is of the probability of any phase but benign; None where none met the budget.
+    `verifiable` is false when validation's benign time is too short to show so low a rate.
+    `raised` is the share of hostile phases on unseen episodes during which an alarm stood.
     """
 
-    model: str
-    mode: Mode
-    part: str
-    windows: Windows
-    guess: NDArray[np.int64]
+    budget: float
+    threshold: float | None
+    chosen: Alarms
+    verifiable: bool
+    achieved: Alarms | None
+    raised: float | None
+
+
+@dataclass(frozen=True)
+class Abstaining:
+    """Calls above the confidence at which validation's risk was `risk`, on unseen windows."""
+
+    risk: float
+    threshold: float | None
+    coverage: float | None
+    achieved: float | None
+
+
+@dataclass(frozen=True)
+class Course:
+    """Calls in the order of time: delay a phase, false alarms, and segments."""
+
+    lateness: dict[str, Lateness | None]
+    alarms: Alarms
+    segments: Segments
 
 
 @dataclass(frozen=True)
 class Row:
     """One model in one mode: on what training had, on what it never had, and that broken down.
 
-    `without` is the score where a source, or the opening, is missing.
+    `without` is the score where a source, or the opening, is missing; `decoded` and
+    `decoded_course` where calls know the calls before them.
     """
 
     model: str
     mode: Mode
+    validation: Score
     seen: Score
     unseen: Score
     without: dict[str, Score]
@@ -48,16 +85,26 @@ class Row:
     by_profile: dict[str, Score]
     by_host: dict[str, Score]
     confusion: list[list[int]]
+    course: Course
+    decoded: Score
+    decoded_course: Course
+    budgeted: Budgeted
+    confidence: Confidence
+    abstaining: Abstaining
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Macro F1 of `ours` minus `other` on the same unseen episodes, and a verdict in words."""
+    """Macro F1 of `ours` minus `other` on the same unseen episodes, and a verdict in words.
+
+    `p` is adjusted for all pairs of the mode.
+    """
 
     ours: str
     other: str
     mode: Mode
     gap: Score
+    p: float
     verdict: str
 
 
@@ -74,7 +121,7 @@ class Report:
     comparisons: list[Comparison]
     untested_profiles: list[str]
     untested_phases: list[str]
-    profiles: list[str] = field(default_factory=list)
+    profiles: list[str]
 
     @property
     def unit(self) -> str:
@@ -88,18 +135,15 @@ class Report:
         return list(dict.fromkeys(part for row in self.rows for part in row.without))
 
 
-def evaluate(
-    answers: Sequence[Answers],
-    split: Split,
-    episodes: Sequence[Identity],
-    classes: tuple[str, ...],
-    seed: int,
-) -> Report:
-    """The report on all answers; `episodes` are all usable ones of the store."""
-    parts = {(a.model, a.mode, a.part): a for a in answers}
-    keys = list(dict.fromkeys((a.model, a.mode) for a in answers))
-    rows = [_row([a for a in answers if (a.model, a.mode) == key], classes, seed) for key in keys]
-    first = next(iter(keys))
+Key = tuple[str, Mode]
+
+
+def evaluate(answered: Answered) -> Report:
+    """The report on all answers."""
+    split, classes = answered.split, answered.classes
+    keys = list(dict.fromkeys((one.model, one.mode) for one in answered.answers))
+    parts = {key: _parts(answered, key) for key in keys}
+    first = parts[keys[0]]
     return Report(
         recipe=split.recipe,
         held_out=split.held_out,
@@ -107,83 +151,186 @@ def evaluate(
         episodes={
             name: len(getattr(split, name)) for name in ("train", "validation", "seen", "test")
         },
-        windows={part: len(parts[*first, part].windows) for part in ("seen", "unseen")},
-        rows=rows,
-        comparisons=_compare(parts, keys, len(classes), seed),
-        untested_profiles=untested(episodes, split.test, "profile"),
-        untested_phases=untested(episodes, split.test, "phase"),
-        profiles=sorted({episode.profile for episode in episodes}),
+        windows={part: len(first[part].windows) for part in ("validation", "seen", "unseen")},
+        rows=[_row(parts[key], answered) for key in keys],
+        comparisons=_compare({key: parts[key]["unseen"] for key in keys}, answered),
+        untested_profiles=untested(answered.usable, split.test, "profile"),
+        untested_phases=untested(answered.usable, split.test, "phase"),
+        profiles=sorted({episode.profile for episode in answered.usable}),
     )
 
 
-def _cube(answers: Answers, chosen: NDArray[np.bool_], classes: int) -> Cube:
-    windows = answers.windows
-    return scores.cube(windows.episode[chosen], windows.y[chosen], answers.guess[chosen], classes)[
-        1
-    ]
+def _parts(answered: Answered, key: Key) -> dict[str, Answers]:
+    return {one.part: one for one in answered.answers if (one.model, one.mode) == key}
 
 
-def _all(answers: Answers) -> NDArray[np.bool_]:
-    return np.ones(len(answers.windows), dtype=np.bool_)
+def _cube(windows: Windows, guess: NDArray[np.int64], classes: int) -> Cube:
+    return scores.cube(windows.episode, windows.y, guess, classes)[1]
 
 
-def _row(answers: Sequence[Answers], classes: tuple[str, ...], seed: int) -> Row:
-    lost = {answer.part: answer for answer in answers}
-    seen, unseen = lost.pop("seen"), lost.pop("unseen")
-    count = len(classes)
-    parts = _cube(unseen, _all(unseen), count)
-    total = parts.sum(axis=0)
+def _macro(one: Answers, answered: Answered) -> Score:
+    return scores.macro(_cube(one.windows, one.guess, len(answered.classes)), answered.seed)
+
+
+def _row(parts: Mapping[str, Answers], answered: Answered) -> Row:
+    classes, seed = answered.classes, answered.seed
+    validation, seen, unseen = (parts[name] for name in ("validation", "seen", "unseen"))
+    cube = _cube(unseen.windows, unseen.guess, len(classes))
+    total = cube.sum(axis=0)
     true = total.sum(axis=1) > 0
-
-    def by(name: str, answers: Answers) -> dict[str, Score]:
-        values: NDArray[np.str_] = getattr(answers.windows, name)
-        return {
-            str(value): scores.macro(_cube(answers, values == value, count), seed)
-            for value in np.unique(values)
-        }
-
+    decoded = _decoded(unseen, answered)
+    temperature = calibration.temperature(validation.logits, validation.windows.y)
     return Row(
         model=unseen.model,
         mode=unseen.mode,
-        seen=scores.macro(_cube(seen, _all(seen), count), seed),
-        unseen=scores.macro(parts, seed),
+        validation=_macro(validation, answered),
+        seen=_macro(seen, answered),
+        unseen=scores.macro(cube, seed),
         without={
-            part.removeprefix("without "): scores.macro(_cube(own, _all(own), count), seed)
-            for part, own in lost.items()
+            part.removeprefix("without "): _macro(own, answered)
+            for part, own in parts.items()
+            if part.startswith("without ")
         },
         by_class={
-            name: scores.single(parts, label, seed) if true[label] else None
+            name: scores.single(cube, label, seed) if true[label] else None
             for label, name in enumerate(classes)
         },
-        by_profile=by("profile", unseen),
-        by_host={**by("host", seen), **by("host", unseen)},
+        by_profile=_by("profile", unseen, answered),
+        by_host={**_by("host", seen, answered), **_by("host", unseen, answered)},
         confusion=total.tolist(),
+        course=_course(unseen, answered),
+        decoded=_macro(decoded, answered),
+        decoded_course=_course(decoded, answered),
+        budgeted=_budgeted(validation, unseen, temperature, answered),
+        confidence=calibration.confidence(unseen.logits, unseen.windows.y, temperature),
+        abstaining=_abstaining(validation, unseen, temperature),
     )
 
 
-def _compare(
-    parts: Mapping[tuple[str, Mode, str], Answers],
-    keys: Sequence[tuple[str, Mode]],
-    classes: int,
-    seed: int,
-) -> list[Comparison]:
-    """The first model of each mode against every other one, on the same draws."""
-    found = []
-    for mode in dict.fromkeys(mode for _, mode in keys):
-        names = [name for name, own in keys if own == mode]
-        ours = parts[names[0], mode, "unseen"]
-        for name in names[1:]:
-            other = parts[name, mode, "unseen"]
-            gap = scores.difference(
-                _cube(ours, _all(ours), classes), _cube(other, _all(other), classes), seed
-            )
-            found.append(Comparison(names[0], name, mode, gap, _words(gap)))
+def _by(name: str, one: Answers, answered: Answered) -> dict[str, Score]:
+    values: NDArray[np.str_] = getattr(one.windows, name)
+    found = {}
+    for value in np.unique(values):
+        own = values == value
+        cube = _cube(one.windows.take(own), one.guess[own], len(answered.classes))
+        found[str(value)] = scores.macro(cube, answered.seed)
     return found
 
 
-def _words(gap: Score) -> str:
-    if gap.low is None or gap.high is None:
+def _decoded(one: Answers, answered: Answered) -> Answers:
+    """The same answers, each filtered through the chain with those before it."""
+    logits = np.empty_like(one.logits)
+    for rows in timing.each(one.windows.episode, one.windows.t_ns):
+        logits[rows] = answered.chain.filter(one.logits[rows])
+    return replace(one, logits=logits)
+
+
+# ---------------------------------------------------------------- in the order of time
+
+
+def _course(one: Answers, answered: Answered) -> Course:
+    windows, guess = one.windows, one.guess
+    found: list[Onset] = []
+    pairs = []
+    for rows in timing.each(windows.episode, windows.t_ns):
+        y, t_s = windows.y[rows], (windows.t_ns[rows] - windows.t_ns[rows[0]]) / 1e9
+        told = (guess[rows], t_s, windows.since_s[rows])
+        found += timing.onsets(str(windows.episode[rows[0]]), y, *told)
+        pairs.append((y, guess[rows]))
+    late: dict[str, Lateness | None] = {}
+    for label, name in enumerate(answered.classes):
+        own = [onset for onset in found if onset.label == label]
+        late[name] = timing.lateness(own) if own else None
+    return Course(late, _alarms(windows, guess != BENIGN, answered), timing.segments(pairs))
+
+
+def _alarms(windows: Windows, alarm: NDArray[np.bool_], answered: Answered) -> Alarms:
+    benign = windows.y == BENIGN
+    events = sum(
+        timing.false_alarms(benign[rows], alarm[rows])
+        for rows in timing.each(windows.episode, windows.t_ns)
+    )
+    hours = max(int(benign.sum()), 1) * answered.stride_s / 3600
+    return timing.alarms(events, hours)
+
+
+def _hostile(one: Answers, temperature: float) -> NDArray[np.float64]:
+    """The probability of any phase but benign, `[N]`."""
+    return np.asarray(1 - softmax(one.logits / temperature, axis=1)[:, BENIGN])
+
+
+def _budgeted(
+    validation: Answers, unseen: Answers, temperature: float, answered: Answered
+) -> Budgeted:
+    """The lowest threshold that meets the budget on validation, tried on what is unseen."""
+    chance = _hostile(validation, temperature)
+    none = _alarms(validation.windows, np.zeros(len(chance), dtype=np.bool_), answered)
+    threshold: float | None = None
+    chosen = none
+    # From the strictest on: the rate of alarm events need not rise evenly as it is lowered.
+    for tried in np.quantile(chance, np.linspace(1, 0, 201)):
+        now = _alarms(validation.windows, chance >= tried, answered)
+        if now.rate > BUDGET:
+            break
+        threshold, chosen = float(tried), now
+    verifiable = none.high <= BUDGET
+    if threshold is None:
+        return Budgeted(BUDGET, None, none, verifiable, None, None)
+    alarm = _hostile(unseen, temperature) >= threshold
+    raised = [
+        bool(alarm[rows[begin:end]].any())
+        for rows in timing.each(unseen.windows.episode, unseen.windows.t_ns)
+        for begin, end in timing.runs(unseen.windows.y[rows])
+        if unseen.windows.y[rows[begin]] != BENIGN
+    ]
+    achieved = _alarms(unseen.windows, alarm, answered)
+    share = float(np.mean(raised)) if raised else None
+    return Budgeted(BUDGET, threshold, chosen, verifiable, achieved, share)
+
+
+def _abstaining(validation: Answers, unseen: Answers, temperature: float) -> Abstaining:
+    asked = (validation.logits, validation.windows.y, temperature, RISK)
+    threshold = calibration.abstention(*asked)
+    if threshold is None:
+        return Abstaining(RISK, None, None, None)
+    kept = softmax(unseen.logits / temperature, axis=1).max(axis=1) >= threshold
+    wrong = (unseen.guess != unseen.windows.y)[kept]
+    return Abstaining(
+        RISK, threshold, float(kept.mean()), float(wrong.mean()) if len(wrong) else None
+    )
+
+
+# ---------------------------------------------------------------- one against another
+
+
+def _compare(unseen: Mapping[Key, Answers], answered: Answered) -> list[Comparison]:
+    """Every pair of models of a mode on the same draws, adjusted for all pairs."""
+    count = len(answered.classes)
+    found = []
+    for mode in dict.fromkeys(mode for _, mode in unseen):
+        cubes = {
+            name: _cube(one.windows, one.guess, count)
+            for (name, own), one in unseen.items()
+            if own == mode
+        }
+        pairs = list(combinations(cubes, 2))
+        gaps = [scores.difference(cubes[one], cubes[two], answered.seed) for one, two in pairs]
+        adjusted = scores.holm([p for _, p in gaps])
+        found += [
+            Comparison(one, two, mode, gap, p, _words(gap, p))
+            for (one, two), (gap, _), p in zip(pairs, gaps, adjusted, strict=True)
+        ]
+    return found
+
+
+def _words(gap: Score, p: float) -> str:
+    if gap.low is None:
         return "undecided: too few episodes"
-    if gap.low > 0:
-        return "better"
-    return "worse" if gap.high < 0 else "undecided"
+    if p >= 0.05:
+        return "undecided"
+    return "better" if gap.value > 0 else "worse"
+
+
+def best(rows: Sequence[Row]) -> Row:
+    """The row that chose itself on validation, and never on what is judged."""
+    return max(rows, key=lambda row: row.validation.value)

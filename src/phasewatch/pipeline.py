@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import __version__, checkpoint, dropout, durable, splits, training
+from phasewatch import __version__, answers, checkpoint, dropout, durable, splits, timing, training
+from phasewatch.answers import Answered, Answers
 from phasewatch.checkpoint import Checkpoint
+from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
-from phasewatch.evaluate import Answers, Report, evaluate
+from phasewatch.evaluate import Report, evaluate
 from phasewatch.recipes import Recipe
 from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
@@ -21,7 +23,7 @@ from phasewatch.training import Crew, Task
 from phasewatch.validate import Judgement, counts, sweep, write_index
 from phasewatch.windows import Windows, cut, join
 
-RUN = "run.json"
+RUN, POSTERIORS = "run.json", "posteriors.parquet"
 ALONE = Crew()
 Say = Callable[[str], None]
 
@@ -50,24 +52,41 @@ class Done:
     """What a run found, beside the files it wrote."""
 
     trained: Trained
-    answers: list[Answers]
+    answered: Answered
     report: Report
 
 
 def run(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE) -> Done:
     """Train every model in every mode, and judge the checkpoints as loaded again.
 
-    Writes what `train` writes, and `report.json` under `out`. Raises Refused.
+    Writes what `train` writes, every answer in `posteriors.parquet`, and `report.json` under `out`;
+    the report is made from the file, so whoever has it can make it again. Raises Refused.
     """
     trained = train(recipe, store, out, say, crew)
-    answers = [
-        answer
-        for loaded in trained.checkpoints
-        for answer in ask(loaded, trained.windows[loaded.mode])
-    ]
-    report = evaluate(answers, trained.split, trained.usable, store.schema.classes, recipe.seed)
+    answers.save(_answered(trained, store.schema), out / POSTERIORS)
+    answered = answers.load(out / POSTERIORS)
+    report = evaluate(answered)
     durable.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
-    return Done(trained, answers, report)
+    return Done(trained, answered, report)
+
+
+def _answered(trained: Trained, schema: Schema) -> Answered:
+    """Everything that is asked of every checkpoint."""
+    windows = trained.windows[trained.recipe.modes[0]]["train"]
+    sequences = (windows.y[rows] for rows in timing.each(windows.episode, windows.t_ns))
+    return Answered(
+        trained.split,
+        tuple(trained.usable),
+        schema.classes,
+        Chain.fit(sequences, len(schema.classes)),
+        schema.grid.stride_s,
+        trained.recipe.seed,
+        tuple(
+            answer
+            for loaded in trained.checkpoints
+            for answer in ask(loaded, trained.windows[loaded.mode])
+        ),
+    )
 
 
 def train(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE) -> Trained:
@@ -208,12 +227,17 @@ def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
 
 
 def ask(loaded: Checkpoint, parts: dict[str, Windows]) -> list[Answers]:
-    """What a checkpoint says of seen and unseen hosts, and of the unseen with a part missing."""
-    asked = {"seen": parts["seen"], "unseen": parts["unseen"]}
+    """What a checkpoint says of every part but training, and of the unseen with a part missing."""
+    asked = {part: parts[part] for part in ("validation", "seen", "unseen")}
     for part in dropout.parts(loaded.schema):
         asked[f"without {part}"] = dropout.without(parts["unseen"], loaded.schema, part)
     return [
-        Answers(loaded.model_name, loaded.mode, part, windows, guess)
+        Answers(
+            loaded.model_name,
+            loaded.mode,
+            part,
+            windows,
+            loaded.logits(windows.x, windows.opening),
+        )
         for part, windows in asked.items()
-        for guess in [loaded.logits(windows.x, windows.opening).argmax(axis=1)]
     ]

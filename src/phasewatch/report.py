@@ -19,8 +19,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from phasewatch import __version__, durable
+from phasewatch.answers import Answers
 from phasewatch.episode import Episode
-from phasewatch.evaluate import Answers, Report
+from phasewatch.evaluate import Report
 from phasewatch.schema import NS, Schema
 from phasewatch.scores import Score
 from phasewatch.validate import Judgement

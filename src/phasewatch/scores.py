@@ -4,6 +4,7 @@ The unit that is resampled is the episode. Windows overlap and share a run, so a
 resampled windows is far too narrow; docs/evaluation.md has the formulas and their sources.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import stats
 from phasewatch.views import Array
 
 Cube = NDArray[np.int64]
-DRAWS = 2000
+DRAWS, PAIRED = 2000, 10_000
 FEWEST = 8
 """Episodes under which no interval is given: its true coverage would be far from its name."""
 
@@ -54,11 +55,11 @@ def macro_f1(confusion: NDArray[np.int64] | Array) -> Array:
     return np.where(known.any(axis=-1), total / np.maximum(known.sum(axis=-1), 1), np.nan)
 
 
-def draws(episodes: int, seed: int) -> NDArray[np.int64]:
+def draws(episodes: int, seed: int, times: int = DRAWS) -> NDArray[np.int64]:
     """Bootstrap weights `[B,E]`: how often each episode is drawn. Same seed, same draws: paired."""
     generator = np.random.default_rng(seed)
     even = np.full(episodes, 1 / episodes)
-    return generator.multinomial(episodes, even, size=DRAWS).astype(np.int64)
+    return generator.multinomial(episodes, even, size=times).astype(np.int64)
 
 
 def resample(parts: Cube, weights: NDArray[np.int64]) -> Cube:
@@ -96,10 +97,28 @@ def single(parts: Cube, label: int, seed: int) -> Score:
     return Score(value, low, high, holding, int(parts[:, label].sum()))
 
 
-def difference(ours: Cube, other: Cube, seed: int) -> Score:
-    """Macro F1 of `ours` minus that of `other` on the same episodes, drawn together."""
-    weights = draws(len(ours), seed)
+def difference(ours: Cube, other: Cube, seed: int) -> tuple[Score, float]:
+    """Macro F1 of `ours` minus that of `other` on the same episodes, drawn together, and its p.
+
+    p is twice the smaller share of draws on either side of zero (Efron and Tibshirani, An
+    Introduction to the Bootstrap, 1993, 15.4), never under 1 / (B + 1); 1 where episodes are too
+    few for an interval.
+    """
+    weights = draws(len(ours), seed, PAIRED)
     drawn = macro_f1(resample(ours, weights)) - macro_f1(resample(other, weights))
     low, high = interval(drawn, len(ours))
     value = float(macro_f1(ours.sum(axis=0)) - macro_f1(other.sum(axis=0)))
-    return Score(value, low, high, len(ours), int(ours.sum()))
+    score = Score(value, low, high, len(ours), int(ours.sum()))
+    if low is None:
+        return score, 1.0
+    side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return score, min(2 * (side + 1) / (PAIRED + 1), 1.0)
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """Adjusted for having looked at all of them (Holm, Scand. J. Statistics 6, 1979)."""
+    order = np.argsort(p, kind="stable")
+    raised = np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(np.maximum.accumulate(raised), 1.0)
+    return [float(one) for one in adjusted]

@@ -25,13 +25,15 @@ class Windows:
     """N windows: `x[N,C,T]`, `y[N]` the phase's class at the window's end, and who and when.
 
     `opening[N,C]` is what the machine did before, known to be benign: see `opening`. `purity[N]`
-    is the share of the window spent in its phase; `t_ns[N]` the window's end, Unix ns.
+    is the share of the window spent in its phase; `since_s[N]` the seconds from that phase's
+    beginning to the window's end; `t_ns[N]` the window's end, Unix ns.
     """
 
     x: NDArray[np.float32]
     opening: NDArray[np.float32]
     y: Ints
     purity: Floats
+    since_s: Floats
     t_ns: Ints
     episode: Strings
     host: Strings
@@ -184,15 +186,15 @@ def cut(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
     asked = ends * grid.step_s > opening_s
     x, ends = np.ascontiguousarray(x[asked]), ends[asked]
     t_ns = episode.start_ns + ends * grid.step_ns
-    y, purity = _label(episode.labels, schema, t_ns)
+    y, purity, since_s = _label(episode.labels, schema, t_ns)
     level = opening(episode.sources, schema, episode.start_ns, opening_s)
     names = (episode.id, episode.host, episode.sample, episode.profile, episode.campaign)
     who = [np.full(len(x), text) for text in names]
-    return Windows(x, np.tile(level, (len(x), 1)), y, purity, t_ns, *who)
+    return Windows(x, np.tile(level, (len(x), 1)), y, purity, since_s, t_ns, *who)
 
 
-def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints, Floats]:
-    """Class at each window's end and the share of the window spent in it."""
+def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints, Floats, Floats]:
+    """Class at each window's end, the share of the window spent in it, seconds since it began."""
     window_ns = round(schema.grid.window_s * NS)
     start = np.array([label.t_wall_ns for label in labels], dtype=np.int64)
     classes = np.array([schema.classes.index(label.phase) for label in labels], dtype=np.int64)
@@ -203,7 +205,7 @@ def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints,
     late = np.minimum(stop[None, :], t_ns[:, None])
     early = np.maximum(start[None, :], t_ns[:, None] - window_ns)
     shared = np.clip(late - early, 0, None) * (classes[None, :] == y[:, None])
-    return y, shared.sum(axis=1) / window_ns
+    return y, shared.sum(axis=1) / window_ns, (t_ns - start[current]) / NS
 
 
 def join(parts: Iterable[Windows]) -> Windows:

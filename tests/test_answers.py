@@ -1,0 +1,67 @@
+"""The one file from which every number of a report comes."""
+
+import json
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from phasewatch import answers
+from phasewatch.evaluate import evaluate
+from phasewatch.pipeline import Done
+from phasewatch.refusal import Refused
+from phasewatch.windows import Windows
+
+
+def test_the_report_comes_from_the_file_alone(toy_run: Done, toy_out: Path) -> None:
+    report = evaluate(answers.load(toy_out / "posteriors.parquet"))
+    on_file = json.loads((toy_out / "report.json").read_text())
+    assert json.loads(json.dumps(asdict(report))) == on_file
+
+
+def test_what_was_said_is_what_the_checkpoints_say(toy_run: Done) -> None:
+    for loaded in toy_run.trained.checkpoints:
+        windows = toy_run.trained.windows[loaded.mode]["unseen"]
+        (said,) = (
+            one
+            for one in toy_run.answered.answers
+            if (one.model, one.mode, one.part) == (loaded.model_name, loaded.mode, "unseen")
+        )
+        np.testing.assert_array_equal(said.logits, loaded.logits(windows.x, windows.opening))
+        for field in fields(Windows):
+            if field.name not in answers.SHOWN:
+                mine, theirs = getattr(windows, field.name), getattr(said.windows, field.name)
+                np.testing.assert_array_equal(mine, theirs)
+
+
+def test_saving_again_gives_the_same_bytes(toy_run: Done, toy_out: Path, tmp_path: Path) -> None:
+    path = toy_out / "posteriors.parquet"
+    answers.save(answers.load(path), tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_a_stranger_can_read_it(toy_run: Done, toy_out: Path) -> None:
+    table = pq.read_table(toy_out / "posteriors.parquet")
+    assert {"model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
+        table.column_names
+    )
+    assert len(table) == sum(len(one.windows) for one in toy_run.answered.answers)
+
+
+@pytest.mark.parametrize("damage", ["empty", "flipped", "foreign", "absent"])
+def test_another_file_is_one_line(
+    damage: str, toy_run: Done, toy_out: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "posteriors.parquet"
+    whole = (toy_out / "posteriors.parquet").read_bytes()
+    if damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "flipped":
+        path.write_bytes(whole[:4000] + bytes([whole[4000] ^ 8]) + whole[4001:])
+    elif damage == "foreign":
+        path.write_bytes((toy_out / "validation_v1.parquet").read_bytes())
+    with pytest.raises(Refused, match=r"posteriors\.parquet") as refused:
+        answers.load(path)
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,110 @@
+"""Delays, false alarms and segments, against examples worked by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phasewatch import timing
+from phasewatch.timing import (
+    Calls,
+    Onset,
+    alarms,
+    each,
+    edit,
+    false_alarms,
+    lateness,
+    matched,
+    onsets,
+)
+
+SEQUENCES = st.lists(st.integers(0, 3), min_size=1, max_size=30).map(np.array)
+
+
+def calls(text: str) -> Calls:
+    return np.array([int(letter) for letter in text], dtype=np.int64)
+
+
+def test_a_delay_runs_from_the_onset_to_the_first_stable_call() -> None:
+    """Windows end at 10, 15, …; phase 1 begins at 17, phase 2 at 41, and 2 is never called."""
+    y, guess = calls("00111112220"), calls("00010111010")
+    t = np.arange(10.0, 65.0, 5.0)
+    since = np.array([10, 15, 3, 8, 13, 18, 23, 4, 9, 14, 1], dtype=float)
+    found = onsets("e", y, guess, t, since)
+    assert found == [
+        Onset("e", 0, 10.0, False),
+        # Right at 25, wrong at 30, right at 35 and 40: stable from 35 on, 18 s after 17.
+        Onset("e", 1, 18.0, False),
+        Onset("e", 2, 14.0, True),
+        Onset("e", 0, 1.0, False),
+    ]
+
+
+def test_lateness_counts_what_was_never_called() -> None:
+    """Called after 5, 10 and 20 s; one phase ended uncalled after 8 s, one after 30 s."""
+    found = [Onset("e", 1, s, False) for s in (5.0, 10.0, 20.0)]
+    found += [Onset("e", 1, s, True) for s in (8.0, 30.0)]
+    told = lateness(found)
+    assert told.onsets == 5
+    assert told.missed == pytest.approx(0.4)
+    # Kaplan-Meier: 4/5 after 5, 4/5 · 2/3 = .533 after 10, .533 · 1/2 = .267 after 20.
+    assert told.median_s == 20.0
+    assert told.p90_s is None
+    assert lateness(found[:3]).median_s == 10.0
+    assert lateness(found[3:]).median_s is None
+
+
+def test_an_alarm_is_false_when_it_begins_on_benign_time() -> None:
+    benign = np.array([1, 1, 1, 0, 0, 1, 1, 1], dtype=bool)
+    alarm = np.array([0, 1, 1, 1, 1, 1, 0, 1], dtype=bool)
+    # One begins at the second window, another at the last; none begins when the attack ends.
+    assert false_alarms(benign, alarm) == 2
+    assert false_alarms(benign, ~benign) == 0
+
+
+def test_a_rate_has_garwoods_interval() -> None:
+    told = alarms(0, 2.0)
+    assert [told.rate, told.low, told.high] == pytest.approx([0.0, 0.0, 3.689 / 2], abs=1e-3)
+    told = alarms(10, 1.0)
+    assert [told.low, told.high] == pytest.approx([4.795, 18.390], abs=1e-3)
+
+
+def test_edit_is_worked_by_hand() -> None:
+    # Orders 0 1 2 and 0 2 1 2: one insertion, over the longer four.
+    assert edit(calls("001122"), calls("022122")) == pytest.approx(0.75)
+    assert edit(calls("0"), calls("1")) == 0.0
+
+
+def test_segments_are_matched_by_hand() -> None:
+    # Truth 0:[0,4) 1:[4,8); calls 0:[0,3) 1:[3,5) 0:[5,6) 1:[6,8).
+    y, guess = calls("00001111"), calls("00011011")
+    # 0:[0,3) on [0,4) .75; 1:[3,5) on [4,8) 1/5; 0:[5,6) nowhere; 1:[6,8) on [4,8) .5.
+    assert matched(y, guess, 0.5) == (2, 2, 0)
+    # At .10 the early 1 takes the true one, and the later is one too many.
+    assert matched(y, guess, 0.1) == (2, 2, 0)
+    assert matched(y, guess, 0.6) == (1, 3, 1)
+    made = timing.segments([(y, guess)])
+    assert list(made.f1) == pytest.approx([2 * 2 / 6] * 3)
+    assert (made.calls, made.truths) == (4.0, 2.0)
+
+
+@given(SEQUENCES)
+def test_perfect_calls_are_perfect(y: Calls) -> None:
+    made = timing.segments([(y, y)])
+    assert made.edit == 1.0 and made.f1 == (1.0, 1.0, 1.0)
+    t = np.arange(10.0, 10 + 5 * len(y), 5)
+    assert not any(one.missed for one in onsets("e", y, y, t, np.ones(len(y))))
+
+
+@given(SEQUENCES, SEQUENCES)
+def test_scores_stay_between_nothing_and_one(y: Calls, other: Calls) -> None:
+    guess = np.resize(other, len(y))
+    made = timing.segments([(y, guess)])
+    assert 0 <= made.edit <= 1 and all(0 <= one <= 1 for one in made.f1)
+    assert made.f1[0] >= made.f1[2]
+
+
+def test_episodes_are_taken_apart_in_the_order_of_time() -> None:
+    episode = np.array(["b", "a", "b", "a"])
+    t = np.array([2, 9, 1, 3])
+    assert [rows.tolist() for rows in each(episode, t)] == [[3, 1], [2, 0]]
