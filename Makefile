@@ -7,7 +7,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check bench record lock clean
+.PHONY: setup demo test check bench record fit lock clean
 
 setup: .venv/ready
 
@@ -45,6 +45,11 @@ bench: setup .venv/peers/ready
 
 record: setup
 	$(BIN)/phasewatch record --plan plans/corpus.toml --out corpus
+
+# What the simulator knows: after the corpus has changed.
+fit: setup
+	$(BIN)/python -c 'from pathlib import Path; from phasewatch.cli import fitted; \
+	  fitted(Path("corpus"), Path("src/phasewatch/sim/fit.npz"))'
 
 lock:
 	uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate \

@@ -487,14 +487,14 @@ def simulate(
     from phasewatch.sim.fit import FITTED
 
     with tempfile.TemporaryDirectory() as folder:
-        chosen = FITTED if fit is None else _fitted(fit, Path(folder) / "fit.npz")
+        chosen = FITTED if fit is None else fitted(fit, Path(folder) / "fit.npz")
         recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)
         with _progress("simulating", episodes) as tick:
             stream.simulate(recipe, store, episodes, jobs, tick)
     out.print(f"{episodes} simulated episodes in {store}", highlight=False)
 
 
-def _fitted(recorded: Path, path: Path) -> Path:
+def fitted(recorded: Path, path: Path) -> Path:
     """A fit of a store's usable episodes, written to `path`."""
     from phasewatch import schema
     from phasewatch.sim.fit import fit
