@@ -125,13 +125,11 @@ class Recording:
             try:
                 kind, value = self.pipe.recv()
             except (EOFError, OSError):
-                kind, value = "refused", None
+                kind, value = "answer", _died(self.take)
             if kind == "say":
                 self._say(value)
-            elif kind == "done":
-                self._answer = value
             else:
-                self._answer = Refused(*value) if value else _died(self.take)
+                self._answer = value
         return self._answer is not None
 
     def result(self) -> str:
@@ -197,30 +195,24 @@ def _process(
     die_with_parent(signal.SIGTERM)
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, RECORDER_NICE)
-    answer: tuple[str, object]
+    answer: str | Refused
 
     def say(line: str) -> None:
         pipe.send(("say", line))
 
     try:
-        answer = ("done", _record(take, made, blank, cache, root, say))
+        answer = _record(take, made, blank, cache, root, say)
     except Refused as refused:
-        answer = ("refused", _parts(refused))
+        answer = refused
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        ended = _refused(take, "was interrupted", "Run it again.", "interrupted")
-        answer = ("refused", _parts(ended))
+        answer = _refused(take, "was interrupted", "Run it again.", "interrupted")
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "Make room and run it again." if full else "Run it again."
-        answer = ("refused", _parts(_refused(take, str(error), remedy, "io")))
+        answer = _refused(take, str(error), remedy, "io")
     with contextlib.suppress(OSError):
-        pipe.send(answer)
-
-
-def _parts(refused: Refused) -> tuple[str, str, str, str, str]:
-    """A refusal as it goes through a pipe: exceptions with arguments of their own cannot."""
-    return (refused.where, refused.problem, refused.expected, refused.remedy, refused.code)
+        pipe.send(("answer", answer))
 
 
 def _interrupt(sign: int, frame: FrameType | None) -> None:

@@ -1,0 +1,101 @@
+"""What goes wrong is done, and undone, to the machine alone. Real ones are in the corpus."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from phasewatch.lab import fault
+from phasewatch.lab.fault import FAULTS, Scene
+from phasewatch.refusal import Refused
+
+
+@pytest.fixture
+def machine() -> "Iterator[subprocess.Popen[bytes]]":
+    """A process in a machine's place."""
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def scene(process: object = None) -> tuple[Scene, list[str]]:
+    """A scene that notes down what it is asked to do."""
+    said: list[str] = []
+    qmp = SimpleNamespace(ask=lambda word: said.append(f"qmp {word}"))
+    machine = SimpleNamespace(qmp=qmp, process=process)
+    net = SimpleNamespace(watch=lambda: said.append("watch"))
+    return Scene(cast(Any, machine), cast(Any, net), said.append), said
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_it_begins_inside_the_episode(name: str) -> None:
+    low, high = FAULTS[name].between
+    assert 0 < low < high < 1
+    assert fault.find(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "after"),
+    [
+        ("agent-killed", ["kill agent"], []),
+        ("capture-late", ["watch"], []),
+        ("clock-step", ["qmp stop"], ["qmp cont"]),
+    ],
+)
+def test_the_harm_is_done_and_what_can_be_undone_is(
+    name: str, harm: list[str], after: list[str]
+) -> None:
+    where, said = scene()
+    work = FAULTS[name].work(where)
+    next(work)
+    assert said == harm
+    next(work, None)
+    assert said == harm + after
+
+
+def test_pressure_is_on_one_core_and_goes_away(machine: "subprocess.Popen[bytes]") -> None:
+    where, _ = scene(machine)
+    before = os.sched_getaffinity(0)
+    work = FAULTS["pressure"].work(where)
+    next(work)
+    neighbours = children() - {machine.pid}
+    assert len(neighbours) == fault.BURNERS
+    for pid in (machine.pid, *neighbours):
+        assert os.sched_getaffinity(pid) == {min(before)}
+    next(work, None)
+    assert not neighbours & children()
+    assert os.sched_getaffinity(machine.pid) == os.sched_getaffinity(0) == before
+
+
+def test_pressure_goes_away_when_the_recording_breaks_off(
+    machine: "subprocess.Popen[bytes]",
+) -> None:
+    work = FAULTS["pressure"].work(scene(machine)[0])
+    next(work)
+    neighbours = children() - {machine.pid}
+    cast(Any, work).close()
+    assert not neighbours & children()
+
+
+def children() -> set[int]:
+    """Of this process."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = path.read_text().rpartition(")")[2].split()[1]
+        except OSError:
+            continue
+        if int(parent) == os.getpid():
+            found.add(int(path.parent.name))
+    return found
+
+
+def test_an_unknown_fault_answers_with_the_list() -> None:
+    with pytest.raises(Refused, match="agent-killed, capture-late, clock-step, pressure"):
+        fault.find("gremlin")
