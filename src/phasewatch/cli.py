@@ -173,7 +173,8 @@ def _show_summary(judgements: "list[Judgement]") -> None:
     """Counts by host, profile and verdict, and how many episodes each rule objected to."""
     profiles = sorted({judgement.profile for judgement in judgements})
     table = Table(title="accepted, then d degraded, r rejected, e errored")
-    for name in ("host", *profiles):
+    table.add_column("host", no_wrap=True)
+    for name in profiles:
         table.add_column(name or "unreadable", overflow="fold")
     for host in sorted({judgement.host for judgement in judgements}):
         own = [judgement for judgement in judgements if judgement.host == host]
