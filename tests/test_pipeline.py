@@ -11,6 +11,7 @@ from phasewatch.pipeline import Done
 from phasewatch.refusal import Refused
 from phasewatch.store import SAMPLES, Store
 from phasewatch.views import Lens
+from phasewatch.windows import pool
 
 
 def run(store: Store, out: Path) -> Done:
@@ -95,7 +96,7 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
     toy_run: Done, toy_out: Path, toy_store: Store
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
-    train = pipeline.extract(toy_store, tuple(loaded.split["train"]), loaded.schema, 6.0)
-    expected = Lens.fit("summary", train)
+    train = pipeline.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
+    expected = Lens.fit("summary", pool(train))
     for field in ("opening", "mean", "std"):
         np.testing.assert_array_equal(getattr(loaded.lens, field), getattr(expected, field))

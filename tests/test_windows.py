@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 import toy
 from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
-from phasewatch.windows import at, columns, cut, join
+from phasewatch.windows import POOLED, at, columns, cut, join, log, pool
 
 TINY = Schema(
     "tiny",
@@ -174,3 +175,51 @@ def test_join_keeps_rows_together_and_take_picks_them() -> None:
     np.testing.assert_array_equal(picked.t_ns, two.t_ns)
     with pytest.raises(ValueError, match="no episodes"):
         join([])
+
+
+def test_an_opening_is_numpys_median_of_its_steps() -> None:
+    own, episode = schema.vm46(), toy.episode()
+    made = cut(episode, own, 6.0)
+    grid = columns(episode.sources, own, episode.start_ns, 0, 12)
+    np.testing.assert_allclose(made.opening[0], np.nanmedian(log(grid), axis=1), rtol=1e-6)
+    assert (made.opening == made.opening[0]).all()
+    assert made.t_ns[0] == episode.start_ns + 10 * NS
+    assert np.isnan(cut(episode, own).opening).all()
+
+
+def test_no_window_inside_the_opening_is_asked_about() -> None:
+    made = cut(toy.episode(seconds=60, seed=3), schema.vm46(), 8.0)
+    whole = cut(toy.episode(seconds=60, seed=3), schema.vm46(), 0.0)
+    assert made.t_ns.tolist() == whole.t_ns.tolist()
+    later = replace(toy.episode(), labels=toy.episode().labels[:1])
+    assert cut(later, schema.vm46(), 15.0).t_ns[0] == later.start_ns + 20 * NS
+
+
+def test_a_hostile_opening_is_refused() -> None:
+    with pytest.raises(Refused, match=r"begins after .* 30 s of benign at its start"):
+        cut(toy.episode(), schema.vm46(), 30.0)
+
+
+def test_a_level_is_the_median_of_the_openings_so_far() -> None:
+    own = schema.vm46()
+    hosts = [("alpha", seed) for seed in (4, 1, 3, 2)] + [("beta", 0)]
+    parts = {key: cut(toy.episode(key[0], seed=key[1]), own, 6.0) for key in hosts}
+    made = pool(join(parts.values()))
+    for seed in (1, 2, 3, 4):
+        so_far = [parts["alpha", past].opening[0] for past in range(1, seed + 1)]
+        rows = made.episode == f"alpha.dig.s{seed}"
+        np.testing.assert_allclose(
+            made.opening[rows][0], np.median(np.array(so_far, dtype=float), axis=0), rtol=1e-6
+        )
+    beta = made.take(made.host == "beta")
+    np.testing.assert_array_equal(beta.opening, parts["beta", 0].opening)
+    np.testing.assert_array_equal(made.x, join(parts.values()).x)
+
+
+def test_only_the_latest_openings_are_pooled() -> None:
+    own = schema.vm46()
+    parts = [cut(toy.episode(seed=seed), own, 6.0) for seed in range(POOLED + 3)]
+    made = pool(join(parts))
+    last = np.array([part.opening[0] for part in parts[3:]], dtype=float)
+    rows = made.episode == parts[-1].episode[0]
+    np.testing.assert_allclose(made.opening[rows][0], np.median(last, axis=0), rtol=1e-6)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from phasewatch.store import Store
     from phasewatch.training import Follow
     from phasewatch.validate import Judgement
+    from phasewatch.windows import Windows
 
 app = typer.Typer(
     help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
@@ -608,24 +609,25 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Call the phase of every window of an episode, beside the truth."""
+    import numpy as np
+
     from phasewatch import checkpoint as checkpoints
+    from phasewatch.pipeline import extract
     from phasewatch.store import Store
-    from phasewatch.validate import judge
+    from phasewatch.validate import sweep
+    from phasewatch.windows import pool
 
     loaded = checkpoints.load(checkpoint)
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
-    rows = []
-    for id in [episode] if episode else opened.ids():
-        judgement = judge(opened, id)
-        if not judgement.usable:
-            raise Refused(
-                opened.folder(id),
-                f"is {judgement.verdict} ({judgement.findings[0].reason})",
-                "an accepted or degraded episode",
-                "See `phasewatch validate`.",
-            )
-        rows += _calls(loaded, opened, id)
+    judgements = {one.id: one for one in sweep(opened)}
+    asked = [episode] if episode else [id for id, one in judgements.items() if one.usable]
+    _refuse_unusable(opened, judgements, asked)
+    # All of a host's openings say what its level is, not only those of the episodes asked about.
+    hosts = {judgements[id].host for id in asked}
+    ids = [id for id, one in judgements.items() if one.usable and one.host in hosts]
+    windows = pool(extract(opened, ids, loaded.schema, loaded.opening_s))
+    rows = _calls(loaded, opened, windows.take(np.isin(windows.episode, asked)))
     if as_json:
         _print_json(rows)
         return
@@ -641,20 +643,38 @@ def predict(
     out.print(f"{right} of {len(rows)} windows right")
 
 
-def _calls(loaded: Any, store: "Store", id: str) -> list[dict[str, Any]]:
+def _refuse_unusable(
+    store: "Store", judgements: "Mapping[str, Judgement]", asked: list[str]
+) -> None:
+    """Raise Refused when an episode is not there or not usable, or when there is none at all."""
+    for id in asked:
+        if id not in judgements:
+            remedy = "`phasewatch validate` lists them."
+            raise Refused(store.root, f"has no episode {id!r}", "an episode of it", remedy)
+        if not judgements[id].usable:
+            raise Refused(
+                store.folder(id),
+                f"is {judgements[id].verdict} ({judgements[id].findings[0].reason})",
+                "an accepted or degraded episode",
+                "See `phasewatch validate`.",
+            )
+    if not asked:
+        remedy = "See `phasewatch validate`."
+        raise Refused(store.root, "has no usable episode", "accepted or degraded ones", remedy)
+
+
+def _calls(loaded: Any, store: "Store", windows: "Windows") -> list[dict[str, Any]]:
     from scipy.special import softmax
 
     from phasewatch.schema import NS
-    from phasewatch.windows import cut
 
-    recorded = store.read(id)
-    windows = cut(recorded, loaded.schema, loaded.opening_s)
     chance = softmax(loaded.logits(windows.x, windows.opening), axis=1)
     classes = loaded.schema.classes
+    start_ns = {str(id): store.read(str(id)).start_ns for id in set(windows.episode)}
     return [
         {
-            "episode": id,
-            "end_s": (int(windows.t_ns[row]) - recorded.start_ns) / NS,
+            "episode": str(windows.episode[row]),
+            "end_s": (int(windows.t_ns[row]) - start_ns[str(windows.episode[row])]) / NS,
             "truth": classes[windows.y[row]],
             "call": classes[chance[row].argmax()],
             "probability": float(chance[row].max()),

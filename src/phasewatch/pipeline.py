@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from phasewatch.splits import Split
 from phasewatch.store import MANIFEST, Store
 from phasewatch.training import Crew, Task
 from phasewatch.validate import Judgement, counts, sweep, write_index
-from phasewatch.windows import Windows, cut, join
+from phasewatch.windows import Windows, cut, join, pool
 
 RUN, POSTERIORS = "run.json", "posteriors.parquet"
 ALONE = Crew()
@@ -108,10 +108,7 @@ def train(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE)
     tasks = []
     for mode in recipe.modes:
         schema = store.schema.mode(mode)
-        parts = {
-            part: extract(store, ids, schema, recipe.opening_s)
-            for part, ids in _parts(split).items()
-        }
+        parts = divide(extract(store, [one.id for one in usable], schema, recipe.opening_s), split)
         refuse_unlearnable(parts, schema)
         refuse_dead(parts["train"], schema, mode)
         windows[mode] = parts
@@ -166,26 +163,44 @@ def told_of(split: Split) -> str:
     )
 
 
-def _parts(split: Split) -> dict[str, tuple[str, ...]]:
-    return {
+def extract(store: Store, ids: Sequence[str], schema: Schema, opening_s: float) -> Windows:
+    """Windows of some episodes, in the order of `ids`."""
+    return join(cut(store.read(id), schema, opening_s) for id in ids)
+
+
+def divide(whole: Windows, split: Split) -> dict[str, Windows]:
+    """The windows of each part of a split, each beside what was known of its machine by then.
+
+    What is learned from knows no opening of what is judged. Raises Refused when a part has no
+    episode.
+    """
+    sides = {
         "train": split.train,
         "validation": split.validation,
         "seen": split.seen,
         "unseen": split.test,
     }
-
-
-def extract(store: Store, ids: tuple[str, ...], schema: Schema, opening_s: float) -> Windows:
-    """Windows of some episodes, in the order of `ids`; raises Refused when there are none."""
-    if not ids:
+    empty = [part for part, ids in sides.items() if not ids]
+    if empty:
         raise Refused(
-            f"{store.root}: split",
-            "has a part without an episode",
+            f"split {split.recipe}",
+            f"has no episode to be {', '.join(empty)}",
             "episodes to train on, to choose by and to judge",
             "Record more, or hold out something else.",
             code="split_empty",
         )
-    return join(cut(store.read(id), schema, opening_s) for id in ids)
+    learned = [*split.train, *split.validation]
+    near = {
+        "train": split.train,
+        "validation": learned,
+        "seen": [*learned, *split.seen, *split.test],
+        "unseen": [*learned, *split.seen, *split.test],
+    }
+    parts = {}
+    for part, ids in sides.items():
+        known = pool(whole.take(np.isin(whole.episode, near[part])))
+        parts[part] = known.take(np.isin(known.episode, ids))
+    return parts
 
 
 def refuse_unlearnable(parts: dict[str, Windows], schema: Schema) -> None:

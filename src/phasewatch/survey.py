@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from phasewatch import leaks, scores
 from phasewatch.episode import Episode, Identity
+from phasewatch.pipeline import extract
 from phasewatch.recipes import RECIPES
 from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, NS, Mode, Schema
@@ -24,7 +25,7 @@ from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_ti
 from phasewatch.store import Store
 from phasewatch.training import learn
 from phasewatch.validate import Judgement, sweep
-from phasewatch.windows import Windows, cut, join
+from phasewatch.windows import Windows, pool
 
 MODEL = "gbt"
 SEED = 0
@@ -83,7 +84,7 @@ def survey(store: Store, say: Say, opening_s: float = OPENING_S) -> Survey:
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = join(cut(store.read(identity.id), store.schema, opening_s) for identity in usable)
+    whole = pool(extract(store, [one.id for one in usable], store.schema, opening_s))
     found_leaks: list[Line] = []
     gaps: list[Line] = []
     for mode in MODES:

@@ -1,8 +1,9 @@
 """What a model is shown of a window: its view, through a lens fitted on training data.
 
-Levels first: log1p of every step minus the level of the machine's own benign opening, since rates
-of different machines differ by factors. Then the view: `tensor` keeps the steps, `summary` keeps S
-statistics a channel at three time scales. Last, columns to mean 0 and standard deviation 1.
+First, log1p of every step, as it is and again minus the machine's own benign level: rates of
+different machines differ by factors, and both sides tell something (docs/decisions/0009). Then the
+view: `tensor` keeps the steps, `summary` keeps S statistics a channel at three time scales. Last,
+columns to mean 0 and standard deviation 1.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ Array = NDArray[np.float64]
 STATISTICS = ("mean", "std", "min", "median", "max", "half", "quarter")
 """S, per channel: over the whole window, then the mean of its last half and last quarter."""
 
-VERSION = 2
+VERSION = 3
 """Version of this file's arithmetic; a change of meaning raises it and refuses old checkpoints."""
 
 
@@ -91,7 +92,7 @@ class Lens:
     def fit(cls, view: View, windows: Windows) -> "Lens":
         """The lens of training windows; a column without spread or values is left as it is."""
         level = _level(windows)
-        z = VIEWS[view](_relative(windows.x, windows.opening, level))
+        z = VIEWS[view](_both(windows.x, windows.opening, level))
         flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
         known = np.isfinite(flat)
         count = np.maximum(known.sum(axis=1), 1)
@@ -101,8 +102,11 @@ class Lens:
         return cls(view, level, mean, np.where(std > 1e-9, std, 1.0))
 
     def apply(self, x: NDArray[np.float32], opening: NDArray[np.float32]) -> Array:
-        """`z[N,F]` or `z[N,C,T]` of windows `x[N,C,T]` with their `opening[N,C]`; NaN stays NaN."""
-        z = VIEWS[self.view](_relative(x, opening, self.opening))
+        """`z[N,2CS]` or `z[N,2C,T]` of windows `x[N,C,T]` with their `opening[N,C]`.
+
+        NaN stays NaN.
+        """
+        z = VIEWS[self.view](_both(x, opening, self.opening))
         shape = [1, -1] + [1] * (z.ndim - 2)
         return np.asarray((z - self.mean.reshape(shape)) / self.std.reshape(shape))
 
@@ -115,7 +119,8 @@ def _level(windows: Windows) -> Array:
     return level
 
 
-def _relative(x: NDArray[np.float32], opening: NDArray[np.float32], usual: Array) -> Array:
-    """log1p of every step minus the machine's own opening, or minus the usual one, `[N,C,T]`."""
+def _both(x: NDArray[np.float32], opening: NDArray[np.float32], usual: Array) -> Array:
+    """log1p of every step, and the same minus the machine's own level or the usual, `[N,2C,T]`."""
     level = np.where(np.isfinite(opening), opening, usual)
-    return np.asarray(log(x) - level[:, :, None])
+    z = log(x)
+    return np.concatenate([z, z - level[:, :, None]], axis=1)

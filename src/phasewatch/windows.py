@@ -6,7 +6,7 @@ the one cut from the whole episode. NaN means: not measured.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,15 @@ from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
 
 Strings = NDArray[np.str_]
+POOLED = 12
+"""Openings of a machine that make its level: three minutes of 15 s each."""
 
 
 @dataclass(frozen=True)
 class Windows:
     """N windows: `x[N,C,T]`, `y[N]` the phase's class at the window's end, and who and when.
 
-    `opening[N,C]` is what the machine did before, known to be benign: see `opening`. `purity[N]`
+    `opening[N,C]` is the machine's level, known to be benign: see `opening` and `pool`. `purity[N]`
     is the share of the window spent in its phase; `since_s[N]` the seconds from that phase's
     beginning to the window's end; `t_ns[N]` the window's end, Unix ns.
     """
@@ -215,3 +217,25 @@ def join(parts: Iterable[Windows]) -> Windows:
         raise ValueError("no episodes to join")
     names = [field.name for field in fields(Windows)]
     return Windows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+
+def pool(windows: Windows) -> Windows:
+    """The same windows, each with the level of its machine's last `POOLED` openings.
+
+    Three minutes known to be benign say more of a machine than fifteen seconds. An episode's own
+    opening is the last of them, and none that came later is used.
+    """
+    level = windows.opening.copy()
+    for host in np.unique(windows.host):
+        own = windows.host == host
+        ids = windows.episode[own]
+        first = {str(id): int(windows.t_ns[own][ids == id].min()) for id in np.unique(ids)}
+        order = sorted(first, key=lambda id: first[id])
+        openings = [windows.opening[own][ids == id][0] for id in order]
+        for place, id in enumerate(order):
+            past = np.array(openings[max(place + 1 - POOLED, 0) : place + 1], dtype=np.float64)
+            known = np.isfinite(past).any(axis=0)
+            median = np.full(past.shape[1], np.nan)
+            median[known] = np.nanmedian(past[:, known], axis=0)
+            level[windows.episode == id] = median
+    return replace(windows, opening=level)
