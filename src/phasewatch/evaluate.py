@@ -27,6 +27,9 @@ BUDGET = 0.1
 RISK = 0.1
 """Share of wrong calls that somebody who may abstain might accept."""
 
+SHARPNESS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
+"""Factors of a window's logits, of which decoding takes one."""
+
 BENIGN = 0
 """The class that raises no alarm: the first of every schema."""
 
@@ -178,7 +181,7 @@ def _row(parts: Mapping[str, Answers], answered: Answered) -> Row:
     cube = _cube(unseen.windows, unseen.guess, len(classes))
     total = cube.sum(axis=0)
     true = total.sum(axis=1) > 0
-    decoded = _decoded(unseen, answered)
+    decoded = _decoded(unseen, answered, _sharpness(validation, answered))
     temperature = calibration.temperature(validation.logits, validation.windows.y)
     return Row(
         model=unseen.model,
@@ -217,12 +220,24 @@ def _by(name: str, one: Answers, answered: Answered) -> dict[str, Score]:
     return found
 
 
-def _decoded(one: Answers, answered: Answered) -> Answers:
+def _decoded(one: Answers, answered: Answered, sharpness: float) -> Answers:
     """The same answers, each filtered through the chain with those before it."""
     logits = np.empty_like(one.logits)
     for rows in timing.each(one.windows.episode, one.windows.t_ns):
-        logits[rows] = answered.chain.filter(one.logits[rows])
+        logits[rows] = answered.chain.filter(sharpness * one.logits[rows])
     return replace(one, logits=logits)
+
+
+def _sharpness(validation: Answers, answered: Answered) -> float:
+    """How much a window's own evidence counts beside the chain's: what does best on validation.
+
+    Windows overlap and no model's logits are likelihoods, so taken at their word they count for
+    too much or too little.
+    """
+    return max(
+        SHARPNESS,
+        key=lambda tried: _macro(_decoded(validation, answered, tried), answered).value,
+    )
 
 
 # ---------------------------------------------------------------- in the order of time
