@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import toy
-from phasewatch import __version__, cli
+from phasewatch import __version__, cli, durable
 from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
 
@@ -119,6 +119,27 @@ def test_run_refuses_what_it_cannot_split_by_name(
 ) -> None:
     answer = run("run", "--store", toy_store.root, *words, "--out", tmp_path / "o")
     assert told in refused(answer)
+
+
+def test_a_full_disk_is_one_line(
+    run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(durable, "write", full)
+    words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--recipe", "baselines")
+    line = refused(run("train", *words))
+    assert "No space left on device" in line and "run.json" in line
+
+
+def test_score_gives_the_report_again(run: Run, toy_run: Done, toy_out: Path) -> None:
+    code, out, _ = run("score", toy_out / "posteriors.parquet", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads((toy_out / "report.json").read_text())
+    code, out, _ = run("score", toy_out / "posteriors.parquet")
+    assert f"{toy_run.report.rows[0].unseen.value:.3f}" in out
+    assert "parquet" in refused(run("score", toy_out / "report.json"))
 
 
 def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run: Done) -> None:

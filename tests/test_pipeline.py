@@ -9,6 +9,7 @@ import toy
 from phasewatch import checkpoint, pipeline, schema
 from phasewatch.pipeline import Done
 from phasewatch.refusal import Refused
+from phasewatch.splits import Split
 from phasewatch.store import SAMPLES, Store
 from phasewatch.views import Lens
 from phasewatch.windows import pool
@@ -100,3 +101,62 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
     expected = Lens.fit("summary", pool(train))
     for field in ("opening", "mean", "std"):
         np.testing.assert_array_equal(getattr(loaded.lens, field), getattr(expected, field))
+
+
+def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:
+    store = toy.store(tmp_path / "store")
+    episode = toy.episode("delta", "dig", 7)
+    phases = ["benign", "command_and_control", "impact"]
+    labels = tuple(
+        replace(label, phase=phase) for label, phase in zip(episode.labels[:3], phases, strict=True)
+    )
+    store.publish(replace(episode, labels=labels))
+    with pytest.raises(Refused, match="unseen windows: hold command_and_control; expected only"):
+        run(store, tmp_path / "out")
+
+
+def test_one_episode_is_one_line(tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store", schema.vm46())
+    store.publish(toy.episode("delta"))
+    with pytest.raises(Refused, match="'gamma' has no usable episode"):
+        run(store, tmp_path / "out")
+
+
+def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "store", schema.vm46())
+    for id in toy_store.ids():
+        whole = toy_store.read(id)
+        if whole.host == "gamma":
+            end_ns = whole.start_ns + 9 * schema.NS
+            labels = tuple(one for one in whole.labels if one.t_wall_ns < end_ns)
+            whole = replace(whole, end_ns=end_ns, labels=labels)
+        store.publish(whole)
+    with pytest.raises(Refused, match="validation windows: there are none"):
+        run(store, tmp_path / "out")
+
+
+def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
+    ids = toy_store.ids()[:3]
+    whole = pipeline.extract(toy_store, ids, toy_store.schema, 6.0)
+    split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))
+    with pytest.raises(Refused, match="has no episode to be seen"):
+        pipeline.divide(whole, split)
+
+
+def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Store) -> None:
+    """All on one host: the judged one's opening is the level of judged windows alone."""
+    ids = [id for id in toy_store.ids() if id.startswith("alpha")][:4]
+    whole = pipeline.extract(toy_store, ids, toy_store.schema, 6.0)
+    split = Split("held_out_sample", "x", (ids[1],), (ids[2],), (ids[0],), (ids[3],))
+    before = pipeline.divide(whole, split)
+    judged = np.isin(whole.episode, [ids[0], ids[3]])
+    loud = replace(whole, opening=np.where(judged[:, None], 99.0, whole.opening))
+    after = pipeline.divide(loud, split)
+    for part in ("train", "validation"):
+        np.testing.assert_array_equal(before[part].opening, after[part].opening)
+    assert (before["seen"].opening != after["seen"].opening).any()
+
+
+def test_simulated_episodes_are_refused(toy_store: Store, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="holds simulated episodes"):
+        run(Store(toy_store.root, toy_store.schema, {"seed": 1}), tmp_path)
