@@ -114,7 +114,8 @@ class Network(Classifier):
         """From safetensors; raises ValueError when names or shapes are not this model's."""
         try:
             about = json.loads(trainer.metadata(weights)["about"])
-            model = cls(classes, **about["config"])
+            config = about["config"].items()
+            model = cls(classes, **{k: tuple(v) if isinstance(v, list) else v for k, v in config})
             model._make(tuple(about["shape"]))
             model._module.load_state_dict(unpack(weights))
         except (SafetensorError, RuntimeError, UnicodeDecodeError) as error:

@@ -27,7 +27,7 @@ def test_a_fit_is_of_the_right_shape_and_the_same_bytes_again(tmp_path: Path) ->
     made = fit(episodes(), VM46)
     assert made.quantiles.shape == (4, 6, 46, len(KNOTS))
     assert list(made.hosts) == sorted(toy.HOSTS)
-    assert list(made.campaigns) == ["c0", "c1"]
+    assert list(made.campaigns) == ["c1", "c2"]
     assert (np.diff(made.quantiles, axis=-1) >= 0).all()
     whole = made.root @ made.root.transpose(0, 2, 1)
     assert np.allclose(np.diagonal(whole, axis1=1, axis2=2), 1, atol=1e-4)
