@@ -7,7 +7,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check bench record fit lock clean
+.PHONY: setup demo test check bench bench-models record fit lock clean
 
 setup: .venv/ready
 
@@ -33,8 +33,11 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: setup .venv/peers/ready
+bench: setup
 	$(BIN)/python bench/bench.py
+
+# All models and their peers on three splits: half an hour and more.
+bench-models: setup .venv/peers/ready
 	$(BIN)/python bench/models.py --peers .venv/peers/bin/python
 
 # Peers have an environment of their own: they ask for older libraries than we do.

@@ -114,8 +114,9 @@ class Network(Classifier):
         """From safetensors; raises ValueError when names or shapes are not this model's."""
         try:
             about = json.loads(trainer.metadata(weights)["about"])
-            config = about["config"].items()
-            model = cls(classes, **{k: tuple(v) if isinstance(v, list) else v for k, v in config})
+            config: dict[str, Any] = about["config"]
+            lists = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
+            model = cls(classes, **{**config, **lists})
             model._make(tuple(about["shape"]))
             model._module.load_state_dict(unpack(weights))
         except (SafetensorError, RuntimeError, UnicodeDecodeError) as error:
