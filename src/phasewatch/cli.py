@@ -378,7 +378,7 @@ def _show_report(report: "Report", learned: Mapping[tuple[str, str], tuple[str, 
     table = Table(title=f"macro F1, 95 % interval over episodes · never seen: {report.held_out}")
     told = ("learned", "seconds") if learned else ()
     for name in ("model", "mode", *told, "validation", "seen", "never seen"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
     for row in report.rows:
         own = learned.get((row.model, row.mode), ())
         scores = (f"{row.validation.value:.3f}", _told(row.seen), _told(row.unseen))
@@ -386,15 +386,19 @@ def _show_report(report: "Report", learned: Mapping[tuple[str, str], tuple[str, 
     out.print(table)
     table = Table(title=f"macro F1 on {report.held_out} with a part missing, and decoded")
     for name in ("model", "mode", *(f"no {part}" for part in report.lost), "decoded"):
-        table.add_column(name)
+        table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
     for row in report.rows:
         cells = [row.without.get(part) for part in report.lost]
         values = [f"{one.value:.3f}" if one else "" for one in (*cells, row.decoded)]
         table.add_row(row.model, row.mode, *values)
     out.print(table)
+    out.print("never seen, pair by pair, p adjusted for all pairs:")
     for one in report.comparisons:
-        line = f"{one.ours} against {one.other}, {one.mode}, never seen: {one.verdict}"
-        out.print(f"  {line} ({one.gap.value:+.3f}, p {one.p:.3f} adjusted for all pairs)")
+        line = f"{one.mode}: {one.ours} {one.verdict} than {one.other}"
+        if not one.verdict.startswith("undecided"):
+            out.print(f"  {line} ({one.gap.value:+.3f}, p {one.p:.3f})")
+    undecided = sum(one.verdict.startswith("undecided") for one in report.comparisons)
+    out.print(f"  undecided: {undecided} of {len(report.comparisons)} pairs")
     missing = report.untested_profiles + report.untested_phases
     out.print(f"untested on {report.held_out}: {', '.join(missing) or 'nothing the store holds'}")
     if report.unit == "host":
