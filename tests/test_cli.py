@@ -99,7 +99,7 @@ def test_train_ends_with_a_table_and_claims_its_folder(
     assert len(list((tmp_path / "checkpoints").glob("*.ckpt.json"))) == 4
     assert "logistic" in out and "pairs" in out
     line = refused(run("train", *words, "--seed", "1"))
-    assert "run.json" in line and "recipe differ" in line
+    assert "run.json" in line and "recipe is not the same" in line
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,10 @@ def test_untested_is_derived() -> None:
 @given(st.integers(0, 9), st.integers(3, 9))
 def test_samples_are_held_out_in_every_profile(fold: int, each: int) -> None:
     episodes = even(each=each)
+    if fold >= each:
+        with pytest.raises(Refused, match=f"a number from 0 to {each - 1}"):
+            held_out_sample(episodes, str(fold), "")
+        return
     split = held_out_sample(episodes, str(fold), "")
     sample = {episode.id: episode.sample for episode in episodes}
     sides = [{sample[id] for id in side} for side in (split.test, split.validation)]

@@ -26,6 +26,7 @@ from phasewatch.views import Array
 from phasewatch.windows import Windows
 
 FORMAT = 1
+NEEDED = ("validation", "seen", "unseen")
 SHOWN = ("x", "opening")
 """What models were shown of a window, which is not in the file."""
 
@@ -103,7 +104,7 @@ def load(path: Path) -> Answered:
     """Read a file that `save` wrote; raises Refused for any other."""
     try:
         table = pq.read_table(path, page_checksum_verification=True)
-        facts = json.loads(table.schema.metadata[b"phasewatch"])
+        facts = json.loads((table.schema.metadata or {})[b"phasewatch"])
         if facts["format"] != FORMAT:
             raise ValueError(f"is of format {facts['format']}")
         split: dict[str, Any] = facts["split"]
@@ -151,6 +152,12 @@ def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Answers]:
             told[field.name] = own.astype(str) if own.dtype == object else own
     whole = Windows(**told)
     found = []
+    for name in dict.fromkeys(key[:2] for key in keys) or [("any model", "any mode")]:
+        lost = {(*name, part) for part in NEEDED} - set(keys)
+        if lost:
+            raise ValueError(
+                f"rows are missing: {', '.join(' '.join(one) for one in sorted(lost))}"
+            )
     for key in dict.fromkeys(keys):
         rows = np.array([own == key for own in keys])
         model, mode, part = key

@@ -438,12 +438,15 @@ def record(
     from dataclasses import replace
 
     from phasewatch import schema
+    from phasewatch.lab import fault as faults
     from phasewatch.store import Store
 
     opened = Store.create(store, schema.vm46())
     images = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "phasewatch"
     if plan is None:
         take = _take(profile, host, sample)
+        if fault:
+            faults.find(fault)
         take = replace(take, seed=seed, seconds=seconds, fault=fault)
         out.print(f"recorded {_record_one(take, opened, images)}")
         return

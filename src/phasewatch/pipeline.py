@@ -97,13 +97,13 @@ def train(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE)
     """
     store.refuse_simulated("training")
     judgements = sweep(store)
-    _claim(out, recipe, store, judgements)
-    write_index(judgements, out / "validation_v1.parquet")
     told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
     say(f"checked {len(judgements)} episodes: {told}")
     usable = [judgement.identity for judgement in judgements if judgement.usable]
     split = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
     say(f"split   train {len(split.train)} · validation {len(split.validation)} · {told_of(split)}")
+    _claim(out, recipe, store, judgements)
+    write_index(judgements, out / "validation_v1.parquet")
     windows: dict[Mode, dict[str, Windows]] = {}
     tasks = []
     for mode in recipe.modes:
@@ -148,7 +148,7 @@ def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement])
         other = [key for key in asked if there.get(key) != asked[key]]
         raise Refused(
             path,
-            f"is of another run: {', '.join(other)} differ",
+            f"is of another run: its {', '.join(other)} is not the same",
             "the same recipe on the same store, to go on with",
             "Choose another folder, or delete this one.",
             code="run_other",

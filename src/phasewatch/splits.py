@@ -78,7 +78,7 @@ def held_out_sample(episodes: Sequence[Identity], test: str, validation: str) ->
     0 (one after `test`, when empty). Raises Refused when a profile has fewer than three samples.
     """
     _known("held_out_sample", episodes, "sample", ())
-    fold = _number("test", test)
+    fold = _number("test", test or "0")
     other = _number("validation", validation) if validation else fold + 1
     tested, chosen = set(), set()
     for profile in {episode.profile for episode in episodes}:
@@ -90,14 +90,21 @@ def held_out_sample(episodes: Sequence[Identity], test: str, validation: str) ->
                 "at least three: to train on, to choose on and to test",
                 "Record more samples of it, or leave the profile out.",
             )
-        if fold % len(samples) == other % len(samples):
+        if fold >= len(samples):
+            raise Refused(
+                "split held_out_sample: --test",
+                f"profile {profile} has {len(samples)} samples, not number {fold}",
+                f"a number from 0 to {len(samples) - 1}",
+                "Choose one of them.",
+            )
+        if fold == other % len(samples):
             raise Refused(
                 "split held_out_sample: --validation",
                 f"{validation!r} is the tested sample of profile {profile}",
                 "the number of another",
                 "Leave it out to take the next one.",
             )
-        tested.add(samples[fold % len(samples)])
+        tested.add(samples[fold])
         chosen.add(samples[other % len(samples)])
     return _held_out("held_out_sample", episodes, "sample", tested, chosen, f"sample {fold}")
 
