@@ -51,7 +51,7 @@ record: setup
 
 # What the simulator knows: after the corpus has changed.
 fit: setup
-	$(BIN)/python -c 'from pathlib import Path; from phasewatch.cli import fitted; \
+	$(BIN)/python -c 'from pathlib import Path; from phasewatch.commands.simulate import fitted; \
 	  fitted(Path("corpus"), Path("src/phasewatch/sim/fit.npz"))'
 
 lock:

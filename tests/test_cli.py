@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import toy
-from phasewatch import __version__, cli, durable
+from phasewatch import __version__, cli, console, durable
 from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
 
@@ -37,7 +37,7 @@ def refused(answer: tuple[int, str, str]) -> str:
     """The one line of a refusal."""
     code, _, err = answer
     lines = [line for line in err.splitlines() if line.startswith("phasewatch: ")]
-    assert code == cli.REFUSED
+    assert code == console.REFUSED
     assert "Traceback" not in err
     assert len(lines) == 1
     return lines[0]
@@ -67,7 +67,7 @@ def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
     path = store.folder(store.ids()[0]) / SAMPLES
     path.write_bytes(path.read_bytes() + b"x")
     code, out, _ = run("validate", store.root, "--index", index)
-    assert code == cli.SOME_REJECTED
+    assert code == console.SOME_REJECTED
     assert "[sha_mismatch]" in out
     code, out, _ = run("validate", store.root, "--index", index, "--json")
     assert json.loads(out)["counts"]["rejected"] == 1
@@ -75,7 +75,7 @@ def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
     assert "sha_mismatch: 1 episodes" in out
     path.unlink()
     path.mkdir()
-    assert run("validate", store.root, "--index", index)[0] == cli.SOME_ERRORED
+    assert run("validate", store.root, "--index", index)[0] == console.SOME_ERRORED
 
 
 def test_run_writes_a_page_and_prints_scores(

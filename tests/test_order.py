@@ -38,6 +38,7 @@ SURVEY = ("leaks", "survey")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
+TOLD = ("console", "commands", "commands.*", "cli")
 ORDER = [
     "phasewatch",
     *DATA,
@@ -47,15 +48,16 @@ ORDER = [
     "lab",
     *(f"lab.{name}" for name in LAB),
     *SIM,
-    "cli",
+    *TOLD,
 ]
 
 
 def place(module: str) -> int:
     """Where a module stands; a file under models/ stands where models.* does."""
     name = module.removeprefix("phasewatch.")
-    if name.startswith("models."):
-        name = "models.*"
+    folder, _, file = name.partition(".")
+    if file and folder in ("models", "commands"):
+        name = f"{folder}.*"
     assert name in ORDER, f"{name} has no place in the reading order: give it one"
     return ORDER.index(name)
 

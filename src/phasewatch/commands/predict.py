@@ -1,0 +1,132 @@
+"""`phasewatch predict` and `inspect`: one checkpoint at work."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from phasewatch.console import AsJson, StorePath, app, out, print_json
+from phasewatch.refusal import Refused
+
+if TYPE_CHECKING:
+    from phasewatch.store import Store
+    from phasewatch.validate import Judgement
+    from phasewatch.windows import Windows
+
+
+@app.command()
+def predict(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
+    store: StorePath,
+    episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Call the phase of every window of an episode, beside the truth."""
+    import numpy as np
+
+    from phasewatch import checkpoint as checkpoints
+    from phasewatch.pipeline import extract
+    from phasewatch.store import Store
+    from phasewatch.validate import sweep
+    from phasewatch.windows import pool
+
+    loaded = checkpoints.load(checkpoint)
+    opened = Store.open(store)
+    loaded.bind(opened.schema, store)
+    judgements = {one.id: one for one in sweep(opened)}
+    asked = [episode] if episode else [id for id, one in judgements.items() if one.usable]
+    _refuse_unusable(opened, judgements, asked)
+    # All of a host's openings say what its level is, not only those of the episodes asked about.
+    hosts = {judgements[id].host for id in asked}
+    ids = [id for id, one in judgements.items() if one.usable and one.host in hosts]
+    windows = pool(extract(opened, ids, loaded.schema, loaded.opening_s))
+    rows = _calls(loaded, opened, windows.take(np.isin(windows.episode, asked)))
+    if as_json:
+        print_json(rows)
+        return
+    table = Table(title=f"{loaded.name} (truth is the phase at the window's end)")
+    for name in ("episode", "ends at s", "truth", "call", "probability"):
+        table.add_column(name)
+    for row in rows:
+        style = None if row["call"] == row["truth"] else "red"
+        told = (f"{row['end_s']:.1f}", row["truth"], row["call"], f"{row['probability']:.2f}")
+        table.add_row(row["episode"], *told, style=style)
+    out.print(table)
+    right = sum(row["call"] == row["truth"] for row in rows)
+    out.print(f"{right} of {len(rows)} windows right")
+
+
+def _refuse_unusable(
+    store: "Store", judgements: "Mapping[str, Judgement]", asked: list[str]
+) -> None:
+    """Raise Refused when an episode is not there or not usable, or when there is none at all."""
+    for id in asked:
+        if id not in judgements:
+            remedy = "`phasewatch validate` lists them."
+            raise Refused(store.root, f"has no episode {id!r}", "an episode of it", remedy)
+        if not judgements[id].usable:
+            raise Refused(
+                store.folder(id),
+                f"is {judgements[id].verdict} ({judgements[id].findings[0].reason})",
+                "an accepted or degraded episode",
+                "See `phasewatch validate`.",
+            )
+    if not asked:
+        remedy = "See `phasewatch validate`."
+        raise Refused(store.root, "has no usable episode", "accepted or degraded ones", remedy)
+
+
+def _calls(loaded: Any, store: "Store", windows: "Windows") -> list[dict[str, Any]]:
+    from scipy.special import softmax
+
+    from phasewatch.schema import NS
+
+    chance = softmax(loaded.logits(windows.x, windows.opening), axis=1)
+    classes = loaded.schema.classes
+    start_ns = {str(id): store.read(str(id)).start_ns for id in set(windows.episode)}
+    return [
+        {
+            "episode": str(windows.episode[row]),
+            "end_s": (int(windows.t_ns[row]) - start_ns[str(windows.episode[row])]) / NS,
+            "truth": classes[windows.y[row]],
+            "call": classes[chance[row].argmax()],
+            "probability": float(chance[row].max()),
+        }
+        for row in range(len(windows))
+    ]
+
+
+@app.command()
+def inspect(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
+    as_json: AsJson = False,
+) -> None:
+    """What a checkpoint says of itself; its digest is checked, its weights are not read."""
+    from phasewatch.checkpoint import load_header
+
+    header = load_header(checkpoint)
+    value = header.model_dump(exclude={"probe", "lens"})
+    if as_json:
+        print_json(value)
+        return
+    channels = [row[0] for row in header.data["channels"]]
+    split = header.split
+    told = {
+        "model": f"{header.model}, {header.mode}, view {header.view}",
+        "config": ", ".join(f"{key} {kept}" for key, kept in header.config.items()) or "none",
+        "channels": f"{len(channels)}: {', '.join(channels)}",
+        "classes": ", ".join(header.data["classes"]),
+        "grid": ", ".join(f"{key} {kept:g}" for key, kept in header.data["grid"].items()),
+        "recipe": f"{header.recipe['name']}, {split['recipe']}, seed {header.recipe['seed']}",
+        "opening": f"{header.opening_s:g} s, known to be benign",
+        "held out": f"{split['held_out']}; trained on {len(split['train'])} episodes",
+        "scores": ", ".join(f"{key} {kept:.3f}" for key, kept in header.scores.items()),
+        "versions": ", ".join(f"{key} {kept}" for key, kept in header.versions.items()),
+        "weights": f"{header.weights_bytes} bytes, sha256 {header.weights_sha256}",
+    }
+    table = Table(title=header.name, show_header=False)
+    for key, line in told.items():
+        table.add_row(key, line)
+    out.print(table)

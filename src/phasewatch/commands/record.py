@@ -1,0 +1,112 @@
+"""`phasewatch record` and `lab`: real episodes, and what they can be of."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from phasewatch.console import SOME_ERRORED, AsJson, app, err, out, print_json
+from phasewatch.refusal import Refused
+
+if TYPE_CHECKING:
+    from phasewatch.lab.recording import Take
+    from phasewatch.store import Store
+
+
+@app.command()
+def record(
+    store: Annotated[Path, typer.Option("--out", help="Store to publish into; made when absent.")],
+    plan: Annotated[Path | None, typer.Option(help="Record all that this plan lists.")] = None,
+    profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")] = "",
+    host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "",
+    sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
+    seed: Annotated[int, typer.Option(help="Draws order, spans and companions.", min=0)] = 1,
+    seconds: Annotated[float, typer.Option(help="Length.", min=40, max=600)] = 90.0,
+    fault: Annotated[str, typer.Option(help="What goes wrong; see `phasewatch lab`.")] = "",
+    jobs: Annotated[int, typer.Option(help="Machines side by side.", min=1, max=16)] = 3,
+    cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,
+) -> None:
+    """Boot real QEMU guests, run harmless load in them, and publish labelled episodes.
+
+    Needs Debian's qemu and a network for the first guest image; names what is missing.
+    """
+    if (plan is None) == (not profile or not host):
+        raise Refused(
+            "record",
+            "what to record is not clear",
+            "either --plan FILE, or --profile NAME and --host NAME",
+            "`phasewatch lab` lists profiles, samples and hosts.",
+        )
+    from dataclasses import replace
+
+    from phasewatch import schema
+    from phasewatch.lab import fault as faults
+    from phasewatch.store import Store
+
+    opened = Store.create(store, schema.vm46())
+    images = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "phasewatch"
+    if plan is None:
+        take = _take(profile, host, sample)
+        if fault:
+            faults.find(fault)
+        take = replace(take, seed=seed, seconds=seconds, fault=fault)
+        out.print(f"recorded {_record_one(take, opened, images)}")
+        return
+    from phasewatch.lab import plan as plans
+
+    done = plans.run(plans.read(plan), opened, jobs, images)
+    told = f"{len(done.recorded)} recorded · {len(done.skipped)} were there"
+    out.print(f"{told} · {len(done.failed)} failed")
+    if done.failed:
+        raise typer.Exit(SOME_ERRORED)
+
+
+def _take(name: str, host: str, number: str) -> "Take":
+    from phasewatch.lab import hosts, profile, recording
+
+    chosen = profile.profile(name)
+    numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
+    sample = chosen.sample(numbers.get(number, number))
+    return recording.Take(hosts.host(host), chosen, sample, 0, 0.0)
+
+
+def _record_one(take: "Take", store: "Store", images: Path) -> str:
+    from phasewatch.lab import recording
+
+    with err.status(f"recording {take.id}: {take.seconds:g} s and a boot"):
+        return recording.record(take, store, images, lambda line: err.print(line, soft_wrap=True))
+
+
+@app.command()
+def lab(as_json: AsJson = False) -> None:
+    """The virtual hosts, load profiles and faults that `record` knows."""
+    from dataclasses import asdict
+
+    from phasewatch.lab import fault, hosts, profile
+
+    known, loads = hosts.hosts(), profile.profiles()
+    if as_json:
+        print_json(
+            {
+                "hosts": [asdict(host) for host in known.values()],
+                "profiles": [asdict(load) for load in loads.values()],
+                "faults": sorted(fault.FAULTS),
+            }
+        )
+        return
+    table = Table(title="hosts")
+    for column in ("name", "machine", "memory", "vCPUs", "background", "never runs"):
+        table.add_column(column)
+    for host in known.values():
+        told = (f"{host.arch} {host.machine}", f"{host.memory_mb} MiB", str(host.vcpus))
+        table.add_row(host.name, *told, host.background, ", ".join(host.never))
+    out.print(table)
+    table = Table(title="load profiles (all harmless, inside the guest only)")
+    for column in ("name", "meaning", "samples"):
+        table.add_column(column)
+    for load in loads.values():
+        table.add_row(load.name, load.meaning, "\n".join(own.id for own in load.samples))
+    out.print(table)
+    out.print(f"faults: {', '.join(sorted(fault.FAULTS))}")

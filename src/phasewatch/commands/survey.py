@@ -1,0 +1,43 @@
+"""`phasewatch survey`: what a corpus holds and what gives it away."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phasewatch.console import AsJson, Opening, app, err, out
+
+
+@app.command()
+def survey(
+    store: Annotated[Path, typer.Argument(help="Folder of a recorded episode store.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the findings.")] = Path(
+        "reports/survey"
+    ),
+    opening_s: Opening = 15.0,
+    as_json: AsJson = False,
+) -> None:
+    """What a corpus holds, what gives it away, and how much random windows flatter.
+
+    Writes survey.md, survey.json and counts.csv. Trains boosted trees on every held-out host,
+    sample and campaign: some minutes for some hundred episodes.
+    """
+    from dataclasses import asdict
+
+    from phasewatch import durable
+    from phasewatch import survey as surveys
+    from phasewatch.store import Store
+
+    say = err.print if as_json else out.print
+    opened = Store.open(store)
+    found = surveys.survey(opened, lambda line: say(line, markup=False, soft_wrap=True), opening_s)
+    text = json.dumps(asdict(found), indent=1).encode()
+    durable.write(folder / "survey.json", text)
+    durable.write(folder / "survey.md", surveys.markdown(found).encode())
+    durable.write(folder / "counts.csv", surveys.table(found))
+    if as_json:
+        sys.stdout.write(text.decode() + "\n")
+    else:
+        out.print(f"findings: {folder}/survey.md, survey.json, counts.csv")

@@ -1,0 +1,46 @@
+"""What all commands share: where they print, how they end, options with one meaning.
+
+Heavy libraries are imported by the command that needs them, so `--help` answers at once.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+app = typer.Typer(
+    help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+REFUSED, SOME_ERRORED, SOME_REJECTED, CANCELLED = 2, 3, 4, 130
+
+StorePath = Annotated[Path, typer.Option("--store", help="Folder of the episode store.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Opening = Annotated[
+    float, typer.Option("--opening", help="Seconds known to be benign at each start.", min=0)
+]
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Any]:
+    """A bar on standard error; yields the function that moves it."""
+    parts = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=err, transient=True) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count=1: bar.advance(task, count)
+
+
+def print_json(value: object) -> None:
+    """An answer for programs, on standard output."""
+    sys.stdout.write(json.dumps(value, indent=1) + "\n")
