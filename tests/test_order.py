@@ -26,19 +26,24 @@ TELLING = (
     "dropout",
     "recipes",
     "training",
+    "leaks",
+    "audit",
     "timing",
     "calibration",
     "decoding",
     "answers",
+    "course",
     "evaluate",
+    "abstract",
+    "figures",
     "report",
     "pipeline",
 )
-SURVEY = ("leaks", "survey")
+SURVEY = ("survey",)
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
-TOLD = ("console", "commands", "commands.*", "cli")
+TOLD = ("console", "tables", "commands", "commands.*", "cli")
 ORDER = [
     "phasewatch",
     *DATA,

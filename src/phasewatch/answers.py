@@ -7,7 +7,7 @@ mode and part, with the truth and the model's own logits.
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,17 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from phasewatch import durable
+from phasewatch.audit import Check
 from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.refusal import Refused
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
 from phasewatch.views import Array
-from phasewatch.windows import Windows
+from phasewatch.windows import Windows, join
 
-FORMAT = 1
+FORMAT = 2
+KEYS = ("fold", "model", "mode", "part")
 NEEDED = ("validation", "seen", "unseen")
 SHOWN = ("x", "opening")
 """What models were shown of a window, which is not in the file."""
@@ -33,11 +35,13 @@ SHOWN = ("x", "opening")
 
 @dataclass(frozen=True)
 class Answers:
-    """What one model in one mode said, `logits[N,K]`, of the windows of one part.
+    """What one model in one mode said, `logits[N,K]`, of the windows of one part of a fold.
 
-    `part` is validation, seen, unseen, or the unseen `without` a source or their opening.
+    `fold` is what was held out; `part` is validation, seen, unseen, the unseen `without` a source
+    or their opening, or the unseen `again` as told by the same model from another seed.
     """
 
+    fold: str
     model: str
     mode: Mode
     part: str
@@ -49,34 +53,61 @@ class Answers:
         """The call of each window."""
         return np.asarray(self.logits.argmax(axis=1))
 
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Answers":
+        """Those to the chosen windows."""
+        return replace(self, windows=self.windows.take(rows), logits=self.logits[rows])
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split of the episodes, and how phases follow each other in its training part."""
+
+    split: Split
+    chain: Chain
+
 
 @dataclass(frozen=True)
 class Answered:
     """All answers of a run, and what they were asked under.
 
-    `usable` are all episodes that a split could use; `chain` is how phases follow each other in
-    training; `stride_s` lies between two windows.
+    `usable` are all episodes that a split could use, `baselines` the models that need no detector,
+    `stride_s` lies between two windows, and `audit` is what was found leaking, or not. No episode
+    is unseen in two folds.
     """
 
-    split: Split
+    folds: tuple[Fold, ...]
     usable: tuple[Identity, ...]
     classes: tuple[str, ...]
-    chain: Chain
+    baselines: tuple[str, ...]
     stride_s: float
     seed: int
+    audit: tuple[Check, ...]
     answers: tuple[Answers, ...]
+
+
+def pooled(parts: Sequence[Answers]) -> Answers:
+    """One model's answers over several folds, as if to one question."""
+    windows = join(one.windows for one in parts)
+    return replace(parts[0], windows=windows, logits=np.concatenate([one.logits for one in parts]))
 
 
 def save(answered: Answered, path: Path) -> None:
     """Write the file."""
     facts = {
         "format": FORMAT,
-        "split": asdict(answered.split),
+        "folds": [
+            {
+                "split": asdict(fold.split),
+                "chain": {name: value.tolist() for name, value in asdict(fold.chain).items()},
+            }
+            for fold in answered.folds
+        ],
         "usable": [{**asdict(one), "phases": sorted(one.phases)} for one in answered.usable],
         "classes": answered.classes,
-        "chain": {name: value.tolist() for name, value in asdict(answered.chain).items()},
+        "baselines": answered.baselines,
         "stride_s": answered.stride_s,
         "seed": answered.seed,
+        "audit": [asdict(check) for check in answered.audit],
     }
     table = pa.concat_tables([_table(one, answered.classes) for one in answered.answers])
     table = table.replace_schema_metadata({"phasewatch": json.dumps(facts)})
@@ -88,7 +119,7 @@ def save(answered: Answered, path: Path) -> None:
 def _table(one: Answers, classes: tuple[str, ...]) -> pa.Table:
     own = {
         name: pa.array(np.full(len(one.windows), getattr(one, name))).dictionary_encode()
-        for name in ("model", "mode", "part")
+        for name in KEYS
     }
     for field in fields(Windows):
         if field.name not in SHOWN:
@@ -107,17 +138,16 @@ def load(path: Path) -> Answered:
         facts = json.loads((table.schema.metadata or {})[b"phasewatch"])
         if facts["format"] != FORMAT:
             raise ValueError(f"is of format {facts['format']}")
-        split: dict[str, Any] = facts["split"]
-        sides = {key: tuple(ids) for key, ids in split.items() if isinstance(ids, list)}
         return Answered(
-            Split(**{**split, **sides}),
+            tuple(_fold(**fold) for fold in facts["folds"]),
             tuple(
                 Identity(**{**one, "phases": frozenset(one["phases"])}) for one in facts["usable"]
             ),
             tuple(facts["classes"]),
-            Chain(**{name: np.array(value) for name, value in facts["chain"].items()}),
+            tuple(facts["baselines"]),
             float(facts["stride_s"]),
             int(facts["seed"]),
+            tuple(Check(**check) for check in facts["audit"]),
             tuple(_answers(table, tuple(facts["classes"]))),
         )
     except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
@@ -138,28 +168,49 @@ def load(path: Path) -> Answered:
         ) from error
 
 
+def _fold(split: dict[str, Any], chain: dict[str, Any]) -> Fold:
+    sides = {key: tuple(ids) for key, ids in split.items() if isinstance(ids, list)}
+    return Fold(
+        Split(**{**split, **sides}),
+        Chain(**{name: np.array(value) for name, value in chain.items()}),
+    )
+
+
 def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Answers]:
     columns = {name: table[name].to_numpy() for name in table.column_names}
     logits = np.column_stack([columns[f"logit.{name}"] for name in classes])
-    keys = list(zip(*(columns[name] for name in ("model", "mode", "part")), strict=True))
     told: dict[str, Any] = {
-        "x": np.empty((len(keys), 0, 0), dtype=np.float32),
-        "opening": np.empty((len(keys), 0), dtype=np.float32),
+        "x": np.empty((len(logits), 0, 0), dtype=np.float32),
+        "opening": np.empty((len(logits), 0), dtype=np.float32),
     }
     for field in fields(Windows):
         if field.name not in SHOWN:
             own = columns[field.name]
             told[field.name] = own.astype(str) if own.dtype == object else own
     whole = Windows(**told)
-    found = []
-    for name in dict.fromkeys(key[:2] for key in keys) or [("any model", "any mode")]:
-        lost = {(*name, part) for part in NEEDED} - set(keys)
+    groups = _groups(table)
+    for name in dict.fromkeys(key[:-1] for key in groups) or [("any fold", "any model")]:
+        lost = {(*name, part) for part in NEEDED} - set(groups)
         if lost:
             raise ValueError(
                 f"rows are missing: {', '.join(' '.join(one) for one in sorted(lost))}"
             )
-    for key in dict.fromkeys(keys):
-        rows = np.array([own == key for own in keys])
-        model, mode, part = key
-        found.append(Answers(str(model), mode, str(part), whole.take(rows), logits[rows]))
-    return found
+    return [
+        Answers(fold, model, mode, part, whole.take(rows), logits[rows])  # type: ignore[arg-type]
+        for (fold, model, mode, part), rows in groups.items()
+    ]
+
+
+def _groups(table: pa.Table) -> dict[tuple[str, ...], NDArray[np.int64]]:
+    """Rows of each fold, model, mode and part, in the order in which they are first met."""
+    columns = [table[name].combine_chunks().dictionary_encode() for name in KEYS]
+    codes = np.zeros(len(table), dtype=np.int64)
+    for column in columns:
+        codes = codes * len(column.dictionary) + column.indices.to_numpy()
+    order = np.argsort(codes, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
+    return {
+        tuple(column[int(rows[0])].as_py() for column in columns): rows
+        for rows in sorted(groups, key=lambda rows: int(rows[0]) if len(rows) else 0)
+        if len(rows)
+    }

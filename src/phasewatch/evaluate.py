@@ -1,7 +1,8 @@
 """How good, how sure, how late, how noisy, on whom, and on what never.
 
 Everything is computed from the answers on file, and every score is a sum over episodes of the cube.
-Nothing here knows how a model works. What was not tested is listed, and enters no average.
+Nothing here knows how a model works. What was not tested is listed, and enters no average. What is
+chosen (temperatures, thresholds) is chosen a fold, on its validation part, before folds are pooled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import calibration, scores, timing
-from phasewatch.answers import Answered, Answers
+from phasewatch import answers, calibration, course, scores, splits, timing
+from phasewatch.answers import Answered, Answers, Fold
 from phasewatch.calibration import Confidence
+from phasewatch.course import Budgeted, Course
+from phasewatch.decoding import Chain
 from phasewatch.schema import Mode
 from phasewatch.scores import Cube, Score
-from phasewatch.splits import untested
-from phasewatch.timing import Alarms, Lateness, Onset, Segments
-from phasewatch.windows import Windows
-
-BUDGET = 0.1
-"""False alarms per host-hour that somebody might accept."""
 
 RISK = 0.1
 """Share of wrong calls that somebody who may abstain might accept."""
@@ -30,52 +27,26 @@ RISK = 0.1
 SHARPNESS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 """Factors of a window's logits, of which decoding takes one."""
 
-BENIGN = 0
-"""The class that raises no alarm: the first of every schema."""
-
-
-@dataclass(frozen=True)
-class Budgeted:
-    """Alarms at the threshold that met `budget` on validation, and what they did elsewhere.
-
-    `threshold` is of the probability of any phase but benign; None where none met the budget.
-    `verifiable` is false when validation's benign time is too short to show so low a rate.
-    `raised` is the share of hostile phases on unseen episodes during which an alarm stood.
-    """
-
-    budget: float
-    threshold: float | None
-    chosen: Alarms
-    verifiable: bool
-    achieved: Alarms | None
-    raised: float | None
-
 
 @dataclass(frozen=True)
 class Abstaining:
-    """Calls above the confidence at which validation's risk was `risk`, on unseen windows."""
+    """Calls above the confidence at which a fold's validation had `risk`, on unseen windows.
+
+    `thresholds` one a fold; None where no confidence was enough, and nothing was called.
+    """
 
     risk: float
-    threshold: float | None
-    coverage: float | None
+    thresholds: tuple[float | None, ...]
+    coverage: float
     achieved: float | None
 
 
 @dataclass(frozen=True)
-class Course:
-    """Calls in the order of time: delay a phase, false alarms, and segments."""
-
-    lateness: dict[str, Lateness | None]
-    alarms: Alarms
-    segments: Segments
-
-
-@dataclass(frozen=True)
-class Row:
+class Plain:
     """One model in one mode: on what training had, on what it never had, and that broken down.
 
-    `without` is the score where a source, or the opening, is missing; `decoded` and
-    `decoded_course` where calls know the calls before them.
+    `unseen` has its interval for other episodes of these hosts, `across` for hosts like these, from
+    five of them on. `by_host` is of the unseen, and of hosts in training where none of theirs is.
     """
 
     model: str
@@ -83,15 +54,30 @@ class Row:
     validation: Score
     seen: Score
     unseen: Score
-    without: dict[str, Score]
+    across: Score | None
+    worst_host: str
     by_class: dict[str, Score | None]
     by_profile: dict[str, Score]
     by_host: dict[str, Score]
     confusion: list[list[int]]
+
+
+@dataclass(frozen=True)
+class Row(Plain):
+    """And all that is asked of a model that learns.
+
+    `again` is macro F1 on the unseen from this and every other seed; `without` the score where a
+    source, or the opening, is missing; `decoded` and `decoded_course` where calls know the calls
+    before them; `temperatures` one a fold.
+    """
+
+    again: tuple[float, ...]
+    without: dict[str, Score]
     course: Course
     decoded: Score
     decoded_course: Course
     budgeted: Budgeted
+    temperatures: tuple[float, ...]
     confidence: Confidence
     abstaining: Abstaining
 
@@ -100,7 +86,7 @@ class Row:
 class Comparison:
     """Macro F1 of `ours` minus `other` on the same unseen episodes, and a verdict in words.
 
-    `p` is adjusted for all pairs of the mode.
+    `p` is adjusted for all pairs of the mode. `across` when it is about hosts like these.
     """
 
     ours: str
@@ -108,7 +94,19 @@ class Comparison:
     mode: Mode
     gap: Score
     p: float
+    across: bool
     verdict: str
+
+
+@dataclass(frozen=True)
+class Sides:
+    """How many episodes a fold had on each side."""
+
+    held_out: str
+    train: int
+    validation: int
+    seen: int
+    test: int
 
 
 @dataclass(frozen=True)
@@ -116,21 +114,33 @@ class Report:
     """All that a reader may ask, as plain values."""
 
     recipe: str
-    held_out: str
+    folds: list[Sides]
     classes: tuple[str, ...]
-    episodes: dict[str, int]
     windows: dict[str, int]
     rows: list[Row]
+    baselines: list[Plain]
     comparisons: list[Comparison]
     untested_profiles: list[str]
     untested_phases: list[str]
+    untested_cells: list[tuple[str, str]]
     profiles: list[str]
 
     @property
     def unit(self) -> str:
         """What was held out: host, sample or campaign."""
-        held = self.recipe.removeprefix("held_out_")
-        return "campaign" if held == "time" else held
+        return splits.KEYS.get(self.recipe, self.recipe)
+
+    @property
+    def held_out(self) -> str:
+        """What was never seen, in words."""
+        if len(self.folds) == 1:
+            return self.folds[0].held_out
+        return f"{len(self.folds)} {self.unit}s in turn"
+
+    @property
+    def hosts(self) -> list[str]:
+        """All that were judged."""
+        return list(self.rows[0].by_host)
 
     @property
     def lost(self) -> list[str]:
@@ -139,179 +149,187 @@ class Report:
 
 
 Key = tuple[str, Mode]
+Parts = Mapping[str, Answers]
 
 
 def evaluate(answered: Answered) -> Report:
     """The report on all answers."""
-    split, classes = answered.split, answered.classes
-    keys = list(dict.fromkeys((one.model, one.mode) for one in answered.answers))
-    parts = {key: _parts(answered, key) for key in keys}
-    first = parts[keys[0]]
+    found: dict[Key, dict[str, dict[str, Answers]]] = {}
+    for one in answered.answers:
+        found.setdefault((one.model, one.mode), {}).setdefault(one.fold, {})[one.part] = one
+    learned = {key: own for key, own in found.items() if key[0] not in answered.baselines}
+    plain = {key: _plain(_pooled(own), answered) for key, own in found.items()}
+    tested = [id for fold in answered.folds for id in fold.split.test]
+    first = _pooled(next(iter(found.values())))
     return Report(
-        recipe=split.recipe,
-        held_out=split.held_out,
-        classes=classes,
-        episodes={
-            name: len(getattr(split, name)) for name in ("train", "validation", "seen", "test")
-        },
-        windows={part: len(first[part].windows) for part in ("validation", "seen", "unseen")},
-        rows=[_row(parts[key], answered) for key in keys],
-        comparisons=_compare({key: parts[key]["unseen"] for key in keys}, answered),
-        untested_profiles=untested(answered.usable, split.test, "profile"),
-        untested_phases=untested(answered.usable, split.test, "phase"),
+        recipe=answered.folds[0].split.recipe,
+        folds=[_sides(fold) for fold in answered.folds],
+        classes=answered.classes,
+        windows={part: len(first[part].windows) for part in answers.NEEDED},
+        rows=[_row(plain[key], own, answered) for key, own in learned.items()],
+        baselines=[plain[key] for key in found if key not in learned],
+        comparisons=_compare(
+            {key: _pooled(own)["unseen"] for key, own in learned.items()}, answered
+        ),
+        untested_profiles=splits.untested(answered.usable, tested, "profile"),
+        untested_phases=splits.untested(answered.usable, tested, "phase"),
+        untested_cells=_cells(answered, tested),
         profiles=sorted({episode.profile for episode in answered.usable}),
     )
 
 
-def _parts(answered: Answered, key: Key) -> dict[str, Answers]:
-    return {one.part: one for one in answered.answers if (one.model, one.mode) == key}
+def _sides(fold: Fold) -> Sides:
+    split = fold.split
+    sides = (split.train, split.validation, split.seen, split.test)
+    return Sides(split.held_out, *(len(side) for side in sides))
 
 
-def _cube(windows: Windows, guess: NDArray[np.int64], classes: int) -> Cube:
-    return scores.cube(windows.episode, windows.y, guess, classes)[1]
+def _cells(answered: Answered, tested: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs of a judged host and a profile of the store of which no episode was judged."""
+    judged = [episode for episode in answered.usable if episode.id in set(tested)]
+    there = {(episode.host, episode.profile) for episode in judged}
+    profiles = sorted({episode.profile for episode in answered.usable})
+    hosts = sorted({episode.host for episode in judged})
+    return [(host, name) for host in hosts for name in profiles if (host, name) not in there]
+
+
+def _pooled(folds: Mapping[str, Parts]) -> dict[str, Answers]:
+    """Every part over all folds."""
+    names = dict.fromkeys(name for parts in folds.values() for name in parts)
+    return {
+        name: answers.pooled([parts[name] for parts in folds.values() if name in parts])
+        for name in names
+    }
+
+
+def _cube(one: Answers, answered: Answered) -> Cube:
+    windows = one.windows
+    return scores.cube(windows.episode, windows.y, one.guess, len(answered.classes))[1]
 
 
 def _macro(one: Answers, answered: Answered) -> Score:
-    return scores.macro(_cube(one.windows, one.guess, len(answered.classes)), answered.seed)
+    return scores.macro(_cube(one, answered), answered.seed)
 
 
-def _row(parts: Mapping[str, Answers], answered: Answered) -> Row:
-    classes, seed = answered.classes, answered.seed
-    validation, seen, unseen = (parts[name] for name in ("validation", "seen", "unseen"))
-    cube = _cube(unseen.windows, unseen.guess, len(classes))
+def _hosts(one: Answers) -> NDArray[np.str_]:
+    """The host of each episode of its cube."""
+    _, first = np.unique(one.windows.episode, return_index=True)
+    return one.windows.host[first]
+
+
+def _plain(parts: Parts, answered: Answered) -> Plain:
+    seed, unseen = answered.seed, parts["unseen"]
+    cube = _cube(unseen, answered)
     total = cube.sum(axis=0)
     true = total.sum(axis=1) > 0
-    decoded = _decoded(unseen, answered, _sharpness(validation, answered))
-    temperature = calibration.temperature(validation.logits, validation.windows.y)
-    return Row(
+    by_host = _by("host", unseen, answered)
+    return Plain(
         model=unseen.model,
         mode=unseen.mode,
-        validation=_macro(validation, answered),
-        seen=_macro(seen, answered),
+        validation=_macro(parts["validation"], answered),
+        seen=_macro(parts["seen"], answered),
         unseen=scores.macro(cube, seed),
-        without={
-            part.removeprefix("without "): _macro(own, answered)
-            for part, own in parts.items()
-            if part.startswith("without ")
-        },
+        across=scores.across(cube, _hosts(unseen), seed),
+        worst_host=min(by_host, key=lambda host: by_host[host].value),
         by_class={
             name: scores.single(cube, label, seed) if true[label] else None
-            for label, name in enumerate(classes)
+            for label, name in enumerate(answered.classes)
         },
         by_profile=_by("profile", unseen, answered),
-        by_host={**_by("host", seen, answered), **_by("host", unseen, answered)},
+        by_host={**_by("host", parts["seen"], answered), **by_host},
         confusion=total.tolist(),
-        course=_course(unseen, answered),
-        decoded=_macro(decoded, answered),
-        decoded_course=_course(decoded, answered),
-        budgeted=_budgeted(validation, unseen, temperature, answered),
-        confidence=calibration.confidence(unseen.logits, unseen.windows.y, temperature),
-        abstaining=_abstaining(validation, unseen, temperature),
     )
 
 
 def _by(name: str, one: Answers, answered: Answered) -> dict[str, Score]:
     values: NDArray[np.str_] = getattr(one.windows, name)
-    found = {}
-    for value in np.unique(values):
-        own = values == value
-        cube = _cube(one.windows.take(own), one.guess[own], len(answered.classes))
-        found[str(value)] = scores.macro(cube, answered.seed)
-    return found
+    return {str(value): _macro(one.take(values == value), answered) for value in np.unique(values)}
 
 
-def _decoded(one: Answers, answered: Answered, sharpness: float) -> Answers:
+def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
+    parts = _pooled(folds)
+    chains = {fold.split.held_out: fold.chain for fold in answered.folds}
+    told = [(own["validation"], own["unseen"]) for own in folds.values()]
+    temperatures = tuple(calibration.temperature(one.logits, one.windows.y) for one, _ in told)
+    calm = [
+        (_scaled(one, 1 / degree), _scaled(other, 1 / degree))
+        for (one, other), degree in zip(told, temperatures, strict=True)
+    ]
+    decoded = answers.pooled(
+        [
+            _decoded(other, chains[fold], _sharpness(one, chains[fold], answered))
+            for fold, (one, other) in zip(folds, told, strict=True)
+        ]
+    )
+    warm = answers.pooled([unseen for _, unseen in calm])
+    order = (answered.classes, answered.stride_s, answered.seed)
+    return Row(
+        **vars(plain),
+        again=(
+            plain.unseen.value,
+            *(
+                float(scores.macro_f1(_cube(own, answered).sum(axis=0)))
+                for part, own in parts.items()
+                if part.startswith("again ")
+            ),
+        ),
+        without={
+            part.removeprefix("without "): _macro(own, answered)
+            for part, own in parts.items()
+            if part.startswith("without ")
+        },
+        course=course.course(parts["unseen"], *order),
+        decoded=_macro(decoded, answered),
+        decoded_course=course.course(decoded, *order),
+        budgeted=course.budgeted(calm, answered.stride_s, answered.seed),
+        temperatures=temperatures,
+        confidence=calibration.confidence(warm.logits, warm.windows.y, 1.0),
+        abstaining=_abstaining(calm),
+    )
+
+
+def _scaled(one: Answers, factor: float) -> Answers:
+    return replace(one, logits=one.logits * factor)
+
+
+def _decoded(one: Answers, chain: Chain, sharpness: float) -> Answers:
     """The same answers, each filtered through the chain with those before it."""
     logits = np.empty_like(one.logits)
     for rows in timing.each(one.windows.episode, one.windows.t_ns):
-        logits[rows] = answered.chain.filter(sharpness * one.logits[rows])
+        logits[rows] = chain.filter(sharpness * one.logits[rows])
     return replace(one, logits=logits)
 
 
-def _sharpness(validation: Answers, answered: Answered) -> float:
+def _sharpness(validation: Answers, chain: Chain, answered: Answered) -> float:
     """How much a window's own evidence counts beside the chain's: what does best on validation.
 
     Windows overlap and no model's logits are likelihoods, so taken at their word they count for
     too much or too little.
     """
-    return max(
-        SHARPNESS,
-        key=lambda tried: _macro(_decoded(validation, answered, tried), answered).value,
+
+    def value(tried: float) -> float:
+        cube = _cube(_decoded(validation, chain, tried), answered)
+        return float(scores.macro_f1(cube.sum(axis=0)))
+
+    return max(SHARPNESS, key=value)
+
+
+def _abstaining(folds: Sequence[tuple[Answers, Answers]]) -> Abstaining:
+    thresholds = tuple(
+        calibration.abstention(one.logits, one.windows.y, 1.0, RISK) for one, _ in folds
     )
-
-
-# ---------------------------------------------------------------- in the order of time
-
-
-def _course(one: Answers, answered: Answered) -> Course:
-    windows, guess = one.windows, one.guess
-    found: list[Onset] = []
-    pairs = []
-    for rows in timing.each(windows.episode, windows.t_ns):
-        y, t_s = windows.y[rows], (windows.t_ns[rows] - windows.t_ns[rows[0]]) / 1e9
-        told = (guess[rows], t_s, windows.since_s[rows])
-        found += timing.onsets(str(windows.episode[rows[0]]), y, *told)
-        pairs.append((y, guess[rows]))
-    late: dict[str, Lateness | None] = {}
-    for label, name in enumerate(answered.classes):
-        own = [onset for onset in found if onset.label == label]
-        late[name] = timing.lateness(own) if own else None
-    return Course(late, _alarms(windows, guess != BENIGN, answered), timing.segments(pairs))
-
-
-def _alarms(windows: Windows, alarm: NDArray[np.bool_], answered: Answered) -> Alarms:
-    benign = windows.y == BENIGN
-    events = sum(
-        timing.false_alarms(benign[rows], alarm[rows])
-        for rows in timing.each(windows.episode, windows.t_ns)
-    )
-    hours = max(int(benign.sum()), 1) * answered.stride_s / 3600
-    return timing.alarms(events, hours)
-
-
-def _hostile(one: Answers, temperature: float) -> NDArray[np.float64]:
-    """The probability of any phase but benign, `[N]`."""
-    return np.asarray(1 - softmax(one.logits / temperature, axis=1)[:, BENIGN])
-
-
-def _budgeted(
-    validation: Answers, unseen: Answers, temperature: float, answered: Answered
-) -> Budgeted:
-    """The lowest threshold that meets the budget on validation, tried on what is unseen."""
-    chance = _hostile(validation, temperature)
-    none = _alarms(validation.windows, np.zeros(len(chance), dtype=np.bool_), answered)
-    threshold: float | None = None
-    chosen = none
-    # From the strictest on: the rate of alarm events need not rise evenly as it is lowered.
-    for tried in np.quantile(chance, np.linspace(1, 0, 201)):
-        now = _alarms(validation.windows, chance >= tried, answered)
-        if now.rate > BUDGET:
-            break
-        threshold, chosen = float(tried), now
-    verifiable = none.high <= BUDGET
-    if threshold is None:
-        return Budgeted(BUDGET, None, none, verifiable, None, None)
-    alarm = _hostile(unseen, temperature) >= threshold
-    raised = [
-        bool(alarm[rows[begin:end]].any())
-        for rows in timing.each(unseen.windows.episode, unseen.windows.t_ns)
-        for begin, end in timing.runs(unseen.windows.y[rows])
-        if unseen.windows.y[rows[begin]] != BENIGN
-    ]
-    achieved = _alarms(unseen.windows, alarm, answered)
-    share = float(np.mean(raised)) if raised else None
-    return Budgeted(BUDGET, threshold, chosen, verifiable, achieved, share)
-
-
-def _abstaining(validation: Answers, unseen: Answers, temperature: float) -> Abstaining:
-    asked = (validation.logits, validation.windows.y, temperature, RISK)
-    threshold = calibration.abstention(*asked)
-    if threshold is None:
-        return Abstaining(RISK, None, None, None)
-    kept = softmax(unseen.logits / temperature, axis=1).max(axis=1) >= threshold
-    wrong = (unseen.guess != unseen.windows.y)[kept]
+    kept, wrong = [], []
+    for (_, unseen), threshold in zip(folds, thresholds, strict=True):
+        least = np.inf if threshold is None else threshold
+        own = softmax(unseen.logits, axis=1).max(axis=1) >= least
+        kept.append(own)
+        wrong.append((unseen.guess != unseen.windows.y)[own])
+    errors = np.concatenate(wrong)
     return Abstaining(
-        RISK, threshold, float(kept.mean()), float(wrong.mean()) if len(wrong) else None
+        RISK,
+        thresholds,
+        float(np.concatenate(kept).mean()),
+        float(errors.mean()) if len(errors) else None,
     )
 
 
@@ -320,19 +338,22 @@ def _abstaining(validation: Answers, unseen: Answers, temperature: float) -> Abs
 
 def _compare(unseen: Mapping[Key, Answers], answered: Answered) -> list[Comparison]:
     """Every pair of models of a mode on the same draws, adjusted for all pairs."""
-    count = len(answered.classes)
     found = []
     for mode in dict.fromkeys(mode for _, mode in unseen):
-        cubes = {
-            name: _cube(one.windows, one.guess, count)
-            for (name, own), one in unseen.items()
-            if own == mode
-        }
+        own = {name: one for (name, other), one in unseen.items() if other == mode}
+        cubes = {name: _cube(one, answered) for name, one in own.items()}
+        hosts = _hosts(next(iter(own.values())))
+        across = len(np.unique(hosts)) >= scores.FEWEST_HOSTS
         pairs = list(combinations(cubes, 2))
-        gaps = [scores.difference(cubes[one], cubes[two], answered.seed) for one, two in pairs]
+        gaps = [
+            scores.difference_across(cubes[one], cubes[two], hosts, answered.seed)
+            if across
+            else scores.difference(cubes[one], cubes[two], answered.seed)
+            for one, two in pairs
+        ]
         adjusted = scores.holm([p for _, p in gaps])
         found += [
-            Comparison(one, two, mode, gap, p, _words(gap, p))
+            Comparison(one, two, mode, gap, p, across, _words(gap, p))
             for (one, two), (gap, _), p in zip(pairs, gaps, adjusted, strict=True)
         ]
     return found

@@ -2,14 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from phasewatch import __version__, answers, checkpoint, dropout, durable, splits, timing, training
+from phasewatch import (
+    __version__,
+    answers,
+    checkpoint,
+    dropout,
+    durable,
+    leaks,
+    splits,
+    timing,
+    training,
+)
 from phasewatch.answers import Answered, Answers
+from phasewatch.audit import Check, Evidence, audit
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
@@ -23,23 +34,32 @@ from phasewatch.training import Crew, Task
 from phasewatch.validate import Judgement, counts, sweep, write_index
 from phasewatch.windows import Windows, cut, join, pool
 
-RUN, POSTERIORS = "run.json", "posteriors.parquet"
+RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
 ALONE = Crew()
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training found, beside the files it wrote: checkpoints read back, in the recipe's order.
+class Fold:
+    """One split: its checkpoints read back, in the recipe's order, and the windows of each mode.
 
-    `windows` are of each mode and each part of the split.
+    The windows are by the part of the split; `folder` has the checkpoints and logs.
     """
 
-    recipe: Recipe
-    judgements: list[Judgement]
     split: Split
     checkpoints: list[Checkpoint]
     windows: dict[Mode, dict[str, Windows]]
+    audit: list[Check]
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training found, beside the files it wrote."""
+
+    recipe: Recipe
+    judgements: list[Judgement]
+    folds: list[Fold]
 
     @property
     def usable(self) -> list[Identity]:
@@ -56,13 +76,20 @@ class Done:
     report: Report
 
 
-def run(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE) -> Done:
+def run(
+    recipe: Recipe,
+    store: Store,
+    out: Path,
+    say: Say,
+    crew: Crew = ALONE,
+    waived: Sequence[str] = (),
+) -> Done:
     """Train every model in every mode, and judge the checkpoints as loaded again.
 
     Writes what `train` writes, every answer in `posteriors.parquet`, and `report.json` under `out`;
     the report is made from the file, so whoever has it can make it again. Raises Refused.
     """
-    trained = train(recipe, store, out, say, crew)
+    trained = train(recipe, store, out, say, crew, waived)
     answers.save(_answered(trained, store.schema), out / POSTERIORS)
     answered = answers.load(out / POSTERIORS)
     report = evaluate(answered)
@@ -71,56 +98,112 @@ def run(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE) -
 
 
 def _answered(trained: Trained, schema: Schema) -> Answered:
-    """Everything that is asked of every checkpoint."""
-    windows = trained.windows[trained.recipe.modes[0]]["train"]
-    sequences = (windows.y[rows] for rows in timing.each(windows.episode, windows.t_ns))
+    """Everything that is asked of every checkpoint, and of those who need none."""
     return Answered(
-        trained.split,
+        tuple(answers.Fold(fold.split, _chain(fold, schema)) for fold in trained.folds),
         tuple(trained.usable),
         schema.classes,
-        Chain.fit(sequences, len(schema.classes)),
+        tuple(leaks.BASELINES),
         schema.grid.stride_s,
         trained.recipe.seed,
-        tuple(
-            answer
-            for loaded in trained.checkpoints
-            for answer in ask(loaded, trained.windows[loaded.mode])
-        ),
+        tuple(check for fold in trained.folds for check in fold.audit),
+        tuple(answer for fold in trained.folds for answer in _asked(fold, schema)),
     )
 
 
-def train(recipe: Recipe, store: Store, out: Path, say: Say, crew: Crew = ALONE) -> Trained:
-    """Validate, split, cut windows, train every model in every mode, read every checkpoint back.
+def _chain(fold: Fold, schema: Schema) -> Chain:
+    windows = next(iter(fold.windows.values()))["train"]
+    sequences = (windows.y[rows] for rows in timing.each(windows.episode, windows.t_ns))
+    return Chain.fit(sequences, len(schema.classes))
 
-    Writes the acceptance index, logs and checkpoints under `out`; goes on where an interrupted
-    run of the same recipe on the same store stopped. Raises Refused.
+
+def _asked(fold: Fold, schema: Schema) -> Iterator[Answers]:
+    held_out = fold.split.held_out
+    for loaded in fold.checkpoints:
+        yield from ask(loaded, held_out, fold.windows[loaded.mode])
+    for mode, parts in fold.windows.items():
+        for name in leaks.BASELINES:
+            yield from guess(name, held_out, mode, parts, len(schema.classes))
+
+
+def train(
+    recipe: Recipe,
+    store: Store,
+    out: Path,
+    say: Say,
+    crew: Crew = ALONE,
+    waived: Sequence[str] = (),
+) -> Trained:
+    """Validate, split, cut windows, look for leaks, train every model, read every checkpoint back.
+
+    Writes the acceptance index, logs and checkpoints under `out`, in a folder a fold where the
+    split has several; goes on where an interrupted run of the same recipe on the same store
+    stopped. `waived` are rules of the audit that may fail. Raises Refused.
     """
     store.refuse_simulated("training")
     judgements = sweep(store)
     told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
     say(f"checked {len(judgements)} episodes: {told}")
     usable = [judgement.identity for judgement in judgements if judgement.usable]
-    split = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
-    say(f"split   train {len(split.train)} · validation {len(split.validation)} · {told_of(split)}")
+    folds = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
     _claim(out, recipe, store, judgements)
     write_index(judgements, out / "validation_v1.parquet")
-    windows: dict[Mode, dict[str, Windows]] = {}
-    tasks = []
-    for mode in recipe.modes:
+    ids = [one.id for one in usable]
+    whole = {
+        mode: extract(store, ids, store.schema.mode(mode), recipe.opening_s)
+        for mode in recipe.modes
+    }
+    learned = []
+    for split in folds:
+        say(told_of(split))
+        place = out / FOLDS / split.held_out if len(folds) > 1 else out
+        windows = {mode: divide(own, split) for mode, own in whole.items()}
+        tasks = list(_tasks(recipe, store, split, windows, place))
+        evidence = _evidence(split, usable, store.schema, windows)
+        checks = audit(evidence, waived)
+        say(f"audit   {len(checks)} rules looked for leaks: {_leaks(checks)}")
+        for path in training.work_all(tasks, crew):
+            say(f"saved   {path}  (written, read back, probe replayed)")
+        made = [checkpoint.load(task.path) for task in tasks]
+        for loaded in made:
+            loaded.bind(store.schema, store.root)
+        lenses = {one.name: (one.lens, windows[one.mode]["train"]) for one in made}
+        checks += audit(replace(evidence, lenses=lenses), waived)
+        learned.append(Fold(split, made, windows, checks, place))
+    return Trained(recipe, judgements, learned)
+
+
+def _evidence(
+    split: Split,
+    usable: Sequence[Identity],
+    schema: Schema,
+    windows: dict[Mode, dict[str, Windows]],
+) -> Evidence:
+    """What the audit looks at: the mode that sees most."""
+    mode = max(windows, key=lambda own: len(schema.mode(own).channels))
+    return Evidence(split, {one.id: one for one in usable}, schema.mode(mode), windows[mode])
+
+
+def _leaks(checks: Sequence[Check]) -> str:
+    waived = [check.rule for check in checks if not check.passed]
+    return f"waived {', '.join(waived)}" if waived else "none found"
+
+
+def _tasks(
+    recipe: Recipe,
+    store: Store,
+    split: Split,
+    windows: dict[Mode, dict[str, Windows]],
+    place: Path,
+) -> Iterator[Task]:
+    probe = store.read(split.train[0])
+    for mode, parts in windows.items():
         schema = store.schema.mode(mode)
-        parts = divide(extract(store, [one.id for one in usable], schema, recipe.opening_s), split)
         refuse_unlearnable(parts, schema)
         refuse_dead(parts["train"], schema, mode)
-        windows[mode] = parts
-        probe = store.read(split.train[0])
-        learned = (parts["train"], parts["validation"], probe, out)
-        tasks += [Task(recipe, name, mode, schema, split, *learned) for name in recipe.models]
-    for path in training.work_all(tasks, crew):
-        say(f"saved   {path}  (written, read back, probe replayed)")
-    made = [checkpoint.load(task.path) for task in tasks]
-    for loaded in made:
-        loaded.bind(store.schema, store.root)
-    return Trained(recipe, judgements, split, made, windows)
+        own = (mode, schema, split, parts["train"], parts["validation"], probe, place)
+        for again in range(recipe.seeds):
+            yield from (Task(recipe, name, *own, again) for name in recipe.models)
 
 
 def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement]) -> None:
@@ -156,9 +239,10 @@ def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement])
 
 
 def told_of(split: Split) -> str:
-    """The judged parts in words."""
+    """The sides in words."""
     return (
-        f"judged on {len(split.seen)} episodes like those in training and {len(split.test)} of "
+        f"split   train {len(split.train)} · validation {len(split.validation)} · judged on "
+        f"{len(split.seen)} episodes like those in training and {len(split.test)} of "
         f"{split.held_out}, never seen"
     )
 
@@ -241,18 +325,32 @@ def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
         )
 
 
-def ask(loaded: Checkpoint, parts: dict[str, Windows]) -> list[Answers]:
-    """What a checkpoint says of every part but training, and of the unseen with a part missing."""
-    asked = {part: parts[part] for part in ("validation", "seen", "unseen")}
+def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterator[Answers]:
+    """What a checkpoint says of every part but training, and of the unseen with a part missing.
+
+    One from another seed is asked about the unseen alone.
+    """
+
+    def answer(part: str, windows: Windows) -> Answers:
+        logits = loaded.logits(windows.x, windows.opening)
+        return Answers(held_out, loaded.model_name, loaded.mode, part, windows, logits)
+
+    if again := training.again(loaded.name):
+        yield answer(f"again {again}", parts["unseen"])
+        return
+    for part in answers.NEEDED:
+        yield answer(part, parts[part])
     for part in dropout.parts(loaded.schema):
-        asked[f"without {part}"] = dropout.without(parts["unseen"], loaded.schema, part)
-    return [
-        Answers(
-            loaded.model_name,
-            loaded.mode,
-            part,
-            windows,
-            loaded.logits(windows.x, windows.opening),
-        )
-        for part, windows in asked.items()
-    ]
+        lacking = dropout.without(parts["unseen"], loaded.schema, part)
+        yield answer(f"without {part}", lacking)
+
+
+def guess(
+    name: str, held_out: str, mode: Mode, parts: dict[str, Windows], classes: int
+) -> Iterator[Answers]:
+    """What a baseline says of the same windows; it is either sure or silent."""
+    asked = [parts[part] for part in answers.NEEDED]
+    calls = leaks.BASELINES[name](parts["train"], parts["validation"], join(asked), classes)
+    ends = np.cumsum([len(windows) for windows in asked])[:-1]
+    for part, windows, own in zip(answers.NEEDED, asked, np.split(calls, ends), strict=True):
+        yield Answers(held_out, name, mode, part, windows, np.eye(classes)[own])

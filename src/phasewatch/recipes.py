@@ -11,7 +11,8 @@ class Recipe:
     """Which models in which modes, on which split, from which seed. It is in every checkpoint.
 
     `test` and `validation` say what the split holds out; `opening_s` for how long every machine is
-    watched, known to be benign, before it is judged.
+    watched, known to be benign, before it is judged. `seeds` trainings of each model differ by
+    nothing but their seed, `seed` and the numbers after it.
     """
 
     name: str
@@ -22,13 +23,16 @@ class Recipe:
     modes: tuple[Mode, ...] = MODES
     opening_s: float = 15.0
     seed: int = 0
+    seeds: int = 1
 
 
+SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")
 BASELINES = ("logistic", "majority")
 RECIPES = {
-    "all": Recipe("all", ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")),
+    "all": Recipe("all", SIX),
     "quick": Recipe("quick", ("gbt", *BASELINES)),
     "baselines": Recipe("baselines", BASELINES),
+    "results": Recipe("results", (*SIX, *BASELINES)),
 }
 
 

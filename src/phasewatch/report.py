@@ -1,12 +1,15 @@
-"""One self-contained HTML page: no script, no network, no font from elsewhere.
+"""What `evaluate` found, as one self-contained page and as Markdown.
 
-It shows what `evaluate` found and, for one episode a profile, the evidence, the truth and the call.
+No script, no network, no font from elsewhere. For one episode a profile the page has the evidence,
+the truth and the call.
 """
 
 import base64
 import io
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,13 +21,14 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from phasewatch import __version__, durable
-from phasewatch.answers import Answers
+from phasewatch import __version__, abstract, durable
+from phasewatch.answers import Answered, Answers
 from phasewatch.episode import Episode
-from phasewatch.evaluate import Report
+from phasewatch.evaluate import Report, best
+from phasewatch.figures import FIGURES
 from phasewatch.schema import NS, Schema
 from phasewatch.scores import Score
-from phasewatch.validate import Judgement
+from phasewatch.store import Store
 from phasewatch.windows import columns
 
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
@@ -39,28 +43,35 @@ def colours(classes: Sequence[str]) -> dict[str, str]:
     return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(classes)}
 
 
-def write(
-    report: Report,
-    judgements: Sequence[Judgement],
-    pictures: Mapping[str, str],
-    path: Path,
-) -> None:
-    """Render the page; `pictures` maps a caption to the PNG that `picture` made."""
-    source = resources.files("phasewatch").joinpath("report.html.j2").read_text(encoding="utf-8")
+def pages(report: Report, answered: Answered, folder: Path, store: Store | None) -> None:
+    """Write report.html, report.md and report.json; `store`, where it is there, has the episodes.
+
+    Of one unseen episode a profile the page has a picture then.
+    """
+    told = {
+        "report": report,
+        "abstract": abstract.sentences(report),
+        "grid": _grid(answered),
+        "audit": answered.audit,
+        "version": __version__,
+    }
+    page = _template("report.html.j2", True).render(
+        **told,
+        pictures=_portraits(report, answered, store) if store else {},
+        figures={name: draw(report) for name, draw in FIGURES.items()},
+    )
+    durable.write(folder / "report.html", page.encode())
+    durable.write(folder / "report.md", _template("report.md.j2", False).render(**told).encode())
+    durable.write(folder / "report.json", json.dumps(asdict(report), indent=1).encode())
+
+
+def _template(name: str, escaped: bool) -> jinja2.Template:
+    source = resources.files("phasewatch").joinpath(name).read_text(encoding="utf-8")
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": _score, "range": _range, "words": _words}
-    page = environment.from_string(source).render(
-        report=report,
-        verdicts=Counter(judgement.verdict for judgement in judgements),
-        objections=[judgement for judgement in judgements if judgement.findings],
-        grid=_grid(judgements),
-        pictures=pictures,
-        colours=colours(report.classes),
-        version=__version__,
-    )
-    durable.write(path, page.encode())
+    return environment.from_string(source)
 
 
 def _score(score: Score | None) -> str:
@@ -79,14 +90,35 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _grid(judgements: Sequence[Judgement]) -> dict[str, Any]:
+def _grid(answered: Answered) -> dict[str, Any]:
     """Usable episodes by host and profile."""
-    usable = [judgement for judgement in judgements if judgement.usable]
-    counted = Counter((judgement.host, judgement.profile) for judgement in usable)
+    counted = Counter((episode.host, episode.profile) for episode in answered.usable)
     hosts = sorted({host for host, _ in counted})
     profiles = sorted({profile for _, profile in counted})
     cells = {host: [counted[host, profile] for profile in profiles] for host in hosts}
     return {"profiles": profiles, "hosts": cells}
+
+
+def _portraits(report: Report, answered: Answered, store: Store) -> dict[str, str]:
+    """One unseen episode a profile: its caption, and its picture as a PNG data URL."""
+    model = best(report.rows).model
+    own = [one for one in answered.answers if (one.model, one.part) == (model, "unseen")]
+    found = {}
+    for profile, id in _middle(own).items():
+        said = [one for one in own if id in one.windows.episode]
+        found[f"{profile} · episode {id} · {model}"] = picture(store.read(id), store.schema, said)
+    return found
+
+
+def _middle(answers: Sequence[Answers]) -> dict[str, str]:
+    """The middle one of each profile's episodes, by id."""
+    profiles = np.concatenate([one.windows.profile for one in answers])
+    episodes = np.concatenate([one.windows.episode for one in answers])
+    chosen = {}
+    for profile in np.unique(profiles):
+        ids = np.unique(episodes[profiles == profile])
+        chosen[str(profile)] = str(ids[len(ids) // 2])
+    return chosen
 
 
 def picture(episode: Episode, schema: Schema, answers: Sequence[Answers]) -> str:

@@ -1,7 +1,8 @@
 """Numbers from confusion: everything is a sum over the cube `[E,K,K]`, one matrix an episode.
 
-The unit that is resampled is the episode. Windows overlap and share a run, so an interval from
-resampled windows is far too narrow; docs/evaluation.md has the formulas and their sources.
+What is resampled are episodes, for *these hosts, other episodes*, or hosts and then their
+episodes, for *hosts like these*. Windows overlap and share a run, so an interval from resampled
+windows is far too narrow; docs/evaluation.md has the formulas and their sources.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ Cube = NDArray[np.int64]
 DRAWS, PAIRED = 2000, 10_000
 FEWEST = 8
 """Episodes under which no interval is given: its true coverage would be far from its name."""
+
+FEWEST_HOSTS = 5
+"""Hosts under which nothing is said about hosts in general."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,23 @@ def draws(episodes: int, seed: int, times: int = DRAWS) -> NDArray[np.int64]:
     return generator.multinomial(episodes, even, size=times).astype(np.int64)
 
 
+def nested(host: NDArray[np.str_], seed: int, times: int = DRAWS) -> NDArray[np.int64]:
+    """Bootstrap weights `[B,E]` of episodes on hosts `[E]`: hosts are drawn, then their episodes.
+
+    Each time a host is drawn, as many of its episodes are, anew (Davison and Hinkley, Bootstrap
+    Methods and their Application, 1997, 3.8). Same seed, same draws: paired.
+    """
+    generator = np.random.default_rng(seed)
+    names, place = np.unique(host, return_inverse=True)
+    drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=times)
+    weights = np.zeros((times, len(host)), dtype=np.int64)
+    for one in range(len(names)):
+        own = np.flatnonzero(place == one)
+        even = np.full(len(own), 1 / len(own))
+        weights[:, own] = generator.multinomial(drawn[:, one] * len(own), even)
+    return weights
+
+
 def resample(parts: Cube, weights: NDArray[np.int64]) -> Cube:
     """Confusion of every draw, `[B,K,K]`."""
     episodes, classes, _ = parts.shape
@@ -88,6 +109,25 @@ def macro(parts: Cube, seed: int) -> Score:
     return Score(float(macro_f1(parts.sum(axis=0))), low, high, episodes, int(parts.sum()))
 
 
+def across(parts: Cube, host: NDArray[np.str_], seed: int) -> Score | None:
+    """Macro F1 of a cube with its interval for hosts like these; None for too few hosts."""
+    if len(np.unique(host)) < FEWEST_HOSTS:
+        return None
+    value = float(macro_f1(parts.sum(axis=0)))
+    drawn = macro_f1(resample(parts, nested(host, seed)))
+    return _around(value, drawn, host, int(parts.sum()))
+
+
+def _around(value: float, drawn: Array, host: NDArray[np.str_], windows: int) -> Score:
+    """Student's t, with as many degrees of freedom as hosts less one, times the draws' spread.
+
+    Percentiles of the draws cover too little where hosts are few: `make bench` has both.
+    """
+    hosts = len(np.unique(host))
+    reach = float(stats.t.ppf(0.975, hosts - 1) * np.nanstd(drawn, ddof=1))
+    return Score(value, value - reach, value + reach, len(host), windows)
+
+
 def single(parts: Cube, label: int, seed: int) -> Score:
     """F1 of one class; its episodes are those in which the class is true."""
     drawn = class_f1(resample(parts, draws(len(parts), seed)))[:, label]
@@ -100,19 +140,37 @@ def single(parts: Cube, label: int, seed: int) -> Score:
 def difference(ours: Cube, other: Cube, seed: int) -> tuple[Score, float]:
     """Macro F1 of `ours` minus that of `other` on the same episodes, drawn together, and its p.
 
-    p is twice the smaller share of draws on either side of zero (Efron and Tibshirani, An
-    Introduction to the Bootstrap, 1993, 15.4), never under 1 / (B + 1); 1 where episodes are too
-    few for an interval.
+    For other episodes of these hosts. p is twice the smaller share of draws on either side of zero
+    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, 15.4), never under 1 / (B + 1); 1
+    where episodes are too few for an interval.
     """
-    weights = draws(len(ours), seed, PAIRED)
-    drawn = macro_f1(resample(ours, weights)) - macro_f1(resample(other, weights))
+    drawn = _gap(ours, other, draws(len(ours), seed, PAIRED))
     low, high = interval(drawn, len(ours))
-    value = float(macro_f1(ours.sum(axis=0)) - macro_f1(other.sum(axis=0)))
-    score = Score(value, low, high, len(ours), int(ours.sum()))
+    score = Score(_apart(ours, other), low, high, len(ours), int(ours.sum()))
     if low is None:
         return score, 1.0
     side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
     return score, min(2 * (side + 1) / (PAIRED + 1), 1.0)
+
+
+def difference_across(
+    ours: Cube, other: Cube, host: NDArray[np.str_], seed: int
+) -> tuple[Score, float]:
+    """The same for hosts like these, from five hosts on; p is that of Student's t on the draws."""
+    drawn = _gap(ours, other, nested(host, seed, PAIRED))
+    score = _around(_apart(ours, other), drawn, host, int(ours.sum()))
+    spread = float(np.nanstd(drawn, ddof=1))
+    if spread == 0:
+        return score, 1.0
+    return score, float(2 * stats.t.sf(abs(score.value) / spread, len(np.unique(host)) - 1))
+
+
+def _gap(ours: Cube, other: Cube, weights: NDArray[np.int64]) -> Array:
+    return macro_f1(resample(ours, weights)) - macro_f1(resample(other, weights))
+
+
+def _apart(ours: Cube, other: Cube) -> float:
+    return float(macro_f1(ours.sum(axis=0)) - macro_f1(other.sum(axis=0)))
 
 
 def holm(p: Sequence[float]) -> list[float]:

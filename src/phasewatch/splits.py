@@ -7,6 +7,7 @@ both sides. What a test set does not hold is derived from it, never written by h
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 
 from phasewatch.episode import Identity
 from phasewatch.refusal import Refused
@@ -36,14 +37,33 @@ class Split:
             raise ValueError(f"on two sides of the split: {', '.join(double)}")
 
 
-Way = Callable[[Sequence[Identity], str, str], Split]
+Single = Callable[[Sequence[Identity], str, str], Split]
+Way = Callable[[Sequence[Identity], str, str], list[Split]]
 WAYS: dict[str, Way] = {}
+KEYS = {
+    "held_out_host": "host",
+    "leave_one_host_out": "host",
+    "held_out_sample": "sample",
+    "held_out_time": "campaign",
+}
+"""What each way holds out: an attribute of Identity."""
 
 
-def way(split: Way) -> Way:
-    """Register a way to split: of episodes, what is tested, and what chooses."""
-    WAYS[split.__name__] = split
+def single(split: Single) -> Single:
+    """Register a way to split once: of episodes, what is tested, and what chooses."""
+
+    @wraps(split)
+    def alone(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
+        return [split(episodes, test, validation)]
+
+    way(alone)
     return split
+
+
+def way(folds: Way) -> Way:
+    """Register a way to split several times, so that nothing is tested twice."""
+    WAYS[folds.__name__] = folds
+    return folds
 
 
 def find(name: str) -> Way:
@@ -53,7 +73,7 @@ def find(name: str) -> Way:
     return WAYS[name]
 
 
-@way
+@single
 def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on host `test`, choose on host `validation`, train on most episodes of all others.
 
@@ -71,6 +91,24 @@ def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> S
 
 
 @way
+def leave_one_host_out(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
+    """Test on every host in turn, choosing on the next one by name; on as many models as hosts.
+
+    Raises Refused when `test` or `validation` names a host, or there are fewer than three.
+    """
+    hosts = _known("leave_one_host_out", episodes, "host", ())
+    if test or validation:
+        raise Refused(
+            "split leave_one_host_out",
+            f"{test or validation!r} was asked for",
+            "neither --test nor --validation: every host is tested, the next one by name chooses",
+            "Leave both out, or use held_out_host.",
+        )
+    after = dict(zip(hosts, [*hosts[1:], hosts[0]], strict=True))
+    return [held_out_host(episodes, host, after[host]) for host in hosts]
+
+
+@single
 def held_out_sample(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on one sample of every profile, choose on another, train on the others.
 
@@ -120,7 +158,7 @@ def _number(role: str, text: str) -> int:
     return int(text)
 
 
-@way
+@single
 def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on the last campaign, choose on the one before, train on those before that.
 

@@ -61,13 +61,15 @@ class Lateness:
     """Onsets of one phase: how many, the share never called, and the delay's quantiles in seconds.
 
     Quantiles are Kaplan-Meier's, so phases that ended uncalled count as longer than they lasted;
-    None where fewer than that share was ever called.
+    None where fewer than that share was ever called. `curve` is the share called by each second at
+    which it rises.
     """
 
     onsets: int
     missed: float
     median_s: float | None
     p90_s: float | None
+    curve: tuple[tuple[float, float], ...]
 
 
 def lateness(found: Sequence[Onset]) -> Lateness:
@@ -82,18 +84,24 @@ def lateness(found: Sequence[Onset]) -> Lateness:
         below = np.flatnonzero(curve.probabilities <= 1 - share + 1e-12)
         return float(curve.quantiles[below[0]]) if len(below) else None
 
-    return Lateness(len(found), len(ended) / len(found), quantile(0.5), quantile(0.9))
+    steps = zip(curve.quantiles.tolist(), (1 - curve.probabilities).tolist(), strict=True)
+    share = len(ended) / len(found)
+    return Lateness(len(found), share, quantile(0.5), quantile(0.9), tuple(steps))
 
 
 @dataclass(frozen=True)
 class Alarms:
-    """False alarms on benign time: events, host-hours, the rate and its 95 % interval."""
+    """False alarms on benign time: events, host-hours, the rate and its 95 % interval.
+
+    `across` is the interval for hosts like these, where there were enough of them.
+    """
 
     events: int
     hours: float
     rate: float
     low: float
     high: float
+    across: tuple[float, float] | None = None
 
 
 def false_alarms(benign: NDArray[np.bool_], alarm: NDArray[np.bool_]) -> int:
@@ -102,11 +110,12 @@ def false_alarms(benign: NDArray[np.bool_], alarm: NDArray[np.bool_]) -> int:
     return int((alarm & ~before & benign).sum())
 
 
-def alarms(events: int, hours: float) -> Alarms:
+def alarms(events: int, hours: float, across: tuple[float, float] | None = None) -> Alarms:
     """The rate with Garwood's exact Poisson interval (Biometrika 28, 1936)."""
     low = stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
     high = stats.chi2.ppf(0.975, 2 * events + 2) / 2
-    return Alarms(events, hours, events / hours, float(low) / hours, float(high) / hours)
+    within = (events / hours, float(low) / hours, float(high) / hours)
+    return Alarms(events, hours, *within, across)
 
 
 @dataclass(frozen=True)

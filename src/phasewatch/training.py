@@ -28,6 +28,8 @@ from phasewatch.windows import Windows
 CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"
 """Folders of a run: what is kept, what can be plotted, what an interrupted training left."""
 
+AGAIN = "-again"
+
 Follow = Callable[[str, Epoch], None]
 
 
@@ -35,7 +37,8 @@ Follow = Callable[[str, Epoch], None]
 class Task:
     """One training: a model in a mode, `folder` of the run, and an episode for the probe.
 
-    `cluster` is the address of a Dask cluster to train on; empty for here.
+    `again` counts the trainings of this model before it, from other seeds; `cluster` is the address
+    of a Dask cluster to train on, empty for here.
     """
 
     recipe: Recipe
@@ -47,12 +50,18 @@ class Task:
     validation: Windows
     episode: Episode
     folder: Path
+    again: int = 0
     cluster: str = ""
+
+    @property
+    def seed(self) -> int:
+        """Of this training."""
+        return self.recipe.seed + self.again
 
     @property
     def name(self) -> str:
         """Of the checkpoint."""
-        return f"{self.model}-{self.mode}"
+        return f"{self.model}-{self.mode}" + (f"{AGAIN}{self.again}" if self.again else "")
 
     @property
     def path(self) -> Path:
@@ -86,10 +95,10 @@ def learn(
 
 def fit(task: Task, watch: Watch) -> Checkpoint:
     """Train one task. Raises Refused."""
-    validation, seed = task.validation, task.recipe.seed
+    validation = task.validation
     try:
         lens, model = learn(
-            task.model, task.schema, seed, (task.train, validation), watch, task.cluster
+            task.model, task.schema, task.seed, (task.train, validation), watch, task.cluster
         )
     except Refused as refused:
         raise refused.inside(task.name) from None
@@ -108,6 +117,11 @@ def fit(task: Task, watch: Watch) -> Checkpoint:
         split=asdict(task.split),
         scores={"validation_macro_f1": float(scores.macro_f1(cube.sum(axis=0)))},
     )
+
+
+def again(name: str) -> int:
+    """How many trainings of its model came before the one that left a checkpoint of this name."""
+    return int(name.partition(AGAIN)[2] or 0)
 
 
 def done(task: Task) -> bool:

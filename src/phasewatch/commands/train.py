@@ -1,32 +1,33 @@
-"""`phasewatch train`, `run` and `score`: from a store to scores."""
+"""`phasewatch train` and `run`: from a store to checkpoints, answers and scores."""
 
-from collections.abc import Mapping
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from phasewatch import tables
 from phasewatch.console import AsJson, Opening, StorePath, app, err, out, print_json
 
 if TYPE_CHECKING:
-    from phasewatch.answers import Answers
-    from phasewatch.evaluate import Report
     from phasewatch.model import Epoch
     from phasewatch.pipeline import Done
     from phasewatch.recipes import Recipe
-    from phasewatch.scores import Score
     from phasewatch.training import Follow
 
 
 RecipeName = Annotated[str, typer.Option("--recipe", help="all, quick or baselines.")]
 SplitName = Annotated[
-    str, typer.Option("--split", help="held_out_host, held_out_sample or held_out_time.")
+    str, typer.Option("--split", help="held_out_host, _sample or _time, or leave_one_host_out.")
 ]
 Tested = Annotated[str, typer.Option("--test", help="Host, or number of the sample, to judge.")]
 Chosen = Annotated[str, typer.Option("--validation", help="Host, or number, that may choose.")]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same weights.", min=0)]
+Seeds = Annotated[int, typer.Option("--seeds", help="Trainings of each model.", min=1, max=20)]
+Waived = Annotated[
+    list[str] | None, typer.Option("--waive", help="Accept a leak by the name of its rule.")
+]
 Jobs = Annotated[int, typer.Option("--jobs", help="Trainings side by side.", min=1, max=64)]
 Cluster = Annotated[
     str, typer.Option("--cluster", help="Train on the workers of this Dask cluster, tcp://…")
@@ -35,14 +36,15 @@ RunFolder = Annotated[Path, typer.Option("--out", help="Folder for all that the 
 
 
 def _recipe(
-    name: str, split: str, test: str, validation: str, opening_s: float, seed: int
+    name: str, split: tuple[str, str, str], opening_s: float, seeds: tuple[int, int]
 ) -> "Recipe":
     from dataclasses import replace
 
     from phasewatch import recipes
 
-    found = replace(recipes.find(name), opening_s=opening_s, seed=seed)
-    return replace(found, split=split, test=test, validation=validation)
+    way, test, validation = split
+    found = replace(recipes.find(name), opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
+    return replace(found, split=way, test=test, validation=validation)
 
 
 @app.command()
@@ -55,6 +57,8 @@ def train(
     validation: Chosen = "",
     opening_s: Opening = 15.0,
     seed: Seed = 0,
+    seeds: Seeds = 1,
+    waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
     as_json: AsJson = False,
@@ -63,9 +67,9 @@ def train(
 
     Killed at any moment, the same command goes on where it stopped and ends with the same weights.
     """
-    chosen = _recipe(recipe, split, test, validation, opening_s, seed)
-    done = _judged(chosen, store, folder, (jobs, cluster), as_json)
-    _show_scores(done, folder, as_json)
+    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
+    done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    _show_scores(done, as_json)
 
 
 @app.command()
@@ -78,39 +82,26 @@ def run(
     validation: Chosen = "",
     opening_s: Opening = 15.0,
     seed: Seed = 0,
+    seeds: Seeds = 1,
+    waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
     as_json: AsJson = False,
 ) -> None:
     """All that `train` does, and a report page."""
-    chosen = _recipe(recipe, split, test, validation, opening_s, seed)
-    done = _judged(chosen, store, folder, (jobs, cluster), as_json)
-    _write_page(store, done, folder / "report.html")
-    _show_scores(done, folder, as_json)
+    from phasewatch import report
+    from phasewatch.store import Store
+
+    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
+    done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    report.pages(done.report, done.answered, folder, Store.open(store))
+    _show_scores(done, as_json)
     if not as_json:
         out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
 
 
-@app.command()
-def score(
-    answers: Annotated[Path, typer.Argument(help="A run's posteriors.parquet.")],
-    as_json: AsJson = False,
-) -> None:
-    """Compute every number of a report again, from the answers on file alone."""
-    from dataclasses import asdict
-
-    from phasewatch.answers import load
-    from phasewatch.evaluate import evaluate
-
-    report = evaluate(load(answers))
-    if as_json:
-        print_json(asdict(report))
-    else:
-        _show_report(report, {})
-
-
 def _judged(
-    chosen: "Recipe", path: Path, folder: Path, crew: tuple[int, str], as_json: bool
+    chosen: "Recipe", path: Path, folder: Path, how: tuple[int, str, list[str]], as_json: bool
 ) -> "Done":
     """Train and judge, with a bar a model."""
     from phasewatch import pipeline
@@ -126,7 +117,8 @@ def _judged(
             opened,
             folder,
             lambda line: say(line, soft_wrap=True, markup=False),
-            Crew(*crew, _follower(progress)),
+            Crew(*how[:2], _follower(progress)),
+            how[2],
         )
 
 
@@ -143,87 +135,26 @@ def _follower(progress: Progress) -> "Follow":
     return follow
 
 
-def _write_page(store: Path, done: "Done", page: Path) -> None:
-    from phasewatch import report
-    from phasewatch.store import Store
-
-    opened = Store.open(store)
-    pictures = {}
-    model = done.report.rows[0].model
-    first = [answers for answers in done.answered.answers if answers.model == model]
-    for profile, id in pick(first).items():
-        said = [a for a in first if a.part in ("seen", "unseen") and id in a.windows.episode]
-        part = "never seen" if said[0].part == "unseen" else "seen in training"
-        pictures[f"{profile} · episode {id} · {part}"] = report.picture(
-            opened.read(id), opened.schema, said
-        )
-    report.write(done.report, done.trained.judgements, pictures, page)
-
-
-def pick(answers: "list[Answers]") -> dict[str, str]:
-    """One judged episode a profile, of the unseen host where it ran the profile: the middle id."""
-    import numpy as np
-
-    chosen: dict[str, str] = {}
-    for said in sorted(answers, key=lambda one: one.part != "unseen"):
-        for profile in np.unique(said.windows.profile):
-            ids = np.unique(said.windows.episode[said.windows.profile == profile])
-            chosen.setdefault(str(profile), str(ids[len(ids) // 2]))
-    return dict(sorted(chosen.items()))
-
-
-def _show_scores(done: "Done", folder: Path, as_json: bool) -> None:
-    """A table of all checkpoints, or the report as JSON."""
+def _show_scores(done: "Done", as_json: bool) -> None:
+    """A table of all models, or the report as JSON."""
     from dataclasses import asdict
-
-    from phasewatch import training
 
     if as_json:
         print_json(asdict(done.report))
         return
-    learned: dict[tuple[str, str], tuple[str, str]] = {
-        (loaded.model_name, loaded.mode): (
-            f"{loaded.model.parameters:,}",
-            f"{training.seconds(folder, loaded.name):.0f}",
-        )
-        for loaded in done.trained.checkpoints
-    }
-    _show_report(done.report, learned)
+    tables.scores(done.report, _learned(done))
+    tables.verdicts(done.report)
 
 
-def _show_report(report: "Report", learned: Mapping[tuple[str, str], tuple[str, str]]) -> None:
-    """Scores, with a part missing, in the order of time, and every pair compared."""
-    table = Table(title=f"macro F1, 95 % interval over episodes · never seen: {report.held_out}")
-    told = ("learned", "seconds") if learned else ()
-    for name in ("model", "mode", *told, "validation", "seen", "never seen"):
-        table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
-    for row in report.rows:
-        own = learned.get((row.model, row.mode), ())
-        scores = (f"{row.validation.value:.3f}", _told(row.seen), _told(row.unseen))
-        table.add_row(row.model, row.mode, *own, *scores)
-    out.print(table)
-    table = Table(title=f"macro F1 on {report.held_out} with a part missing, and decoded")
-    for name in ("model", "mode", *(f"no {part}" for part in report.lost), "decoded"):
-        table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
-    for row in report.rows:
-        cells = [row.without.get(part) for part in report.lost]
-        values = [f"{one.value:.3f}" if one else "" for one in (*cells, row.decoded)]
-        table.add_row(row.model, row.mode, *values)
-    out.print(table)
-    out.print("never seen, pair by pair, p adjusted for all pairs:")
-    for one in report.comparisons:
-        line = f"{one.mode}: {one.ours} {one.verdict} than {one.other}"
-        if not one.verdict.startswith("undecided"):
-            out.print(f"  {line} ({one.gap.value:+.3f}, p {one.p:.3f})")
-    undecided = sum(one.verdict.startswith("undecided") for one in report.comparisons)
-    out.print(f"  undecided: {undecided} of {len(report.comparisons)} pairs")
-    missing = report.untested_profiles + report.untested_phases
-    out.print(f"untested on {report.held_out}: {', '.join(missing) or 'nothing the store holds'}")
-    if report.unit == "host":
-        out.print("One unseen host: nothing can be said about hosts in general.")
+def _learned(done: "Done") -> tables.Learned:
+    """Parameters of each model and mode, and the seconds of its trainings."""
+    from phasewatch import training
 
-
-def _told(score: "Score") -> str:
-    if score.low is None or score.high is None:
-        return f"{score.value:.3f} ({score.episodes} episodes: no interval)"
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
+    spent: Counter[tuple[str, str]] = Counter()
+    sizes: dict[tuple[str, str], int] = {}
+    for fold in done.trained.folds:
+        for loaded in fold.checkpoints:
+            key = (loaded.model_name, loaded.mode)
+            sizes[key] = loaded.model.parameters
+            spent[key] += round(training.seconds(fold.folder, loaded.name))
+    return {key: (f"{sizes[key]:,}", str(spent[key])) for key in sizes}

@@ -1,0 +1,148 @@
+"""The report in a few plain sentences: what a manager reads, and a reviewer cannot fault.
+
+Every sentence is a number of the report in words; what was not asked is said to be unknown.
+"""
+
+from phasewatch.evaluate import Comparison, Report, Row, best
+from phasewatch.scores import Score
+
+
+def sentences(report: Report) -> list[str]:
+    """On top of every report: how good, how sure, how it fails, and what is not known."""
+    row = best([row for row in report.rows if row.mode == "realistic"] or report.rows)
+    told = [_good(report, row), _sure(report, row), _price(report, row), _rivals(report, row)]
+    return [*told, _plainest(report, row), _late(report, row), _alarms(row), _unknown(report)]
+
+
+def _name(row: Row) -> str:
+    return f"{row.model} in {row.mode} mode"
+
+
+def _good(report: Report, row: Row) -> str:
+    return (
+        f"On {_held(report)}, {_name(row)}, which did best on validation, reaches a macro F1 of "
+        f"{row.unseen.value:.3f} over {len(_tested(row))} phases "
+        f"({row.unseen.episodes} episodes, {row.unseen.windows:,} windows)."
+    )
+
+
+def _tested(row: Row) -> list[str]:
+    return [name for name, score in row.by_class.items() if score is not None]
+
+
+def _held(report: Report) -> str:
+    """What was not in training."""
+    if len(report.folds) > 1:
+        return f"{len(report.folds)} {report.unit}s, each left out of training in its turn"
+    return f"{report.unit} {report.held_out}, which was not in training"
+
+
+def _sure(report: Report, row: Row) -> str:
+    these = f"For other episodes of {_these(report)}, the 95 % interval is {span(row.unseen)}"
+    if row.across is not None:
+        worst = row.by_host[row.worst_host].value
+        return (
+            f"{these}; for other hosts like these it is {span(row.across)}, and the worst of them, "
+            f"{row.worst_host}, has {worst:.3f}."
+        )
+    if report.unit == "host":
+        return (
+            f"{these}. One or few hosts were judged: nothing can be said about hosts in general, "
+            "whatever the effect."
+        )
+    return f"{these}. Their hosts were in training: nothing is said about a new machine."
+
+
+def _these(report: Report) -> str:
+    return "these hosts" if len(report.folds) > 1 else "what was judged"
+
+
+def _price(report: Report, row: Row) -> str:
+    cost = row.seen.value - row.unseen.value
+    known = f"On episodes of {report.unit}s that it knows, it has {row.seen.value:.3f}"
+    return f"{known}: being new costs {cost:.3f}." if cost > 0 else f"{known}."
+
+
+def _rivals(report: Report, row: Row) -> str:
+    own = [one for one in report.comparisons if row.mode == one.mode]
+    against = {_other(one, row): _verdict(one, row) for one in own if row.model in _pair(one)}
+    told = [
+        f"{word} than {', '.join(names)}"
+        for word in ("better", "worse")
+        if (names := [name for name, verdict in against.items() if verdict == word])
+    ]
+    open_ = [name for name, verdict in against.items() if verdict not in ("better", "worse")]
+    if open_:
+        told.append(f"undecided against {', '.join(open_)}")
+    if not told:
+        return "It was compared with no other model."
+    return f"Compared with the others, corrected for all pairs, it is {'; '.join(told)}."
+
+
+def _pair(one: Comparison) -> tuple[str, str]:
+    return one.ours, one.other
+
+
+def _other(one: Comparison, row: Row) -> str:
+    return one.other if one.ours == row.model else one.ours
+
+
+def _verdict(one: Comparison, row: Row) -> str:
+    if one.ours == row.model or one.verdict not in ("better", "worse"):
+        return one.verdict
+    return {"better": "worse", "worse": "better"}[one.verdict]
+
+
+def _plainest(report: Report, row: Row) -> str:
+    own = [one for one in report.baselines if one.mode == row.mode]
+    if not own:
+        return "No baseline was asked."
+    told = ", ".join(f"{one.model} {one.unseen.value:.3f}" for one in own)
+    return f"Answers that need no detector: {told}."
+
+
+def _late(report: Report, row: Row) -> str:
+    hostile = [late for late in list(row.course.lateness.values())[1:] if late is not None]
+    if not hostile:
+        return "No hostile phase was there to be called."
+    missed = sum(late.missed * late.onsets for late in hostile)
+    onsets = sum(late.onsets for late in hostile)
+    medians = [late.median_s for late in hostile if late.median_s is not None]
+    quick = (
+        f"{min(medians):.0f} to {max(medians):.0f} s after their onset (medians, phase by phase)"
+        if medians
+        else "so rarely that no phase has a median delay"
+    )
+    return (
+        f"Hostile phases are called {quick}; {100 * missed / onsets:.0f} % of {onsets} were never "
+        "called while they lasted."
+    )
+
+
+def _alarms(row: Row) -> str:
+    alarms = row.course.alarms
+    low, high = alarms.across or (alarms.low, alarms.high)
+    return (
+        f"On benign time it raises {alarms.rate:.0f} false alarms an hour "
+        f"({low:.0f} to {high:.0f}): {alarms.events} in {alarms.hours:.1f} host-hours."
+    )
+
+
+def _unknown(report: Report) -> str:
+    cells = len(report.untested_cells)
+    parts = [
+        *report.untested_profiles,
+        *(name.replace("_", " ") for name in report.untested_phases),
+    ]
+    told = f"Never tested: {', '.join(parts)}. " if parts else ""
+    many = f"{cells} pairs of host and profile were not judged. " if cells else ""
+    return f"{told}{many}Real malware and hardware virtualisation were not tested at all."
+
+
+def span(score: Score | None) -> str:
+    """An interval, or why there is none."""
+    if score is None:
+        return ""
+    if score.low is None or score.high is None:
+        return f"not given: {score.episodes} episodes are too few"
+    return f"{score.low:.3f} to {score.high:.3f}"

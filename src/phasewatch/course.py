@@ -1,0 +1,148 @@
+"""What a run's calls are in the order of time, and what an alarm budget chosen on validation keeps.
+
+A threshold is chosen on the validation part of a fold and tried on what that fold never saw.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from phasewatch import scores, timing
+from phasewatch.answers import Answers
+from phasewatch.timing import Alarms, Lateness, Onset, Segments
+from phasewatch.windows import Windows, join
+
+BUDGET = 0.1
+"""False alarms per host-hour that somebody might accept."""
+
+BENIGN = 0
+"""The class that raises no alarm: the first of every schema."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Calls in the order of time: delay a phase, false alarms, and segments."""
+
+    lateness: dict[str, Lateness | None]
+    alarms: Alarms
+    segments: Segments
+
+
+@dataclass(frozen=True)
+class Budgeted:
+    """Alarms at the thresholds that met `budget` on validation, and what they did elsewhere.
+
+    `thresholds` are of the probability of any phase but benign, one a fold; None where none met
+    the budget, and no alarm was raised. `verifiable` is false when a fold's validation has too
+    little benign time to show so low a rate. `raised` is the share of hostile phases on unseen
+    episodes during which an alarm stood.
+    """
+
+    budget: float
+    thresholds: tuple[float | None, ...]
+    chosen: Alarms
+    verifiable: bool
+    achieved: Alarms
+    raised: float | None
+
+
+def course(one: Answers, classes: Sequence[str], stride_s: float, seed: int) -> Course:
+    """Of the answers to whole episodes."""
+    windows, guess = one.windows, one.guess
+    found: list[Onset] = []
+    pairs = []
+    for rows in timing.each(windows.episode, windows.t_ns):
+        y, t_s = windows.y[rows], (windows.t_ns[rows] - windows.t_ns[rows[0]]) / 1e9
+        told = (guess[rows], t_s, windows.since_s[rows])
+        found += timing.onsets(str(windows.episode[rows[0]]), y, *told)
+        pairs.append((y, guess[rows]))
+    late: dict[str, Lateness | None] = {}
+    for label, name in enumerate(classes):
+        own = [onset for onset in found if onset.label == label]
+        late[name] = timing.lateness(own) if own else None
+    false = alarms(windows, guess != BENIGN, stride_s, seed)
+    return Course(late, false, timing.segments(pairs))
+
+
+def alarms(windows: Windows, alarm: Mask, stride_s: float, seed: int) -> Alarms:
+    """False alarms `[N]` on benign time; from five hosts on, their rate on hosts like these too."""
+    counted = [
+        (windows.host[rows[0]], timing.false_alarms(benign, alarm[rows]), benign.sum())
+        for rows in timing.each(windows.episode, windows.t_ns)
+        for benign in [windows.y[rows] == BENIGN]
+    ]
+    host = np.array([name for name, _, _ in counted])
+    events = np.array([event for _, event, _ in counted])
+    hours = np.array([float(count) for _, _, count in counted]) * stride_s / 3600
+    across = None
+    if len(np.unique(host)) >= scores.FEWEST_HOSTS:
+        weights = scores.nested(host, seed)
+        rates = (weights @ events) / np.maximum(weights @ hours, 1e-9)
+        low, high = np.quantile(rates, [0.025, 0.975])
+        across = (float(low), float(high))
+    return timing.alarms(int(events.sum()), max(float(hours.sum()), stride_s / 3600), across)
+
+
+def budgeted(folds: Sequence[tuple[Answers, Answers]], stride_s: float, seed: int) -> Budgeted:
+    """Of validation and unseen answers of every fold, whose logits are calibrated.
+
+    The lowest threshold a fold that meets the budget on its validation is tried on its unseen part.
+    """
+    thresholds = tuple(_threshold(validation, stride_s, seed) for validation, _ in folds)
+    chosen = _over(folds, 0, thresholds)
+    tried = _over(folds, 1, thresholds)
+    nothing = (
+        alarms(one.windows, np.zeros(len(one.windows), np.bool_), stride_s, seed)
+        for one, _ in folds
+    )
+    raised = [
+        bool(alarm[rows[begin:end]].any())
+        for one, alarm in tried
+        for rows in timing.each(one.windows.episode, one.windows.t_ns)
+        for begin, end in timing.runs(one.windows.y[rows])
+        if one.windows.y[rows[begin]] != BENIGN
+    ]
+    return Budgeted(
+        BUDGET,
+        thresholds,
+        _summed(chosen, stride_s, seed),
+        all(none.high <= BUDGET for none in nothing),
+        _summed(tried, stride_s, seed),
+        float(np.mean(raised)) if raised else None,
+    )
+
+
+def _hostile(one: Answers) -> NDArray[np.float64]:
+    """The probability of any phase but benign, `[N]`."""
+    return np.asarray(1 - softmax(one.logits, axis=1)[:, BENIGN])
+
+
+def _threshold(validation: Answers, stride_s: float, seed: int) -> float | None:
+    chance = _hostile(validation)
+    threshold: float | None = None
+    # From the strictest on: the rate of alarm events need not rise evenly as it is lowered.
+    for tried in np.quantile(chance, np.linspace(1, 0, 201)):
+        if alarms(validation.windows, chance >= tried, stride_s, seed).rate > BUDGET:
+            break
+        threshold = float(tried)
+    return threshold
+
+
+def _over(
+    folds: Sequence[tuple[Answers, Answers]], side: int, thresholds: Sequence[float | None]
+) -> list[tuple[Answers, Mask]]:
+    """One side of every fold, and where its alarm stands."""
+    return [
+        (fold[side], _hostile(fold[side]) >= (np.inf if threshold is None else threshold))
+        for fold, threshold in zip(folds, thresholds, strict=True)
+    ]
+
+
+def _summed(parts: Sequence[tuple[Answers, Mask]], stride_s: float, seed: int) -> Alarms:
+    windows = join(one.windows for one, _ in parts)
+    return alarms(windows, np.concatenate([alarm for _, alarm in parts]), stride_s, seed)

@@ -1,0 +1,177 @@
+"""The pictures of a report, as SVG text that stands in the page; each has a table under it.
+
+Models keep one order and one marker; realistic is filled and oracle open, so that no colour is
+needed to tell them apart. What was not tested is hatched.
+"""
+
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib
+from matplotlib import pyplot as plt
+
+from phasewatch.evaluate import Plain, Report, Row
+from phasewatch.scores import Score
+
+INK, SOFT, ACCENT = "#1f2933", "#8896a5", "#0b6e99"
+PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#999999")
+"""Okabe and Ito's colours, for lines of one picture."""
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": SOFT,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+
+Draw = Callable[[Report], str]
+FIGURES: dict[str, Draw] = {}
+
+
+def figure(name: str) -> Callable[[Draw], Draw]:
+    """Register a picture of the report; the page places it by its name."""
+
+    def register(draw: Draw) -> Draw:
+        FIGURES[name] = draw
+        return draw
+
+    return register
+
+
+def _svg(made: Any) -> str:
+    """The picture as an element, without the head that a file has; the same bytes each time."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "phasewatch"}):
+        made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(made)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    # As wide as its column; the viewBox keeps the shape.
+    return re.sub(r'^<svg ([^>]*?)width="[^"]*" ?', r"<svg \1", text, count=1).replace(
+        'height="', 'data-height="', 1
+    )
+
+
+def _axes(width: float, height: float, columns: int = 1, **told: Any) -> tuple[Any, Any]:
+    matplotlib.use("Agg")
+    with matplotlib.rc_context(STYLE):
+        return plt.subplots(1, columns, figsize=(width, height), layout="constrained", **told)
+
+
+def _bar(axis: Any, place: float, score: Score, filled: bool, shade: str, width: float) -> None:
+    if score.low is not None and score.high is not None:
+        axis.plot([score.low, score.high], [place, place], color=shade, linewidth=width)
+    face = shade if filled else "white"
+    axis.plot(score.value, place, "o", color=shade, markerfacecolor=face, markersize=6, zorder=3)
+
+
+@figure("forest")
+def forest(report: Report) -> str:
+    """Macro F1 of every model on the unseen, its intervals, and the seen beside it."""
+    rows: list[Plain] = [*report.rows, *report.baselines]
+    made, axis = _axes(9, 0.9 + 0.3 * len(rows))
+    for place, row in enumerate(rows):
+        at, filled = -place, row.mode == "realistic"
+        if row.across is not None:
+            _bar(axis, at, row.across, filled, SOFT, 1.2)
+        _bar(axis, at, row.unseen, filled, ACCENT, 3.5)
+        axis.plot(row.seen.value, at, "|", color=INK, markersize=10, markeredgewidth=1.6)
+    axis.set_yticks([-place for place in range(len(rows))])
+    axis.set_yticklabels([f"{row.model}, {row.mode}" for row in rows])
+    axis.set_xlim(0, 1)
+    axis.grid(axis="x", color="#e4e7eb")
+    axis.set_axisbelow(True)
+    axis.axhline(0.5 - len(report.rows), color=SOFT, linewidth=0.6, linestyle=":")
+    axis.set_xlabel(
+        "macro F1 · dot: never seen, filled realistic, open oracle · thick: these hosts · "
+        "thin: hosts like these · stroke: seen"
+    )
+    return _svg(made)
+
+
+@figure("hosts")
+def hosts(report: Report) -> str:
+    """Macro F1 of every model on each host."""
+    names = report.hosts
+    modes = list(dict.fromkeys(row.mode for row in report.rows))
+    made, axes = _axes(9, 3.0, len(modes), sharey=True, squeeze=False)
+    for axis, mode in zip(axes[0], modes, strict=True):
+        for place, row in enumerate(row for row in report.rows if row.mode == mode):
+            values = [row.by_host[name].value if name in row.by_host else None for name in names]
+            shade = PALETTE[place % len(PALETTE)]
+            axis.plot(values, range(len(names)), "o", color=shade, markersize=4, label=row.model)
+        axis.set_title(mode, fontsize=9, loc="left")
+        axis.set_yticks(range(len(names)))
+        axis.set_yticklabels(names)
+        axis.set_xlim(0, 1)
+        axis.grid(color="#e4e7eb")
+        axis.set_axisbelow(True)
+        axis.set_xlabel("macro F1")
+    axes[0][-1].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _svg(made)
+
+
+@figure("lateness")
+def lateness(report: Report) -> str:
+    """The share of each hostile phase's onsets that was called by a second, model by model."""
+    names = list(report.classes[1:])
+    rows = _best_mode(report)
+    made, axes = _axes(9, 2.3, len(names), sharey=True, squeeze=False)
+    for axis, name in zip(axes[0], names, strict=True):
+        for place, row in enumerate(rows):
+            late = row.course.lateness[name]
+            if late is None:
+                axis.set_facecolor("#f5f7fa")
+                axis.text(0.5, 0.5, "untested", ha="center", transform=axis.transAxes, fontsize=8)
+                break
+            seconds = [0.0, *(at for at, _ in late.curve)]
+            shares = [0.0, *(share for _, share in late.curve)]
+            shade = PALETTE[place % len(PALETTE)]
+            axis.step(seconds, shares, where="post", color=shade, linewidth=1.2, label=row.model)
+        axis.set_title(name.replace("_", " "), fontsize=8, loc="left")
+        axis.set_ylim(0, 1)
+        axis.grid(color="#e4e7eb")
+        axis.tick_params(labelsize=7)
+    axes[0][0].set_ylabel("share called")
+    made.supxlabel(f"seconds since the onset · {rows[0].mode} mode", fontsize=8)
+    drawn, labels = axes[0][0].get_legend_handles_labels()
+    made.legend(drawn, labels, loc="outside upper center", ncols=8, fontsize=7, frameon=False)
+    return _svg(made)
+
+
+@figure("confidence")
+def confidence(report: Report) -> str:
+    """Reliability on the left, risk by coverage on the right."""
+    rows = _best_mode(report)
+    made, (left, right) = _axes(9, 3.2, 2)
+    left.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
+    for place, row in enumerate(rows):
+        shade = PALETTE[place % len(PALETTE)]
+        bins = row.confidence.bins
+        sure = [one.confidence for one in bins]
+        left.plot(sure, [one.accuracy for one in bins], "o-", color=shade, markersize=3, lw=1)
+        right.plot(row.confidence.coverage, row.confidence.risk, color=shade, label=row.model)
+    left.set_xlabel("confidence, 15 bins of equal size")
+    left.set_ylabel("share right")
+    left.set_xlim(0, 1)
+    left.set_ylim(0, 1)
+    right.set_xlabel("share of windows called, the surest first")
+    right.set_ylabel("share wrong among them")
+    right.set_ylim(bottom=0)
+    right.legend(fontsize=7, frameon=False)
+    for axis in (left, right):
+        axis.grid(color="#e4e7eb")
+    return _svg(made)
+
+
+def _best_mode(report: Report) -> Sequence[Row]:
+    """Rows of one mode, so that a picture can be read: realistic where there is one."""
+    own = [row for row in report.rows if row.mode == "realistic"]
+    return own or [row for row in report.rows if row.mode == report.rows[0].mode]
