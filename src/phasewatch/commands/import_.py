@@ -1,0 +1,111 @@
+"""`phasewatch import` and `schema`: other people's tables become episodes."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from phasewatch.console import SOME_REJECTED, AsJson, app, out, print_json
+
+if TYPE_CHECKING:
+    from phasewatch.importing import Outcome
+
+SHOWN = 3
+"""Lines named for each reason that rows were dropped for."""
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A table, or a folder of them.")],
+    mapping: Annotated[Path, typer.Option(help="TOML: columns, clock, who, phase.")],
+    schema: Annotated[Path, typer.Option(help="TOML: channels, classes, grid.")],
+    store: Annotated[Path, typer.Option("--out", help="Store to write into; made when absent.")],
+    as_json: AsJson = False,
+) -> None:
+    """Turn tables with timestamps into episodes: CSV, TSV, Zeek, JSON Lines, Parquet.
+
+    Tells of every file what was read, what was dropped and why. Importing a source again changes
+    nothing. Exit codes: 0 fine, 4 some episodes would be rejected.
+    """
+    from dataclasses import asdict
+
+    from phasewatch import importing
+    from phasewatch import mapping as mappings
+    from phasewatch import schema as schemas
+    from phasewatch.store import Store
+
+    known = schemas.read(schema)
+    mapped = mappings.read(mapping, known)
+    importing.files(source, mapped)
+    outcomes = list(importing.run(source, mapped, Store.create(store, known)))
+    found = importing.counts(outcomes)
+    if as_json:
+        print_json({"counts": found, "files": [asdict(outcome) for outcome in outcomes]})
+    else:
+        _show(outcomes)
+        out.print(
+            f"{found['rows']} rows read, {found['dropped']} dropped; {found['episodes']} episodes, "
+            f"{found['new']} of them new, in {store}"
+        )
+    if found["rejected"]:
+        raise typer.Exit(SOME_REJECTED)
+
+
+def _show(outcomes: "list[Outcome]") -> None:
+    table = Table(title="rows and episodes, by file")
+    for name in ("file", "rows", "dropped", "episodes", "new", "verdicts"):
+        table.add_column(name, overflow="fold")
+    for outcome in outcomes:
+        verdicts = ", ".join(sorted({one.verdict for one in outcome.episodes}))
+        numbers = (
+            outcome.rows,
+            len(outcome.dropped),
+            len(outcome.episodes),
+            sum(one.new for one in outcome.episodes),
+        )
+        table.add_row(outcome.file, *map(str, numbers), verdicts or "none")
+    out.print(table)
+    for outcome in outcomes:
+        for why, lines in outcome.reasons.items():
+            told = ", ".join(map(str, lines[:SHOWN])) + ("…" if len(lines) > SHOWN else "")
+            line = f"  dropped {len(lines)} of {outcome.file}: {why} (line {told})"
+            out.print(line, markup=False, soft_wrap=True)
+        for one in outcome.episodes:
+            if one.verdict != "accepted":
+                more = f" and {len(one.reasons) - 1} more" if len(one.reasons) > 1 else ""
+                line = f"  {one.verdict} {one.id}: {one.reasons[0]}{more}"
+                out.print(line, markup=False, soft_wrap=True)
+
+
+schema_app = typer.Typer(help="What is measured, on which grid, into which classes.")
+app.add_typer(schema_app, name="schema")
+
+
+@schema_app.callback()
+def _schema() -> None:
+    pass
+
+
+@schema_app.command()
+def suggest(
+    source: Annotated[Path, typer.Argument(help="A table, or a folder of them.")],
+    folder: Annotated[Path, typer.Option("--out", help="Folder for the two drafts.")] = Path("."),
+) -> None:
+    """Draft schema.toml and mapping.toml from the data, for a person to correct."""
+    from phasewatch import durable
+    from phasewatch.refusal import Refused
+    from phasewatch.suggest import suggest as drafted
+
+    draft = drafted(source)
+    for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
+        path = folder / name
+        if path.exists():
+            raise Refused(path, "is there already", "no such file", "Choose another --out.")
+        durable.write(path, text.encode())
+        out.print(f"draft: {path}")
+    for remark in draft.remarks:
+        out.print(f"  {remark}", markup=False, soft_wrap=True)
+    out.print("Correct what is marked CHECK, then:", soft_wrap=True)
+    told = f"phasewatch import {source} --mapping {folder}/mapping.toml"
+    out.print(f"  {told} --schema {folder}/schema.toml --out STORE", soft_wrap=True)

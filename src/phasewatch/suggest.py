@@ -1,0 +1,208 @@
+"""First drafts of a schema and a mapping, from the data itself, for a person to correct.
+
+What cannot be known from numbers (units, which phase is rest, what a defender sees) is marked
+CHECK. A column that stays as it is through every file names the recording: it is left out, and said.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from phasewatch import reading
+from phasewatch.episode import UNIX_FLOOR_NS, Floats
+from phasewatch.importing import CEILING_NS, MISSING
+from phasewatch.mapping import CLOCKS
+from phasewatch.reading import Table
+from phasewatch.refusal import Refused
+
+FILES = 12
+"""Files looked at, spread over all there are."""
+
+NICE = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600)
+"""Steps in seconds."""
+
+MANY = 20
+"""Classes that a column or a name may tell apart and still be of phases."""
+
+TIME = re.compile(r"time|date|^ts$|stamp", re.IGNORECASE)
+PHASE = re.compile(r"phase|label|class|attack|behaviou?r|activity|state$", re.IGNORECASE)
+PARTS = (r"^([^/]+)/", r"([^/_.-]+)[^/]*$")
+"""Where a path may tell the phase: its first folder, or the first word of the file's name."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The two files as text, and what a person must know to correct them."""
+
+    schema: str
+    mapping: str
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Clock:
+    column: str
+    unit: str
+    every_s: float
+
+
+def suggest(source: Path) -> Draft:
+    """Drafts from a table or a folder of them. Raises Refused when no column is a time."""
+    paths = [source] if source.is_file() else [p for p in sorted(source.rglob("*")) if p.is_file()]
+    paths = [path for path in paths if reading.readable(path)]
+    if not paths:
+        raise Refused(
+            source, "holds no table", f"files ending in {', '.join(reading.ENDINGS)}",
+            "Check the path.",
+        )  # fmt: skip
+    names = [
+        path.name if source.is_file() else path.relative_to(source).as_posix() for path in paths
+    ]
+    looked = [reading.table(path) for path in paths[:: -(-len(paths) // FILES)]]
+    shared = [c for c in looked[0].columns if all(c in table.columns for table in looked)]
+    clock = _clock(looked, shared)
+    told, classes, left = _phase(looked, shared, names)
+    rest = [column for column in shared if column not in (clock.column, left)]
+    channels, constant, remarks = [], [], []
+    for column in rest:
+        values = [_values(table.columns[column]) for table in looked]
+        if any(value is None for value in values):
+            remarks.append(f"{column} is text: left out")
+            continue
+        known = [value for value in values if value is not None and len(value)]
+        if all(np.ptp(value) == 0 for value in known):
+            constant.append(column)
+        else:
+            channels.append((column, _kind(known)))
+    if constant:
+        remarks.append(f"left out, constant in every file: {', '.join(constant)}")
+    if not channels:
+        raise Refused(source, "no column changes", "a column of numbers", "Check the files.")
+    return Draft(_schema(channels, classes, clock), _mapping(channels, told, clock), tuple(remarks))
+
+
+def _values(cells: Sequence[str]) -> Floats | None:
+    """A column's numbers, or None when it has something else."""
+    try:
+        return np.array([float(cell) for cell in cells if cell.strip() not in MISSING])
+    except ValueError:
+        return None
+
+
+def _kind(values: Sequence[Floats]) -> str:
+    """A running total never falls and mostly rises; all else is taken for a gauge."""
+    steps = np.concatenate([np.diff(value) for value in values])
+    rising = len(steps) > 1 and bool((steps >= 0).all()) and float((steps > 0).mean()) > 0.2
+    return "counter" if rising else "gauge"
+
+
+def _clock(looked: Sequence[Table], columns: Sequence[str]) -> _Clock:
+    """The first column whose every value is a time of our days; a name that says so goes first."""
+    for column in sorted(columns, key=lambda name: not TIME.search(name)):
+        cells = looked[0].columns[column]
+        for unit, scale in (*((unit, scale / 1e9) for unit, scale in CLOCKS.items()), ("iso", 1.0)):
+            t = _seconds(cells, scale, unit)
+            if t is not None and len(t) > 1:
+                steps = np.diff(np.sort(t))
+                return _Clock(
+                    column, unit, float(np.median(steps[steps > 0])) if steps.any() else 1
+                )
+    raise Refused(
+        looked[0].path, "no column is a time between the years 2000 and 2100",
+        f"Unix time in {', '.join(CLOCKS)}, or ISO dates", "Add a column with the time of each row.",
+    )  # fmt: skip
+
+
+def _seconds(cells: Sequence[str], scale: float, unit: str) -> Floats | None:
+    """Unix seconds, or None when a cell is none in this unit."""
+    try:
+        if unit == "iso":
+            t = np.array([datetime.fromisoformat(cell).timestamp() for cell in cells])
+        else:
+            t = np.array([float(cell) for cell in cells]) * scale
+    except (ValueError, OverflowError):
+        return None
+    good = (t >= UNIX_FLOOR_NS / 1e9) & (t < CEILING_NS / 1e9)
+    return t if good.all() else None
+
+
+def _phase(
+    looked: Sequence[Table], columns: Sequence[str], names: Sequence[str]
+) -> tuple[str, list[str], str]:
+    """What tells the phase as TOML, the classes found, and the column used, if one was."""
+    for column in columns:
+        if PHASE.search(column):
+            found = sorted({cell for table in looked for cell in table.columns[column]})
+            if 2 <= len(found) <= MANY:
+                return f"column = {_quoted(column)}", _rest_first(found), column
+    for pattern in PARTS:
+        words = [found[1] for name in names if (found := re.search(pattern, name))]
+        if len(words) == len(names) and 2 <= len(set(words)) <= MANY:
+            return f"path = {_quoted(pattern)}", _rest_first(sorted(set(words))), ""
+    return 'value = "benign"', ["benign", "other"], ""
+
+
+def _rest_first(classes: list[str]) -> list[str]:
+    """The class that means rest goes first, where a name says so."""
+    calm = re.compile(r"benign|normal|idle|^0$|none|rest", re.IGNORECASE)
+    return sorted(classes, key=lambda name: not calm.search(name))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text)
+
+
+def _channel(column: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "_", column.lower()).strip("_") or "column"
+
+
+def _schema(channels: Sequence[tuple[str, str]], classes: Sequence[str], clock: _Clock) -> str:
+    step = next((nice for nice in NICE if nice >= clock.every_s * 0.999), NICE[-1])
+    lines = [
+        '# CHECK every line marked so. The first class is rest: what "benign" is elsewhere.',
+        'name = "draft"',
+        f"classes = {json.dumps(list(classes))}  # CHECK",
+        "",
+        f"[grid]  # rows come every {clock.every_s:g} s",
+        f"window_s = {12 * step:g}",
+        f"stride_s = {6 * step:g}",
+        f"step_s = {step:g}",
+        f"hold_s = {3 * step:g}",
+        "",
+        "[sources.table]",
+        "deployed = true  # CHECK: does a defender outside the machine see it, and trust it?",
+        'meaning = "columns of the tables"',
+        "channels = [  # name, unit, kind (gauge, counter, event), meaning; CHECK units and kinds",
+        *(f'  [{_quoted(_channel(c))}, "1", "{kind}", {_quoted(c)}],' for c, kind in channels),
+        "]",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _mapping(channels: Sequence[tuple[str, str]], phase: str, clock: _Clock) -> str:
+    lines = [
+        "# CHECK every line marked so; docs/import.md explains each field.",
+        "[files]",
+        'pattern = "**/*"',
+        "",
+        "[time]",
+        f"column = {_quoted(clock.column)}",
+        f'unit = "{clock.unit}"',
+        "",
+        "[episode]  # CHECK: what tells machine, recording and kind of program apart",
+        'host = "host-1"',
+        'sample = { path = "([^/]+?)[.][^/]*$" }  # the file\'s name',
+        'profile = "recorded"',
+        "",
+        "[phase]  # CHECK",
+        phase,
+        "",
+        "[channels]",
+        *(f'"table.{_channel(column)}" = {_quoted(column)}' for column, _ in channels),
+    ]
+    return "\n".join(lines) + "\n"
