@@ -245,8 +245,8 @@ def _parts(rows: Rows, mapping: Mapping) -> Iterator[Rows]:
     for who in dict.fromkeys(rows.who):
         own = np.array([row for row, one in enumerate(rows.who) if one == who], dtype=np.int64)
         part = rows.take(own[np.argsort(rows.t_ns[own], kind="stable")])
-        gaps = np.flatnonzero(np.diff(part.t_ns) > mapping.gap_s * NS) + 1 if mapping.gap_s else []
-        for some in np.split(np.arange(len(own)), gaps):
+        silent = np.diff(part.t_ns) > (mapping.gap_s or np.inf) * NS
+        for some in np.split(np.arange(len(own)), np.flatnonzero(silent) + 1):
             yield part.take(some)
 
 

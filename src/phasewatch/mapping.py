@@ -17,6 +17,9 @@ WHO = ("host", "sample", "profile", "campaign")
 CAMPAIGN = "imported"
 """Of episodes whose mapping names none."""
 
+DEFAULTS = {"campaign": "imported"}
+"""What is said of an episode where the mapping says nothing."""
+
 CLOCKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in a unit of a time column; beside them stands "iso", dates as text."""
 
@@ -59,7 +62,7 @@ class Told:
         found = self.path.search(path)
         if found is None:
             raise Refused(
-                path, f"does not fit {self.path.pattern!r}", "a path that the mapping's pattern fits",
+                path, f"does not fit {self.path.pattern!r}", "a path that the pattern fits",
                 "Correct the pattern, or set the file aside under [files] skip.",
             )  # fmt: skip
         return self.of(found[1] if self.path.groups else found[0], path)
@@ -162,9 +165,7 @@ def read(path: Path, schema: Schema) -> Mapping:
         skip=tuple(files.pattern(text) for text in files.take("skip", list, [])),
         time=time.take("column", str),
         unit=unit,
-        who={
-            name: _told(episode, name, "imported" if name == "campaign" else None) for name in WHO
-        },
+        who={name: _told(episode, name, DEFAULTS.get(name)) for name in WHO},
         phase=_told(_Table(phase.where, {"phase": dict(phase.fields)}), "phase", None),
         quantities=_quantities(channels, schema, every_s > 0),
         gap_s=float(episode.take("gap_s", float, 0.0)),

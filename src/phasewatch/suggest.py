@@ -1,7 +1,8 @@
 """First drafts of a schema and a mapping, from the data itself, for a person to correct.
 
 What cannot be known from numbers (units, which phase is rest, what a defender sees) is marked
-CHECK. A column that stays as it is through every file names the recording: it is left out, and said.
+CHECK. A column that stays as it is through every file says nothing but which file it is: it is left
+out, and told. So is a second clock.
 """
 
 import json
@@ -19,6 +20,7 @@ from phasewatch.importing import CEILING_NS, MISSING
 from phasewatch.mapping import CLOCKS
 from phasewatch.reading import Table
 from phasewatch.refusal import Refused
+from phasewatch.schema import NS
 
 FILES = 12
 """Files looked at, spread over all there are."""
@@ -29,8 +31,8 @@ NICE = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600)
 MANY = 20
 """Classes that a column or a name may tell apart and still be of phases."""
 
-TIME = re.compile(r"time|date|^ts$|stamp", re.IGNORECASE)
-PHASE = re.compile(r"phase|label|class|attack|behaviou?r|activity|state$", re.IGNORECASE)
+TIME = re.compile(r"(date|time|date_?time|ts|time_?stamp|epoch)(_?[mun]?s)?", re.IGNORECASE)
+PHASE = re.compile(r"(phase|label|class|attack|behaviou?r|activity|state)s?", re.IGNORECASE)
 PARTS = (r"^([^/]+)/", r"([^/_.-]+)[^/]*$")
 """Where a path may tell the phase: its first folder, or the first word of the file's name."""
 
@@ -60,9 +62,8 @@ def suggest(source: Path) -> Draft:
             source, "holds no table", f"files ending in {', '.join(reading.ENDINGS)}",
             "Check the path.",
         )  # fmt: skip
-    names = [
-        path.name if source.is_file() else path.relative_to(source).as_posix() for path in paths
-    ]
+    root = source.parent if source.is_file() else source
+    names = [path.relative_to(root).as_posix() for path in paths]
     looked = [reading.table(path) for path in paths[:: -(-len(paths) // FILES)]]
     shared = [c for c in looked[0].columns if all(c in table.columns for table in looked)]
     clock = _clock(looked, shared)
@@ -70,9 +71,12 @@ def suggest(source: Path) -> Draft:
     rest = [column for column in shared if column not in (clock.column, left)]
     channels, constant, remarks = [], [], []
     for column in rest:
+        if TIME.fullmatch(column):
+            remarks.append(f"left out, another clock: {column}")
+            continue
         values = [_values(table.columns[column]) for table in looked]
         if any(value is None for value in values):
-            remarks.append(f"{column} is text: left out")
+            remarks.append(f"left out, text: {column}")
             continue
         known = [value for value in values if value is not None and len(value)]
         if all(np.ptp(value) == 0 for value in known):
@@ -103,10 +107,10 @@ def _kind(values: Sequence[Floats]) -> str:
 
 def _clock(looked: Sequence[Table], columns: Sequence[str]) -> _Clock:
     """The first column whose every value is a time of our days; a name that says so goes first."""
-    for column in sorted(columns, key=lambda name: not TIME.search(name)):
+    for column in sorted(columns, key=lambda name: not TIME.fullmatch(name)):
         cells = looked[0].columns[column]
-        for unit, scale in (*((unit, scale / 1e9) for unit, scale in CLOCKS.items()), ("iso", 1.0)):
-            t = _seconds(cells, scale, unit)
+        for unit, scale in (*CLOCKS.items(), ("iso", NS)):
+            t = _seconds(cells, scale / NS, unit)
             if t is not None and len(t) > 1:
                 steps = np.diff(np.sort(t))
                 return _Clock(
@@ -127,7 +131,7 @@ def _seconds(cells: Sequence[str], scale: float, unit: str) -> Floats | None:
             t = np.array([float(cell) for cell in cells]) * scale
     except (ValueError, OverflowError):
         return None
-    good = (t >= UNIX_FLOOR_NS / 1e9) & (t < CEILING_NS / 1e9)
+    good = (t >= UNIX_FLOOR_NS / NS) & (t < CEILING_NS / NS)
     return t if good.all() else None
 
 
@@ -136,10 +140,10 @@ def _phase(
 ) -> tuple[str, list[str], str]:
     """What tells the phase as TOML, the classes found, and the column used, if one was."""
     for column in columns:
-        if PHASE.search(column):
-            found = sorted({cell for table in looked for cell in table.columns[column]})
-            if 2 <= len(found) <= MANY:
-                return f"column = {_quoted(column)}", _rest_first(found), column
+        if PHASE.fullmatch(column):
+            cells = sorted({cell for table in looked for cell in table.columns[column]})
+            if 2 <= len(cells) <= MANY:
+                return f"column = {_quoted(column)}", _rest_first(cells), column
     for pattern in PARTS:
         words = [found[1] for name in names if (found := re.search(pattern, name))]
         if len(words) == len(names) and 2 <= len(set(words)) <= MANY:
