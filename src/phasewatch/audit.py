@@ -286,7 +286,9 @@ def telling_channel(evidence: Evidence) -> Verdict:
         found.append((float((own < apart.min(axis=1)).mean()), evidence.schema.names[row]))
     share, name = max(found, default=(0.0, "none"))
     told = f"{name} names {100 * share:.0f} % of {len(halves[0])} training episodes by itself"
-    return share <= TELLING, told
+    others = [f"{own} {100 * part:.0f} %" for part, own in sorted(found, reverse=True)[1:]]
+    many = sum(part > TELLING for part, _ in found)
+    return share <= TELLING, told + (f", {', '.join(others[: many - 1])}" if many > 1 else "")
 
 
 def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

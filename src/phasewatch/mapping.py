@@ -14,9 +14,6 @@ from phasewatch.refusal import Refused
 from phasewatch.schema import Channel, Schema
 
 WHO = ("host", "sample", "profile", "campaign")
-CAMPAIGN = "imported"
-"""Of episodes whose mapping names none."""
-
 DEFAULTS = {"campaign": "imported"}
 """What is said of an episode where the mapping says nothing."""
 

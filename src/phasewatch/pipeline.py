@@ -152,6 +152,7 @@ def train(
     whole = {
         mode: extract(store, ids, store.schema.mode(mode), recipe.opening_s)
         for mode in recipe.modes
+        if mode in store.schema.modes
     }
     learned = []
     for split in folds:

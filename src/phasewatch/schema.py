@@ -138,6 +138,12 @@ class Schema:
         """The schema a model of this mode is given."""
         return self.deployed() if mode == "realistic" else self
 
+    @property
+    def modes(self) -> tuple[Mode, ...]:
+        """The modes that differ: one of them, where all channels are deployed or none is."""
+        kinds = {channel.deployed for channel in self.channels}
+        return MODES if len(kinds) > 1 else ("realistic" if True in kinds else "oracle",)
+
     def definition(self) -> dict[str, object]:
         """Everything that gives the numbers their meaning, in order."""
         return {

@@ -19,7 +19,7 @@ from phasewatch.episode import Episode, Identity
 from phasewatch.pipeline import extract
 from phasewatch.recipes import RECIPES
 from phasewatch.refusal import Refused
-from phasewatch.schema import MODES, NS, Mode, Schema
+from phasewatch.schema import NS, Mode, Schema
 from phasewatch.scores import Score
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store import Store
@@ -87,7 +87,7 @@ def survey(store: Store, say: Say, opening_s: float = OPENING_S) -> Survey:
     whole = pool(extract(store, [one.id for one in usable], store.schema, opening_s))
     found_leaks: list[Line] = []
     gaps: list[Line] = []
-    for mode in MODES:
+    for mode in store.schema.modes:
         bench = Bench(store.schema, mode, whole)
         for name in leaks.BASELINES:
             if "held_out_host" in made:
