@@ -14,6 +14,7 @@ from phasewatch import (
     checkpoint,
     dropout,
     durable,
+    index,
     leaks,
     splits,
     timing,
@@ -31,7 +32,8 @@ from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store import MANIFEST, Store
 from phasewatch.training import Crew, Task
-from phasewatch.validate import Judgement, counts, sweep, write_index
+from phasewatch.sweep import sweep
+from phasewatch.verdict import Judgement, counts
 from phasewatch.windows import Windows, cut, join, pool
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
@@ -147,7 +149,7 @@ def train(
     usable = [judgement.identity for judgement in judgements if judgement.usable]
     folds = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
     _claim(out, recipe, store, judgements)
-    write_index(judgements, out / "validation_v1.parquet")
+    index.write(judgements, out / "validation_v1.parquet")
     ids = [one.id for one in usable]
     whole = {
         mode: extract(store, ids, store.schema.mode(mode), recipe.opening_s)

@@ -6,10 +6,13 @@ contract for recorders written by strangers; `docs/decisions/0001-one-file-of-sa
 measurements.
 """
 
+import errno
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -26,6 +29,9 @@ from phasewatch.schema import Schema
 FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
+
+MANIFEST_MOST, SAMPLES_MOST = 16 << 20, 1 << 30
+"""Bytes that a manifest and any other file may hold: what is larger is not read."""
 
 _TABLE = pa.schema(
     [
@@ -162,7 +168,7 @@ class Store:
         folder = self.root / "episodes"
         if not folder.is_dir():
             return []
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
 
     def folder(self, id: str) -> Path:
         """Where an episode lies; raises Refused for an id that could leave the store."""
@@ -201,21 +207,9 @@ class Store:
         """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
         path = self.folder(id) / MANIFEST
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
-        except FileNotFoundError as error:
-            raise Refused(
-                path, "is missing", "a manifest", "Record it again.", code="file_missing"
-            ) from error
+            manifest = Manifest.model_validate_json(content(path, MANIFEST_MOST))
         except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "file"
-            raise Refused(
-                f"{path}: {field}",
-                first["msg"],
-                "a manifest as in docs/store-format.md",
-                "Publish the episode again.",
-                code="manifest_schema",
-            ) from error
+            raise _misshapen(path, error) from error
         if manifest.digest != manifest.computed():
             raise Refused(
                 f"{path}: digest",
@@ -240,22 +234,10 @@ class Store:
 
     def load(self, manifest: Manifest) -> Episode:
         """The episode a manifest describes. Raises Refused, or OSError."""
-        path = self.folder(manifest.id) / SAMPLES
-        listed = manifest.files.get(SAMPLES)
-        if listed is None or not path.exists():
-            raise Refused(
-                path, "is missing", "the samples", "Record it again.", code="file_missing"
-            )
-        data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if (len(data), found) != (listed.bytes, listed.sha256):
-            raise Refused(
-                path,
-                f"holds {len(data)} bytes with sha256 {found[:12]}…",
-                f"{listed.bytes} bytes with {listed.sha256[:12]}…",
-                "The file was damaged after it was published: restore it or record again.",
-                code="sha_mismatch",
-            )
+        folder = self.folder(manifest.id)
+        files = {name: _listed(folder, name, file) for name, file in manifest.files.items()}
+        if SAMPLES not in files:
+            raise _missing(folder / SAMPLES)
         return Episode(
             id=manifest.id,
             host=manifest.host,
@@ -265,9 +247,89 @@ class Store:
             start_ns=manifest.start_ns,
             end_ns=manifest.end_ns,
             labels=tuple(Label(*row) for row in manifest.labels),
-            sources=decode(data, path),
+            sources=decode(files[SAMPLES], folder / SAMPLES),
             notes=manifest.notes,
         )
+
+
+def content(path: Path, most: int) -> bytes:
+    """A plain file's bytes, at most `most` of them. Raises Refused, or OSError.
+
+    A link, a device or a folder is never opened, nor waited for.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _unsafe(path) from error
+        raise
+    with open(handle, "rb", buffering=0) as file:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unsafe(path)
+        if found.st_size > most:
+            raise Refused(
+                path,
+                f"holds {found.st_size:,} bytes",
+                f"at most {most:,}",
+                "Record shorter episodes.",
+                code="over_limit",
+            )
+        return file.readall() or b""
+
+
+def _listed(folder: Path, name: str, listed: File) -> bytes:
+    """The bytes of a file that a manifest lists, checked. Raises Refused, or OSError."""
+    path = folder / name
+    if not ID.fullmatch(name):
+        raise Refused(
+            f"{folder / MANIFEST}: files",
+            f"lists {name!r}",
+            "plain names of files beside it",
+            "Publish the episode again.",
+            code="unsafe_path",
+        )
+    data = content(path, SAMPLES_MOST)
+    found = hashlib.sha256(data).hexdigest()
+    if (len(data), found) != (listed.bytes, listed.sha256):
+        raise Refused(
+            path,
+            f"holds {len(data)} bytes with sha256 {found[:12]}…",
+            f"{listed.bytes} bytes with {listed.sha256[:12]}…",
+            "The file was damaged after it was published: restore it or record again.",
+            code="sha_mismatch",
+        )
+    return data
+
+
+def _misshapen(path: Path, error: ValidationError) -> Refused:
+    """Why a manifest's bytes are none; a newer format is not the episode's fault."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"])) or "file"
+    said, remedy, code = first["msg"], "Publish the episode again.", "manifest_schema"
+    if first["loc"] == ("format",) and type(first["input"]) is int and first["input"] > FORMAT:
+        said, code = f"is {first['input']}", "format_newer"
+        remedy = "Use a newer release of phasewatch."
+    return Refused(
+        f"{path}: {field}", said, "a manifest as in docs/store-format.md", remedy, code=code
+    )
+
+
+def _missing(path: Path) -> Refused:
+    what = "a manifest" if path.name == MANIFEST else "the samples"
+    return Refused(path, "is missing", what, "Record it again.", code="file_missing")
+
+
+def _unsafe(path: Path) -> Refused:
+    return Refused(
+        path,
+        "is a link, a folder or a device, and was not opened",
+        "a plain file",
+        "Copy the episode with its files, not with links.",
+        code="unsafe_file",
+    )
 
 
 def pack(episode: Episode) -> dict[str, bytes]:
@@ -330,10 +392,16 @@ def encode(sources: Mapping[str, Samples]) -> bytes:
 def decode(data: bytes, where: object) -> dict[str, Samples]:
     """Samples per source from `encode`'s bytes. Raises Refused naming `where`."""
     try:
-        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
-        if not table.schema.equals(_TABLE):
-            raise ValueError("columns " + ", ".join(f"{f.name} {f.type}" for f in table.schema))
-        return {str(table["source"][row]): _samples(table, row) for row in range(table.num_rows)}
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        if not file.schema_arrow.equals(_TABLE):
+            columns = (f"{field.name} {field.type}" for field in file.schema_arrow)
+            raise ValueError("columns " + ", ".join(columns))
+        # An episode is small: threads cost more than they bring.
+        table = file.read(use_threads=False).combine_chunks()
+        sources = table["source"].to_pylist()
+        if len(set(sources)) < len(sources):
+            raise ValueError(f"a source has two rows: {', '.join(map(str, sources))}")
+        return dict(zip(sources, _samples(table), strict=True))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(
             where,
@@ -344,16 +412,30 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
         ) from error
 
 
-def _samples(table: Any, row: int) -> Samples:
-    def numbers(column: str) -> Any:
-        return table[column][row].values.to_numpy(zero_copy_only=False)
-
-    names = tuple(table["channels"][row].as_py())
-    t_wall_ns = numbers("t_wall_ns")
-    columns = table["values"][row].values
-    flat = columns.flatten().to_numpy(zero_copy_only=False)
-    if len(columns) != len(names) or len(flat) != len(names) * len(t_wall_ns):
-        raise ValueError(f"{len(names)} channels of {len(t_wall_ns)} rows hold {len(flat)} values")
-    values = np.ascontiguousarray(flat.reshape(len(names), len(t_wall_ns)).T)
-    rate = float(table["rate_hz"][row].as_py())
-    return Samples(names, t_wall_ns, numbers("t_mono_ns"), values, rate)
+def _samples(table: Any) -> Iterator[Samples]:
+    """Each row's samples, out of the flat arrays behind the list columns."""
+    if not table.num_rows:
+        return
+    lists = {name: table[name].chunk(0) for name in _TABLE.names}
+    wall, mono, values = lists["t_wall_ns"], lists["t_mono_ns"], lists["values"]
+    if any(own.null_count for own in (*lists.values(), wall.values, mono.values, values.values)):
+        raise ValueError("a list, a time or a rate is null")
+    t_wall_ns, t_mono_ns = (own.values.to_numpy() for own in (wall, mono))
+    flat = values.values.values.to_numpy(zero_copy_only=False)
+    starts, ends = values.values.offsets.to_numpy()[:-1], values.values.offsets.to_numpy()[1:]
+    rows, clocks, columns = (own.offsets.to_numpy() for own in (wall, mono, values))
+    for row, names in enumerate(lists["channels"].to_pylist()):
+        own = slice(rows[row], rows[row + 1])
+        count, first, last = int(rows[row + 1] - rows[row]), columns[row], columns[row + 1]
+        if len(names) != last - first or np.any(ends[first:last] - starts[first:last] != count):
+            held = (ends[first:last] - starts[first:last]).tolist()
+            raise ValueError(f"{len(names)} channels of {count} rows hold {held} values")
+        begin = int(starts[first]) if last > first else 0
+        square = flat[begin : begin + count * len(names)].reshape(len(names), count)
+        yield Samples(
+            tuple(names),
+            t_wall_ns[own],
+            t_mono_ns[slice(clocks[row], clocks[row + 1])],
+            np.ascontiguousarray(square.T),
+            float(lists["rate_hz"][row].as_py()),
+        )

@@ -10,7 +10,7 @@ from phasewatch.lab.profile import profiles
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import FITTED, KNOTS, Fit, collect
 from phasewatch.store import encode
-from phasewatch.validate import examine
+from phasewatch.rules import examine
 
 VM46 = schema.vm46()
 FIT = Fit.load(FITTED, VM46)

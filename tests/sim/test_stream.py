@@ -11,7 +11,7 @@ from phasewatch.sim import stream
 from phasewatch.sim.fit import FITTED
 from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths
 from phasewatch.store import Store
-from phasewatch.validate import sweep
+from phasewatch.sweep import sweep
 
 RECIPE = Recipe(FITTED, schema.vm46(), seed=3, faults=0.5)
 

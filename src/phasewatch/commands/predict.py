@@ -12,7 +12,7 @@ from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
     from phasewatch.store import Store
-    from phasewatch.validate import Judgement
+    from phasewatch.verdict import Judgement
     from phasewatch.windows import Windows
 
 
@@ -29,7 +29,7 @@ def predict(
     from phasewatch import checkpoint as checkpoints
     from phasewatch.pipeline import extract
     from phasewatch.store import Store
-    from phasewatch.validate import sweep
+    from phasewatch.sweep import sweep
     from phasewatch.windows import pool
 
     loaded = checkpoints.load(checkpoint)

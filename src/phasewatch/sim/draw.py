@@ -14,7 +14,7 @@ from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import KNOTS, Fit
-from phasewatch.validate import LOST, WAITING
+from phasewatch.rules import LOST, WAITING
 from phasewatch.views import Array
 
 BEGIN_NS = 1_767_225_600 * NS

@@ -1,0 +1,193 @@
+"""What the clocks of an episode say of each other, read off the activity that they all saw.
+
+A packet that leaves the guest is counted inside it and on its wire: where two such series agree
+better shifted than as stamped, one clock is off. The same is asked of the labels: do they explain
+the telemetry better where they stand than some seconds away?
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasewatch.episode import Episode, Floats, Samples
+from phasewatch.schema import NS, Schema
+
+TWINS = (
+    ("guest.tx_pkts", "netflow.pkts_out"),
+    ("guest.wr_sectors", "qmp.blk_wr_bytes"),
+    ("proc.vcpu_run", "guest.cpu_user"),
+)
+"""Channels of two sources that count the same activity."""
+
+FARTHEST_S, SHORTEST_S = 30.0, 20.0
+"""How far apart clocks are looked for, and how much common time that needs at least."""
+
+COVERED = 0.9
+"""Share of an episode that all sources must cover before its labels are held against them."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sources: the shift of the left one at which they agree best, in seconds.
+
+    `here` and `there` are their correlation as stamped and shifted, `elsewhere` the best one over
+    `ALONE_S` from there: what repeats itself agrees with itself at several shifts.
+    """
+
+    left: str
+    right: str
+    offset_s: float
+    here: float
+    there: float
+    elsewhere: float
+
+    LEAST_S, SURE, BETTER = 1.5, 0.7, 0.25
+    ALONE_S, ALONE = 4.0, 0.1
+
+    @property
+    def known(self) -> bool:
+        """Is the best correlation one that chance would not give?"""
+        return self.there >= self.SURE
+
+    @property
+    def apart(self) -> bool:
+        """Is one of the clocks off?"""
+        far = abs(self.offset_s) >= self.LEAST_S
+        alone = self.there - self.elsewhere >= self.ALONE
+        return self.known and far and alone and self.there - self.here >= self.BETTER
+
+
+@dataclass(frozen=True)
+class Onset:
+    """How much later than its labels the telemetry changes, and what share of it they explain."""
+
+    late_s: float
+    here: float
+    there: float
+
+    LEAST_S, SURE, BETTER = 4.0, 0.5, 0.2
+
+    @property
+    def apart(self) -> bool:
+        """Are the labels off?"""
+        far = abs(self.late_s) >= self.LEAST_S
+        return far and self.there >= self.SURE and self.there - self.here >= self.BETTER
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What could be measured of an episode."""
+
+    pairs: tuple[Pair, ...] = ()
+    onset: Onset | None = None
+
+    @property
+    def offsets(self) -> tuple[tuple[str, float], ...]:
+        """The offset in seconds of each pair "left-right" that agrees well enough to tell."""
+        return tuple(
+            (f"{pair.left}-{pair.right}", round(pair.offset_s, 2))
+            for pair in self.pairs
+            if pair.known
+        )
+
+
+def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) -> Shared:
+    """Offsets between `sources`, whose times do not run back and whose values are numbers."""
+    sources = {name: samples for name, samples in sources.items() if len(samples)}
+    if not sources:
+        return Shared()
+    first = max(int(samples.t_wall_ns[0]) for samples in sources.values())
+    last = min(int(samples.t_wall_ns[-1]) for samples in sources.values())
+    first, last = max(first, episode.start_ns), min(last, episode.end_ns)
+    if last - first < SHORTEST_S * NS:
+        return Shared()
+    step = schema.grid.step_ns
+    edges = np.arange(first, last, step)
+    rates = _rates(sources, schema, edges)
+    most = round(min(FARTHEST_S, (last - first) / NS / 3) / schema.grid.step_s)
+    # Labels beyond what was recorded cannot be told from late ones.
+    covered = last - first >= COVERED * (episode.end_ns - episode.start_ns)
+    onset = _onset(episode, rates, edges, most) if covered else None
+    return Shared(_pairs(rates, most, schema.grid.step_s), onset)
+
+
+def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Floats) -> dict[str, Floats]:
+    """log1p of each twin channel's counts between `edges[M+1]`, mean 0 and norm 1, `[M]`."""
+    kinds = {channel.name: channel.kind for channel in schema.channels}
+    made = {}
+    for name in dict.fromkeys(name for pair in TWINS for name in pair):
+        samples = sources.get(name.partition(".")[0])
+        if samples is None or name not in kinds or name not in samples.names:
+            continue
+        value = samples.values[:, samples.names.index(name)]
+        total = np.cumsum(value) if kinds[name] == "event" else value
+        counts = np.diff(np.interp(edges, samples.t_wall_ns, total))
+        z = np.log1p(np.maximum(counts, 0.0))
+        z -= z.mean()
+        norm = float(np.sqrt(z @ z))
+        if norm > 1e-9:
+            made[name] = z / norm
+    return made
+
+
+def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair, ...]:
+    """Every pair of twins that moved, at its best shift of at most `most` steps."""
+    twins = [(left, right) for left, right in TWINS if left in rates and right in rates]
+    if not twins:
+        return ()
+    z = np.array([[rates[left], rates[right]] for left, right in twins])
+    size = 1 << (z.shape[2] + most).bit_length()
+    turned = np.fft.rfft(z, size)
+    around = np.fft.irfft(turned[:, 0] * np.conj(turned[:, 1]), size)
+    curves = np.concatenate([around[:, -most:], around[:, : most + 1]], axis=1)
+    return tuple(_pair(*names, curve, step_s) for names, curve in zip(twins, curves, strict=True))
+
+
+def _pair(left: str, right: str, curve: Floats, step_s: float) -> Pair:
+    """What a correlation over shifts from -L to L steps, `[2L+1]`, says of two channels."""
+    most, best = len(curve) // 2, int(curve.argmax())
+    apart = round(Pair.ALONE_S / step_s)
+    elsewhere = max(
+        curve[: max(best - apart + 1, 0)].max(initial=-1.0), curve[best + apart :].max(initial=-1.0)
+    )
+    return Pair(
+        left.partition(".")[0],
+        right.partition(".")[0],
+        (best - most + _bend(curve, best)) * step_s,
+        float(curve[most]),
+        float(curve[best]),
+        float(elsewhere),
+    )
+
+
+def _bend(curve: Floats, best: int) -> float:
+    """Where between steps the top of a parabola through the best and its neighbours lies."""
+    if not 0 < best < len(curve) - 1:
+        return 0.0
+    before, top, after = curve[best - 1 : best + 2]
+    sharp = before - 2 * top + after
+    return float(0.5 * (before - after) / sharp) if sharp < 0 else 0.0
+
+
+def _onset(
+    episode: Episode, rates: Mapping[str, Floats], edges: Floats, most: int
+) -> Onset | None:
+    """At which common shift of all labels their stretches differ most from each other."""
+    inner = [label.t_wall_ns for label in episode.labels[1:]]
+    if not inner or not rates:
+        return None
+    z = np.stack(list(rates.values()), axis=1)
+    steps = len(z)
+    total = np.concatenate([np.zeros((1, z.shape[1])), np.cumsum(z, axis=0)])
+    step = edges[1] - edges[0]
+    at = np.round((np.array(inner) - edges[0]) / step).astype(np.int64)
+    shifts = np.arange(-most, most + 1)
+    cuts = np.clip(at + shifts[:, None], 0, steps)
+    cuts = np.concatenate([np.zeros_like(cuts[:, :1]), cuts, np.full_like(cuts[:, :1], steps)], 1)
+    length = np.diff(cuts, axis=1)[:, :, None]
+    sums = np.diff(total[cuts], axis=1)
+    # The columns have norm 1: the mean over them is the share of the whole that labels explain.
+    share = (sums**2 / np.maximum(length, 1)).sum(axis=1).mean(axis=1)
+    best = int(share.argmax())
+    return Onset(float(shifts[best] * step / NS), float(share[most]), float(share[best]))
