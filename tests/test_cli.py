@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import toy
-from phasewatch import __version__, cli, console, durable
+from phasewatch import __version__, cli, console, durable, schema
 from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
 
@@ -72,10 +72,25 @@ def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("validate", store.root, "--index", index, "--json")
     assert json.loads(out)["counts"]["rejected"] == 1
     code, out, _ = run("validate", store.root, "--index", index, "--summary")
-    assert "sha_mismatch: 1 episodes" in out
-    path.unlink()
-    path.mkdir()
+    assert "a file is not the one that its manifest lists" in out
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+    manifest = path.with_name(MANIFEST)
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 2}))
     assert run("validate", store.root, "--index", index)[0] == console.SOME_ERRORED
+
+
+def test_validate_explains_one_episode(run: Run, toy_store: Store, tmp_path: Path) -> None:
+    id = toy_store.ids()[0]
+    words = ("validate", toy_store.root, "--explain", id, "--html", tmp_path / "story.html")
+    code, out, _ = run(*words)
+    assert code == 0 and out.startswith(f"{id}: accepted")
+    assert "<svg" in (tmp_path / "story.html").read_text(encoding="utf-8")
+    assert "not in the store" in refused(run("validate", toy_store.root, "--explain", "nobody"))
+
+
+def test_an_empty_store_is_not_all_accepted(run: Run, tmp_path: Path) -> None:
+    empty = Store.create(tmp_path, schema.vm46())
+    assert "holds no episode" in refused(run("validate", empty.root))
 
 
 def test_run_writes_a_page_and_prints_scores(

@@ -9,7 +9,9 @@ import pytest
 import phasewatch
 
 ROOT = Path(phasewatch.__file__).parent
-DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
+DATA = ("refusal", "durable", "schema", "episode", "store")
+JUDGING = ("verdict", "clocks", "rules", "index", "ledger", "spread", "sweep", "story")
+WINDOWS = ("windows", "splits")
 MODELS = (
     "views",
     "scores",
@@ -47,6 +49,8 @@ TOLD = ("console", "tables", "commands", "commands.*", "cli")
 ORDER = [
     "phasewatch",
     *DATA,
+    *JUDGING,
+    *WINDOWS,
     *MODELS,
     *TELLING,
     *SURVEY,

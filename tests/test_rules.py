@@ -10,8 +10,6 @@ import pytest
 import toy
 from phasewatch import rules, schema
 from phasewatch.episode import Episode, Label, Samples
-from phasewatch.schema import NS
-from phasewatch.sim.plant import TELEMETRY
 from phasewatch.rules import (
     LOST,
     RULES,
@@ -22,6 +20,8 @@ from phasewatch.rules import (
     examine,
     sentences,
 )
+from phasewatch.schema import NS
+from phasewatch.sim.plant import TELEMETRY
 
 VM46 = schema.vm46()
 
@@ -122,15 +122,14 @@ PER_SOURCE: list[Case] = [
     (
         "rejected",
         "columns",
-        lambda e, s: with_source(
-            e, s, names=(e.sources[s].names[1], *e.sources[s].names[1:])
-        ),
+        lambda e, s: with_source(e, s, names=(e.sources[s].names[1], *e.sources[s].names[1:])),
     ),
     ("degraded", "value_nonfinite", lambda e, s: with_values(e, s, 9, 0, np.nan)),
 ]
 EPISODE: list[tuple[str, str, Callable[[Episode], Episode]]] = [
     ("rejected", "span", lambda e: replace(e, end_ns=e.start_ns)),
     ("rejected", "span", lambda e: replace(e, start_ns=5)),
+    ("rejected", "span", lambda e: replace(e, end_ns=e.end_ns + 10**9 * NS)),
     ("rejected", "labels_order", lambda e: replace(e, labels=(e.labels[0], *e.labels[:0:-1]))),
     (
         "rejected",

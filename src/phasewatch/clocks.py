@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phasewatch.episode import Episode, Floats, Samples
+from phasewatch.episode import Episode, Floats, Ints, Samples
 from phasewatch.schema import NS, Schema
 
 TWINS = (
@@ -42,7 +42,7 @@ class Pair:
     there: float
     elsewhere: float
 
-    LEAST_S, SURE, BETTER = 1.5, 0.7, 0.25
+    LEAST_S, SURE, CERTAIN, BETTER = 1.5, 0.7, 0.85, 0.25
     ALONE_S, ALONE = 4.0, 0.1
 
     @property
@@ -55,7 +55,8 @@ class Pair:
         """Is one of the clocks off?"""
         far = abs(self.offset_s) >= self.LEAST_S
         alone = self.there - self.elsewhere >= self.ALONE
-        return self.known and far and alone and self.there - self.here >= self.BETTER
+        better = self.there - self.here >= self.BETTER
+        return self.there >= self.CERTAIN and far and alone and better
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) ->
     return Shared(_pairs(rates, most, schema.grid.step_s), onset)
 
 
-def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Floats) -> dict[str, Floats]:
+def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[str, Floats]:
     """log1p of each twin channel's counts between `edges[M+1]`, mean 0 and norm 1, `[M]`."""
     kinds = {channel.name: channel.kind for channel in schema.channels}
     made = {}
@@ -170,9 +171,7 @@ def _bend(curve: Floats, best: int) -> float:
     return float(0.5 * (before - after) / sharp) if sharp < 0 else 0.0
 
 
-def _onset(
-    episode: Episode, rates: Mapping[str, Floats], edges: Floats, most: int
-) -> Onset | None:
+def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int) -> Onset | None:
     """At which common shift of all labels their stretches differ most from each other."""
     inner = [label.t_wall_ns for label in episode.labels[1:]]
     if not inner or not rates:

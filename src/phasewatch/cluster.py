@@ -16,6 +16,7 @@ from phasewatch.model import UNWATCHED, Data, Epoch
 from phasewatch.spread import connected
 from phasewatch.trainer import Rank, Schedule, State
 
+
 def train(
     address: str, module: nn.Module, parts: tuple[Data, Data], schedule: Schedule, seed: int
 ) -> list[Epoch]:

@@ -31,8 +31,8 @@ from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store import MANIFEST, Store
-from phasewatch.training import Crew, Task
 from phasewatch.sweep import sweep
+from phasewatch.training import Crew, Task
 from phasewatch.verdict import Judgement, counts
 from phasewatch.windows import Windows, cut, join, pool
 

@@ -20,6 +20,9 @@ from phasewatch.verdict import Finding, Severity, Verdict, weigh
 UNIX_CEILING_NS = 4_102_444_800 * NS
 """2100-01-01: a clock after it was not set, or does not count nanoseconds."""
 
+LONGEST_S = 7 * 86_400.0
+"""A week: what claims to be longer has a broken clock, and would cost hours to look at."""
+
 THIN, TOO_THIN, THICK = 0.9, 0.5, 1.2
 """Share of the expected rows under which a source is degraded or rejected, and over which it is
 degraded: its rate is not what it says."""
@@ -65,7 +68,9 @@ class Facts:
         self.episode = episode
         self.schema = schema
         self.present: dict[str, Samples] = {
-            source: episode.sources[source] for source in schema.sources if source in episode.sources
+            source: episode.sources[source]
+            for source in schema.sources
+            if source in episode.sources
         }
         self.gaps: dict[str, Ints] = {
             source: samples.t_wall_ns[1:] - samples.t_wall_ns[:-1]
@@ -117,6 +122,8 @@ class Facts:
     @cached_property
     def shared(self) -> Shared:
         """What the clocks say of each other and of the labels; nothing where time runs back."""
+        if self.episode.seconds > LONGEST_S:
+            return Shared()
         sound = {
             source: samples
             for source, samples in self.present.items()
@@ -180,12 +187,14 @@ def ask(facts: Facts) -> tuple[Verdict, tuple[Finding, ...]]:
 
 @rule("span", "rejected")
 def _span(facts: Facts) -> Iterator[str]:
-    """The episode's own start and end are no Unix times in nanoseconds, or in the wrong order."""
+    """The episode's start and end are no Unix times, in the wrong order, or a week apart."""
     start_ns, end_ns = facts.episode.start_ns, facts.episode.end_ns
     if not UNIX_FLOOR_NS <= start_ns < UNIX_CEILING_NS:
         yield f"start_ns {start_ns} is no Unix time in nanoseconds"
     if end_ns <= start_ns:
         yield f"end_ns {end_ns} is not after start_ns {start_ns}"
+    if facts.episode.seconds > LONGEST_S:
+        yield f"it lasts {facts.episode.seconds / 86_400:,.0f} days; a week is the most"
 
 
 @rule("labels_order", "rejected")
@@ -407,7 +416,7 @@ def _clock_fit(facts: Facts) -> Iterator[str]:
 def _contention(facts: Facts) -> Iterator[str]:
     """The vCPUs lost time to others: CPU channels read low."""
     episode, proc = facts.episode, facts.present.get(WAITING.partition(".")[0])
-    if WAITING not in facts.schema.names or proc is None:
+    if WAITING not in facts.schema.names or proc is None or episode.seconds > LONGEST_S:
         return
     if WAITING not in proc.names or len(proc) < 2:
         return

@@ -265,7 +265,7 @@ def content(path: Path, most: int) -> bytes:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise _unsafe(path) from error
         raise
-    with open(handle, "rb", buffering=0) as file:
+    try:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):
             raise _unsafe(path)
@@ -277,7 +277,10 @@ def content(path: Path, most: int) -> bytes:
                 "Record shorter episodes.",
                 code="over_limit",
             )
-        return file.readall() or b""
+        with open(handle, "rb", buffering=0, closefd=False) as file:
+            return file.readall() or b""
+    finally:
+        os.close(handle)
 
 
 def _listed(folder: Path, name: str, listed: File) -> bytes:

@@ -1,6 +1,7 @@
 """One episode's whole story: the verdict, why, and what each source covered of it, in time."""
 
 import html
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,19 +76,17 @@ def _tracks(facts: Facts) -> Iterator[Track]:
             yield Track(source, 0, 0.0, 0.0, (0.0,) * CELLS)
             continue
         share = facts.coverage.get(source, 0.0)
-        yield Track(
-            source, len(samples), samples.rate_hz, share, _shares(facts.episode, samples)
-        )
+        yield Track(source, len(samples), samples.rate_hz, share, _shares(facts.episode, samples))
 
 
 def _shares(episode: Episode, samples: Samples) -> tuple[float, ...]:
     """What share of each stretch lies within two periods after a row."""
-    if episode.seconds <= 0 or not samples.rate_hz > 0:
+    if episode.seconds <= 0 or not samples.rate_hz > 0 or not len(samples):
         return (0.0,) * CELLS
     fine = np.linspace(episode.start_ns, episode.end_ns, CELLS * 8, endpoint=False)
     t = np.sort(samples.t_wall_ns)
     before = np.searchsorted(t, fine, side="right") - 1
-    age = np.where(before >= 0, fine - t[np.maximum(before, 0)], np.inf) if len(t) else fine * np.inf
+    age = np.where(before >= 0, fine - t[np.maximum(before, 0)], np.inf)
     covered = age <= 2 * NS / samples.rate_hz
     return tuple(covered.reshape(CELLS, 8).mean(axis=1).tolist())
 
@@ -161,7 +160,7 @@ def _plot(story: Story) -> str:
         ]
     bottom = len(story.tracks) * tall
     spans = [*story.labels, (story.seconds, "")]
-    for number, ((at, phase), (after, _)) in enumerate(zip(spans, spans[1:], strict=False)):
+    for number, ((at, phase), (after, _)) in enumerate(itertools.pairwise(spans)):
         x, wide = left + width * at / story.seconds, width * (after - at) / story.seconds
         parts.append(
             f'<rect x="{x:.1f}" y="{bottom}" width="{max(wide - 1, 0):.1f}" height="20" '

@@ -23,8 +23,8 @@ from phasewatch.schema import MODES, NS, Mode, Schema
 from phasewatch.scores import Score
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store import Store
-from phasewatch.training import learn
 from phasewatch.sweep import sweep
+from phasewatch.training import learn
 from phasewatch.verdict import Judgement
 from phasewatch.windows import Windows, pool
 

@@ -168,7 +168,7 @@ def _unlisted(folder: Path, manifest: Manifest) -> list[Finding]:
     known = {MANIFEST, *manifest.files}
     names = sorted(name for name in os.listdir(folder) if name not in known)
     return [
-        Finding("file_unlisted", "degraded", f"{ascii(name)} is not in the manifest, nor checked")
+        Finding("file_unlisted", "degraded", f"{name!a} is not in the manifest, nor checked")
         for name in names
     ]
 

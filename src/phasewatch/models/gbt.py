@@ -109,7 +109,7 @@ class Model(Classifier):
         import dask.array
         from xgboost import dask as spread
 
-        from phasewatch.cluster import connected
+        from phasewatch.spread import connected
 
         with connected(cluster) as client:
             count = len(client.scheduler_info(n_workers=-1)["workers"])

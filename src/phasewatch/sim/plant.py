@@ -13,9 +13,9 @@ import numpy as np
 
 from phasewatch.clocks import TWINS
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.rules import RULES, WAITING
 from phasewatch.schema import NS
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, entry, pack
-from phasewatch.rules import RULES, WAITING
 from phasewatch.verdict import Verdict
 
 Chance = np.random.Generator
