@@ -7,7 +7,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check bench bench-models record fit lock clean
+.PHONY: setup demo test check dashboard tour bench bench-models record fit lock clean
 
 setup: .venv/ready
 
@@ -32,6 +32,11 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The page that `phasewatch serve` shows, from its source; needs Node 20.19 or newer.
+dashboard:
+	cd dashboard && npm ci --no-audit --no-fund && npm run build
+	$(PYTHON) dashboard/digest.py
 
 bench: setup
 	$(BIN)/python bench/bench.py

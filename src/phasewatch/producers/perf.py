@@ -26,7 +26,7 @@ class Throttled(Record):
 
 
 class ModelLatency(Record):
-    """Seconds from a window to a model's logits, over the last windows it judged."""
+    """Seconds from a window to logits, over the last windows: of a model, or of all in a row."""
 
     key: str
     count: int
@@ -52,6 +52,7 @@ class Perf(Event):
     throttled: Throttled | None
     disk_free_bytes: int
     models: list[ModelLatency]
+    window: ModelLatency | None
     windows_per_s: float
     deadline_s: float | None
     deadline_misses_total: int
@@ -80,6 +81,7 @@ class Producer(events.Producer):
     def _measure(self, own: psutil.Process, uptime_s: float) -> Perf:
         cores = [percent / 100 for percent in psutil.cpu_percent(percpu=True)]
         memory, counted = psutil.virtual_memory(), self.given.counted
+        judged = counted.get("window_s", ())
         latencies: dict[str, list[float]] = counted.get("latency_s", {})
         return Perf(
             host=platform.node(),
@@ -93,6 +95,7 @@ class Producer(events.Producer):
             throttled=_throttled(),
             disk_free_bytes=psutil.disk_usage(os.getcwd()).free,
             models=[_latency(key, list(times)) for key, times in latencies.items() if times],
+            window=_latency("all", list(judged)) if judged else None,
             windows_per_s=float(counted.get("windows_per_s", 0.0)),
             deadline_s=counted.get("deadline_s"),
             deadline_misses_total=int(counted.get("deadline_misses", 0)),

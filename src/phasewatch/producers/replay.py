@@ -294,6 +294,8 @@ class Producer(events.Producer):
         counted = self.given.counted
         for key, seconds in judged.latency_s.items():
             counted["latency_s"].setdefault(key, deque(maxlen=1000)).append(seconds)
+        whole = sum(judged.latency_s.values())
+        counted.setdefault("window_s", deque(maxlen=1000)).append(whole)
         times = counted.setdefault("judged_at", deque(maxlen=20))
         times.append(time.monotonic())
         span = times[-1] - times[0]
@@ -301,7 +303,7 @@ class Producer(events.Producer):
         counted["windows_total"] = counted.get("windows_total", 0) + 1
         counted["windows_skipped"] = counted.get("windows_skipped", 0) + judged.skipped
         counted["samples_late"] = machine.late
-        if sum(judged.latency_s.values()) > machine.panel.schema.grid.stride_s:
+        if whole > machine.panel.schema.grid.stride_s:
             counted["deadline_misses"] = counted.get("deadline_misses", 0) + 1
 
     # ------------------------------------------------------------ stored episodes
