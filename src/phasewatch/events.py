@@ -37,7 +37,12 @@ Nanoseconds = Annotated[
 class Record(BaseModel):
     """A part of an event: frozen, and nothing in it that is not declared."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )
 
 
 class Event(Record):

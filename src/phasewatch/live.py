@@ -35,16 +35,19 @@ KEPT = 720
 
 @dataclass(frozen=True)
 class Juror:
-    """A checkpoint on a panel. `rows` are its channels' places in the panel's schema."""
+    """A checkpoint on a panel. `rows` are its channels' places in the panel's schema.
+
+    `temperature` is None where no report says how far its probabilities can be believed.
+    """
 
     key: str
     checkpoint: Checkpoint
     rows: NDArray[np.int64]
-    temperature: float = 1.0
+    temperature: float | None = None
 
     def probabilities(self, logits: Array) -> Array:
-        """Calibrated, `[..., K]`."""
-        return np.asarray(softmax(logits / self.temperature, axis=-1))
+        """`[..., K]`, calibrated where a temperature is known."""
+        return np.asarray(softmax(logits / (self.temperature or 1.0), axis=-1))
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Panel:
                 refused[key] = problem
                 continue
             rows = np.array([schema.names.index(name) for name in loaded.schema.names])
-            jurors.append(Juror(key, loaded, rows, (temperatures or {}).get(key, 1.0)))
+            jurors.append(Juror(key, loaded, rows, (temperatures or {}).get(key)))
         return cls(schema, tuple(jurors), refused)
 
     @property

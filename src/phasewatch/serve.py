@@ -326,9 +326,8 @@ def _stream(app: FastAPI, desk: Desk) -> None:
         return Stream(desk, Viewer(wanted, max_hz), last_event_id)
 
     @app.post("/api/transport")
-    def _transport(turn: Turn) -> dict[str, str]:
-        desk.replay.operate(turn.op, turn.value, turn.if_revision)
-        return {"done": turn.op}
+    def _transport(turn: Turn) -> dict[str, int]:
+        return {"revision": desk.replay.operate(turn.op, turn.value, turn.if_revision)}
 
 
 def _questions(app: FastAPI, desk: Desk) -> None:

@@ -11,8 +11,9 @@ class Player {
   #other = $state.raw<Episode | null>(null);
   #whole = $state.raw<Window[]>([]);
   #asked = "";
+  #turns = Promise.resolve();
+  #revision = 0;
   refused = $state("");
-  #at = performance.now();
 
   run(): void {
     const step = () => {
@@ -68,7 +69,6 @@ class Player {
     if (document.hidden) return;
     const asked = view.get("t");
     const now = performance.now();
-    this.#at = now;
     const episode = this.episode;
     if (asked !== undefined) this.#move(Number(asked) || 0);
     else if (episode && !this.#elsewhere) {
@@ -108,8 +108,7 @@ class Player {
 
   seek(seconds: number): void {
     const to = Math.min(Math.max(seconds, 0), this.duration);
-    if (this.control && !this.detached) void this.#turn("seek", to);
-    else if (!this.live || this.detached) view.say({ t: to.toFixed(1) });
+    if (this.control && !this.detached) this.#turn("seek", to);
     else view.say({ t: to.toFixed(1) });
   }
   step(windows: number): void {
@@ -117,25 +116,25 @@ class Player {
   }
   toggle(): void {
     if (this.detached) this.follow();
-    else if (this.control) void this.#turn(this.playing ? "pause" : "play", null);
+    else if (this.control) this.#turn(this.playing ? "pause" : "play", null);
   }
   faster(by: number): void {
     const place = SPEEDS.indexOf(told.episode?.transport.speed ?? 1) + by;
     const speed = SPEEDS[Math.min(Math.max(place, 0), SPEEDS.length - 1)]!;
-    if (this.control) void this.#turn("speed", speed);
+    if (this.control) this.#turn("speed", speed);
   }
   loop(side: "start" | "end" | "off"): void {
     if (!this.control) return;
     const now = told.episode?.transport.loop_s;
     const duration = this.duration;
-    if (side === "off") void this.#turn("loop", null);
-    else if (side === "start") void this.#turn("loop", [this.#position, Math.max(now?.[1] ?? duration, this.#position + 1)]);
-    else void this.#turn("loop", [Math.min(now?.[0] ?? 0, this.#position - 1), this.#position]);
+    if (side === "off") this.#turn("loop", null);
+    else if (side === "start") this.#turn("loop", [this.#position, Math.max(now?.[1] ?? duration, this.#position + 1)]);
+    else this.#turn("loop", [Math.min(now?.[0] ?? 0, this.#position - 1), this.#position]);
   }
   load(id: string): void {
     if (this.control) {
       view.say({ ep: null, t: null });
-      void this.#turn("load", id);
+      this.#turn("load", id);
     } else view.say({ ep: id, t: 0 });
   }
   follow(): void {
@@ -159,12 +158,19 @@ class Player {
     if (found) this.seek(found.end_s);
   }
 
-  async #turn(op: string, value: unknown): Promise<void> {
-    const body = JSON.stringify({ op, value, if_revision: told.episode?.transport.revision });
+  /** One turn after the other, each on what the one before has made. */
+  #turn(op: string, value: unknown): void {
+    this.#turns = this.#turns.then(() => this.#ask(op, value));
+  }
+  async #ask(op: string, value: unknown): Promise<void> {
+    const revision = Math.max(this.#revision, told.episode?.transport.revision ?? 0);
+    const body = JSON.stringify({ op, value, if_revision: revision });
     const headers = { "content-type": "application/json" };
     try {
       const answer = await fetch("/api/transport", { method: "POST", headers, body });
-      this.refused = answer.ok ? "" : (await answer.json()).refused;
+      const said = await answer.json();
+      this.refused = answer.ok ? "" : said.refused;
+      this.#revision = answer.ok ? said.revision : 0;
     } catch {
       this.refused = "the server does not answer";
     }

@@ -121,7 +121,10 @@ class EpisodeLoaded(Event):
 
 
 class Call(Record):
-    """What one model said of one window: calibrated probabilities, and how long it took."""
+    """What one model said of one window: its probabilities, and how long it took.
+
+    They are calibrated where the `episode` event tells a temperature.
+    """
 
     p: list[float]
     label: str
@@ -367,8 +370,11 @@ class Producer(events.Producer):
 
     # ------------------------------------------------------------ control
 
-    def operate(self, operation: str, value: Any, if_revision: int | None) -> None:
-        """One turn of the transport. Raises Refused, with code "stale" for an old revision."""
+    def operate(self, operation: str, value: Any, if_revision: int | None) -> int:
+        """One turn of the transport; returns the new revision.
+
+        Raises Refused, with code "stale" for an old revision.
+        """
         turn = self._turn(operation, value)
         with self._lock:
             if if_revision is not None and if_revision != self._clock.revision:
@@ -381,6 +387,7 @@ class Producer(events.Producer):
                 )
             turn()
             self._announce()
+            return self._clock.revision
 
     def _turn(self, operation: str, value: Any) -> Callable[[], None]:
         watched = self._watched
