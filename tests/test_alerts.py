@@ -14,7 +14,9 @@ RULE = Hysteresis(0.8, 0.5)
 
 def seen(*chances: float) -> list[Incident]:
     sights = [
-        Sight(1_790_000_000 * NS + place * 5 * NS, chance, "impact" if chance > 0.9 else "discovery")
+        Sight(
+            1_790_000_000 * NS + place * 5 * NS, chance, "impact" if chance > 0.9 else "discovery"
+        )
         for place, chance in enumerate(chances)
     ]
     return incidents(sights, RULE, "ep-1", "pc-tick", "gbt.realistic")

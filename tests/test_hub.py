@@ -91,7 +91,7 @@ def test_a_slow_viewer_loses_its_oldest_windows_and_is_told_how_many() -> None:
     told = heard(slow)
     assert told[0] == ("gap", {"dropped": 11})
     assert told[1][0] == "tick"
-    assert [data["data"]["number"] for name, data in told if name == "window"][0] == 11
+    assert next(data["data"]["number"] for name, data in told if name == "window") == 11
     hub.leave(slow)
     hub.tell(Tick(number=1))
     assert counted["viewers"] == 0 and len(slow) == 0

@@ -48,6 +48,7 @@ WATCHING = (
     "events",
     "producers.metrics",
     "producers.*",
+    "show",
     "hub",
     "serve",
 )

@@ -4,6 +4,7 @@ Heavy libraries are imported by the command that needs them, so `--help` answers
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 Opening = Annotated[
     float, typer.Option("--opening", help="Seconds known to be benign at each start.", min=0)
 ]
+
+
+def images(cache: Path | None) -> Path:
+    """Where guest images are kept, unless somebody says otherwise."""
+    usual = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    return cache or Path(usual) / "phasewatch"
 
 
 @contextmanager

@@ -24,17 +24,13 @@ export function sized(canvas: HTMLCanvasElement): CanvasRenderingContext2D | nul
   return pen;
 }
 
-function style(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(name);
-}
-
 /** Resolved for a canvas: it does not know `light-dark()`. */
 export function token(canvas: HTMLElement, name: string): string {
   const probe = canvas.style.color;
   canvas.style.color = `var(${name})`;
   const found = getComputedStyle(canvas).color;
   canvas.style.color = probe;
-  return found || style(name);
+  return found;
 }
 
 let hatch: CanvasPattern | null = null;

@@ -1,13 +1,12 @@
 """`phasewatch record` and `lab`: real episodes, and what they can be of."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from phasewatch.console import SOME_ERRORED, AsJson, app, err, out, print_json
+from phasewatch.console import SOME_ERRORED, AsJson, app, err, images, out, print_json
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
@@ -43,40 +42,31 @@ def record(
 
     from phasewatch import schema
     from phasewatch.lab import fault as faults
+    from phasewatch.lab import recording
     from phasewatch.store import Store
 
     opened = Store.create(store, schema.vm46())
-    images = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "phasewatch"
     if plan is None:
-        take = _take(profile, host, sample)
+        take = recording.Take.of(profile, host, sample)
         if fault:
             faults.find(fault)
         take = replace(take, seed=seed, seconds=seconds, fault=fault)
-        out.print(f"recorded {_record_one(take, opened, images)}")
+        out.print(f"recorded {_record_one(take, opened, images(cache))}")
         return
     from phasewatch.lab import plan as plans
 
-    done = plans.run(plans.read(plan), opened, jobs, images)
+    done = plans.run(plans.read(plan), opened, jobs, images(cache))
     told = f"{len(done.recorded)} recorded · {len(done.skipped)} were there"
     out.print(f"{told} · {len(done.failed)} failed")
     if done.failed:
         raise typer.Exit(SOME_ERRORED)
 
 
-def _take(name: str, host: str, number: str) -> "Take":
-    from phasewatch.lab import hosts, profile, recording
-
-    chosen = profile.profile(name)
-    numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
-    sample = chosen.sample(numbers.get(number, number))
-    return recording.Take(hosts.host(host), chosen, sample, 0, 0.0)
-
-
-def _record_one(take: "Take", store: "Store", images: Path) -> str:
+def _record_one(take: "Take", store: "Store", cache: Path) -> str:
     from phasewatch.lab import recording
 
     with err.status(f"recording {take.id}: {take.seconds:g} s and a boot"):
-        return recording.record(take, store, images, lambda line: err.print(line, soft_wrap=True))
+        return recording.record(take, store, cache, lambda line: err.print(line, soft_wrap=True))
 
 
 @app.command()

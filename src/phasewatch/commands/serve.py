@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.console import app, err, out
+from phasewatch.console import app, err, images, out
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
@@ -98,6 +98,40 @@ def _serve(desk: "Desk", bind: str, port: int, names: tuple[str, ...]) -> None:
             out.print("viewers may look and not touch; --allow-control lets them play and seek")
         sys.stdout.flush()
         server(application(desk, access)).run(sockets=[sock])
+
+
+@app.command()
+def live(
+    run: Annotated[Path, typer.Option(help="A run's folder: its checkpoints.")],
+    store: Annotated[Path, typer.Option(help="Where its host's past is, and it is published.")],
+    profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")],
+    host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "pc-small",
+    sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
+    seed: Annotated[int, typer.Option(help="Draws order, spans and companions.", min=0)] = 1,
+    seconds: Annotated[float, typer.Option(help="Length.", min=40, max=600)] = 90.0,
+    cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,
+    bind: Bind = "127.0.0.1",
+    port: Port = 8600,
+    name: Name = None,
+) -> None:
+    """Record a real virtual machine and show it at the same time, until Ctrl-C."""
+    import threading
+    from dataclasses import replace
+
+    from phasewatch.events import Given
+    from phasewatch.lab.recording import Take
+    from phasewatch.serve import Desk
+    from phasewatch.show import Show
+    from phasewatch.store import Store
+
+    opened = Store.open(store)
+    take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
+    with Desk(Given(run, opened)).working() as desk:
+        # A model that loads while the machine runs would take the processor from it.
+        desk.replay.open()
+        show = Show(take, opened, images(cache), desk.replay, err.print)
+        threading.Thread(target=show.run, name="recorder", daemon=True).start()
+        _serve(desk, bind, port, tuple(name or ()))
 
 
 @app.command()

@@ -222,7 +222,12 @@ class Producer(events.Producer):
                 self._advance()
 
     def open(self) -> None:
-        """Load the panel and look what the store has. Raises Refused."""
+        """Load the panel and look what the store has, once. Raises Refused."""
+        with self._lock:
+            if self._panel is None:
+                self._load_panel()
+
+    def _load_panel(self) -> None:
         store, run = self.given.store, self.given.run
         if store is None:
             return
@@ -459,13 +464,12 @@ class Producer(events.Producer):
     def begin(self, episode: Episode) -> None:
         """Watch a machine that begins now: an episode without samples or end yet."""
         with self._lock:
-            if self._panel is None:
-                self.open()
+            self.open()
             _, panel = self._needed()
             machine = Machine(panel, episode.start_ns, self._past(episode))
             self._watched = Watched(episode, machine, None, "recording", ())
             self._clock.state, self._clock.speed = "playing", 1.0
-            self._clock.put(0.0)
+            self._clock.put((time.time_ns() - episode.start_ns) / NS)
             self._announce()
 
     def take(self, source: str, samples: Samples) -> None:
@@ -490,6 +494,7 @@ class Producer(events.Producer):
             assert self._watched is not None
             self._watched.machine.close(end_ns)
             self._judge(time.time_ns())
+            self._clock.put((end_ns - self._watched.episode.start_ns) / NS)
             self._clock.state = "ended"
             self._announce()
 
@@ -618,7 +623,7 @@ class Producer(events.Producer):
             sources=[_source(name, episode.sources.get(name)) for name in panel.schema.sources],
             phases=_phases(episode, watched.live),
             split_recipe=recipe,
-            split_role=roles.get(episode.id, "in no part of the split") if recipe else None,
+            split_role=roles.get(episode.id, "none") if recipe else None,
             models=self._models(panel),
             transport=Transport(
                 state=self._clock.state,
