@@ -8,9 +8,12 @@ import argparse
 import asyncio
 import contextlib
 import json
+import socket
 import sys
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +42,9 @@ class Teller(threading.Thread):
             due += 1 / self.hz
 
 
-async def viewer(port: int, late: list[float], seconds: float, stalls: bool = False) -> float | None:
+async def viewer(
+    port: int, late: list[float], seconds: float, stalls: bool = False
+) -> float | None:
     """Read events for `seconds` and note how late each came; or never read, and say when cut."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
     writer.write(b"GET /api/events?types=perf HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -50,7 +55,7 @@ async def viewer(port: int, late: list[float], seconds: float, stalls: bool = Fa
         link = writer.get_extra_info("socket")
         while time.monotonic() - began < seconds:
             await asyncio.sleep(0.1)
-            if psutil_closed(link):
+            if closed(link):
                 writer.transport.abort()
                 return time.monotonic() - began
         writer.transport.abort()
@@ -64,14 +69,20 @@ async def viewer(port: int, late: list[float], seconds: float, stalls: bool = Fa
     return None
 
 
-def psutil_closed(link: object) -> bool:
-    """Whether the peer has closed or reset, as TCP_INFO's state says; 1 is established."""
-    import socket
-
-    return link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1  # type: ignore[attr-defined]
+def closed(link: socket.socket) -> bool:
+    """Whether the other side has closed or reset, as TCP_INFO's state says; 1 is established."""
+    return link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1
 
 
-async def crowd(port: int, viewers: int, stalled: int, seconds: float) -> tuple[list[float], list[float | None]]:
+Crowd = tuple[list[float], list[float | None]]
+
+
+def crowd(port: int, viewers: int, stalled: int, seconds: float) -> Crowd:
+    """How late events came to those who read, and when those who do not were cut off."""
+    return asyncio.run(_crowd(port, viewers, stalled, seconds))
+
+
+async def _crowd(port: int, viewers: int, stalled: int, seconds: float) -> Crowd:
     late: list[float] = []
     stalls = [viewer(port, late, seconds, True) for _ in range(stalled)]
     reads = [viewer(port, late, seconds) for _ in range(viewers - stalled)]
@@ -79,8 +90,12 @@ async def crowd(port: int, viewers: int, stalled: int, seconds: float) -> tuple[
     return late, cut[:stalled]
 
 
-async def reconnects(port: int, times: int) -> tuple[int, int]:
+def reconnects(port: int, times: int) -> tuple[int, int]:
     """Cut and come back with the last id; returns gaps that were not declared, and resumptions."""
+    return asyncio.run(_reconnects(port, times))
+
+
+async def _reconnects(port: int, times: int) -> tuple[int, int]:
     last, gaps, resumed = "", 0, 0
     for _ in range(times):
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
@@ -104,16 +119,19 @@ async def reconnects(port: int, times: int) -> tuple[int, int]:
 
 
 def say(what: str, **figures: object) -> None:
+    """A line."""
     told = " · ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items())
     sys.stdout.write(f"{what}: {told}\n")
     sys.stdout.flush()
 
 
 def ms(values: list[float], share: float) -> str:
+    """A percentile, in words."""
     return f"{1000 * float(np.percentile(values, share)):.1f} ms" if values else "none"
 
 
 def main() -> None:
+    """Serve, and measure."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--run", type=Path, required=True)
     asked.add_argument("--store", type=Path, required=True)
@@ -130,43 +148,48 @@ def main() -> None:
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         port = sock.getsockname()[1]
         time.sleep(2)
-        measure(desk, port, told.minutes)
+        # Viewers in a process of their own, as they would be.
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            measure(desk, port, told.minutes, pool)
         server.should_exit = True
 
 
-def measure(desk: Desk, port: int, minutes: float) -> None:
+def measure(desk: Desk, port: int, minutes: float, pool: ProcessPoolExecutor) -> None:
+    """Every figure, one after the other."""
     teller = Teller(desk, 10)
     teller.start()
     desk.given.counted["window_s"].clear()
-    late, _ = asyncio.run(crowd(port, 100, 0, 20))
+    late, _ = pool.submit(crowd, port, 100, 0, 20).result()
     judged = list(desk.given.counted["window_s"])
     say("100 viewers, 10 events/s", late_p50=ms(late, 50), late_p99=ms(late, 99), events=len(late))
     per = desk.given.counted["latency_s"]
     worst = max(per, key=lambda key: float(np.percentile(per[key], 99)))
-    say("inference meanwhile", all_models_p99=ms(judged, 99), slowest=worst, p99=ms(list(per[worst]), 99))
-    some, cut = asyncio.run(crowd(port, 100, 30, 40))
+    say(
+        "inference meanwhile",
+        all_models_p99=ms(judged, 99),
+        slowest=worst,
+        p99=ms(list(per[worst]), 99),
+    )
+    some, cut = pool.submit(crowd, port, 100, 30, 40).result()
     gone = [one for one in cut if one is not None]
     change = 100 * (float(np.percentile(some, 99)) / float(np.percentile(late, 99)) - 1)
     say("30 of 100 stalled", others_late_p99=ms(some, 99), change=f"{change:+.0f} %",
         cut=f"{len(gone)} of 30", slowest_cut=f"{max(gone, default=0):.1f} s")  # fmt: skip
-    gaps, resumed = asyncio.run(reconnects(port, 1000))
+    gaps, resumed = pool.submit(reconnects, port, 1000).result()
     say("1,000 reconnects", undeclared_gaps=gaps, resumed=resumed)
     teller.ended.set()
     teller = Teller(desk, 100)
     teller.start()
     own, sizes = psutil.Process(), []
 
-    async def steady() -> None:
-        watching = asyncio.create_task(crowd(port, 10, 0, minutes * 60))
-        while not watching.done():
-            await asyncio.sleep(5)
-            sizes.append(own.memory_info().rss / 2**20)
-        await watching
-
-    asyncio.run(steady())
+    watching = pool.submit(crowd, port, 10, 0, minutes * 60)
+    while not watching.done():
+        time.sleep(5)
+        sizes.append(own.memory_info().rss / 2**20)
     third = max(len(sizes) // 3, 1)
-    say(f"{minutes:g} min at 100 events/s", resident_first_third=f"{np.mean(sizes[:third]):.1f} MiB",
-        resident_last_third=f"{np.mean(sizes[-third:]):.1f} MiB", dropped=desk.hub.dropped)  # fmt: skip
+    first, last = np.mean(sizes[:third]), np.mean(sizes[-third:])
+    told = {"resident_first_third": f"{first:.1f} MiB", "resident_last_third": f"{last:.1f} MiB"}
+    say(f"{minutes:g} min at 100 events/s", **told, dropped=desk.hub.dropped)
     teller.ended.set()
 
 

@@ -270,6 +270,9 @@ def test_who_does_not_read_is_cut_off(given: Given, monkeypatch: pytest.MonkeyPa
         link.sendall(b"GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
         until(lambda: one.desk.given.counted.get("viewers") == 1)
         until(lambda: _cut(one))
+        with pytest.raises(ConnectionResetError):
+            while link.recv(1 << 16):
+                pass
         link.close()
 
 

@@ -10,12 +10,13 @@ import hmac
 import mimetypes
 import secrets
 import socket
+import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import uvicorn
@@ -25,6 +26,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from phasewatch import __version__, alerts, events
 from phasewatch.events import Given, Producer
@@ -37,11 +39,11 @@ COOKIE = "phasewatch_token"
 OPEN = ("/healthz",)
 """What is answered without a token."""
 
-WRITE_S = 10.0
+WRITE_S = 4.0
 """How long a viewer may take no byte before it is cut off."""
 
-SEND_BYTES = 64 * 1024
-"""The kernel's buffer for one viewer: small, so that one who does not read is noticed."""
+SEND_BYTES = 16 * 1024
+"""What waits for one viewer outside its queue: little, so that one who does not read is noticed."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -165,9 +167,36 @@ class Stream(Response):
         except TimeoutError:
             counted = self._desk.given.counted
             counted["viewers_cut"] = counted.get("viewers_cut", 0) + 1
+            Line.abort(scope)
         finally:
             hub.leave(viewer)
             gone.cancel()
+
+
+class Line(H11Protocol):
+    """A connection that holds little back, and that can be cut with what it holds."""
+
+    _open: ClassVar[dict[Any, asyncio.Transport]] = {}
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """As asyncio has it."""
+        transport.set_write_buffer_limits(high=SEND_BYTES)
+        self._open[transport.get_extra_info("peername")[:2]] = transport
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As asyncio has it."""
+        self._open.pop(self.client, None)
+        super().connection_lost(exc)
+
+    @classmethod
+    def abort(cls, scope: Any) -> None:
+        """Cut the connection of a request; to close it would wait for who does not read."""
+        if line := cls._open.pop(tuple(scope["client"]), None):
+            # A reset at once: what waits in the kernel would never be read.
+            sock = line.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            line.abort()
 
 
 async def _write(send: Any, chunk: bytes) -> None:
@@ -422,11 +451,8 @@ def listen(address: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Whoever is accepted inherits these.
+    # Whoever is accepted inherits it.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
-    with suppress(OSError, AttributeError):
-        limit = round(WRITE_S * 1000)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, limit)
     try:
         sock.bind((address, port))
     except OSError as error:
@@ -444,6 +470,7 @@ def server(app: Asgi) -> uvicorn.Server:
     """A server for the application; `run(sockets=[...])` serves until a signal."""
     config = uvicorn.Config(
         app,
+        http=Line,
         log_level="critical",
         lifespan="off",
         server_header=False,
