@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+RUN ?= runs/all
 DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 # PyPI's torch for x86-64 brings gigabytes of CUDA; the CPU build is on an index of its own.
 TORCH := torch==2.13.0+cpu
@@ -37,6 +38,10 @@ check: setup
 dashboard:
 	cd dashboard && npm ci --no-audit --no-fund && npm run build
 	$(PYTHON) dashboard/digest.py
+
+# Pictures of every scene for the README: RUN is a run's folder, `phasewatch run --recipe all`.
+tour: setup
+	$(BIN)/python dashboard/tour.py --run $(RUN) --store corpus --out docs/images
 
 bench: setup
 	$(BIN)/python bench/bench.py

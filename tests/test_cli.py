@@ -208,3 +208,32 @@ def test_lab_lists_hosts_and_profiles(run: Run) -> None:
     assert {"arm-store", "pc-small"} <= {host["name"] for host in found["hosts"]}
     assert "scan-and-dial" in {load["name"] for load in found["profiles"]}
     assert "pc-small" in run("lab")[1]
+
+
+def test_incidents_leave_as_json_lines_and_as_stix(
+    run: Run, toy_run: Done, toy_out: Path, toy_store: Store
+) -> None:
+    episode = next(id for id in toy_run.answered.split.test if "dig" in id)
+    told = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
+    points = {f"{row.model}.{row.mode}": row.budgeted.threshold for row in toy_run.report.rows}
+    with_point = next((key for key, point in points.items() if point is not None), None)
+    assert with_point, "no model of the toy run has an operating point"
+    code, out, _ = run(*told, "--model", with_point)
+    assert code == 0
+    assert all(json.loads(line)["machine"] == episode for line in out.splitlines())
+    code, out, _ = run(*told, "--model", with_point, "--stix")
+    assert code == 0 and json.loads(out)["type"] == "bundle"
+    assert "not on the panel" in refused(run(*told, "--model", "oracle.delphi"))
+
+
+def test_serving_what_is_not_there_is_refused(run: Run, tmp_path: Path, toy_store: Store) -> None:
+    assert "is no folder" in refused(run("serve", "--run", tmp_path / "none"))
+    assert "store.json" in refused(run("serve", "--store", tmp_path))
+    answer = run("serve", "--store", toy_store.root, "--episode", "nobody")
+    assert "nobody" in refused(answer)
+    assert "203.0.113.9" in refused(run("serve", "--bind", "203.0.113.9"))
+
+
+def test_events_writes_the_contract(run: Run, tmp_path: Path) -> None:
+    assert run("events", "--out", tmp_path)[0] == 0
+    assert json.loads((tmp_path / "window.v1.json").read_bytes())["title"] == "Window"

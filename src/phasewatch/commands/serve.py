@@ -41,12 +41,13 @@ def serve(
     """
     from phasewatch.serve import Desk
 
-    given = _given(run, store, episode or [])
+    given = given_of(run, store, episode or [])
     with Desk(given, allow_control).working() as desk:
         _serve(desk, bind, port, tuple(name or ()))
 
 
-def _given(run: Path | None, store: Path | None, chosen: list[str]) -> "Given":
+def given_of(run: Path | None, store: Path | None, chosen: list[str]) -> "Given":
+    """What producers work with; raises Refused for what is not there."""
     from phasewatch.events import Given
     from phasewatch.store import Store
 
@@ -146,7 +147,7 @@ def alerts(
     from phasewatch import alerts as told
     from phasewatch.producers.replay import Producer
 
-    producer = Producer(_given(run, store, [episode]), lambda event: None)
+    producer = Producer(given_of(run, store, [episode]), lambda event: None)
     producer.open()
     found = producer.incidents(episode, model)
     sys.stdout.write(told.stix(found) + "\n" if stix else told.json_lines(found))
