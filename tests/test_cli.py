@@ -213,9 +213,9 @@ def test_lab_lists_hosts_and_profiles(run: Run) -> None:
 def test_incidents_leave_as_json_lines_and_as_stix(
     run: Run, toy_run: Done, toy_out: Path, toy_store: Store
 ) -> None:
-    episode = next(id for id in toy_run.answered.split.test if "dig" in id)
+    episode = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
     told = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
-    points = {f"{row.model}.{row.mode}": row.budgeted.threshold for row in toy_run.report.rows}
+    points = {f"{row.model}.{row.mode}": row.budgeted.thresholds[0] for row in toy_run.report.rows}
     with_point = next((key for key, point in points.items() if point is not None), None)
     assert with_point, "no model of the toy run has an operating point"
     code, out, _ = run(*told, "--model", with_point)

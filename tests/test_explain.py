@@ -19,7 +19,7 @@ def panel(toy_run: Done, toy_out: Path, toy_store: Store) -> Panel:
 
 @pytest.fixture(scope="module")
 def judged(panel: Panel, toy_run: Done, toy_store: Store) -> Judged:
-    id = next(id for id in toy_run.answered.split.test if "dig" in id)
+    id = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
     machine = live.replay(toy_store.read(id), panel)
     return list(machine.judged.values())[len(machine.judged) // 2]
 

@@ -63,7 +63,7 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
 
 def test_answers_are_the_offline_ones(panel: Panel, toy_run: Done, toy_store: Store) -> None:
     manifests = [toy_store.manifest(id) for id in toy_store.ids()]
-    for id in toy_run.answered.split.test[:2]:
+    for id in toy_run.answered.folds[0].split.test[:2]:
         episode = toy_store.read(id)
         past = live.history(toy_store, manifests, episode, panel.opening_s)
         machine = live.replay(episode, panel, past)
@@ -179,6 +179,6 @@ def test_temperature_moves_probabilities_and_no_call(panel: Panel) -> None:
 def test_usual_windows_are_near_zero(panel: Panel, toy_run: Done) -> None:
     scale = Scale.of(panel)
     assert scale is not None and Scale.of(BLIND) is None
-    made = toy_run.trained.windows["oracle"]["train"]
+    made = toy_run.trained.folds[0].windows["oracle"]["train"]
     z = np.array([scale.z(made.x[row], made.opening[row]) for row in range(len(made))])
     assert np.abs(np.nanmean(z, axis=0)).max() < 1e-6

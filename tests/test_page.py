@@ -80,7 +80,7 @@ def _bad(line: Any) -> bool:
 
 @pytest.fixture(scope="module")
 def given(toy_store: Store, toy_out: Path, toy_run: Done) -> Given:
-    ids = [id for id in toy_run.answered.split.test if "dig" in id]
+    ids = [id for id in toy_run.answered.folds[0].split.test if "dig" in id]
     return Given(toy_out, toy_store, tuple(ids[:1]))
 
 

@@ -111,7 +111,7 @@ def until(found: Any, seconds: float = 30) -> None:
 
 @pytest.fixture(scope="module")
 def given(toy_store: Store, toy_out: Path, toy_run: Done) -> Given:
-    return Given(toy_out, toy_store, toy_run.answered.split.test[:1])
+    return Given(toy_out, toy_store, toy_run.answered.folds[0].split.test[:1])
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from phasewatch import checkpoint as checkpoints
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
 from phasewatch.refusal import Refused
-from phasewatch.schema import NS, Schema
+from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store import Manifest, Store
 from phasewatch.validate import judge
 from phasewatch.views import STATISTICS, Array
@@ -67,6 +67,9 @@ class Panel:
         ending = checkpoints.path_of(folder, "x").name[1:]
         for path in sorted(folder.glob(f"*{ending}")):
             key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
+            if key.partition(".")[2] not in MODES:
+                # Trained again from another seed, to tell how much that matters.
+                continue
             try:
                 loaded = checkpoints.load(path)
                 loaded.bind(schema, "this stream")

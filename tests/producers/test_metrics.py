@@ -19,14 +19,16 @@ def report(out: Path) -> dict[str, object]:
 def test_scores_are_those_of_the_report(toy_run: Done, toy_out: Path) -> None:
     board = metrics.scoreboard(report(toy_out), toy_out / "report.json")
     assert isinstance(board, Scoreboard)
-    for row, own in zip(board.rows, toy_run.report.rows, strict=True):
+    every = [*toy_run.report.rows, *toy_run.report.baselines]
+    for row, own in zip(board.rows, every, strict=True):
         assert (row.model, row.mode) == (own.model, own.mode)
         assert row.macro_f1.value == own.unseen.value
         assert (row.macro_f1.lo, row.macro_f1.hi) == (own.unseen.low, own.unseen.high)
         assert row.confusion.counts == own.confusion
-        assert row.size_bytes and row.size_bytes > 0
-    majority = next(row for row in board.rows if row.model == "majority")
-    assert board.majority_macro_f1 == majority.macro_f1.value
+        assert row.baseline == (row.ece is None)
+        assert row.baseline or (row.size_bytes or 0) > 0
+    floor = next(row for row in toy_run.report.baselines if row.model == "majority")
+    assert board.majority_macro_f1 == floor.unseen.value
 
 
 def test_what_was_not_tested_has_no_score(toy_run: Done, toy_out: Path) -> None:

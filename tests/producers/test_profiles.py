@@ -36,7 +36,7 @@ def test_profiles_of_a_store(toy_store: Store, toy_run: Done) -> None:
 
 def test_coverage_is_the_splits(toy_store: Store, toy_run: Done, toy_out: Path) -> None:
     found = told(Given(toy_out, toy_store))
-    split = toy_run.answered.split
+    split = toy_run.answered.folds[0].split
     assert sum(one.coverage[0].test for one in found.values()) == len(split.test)
     assert sum(one.coverage[0].train for one in found.values()) == len(split.train)
     assert all(

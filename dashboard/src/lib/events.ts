@@ -90,8 +90,9 @@ export interface Row {
   per_profile: PartScore[];
   per_host: PartScore[];
   confusion: { labels: string[]; counts: number[][] };
-  ece: number;
-  false_alarms_per_hour: number;
+  ece: number | null;
+  false_alarms_per_hour: number | null;
+  baseline: boolean;
   size_bytes: number | null;
 }
 export interface Scoreboard {

@@ -15,7 +15,11 @@ REPORT = "report.json"
 LOOK_S = 5.0
 """How often the report is looked at for a change."""
 
-BASELINES = ("majority",)
+FLOOR = "majority"
+"""The baseline that any model must beat."""
+
+PARTS = {"train": None, "validation": "validation", "seen": "seen", "test": "unseen"}
+"""Sides of a split, and what the report calls their windows."""
 
 
 class Estimate(Record):
@@ -52,7 +56,10 @@ class Confusion(Record):
 
 
 class Row(Record):
-    """One model in one mode, judged on episodes it had nothing of."""
+    """One model in one mode, judged on episodes it had nothing of.
+
+    A baseline needs no detector: `ece` and `false_alarms_per_hour` are null, and it has no file.
+    """
 
     model: str
     mode: Mode
@@ -62,8 +69,9 @@ class Row(Record):
     per_profile: list[PartScore]
     per_host: list[PartScore]
     confusion: Confusion
-    ece: float
-    false_alarms_per_hour: float
+    ece: float | None
+    false_alarms_per_hour: float | None
+    baseline: bool
     size_bytes: int | None
 
 
@@ -158,7 +166,7 @@ def temperatures(run: Path) -> dict[str, float]:
     path = run / REPORT
     if not path.exists():
         return {}
-    return _keyed(path, lambda row: float(row["confidence"]["temperature"]))
+    return _keyed(path, lambda row: float(row["temperatures"][0]))
 
 
 def thresholds(run: Path) -> dict[str, float | None]:
@@ -166,10 +174,11 @@ def thresholds(run: Path) -> dict[str, float | None]:
     path = run / REPORT
     if not path.exists():
         return {}
-    return _keyed(path, lambda row: row["budgeted"]["threshold"])
+    return _keyed(path, lambda row: row["budgeted"]["thresholds"][0])
 
 
 def _keyed(path: Path, take: Any) -> dict[str, Any]:
+    """Of the run's first fold, whose checkpoints lie beside the report where it is the only one."""
     report = _report(path.read_bytes(), path)
     try:
         return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
@@ -190,25 +199,30 @@ def scoreboard(report: Mapping[str, Any], path: Path) -> Event:
 
 def _scoreboard(report: Mapping[str, Any], run: Path) -> dict[str, Any]:
     labels = list(report["classes"])
-    majority = [row for row in report["rows"] if row["model"] in BASELINES]
+    floor = [row for row in report["baselines"] if row["model"] == FLOOR]
     return {
         "run_id": run.resolve().name,
         "recipe": report["recipe"],
-        "held_out": report["held_out"],
+        "held_out": _held_out(report),
         "counts": [
             {
                 "part": part,
-                "episodes": count,
-                "windows": report["windows"].get("unseen" if part == "test" else part),
+                "episodes": sum(fold[part] for fold in report["folds"]),
+                "windows": report["windows"].get(name) if name else None,
             }
-            for part, count in report["episodes"].items()
+            for part, name in PARTS.items()
         ],
         "labels": labels,
-        "rows": [_row(row, report, run) for row in report["rows"]],
-        "majority_macro_f1": majority[0]["unseen"]["value"] if majority else None,
+        "rows": [_row(row, report, run) for row in (*report["rows"], *report["baselines"])],
+        "majority_macro_f1": floor[0]["unseen"]["value"] if floor else None,
         "untested_profiles": report["untested_profiles"],
         "untested_phases": report["untested_phases"],
     }
+
+
+def _held_out(report: Mapping[str, Any]) -> str:
+    folds = report["folds"]
+    return str(folds[0]["held_out"]) if len(folds) == 1 else f"{len(folds)} folds in turn"
 
 
 def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[str, Any]:
@@ -229,8 +243,9 @@ def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[s
         "per_profile": _parts(row["by_profile"], report["profiles"]),
         "per_host": _parts(row["by_host"], list(row["by_host"])),
         "confusion": {"labels": labels, "counts": row["confusion"]},
-        "ece": row["confidence"]["ece"],
-        "false_alarms_per_hour": row["course"]["alarms"]["rate"],
+        "ece": row["confidence"]["ece"] if "confidence" in row else None,
+        "false_alarms_per_hour": row["course"]["alarms"]["rate"] if "course" in row else None,
+        "baseline": "confidence" not in row,
         "size_bytes": _size(run, f"{row['model']}-{row['mode']}"),
     }
 
@@ -272,7 +287,7 @@ def comparison(report: Mapping[str, Any], path: Path) -> Event:
         value = {
             "run_id": path.parent.resolve().name,
             "recipe": report["recipe"],
-            "held_out": report["held_out"],
+            "held_out": _held_out(report),
             "pairs": [
                 {
                     "a": pair["ours"],
