@@ -16,7 +16,7 @@ from phasewatch.commands.serve import given_of
 from phasewatch.serve import Access, Desk
 
 CHROMIUM = "/usr/bin/chromium"
-SPEED = 16.0
+SPEED = 4.0
 SIZE = {"width": 1920, "height": 1080}
 SCENES = {
     "replay": "#/replay?mode=both",
@@ -36,7 +36,7 @@ def tour(desk: Desk, page: Page, server: str, out: Path) -> None:
         while desk.replay.current() != id:
             time.sleep(0.05)
         duration_s = desk.replay.facts(id).duration_s or 0.0
-        while desk.replay.facts(id).transport.position_s < 0.7 * duration_s:
+        while desk.replay.facts(id).transport.position_s < 0.6 * duration_s:
             time.sleep(0.05)
         name = next(iter(left), "")
         if name:
@@ -49,7 +49,9 @@ def picture(page: Page, address: str, path: Path) -> None:
     page.goto(address)
     page.reload()
     page.wait_for_selector("[role=status]:text('connected')")
-    page.wait_for_timeout(900)
+    if "replay" in address:
+        page.wait_for_selector(".reasons")
+    page.wait_for_timeout(1500)
     page.screenshot(path=path)
 
 

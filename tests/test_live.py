@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toy
@@ -44,7 +44,8 @@ def same(machine: Machine, made: windows.Windows) -> None:
     assert np.array_equal(np.stack([one.x for one in judged]), made.x, equal_nan=True)
 
 
-@given(seed=st.integers(0, 5), tick_ms=st.integers(40, 9000), host=st.sampled_from(toy.HOSTS))
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 5), tick_ms=st.integers(150, 9000), host=st.sampled_from(toy.HOSTS))
 def test_windows_have_the_bits_of_offline_ones(seed: int, tick_ms: int, host: str) -> None:
     episode = toy.episode(host, "leak", seed)
     same(streamed(episode, BLIND, tick_ms * 1_000_000), windows.cut(episode, BLIND.schema))
@@ -70,8 +71,9 @@ def test_answers_are_the_offline_ones(panel: Panel, toy_run: Done, toy_store: St
         asked = 0
         for said in toy_run.answered.answers:
             own = said.windows.episode == id
-            if said.part == "unseen" and own.any():
-                key = f"{said.model}.{said.mode}"
+            key = f"{said.model}.{said.mode}"
+            judges = {juror.key for juror in panel.jurors}
+            if said.part == "unseen" and own.any() and key in judges:
                 logits = np.stack([one.logits[key] for one in machine.judged.values()])
                 assert np.abs(logits - said.logits[own]).max() <= 1e-6
                 asked += 1

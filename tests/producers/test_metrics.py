@@ -27,8 +27,8 @@ def test_scores_are_those_of_the_report(toy_run: Done, toy_out: Path) -> None:
         assert row.confusion.counts == own.confusion
         assert row.baseline == (row.ece is None)
         assert row.baseline or (row.size_bytes or 0) > 0
-    floor = next(row for row in toy_run.report.baselines if row.model == "majority")
-    assert board.majority_macro_f1 == floor.unseen.value
+    floor = next(row for row in toy_run.report.baselines if row.model == "chance")
+    assert board.chance_macro_f1 == floor.unseen.value
 
 
 def test_what_was_not_tested_has_no_score(toy_run: Done, toy_out: Path) -> None:

@@ -102,7 +102,7 @@ export interface Scoreboard {
   counts: { part: string; episodes: number; windows: number | null }[];
   labels: string[];
   rows: Row[];
-  majority_macro_f1: number | null;
+  chance_macro_f1: number | null;
   untested_profiles: string[];
   untested_phases: string[];
 }

@@ -15,7 +15,7 @@ REPORT = "report.json"
 LOOK_S = 5.0
 """How often the report is looked at for a change."""
 
-FLOOR = "majority"
+FLOOR = "chance"
 """The baseline that any model must beat."""
 
 PARTS = {"train": None, "validation": "validation", "seen": "seen", "test": "unseen"}
@@ -95,7 +95,7 @@ class Scoreboard(Event):
     counts: list[Counted]
     labels: list[str]
     rows: list[Row]
-    majority_macro_f1: float | None
+    chance_macro_f1: float | None
     untested_profiles: list[str]
     untested_phases: list[str]
 
@@ -214,7 +214,7 @@ def _scoreboard(report: Mapping[str, Any], run: Path) -> dict[str, Any]:
         ],
         "labels": labels,
         "rows": [_row(row, report, run) for row in (*report["rows"], *report["baselines"])],
-        "majority_macro_f1": floor[0]["unseen"]["value"] if floor else None,
+        "chance_macro_f1": floor[0]["unseen"]["value"] if floor else None,
         "untested_profiles": report["untested_profiles"],
         "untested_phases": report["untested_phases"],
     }
