@@ -193,6 +193,18 @@ def test_keys_move_the_servers_clock(page: "Page", served: Served) -> None:
     assert "theme=light" in page.evaluate("location.hash")
 
 
+def test_who_comes_late_sees_the_clock_where_it_stands(page: "Page", served: Served) -> None:
+    served.turn("seek", 0.0)
+    served.turn("speed", 4)
+    served.turn("play")
+    until(lambda: state(served)[1] > 15)
+    show(page, served, "#/replay")
+    page.wait_for_timeout(500)
+    minutes, seconds = page.locator(".time").inner_text()[:5].split(":")
+    assert int(minutes) * 60 + int(seconds) >= 15
+    served.turn("pause")
+
+
 def test_the_next_error_and_the_next_disagreement(
     page: "Page", served: Served, given: Given
 ) -> None:

@@ -76,7 +76,7 @@ class Hub:
         }
 
     def join(self, viewer: "Viewer", last_id: str) -> bytes:
-        """A viewer from now on; returns its greeting: whether it goes on, or starts anew."""
+        """A viewer from now on; returns its greeting: whether it goes on, and the server's clock."""
         with self._lock:
             missed = self._missed(last_id)
             told = self._snapshot() if missed is None else missed
@@ -89,6 +89,7 @@ class Hub:
                 "seq": self.seq,
                 "resumed": missed is not None,
                 "replayed": len(told),
+                "time_ms": time.time_ns() // 1_000_000,
             }
         return b"retry: %d\nevent: hello\ndata: %s\n\n" % (RETRY_MS, durable.canonical(facts))
 

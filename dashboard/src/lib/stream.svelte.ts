@@ -28,10 +28,12 @@ class Told {
   profiles = $state.raw<Record<string, Profile>>({});
   last = $state.raw<Partial<Record<Kind, number>>>({});
   dropped = $state(0);
-  /** When the last `episode` event came, on this page's own clock. */
+  /** When the last `episode` event was true, on this page's own clock. */
   anchored = performance.now();
   #source: EventSource | null = null;
   #heard = 0;
+  /** What the server's clock is ahead of this page's, in ms. */
+  #ahead = 0;
 
   open(): void {
     addEventListener("visibilitychange", () => (document.hidden ? this.#shut() : this.#connect()));
@@ -57,11 +59,17 @@ class Told {
         setTimeout(() => this.#connect(), 2000);
       }
     };
+    source.addEventListener("hello", (event) => {
+      this.#ahead = JSON.parse(event.data).time_ms - Date.now();
+    });
     source.addEventListener("gap", (event) => {
       this.dropped += (JSON.parse(event.data) as { dropped: number }).dropped;
     });
     for (const kind of KINDS) {
-      source.addEventListener(kind, (event) => this.#hear(kind, JSON.parse(event.data).data));
+      source.addEventListener(kind, (event) => {
+        const { data, time } = JSON.parse(event.data) as { data: unknown; time: string };
+        this.#hear(kind, data, Date.now() + this.#ahead - Date.parse(time));
+      });
     }
   }
 
@@ -89,13 +97,14 @@ class Told {
     }
   }
 
-  #hear(kind: Kind, data: unknown): void {
+  #hear(kind: Kind, data: unknown, age: number): void {
     this.#heard = Date.now();
     if (this.state !== "open") this.state = "open";
     this.last = { ...this.last, [kind]: this.#heard };
     if (kind === "episode") {
       this.episode = data as Episode;
-      this.anchored = performance.now();
+      // What a new viewer is told first may be some time ago.
+      this.anchored = performance.now() - Math.max(age, 0);
     } else if (kind === "window") this.#window(data as Window);
     else if (kind === "scoreboard") this.scoreboard = data as Scoreboard;
     else if (kind === "comparison") this.comparison = data as Comparison;
