@@ -76,7 +76,7 @@ class Hub:
         }
 
     def join(self, viewer: "Viewer", last_id: str) -> bytes:
-        """A viewer from now on; returns its greeting: whether it goes on, and the server's clock."""
+        """A viewer from now on; returns its greeting: does it go on, and the server's clock."""
         with self._lock:
             missed = self._missed(last_id)
             told = self._snapshot() if missed is None else missed
