@@ -108,6 +108,9 @@ async def _reconnects(port: int, times: int) -> tuple[int, int]:
             if line.startswith("data: ") and '"resumed"' in line:
                 fresh = not json.loads(line[6:])["resumed"]
                 resumed += not fresh
+            elif line.startswith('data: {"dropped"'):
+                # Declared: what is missing from here on is known to be.
+                fresh = True
             elif line.startswith("id: "):
                 last = line[4:]
                 number = int(last.partition(":")[2])
