@@ -22,8 +22,9 @@ def test_the_report_comes_from_the_file_alone(toy_run: Done, toy_out: Path) -> N
 
 
 def test_what_was_said_is_what_the_checkpoints_say(toy_run: Done) -> None:
-    for loaded in toy_run.trained.checkpoints:
-        windows = toy_run.trained.windows[loaded.mode]["unseen"]
+    (fold,) = toy_run.trained.folds
+    for loaded in fold.checkpoints:
+        windows = fold.windows[loaded.mode]["unseen"]
         (said,) = (
             one
             for one in toy_run.answered.answers
@@ -44,7 +45,7 @@ def test_saving_again_gives_the_same_bytes(toy_run: Done, toy_out: Path, tmp_pat
 
 def test_a_stranger_can_read_it(toy_run: Done, toy_out: Path) -> None:
     table = pq.read_table(toy_out / "posteriors.parquet")
-    assert {"model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
+    assert {"fold", "model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
         table.column_names
     )
     assert len(table) == sum(len(one.windows) for one in toy_run.answered.answers)
