@@ -12,25 +12,57 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from phasewatch.refusal import Refused
+
 PENDING = ".tmp-"
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, replacing what was there in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=PENDING, dir=path.parent)
+    """Put `data` at `path`, replacing what was there in one step. An OSError names `path`."""
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=PENDING, dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+        sync(path.parent)
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An OSError in the block names `path`, which the user knows, and no temporary name."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-    sync(path.parent)
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def ready(folder: Path) -> None:
+    """Make `folder` if need be, and find out before long work whether files can be written there.
+
+    Raises Refused.
+    """
+    try:
+        with named(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(prefix=PENDING, dir=folder):
+                pass
+    except OSError as error:
+        raise Refused(
+            folder,
+            f"cannot be made or written ({error.strerror})",
+            "a folder for what is made",
+            "Choose another place.",
+            code="folder",
+        ) from error
 
 
 def canonical(value: object) -> bytes:

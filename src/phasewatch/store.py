@@ -20,12 +20,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasewatch import durable, schema
 from phasewatch.episode import ID, Episode, Label, Samples
-from phasewatch.refusal import Refused
+from phasewatch.refusal import Refused, differences
 from phasewatch.schema import Schema
 
 FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
+HEADER = "store.json"
 
 _TABLE = pa.schema(
     [
@@ -82,7 +83,9 @@ class Store:
     `simulated` tells from which seed and fit; None where the episodes were recorded.
     """
 
-    def __init__(self, root: Path, schema: Schema, simulated: object = None) -> None:
+    def __init__(
+        self, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> None:
         self.root = root
         self.schema = schema
         self.simulated = simulated
@@ -90,7 +93,7 @@ class Store:
     @classmethod
     def open(cls, root: Path) -> "Store":
         """The store at `root`; raises Refused when there is none or it is of another format."""
-        path = root / "store.json"
+        path = root / HEADER
         try:
             value = json.loads(path.read_bytes())
         except OSError as error:
@@ -117,40 +120,49 @@ class Store:
         return cls(root, schema.parse(value.get("schema"), path), value.get("simulated"))
 
     @classmethod
-    def create(cls, root: Path, schema: Schema, simulated: object = None) -> "Store":
+    def create(
+        cls, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> "Store":
         """A store at `root`, new or existing; an existing one must be of the same kind."""
-        if (root / "store.json").exists():
+        if (root / HEADER).exists():
             store = cls.open(root)
             if store.schema.fingerprint != schema.fingerprint:
                 raise Refused(
-                    root / "store.json",
+                    root / HEADER,
                     "; ".join(schema.gaps(store.schema)) or "its channels are others",
                     f"the schema {schema.name}",
                     "Record into another folder.",
                     code="store_schema",
                 )
-            if store.simulated != simulated:
-                raise Refused(
-                    root / "store.json",
-                    f"holds episodes simulated with {store.simulated}"
-                    if store.simulated
-                    else "holds recorded episodes",
-                    f"simulated with {simulated}" if simulated else "a store of recorded ones",
-                    "Write into another folder.",
-                    code="store_kind",
-                )
+            store._refuse_kind(simulated)
             return store
         header = {"format": FORMAT, "schema": schema.dump()} | (
             {"simulated": simulated} if simulated else {}
         )
-        durable.write(root / "store.json", (json.dumps(header, indent=1) + "\n").encode())
+        durable.write(root / HEADER, (json.dumps(header, indent=1) + "\n").encode())
         return cls(root, schema, simulated)
+
+    def _refuse_kind(self, simulated: Mapping[str, Any] | None) -> None:
+        """Raise Refused unless its episodes were made as `simulated` says."""
+        if self.simulated == simulated:
+            return
+        if self.simulated and simulated:
+            problem = f"simulated otherwise: {differences(self.simulated, simulated)}"
+        else:
+            problem = f"holds {'simulated' if self.simulated else 'recorded'} episodes"
+        raise Refused(
+            self.root / HEADER,
+            problem,
+            "a store of the same simulation" if simulated else "a store of recorded episodes",
+            "Write into another folder.",
+            code="store_kind",
+        )
 
     def refuse_simulated(self, what: str) -> None:
         """Raise Refused when the episodes are simulated: scores on them mean nothing."""
         if self.simulated:
             raise Refused(
-                self.root / "store.json",
+                self.root / HEADER,
                 f"holds simulated episodes, and {what} gives scores",
                 "a store of recorded episodes",
                 "Record some, or use the corpus; simulated stores are for scale and tests.",
@@ -268,6 +280,19 @@ class Store:
             sources=decode(data, path),
             notes=manifest.notes,
         )
+
+
+def refuse_inside(out: Path) -> None:
+    """Raise Refused when `out` is an episode store or lies in one: only episodes go there."""
+    for place in (out.absolute(), *out.absolute().parents):
+        if (place / HEADER).exists():
+            raise Refused(
+                out,
+                f"lies in the episode store {place}" if place != out.absolute() else "is a store",
+                "a folder outside of every episode store",
+                "Choose another folder.",
+                code="in_store",
+            )
 
 
 def pack(episode: Episode) -> dict[str, bytes]:
