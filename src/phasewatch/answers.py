@@ -136,10 +136,10 @@ def load(path: Path) -> Answered:
     """Read a file that `save` wrote; raises Refused for any other."""
     table = _read(path)
     facts = _facts(table, path)
-    absent = sorted(set(_columns(facts)) - set(table.column_names))
-    if absent:
-        raise _refused(f"{path}: column {absent[0]}", "is missing", "answers_columns")
     try:
+        absent = sorted(set(_columns(facts)) - set(table.column_names))
+        if absent:
+            raise _refused(f"{path}: column {absent[0]}", "is missing")
         return Answered(
             tuple(_fold(**fold) for fold in facts["folds"]),
             tuple(
@@ -178,12 +178,14 @@ def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
         raise _refused(where, "is missing") from error
     except ValueError as error:
         raise _refused(where, "is not JSON") from error
+    if not isinstance(facts, dict):
+        raise _refused(where, "is no object")
     if facts.get("format") != FORMAT:
         raise _refused(f"{where}.format", f"is {facts.get('format')!r}")
     absent = [name for name in FACTS if name not in facts]
     if absent:
         raise _refused(f"{where}.{absent[0]}", "is missing")
-    return dict(facts)
+    return facts
 
 
 def _columns(facts: dict[str, Any]) -> list[str]:

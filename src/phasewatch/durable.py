@@ -5,6 +5,7 @@ writer start with `.tmp-` and are ignored by every reader.
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -74,13 +75,14 @@ def canonical(value: object) -> bytes:
 
 
 @contextlib.contextmanager
-def folder(path: Path) -> Iterator[Path]:
+def folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
     """A new folder that appears at `path`, with all its files, when the block ends well.
 
-    Raises FileExistsError when `path` already exists: what is published is never replaced.
+    It is made in `drafts`, on the same disk, or beside `path`. Raises FileExistsError when `path`
+    already exists: what is published is never replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=path.parent))
+    draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=drafts or path.parent))
     try:
         yield draft
         for file in draft.iterdir():
@@ -89,7 +91,12 @@ def folder(path: Path) -> Iterator[Path]:
         draft.chmod(0o755)
         if path.exists():
             raise FileExistsError(path)
-        draft.rename(path)
+        try:
+            draft.rename(path)
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY:
+                raise FileExistsError(path) from error
+            raise
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -9,6 +9,7 @@ measurements.
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -213,38 +214,11 @@ class Store:
         """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
         path = self.folder(id) / MANIFEST
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
+            return parse(path.read_bytes(), id, path)
         except FileNotFoundError as error:
             raise Refused(
                 path, "is missing", "a manifest", "Record it again.", code="file_missing"
             ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "file"
-            raise Refused(
-                f"{path}: {field}",
-                first["msg"],
-                "a manifest as in docs/store-format.md",
-                "Publish the episode again.",
-                code="manifest_schema",
-            ) from error
-        if manifest.digest != manifest.computed():
-            raise Refused(
-                f"{path}: digest",
-                "the manifest was changed after it was written",
-                f"digest {manifest.computed()[:12]}…",
-                "Restore the file or publish the episode again.",
-                code="manifest_digest",
-            )
-        if manifest.id != id:
-            raise Refused(
-                f"{path}: id",
-                f"is {manifest.id!r}",
-                f"the folder's name {id!r}",
-                "Rename the folder back.",
-                code="id_invalid",
-            )
-        return manifest
 
     def read(self, id: str) -> Episode:
         """An episode, every byte checked against its digest. Raises Refused, or OSError."""
@@ -253,33 +227,19 @@ class Store:
     def load(self, manifest: Manifest) -> Episode:
         """The episode a manifest describes. Raises Refused, or OSError."""
         path = self.folder(manifest.id) / SAMPLES
-        listed = manifest.files.get(SAMPLES)
-        if listed is None or not path.exists():
+        if not path.exists():
             raise Refused(
                 path, "is missing", "the samples", "Record it again.", code="file_missing"
             )
-        data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if (len(data), found) != (listed.bytes, listed.sha256):
-            raise Refused(
-                path,
-                f"holds {len(data)} bytes with sha256 {found[:12]}…",
-                f"{listed.bytes} bytes with {listed.sha256[:12]}…",
-                "The file was damaged after it was published: restore it or record again.",
-                code="sha_mismatch",
-            )
-        return Episode(
-            id=manifest.id,
-            host=manifest.host,
-            sample=manifest.sample,
-            profile=manifest.profile,
-            campaign=manifest.campaign,
-            start_ns=manifest.start_ns,
-            end_ns=manifest.end_ns,
-            labels=tuple(Label(*row) for row in manifest.labels),
-            sources=decode(data, path),
-            notes=manifest.notes,
-        )
+        return unpack(manifest, path.read_bytes(), path)
+
+    def remove(self, id: str) -> None:
+        """Take an episode out of the store: it is there whole, or gone."""
+        doomed = self.root / "episodes" / f"{durable.PENDING}{id}"
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.folder(id).rename(doomed)
+        shutil.rmtree(doomed)
+        durable.sync(doomed.parent)
 
 
 def refuse_inside(out: Path) -> None:
@@ -314,6 +274,69 @@ def pack(episode: Episode) -> dict[str, bytes]:
         digest="",
     )
     return {SAMPLES: data, MANIFEST: draft.sealed()}
+
+
+def parse(data: bytes, id: str, where: object) -> Manifest:
+    """The manifest of episode `id` from its file's bytes. Raises Refused naming `where`."""
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "file"
+        raise Refused(
+            f"{where}: {field}",
+            first["msg"],
+            "a manifest as in docs/store-format.md",
+            "Publish the episode again.",
+            code="manifest_schema",
+        ) from error
+    if manifest.digest != manifest.computed():
+        raise Refused(
+            f"{where}: digest",
+            "the manifest was changed after it was written",
+            f"digest {manifest.computed()[:12]}…",
+            "Restore the file or publish the episode again.",
+            code="manifest_digest",
+        )
+    if manifest.id != id:
+        raise Refused(
+            f"{where}: id",
+            f"is {manifest.id!r}",
+            f"the folder's name {id!r}",
+            "Rename the folder back.",
+            code="id_invalid",
+        )
+    return manifest
+
+
+def unpack(manifest: Manifest, data: bytes, where: object) -> Episode:
+    """An episode from its manifest and its samples' bytes, as `pack` made them. Raises Refused."""
+    listed = manifest.files.get(SAMPLES)
+    if listed is None:
+        raise Refused(
+            where, "is not in the manifest", "the samples", "Record it again.", code="file_missing"
+        )
+    found = hashlib.sha256(data).hexdigest()
+    if (len(data), found) != (listed.bytes, listed.sha256):
+        raise Refused(
+            where,
+            f"holds {len(data)} bytes with sha256 {found[:12]}…",
+            f"{listed.bytes} bytes with {listed.sha256[:12]}…",
+            "The file was damaged after it was published: restore it or record again.",
+            code="sha_mismatch",
+        )
+    return Episode(
+        id=manifest.id,
+        host=manifest.host,
+        sample=manifest.sample,
+        profile=manifest.profile,
+        campaign=manifest.campaign,
+        start_ns=manifest.start_ns,
+        end_ns=manifest.end_ns,
+        labels=tuple(Label(*row) for row in manifest.labels),
+        sources=decode(data, where),
+        notes=manifest.notes,
+    )
 
 
 def entry(data: bytes) -> File:
