@@ -74,9 +74,11 @@ class Keeper:
 
         thread = threading.Thread(target=kill)
         thread.start()
-        yield
-        done.set()
-        thread.join()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def created(self) -> Counter[str]:
         """How often each episode was created, as it said."""
@@ -99,8 +101,11 @@ def send(url: str, token: str, files: Files, ids: list[str]) -> list[str]:
     line, acknowledged = Line(url, token, tries=100, sleep=hurry), []
     for id in ids:
         own = named(files, id)
-        with contextlib.suppress(Refused):
+        try:
             line.send(id, own[MANIFEST], own[SAMPLES])
+        except Refused as refused:
+            out.print(str(refused), markup=False)
+        else:
             acknowledged.append(id)
     line.close()
     return acknowledged
@@ -133,7 +138,7 @@ def receiving(opened: Store) -> None:
 
 
 def _faults(keeper: Keeper, files: Files, size: int) -> None:
-    line = Faulty(keeper.port, seed=1, reach=3 * size)
+    line = Faulty(keeper.port, seed=1, reach=4 * size)
     ids = [f"e{number}" for number in range(UPLOADS)]
     begin = time.perf_counter()
     with keeper.restless(), ThreadPoolExecutor(SENDERS) as pool:

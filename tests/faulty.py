@@ -1,4 +1,4 @@
-"""A line that cuts, resets, swallows answers and flips bits: a TCP proxy on this machine."""
+"""A line that cuts, swallows answers and flips bits: a TCP proxy on this machine."""
 
 import contextlib
 import random
@@ -6,13 +6,15 @@ import socket
 import struct
 import threading
 from collections import Counter
-from urllib.parse import urlsplit
+from dataclasses import dataclass
 
-FATES = ("clean", "cut", "swallow", "flip", "flip answer")
+FATES = ("cut", "swallow", "flip", "flip answer")
+ANSWERS = 600
+"""Bytes of answers within which those go wrong that go wrong: some three of them."""
 
 
 class Faulty:
-    """Between a sender and `port`; each connection is clean, or goes wrong at a random byte.
+    """Between a sender and `port`; each connection goes wrong every so many bytes, up to `reach`.
 
     `cut` resets both sides in the middle of an upload; `swallow` lets the upload through and
     resets before the answer; the flips change one bit of a body. `fates` counts what was done.
@@ -36,57 +38,71 @@ class Faulty:
             while True:
                 near, _ = self._listener.accept()
                 fate = self._random.choice(FATES)
-                at, bit = self._random.randrange(self._reach), self._random.randrange(8)
-                threading.Thread(
-                    target=self._carry, args=(near, fate, at, bit), daemon=True
-                ).start()
+                reach = self._reach if fate in ("cut", "flip") else ANSWERS
+                fault = Fault(fate, self._random.randrange(reach), self._random.randrange(8))
+                threading.Thread(target=self._carry, args=(near, fault), daemon=True).start()
 
-    def _carry(self, near: socket.socket, fate: str, at: int, bit: int) -> None:
-        try:
-            far = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        except OSError:
-            reset(near)
-            return
-        for side in (near, far):
-            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        up = threading.Thread(target=self._pump, args=(near, far, fate, at, bit), daemon=True)
-        up.start()
-        back = {"swallow": "swallow", "flip answer": "flip"}.get(fate, "clean")
-        self._pump(far, near, back, at % 600, bit)
-        up.join(10)
-        near.close()
-        far.close()
+    def _carry(self, near: socket.socket, fault: "Fault") -> None:
+        with near, socket.socket() as far:
+            try:
+                far.connect(("127.0.0.1", self.port))
+            except OSError:
+                return
+            for side in (near, far):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            answers = fault.fate in ("swallow", "flip answer")
+            ways = [
+                (near, far, None if answers else fault),
+                (far, near, fault if answers else None),
+            ]
+            pumps = [threading.Thread(target=self._pump, args=way) for way in ways]
+            for pump in pumps:
+                pump.start()
+            for pump in pumps:
+                pump.join()
 
-    def _pump(self, one: socket.socket, other: socket.socket, fate: str, at: int, bit: int) -> None:
-        """Everything from one side to the other, until the fault at byte `at` of bodies."""
+    def _pump(self, one: socket.socket, other: socket.socket, fault: "Fault | None") -> None:
+        """Everything from one side to the other, until the fault; closing is left to `_carry`."""
         with contextlib.suppress(OSError):
             while data := bytearray(one.recv(1 << 16)):
-                begin = data.find(b"\r\n\r\n") + 4 if fate == "flip" else 0
-                if begin == 3:
-                    begin = 0 if not data.startswith((b"PUT ", b"HTTP")) else len(data)
-                if fate != "clean" and at < len(data) - begin:
-                    self.fates[fate] += 1
-                    if fate in ("cut", "swallow"):
-                        if fate == "cut":
-                            other.sendall(data[:at])
-                        reset(one)
-                        reset(other)
+                at = fault.place(data) if fault else None
+                if fault and at is not None:
+                    self.fates[fault.fate] += 1
+                    if fault.fate in ("cut", "swallow"):
+                        other.sendall(data[:at] if fault.fate == "cut" else b"")
+                        hang_up(one, other)
                         return
-                    data[begin + at] ^= 1 << bit
-                    fate = "clean"
-                at -= max(0, len(data) - begin)
+                    data[at] ^= 1 << fault.bit
                 other.sendall(data)
-            other.shutdown(socket.SHUT_WR)
+            if not other.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER):
+                other.shutdown(socket.SHUT_WR)
 
 
-def reset(side: socket.socket) -> None:
-    """Hang up with a reset, so that what was under way is lost."""
-    with contextlib.suppress(OSError):
+def hang_up(*sides: socket.socket) -> None:
+    """Let both ends see a reset when they are closed, and whoever reads from them stop."""
+    for side in sides:
         side.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         side.shutdown(socket.SHUT_RD)
-    side.close()
 
 
-def port_of(url: str) -> int:
-    """The port of an address."""
-    return urlsplit(url).port or 0
+@dataclass
+class Fault:
+    """What goes wrong every so many bytes; flips leave heads alone, as they are no body."""
+
+    fate: str
+    every: int
+    bit: int
+    passed: int = 0
+
+    def place(self, data: bytearray) -> int | None:
+        """Where in the next bytes it is, if it is there."""
+        head = 0
+        if self.fate in ("flip", "flip answer") and data.startswith((b"PUT ", b"HTTP")):
+            end = data.find(b"\r\n\r\n")
+            head = end + 4 if end >= 0 else len(data)
+        left = self.every - self.passed
+        if left < len(data) - head:
+            self.passed = 0
+            return head + left
+        self.passed += len(data) - head
+        return None

@@ -73,6 +73,7 @@ class Line:
             why = f"{status} {answer.get('error', 'acknowledges other bytes')}"
             if status in FINAL:
                 raise _refused(id, self.url, why)
+            self.close()
         raise _refused(id, self.url, f"{why}, {self.tries} times")
 
     def close(self) -> None:
@@ -108,7 +109,9 @@ class Line:
             parts = urlsplit(self.url)
             secure = parts.scheme == "https"
             kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            self._open = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+            line = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+            line.connect()
+            self._open = line
         return self._open
 
 
