@@ -328,12 +328,12 @@ class _Handler(BaseHTTPRequestHandler):
         except Declined as declined:
             self.close_connection = True
             self._answer(declined.status, {"error": str(declined)})
-            self.server.say(f"{declined.status.value} {self.path}: {declined}")
+            self.server.say(f"{declined.status.value} {self.path!r}: {declined}")
             self._drain()
         except OSError as error:
             self.close_connection = True
             self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "it could not be written"})
-            self.server.say(f"500 {self.path}: {error}")
+            self.server.say(f"500 {self.path!r}: {error}")
         else:
             self._answer(taken.status, {"id": taken.id, "sha256": taken.sha256})
             self.server.say(f"{taken.status.value} {taken.id} of {taken.host}")
