@@ -60,7 +60,7 @@ def test_a_stranger_can_read_it(toy_run: Done, toy_out: Path) -> None:
         ("foreign", ": metadata phasewatch: is missing;"),
         ("column", ": column logit.impact: is missing;"),
         ("fact", ": metadata phasewatch.usable: is missing;"),
-        ("rows", ": does not fit together: rows are missing: gbt realistic seen"),
+        ("rows", ": does not fit together: rows are missing: delta gbt realistic seen"),
         ("absent", ": No such file or directory;"),
         ("folder", ": Is a directory;"),
     ],

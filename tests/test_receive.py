@@ -86,6 +86,7 @@ WRONG = {
     ),
     "no length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": ""}),
     "a negative length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": "-1"}),
+    "an endless length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": "9" * 5000}),
     "chunks": (HTTPStatus.LENGTH_REQUIRED, {"Transfer_Encoding": "chunked"}),
     "a longer body": (HTTPStatus.REQUEST_TIMEOUT, {"Content_Length": str(BODY + 1)}),
     "a shorter body": (HTTPStatus.BAD_REQUEST, {"Content_Length": str(BODY - 1)}),

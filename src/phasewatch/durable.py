@@ -94,7 +94,7 @@ def folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
         try:
             draft.rename(path)
         except OSError as error:
-            if error.errno == errno.ENOTEMPTY:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 raise FileExistsError(path) from error
             raise
     except BaseException:

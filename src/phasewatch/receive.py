@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import hmac
 import io
+import re
 import shutil
 import socket
 import stat
@@ -38,6 +39,7 @@ SPLIT = "Phasewatch-Manifest-Bytes"
 INCOMING = "incoming"
 MANIFEST_LIMIT = 1 << 20
 TOKEN_LEAST = 32
+NUMBER = re.compile(r"[0-9]{1,18}\Z")
 SILENCE_S = 30.0
 SLOWEST = 1024
 """Bytes a second below which an upload is given up, after `SILENCE_S` for free."""
@@ -200,13 +202,14 @@ class Receiver:
         with self._counting:
             left, since = self._allowed.get(host, (float(rate), now))
             left = min(rate, left + (now - since) * rate / 60)
-            self._allowed[host] = (max(left - 1, 0.0), now) if left >= 1 else (left, now)
-        if left < 1:
+            fits = left >= 1
+            self._allowed[host] = (left - fits, now)
+        if not fits:
             raise Declined(HTTPStatus.TOO_MANY_REQUESTS, f"over {rate} uploads a minute")
 
     def _announced(self, head: Message) -> Announced:
         length, manifest = head.get("Content-Length", ""), head.get(SPLIT, "")
-        if "Transfer-Encoding" in head or not (length.isdecimal() and manifest.isdecimal()):
+        if "Transfer-Encoding" in head or not (NUMBER.match(length) and NUMBER.match(manifest)):
             raise Declined(HTTPStatus.LENGTH_REQUIRED, f"Content-Length and {SPLIT} are needed")
         told = Announced(int(length), int(manifest), _sha256(head.get("Content-Digest", "")))
         if told.length > self.limits.body or told.manifest > MANIFEST_LIMIT:

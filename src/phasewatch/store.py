@@ -381,6 +381,8 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
         table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
         if not table.schema.equals(_TABLE):
             raise ValueError("columns " + ", ".join(f"{f.name} {f.type}" for f in table.schema))
+        if any(column.null_count for column in table.columns):
+            raise ValueError("a row lacks a value")
         return {str(table["source"][row]): _samples(table, row) for row in range(table.num_rows)}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(
