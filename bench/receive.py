@@ -28,7 +28,7 @@ from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from faulty import Faulty
 
-UPLOADS, SENDERS, CLEAN, KILL_S = 10_000, 16, 500, 5.0
+UPLOADS, SENDERS, CLEAN, KILL_S = 10_000, 16, 500, 10.0
 Files = dict[str, bytes]
 out = Console(highlight=False)
 
