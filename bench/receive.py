@@ -120,21 +120,27 @@ def receiving(opened: Store) -> None:
     size = sum(map(len, files.values()))
     with tempfile.TemporaryDirectory() as place:
         keeper = Keeper(Path(place), host)
-        clean = [f"clean{number}" for number in range(CLEAN)]
-        begin = time.perf_counter()
-        send(f"http://127.0.0.1:{keeper.port}", keeper.token, files, clean)
-        over_http = time.perf_counter() - begin
-        plain = Store(Path(place) / "plain", opened.schema)
-        begin = time.perf_counter()
-        for id in clean:
-            plain.put(id, named(files, id))
-        ratio = over_http / (time.perf_counter() - begin)
-        out.print(
-            f"received on a clean line: {CLEAN / over_http:,.0f} episodes/s of {size:,} bytes, "
-            f"{ratio:.1f} x the time of writing them durably to this disk"
-        )
-        _faults(keeper, files, size)
-        keeper.end()
+        try:
+            _clean(keeper, files, size)
+            _faults(keeper, files, size)
+        finally:
+            keeper.end()
+
+
+def _clean(keeper: Keeper, files: Files, size: int) -> None:
+    ids = [f"clean{number}" for number in range(CLEAN)]
+    begin = time.perf_counter()
+    send(f"http://127.0.0.1:{keeper.port}", keeper.token, files, ids)
+    over_http = time.perf_counter() - begin
+    plain = Store(keeper.root.with_name("plain"), Store.open(keeper.root).schema)
+    begin = time.perf_counter()
+    for id in ids:
+        plain.put(id, named(files, id))
+    ratio = over_http / (time.perf_counter() - begin)
+    out.print(
+        f"received on a clean line: {CLEAN / over_http:,.0f} episodes/s of {size:,} bytes, "
+        f"{ratio:.1f} x the time of writing them durably to this disk"
+    )
 
 
 def _faults(keeper: Keeper, files: Files, size: int) -> None:
