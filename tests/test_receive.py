@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import toy
 import uploads
 from faulty import FATES, Faulty
-from phasewatch import receive, schema
+from phasewatch import durable, receive, schema
 from phasewatch.receive import PLACE, Declined, Limits, Receiver, Server, tokens
 from phasewatch.refusal import Refused
 from phasewatch.ship import Line
@@ -184,6 +184,17 @@ def test_a_full_disk_takes_nothing_and_recovers(
     assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
 
 
+def test_what_is_there_already_is_flushed_before_it_is_acknowledged(
+    receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its publisher may have been killed between the rename and the flush."""
+    put(receiver, *upload(FILES))
+    flushed: list[Path] = []
+    monkeypatch.setattr(durable, "sync", flushed.append)
+    assert put(receiver, *upload(FILES)) == HTTPStatus.OK
+    assert store.root / "episodes" in flushed
+
+
 def test_of_many_at_once_one_is_created(receiver: Receiver, store: Store) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: put(receiver, *upload(FILES)), range(64)))
@@ -232,10 +243,11 @@ def test_killed_at_every_step_it_is_whole_or_absent() -> None:
         assert step["then"] in ([], [ID])
         assert step["again"] == (HTTPStatus.OK if step["then"] else HTTPStatus.CREATED)
         assert step["now"] == [ID] and step["left"] == ["lock"]
-    # All is flushed before the one rename, and the rename before the end.
+    # Both files and their folder are flushed before the one rename, the rename before the end.
     calls = [step["at"] for step in steps]
-    rename = calls.index("c_call rename", calls.index("c_call fsync"))
-    assert calls[:rename].count("c_return fsync") >= 3
+    rename = calls.index("c_call rename")
+    written = max(place for place in range(rename) if calls[place].endswith("__exit__"))
+    assert calls[written:rename].count("c_return fsync") == 3
     assert "c_return fsync" in calls[rename:]
 
 
