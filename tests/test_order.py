@@ -40,6 +40,7 @@ TELLING = (
     "pipeline",
 )
 SURVEY = ("survey",)
+MOVED = ("receive", "ship")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
@@ -50,6 +51,7 @@ ORDER = [
     *MODELS,
     *TELLING,
     *SURVEY,
+    *MOVED,
     "lab",
     *(f"lab.{name}" for name in LAB),
     *SIM,
