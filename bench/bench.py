@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import ipc
+from receive import receiving
 from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import f1_score
@@ -207,6 +208,7 @@ def main() -> None:
     episodes = [opened.read(id) for id in opened.ids()[:20]]
     layouts(episodes[0])
     roads(opened, episodes)
+    receiving(opened)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ WATCHING = (
     "hub",
     "serve",
 )
+MOVED = ("receive", "ship")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
@@ -62,6 +63,7 @@ ORDER = [
     *MODELS,
     *TELLING,
     *SURVEY,
+    *MOVED,
     "lab",
     *(f"lab.{name}" for name in LAB),
     *SIM,

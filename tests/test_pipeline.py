@@ -118,7 +118,7 @@ def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:
 def test_one_episode_is_one_line(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "store", schema.vm46())
     store.publish(toy.episode("delta"))
-    with pytest.raises(Refused, match="'gamma' has no usable episode"):
+    with pytest.raises(Refused, match="--validation: 'gamma' is no host"):
         run(store, tmp_path / "out")
 
 

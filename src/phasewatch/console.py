@@ -17,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 app = typer.Typer(
     help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -41,9 +40,10 @@ def images(cache: Path | None) -> Path:
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Any]:
-    """A bar on standard error; yields the function that moves it."""
+    """A bar on standard error, where that is a terminal; yields the function that moves it."""
     parts = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=err, transient=True) as bar:
+    quiet = not err.is_terminal
+    with Progress(*parts, console=err, transient=True, disable=quiet) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count=1: bar.advance(task, count)
 

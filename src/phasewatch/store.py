@@ -9,6 +9,7 @@ measurements.
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,12 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasewatch import durable, schema
 from phasewatch.episode import ID, Episode, Label, Samples
-from phasewatch.refusal import Refused
+from phasewatch.refusal import Refused, differences
 from phasewatch.schema import Schema
 
 FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
+HEADER = "store.json"
 
 _TABLE = pa.schema(
     [
@@ -82,7 +84,9 @@ class Store:
     `simulated` tells from which seed and fit; None where the episodes were recorded.
     """
 
-    def __init__(self, root: Path, schema: Schema, simulated: object = None) -> None:
+    def __init__(
+        self, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> None:
         self.root = root
         self.schema = schema
         self.simulated = simulated
@@ -90,7 +94,7 @@ class Store:
     @classmethod
     def open(cls, root: Path) -> "Store":
         """The store at `root`; raises Refused when there is none or it is of another format."""
-        path = root / "store.json"
+        path = root / HEADER
         try:
             value = json.loads(path.read_bytes())
         except OSError as error:
@@ -117,40 +121,49 @@ class Store:
         return cls(root, schema.parse(value.get("schema"), path), value.get("simulated"))
 
     @classmethod
-    def create(cls, root: Path, schema: Schema, simulated: object = None) -> "Store":
+    def create(
+        cls, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> "Store":
         """A store at `root`, new or existing; an existing one must be of the same kind."""
-        if (root / "store.json").exists():
+        if (root / HEADER).exists():
             store = cls.open(root)
             if store.schema.fingerprint != schema.fingerprint:
                 raise Refused(
-                    root / "store.json",
+                    root / HEADER,
                     "; ".join(schema.gaps(store.schema)) or "its channels are others",
                     f"the schema {schema.name}",
                     "Record into another folder.",
                     code="store_schema",
                 )
-            if store.simulated != simulated:
-                raise Refused(
-                    root / "store.json",
-                    f"holds episodes simulated with {store.simulated}"
-                    if store.simulated
-                    else "holds recorded episodes",
-                    f"simulated with {simulated}" if simulated else "a store of recorded ones",
-                    "Write into another folder.",
-                    code="store_kind",
-                )
+            store._refuse_kind(simulated)
             return store
         header = {"format": FORMAT, "schema": schema.dump()} | (
             {"simulated": simulated} if simulated else {}
         )
-        durable.write(root / "store.json", (json.dumps(header, indent=1) + "\n").encode())
+        durable.write(root / HEADER, (json.dumps(header, indent=1) + "\n").encode())
         return cls(root, schema, simulated)
+
+    def _refuse_kind(self, simulated: Mapping[str, Any] | None) -> None:
+        """Raise Refused unless its episodes were made as `simulated` says."""
+        if self.simulated == simulated:
+            return
+        if self.simulated and simulated:
+            problem = f"simulated otherwise: {differences(self.simulated, simulated)}"
+        else:
+            problem = f"holds {'simulated' if self.simulated else 'recorded'} episodes"
+        raise Refused(
+            self.root / HEADER,
+            problem,
+            "a store of the same simulation" if simulated else "a store of recorded episodes",
+            "Write into another folder.",
+            code="store_kind",
+        )
 
     def refuse_simulated(self, what: str) -> None:
         """Raise Refused when the episodes are simulated: scores on them mean nothing."""
         if self.simulated:
             raise Refused(
-                self.root / "store.json",
+                self.root / HEADER,
                 f"holds simulated episodes, and {what} gives scores",
                 "a store of recorded episodes",
                 "Record some, or use the corpus; simulated stores are for scale and tests.",
@@ -201,38 +214,11 @@ class Store:
         """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
         path = self.folder(id) / MANIFEST
         try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
+            return parse(path.read_bytes(), id, path)
         except FileNotFoundError as error:
             raise Refused(
                 path, "is missing", "a manifest", "Record it again.", code="file_missing"
             ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "file"
-            raise Refused(
-                f"{path}: {field}",
-                first["msg"],
-                "a manifest as in docs/store-format.md",
-                "Publish the episode again.",
-                code="manifest_schema",
-            ) from error
-        if manifest.digest != manifest.computed():
-            raise Refused(
-                f"{path}: digest",
-                "the manifest was changed after it was written",
-                f"digest {manifest.computed()[:12]}…",
-                "Restore the file or publish the episode again.",
-                code="manifest_digest",
-            )
-        if manifest.id != id:
-            raise Refused(
-                f"{path}: id",
-                f"is {manifest.id!r}",
-                f"the folder's name {id!r}",
-                "Rename the folder back.",
-                code="id_invalid",
-            )
-        return manifest
 
     def read(self, id: str) -> Episode:
         """An episode, every byte checked against its digest. Raises Refused, or OSError."""
@@ -241,33 +227,32 @@ class Store:
     def load(self, manifest: Manifest) -> Episode:
         """The episode a manifest describes. Raises Refused, or OSError."""
         path = self.folder(manifest.id) / SAMPLES
-        listed = manifest.files.get(SAMPLES)
-        if listed is None or not path.exists():
+        if not path.exists():
             raise Refused(
                 path, "is missing", "the samples", "Record it again.", code="file_missing"
             )
-        data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if (len(data), found) != (listed.bytes, listed.sha256):
+        return unpack(manifest, path.read_bytes(), path)
+
+    def remove(self, id: str) -> None:
+        """Take an episode out of the store: it is there whole, or gone."""
+        doomed = self.root / "episodes" / f"{durable.PENDING}{id}"
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.folder(id).rename(doomed)
+        shutil.rmtree(doomed)
+        durable.sync(doomed.parent)
+
+
+def refuse_inside(out: Path) -> None:
+    """Raise Refused when `out` is an episode store or lies in one: only episodes go there."""
+    for place in (out.absolute(), *out.absolute().parents):
+        if (place / HEADER).exists():
             raise Refused(
-                path,
-                f"holds {len(data)} bytes with sha256 {found[:12]}…",
-                f"{listed.bytes} bytes with {listed.sha256[:12]}…",
-                "The file was damaged after it was published: restore it or record again.",
-                code="sha_mismatch",
+                out,
+                f"lies in the episode store {place}" if place != out.absolute() else "is a store",
+                "a folder outside of every episode store",
+                "Choose another folder.",
+                code="in_store",
             )
-        return Episode(
-            id=manifest.id,
-            host=manifest.host,
-            sample=manifest.sample,
-            profile=manifest.profile,
-            campaign=manifest.campaign,
-            start_ns=manifest.start_ns,
-            end_ns=manifest.end_ns,
-            labels=tuple(Label(*row) for row in manifest.labels),
-            sources=decode(data, path),
-            notes=manifest.notes,
-        )
 
 
 def pack(episode: Episode) -> dict[str, bytes]:
@@ -289,6 +274,69 @@ def pack(episode: Episode) -> dict[str, bytes]:
         digest="",
     )
     return {SAMPLES: data, MANIFEST: draft.sealed()}
+
+
+def parse(data: bytes, id: str, where: object) -> Manifest:
+    """The manifest of episode `id` from its file's bytes. Raises Refused naming `where`."""
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "file"
+        raise Refused(
+            f"{where}: {field}",
+            first["msg"],
+            "a manifest as in docs/store-format.md",
+            "Publish the episode again.",
+            code="manifest_schema",
+        ) from error
+    if manifest.digest != manifest.computed():
+        raise Refused(
+            f"{where}: digest",
+            "the manifest was changed after it was written",
+            f"digest {manifest.computed()[:12]}…",
+            "Restore the file or publish the episode again.",
+            code="manifest_digest",
+        )
+    if manifest.id != id:
+        raise Refused(
+            f"{where}: id",
+            f"is {manifest.id!r}",
+            f"the folder's name {id!r}",
+            "Rename the folder back.",
+            code="id_invalid",
+        )
+    return manifest
+
+
+def unpack(manifest: Manifest, data: bytes, where: object) -> Episode:
+    """An episode from its manifest and its samples' bytes, as `pack` made them. Raises Refused."""
+    listed = manifest.files.get(SAMPLES)
+    if listed is None:
+        raise Refused(
+            where, "is not in the manifest", "the samples", "Record it again.", code="file_missing"
+        )
+    found = hashlib.sha256(data).hexdigest()
+    if (len(data), found) != (listed.bytes, listed.sha256):
+        raise Refused(
+            where,
+            f"holds {len(data)} bytes with sha256 {found[:12]}…",
+            f"{listed.bytes} bytes with {listed.sha256[:12]}…",
+            "The file was damaged after it was published: restore it or record again.",
+            code="sha_mismatch",
+        )
+    return Episode(
+        id=manifest.id,
+        host=manifest.host,
+        sample=manifest.sample,
+        profile=manifest.profile,
+        campaign=manifest.campaign,
+        start_ns=manifest.start_ns,
+        end_ns=manifest.end_ns,
+        labels=tuple(Label(*row) for row in manifest.labels),
+        sources=decode(data, where),
+        notes=manifest.notes,
+    )
 
 
 def entry(data: bytes) -> File:
@@ -333,6 +381,8 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
         table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
         if not table.schema.equals(_TABLE):
             raise ValueError("columns " + ", ".join(f"{f.name} {f.type}" for f in table.schema))
+        if any(column.null_count for column in table.columns):
+            raise ValueError("a row lacks a value")
         return {str(table["source"][row]): _samples(table, row) for row in range(table.num_rows)}
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(
