@@ -108,7 +108,7 @@ def test_train_ends_with_a_table_and_claims_its_folder(
         (("--test", "nobody", "--validation", "gamma"), "one of alpha, beta"),
         (("--test", "delta", "--validation", "delta"), "two different hosts"),
         (("--validation", "gamma"), "--test: names no host; expected one of alpha, beta"),
-        (("--split", "random"), "one of held_out_host, held_out_sample, held_out_time"),
+        (("--split", "random"), "one of held_out_host, leave_one_host_out, held_out"),
         (("--split", "held_out_sample", "--test", "x"), "'x' is no number"),
         (("--split", "held_out_time", "--test", "x"), "neither --test nor --validation"),
         (("--recipe", "each"), "one of all, quick, baselines"),

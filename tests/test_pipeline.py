@@ -20,7 +20,7 @@ def run(store: Store, out: Path) -> Done:
 
 
 def test_it_writes_what_it_found(toy_run: Done, toy_out: Path) -> None:
-    assert json.loads((toy_out / "report.json").read_text())["held_out"] == "delta"
+    assert json.loads((toy_out / "report.json").read_text())["folds"][0]["held_out"] == "delta"
     assert (toy_out / "validation_v1.parquet").exists()
     made = sorted((toy_out / "checkpoints").glob("*.ckpt.json"))
     assert len(made) == 6
