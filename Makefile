@@ -2,12 +2,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+RUN ?= runs/all
 DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 # PyPI's torch for x86-64 brings gigabytes of CUDA; the CPU build is on an index of its own.
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check bench bench-models record fit lock clean
+.PHONY: setup demo test check dashboard tour bench bench-models record fit lock clean
 
 setup: .venv/ready
 
@@ -32,6 +33,15 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The page that `phasewatch serve` shows, from its source; needs Node 20.19 or newer.
+dashboard:
+	cd dashboard && npm ci --no-audit --no-fund && npm run build
+	$(PYTHON) dashboard/digest.py
+
+# Pictures of every scene for the README: RUN is a run's folder, `phasewatch run --recipe all`.
+tour: setup
+	$(BIN)/python dashboard/tour.py --run $(RUN) --store corpus --out docs/images
 
 bench: setup
 	$(BIN)/python bench/bench.py

@@ -16,11 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import ipc
+from receive import receiving
 from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import f1_score
 
-from phasewatch import scores, store, validate, views
+from phasewatch import scores, store, sweep, views
 from phasewatch.episode import Episode, Samples
 from phasewatch.store import Store
 from phasewatch.windows import cut, log
@@ -168,7 +169,7 @@ def roads(opened: Store, episodes: list[Episode]) -> None:
 
     row(
         f"validate {len(ids)} episodes",
-        lambda: [validate.judge(opened, id) for id in ids],
+        lambda: [sweep.judge(opened, id) for id in ids],
         hashing,
         "read and sha256 only",
     )
@@ -207,6 +208,7 @@ def main() -> None:
     episodes = [opened.read(id) for id in opened.ids()[:20]]
     layouts(episodes[0])
     roads(opened, episodes)
+    receiving(opened)
 
 
 if __name__ == "__main__":

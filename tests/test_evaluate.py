@@ -5,8 +5,9 @@ import pytest
 
 from phasewatch import evaluate, schema, timing
 from phasewatch.answers import Answered, Answers
+from phasewatch.course import BENIGN
 from phasewatch.episode import Identity
-from phasewatch.evaluate import BENIGN, Report
+from phasewatch.evaluate import Report
 from phasewatch.pipeline import Done
 from phasewatch.scores import Score
 
@@ -65,12 +66,15 @@ def test_what_the_held_out_host_lacks_is_listed(toy_run: Done) -> None:
         for one in answered.answers:
             rows = np.isin(one.windows.episode, [e.id for e in usable])
             kept.append(replace(one, windows=one.windows.take(rows), logits=one.logits[rows]))
-        split = replace(answered.split, test=test)
-        return replace(answered, split=split, usable=tuple(usable), answers=tuple(kept))
+        folds = tuple(
+            replace(fold, split=replace(fold.split, test=test)) for fold in answered.folds
+        )
+        return replace(answered, folds=folds, usable=tuple(usable), answers=tuple(kept))
 
     report = evaluate.evaluate(lacking(toy_run.answered))
     assert report.untested_profiles == ["leak"]
     assert report.untested_phases == ["discovery", "exfiltration"]
+    assert report.untested_cells == [("delta", "leak")]
     assert "leak" not in report.rows[0].by_profile
     assert report.rows[0].by_class["exfiltration"] is None
 
@@ -103,7 +107,7 @@ def test_a_crier_meets_no_budget_and_a_silent_one_raises_nothing(toy_run: Done) 
     windows = next(one.windows for one in toy_run.answered.answers if one.part == "unseen")
     firsts = [rows[0] for rows in timing.each(windows.episode, windows.t_ns)]
     assert loud.course.alarms.events == (windows.y[firsts] == BENIGN).sum() > 0
-    assert loud.budgeted.threshold is None or loud.budgeted.raised == 0.0
+    assert loud.budgeted.thresholds == (None,) or loud.budgeted.raised == 0.0
     silent = judged(toy_run, changed(toy_run, "gbt", BENIGN)).rows[0]
     assert silent.course.alarms.events == 0
     assert silent.course.lateness["impact"] is not None

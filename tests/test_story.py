@@ -1,4 +1,4 @@
-"""One episode's story: on 80 columns, as a page that cannot be broken into, and for broken bytes."""
+"""One episode's story: on 80 columns, and as a page that cannot be broken into."""
 
 from dataclasses import replace
 from pathlib import Path

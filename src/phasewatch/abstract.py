@@ -94,10 +94,10 @@ def _verdict(one: Comparison, row: Row) -> str:
 
 
 def _plainest(report: Report, row: Row) -> str:
-    own = [one for one in report.baselines if one.mode == row.mode]
+    own = {one.model: one for one in report.baselines if one.mode in (row.mode, "realistic")}
     if not own:
         return "No baseline was asked."
-    told = ", ".join(f"{one.model} {one.unseen.value:.3f}" for one in own)
+    told = ", ".join(f"{name} {one.unseen.value:.3f}" for name, one in own.items())
     return f"Answers that need no detector: {told}."
 
 

@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,12 +24,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasewatch import durable, schema
 from phasewatch.episode import ID, Episode, Label, Samples
-from phasewatch.refusal import Refused
+from phasewatch.refusal import Refused, differences
 from phasewatch.schema import Schema
 
 FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
+HEADER = "store.json"
 
 MANIFEST_MOST, SAMPLES_MOST = 16 << 20, 1 << 30
 """Bytes that a manifest and any other file may hold: what is larger is not read."""
@@ -88,7 +90,9 @@ class Store:
     `simulated` tells from which seed and fit; None where the episodes were recorded.
     """
 
-    def __init__(self, root: Path, schema: Schema, simulated: object = None) -> None:
+    def __init__(
+        self, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> None:
         self.root = root
         self.schema = schema
         self.simulated = simulated
@@ -96,7 +100,7 @@ class Store:
     @classmethod
     def open(cls, root: Path) -> "Store":
         """The store at `root`; raises Refused when there is none or it is of another format."""
-        path = root / "store.json"
+        path = root / HEADER
         try:
             value = json.loads(path.read_bytes())
         except OSError as error:
@@ -123,40 +127,49 @@ class Store:
         return cls(root, schema.parse(value.get("schema"), path), value.get("simulated"))
 
     @classmethod
-    def create(cls, root: Path, schema: Schema, simulated: object = None) -> "Store":
+    def create(
+        cls, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> "Store":
         """A store at `root`, new or existing; an existing one must be of the same kind."""
-        if (root / "store.json").exists():
+        if (root / HEADER).exists():
             store = cls.open(root)
             if store.schema.fingerprint != schema.fingerprint:
                 raise Refused(
-                    root / "store.json",
+                    root / HEADER,
                     "; ".join(schema.gaps(store.schema)) or "its channels are others",
                     f"the schema {schema.name}",
                     "Record into another folder.",
                     code="store_schema",
                 )
-            if store.simulated != simulated:
-                raise Refused(
-                    root / "store.json",
-                    f"holds episodes simulated with {store.simulated}"
-                    if store.simulated
-                    else "holds recorded episodes",
-                    f"simulated with {simulated}" if simulated else "a store of recorded ones",
-                    "Write into another folder.",
-                    code="store_kind",
-                )
+            store._refuse_kind(simulated)
             return store
         header = {"format": FORMAT, "schema": schema.dump()} | (
             {"simulated": simulated} if simulated else {}
         )
-        durable.write(root / "store.json", (json.dumps(header, indent=1) + "\n").encode())
+        durable.write(root / HEADER, (json.dumps(header, indent=1) + "\n").encode())
         return cls(root, schema, simulated)
+
+    def _refuse_kind(self, simulated: Mapping[str, Any] | None) -> None:
+        """Raise Refused unless its episodes were made as `simulated` says."""
+        if self.simulated == simulated:
+            return
+        if self.simulated and simulated:
+            problem = f"simulated otherwise: {differences(self.simulated, simulated)}"
+        else:
+            problem = f"holds {'simulated' if self.simulated else 'recorded'} episodes"
+        raise Refused(
+            self.root / HEADER,
+            problem,
+            "a store of the same simulation" if simulated else "a store of recorded episodes",
+            "Write into another folder.",
+            code="store_kind",
+        )
 
     def refuse_simulated(self, what: str) -> None:
         """Raise Refused when the episodes are simulated: scores on them mean nothing."""
         if self.simulated:
             raise Refused(
-                self.root / "store.json",
+                self.root / HEADER,
                 f"holds simulated episodes, and {what} gives scores",
                 "a store of recorded episodes",
                 "Record some, or use the corpus; simulated stores are for scale and tests.",
@@ -206,27 +219,7 @@ class Store:
     def manifest(self, id: str) -> Manifest:
         """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
         path = self.folder(id) / MANIFEST
-        try:
-            manifest = Manifest.model_validate_json(content(path, MANIFEST_MOST))
-        except ValidationError as error:
-            raise _misshapen(path, error) from error
-        if manifest.digest != manifest.computed():
-            raise Refused(
-                f"{path}: digest",
-                "the manifest was changed after it was written",
-                f"digest {manifest.computed()[:12]}…",
-                "Restore the file or publish the episode again.",
-                code="manifest_digest",
-            )
-        if manifest.id != id:
-            raise Refused(
-                f"{path}: id",
-                f"is {manifest.id!r}",
-                f"the folder's name {id!r}",
-                "Rename the folder back.",
-                code="id_invalid",
-            )
-        return manifest
+        return parse(content(path, MANIFEST_MOST), id, path)
 
     def read(self, id: str) -> Episode:
         """An episode, every byte checked against its digest. Raises Refused, or OSError."""
@@ -235,21 +228,28 @@ class Store:
     def load(self, manifest: Manifest) -> Episode:
         """The episode a manifest describes. Raises Refused, or OSError."""
         folder = self.folder(manifest.id)
-        files = {name: _listed(folder, name, file) for name, file in manifest.files.items()}
-        if SAMPLES not in files:
-            raise _missing(folder / SAMPLES)
-        return Episode(
-            id=manifest.id,
-            host=manifest.host,
-            sample=manifest.sample,
-            profile=manifest.profile,
-            campaign=manifest.campaign,
-            start_ns=manifest.start_ns,
-            end_ns=manifest.end_ns,
-            labels=tuple(Label(*row) for row in manifest.labels),
-            sources=decode(files[SAMPLES], folder / SAMPLES),
-            notes=manifest.notes,
-        )
+        return unpack(manifest, {name: _listed(folder, name) for name in manifest.files}, folder)
+
+    def remove(self, id: str) -> None:
+        """Take an episode out of the store: it is there whole, or gone."""
+        doomed = self.root / "episodes" / f"{durable.PENDING}{id}"
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.folder(id).rename(doomed)
+        shutil.rmtree(doomed)
+        durable.sync(doomed.parent)
+
+
+def refuse_inside(out: Path) -> None:
+    """Raise Refused when `out` is an episode store or lies in one: only episodes go there."""
+    for place in (out.absolute(), *out.absolute().parents):
+        if (place / HEADER).exists():
+            raise Refused(
+                out,
+                f"lies in the episode store {place}" if place != out.absolute() else "is a store",
+                "a folder outside of every episode store",
+                "Choose another folder.",
+                code="in_store",
+            )
 
 
 def content(path: Path, most: int) -> bytes:
@@ -283,9 +283,8 @@ def content(path: Path, most: int) -> bytes:
         os.close(handle)
 
 
-def _listed(folder: Path, name: str, listed: File) -> bytes:
-    """The bytes of a file that a manifest lists, checked. Raises Refused, or OSError."""
-    path = folder / name
+def _listed(folder: Path, name: str) -> bytes:
+    """The bytes of a file that a manifest lists. Raises Refused, or OSError."""
     if not ID.fullmatch(name):
         raise Refused(
             f"{folder / MANIFEST}: files",
@@ -294,20 +293,10 @@ def _listed(folder: Path, name: str, listed: File) -> bytes:
             "Publish the episode again.",
             code="unsafe_path",
         )
-    data = content(path, SAMPLES_MOST)
-    found = hashlib.sha256(data).hexdigest()
-    if (len(data), found) != (listed.bytes, listed.sha256):
-        raise Refused(
-            path,
-            f"holds {len(data)} bytes with sha256 {found[:12]}…",
-            f"{listed.bytes} bytes with {listed.sha256[:12]}…",
-            "The file was damaged after it was published: restore it or record again.",
-            code="sha_mismatch",
-        )
-    return data
+    return content(folder / name, SAMPLES_MOST)
 
 
-def _misshapen(path: Path, error: ValidationError) -> Refused:
+def _misshapen(path: object, error: ValidationError) -> Refused:
     """Why a manifest's bytes are none; a newer format is not the episode's fault."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"])) or "file"
@@ -354,6 +343,63 @@ def pack(episode: Episode) -> dict[str, bytes]:
         digest="",
     )
     return {SAMPLES: data, MANIFEST: draft.sealed()}
+
+
+def parse(data: bytes, id: str, where: object) -> Manifest:
+    """The manifest of episode `id` from its file's bytes. Raises Refused naming `where`."""
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise _misshapen(where, error) from error
+    if manifest.digest != manifest.computed():
+        raise Refused(
+            f"{where}: digest",
+            "the manifest was changed after it was written",
+            f"digest {manifest.computed()[:12]}…",
+            "Restore the file or publish the episode again.",
+            code="manifest_digest",
+        )
+    if manifest.id != id:
+        raise Refused(
+            f"{where}: id",
+            f"is {manifest.id!r}",
+            f"the folder's name {id!r}",
+            "Rename the folder back.",
+            code="id_invalid",
+        )
+    return manifest
+
+
+def unpack(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Episode:
+    """An episode from its manifest and the bytes of all files listed there. Raises Refused."""
+    for name in sorted({SAMPLES, *manifest.files}):
+        if name not in files or name not in manifest.files:
+            raise _missing(folder / name)
+        _verify(manifest.files[name], files[name], folder / name)
+    return Episode(
+        id=manifest.id,
+        host=manifest.host,
+        sample=manifest.sample,
+        profile=manifest.profile,
+        campaign=manifest.campaign,
+        start_ns=manifest.start_ns,
+        end_ns=manifest.end_ns,
+        labels=tuple(Label(*row) for row in manifest.labels),
+        sources=decode(files[SAMPLES], folder / SAMPLES),
+        notes=manifest.notes,
+    )
+
+
+def _verify(listed: File, data: bytes, where: Path) -> None:
+    found = entry(data)
+    if found != listed:
+        raise Refused(
+            where,
+            f"holds {found.bytes} bytes with sha256 {found.sha256[:12]}…",
+            f"{listed.bytes} bytes with {listed.sha256[:12]}…",
+            "The file was damaged after it was published: restore it or record again.",
+            code="sha_mismatch",
+        )
 
 
 def entry(data: bytes) -> File:
@@ -422,7 +468,7 @@ def _samples(table: Any) -> Iterator[Samples]:
     lists = {name: table[name].chunk(0) for name in _TABLE.names}
     wall, mono, values = lists["t_wall_ns"], lists["t_mono_ns"], lists["values"]
     if any(own.null_count for own in (*lists.values(), wall.values, mono.values, values.values)):
-        raise ValueError("a list, a time or a rate is null")
+        raise ValueError("a row lacks a value")
     t_wall_ns, t_mono_ns = (own.values.to_numpy() for own in (wall, mono))
     flat = values.values.values.to_numpy(zero_copy_only=False)
     starts, ends = values.values.offsets.to_numpy()[:-1], values.values.offsets.to_numpy()[1:]

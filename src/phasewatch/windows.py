@@ -5,7 +5,7 @@ end and no further back than `hold + step`, so a window made from a live buffer 
 the one cut from the whole episode. NaN means: not measured.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -233,9 +233,14 @@ def pool(windows: Windows) -> Windows:
         order = sorted(first, key=lambda id: first[id])
         openings = [windows.opening[own][ids == id][0] for id in order]
         for place, id in enumerate(order):
-            past = np.array(openings[max(place + 1 - POOLED, 0) : place + 1], dtype=np.float64)
-            known = np.isfinite(past).any(axis=0)
-            median = np.full(past.shape[1], np.nan)
-            median[known] = np.nanmedian(past[:, known], axis=0)
-            level[windows.episode == id] = median
+            level[windows.episode == id] = pooled(openings[: place + 1])
     return replace(windows, opening=level)
+
+
+def pooled(openings: Sequence[NDArray[np.float32]]) -> Floats:
+    """The median of a machine's last openings `[C]`, its own the last; NaN where none knows."""
+    past = np.array(openings[-POOLED:], dtype=np.float64)
+    known = np.isfinite(past).any(axis=0)
+    median = np.full(past.shape[1], np.nan)
+    median[known] = np.nanmedian(past[:, known], axis=0)
+    return median
