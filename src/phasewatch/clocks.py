@@ -142,7 +142,20 @@ def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair,
     turned = np.fft.rfft(z, size)
     around = np.fft.irfft(turned[:, 0] * np.conj(turned[:, 1]), size)
     curves = np.concatenate([around[:, -most:], around[:, : most + 1]], axis=1)
+    curves /= _common(z, most)
     return tuple(_pair(*names, curve, step_s) for names, curve in zip(twins, curves, strict=True))
+
+
+def _common(z: Floats, most: int) -> Floats:
+    """For `z[P,2,M]`, the norm of what both hold at shifts from -L to L steps, `[P,2L+1]`."""
+    steps = z.shape[2]
+    energy = np.zeros((*z.shape[:2], steps + 1))
+    np.cumsum(z**2, axis=2, out=energy[:, :, 1:])
+    shift = np.arange(-most, most + 1)
+    late, early = np.maximum(shift, 0), np.maximum(-shift, 0)
+    left = energy[:, 0, steps - early] - energy[:, 0, late]
+    right = energy[:, 1, steps - late] - energy[:, 1, early]
+    return np.sqrt(np.maximum(left * right, 1e-18))
 
 
 def _pair(left: str, right: str, curve: Floats, step_s: float) -> Pair:

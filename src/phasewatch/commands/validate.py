@@ -51,6 +51,7 @@ def validate(
 
     Exit codes: 0 all accepted or degraded, 3 some errored, 4 some rejected (and none errored).
     """
+    from phasewatch import durable
     from phasewatch import index as indices
     from phasewatch.ledger import Ledger
     from phasewatch.store import Store
@@ -61,6 +62,7 @@ def validate(
         _explain(opened, explain, html)
         return
     _refuse_empty(opened)
+    durable.ready(index.parent)
     kept = Ledger(index.with_suffix(".ledger"), opened.schema)
     with progress("validating", len(opened.ids())) as tick:
         judgements = sweep(opened, tick, _spread(jobs, cluster), kept, full)
