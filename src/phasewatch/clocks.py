@@ -116,20 +116,21 @@ def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) ->
 def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[str, Floats]:
     """log1p of each twin channel's counts between `edges[M+1]`, mean 0 and norm 1, `[M]`."""
     kinds = {channel.name: channel.kind for channel in schema.channels}
-    made = {}
+    totals = {}
     for name in dict.fromkeys(name for pair in TWINS for name in pair):
         samples = sources.get(name.partition(".")[0])
         if samples is None or name not in kinds or name not in samples.names:
             continue
         value = samples.values[:, samples.names.index(name)]
-        total = np.cumsum(value) if kinds[name] == "event" else value
-        counts = np.diff(np.interp(edges, samples.t_wall_ns, total))
-        z = np.log1p(np.maximum(counts, 0.0))
-        z -= z.mean()
-        norm = float(np.sqrt(z @ z))
-        if norm > 1e-9:
-            made[name] = z / norm
-    return made
+        total = value.cumsum() if kinds[name] == "event" else value
+        totals[name] = np.interp(edges, samples.t_wall_ns, total)
+    if not totals:
+        return {}
+    total = np.stack(list(totals.values()))
+    z = np.log1p(np.maximum(total[:, 1:] - total[:, :-1], 0.0))
+    z -= z.sum(axis=1, keepdims=True) / z.shape[1]
+    norms = np.sqrt(np.einsum("cm,cm->c", z, z))
+    return {name: own / norm for name, own, norm in zip(totals, z, norms, strict=True) if norm > 1e-9}
 
 
 def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair, ...]:
@@ -138,10 +139,9 @@ def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair,
     if not twins:
         return ()
     z = np.array([[rates[left], rates[right]] for left, right in twins])
-    size = 1 << (z.shape[2] + most).bit_length()
-    turned = np.fft.rfft(z, size)
-    around = np.fft.irfft(turned[:, 0] * np.conj(turned[:, 1]), size)
-    curves = np.concatenate([around[:, -most:], around[:, : most + 1]], axis=1)
+    edged = np.zeros((len(z), z.shape[2] + 2 * most))
+    edged[:, most:-most] = z[:, 0]
+    curves = np.array([np.correlate(*own) for own in zip(edged, z[:, 1], strict=True)])
     curves /= _common(z, most)
     return tuple(_pair(*names, curve, step_s) for names, curve in zip(twins, curves, strict=True))
 
@@ -191,15 +191,18 @@ def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int
         return None
     z = np.stack(list(rates.values()), axis=1)
     steps = len(z)
-    total = np.concatenate([np.zeros((1, z.shape[1])), np.cumsum(z, axis=0)])
+    total = np.zeros((steps + 1, z.shape[1]))
+    np.cumsum(z, axis=0, out=total[1:])
     step = edges[1] - edges[0]
-    at = np.round((np.array(inner) - edges[0]) / step).astype(np.int64)
+    at = np.rint((np.array(inner) - edges[0]) / step).astype(np.int64)
     shifts = np.arange(-most, most + 1)
-    cuts = np.clip(at + shifts[:, None], 0, steps)
-    cuts = np.concatenate([np.zeros_like(cuts[:, :1]), cuts, np.full_like(cuts[:, :1], steps)], 1)
-    length = np.diff(cuts, axis=1)[:, :, None]
-    sums = np.diff(total[cuts], axis=1)
+    cuts = np.full((len(shifts), len(inner) + 2), steps)
+    cuts[:, 0] = 0
+    cuts[:, 1:-1] = np.minimum(np.maximum(at + shifts[:, None], 0), steps)
+    length = np.maximum(cuts[:, 1:] - cuts[:, :-1], 1)
+    here = total[cuts]
+    sums = here[:, 1:] - here[:, :-1]
     # The columns have norm 1: the mean over them is the share of the whole that labels explain.
-    share = (sums**2 / np.maximum(length, 1)).sum(axis=1).mean(axis=1)
+    share = np.einsum("slc,slc,sl->s", sums, sums, 1 / length) / z.shape[1]
     best = int(share.argmax())
     return Onset(float(shifts[best] * step / NS), float(share[most]), float(share[best]))

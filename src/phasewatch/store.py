@@ -442,11 +442,11 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
     """Samples per source from `encode`'s bytes. Raises Refused naming `where`."""
     try:
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-        if not file.schema_arrow.equals(_TABLE):
-            columns = (f"{field.name} {field.type}" for field in file.schema_arrow)
-            raise ValueError("columns " + ", ".join(columns))
         # An episode is small: threads cost more than they bring.
-        table = file.read(use_threads=False).combine_chunks()
+        table = file.read(use_threads=False)
+        if not table.schema.equals(_TABLE):
+            columns = (f"{field.name} {field.type}" for field in table.schema)
+            raise ValueError("columns " + ", ".join(columns))
         sources = table["source"].to_pylist()
         if len(set(sources)) < len(sources):
             raise ValueError(f"a source has two rows: {', '.join(map(str, sources))}")
@@ -465,26 +465,30 @@ def _samples(table: Any) -> Iterator[Samples]:
     """Each row's samples, out of the flat arrays behind the list columns."""
     if not table.num_rows:
         return
-    lists = {name: table[name].chunk(0) for name in _TABLE.names}
+    lists = {name: _whole(table[name]) for name in _TABLE.names}
     wall, mono, values = lists["t_wall_ns"], lists["t_mono_ns"], lists["values"]
     if any(own.null_count for own in (*lists.values(), wall.values, mono.values, values.values)):
         raise ValueError("a row lacks a value")
     t_wall_ns, t_mono_ns = (own.values.to_numpy() for own in (wall, mono))
     flat = values.values.values.to_numpy(zero_copy_only=False)
-    starts, ends = values.values.offsets.to_numpy()[:-1], values.values.offsets.to_numpy()[1:]
-    rows, clocks, columns = (own.offsets.to_numpy() for own in (wall, mono, values))
+    starts = values.values.offsets.to_numpy()
+    lengths = np.diff(starts)
+    rates = lists["rate_hz"].to_numpy()
+    rows, clocks, columns = (own.offsets.to_pylist() for own in (wall, mono, values))
     for row, names in enumerate(lists["channels"].to_pylist()):
-        own = slice(rows[row], rows[row + 1])
-        count, first, last = int(rows[row + 1] - rows[row]), columns[row], columns[row + 1]
-        if len(names) != last - first or np.any(ends[first:last] - starts[first:last] != count):
-            held = (ends[first:last] - starts[first:last]).tolist()
+        count, own = rows[row + 1] - rows[row], slice(columns[row], columns[row + 1])
+        if len(names) != own.stop - own.start or (lengths[own] != count).any():
+            held = lengths[own].tolist()
             raise ValueError(f"{len(names)} channels of {count} rows hold {held} values")
-        begin = int(starts[first]) if last > first else 0
-        square = flat[begin : begin + count * len(names)].reshape(len(names), count)
+        square = flat[starts[own.start] : starts[own.stop]].reshape(len(names), count)
         yield Samples(
             tuple(names),
-            t_wall_ns[own],
-            t_mono_ns[slice(clocks[row], clocks[row + 1])],
+            t_wall_ns[rows[row] : rows[row + 1]],
+            t_mono_ns[clocks[row] : clocks[row + 1]],
             np.ascontiguousarray(square.T),
-            float(lists["rate_hz"][row].as_py()),
+            float(rates[row]),
         )
+
+
+def _whole(column: Any) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
