@@ -10,7 +10,7 @@ import phasewatch
 
 ROOT = Path(phasewatch.__file__).parent
 DATA = ("refusal", "durable", "schema", "episode", "store")
-JUDGING = ("verdict", "clocks", "rules", "index", "ledger", "spread", "sweep", "story")
+JUDGING = ("bucket", "verdict", "clocks", "rules", "index", "ledger", "spread", "sweep", "story")
 WINDOWS = ("windows", "splits")
 MODELS = (
     "views",

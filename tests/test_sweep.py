@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import index, ledger, schema, store, sweep
+from phasewatch import index, schema, store, sweep
 from phasewatch.ledger import Ledger
 from phasewatch.spread import cluster, pool
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store, entry
@@ -22,7 +22,7 @@ from phasewatch.verdict import VERDICTS, Judgement
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files just written may be stamped: nobody writes them a second time here."""
-    monkeypatch.setattr(ledger, "SETTLED_NS", 0)
+    monkeypatch.setattr(store, "SETTLED_NS", 0)
 
 
 @pytest.fixture
@@ -243,7 +243,7 @@ def test_errored_is_always_tried_again(
 def test_an_episode_changed_a_moment_ago_is_not_skipped(
     small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "SETTLED_NS", 10**15)
+    monkeypatch.setattr(store, "SETTLED_NS", 10**15)
     swept(small, tmp_path)
     assert Ledger(tmp_path / "ledger", small.schema).read() == {}
 
@@ -253,10 +253,11 @@ def test_an_episode_changed_a_moment_ago_is_not_skipped(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from phasewatch import index, ledger, sweep
+from phasewatch import index, sweep
+from phasewatch import store as store_module
 from phasewatch.ledger import Ledger
 from phasewatch.store import Store
-ledger.SETTLED_NS, sweep.BLOCK = 0, 20
+store_module.SETTLED_NS, sweep.BLOCK = 0, 20
 store, out = Store.open(Path(sys.argv[1])), Path(sys.argv[2])
 def run(out):
     found = sweep.sweep(store, kept=Ledger(out / "ledger", store.schema))

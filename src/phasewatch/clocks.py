@@ -130,7 +130,8 @@ def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[
     z = np.log1p(np.maximum(total[:, 1:] - total[:, :-1], 0.0))
     z -= z.sum(axis=1, keepdims=True) / z.shape[1]
     norms = np.sqrt(np.einsum("cm,cm->c", z, z))
-    return {name: own / norm for name, own, norm in zip(totals, z, norms, strict=True) if norm > 1e-9}
+    moved = zip(totals, z, norms, strict=True)
+    return {name: own / norm for name, own, norm in moved if norm > 1e-9}
 
 
 def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair, ...]:
@@ -155,7 +156,8 @@ def _common(z: Floats, most: int) -> Floats:
     late, early = np.maximum(shift, 0), np.maximum(-shift, 0)
     left = energy[:, 0, steps - early] - energy[:, 0, late]
     right = energy[:, 1, steps - late] - energy[:, 1, early]
-    return np.sqrt(np.maximum(left * right, 1e-18))
+    norm: Floats = np.sqrt(np.maximum(left * right, 1e-18))
+    return norm
 
 
 def _pair(left: str, right: str, curve: Floats, step_s: float) -> Pair:

@@ -7,36 +7,16 @@ neither is a damaged one: what cannot be trusted is judged again. Errored is nev
 """
 
 import hashlib
-import os
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from phasewatch import __version__, clocks, durable, index, rules, store
-from phasewatch.schema import NS, Schema
+from phasewatch.schema import Schema
 from phasewatch.verdict import Judgement
 
 Stamped = tuple[str, Judgement]
-
-SETTLED_NS = NS // 20
-"""A file that changed this recently may change again within one tick of its clock: no stamp."""
-
-
-def stamp(folder: Path) -> str:
-    """What changes when an episode's files do, "" while they may still. Raises OSError."""
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    found = [entry.stat(follow_symlinks=False) for entry in entries]
-    own = os.lstat(folder)
-    latest = max(one.st_ctime_ns for one in (own, *found))
-    if time.time_ns() - latest < SETTLED_NS:
-        return ""
-    told = [
-        (entry.name, one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino)
-        for entry, one in zip(entries, found, strict=True)
-    ]
-    return hashlib.sha256(repr((own.st_dev, own.st_ino, told)).encode()).hexdigest()[:32]
 
 
 class Ledger:
@@ -83,10 +63,7 @@ class Ledger:
                 path.unlink(missing_ok=True)
 
     def _parts(self) -> list[Path]:
-        if not self.folder.is_dir():
-            return []
-        names = sorted(os.listdir(self.folder))
-        return [self.folder / name for name in names if not name.startswith(durable.PENDING)]
+        return sorted(path for path in self.folder.glob("*.parquet") if path.name[0] != ".")
 
 
 def _code() -> Sequence[str]:

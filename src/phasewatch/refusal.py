@@ -27,7 +27,10 @@ class Refused(Exception):
 
     def inside(self, where: object) -> "Refused":
         """The same, told from further out: `where` stands before its place."""
-        place = f"{where}: {self.where}"
+        return self.at(f"{where}: {self.where}")
+
+    def at(self, place: str) -> "Refused":
+        """The same of another place."""
         return Refused(place, self.problem, self.expected, self.remedy, self.code)
 
     def __reduce__(self) -> tuple[type["Refused"], tuple[str, ...]]:

@@ -6,6 +6,7 @@ contract for recorders written by strangers; `docs/decisions/0001-one-file-of-sa
 measurements.
 """
 
+import contextlib
 import errno
 import hashlib
 import io
@@ -13,6 +14,7 @@ import json
 import os
 import shutil
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +27,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from phasewatch import durable, schema
 from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.refusal import Refused, differences
-from phasewatch.schema import Schema
+from phasewatch.schema import NS, Schema
 
 FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
@@ -34,6 +36,9 @@ HEADER = "store.json"
 
 MANIFEST_MOST, SAMPLES_MOST = 16 << 20, 1 << 30
 """Bytes that a manifest and any other file may hold: what is larger is not read."""
+
+SETTLED_NS = NS // 20
+"""A file that changed this recently may change again within one tick of its clock: no stamp."""
 
 _TABLE = pa.schema(
     [
@@ -102,7 +107,7 @@ class Store:
         """The store at `root`; raises Refused when there is none or it is of another format."""
         path = root / HEADER
         try:
-            value = json.loads(path.read_bytes())
+            data = path.read_bytes()
         except OSError as error:
             raise Refused(
                 path,
@@ -111,20 +116,7 @@ class Store:
                 "Give the folder that holds store.json.",
                 code="store_missing",
             ) from error
-        except ValueError as error:
-            raise Refused(
-                path, f"not JSON ({error})", "a store header", "Restore it.", code="store_json"
-            ) from error
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
-            found = value.get("format") if isinstance(value, dict) else value
-            raise Refused(
-                f"{path}: format",
-                f"is {found!r}",
-                f"{FORMAT}",
-                "Use the release of phasewatch that wrote it.",
-                code="store_format",
-            )
-        return cls(root, schema.parse(value.get("schema"), path), value.get("simulated"))
+        return cls(root, *parse_header(data, path))
 
     @classmethod
     def create(
@@ -183,6 +175,26 @@ class Store:
             return []
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
 
+    def stamp(self, id: str) -> str:
+        """What changes when an episode's files do, "" while they may still. Raises OSError."""
+        folder = self.root / "episodes" / id
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        found = [entry.stat(follow_symlinks=False) for entry in entries]
+        own = os.lstat(folder)
+        latest = max(one.st_ctime_ns for one in (own, *found))
+        if time.time_ns() - latest < SETTLED_NS:
+            return ""
+        told = [
+            (entry.name, one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino)
+            for entry, one in zip(entries, found, strict=True)
+        ]
+        return hashlib.sha256(repr((own.st_dev, own.st_ino, told)).encode()).hexdigest()[:32]
+
+    @contextlib.contextmanager
+    def near(self, id: str) -> Iterator["Store"]:
+        """A store on this machine with that episode in it: this one."""
+        yield self
+
     def folder(self, id: str) -> Path:
         """Where an episode lies; raises Refused for an id that could leave the store."""
         if not ID.fullmatch(id):
@@ -237,6 +249,26 @@ class Store:
         self.folder(id).rename(doomed)
         shutil.rmtree(doomed)
         durable.sync(doomed.parent)
+
+
+def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] | None]:
+    """The schema of a store, and how it was simulated, from `store.json`. Raises Refused."""
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        raise Refused(
+            where, f"not JSON ({error})", "a store header", "Restore it.", code="store_json"
+        ) from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        found = value.get("format") if isinstance(value, dict) else value
+        raise Refused(
+            f"{where}: format",
+            f"is {found!r}",
+            f"{FORMAT}",
+            "Use the release of phasewatch that wrote it.",
+            code="store_format",
+        )
+    return schema.parse(value.get("schema"), where), value.get("simulated")
 
 
 def refuse_inside(out: Path) -> None:

@@ -12,8 +12,7 @@ from phasewatch.episode import Episode, Samples
 from phasewatch.refusal import Refused
 from phasewatch.rules import Facts, sentences
 from phasewatch.schema import NS
-from phasewatch.store import Store
-from phasewatch.sweep import judge
+from phasewatch.sweep import Episodes, judge
 from phasewatch.verdict import Judgement
 
 CELLS = 60
@@ -47,19 +46,21 @@ class Story:
     seconds: float
 
 
-def tell(store: Store, id: str) -> Story:
+def tell(episodes: Episodes, id: str) -> Story:
     """The story of one episode; raises Refused when the store has none of that id."""
-    if id not in store.ids():
+    ids = episodes.ids()
+    if id not in ids:
         raise Refused(
             f"--explain {id}",
             "is not in the store",
-            f"an id such as {next(iter(store.ids()), 'those under episodes/')}",
+            f"an id such as {next(iter(ids), 'those under episodes/')}",
             "`phasewatch validate STORE --json` lists them.",
             code="episode_unknown",
         )
-    judgement = judge(store, id)
+    judgement = judge(episodes, id)
     try:
-        facts = Facts(store.read(id), store.schema)
+        with episodes.near(id) as store:
+            facts = Facts(store.read(id), episodes.schema)
     except (Refused, OSError):
         return Story(judgement, (), (), 0.0)
     episode = facts.episode

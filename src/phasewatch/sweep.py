@@ -9,18 +9,20 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
-from phasewatch import ledger, rules
+from phasewatch import rules
 from phasewatch.ledger import Ledger, Stamped
 from phasewatch.refusal import Refused
 from phasewatch.rules import Facts
 from phasewatch.schema import Schema
 from phasewatch.spread import Spread, alone
 from phasewatch.store import MANIFEST, SAMPLES, SAMPLES_MOST, Manifest, Store, content
-from phasewatch.verdict import Finding, Judgement, Severity, Verdict, weigh
+from phasewatch.verdict import Finding, Judgement, Severity, weigh
 
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""
@@ -29,40 +31,56 @@ UNDECIDED = {"format_newer"}
 """Refusals that say more of this release than of the bytes."""
 
 
-def judge(store: Store, id: str) -> Judgement:
+class Episodes(Protocol):
+    """What can be swept: a `Store`, or a `Bucket` far away."""
+
+    schema: Schema
+
+    def ids(self) -> list[str]:
+        """Ids of all episodes, sorted."""
+
+    def stamp(self, id: str) -> str:
+        """What changes when an episode does; "" where that cannot be told."""
+
+    def near(self, id: str) -> AbstractContextManager[Store]:
+        """A store on this machine with that episode in it."""
+
+
+def judge(episodes: Episodes, id: str) -> Judgement:
     """The verdict on one episode alone; never raises for what the episode or the disk did."""
     try:
-        _folder(store, id)
-        return _judge(store, id)
+        with episodes.near(id) as store:
+            return _judge(store, id)
     except Refused as refused:
-        return _refused(store, id, _objection(refused, _again(store, id)))
+        return _refused(episodes, id, _objection(refused, _again(episodes, id)))
     except (OSError, MemoryError) as error:
-        where = getattr(error, "filename", None) or store.root / "episodes" / id
+        where = getattr(error, "filename", None) or id
         reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
         finding = Finding("io", "errored", f"{reason}; repair access and validate again")
         return Judgement(id, "errored", (finding,))
 
 
 def sweep(
-    store: Store,
+    episodes: Episodes,
     tick: Callable[[int], object] = lambda count: None,
     spread: Spread = alone,
     kept: Ledger | None = None,
     full: bool = False,
 ) -> list[Judgement]:
-    """A judgement for every episode of the store, in the order of their ids.
+    """A judgement for every episode, in the order of their ids.
 
     `kept` is the ledger to skip by and to resume from; `full` judges all the same. Raises Refused
     when the workers are lost.
     """
-    ids = store.ids()
+    ids = episodes.ids()
     known = kept.read() if kept else {}
     found: dict[str, Stamped] = {}
     if not full:
-        found = {id: known[id] for id in ids if id in known and known[id][0] == _stamp(store, id)}
+        same = (id for id in ids if id in known and known[id][0] == _stamp(episodes, id))
+        found = {id: known[id] for id in same}
         tick(len(found))
     blocks = _blocks([id for id in ids if id not in found])
-    for judged in spread(partial(_block, store.root, store.schema), blocks):
+    for judged in spread(partial(_block, episodes), blocks):
         if kept:
             kept.add(judged)
         found.update({own.id: (at, own) for at, own in judged})
@@ -109,16 +127,15 @@ def _blocks(ids: Sequence[str]) -> list[tuple[str, ...]]:
     return [tuple(ids[first : first + BLOCK]) for first in range(0, len(ids), BLOCK)]
 
 
-def _block(root: Path, schema: Schema, ids: Iterable[str]) -> list[Stamped]:
+def _block(episodes: Episodes, ids: Iterable[str]) -> list[Stamped]:
     """Judge some episodes, in whatever process; each stamped before it is read."""
-    store = Store(root, schema)
-    return [(_stamp(store, id), judge(store, id)) for id in ids]
+    return [(_stamp(episodes, id), judge(episodes, id)) for id in ids]
 
 
-def _stamp(store: Store, id: str) -> str:
+def _stamp(episodes: Episodes, id: str) -> str:
     """The episode's stamp; "" where it has none, so that it is judged again."""
     try:
-        return ledger.stamp(store.root / "episodes" / id)
+        return episodes.stamp(id)
     except OSError:
         return ""
 
@@ -138,6 +155,7 @@ def _folder(store: Store, id: str) -> None:
 
 
 def _judge(store: Store, id: str) -> Judgement:
+    _folder(store, id)
     manifest = store.manifest(id)
     episode = store.load(manifest)
     facts = Facts(episode, store.schema)
@@ -182,11 +200,12 @@ def _objection(first: Refused, then: Refused) -> Finding:
     return Finding(first.code, severity, str(first))
 
 
-def _again(store: Store, id: str) -> Refused:
+def _again(episodes: Episodes, id: str) -> Refused:
     """What a second reading objects to: bytes are blamed only when two readings agree."""
     try:
-        _folder(store, id)
-        store.read(id)
+        with episodes.near(id) as store:
+            _folder(store, id)
+            store.read(id)
     except Refused as refused:
         return refused
     except (OSError, MemoryError) as error:
@@ -194,19 +213,20 @@ def _again(store: Store, id: str) -> Refused:
     return Refused(id, "nothing", "the same again", "", code="")
 
 
-def _refused(store: Store, id: str, finding: Finding) -> Judgement:
+def _refused(episodes: Episodes, id: str, finding: Finding) -> Judgement:
     """The judgement of bytes that cannot be taken."""
-    verdict: Verdict = finding.severity
-    return Judgement(id, verdict, (finding,), digest=_found(store.root / "episodes" / id))
+    try:
+        with episodes.near(id) as store:
+            digest = _found(store.root / "episodes" / id)
+    except (OSError, Refused):
+        digest = ""
+    return Judgement(id, finding.severity, (finding,), digest=digest)
 
 
 def _found(folder: Path) -> str:
-    """sha256 over the names and bytes of an episode's plain files; "" where there is none."""
+    """sha256 over the names and bytes of an episode's plain files. Raises Refused, or OSError."""
     hashed = hashlib.sha256()
-    try:
-        for name in sorted(os.listdir(folder)):
-            data = hashlib.sha256(content(folder / name, SAMPLES_MOST)).hexdigest()
-            hashed.update(f"{name!a} {data}\n".encode())
-    except (OSError, Refused):
-        return ""
+    for name in sorted(os.listdir(folder)):
+        data = hashlib.sha256(content(folder / name, SAMPLES_MOST)).hexdigest()
+        hashed.update(f"{name!a} {data}\n".encode())
     return hashed.hexdigest()

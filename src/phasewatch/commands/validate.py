@@ -12,9 +12,11 @@ from phasewatch.console import SOME_ERRORED, SOME_REJECTED, AsJson, app, out, pr
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
+    from phasewatch.bucket import Bucket
     from phasewatch.sim.stream import Hits
     from phasewatch.spread import Spread
     from phasewatch.store import Store
+    from phasewatch.sweep import Episodes
     from phasewatch.verdict import Judgement
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -22,7 +24,7 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 @app.command()
 def validate(
-    store: Annotated[Path, typer.Argument(help="Folder of the episode store.")],
+    store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the episode store.")],
     index: Annotated[Path, typer.Option(help="Where the acceptance index goes.")] = Path(
         "data/processed/validation_v1.parquet"
     ),
@@ -54,17 +56,16 @@ def validate(
     from phasewatch import durable
     from phasewatch import index as indices
     from phasewatch.ledger import Ledger
-    from phasewatch.store import Store
     from phasewatch.sweep import sweep
 
-    opened = Store.open(store)
+    opened = _open(store)
     if explain:
         _explain(opened, explain, html)
         return
-    _refuse_empty(opened)
+    ids = _ids(opened, store)
     durable.ready(index.parent)
     kept = Ledger(index.with_suffix(".ledger"), opened.schema)
-    with progress("validating", len(opened.ids())) as tick:
+    with progress("validating", len(ids)) as tick:
         judgements = sweep(opened, tick, _spread(jobs, cluster), kept, full)
     indices.write(judgements, index)
     hits = _hits(opened, judgements)
@@ -87,10 +88,10 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
         raise typer.Exit(SOME_REJECTED)
 
 
-def _explain(store: "Store", id: str, html: Path | None) -> None:
+def _explain(episodes: "Episodes", id: str, html: Path | None) -> None:
     from phasewatch import durable, story
 
-    told = story.tell(store, id)
+    told = story.tell(episodes, id)
     for line in story.text(told):
         out.print(line, markup=False)
     if html:
@@ -99,16 +100,25 @@ def _explain(store: "Store", id: str, html: Path | None) -> None:
     _exit([told.judgement])
 
 
-def _refuse_empty(store: "Store") -> None:
-    """Raise Refused where nothing could be rejected."""
-    if not store.ids():
+def _open(place: str) -> "Store | Bucket":
+    from phasewatch.bucket import Bucket
+    from phasewatch.store import Store
+
+    return Bucket.open(place) if "://" in place else Store.open(Path(place))
+
+
+def _ids(episodes: "Episodes", place: str) -> list[str]:
+    """Those of all episodes; raises Refused where nothing could be rejected."""
+    ids = episodes.ids()
+    if not ids:
         raise Refused(
-            store.root / "episodes",
+            f"{place}/episodes",
             "holds no episode",
             "at least one",
             "Record some, or give another folder.",
             code="store_empty",
         )
+    return ids
 
 
 def _spread(jobs: int, cluster: str) -> "Spread":
@@ -117,11 +127,14 @@ def _spread(jobs: int, cluster: str) -> "Spread":
     return spread.cluster(cluster) if cluster else spread.pool(jobs or spread.cores())
 
 
-def _hits(store: "Store", judgements: "Sequence[Judgement]") -> "Hits | None":
+def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits | None":
     """How the verdicts fare against the truth, where a simulated store tells it."""
     from phasewatch.sim import stream
+    from phasewatch.store import Store
 
-    if not store.simulated or not (store.root / stream.TRUTH).exists():
+    if not isinstance(store, Store) or not store.simulated:
+        return None
+    if not (store.root / stream.TRUTH).exists():
         return None
     return stream.score(judgements, stream.truths(store.root))
 
