@@ -47,6 +47,13 @@ def test_what_only_repeats_itself_is_not_called_off() -> None:
     assert not any(pair.apart for pair in asked(late(ticking, 5.0)).pairs)
 
 
+def test_two_lone_blips_say_nothing() -> None:
+    episode = toy.episode(seconds=120)
+    t = episode.start_ns + NS * np.array([0, 70, 71])
+    lone = _active(episode, t, np.array([False, True, False]))
+    assert not any(pair.apart or pair.known for pair in asked(late(lone, 9.0)).pairs)
+
+
 def test_labels_are_not_blamed_for_a_source_that_ended_early() -> None:
     episode = bursts()
     guest = episode.sources["guest"]

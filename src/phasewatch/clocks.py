@@ -32,7 +32,8 @@ class Pair:
     """Two sources: the shift of the left one at which they agree best, in seconds.
 
     `here` and `there` are their correlation as stamped and shifted, `elsewhere` the best one over
-    `ALONE_S` from there: what repeats itself agrees with itself at several shifts.
+    `ALONE_S` from there: what repeats itself agrees with itself at several shifts. `steps` is how
+    many steps of the grid the best one rests on: two lone blips agree perfectly, and say nothing.
     """
 
     left: str
@@ -41,14 +42,15 @@ class Pair:
     here: float
     there: float
     elsewhere: float
+    steps: float
 
-    LEAST_S, SURE, CERTAIN, BETTER = 1.5, 0.7, 0.85, 0.25
-    ALONE_S, ALONE = 4.0, 0.1
+    LEAST_S, SURE, CERTAIN, BETTER = 1.5, 0.7, 0.9, 0.25
+    ALONE_S, ALONE, MANY = 4.0, 0.1, 8
 
     @property
     def known(self) -> bool:
         """Is the best correlation one that chance would not give?"""
-        return self.there >= self.SURE
+        return self.there >= self.SURE and self.steps >= self.MANY
 
     @property
     def apart(self) -> bool:
@@ -56,7 +58,7 @@ class Pair:
         far = abs(self.offset_s) >= self.LEAST_S
         alone = self.there - self.elsewhere >= self.ALONE
         better = self.there - self.here >= self.BETTER
-        return self.there >= self.CERTAIN and far and alone and better
+        return self.known and self.there >= self.CERTAIN and far and alone and better
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,7 @@ def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair,
     edged[:, most:-most] = z[:, 0]
     curves = np.array([np.correlate(*own) for own in zip(edged, z[:, 1], strict=True)])
     curves /= _common(z, most)
-    return tuple(_pair(*names, curve, step_s) for names, curve in zip(twins, curves, strict=True))
+    return tuple(_pair(*own, step_s) for own in zip(twins, z, curves, strict=True))
 
 
 def _common(z: Floats, most: int) -> Floats:
@@ -156,25 +158,34 @@ def _common(z: Floats, most: int) -> Floats:
     late, early = np.maximum(shift, 0), np.maximum(-shift, 0)
     left = energy[:, 0, steps - early] - energy[:, 0, late]
     right = energy[:, 1, steps - late] - energy[:, 1, early]
-    norm: Floats = np.sqrt(np.maximum(left * right, 1e-18))
+    # Where most of what happened lies outside, the quiet rest would agree too well.
+    norm: Floats = np.sqrt(np.maximum(left * right, 0.25))
     return norm
 
 
-def _pair(left: str, right: str, curve: Floats, step_s: float) -> Pair:
-    """What a correlation over shifts from -L to L steps, `[2L+1]`, says of two channels."""
+def _pair(names: tuple[str, str], z: Floats, curve: Floats, step_s: float) -> Pair:
+    """What the correlation of `z[2,M]` over shifts from -L to L steps, `[2L+1]`, says of two."""
     most, best = len(curve) // 2, int(curve.argmax())
     apart = round(Pair.ALONE_S / step_s)
     elsewhere = max(
         curve[: max(best - apart + 1, 0)].max(initial=-1.0), curve[best + apart :].max(initial=-1.0)
     )
     return Pair(
-        left.partition(".")[0],
-        right.partition(".")[0],
+        names[0].partition(".")[0],
+        names[1].partition(".")[0],
         (best - most + _bend(curve, best)) * step_s,
         float(curve[most]),
         float(curve[best]),
         float(elsewhere),
+        _steps(z, best - most),
     )
+
+
+def _steps(z: Floats, shift: int) -> float:
+    """How many steps of `z[2,M]` agree at a shift: their number, were they all alike."""
+    late, early = max(shift, 0), max(-shift, 0)
+    both = z[0, late : z.shape[1] - early] * z[1, early : z.shape[1] - late]
+    return float(both.sum() ** 2 / max(both @ both, 1e-18))
 
 
 def _bend(curve: Floats, best: int) -> float:

@@ -187,7 +187,7 @@ def _show_cells(judgements: "Sequence[Judgement]") -> None:
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("host", no_wrap=True)
     for letter in letters:
-        table.add_column(letter, no_wrap=True)
+        table.add_column(letter)
     for host in sorted({judgement.host for judgement in judgements}):
         own = [judgement for judgement in judgements if judgement.host == host]
         cells = (_cell([one for one in own if one.profile == name]) for name in profiles)
