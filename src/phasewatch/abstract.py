@@ -98,7 +98,9 @@ def _plainest(report: Report, row: Row) -> str:
     if not own:
         return "No baseline was asked."
     told = ", ".join(f"{name} {one.unseen.value:.3f}" for name, one in own.items())
-    return f"Answers that need no detector: {told}."
+    unbeaten = [name for name, one in own.items() if one.unseen.value >= row.unseen.value]
+    verdict = f" It does not beat {', '.join(unbeaten)}." if unbeaten else ""
+    return f"Answers that need no detector: {told}.{verdict}"
 
 
 def _late(report: Report, row: Row) -> str:
