@@ -148,3 +148,8 @@ def span(score: Score | None) -> str:
     if score.low is None or score.high is None:
         return f"not given: {score.episodes} episodes are too few"
     return f"{score.low:.3f} to {score.high:.3f}"
+
+
+def chance(p: float) -> str:
+    """A p value: none is 0."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
