@@ -34,7 +34,7 @@ def _held(report: Report) -> str:
     """What was not in training."""
     if len(report.folds) > 1:
         return f"{len(report.folds)} {report.unit}s, each left out of training in its turn"
-    return f"{report.unit} {report.held_out}, which was not in training"
+    return f"{report.unit} {report.held_out.removeprefix('sample ')}, which was not in training"
 
 
 def _sure(report: Report, row: Row) -> str:
