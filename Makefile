@@ -8,7 +8,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check dashboard tour bench bench-models record fit lock clean
+.PHONY: setup demo test check dashboard tour bench results bench-models record fit lock clean
 
 setup: .venv/ready
 
@@ -46,7 +46,11 @@ tour: setup
 bench: setup
 	$(BIN)/python bench/bench.py
 
-# All models and their peers on three splits: half an hour and more.
+# Every model on every split of the corpus, under runs/, and docs/results.md: hours the first time.
+results: setup
+	$(BIN)/python bench/results.py
+
+# The same models and their peers on three splits: half an hour and more.
 bench-models: setup .venv/peers/ready
 	$(BIN)/python bench/models.py --peers .venv/peers/bin/python
 

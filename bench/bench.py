@@ -12,16 +12,17 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import coverage
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import resamples
 from pyarrow import ipc
 from receive import receiving
 from rich.console import Console
 from rich.table import Table
-from sklearn.metrics import f1_score
 
-from phasewatch import scores, store, sweep, views
+from phasewatch import store, sweep, views
 from phasewatch.episode import Episode, Samples
 from phasewatch.store import Store
 from phasewatch.windows import cut, log
@@ -155,10 +156,8 @@ def roads(opened: Store, episodes: list[Episode]) -> None:
         ours: Callable[[], object],
         peer: Callable[[], object],
         label: str,
-        times: int = 1,
     ) -> None:
-        """`times`: how often the peer must run to do the same work; it is timed once."""
-        mine, theirs = seconds(ours), seconds(peer) * times
+        mine, theirs = seconds(ours), seconds(peer)
         told = (f"{mine * 1e3:.2f} ms", f"{label}: {theirs * 1e3:.2f} ms", f"{theirs / mine:.3g} x")
         table.add_row(name, *told)
 
@@ -180,18 +179,6 @@ def roads(opened: Store, episodes: list[Episode]) -> None:
         lambda: [_plain(window) for window in x],
         "numpy nan-functions a window",
     )
-    generator = np.random.default_rng(0)
-    y = generator.integers(0, 6, 4000)
-    guess = np.where(generator.random(4000) < 0.7, y, generator.integers(0, 6, 4000))
-    run = np.repeat(np.arange(200).astype(str), 20)
-    _, cube = scores.cube(run, y, guess, 6)
-    row(
-        "2,000 bootstrap draws of 200 episodes",
-        lambda: scores.macro(cube, 0),
-        lambda: f1_score(y, guess, average="macro"),
-        "scikit-learn's f1_score a draw",
-        scores.DRAWS,
-    )
     out.print(table)
 
 
@@ -209,6 +196,8 @@ def main() -> None:
     layouts(episodes[0])
     roads(opened, episodes)
     receiving(opened)
+    resamples.run(opened, out)
+    coverage.run(out)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""`make bench`, the receiver: 10,000 uploads through a faulty line to a receiver that is killed.
+"""`make bench`, the receiver: uploads through a faulty line to a receiver that is killed.
 
-Nothing acknowledged may be lost, nothing torn, nothing created twice.
+Nothing acknowledged may be lost, nothing torn, nothing created twice. By itself, with a number,
+this file sends so many: `.venv/bin/python bench/receive.py 10000` takes minutes.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from faulty import Faulty
 
-UPLOADS, SENDERS, CLEAN, KILL_S = 10_000, 16, 500, 10.0
+SENDERS, CLEAN, KILL_S = 16, 500, 10.0
 Files = dict[str, bytes]
 out = Console(highlight=False)
 
@@ -111,7 +112,7 @@ def send(url: str, token: str, files: Files, ids: list[str]) -> list[str]:
     return acknowledged
 
 
-def receiving(opened: Store) -> None:
+def receiving(opened: Store, uploads: int = 1000) -> None:
     """The smallest episode of a store, shipped under many ids."""
     folders = [opened.folder(id) for id in opened.ids()]
     folder = min(folders, key=lambda one: (one / SAMPLES).stat().st_size)
@@ -122,7 +123,7 @@ def receiving(opened: Store) -> None:
         keeper = Keeper(Path(place), host)
         try:
             _clean(keeper, files, size)
-            _faults(keeper, files, size)
+            _faults(keeper, files, size, uploads)
         finally:
             keeper.end()
 
@@ -143,9 +144,9 @@ def _clean(keeper: Keeper, files: Files, size: int) -> None:
     )
 
 
-def _faults(keeper: Keeper, files: Files, size: int) -> None:
+def _faults(keeper: Keeper, files: Files, size: int, uploads: int) -> None:
     line = Faulty(keeper.port, seed=1, reach=4 * size)
-    ids = [f"e{number}" for number in range(UPLOADS)]
+    ids = [f"e{number}" for number in range(uploads)]
     begin = time.perf_counter()
     with keeper.restless(), ThreadPoolExecutor(SENDERS) as pool:
         parts = [ids[place::SENDERS] for place in range(SENDERS)]
@@ -159,7 +160,7 @@ def _faults(keeper: Keeper, files: Files, size: int) -> None:
     lost, twice = acknowledged - set(there), [n for n in keeper.created().values() if n > 1]
     faults = ", ".join(f"{count:,} {fate}" for fate, count in sorted(line.fates.items()))
     out.print(
-        f"{UPLOADS:,} uploads through a faulty line in {took:.0f} s ({faults}; receiver killed "
+        f"{uploads:,} uploads through a faulty line in {took:.0f} s ({faults}; receiver killed "
         f"{keeper.kills} times): {len(acknowledged):,} acknowledged · {len(lost)} of them lost · "
         f"{len(torn)} torn · {len(twice)} created twice"
     )
@@ -175,4 +176,4 @@ def whole(kept: Store, id: str, files: Files) -> bool:
 
 
 if __name__ == "__main__":
-    receiving(Store.open(Path(__file__).parent.parent / "corpus"))
+    receiving(Store.open(Path(__file__).parent.parent / "corpus"), *map(int, sys.argv[1:]))

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import toy
 from phasewatch import evaluate, schema, timing
 from phasewatch.answers import Answered, Answers
 from phasewatch.course import BENIGN
@@ -95,6 +96,21 @@ def test_a_beaten_model_is_called_worse(toy_run: Done) -> None:
     report = judged(toy_run, changed(toy_run, "gbt", 3))
     verdicts = {(one.ours, one.other, one.mode): one.verdict for one in report.comparisons}
     assert verdicts["gbt", "logistic", "realistic"] == "worse"
+
+
+def test_hosts_in_training_say_nothing_about_new_hosts(toy_run: Done) -> None:
+    """However many were judged: their interval would be read as one for another machine."""
+    many = toy.scattered(toy_run.answered, 6)
+    assert many.new_hosts
+    report = evaluate.evaluate(many)
+    assert all(row.across and row.course.alarms.across for row in report.rows)
+    assert all(one.across for one in report.comparisons)
+    everywhere = tuple(replace(one, host="h") for one in many.usable)
+    known = replace(many, usable=everywhere)
+    assert not known.new_hosts
+    report = evaluate.evaluate(known)
+    assert not any(row.across or row.course.alarms.across for row in report.rows)
+    assert not any(one.across for one in report.comparisons)
 
 
 def test_every_pair_of_a_mode_is_compared_once(toy_run: Done) -> None:

@@ -85,6 +85,19 @@ class Answered:
     audit: tuple[Check, ...]
     answers: tuple[Answers, ...]
 
+    @property
+    def new_hosts(self) -> bool:
+        """Whether every judged host was new to the models that were judged on it."""
+        host = {one.id: one.host for one in self.usable}
+
+        def among(ids: Sequence[str]) -> set[str]:
+            return {host[id] for id in ids}
+
+        sides = (fold.split for fold in self.folds)
+        return not any(
+            among(split.test) & among((*split.train, *split.validation)) for split in sides
+        )
+
 
 def pooled(parts: Sequence[Answers]) -> Answers:
     """One model's answers over several folds, as if to one question."""
