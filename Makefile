@@ -8,7 +8,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check dashboard tour bench results bench-models record fit lock clean
+.PHONY: setup demo test check dashboard tour bench results bench-models record fit fixtures lock clean
 
 setup: .venv/ready
 
@@ -43,7 +43,7 @@ dashboard:
 tour: setup
 	$(BIN)/python dashboard/tour.py --run $(RUN) --store corpus --out docs/images
 
-bench: setup
+bench: setup .venv/peers/ready
 	$(BIN)/python bench/bench.py
 
 # Every model on every split of the corpus, under runs/, and docs/results.md: hours the first time.
@@ -67,6 +67,10 @@ record: setup
 fit: setup
 	$(BIN)/python -c 'from pathlib import Path; from phasewatch.commands.simulate import fitted; \
 	  fitted(Path("corpus"), Path("src/phasewatch/sim/fit.npz"))'
+
+# fixtures/: one broken episode for each thing that can be wrong.
+fixtures: setup
+	PYTHONPATH=tests $(BIN)/python tests/broken.py
 
 lock:
 	uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate \

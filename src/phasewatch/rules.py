@@ -283,8 +283,8 @@ def _clock_offset(facts: Facts) -> Iterator[str]:
     for pair in facts.shared.pairs:
         if pair.apart:
             yield (
-                f"{pair.left} saw {pair.offset_s:+.1f} s late what {pair.right} saw: correlation "
-                f"{pair.there:.2f} then, {pair.here:.2f} as stamped"
+                f"{pair.left} saw {abs(pair.offset_s):.1f} s {'late' if pair.offset_s > 0 else 'early'} "
+                f"what {pair.right} saw: correlation {pair.there:.2f} then, {pair.here:.2f} as stamped"
             )
 
 
