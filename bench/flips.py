@@ -1,4 +1,4 @@
-"""Single bits flipped anywhere in a store: `python bench/flips.py` flips 20,000, `make bench` a few.
+"""Single bits flipped anywhere in a store: `python bench/flips.py` 20,000 times, `make bench` less.
 
 An episode is judged with one bit wrong, on disk, and put right again. It must not be accepted, nor
 degraded, as another episode than it was; a blank that stays a blank between two words of JSON

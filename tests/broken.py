@@ -1,4 +1,4 @@
-"""`make fixtures`: one episode for each thing that can be wrong with one, named by what it must get.
+"""`make fixtures`: an episode for each thing that can be wrong, named by what it must get.
 
 `fixtures/` is for validators written by others as much as for ours: its episodes are made up, and
 each is called VERDICT-CODE after docs/store-format.md.

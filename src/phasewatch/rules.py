@@ -282,9 +282,10 @@ def _clock_offset(facts: Facts) -> Iterator[str]:
     """Two sources saw the same activity at different times."""
     for pair in facts.shared.pairs:
         if pair.apart:
+            when = f"{abs(pair.offset_s):.1f} s {'late' if pair.offset_s > 0 else 'early'}"
             yield (
-                f"{pair.left} saw {abs(pair.offset_s):.1f} s {'late' if pair.offset_s > 0 else 'early'} "
-                f"what {pair.right} saw: correlation {pair.there:.2f} then, {pair.here:.2f} as stamped"
+                f"{pair.left} saw {when} what {pair.right} saw: correlation {pair.there:.2f} then, "
+                f"{pair.here:.2f} as stamped"
             )
 
 
