@@ -2,12 +2,13 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+RUN ?= runs/all
 DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 # PyPI's torch for x86-64 brings gigabytes of CUDA; the CPU build is on an index of its own.
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check bench bench-models record fit lock clean
+.PHONY: setup demo test check dashboard tour bench results bench-models record fit fixtures lock clean
 
 setup: .venv/ready
 
@@ -33,10 +34,23 @@ check: setup
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-bench: setup
+# The page that `phasewatch serve` shows, from its source; needs Node 20.19 or newer.
+dashboard:
+	cd dashboard && npm ci --no-audit --no-fund && npm run build
+	$(PYTHON) dashboard/digest.py
+
+# Pictures of every scene for the README: RUN is a run's folder, `phasewatch run --recipe all`.
+tour: setup
+	$(BIN)/python dashboard/tour.py --run $(RUN) --store corpus --out docs/images
+
+bench: setup .venv/peers/ready
 	$(BIN)/python bench/bench.py
 
-# All models and their peers on three splits: half an hour and more.
+# Every model on every split of the corpus, under runs/, and docs/results.md: hours the first time.
+results: setup
+	$(BIN)/python bench/results.py
+
+# The same models and their peers on three splits: half an hour and more.
 bench-models: setup .venv/peers/ready
 	$(BIN)/python bench/models.py --peers .venv/peers/bin/python
 
@@ -53,6 +67,10 @@ record: setup
 fit: setup
 	$(BIN)/python -c 'from pathlib import Path; from phasewatch.commands.simulate import fitted; \
 	  fitted(Path("corpus"), Path("src/phasewatch/sim/fit.npz"))'
+
+# fixtures/: one broken episode for each thing that can be wrong.
+fixtures: setup
+	PYTHONPATH=tests $(BIN)/python tests/broken.py
 
 lock:
 	uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate \

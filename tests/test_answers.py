@@ -22,8 +22,9 @@ def test_the_report_comes_from_the_file_alone(toy_run: Done, toy_out: Path) -> N
 
 
 def test_what_was_said_is_what_the_checkpoints_say(toy_run: Done) -> None:
-    for loaded in toy_run.trained.checkpoints:
-        windows = toy_run.trained.windows[loaded.mode]["unseen"]
+    (fold,) = toy_run.trained.folds
+    for loaded in fold.checkpoints:
+        windows = fold.windows[loaded.mode]["unseen"]
         (said,) = (
             one
             for one in toy_run.answered.answers
@@ -44,24 +45,52 @@ def test_saving_again_gives_the_same_bytes(toy_run: Done, toy_out: Path, tmp_pat
 
 def test_a_stranger_can_read_it(toy_run: Done, toy_out: Path) -> None:
     table = pq.read_table(toy_out / "posteriors.parquet")
-    assert {"model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
+    assert {"fold", "model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
         table.column_names
     )
     assert len(table) == sum(len(one.windows) for one in toy_run.answered.answers)
 
 
-@pytest.mark.parametrize("damage", ["empty", "flipped", "foreign", "absent"])
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("empty", ": is damaged, or no Parquet file;"),
+        ("footer", ": is damaged, or no Parquet file;"),
+        ("flipped", ": is damaged, or no Parquet file;"),
+        ("text", ": is damaged, or no Parquet file;"),
+        ("foreign", ": metadata phasewatch: is missing;"),
+        ("column", ": column logit.impact: is missing;"),
+        ("fact", ": metadata phasewatch.usable: is missing;"),
+        ("rows", ": does not fit together: rows are missing: delta gbt realistic seen"),
+        ("absent", ": No such file or directory;"),
+        ("folder", ": Is a directory;"),
+    ],
+)
 def test_another_file_is_one_line(
-    damage: str, toy_run: Done, toy_out: Path, tmp_path: Path
+    damage: str, told: str, toy_run: Done, toy_out: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "posteriors.parquet"
     whole = (toy_out / "posteriors.parquet").read_bytes()
-    if damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "flipped":
-        path.write_bytes(whole[:4000] + bytes([whole[4000] ^ 8]) + whole[4001:])
-    elif damage == "foreign":
-        path.write_bytes((toy_out / "validation_v1.parquet").read_bytes())
-    with pytest.raises(Refused, match=r"posteriors\.parquet") as refused:
+    table = pq.read_table(toy_out / "posteriors.parquet")
+    bytes_of = {
+        "empty": b"",
+        "footer": whole[:-40] + b"?" + whole[-39:],
+        "flipped": whole[:4000] + bytes([whole[4000] ^ 8]) + whole[4001:],
+        "text": b"model,mode,part\n",
+        "foreign": (toy_out / "validation_v1.parquet").read_bytes(),
+    }
+    tables = {
+        "column": table.drop_columns(["logit.impact"]),
+        "fact": table.replace_schema_metadata({"phasewatch": '{"format": 2, "folds": 0}'}),
+        "rows": table.filter(np.not_equal(table["part"].to_pylist(), "seen")),
+    }
+    if damage in bytes_of:
+        path.write_bytes(bytes_of[damage])
+    elif damage in tables:
+        pq.write_table(tables[damage], path)
+    elif damage == "folder":
+        path.mkdir()
+    with pytest.raises(Refused) as refused:
         answers.load(path)
+    assert str(refused.value).startswith(f"{path}{told}")
     assert "\n" not in str(refused.value)

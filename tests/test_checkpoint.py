@@ -120,8 +120,8 @@ def test_a_reader_that_changed_its_meaning_is_refused(
     """Same names, same units, same hashes, other numbers: only the probe can know."""
     measure = windows._measure
 
-    def scaled(channel: schema.Channel, *rest: Any) -> Any:
-        return measure(channel, *rest) * (1000 if channel.kind == "counter" else 1)
+    def scaled(channels: tuple[schema.Channel, ...], *rest: Any) -> Any:
+        return measure(channels, *rest) * [1000 if own.kind == "counter" else 1 for own in channels]
 
     monkeypatch.setattr(windows, "_measure", scaled)
     with pytest.raises(Drift, match=r"channel proc\.vcpu_run is not computed as in training"):

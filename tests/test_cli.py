@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import toy
-from phasewatch import __version__, cli, console, durable
+from phasewatch import __version__, cli, console, durable, pipeline, schema
 from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
 
@@ -72,10 +72,25 @@ def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("validate", store.root, "--index", index, "--json")
     assert json.loads(out)["counts"]["rejected"] == 1
     code, out, _ = run("validate", store.root, "--index", index, "--summary")
-    assert "sha_mismatch: 1 episodes" in out
-    path.unlink()
-    path.mkdir()
+    assert "a file is not the one that its manifest lists" in out
+    assert max(map(len, out.splitlines()[:-1])) <= 80
+    manifest = path.with_name(MANIFEST)
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 2}))
     assert run("validate", store.root, "--index", index)[0] == console.SOME_ERRORED
+
+
+def test_validate_explains_one_episode(run: Run, toy_store: Store, tmp_path: Path) -> None:
+    id = toy_store.ids()[0]
+    words = ("validate", toy_store.root, "--explain", id, "--html", tmp_path / "story.html")
+    code, out, _ = run(*words)
+    assert code == 0 and out.startswith(f"{id}: accepted")
+    assert "<svg" in (tmp_path / "story.html").read_text(encoding="utf-8")
+    assert "not in the store" in refused(run("validate", toy_store.root, "--explain", "nobody"))
+
+
+def test_an_empty_store_is_not_all_accepted(run: Run, tmp_path: Path) -> None:
+    empty = Store.create(tmp_path, schema.vm46())
+    assert "holds no episode" in refused(run("validate", empty.root))
 
 
 def test_run_writes_a_page_and_prints_scores(
@@ -99,7 +114,7 @@ def test_train_ends_with_a_table_and_claims_its_folder(
     assert len(list((tmp_path / "checkpoints").glob("*.ckpt.json"))) == 4
     assert "logistic" in out and "pairs" in out
     line = refused(run("train", *words, "--seed", "1"))
-    assert "run.json" in line and "recipe is not the same" in line
+    assert "run.json" in line and "recipe.seed is 0 there and 1 here" in line
 
 
 @pytest.mark.parametrize(
@@ -107,7 +122,8 @@ def test_train_ends_with_a_table_and_claims_its_folder(
     [
         (("--test", "nobody", "--validation", "gamma"), "one of alpha, beta"),
         (("--test", "delta", "--validation", "delta"), "two different hosts"),
-        (("--split", "random"), "one of held_out_host, held_out_sample, held_out_time"),
+        (("--validation", "gamma"), "--test: names no host; expected one of alpha, beta"),
+        (("--split", "random"), "one of held_out_host, leave_one_host_out, held_out"),
         (("--split", "held_out_sample", "--test", "x"), "'x' is no number"),
         (("--split", "held_out_time", "--test", "x"), "neither --test nor --validation"),
         (("--recipe", "each"), "one of all, quick, baselines"),
@@ -119,6 +135,69 @@ def test_run_refuses_what_it_cannot_split_by_name(
 ) -> None:
     answer = run("run", "--store", toy_store.root, *words, "--out", tmp_path / "o")
     assert told in refused(answer)
+
+
+def test_names_are_checked_before_the_store_is_swept(
+    run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "sweep", lambda store: pytest.fail("was swept"))
+    for words in (("--test", "nobody"), ("--split", "random"), (*HOSTS[:4], "--out", "/proc/o")):
+        refused(run("train", "--store", toy_store.root, "--out", tmp_path / "o", *words))
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize("inside", ["", "runs/first"])
+@pytest.mark.parametrize("command", ["train", "run", "survey"])
+def test_nothing_but_episodes_goes_into_a_store(
+    run: Run, toy_store: Store, command: str, inside: str
+) -> None:
+    before = sorted(toy_store.root.rglob("*"))
+    store = (toy_store.root,) if command == "survey" else ("--store", toy_store.root, *HOSTS)
+    line = refused(run(command, *store, "--out", toy_store.root / inside))
+    assert "outside of every episode store" in line
+    assert sorted(toy_store.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["train", "run", "survey"])
+def test_a_folder_that_cannot_be_is_named_before_long_work(
+    run: Run, toy_store: Store, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "file").touch()
+    store = (toy_store.root,) if command == "survey" else ("--store", toy_store.root, *HOSTS)
+    for place in (tmp_path / "file", tmp_path / "file" / "below", "/proc/nowhere"):
+        line = refused(run(command, *store, "--out", place))
+        assert line.startswith(f"phasewatch: {place}: cannot be made or written (")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("train", "--store", "s", "--out", "o", "--seed", "-3"), "--seed: Input should be"),
+        (("train", "--store", "s", "--out", "o", "--seed", "x"), "--seed: "),
+        (("train", "--out", "o"), "'--store'"),
+        (("train", "--colour"), "No such option: --colour"),
+        (("paint",), "No such command 'paint'"),
+        (("validate",), "Missing argument"),
+    ],
+)
+def test_a_slip_in_the_words_is_one_line(run: Run, words: tuple[str, ...], told: str) -> None:
+    answer = run(*words)
+    assert told in refused(answer) and "--help` says" in answer[2]
+    assert len(answer[2].splitlines()) == 1
+
+
+def test_no_words_are_answered_with_help(run: Run) -> None:
+    code, out, _ = run()
+    assert code == 0 and "validate" in out
+
+
+def test_without_a_terminal_there_is_a_line_a_model_and_no_bar(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--recipe", "baselines")
+    _, out, err = run("train", *words)
+    assert err == ""
+    assert sum(line.startswith("saved ") for line in out.splitlines()) == 4
 
 
 def test_a_full_disk_is_one_line(
@@ -146,8 +225,9 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
     words = ("--store", toy_store.root, "--episode", "delta.dig.s1", "--json")
     code, out, _ = run("predict", path, *words)
-    rows: list[dict[str, Any]] = json.loads(out)
-    assert code == 0
+    found = json.loads(out)
+    rows: list[dict[str, Any]] = found["windows"]
+    assert code == 0 and found["simulated"] is False
     assert [row["end_s"] for row in rows] == [10, 15, 20, 25, 30, 35, 40]
     answers = next(
         one for one in toy_run.answered.answers if (one.part, one.model) == ("unseen", "gbt")
@@ -159,6 +239,33 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     code, out, _ = run("inspect", path, "--json")
     assert json.loads(out)["split"]["held_out"] == "delta"
     assert "xgboost" in run("inspect", path)[1]
+
+
+def test_predict_tells_whole_ids_and_phases(
+    run: Run, toy_store: Store, toy_out: Path, toy_run: Done
+) -> None:
+    path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    _, out, _ = run("predict", path, "--store", toy_store.root)
+    assert max(map(len, out.splitlines())) <= 80 and "…" not in out
+    assert set(toy_store.ids()) <= set(out.splitlines())
+
+
+def test_predict_says_that_a_store_is_simulated(
+    run: Run, toy_store: Store, toy_out: Path, toy_run: Done, tmp_path: Path
+) -> None:
+    made = Store.create(tmp_path / "s", toy_store.schema, {"seed": 1})
+    made.publish(toy.episode())
+    words = (toy_out / "checkpoints" / "gbt-realistic.ckpt.json", "--store", made.root)
+    assert "simulated" in run("predict", *words)[1].splitlines()[-1]
+    assert json.loads(run("predict", *words, "--json")[1])["simulated"] is True
+
+
+def test_predict_names_the_nearest_episodes(
+    run: Run, toy_store: Store, toy_out: Path, toy_run: Done
+) -> None:
+    path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    line = refused(run("predict", path, "--store", toy_store.root, "--episode", "alpha.dig.s9"))
+    assert "The nearest are alpha.dig.s" in line
 
 
 def test_predict_refuses_a_store_of_another_meaning(
@@ -198,7 +305,32 @@ def test_what_is_not_there_is_one_line(run: Run, words: tuple[str, ...]) -> None
 
 def test_a_place_that_cannot_be_written_is_one_line(run: Run, toy_store: Store) -> None:
     answer = run("validate", toy_store.root, "--index", "/proc/nowhere/index.parquet")
-    assert "/proc/nowhere" in refused(answer)
+    assert refused(answer).startswith("phasewatch: /proc/nowhere: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--plan", "plans/corpus.toml", "--host", "pc-small", "--seed", "1"), "--host, --seed: "),
+        (("--plan", "absent.toml"), "absent.toml: No such file"),
+        (("--profile", "benign", "--host", "pc-small", "--jobs", "2"), "--jobs: is for a plan"),
+        (("--profile", "benign", "--host", "pc-small", "--fault", "nope"), "fault nope"),
+        (("--profile", "benign", "--host", "nope"), "or add it to "),
+        (("--profile", "scan-and-dial", "--host", "pc-small", "--seconds", "40"), "too short"),
+    ],
+)
+def test_what_cannot_be_recorded_leaves_no_store(
+    run: Run, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    assert told in refused(run("record", "--out", tmp_path / "s", *words))
+    assert not (tmp_path / "s").exists()
+
+
+def test_another_simulation_is_told_by_field(run: Run, tmp_path: Path) -> None:
+    words = ("simulate", "--episodes", 1, "--jobs", 1, "--out", tmp_path / "s")
+    assert run(*words, "--seed", 1)[0] == 0
+    line = refused(run(*words, "--seed", 2, "--faults", 0.5))
+    assert "faults is 0.1 there and 0.5 here; seed is 1 there and 2 here" in line
 
 
 def test_lab_lists_hosts_and_profiles(run: Run) -> None:
@@ -208,3 +340,32 @@ def test_lab_lists_hosts_and_profiles(run: Run) -> None:
     assert {"arm-store", "pc-small"} <= {host["name"] for host in found["hosts"]}
     assert "scan-and-dial" in {load["name"] for load in found["profiles"]}
     assert "pc-small" in run("lab")[1]
+
+
+def test_incidents_leave_as_json_lines_and_as_stix(
+    run: Run, toy_run: Done, toy_out: Path, toy_store: Store
+) -> None:
+    episode = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
+    told = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
+    points = {f"{row.model}.{row.mode}": row.budgeted.thresholds[0] for row in toy_run.report.rows}
+    with_point = next((key for key, point in points.items() if point is not None), None)
+    assert with_point, "no model of the toy run has an operating point"
+    code, out, _ = run(*told, "--model", with_point)
+    assert code == 0
+    assert all(json.loads(line)["machine"] == episode for line in out.splitlines())
+    code, out, _ = run(*told, "--model", with_point, "--stix")
+    assert code == 0 and json.loads(out)["type"] == "bundle"
+    assert "not on the panel" in refused(run(*told, "--model", "oracle.delphi"))
+
+
+def test_serving_what_is_not_there_is_refused(run: Run, tmp_path: Path, toy_store: Store) -> None:
+    assert "is no folder" in refused(run("serve", "--run", tmp_path / "none"))
+    assert "store.json" in refused(run("serve", "--store", tmp_path))
+    answer = run("serve", "--store", toy_store.root, "--episode", "nobody")
+    assert "nobody" in refused(answer)
+    assert "203.0.113.9" in refused(run("serve", "--bind", "203.0.113.9"))
+
+
+def test_events_writes_the_contract(run: Run, tmp_path: Path) -> None:
+    assert run("events", "--out", tmp_path)[0] == 0
+    assert json.loads((tmp_path / "window.v1.json").read_bytes())["title"] == "Window"

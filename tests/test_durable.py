@@ -55,3 +55,15 @@ def test_canonical_depends_on_the_value_alone(value: dict[str, int]) -> None:
 def test_canonical_refuses_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
         durable.canonical(float("nan"))
+
+
+def test_an_error_names_the_file_and_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(old: str, new: Path) -> None:
+        raise OSError(28, "No space left on device", old)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space") as failed:
+        durable.write(tmp_path / "b", b"new")
+    assert failed.value.filename == str(tmp_path / "b")

@@ -3,10 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import toy
 from phasewatch import evaluate, schema, timing
 from phasewatch.answers import Answered, Answers
+from phasewatch.course import BENIGN
 from phasewatch.episode import Identity
-from phasewatch.evaluate import BENIGN, Report
+from phasewatch.evaluate import Report
 from phasewatch.pipeline import Done
 from phasewatch.scores import Score
 
@@ -65,12 +67,15 @@ def test_what_the_held_out_host_lacks_is_listed(toy_run: Done) -> None:
         for one in answered.answers:
             rows = np.isin(one.windows.episode, [e.id for e in usable])
             kept.append(replace(one, windows=one.windows.take(rows), logits=one.logits[rows]))
-        split = replace(answered.split, test=test)
-        return replace(answered, split=split, usable=tuple(usable), answers=tuple(kept))
+        folds = tuple(
+            replace(fold, split=replace(fold.split, test=test)) for fold in answered.folds
+        )
+        return replace(answered, folds=folds, usable=tuple(usable), answers=tuple(kept))
 
     report = evaluate.evaluate(lacking(toy_run.answered))
     assert report.untested_profiles == ["leak"]
     assert report.untested_phases == ["discovery", "exfiltration"]
+    assert report.untested_cells == [("delta", "leak")]
     assert "leak" not in report.rows[0].by_profile
     assert report.rows[0].by_class["exfiltration"] is None
 
@@ -93,6 +98,21 @@ def test_a_beaten_model_is_called_worse(toy_run: Done) -> None:
     assert verdicts["gbt", "logistic", "realistic"] == "worse"
 
 
+def test_hosts_in_training_say_nothing_about_new_hosts(toy_run: Done) -> None:
+    """However many were judged: their interval would be read as one for another machine."""
+    many = toy.scattered(toy_run.answered, 6)
+    assert many.new_hosts
+    report = evaluate.evaluate(many)
+    assert all(row.across and row.course.alarms.across for row in report.rows)
+    assert all(one.across for one in report.comparisons)
+    everywhere = tuple(replace(one, host="h") for one in many.usable)
+    known = replace(many, usable=everywhere)
+    assert not known.new_hosts
+    report = evaluate.evaluate(known)
+    assert not any(row.across or row.course.alarms.across for row in report.rows)
+    assert not any(one.across for one in report.comparisons)
+
+
 def test_every_pair_of_a_mode_is_compared_once(toy_run: Done) -> None:
     pairs = [(one.mode, frozenset((one.ours, one.other))) for one in toy_run.report.comparisons]
     assert len(pairs) == len(set(pairs)) == 6
@@ -103,7 +123,7 @@ def test_a_crier_meets_no_budget_and_a_silent_one_raises_nothing(toy_run: Done) 
     windows = next(one.windows for one in toy_run.answered.answers if one.part == "unseen")
     firsts = [rows[0] for rows in timing.each(windows.episode, windows.t_ns)]
     assert loud.course.alarms.events == (windows.y[firsts] == BENIGN).sum() > 0
-    assert loud.budgeted.threshold is None or loud.budgeted.raised == 0.0
+    assert loud.budgeted.thresholds == (None,) or loud.budgeted.raised == 0.0
     silent = judged(toy_run, changed(toy_run, "gbt", BENIGN)).rows[0]
     assert silent.course.alarms.events == 0
     assert silent.course.lateness["impact"] is not None

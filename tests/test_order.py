@@ -9,7 +9,9 @@ import pytest
 import phasewatch
 
 ROOT = Path(phasewatch.__file__).parent
-DATA = ("refusal", "durable", "schema", "episode", "store", "validate", "windows", "splits")
+DATA = ("refusal", "durable", "schema", "episode", "store")
+JUDGING = ("bucket", "verdict", "clocks", "rules", "index", "ledger", "spread", "sweep", "story")
+WINDOWS = ("windows", "splits")
 MODELS = (
     "views",
     "scores",
@@ -40,6 +42,19 @@ TELLING = (
     "pipeline",
 )
 SURVEY = ("survey",)
+WATCHING = (
+    "live",
+    "explain",
+    "alerts",
+    "producers",
+    "events",
+    "producers.metrics",
+    "producers.*",
+    "show",
+    "hub",
+    "serve",
+)
+MOVED = ("receive", "ship")
 MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
 LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
 SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
@@ -47,21 +62,25 @@ TOLD = ("console", "tables", "commands", "commands.*", "cli")
 ORDER = [
     "phasewatch",
     *DATA,
+    *JUDGING,
+    *WINDOWS,
     *MODELS,
     *TELLING,
     *SURVEY,
+    *MOVED,
     "lab",
     *(f"lab.{name}" for name in LAB),
     *SIM,
+    *WATCHING,
     *TOLD,
 ]
 
 
 def place(module: str) -> int:
-    """Where a module stands; a file under models/ stands where models.* does."""
+    """Where a module stands; a file under models/ stands where models.* does, unless named."""
     name = module.removeprefix("phasewatch.")
     folder, _, file = name.partition(".")
-    if file and folder in ("models", "commands"):
+    if file and folder in ("models", "commands", "producers") and name not in ORDER:
         name = f"{folder}.*"
     assert name in ORDER, f"{name} has no place in the reading order: give it one"
     return ORDER.index(name)

@@ -20,7 +20,7 @@ def run(store: Store, out: Path) -> Done:
 
 
 def test_it_writes_what_it_found(toy_run: Done, toy_out: Path) -> None:
-    assert json.loads((toy_out / "report.json").read_text())["held_out"] == "delta"
+    assert json.loads((toy_out / "report.json").read_text())["folds"][0]["held_out"] == "delta"
     assert (toy_out / "validation_v1.parquet").exists()
     made = sorted((toy_out / "checkpoints").glob("*.ckpt.json"))
     assert len(made) == 6
@@ -118,7 +118,7 @@ def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:
 def test_one_episode_is_one_line(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "store", schema.vm46())
     store.publish(toy.episode("delta"))
-    with pytest.raises(Refused, match="'gamma' has no usable episode"):
+    with pytest.raises(Refused, match="--validation: 'gamma' is no host"):
         run(store, tmp_path / "out")
 
 

@@ -1,10 +1,11 @@
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import toy
-from phasewatch import report
+from phasewatch import figures, report
 from phasewatch.answers import Answers
 from phasewatch.pipeline import Done
 from phasewatch.store import Store
@@ -20,18 +21,28 @@ def drawn_of(done: Done, id: str) -> list[Answers]:
 
 
 @pytest.fixture(scope="module")
-def page(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> str:
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    id = "delta.dig.s1"
-    said = drawn_of(toy_run, id)
-    drawn = report.picture(toy_store.read(id), toy_store.schema, said)
-    report.write(toy_run.report, toy_run.trained.judgements, {"dig <&>": drawn}, path)
-    return path.read_text(encoding="utf-8")
+def folder(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All pages on one run, whose profiles have names that HTML would stumble over."""
+    made = tmp_path_factory.mktemp("page")
+    told = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
+    report.pages(told, toy_run.answered, made, toy_store)
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(folder: Path) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def card(folder: Path) -> str:
+    return (folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_it_needs_no_network(page: str) -> None:
-    assert not re.findall(r"(?:src|href)=[\"'](?!data:)", page)
-    assert "<script" not in page and "@import" not in page and "url(" not in page
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
+    assert not re.findall(r"url\((?!#)", page)
+    assert "<script" not in page and "@import" not in page
 
 
 def test_every_score_and_interval_is_on_it(page: str, toy_run: Done) -> None:
@@ -45,6 +56,33 @@ def test_every_score_and_interval_is_on_it(page: str, toy_run: Done) -> None:
 def test_untested_cells_are_hatched_and_carry_no_number(page: str) -> None:
     assert page.count('<td class="untested">untested') >= len(toy.HOSTS)
     assert "nothing can be said about hosts in general" in page
+
+
+def test_every_picture_has_its_place(page: str) -> None:
+    assert page.count("<svg") == page.count('<figure class="wide"') == len(figures.FIGURES)
+    assert page.count("data:image/png;base64,") == len(toy.PROFILES)
+
+
+def test_what_was_audited_is_told(page: str, card: str, toy_run: Done) -> None:
+    for check in toy_run.answered.audit:
+        assert check.rule.replace("_", " ") in page
+    assert "Every rule of the audit passed." in card
+
+
+def test_the_card_has_the_same_numbers(card: str, toy_run: Done) -> None:
+    for row in toy_run.report.rows:
+        assert f"| {row.model} | {row.mode} | {row.seen.value:.3f}" in card
+        assert f"{row.unseen.value:.3f}" in card
+    for line in card.split("\n\n"):
+        if line.startswith("|"):
+            widths = {row.count("|") for row in line.strip().splitlines()}
+            assert len(widths) == 1, line
+
+
+def test_a_page_without_the_store_has_no_episode(toy_run: Done, tmp_path: Path) -> None:
+    report.pages(toy_run.report, toy_run.answered, tmp_path, None)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "One episode of each profile" not in page and "<svg" in page
 
 
 def test_names_are_escaped(page: str) -> None:
@@ -68,5 +106,6 @@ def test_colours_differ() -> None:
     assert len(set(shades.values())) == 6
 
 
-def test_the_template_ships_with_the_package() -> None:
-    assert (Path(report.__file__).parent / "report.html.j2").is_file()
+@pytest.mark.parametrize("name", ["report.html.j2", "report.md.j2"])
+def test_templates_ship_with_the_package(name: str) -> None:
+    assert (Path(report.__file__).parent / name).is_file()

@@ -105,3 +105,69 @@ def test_coverage_of_the_interval_over_episodes() -> None:
         assert score.low is not None and score.high is not None
         covered += score.low <= true <= score.high
     assert 0.90 <= covered / 200 <= 0.99
+
+
+def worlds(hosts: int, each: int, seed: int, spread: float = 0.1) -> tuple[Any, Any]:
+    """Two-class confusion of `each` episodes on hosts of differing skill, and the host of each."""
+    generator = np.random.default_rng(seed)
+    host = np.arange(hosts).repeat(each)
+    skill = np.clip(generator.normal(0.7, spread, hosts), 0, 1)[host]
+    right, other = generator.binomial(40, skill), generator.binomial(40, skill)
+    parts = np.stack([np.stack([right, 40 - right], 1), np.stack([40 - other, other], 1)], axis=1)
+    return parts.astype(np.int64), host.astype(np.str_)
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=20), st.integers(0, 5))
+def test_a_drawn_host_brings_as_many_episodes_as_it_has(hosts: list[str], seed: int) -> None:
+    host = np.array(hosts)
+    weights = scores.nested(host, seed, 50)
+    assert (weights >= 0).all()
+    drawn = np.zeros(50, np.int64)
+    for name in np.unique(host):
+        own = weights[:, host == name].sum(axis=1)
+        assert not (own % (host == name).sum()).any()
+        drawn = drawn + own // (host == name).sum()
+    assert (drawn == len(np.unique(host))).all()
+
+
+def test_hosts_that_differ_widen_the_interval_for_hosts_like_these_only() -> None:
+    def width(score: scores.Score | None) -> float:
+        assert score is not None and score.low is not None and score.high is not None
+        return score.high - score.low
+
+    alike, host = worlds(8, 10, 1, spread=0.0)
+    differing, _ = worlds(8, 10, 1, spread=0.2)
+    wide, narrow = (scores.across(parts, host, 0) for parts in (differing, alike))
+    assert width(wide) > 3 * width(narrow)
+    assert width(wide) > 1.5 * width(scores.macro(differing, 0))
+
+
+def test_four_hosts_say_nothing_about_hosts() -> None:
+    assert scores.across(*worlds(scores.FEWEST_HOSTS - 1, 20, 1), seed=0) is None
+    assert scores.across(*worlds(scores.FEWEST_HOSTS, 20, 1), seed=0) is not None
+
+
+def test_a_gap_on_one_host_alone_is_not_one_for_hosts_like_these() -> None:
+    """Episodes of these hosts tell the two apart; other hosts may well not."""
+    ours, host = worlds(5, 30, 3)
+    other = ours.copy()
+    right = host == "0"
+    ours[right] = np.array([[40, 0], [0, 40]])
+    assert scores.difference(ours, other, 0)[1] < 0.01
+    gap, p = scores.difference_across(ours, other, host, 0)
+    assert gap.low is not None and gap.low < 0 and p > 0.05
+    everywhere = np.tile(np.array([[40, 0], [0, 40]]), (len(host), 1, 1))
+    assert scores.difference_across(everywhere, other, host, 0)[1] < 0.01
+
+
+def test_a_model_against_itself_is_even_on_other_hosts_too() -> None:
+    parts, host = worlds(5, 4, 2)
+    gap, p = scores.difference_across(parts, parts, host, 0)
+    assert (gap.value, gap.low, gap.high, p) == (0.0, 0.0, 0.0, 1.0)
+
+
+def test_holm_is_that_of_its_paper() -> None:
+    """By hand: sorted p times 4, 3, 2, 1, never falling, never over one."""
+    assert scores.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert scores.holm([0.6, 0.5]) == [1.0, 1.0]
+    assert scores.holm([]) == []

@@ -4,7 +4,15 @@ from hypothesis import strategies as st
 
 from phasewatch.episode import Identity
 from phasewatch.refusal import Refused
-from phasewatch.splits import Split, find, held_out_host, held_out_sample, held_out_time, untested
+from phasewatch.splits import (
+    Split,
+    find,
+    held_out_host,
+    held_out_sample,
+    held_out_time,
+    leave_one_host_out,
+    untested,
+)
 
 PROFILES = ("calm", "dig", "leak")
 SAMPLES = 4
@@ -129,3 +137,30 @@ def test_too_few_samples_or_campaigns_are_refused() -> None:
     for way in ("held_out_sample", "held_out_time"):
         with pytest.raises(Refused, match="no usable episode"):
             find(way)([], "0", "")
+
+
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abcde"), st.sampled_from(PROFILES)), st.integers(1, 6)
+    )
+)
+def test_every_host_is_tested_once_by_models_that_never_saw_it(
+    counts: dict[tuple[str, str], int],
+) -> None:
+    episodes = identities(counts)
+    try:
+        folds = leave_one_host_out(episodes, "", "")
+    except Refused:
+        return
+    host = {episode.id: episode.host for episode in episodes}
+    assert sorted(id for fold in folds for id in fold.test) == sorted(host)
+    for fold in folds:
+        assert {host[id] for id in fold.test} == {fold.held_out}
+        learned = {host[id] for id in (*fold.train, *fold.validation)}
+        assert fold.held_out not in learned
+        assert not {host[id] for id in fold.validation} & {host[id] for id in fold.train}
+
+
+def test_a_host_left_out_in_turn_is_not_named() -> None:
+    with pytest.raises(Refused, match="neither --test nor --validation"):
+        leave_one_host_out(even(), "a", "")

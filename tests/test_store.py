@@ -3,12 +3,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import toy
 from phasewatch import schema
 from phasewatch.refusal import Refused
-from phasewatch.store import MANIFEST, SAMPLES, Store
+from phasewatch.store import MANIFEST, SAMPLES, Store, decode, refuse_inside
 
 
 @pytest.fixture
@@ -102,6 +104,32 @@ def test_a_renamed_episode_is_refused(store: Store) -> None:
     folder.rename(folder.with_name("other"))
     with pytest.raises(Refused, match="id"):
         store.read("other")
+
+
+@pytest.mark.parametrize("column", range(6))
+def test_a_row_that_lacks_a_value_is_refused(store: Store, tmp_path: Path, column: int) -> None:
+    path = store.publish(toy.episode()) / SAMPLES
+    table = pq.read_table(path)
+    lacking = pa.array([None, *table.column(column).to_pylist()[1:]], table.schema.types[column])
+    table = table.set_column(column, table.schema.field(column), lacking)
+    pq.write_table(table, tmp_path / "lacking")
+    with pytest.raises(Refused, match="a row lacks a value"):
+        decode((tmp_path / "lacking").read_bytes(), "here")
+
+
+def test_a_removed_episode_is_gone_and_can_be_published_again(store: Store) -> None:
+    for seed in (1, 2):
+        store.publish(toy.episode(seed=seed))
+    store.remove("alpha.dig.s1")
+    assert [path.name for path in (store.root / "episodes").iterdir()] == ["alpha.dig.s2"]
+    store.publish(toy.episode(seed=1))
+
+
+def test_a_store_is_found_from_any_folder_in_it(store: Store, tmp_path: Path) -> None:
+    refuse_inside(tmp_path / "beside")
+    for place in (store.root, store.root / "episodes" / "x", store.root / "a" / "b"):
+        with pytest.raises(Refused, match="outside of every episode store"):
+            refuse_inside(place)
 
 
 def test_opening_what_is_no_store(tmp_path: Path) -> None:

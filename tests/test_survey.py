@@ -10,7 +10,7 @@ from phasewatch import leaks
 from phasewatch.refusal import Refused
 from phasewatch.store import Store
 from phasewatch.survey import Survey, markdown, survey, table, tally
-from phasewatch.validate import sweep
+from phasewatch.sweep import sweep
 
 
 @pytest.fixture(scope="module")

@@ -33,6 +33,12 @@ def test_summary_is_numpys_own_statistics(x: np.typing.NDArray[np.float32]) -> N
     np.testing.assert_allclose(made, np.stack(expected, axis=2), rtol=1e-9, atol=1e-6)
 
 
+@given(hnp.arrays(np.float64, (70, 3, 20), elements=st.floats(-1e3, 1e3) | st.just(float("nan"))))
+def test_a_window_alone_has_the_bits_it_has_among_others(z: np.typing.NDArray[np.float64]) -> None:
+    alone = np.concatenate([summary(z[row : row + 1]) for row in (0, 31, 32, 69)])
+    np.testing.assert_array_equal(alone, summary(z)[[0, 31, 32, 69]])
+
+
 def test_a_channel_never_measured_is_nan_and_alone_in_it() -> None:
     z = np.ones((1, 2, 4))
     z[0, 1] = np.nan

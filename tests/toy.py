@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from phasewatch import recipes, schema
+from phasewatch.answers import Answered
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS, Schema
 from phasewatch.store import Store
@@ -92,3 +93,13 @@ def store(root: Path, seeds: int = 3) -> Store:
             for seed in range(seeds):
                 made.publish(episode(host, profile, seed))
     return made
+
+
+def scattered(answered: Answered, hosts: int) -> Answered:
+    """The same answers, as if the judged episodes had been run on so many hosts."""
+    told = []
+    for one in answered.answers:
+        _, place = np.unique(one.windows.episode, return_inverse=True)
+        host = np.array([f"h{number % hosts}" for number in place])
+        told.append(replace(one, windows=replace(one.windows, host=host)))
+    return replace(answered, answers=tuple(told))

@@ -34,7 +34,7 @@ def _held(report: Report) -> str:
     """What was not in training."""
     if len(report.folds) > 1:
         return f"{len(report.folds)} {report.unit}s, each left out of training in its turn"
-    return f"{report.unit} {report.held_out}, which was not in training"
+    return f"{report.unit} {report.held_out.removeprefix('sample ')}, which was not in training"
 
 
 def _sure(report: Report, row: Row) -> str:
@@ -94,11 +94,13 @@ def _verdict(one: Comparison, row: Row) -> str:
 
 
 def _plainest(report: Report, row: Row) -> str:
-    own = [one for one in report.baselines if one.mode == row.mode]
+    own = {one.model: one for one in report.baselines if one.mode in (row.mode, "realistic")}
     if not own:
         return "No baseline was asked."
-    told = ", ".join(f"{one.model} {one.unseen.value:.3f}" for one in own)
-    return f"Answers that need no detector: {told}."
+    told = ", ".join(f"{name} {one.unseen.value:.3f}" for name, one in own.items())
+    unbeaten = [name for name, one in own.items() if one.unseen.value >= row.unseen.value]
+    verdict = f" It does not beat {', '.join(unbeaten)}." if unbeaten else ""
+    return f"Answers that need no detector: {told}.{verdict}"
 
 
 def _late(report: Report, row: Row) -> str:
@@ -146,3 +148,8 @@ def span(score: Score | None) -> str:
     if score.low is None or score.high is None:
         return f"not given: {score.episodes} episodes are too few"
     return f"{score.low:.3f} to {score.high:.3f}"
+
+
+def chance(p: float) -> str:
+    """A p value: none is 0."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -29,6 +29,7 @@ from phasewatch.windows import Windows, join
 FORMAT = 2
 KEYS = ("fold", "model", "mode", "part")
 NEEDED = ("validation", "seen", "unseen")
+FACTS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")
 SHOWN = ("x", "opening")
 """What models were shown of a window, which is not in the file."""
 
@@ -84,6 +85,19 @@ class Answered:
     audit: tuple[Check, ...]
     answers: tuple[Answers, ...]
 
+    @property
+    def new_hosts(self) -> bool:
+        """Whether every judged host was new to the models that were judged on it."""
+        host = {one.id: one.host for one in self.usable}
+
+        def among(ids: Sequence[str]) -> set[str]:
+            return {host[id] for id in ids}
+
+        sides = (fold.split for fold in self.folds)
+        return not any(
+            among(split.test) & among((*split.train, *split.validation)) for split in sides
+        )
+
 
 def pooled(parts: Sequence[Answers]) -> Answers:
     """One model's answers over several folds, as if to one question."""
@@ -133,11 +147,12 @@ def _table(one: Answers, classes: tuple[str, ...]) -> pa.Table:
 
 def load(path: Path) -> Answered:
     """Read a file that `save` wrote; raises Refused for any other."""
+    table = _read(path)
+    facts = _facts(table, path)
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
-        facts = json.loads((table.schema.metadata or {})[b"phasewatch"])
-        if facts["format"] != FORMAT:
-            raise ValueError(f"is of format {facts['format']}")
+        absent = sorted(set(_columns(facts)) - set(table.column_names))
+        if absent:
+            raise _refused(f"{path}: column {absent[0]}", "is missing")
         return Answered(
             tuple(_fold(**fold) for fold in facts["folds"]),
             tuple(
@@ -150,22 +165,56 @@ def load(path: Path) -> Answered:
             tuple(Check(**check) for check in facts["audit"]),
             tuple(_answers(table, tuple(facts["classes"]))),
         )
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
-        raise Refused(
-            path,
-            f"cannot be read: {error}".replace("\n", " "),
-            f"posteriors.parquet of a run, format {FORMAT}",
-            "`phasewatch run` and `phasewatch train` write one.",
-            code="answers_format",
-        ) from error
+    except (KeyError, TypeError, ValueError) as error:
+        problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+        raise _refused(path, f"does not fit together: {problem}".replace("\n", " ")) from error
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        data = path.read_bytes()
+        return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+    except pa.ArrowException as error:
+        raise _refused(path, "is damaged, or no Parquet file") from error
     except OSError as error:
-        raise Refused(
-            path,
-            error.strerror or str(error),
-            "posteriors.parquet of a run",
-            "Check the path; `phasewatch run` and `phasewatch train` write one.",
-            code="missing",
-        ) from error
+        # Arrow raises OSError for damage too, with no errno.
+        problem = error.strerror or "is damaged, or no Parquet file"
+        raise _refused(path, problem, "missing" if error.strerror else "answers_format") from error
+
+
+def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
+    """What stands in the file's metadata."""
+    where = f"{path}: metadata phasewatch"
+    try:
+        facts = json.loads((table.schema.metadata or {})[b"phasewatch"])
+    except KeyError as error:
+        raise _refused(where, "is missing") from error
+    except ValueError as error:
+        raise _refused(where, "is not JSON") from error
+    if not isinstance(facts, dict):
+        raise _refused(where, "is no object")
+    if facts.get("format") != FORMAT:
+        raise _refused(f"{where}.format", f"is {facts.get('format')!r}")
+    absent = [name for name in FACTS if name not in facts]
+    if absent:
+        raise _refused(f"{where}.{absent[0]}", "is missing")
+    return facts
+
+
+def _columns(facts: dict[str, Any]) -> list[str]:
+    """The columns that a file with these facts has."""
+    own = [field.name for field in fields(Windows) if field.name not in SHOWN]
+    return [*KEYS, *own, *(f"logit.{name}" for name in facts["classes"])]
+
+
+def _refused(where: object, problem: str, code: str = "answers_format") -> Refused:
+    return Refused(
+        where,
+        problem,
+        f"posteriors.parquet of a run, format {FORMAT}, as it was written",
+        "Check the path; `phasewatch run` and `phasewatch train` write one.",
+        code=code,
+    )
 
 
 def _fold(split: dict[str, Any], chain: dict[str, Any]) -> Fold:

@@ -5,11 +5,13 @@ traceback.
 """
 
 import pkgutil
+import re
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from typer.exceptions import TyperException
 
 from phasewatch import __version__, commands
 from phasewatch.console import CANCELLED, REFUSED, app, err, out
@@ -20,20 +22,35 @@ for _file in pkgutil.iter_modules(commands.__path__):
 
 
 def main() -> None:
-    """Entry point: a refusal is one line, Ctrl-C is quiet."""
+    """Entry point: a refusal is one line, a slip in the words too, Ctrl-C is quiet."""
     try:
-        app()
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except Refused as refused:
-        err.print(f"phasewatch: {refused}", markup=False, soft_wrap=True)
-        sys.exit(REFUSED)
+        _end(str(refused), REFUSED)
+    except TyperException as error:
+        _end(_usage(error), REFUSED)
     except OSError as error:
         what = f"{error.filename or 'input or output'}: {error.strerror or error}"
         remedy = "Check the path, its permissions and the free space."
-        err.print(f"phasewatch: {what}; expected to read or write it. {remedy}", soft_wrap=True)
-        sys.exit(REFUSED)
-    except KeyboardInterrupt:
-        err.print("phasewatch: cancelled; nothing half-written was kept")
-        sys.exit(CANCELLED)
+        _end(f"{what}; expected to read or write it. {remedy}", REFUSED)
+    except (KeyboardInterrupt, typer.Abort):
+        code = CANCELLED
+    if code == CANCELLED:
+        _end("cancelled; nothing half-written was kept", CANCELLED)
+    sys.exit(code)
+
+
+def _end(line: str, code: int) -> NoReturn:
+    err.print(f"phasewatch: {line}", markup=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def _usage(error: TyperException) -> str:
+    """What is wrong with the words of a command, as place and problem, and where help is."""
+    told = re.sub(r"^Invalid value for '(.+?)': ", r"\1: ", error.format_message())
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "phasewatch"
+    return f"{told.rstrip('.')}; expected what `{command} --help` says."
 
 
 def _version(asked: bool) -> None:

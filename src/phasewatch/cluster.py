@@ -4,51 +4,17 @@ Every worker holds all windows, takes its share of each batch, and adds its grad
 the others (PyTorch's DistributedDataParallel over gloo), so all end with the same weights.
 """
 
-import contextlib
 import os
 import socket
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
 from phasewatch import trainer
 from phasewatch.model import UNWATCHED, Data, Epoch
-from phasewatch.refusal import Refused
+from phasewatch.spread import connected
 from phasewatch.trainer import Rank, Schedule, State
-
-if TYPE_CHECKING:
-    from distributed import Client
-
-PATIENCE_S = 10
-
-
-@contextlib.contextmanager
-def connected(address: str) -> "Iterator[Client]":
-    """A client of the cluster at `address`; raises Refused when none answers or none works."""
-    from distributed import Client
-
-    try:
-        client = Client(address, timeout=PATIENCE_S)
-    except (OSError, ValueError) as error:
-        raise Refused(
-            f"--cluster {address}",
-            f"does not answer: {error}",
-            "a Dask scheduler such as tcp://10.0.0.5:8786",
-            "Start one with `dask scheduler`, and workers with `dask worker ADDRESS`.",
-            code="cluster",
-        ) from error
-    with client:
-        if not client.scheduler_info(n_workers=-1)["workers"]:
-            raise Refused(
-                f"--cluster {address}",
-                "has no worker",
-                "at least one",
-                f"Start some with `dask worker {address}`.",
-                code="cluster",
-            )
-        yield client
 
 
 def train(

@@ -4,6 +4,7 @@ Heavy libraries are imported by the command that needs them, so `--help` answers
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 app = typer.Typer(
     help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
@@ -32,11 +32,18 @@ Opening = Annotated[
 ]
 
 
+def images(cache: Path | None) -> Path:
+    """Where guest images are kept, unless somebody says otherwise."""
+    usual = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
+    return cache or Path(usual) / "phasewatch"
+
+
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Any]:
-    """A bar on standard error; yields the function that moves it."""
+    """A bar on standard error, where that is a terminal; yields the function that moves it."""
     parts = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*parts, console=err, transient=True) as bar:
+    quiet = not err.is_terminal
+    with Progress(*parts, console=err, transient=True, disable=quiet) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count=1: bar.advance(task, count)
 

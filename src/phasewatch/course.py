@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from phasewatch import scores, timing
-from phasewatch.answers import Answers
+from phasewatch.answers import Answered, Answers
 from phasewatch.timing import Alarms, Lateness, Onset, Segments
 from phasewatch.windows import Windows, join
 
@@ -51,7 +51,22 @@ class Budgeted:
     raised: float | None
 
 
-def course(one: Answers, classes: Sequence[str], stride_s: float, seed: int) -> Course:
+@dataclass(frozen=True)
+class Asked:
+    """What answers were asked under: classes, seconds between windows, whether hosts were new."""
+
+    classes: tuple[str, ...]
+    stride_s: float
+    seed: int
+    new_hosts: bool
+
+    @classmethod
+    def of(cls, answered: Answered) -> "Asked":
+        """That of a run."""
+        return cls(answered.classes, answered.stride_s, answered.seed, answered.new_hosts)
+
+
+def course(one: Answers, asked: Asked) -> Course:
     """Of the answers to whole episodes."""
     windows, guess = one.windows, one.guess
     found: list[Onset] = []
@@ -62,15 +77,15 @@ def course(one: Answers, classes: Sequence[str], stride_s: float, seed: int) -> 
         found += timing.onsets(str(windows.episode[rows[0]]), y, *told)
         pairs.append((y, guess[rows]))
     late: dict[str, Lateness | None] = {}
-    for label, name in enumerate(classes):
+    for label, name in enumerate(asked.classes):
         own = [onset for onset in found if onset.label == label]
         late[name] = timing.lateness(own) if own else None
-    false = alarms(windows, guess != BENIGN, stride_s, seed)
+    false = alarms(windows, guess != BENIGN, asked)
     return Course(late, false, timing.segments(pairs))
 
 
-def alarms(windows: Windows, alarm: Mask, stride_s: float, seed: int) -> Alarms:
-    """False alarms `[N]` on benign time; from five hosts on, their rate on hosts like these too."""
+def alarms(windows: Windows, alarm: Mask, asked: Asked) -> Alarms:
+    """False alarms `[N]` on benign time; from five new hosts on, their rate on hosts like these."""
     counted = [
         (windows.host[rows[0]], timing.false_alarms(benign, alarm[rows]), benign.sum())
         for rows in timing.each(windows.episode, windows.t_ns)
@@ -78,28 +93,25 @@ def alarms(windows: Windows, alarm: Mask, stride_s: float, seed: int) -> Alarms:
     ]
     host = np.array([name for name, _, _ in counted])
     events = np.array([event for _, event, _ in counted])
-    hours = np.array([float(count) for _, _, count in counted]) * stride_s / 3600
+    hours = np.array([float(count) for _, _, count in counted]) * asked.stride_s / 3600
     across = None
-    if len(np.unique(host)) >= scores.FEWEST_HOSTS:
-        weights = scores.nested(host, seed)
+    if asked.new_hosts and len(np.unique(host)) >= scores.FEWEST_HOSTS:
+        weights = scores.nested(host, asked.seed)
         rates = (weights @ events) / np.maximum(weights @ hours, 1e-9)
         low, high = np.quantile(rates, [0.025, 0.975])
         across = (float(low), float(high))
-    return timing.alarms(int(events.sum()), max(float(hours.sum()), stride_s / 3600), across)
+    return timing.alarms(int(events.sum()), max(float(hours.sum()), asked.stride_s / 3600), across)
 
 
-def budgeted(folds: Sequence[tuple[Answers, Answers]], stride_s: float, seed: int) -> Budgeted:
+def budgeted(folds: Sequence[tuple[Answers, Answers]], asked: Asked) -> Budgeted:
     """Of validation and unseen answers of every fold, whose logits are calibrated.
 
     The lowest threshold a fold that meets the budget on its validation is tried on its unseen part.
     """
-    thresholds = tuple(_threshold(validation, stride_s, seed) for validation, _ in folds)
+    thresholds = tuple(_threshold(validation, asked) for validation, _ in folds)
     chosen = _over(folds, 0, thresholds)
     tried = _over(folds, 1, thresholds)
-    nothing = (
-        alarms(one.windows, np.zeros(len(one.windows), np.bool_), stride_s, seed)
-        for one, _ in folds
-    )
+    nothing = (alarms(one.windows, np.zeros(len(one.windows), np.bool_), asked) for one, _ in folds)
     raised = [
         bool(alarm[rows[begin:end]].any())
         for one, alarm in tried
@@ -110,9 +122,9 @@ def budgeted(folds: Sequence[tuple[Answers, Answers]], stride_s: float, seed: in
     return Budgeted(
         BUDGET,
         thresholds,
-        _summed(chosen, stride_s, seed),
+        _summed(chosen, asked),
         all(none.high <= BUDGET for none in nothing),
-        _summed(tried, stride_s, seed),
+        _summed(tried, asked),
         float(np.mean(raised)) if raised else None,
     )
 
@@ -122,12 +134,12 @@ def _hostile(one: Answers) -> NDArray[np.float64]:
     return np.asarray(1 - softmax(one.logits, axis=1)[:, BENIGN])
 
 
-def _threshold(validation: Answers, stride_s: float, seed: int) -> float | None:
+def _threshold(validation: Answers, asked: Asked) -> float | None:
     chance = _hostile(validation)
     threshold: float | None = None
     # From the strictest on: the rate of alarm events need not rise evenly as it is lowered.
     for tried in np.quantile(chance, np.linspace(1, 0, 201)):
-        if alarms(validation.windows, chance >= tried, stride_s, seed).rate > BUDGET:
+        if alarms(validation.windows, chance >= tried, asked).rate > BUDGET:
             break
         threshold = float(tried)
     return threshold
@@ -143,6 +155,6 @@ def _over(
     ]
 
 
-def _summed(parts: Sequence[tuple[Answers, Mask]], stride_s: float, seed: int) -> Alarms:
+def _summed(parts: Sequence[tuple[Answers, Mask]], asked: Asked) -> Alarms:
     windows = join(one.windows for one, _ in parts)
-    return alarms(windows, np.concatenate([alarm for _, alarm in parts]), stride_s, seed)
+    return alarms(windows, np.concatenate([alarm for _, alarm in parts]), asked)

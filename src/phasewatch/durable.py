@@ -5,6 +5,7 @@ writer start with `.tmp-` and are ignored by every reader.
 """
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -12,25 +13,57 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from phasewatch.refusal import Refused
+
 PENDING = ".tmp-"
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, replacing what was there in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=PENDING, dir=path.parent)
+    """Put `data` at `path`, replacing what was there in one step. An OSError names `path`."""
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=PENDING, dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(name, 0o644)
+            os.replace(name, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)
+            raise
+        sync(path.parent)
+
+
+@contextlib.contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An OSError in the block names `path`, which the user knows, and no temporary name."""
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
-    sync(path.parent)
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def ready(folder: Path) -> None:
+    """Make `folder` if need be, and find out before long work whether files can be written there.
+
+    Raises Refused.
+    """
+    try:
+        with named(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(prefix=PENDING, dir=folder):
+                pass
+    except OSError as error:
+        raise Refused(
+            folder,
+            f"cannot be made or written ({error.strerror})",
+            "a folder for what is made",
+            "Choose another place.",
+            code="folder",
+        ) from error
 
 
 def canonical(value: object) -> bytes:
@@ -42,13 +75,14 @@ def canonical(value: object) -> bytes:
 
 
 @contextlib.contextmanager
-def folder(path: Path) -> Iterator[Path]:
+def folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
     """A new folder that appears at `path`, with all its files, when the block ends well.
 
-    Raises FileExistsError when `path` already exists: what is published is never replaced.
+    It is made in `drafts`, on the same disk, or beside `path`. Raises FileExistsError when `path`
+    already exists: what is published is never replaced.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=path.parent))
+    draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=drafts or path.parent))
     try:
         yield draft
         for file in draft.iterdir():
@@ -57,7 +91,12 @@ def folder(path: Path) -> Iterator[Path]:
         draft.chmod(0o755)
         if path.exists():
             raise FileExistsError(path)
-        draft.rename(path)
+        try:
+            draft.rename(path)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                raise FileExistsError(path) from error
+            raise
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise

@@ -16,7 +16,7 @@ from scipy.special import softmax
 from phasewatch import answers, calibration, course, scores, splits, timing
 from phasewatch.answers import Answered, Answers, Fold
 from phasewatch.calibration import Confidence
-from phasewatch.course import Budgeted, Course
+from phasewatch.course import Asked, Budgeted, Course
 from phasewatch.decoding import Chain
 from phasewatch.schema import Mode
 from phasewatch.scores import Cube, Score
@@ -46,7 +46,7 @@ class Plain:
     """One model in one mode: on what training had, on what it never had, and that broken down.
 
     `unseen` has its interval for other episodes of these hosts, `across` for hosts like these, from
-    five of them on. `by_host` is of the unseen, and of hosts in training where none of theirs is.
+    five new ones on. `by_host` is of the unseen, and of hosts in training where none of theirs is.
     """
 
     model: str
@@ -229,7 +229,7 @@ def _plain(parts: Parts, answered: Answered) -> Plain:
         validation=_macro(parts["validation"], answered),
         seen=_macro(parts["seen"], answered),
         unseen=scores.macro(cube, seed),
-        across=scores.across(cube, _hosts(unseen), seed),
+        across=scores.across(cube, _hosts(unseen), seed) if answered.new_hosts else None,
         worst_host=min(by_host, key=lambda host: by_host[host].value),
         by_class={
             name: scores.single(cube, label, seed) if true[label] else None
@@ -262,7 +262,7 @@ def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
         ]
     )
     warm = answers.pooled([unseen for _, unseen in calm])
-    order = (answered.classes, answered.stride_s, answered.seed)
+    asked = Asked.of(answered)
     return Row(
         **vars(plain),
         again=(
@@ -278,10 +278,10 @@ def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
             for part, own in parts.items()
             if part.startswith("without ")
         },
-        course=course.course(parts["unseen"], *order),
+        course=course.course(parts["unseen"], asked),
         decoded=_macro(decoded, answered),
-        decoded_course=course.course(decoded, *order),
-        budgeted=course.budgeted(calm, answered.stride_s, answered.seed),
+        decoded_course=course.course(decoded, asked),
+        budgeted=course.budgeted(calm, asked),
         temperatures=temperatures,
         confidence=calibration.confidence(warm.logits, warm.windows.y, 1.0),
         abstaining=_abstaining(calm),
@@ -343,7 +343,7 @@ def _compare(unseen: Mapping[Key, Answers], answered: Answered) -> list[Comparis
         own = {name: one for (name, other), one in unseen.items() if other == mode}
         cubes = {name: _cube(one, answered) for name, one in own.items()}
         hosts = _hosts(next(iter(own.values())))
-        across = len(np.unique(hosts)) >= scores.FEWEST_HOSTS
+        across = answered.new_hosts and len(np.unique(hosts)) >= scores.FEWEST_HOSTS
         pairs = list(combinations(cubes, 2))
         gaps = [
             scores.difference_across(cubes[one], cubes[two], hosts, answered.seed)

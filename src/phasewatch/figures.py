@@ -128,7 +128,7 @@ def lateness(report: Report) -> str:
         for place, row in enumerate(rows):
             late = row.course.lateness[name]
             if late is None:
-                axis.set_facecolor("#f5f7fa")
+                axis.patch.set(hatch="////", edgecolor="#d5dbe1")
                 axis.text(0.5, 0.5, "untested", ha="center", transform=axis.transAxes, fontsize=8)
                 break
             seconds = [0.0, *(at for at, _ in late.curve)]

@@ -86,6 +86,13 @@ class Classifier(ABC):
     def logits(self, z: Array) -> Array:
         """Unnormalised log-probabilities `[N,K]`."""
 
+    def contributions(self, z: Array) -> Array | None:
+        """What each column added to each logit, `[N,F+1,K]`, the base last; they sum to `logits`.
+
+        None for a model that has no exact answer of its own.
+        """
+        return None
+
     @abstractmethod
     def save(self) -> bytes:
         """The weights."""

@@ -1,5 +1,6 @@
 """The whole road as straight code: store, verdicts, split, windows, models, checkpoints, report."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from phasewatch import (
     checkpoint,
     dropout,
     durable,
+    index,
     leaks,
     splits,
     timing,
@@ -26,12 +28,13 @@ from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.evaluate import Report, evaluate
 from phasewatch.recipes import Recipe
-from phasewatch.refusal import Refused
+from phasewatch.refusal import Refused, differences
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.store import MANIFEST, Store
+from phasewatch.store import MANIFEST, Store, refuse_inside
+from phasewatch.sweep import sweep
 from phasewatch.training import Crew, Task
-from phasewatch.validate import Judgement, counts, sweep, write_index
+from phasewatch.verdict import Judgement, counts
 from phasewatch.windows import Windows, cut, join, pool
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
@@ -121,9 +124,11 @@ def _asked(fold: Fold, schema: Schema) -> Iterator[Answers]:
     held_out = fold.split.held_out
     for loaded in fold.checkpoints:
         yield from ask(loaded, held_out, fold.windows[loaded.mode])
+    first = next(iter(fold.windows))
     for mode, parts in fold.windows.items():
         for name in leaks.BASELINES:
-            yield from guess(name, held_out, mode, parts, len(schema.classes))
+            if mode == first or name not in leaks.BLIND:
+                yield from guess(name, held_out, mode, parts, len(schema.classes))
 
 
 def train(
@@ -141,13 +146,16 @@ def train(
     stopped. `waived` are rules of the audit that may fail. Raises Refused.
     """
     store.refuse_simulated("training")
+    _refuse_names(recipe, store)
+    refuse_inside(out)
+    durable.ready(out)
     judgements = sweep(store)
     told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
     say(f"checked {len(judgements)} episodes: {told}")
     usable = [judgement.identity for judgement in judgements if judgement.usable]
     folds = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
     _claim(out, recipe, store, judgements)
-    write_index(judgements, out / "validation_v1.parquet")
+    index.write(judgements, out / "validation_v1.parquet")
     ids = [one.id for one in usable]
     whole = {
         mode: extract(store, ids, store.schema.mode(mode), recipe.opening_s)
@@ -207,6 +215,29 @@ def _tasks(
             yield from (Task(recipe, name, *own, again) for name in recipe.models)
 
 
+def _refuse_names(recipe: Recipe, store: Store) -> None:
+    """Before the store is swept, which is long: raise Refused when what is held out is not there.
+
+    Manifests are believed here, so that a host is refused only when no episode claims it.
+    """
+    splits.find(recipe.split)
+    if recipe.split != "held_out_host":
+        return
+    hosts = set()
+    for id in store.ids():
+        with contextlib.suppress(Refused, OSError):
+            hosts.add(store.manifest(id).host)
+    for role, host in (("test", recipe.test), ("validation", recipe.validation)):
+        if host not in hosts:
+            raise Refused(
+                f"--{role}",
+                f"{host!r} is no host of {store.root}" if host else "names no host",
+                f"one of {', '.join(sorted(hosts)) or 'its hosts, but it has no episode'}",
+                f"Name one with --{role}.",
+                code="host_unknown",
+            )
+
+
 def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement]) -> None:
     """Write what `out` is of, or raise Refused when it is of another run."""
     digest = hashlib.sha256()
@@ -227,12 +258,12 @@ def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement])
     try:
         there = json.loads(path.read_bytes())
     except ValueError:
-        there = {}
+        there = None
     if there != asked:
-        other = [key for key in asked if there.get(key) != asked[key]]
+        told = differences(there, asked) if isinstance(there, dict) else "it cannot be read"
         raise Refused(
             path,
-            f"is of another run: its {', '.join(other)} is not the same",
+            f"is of another run: {told}",
             "the same recipe on the same store, to go on with",
             "Choose another folder, or delete this one.",
             code="run_other",

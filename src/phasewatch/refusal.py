@@ -4,6 +4,10 @@ Everything a user, a file or another machine can get wrong raises `Refused` or a
 prints it as one line and exits with a code that is not 0; nothing else is caught there.
 """
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 
 class Refused(Exception):
     """Input that cannot be taken: `where` (file and field), `problem`, `expected`, `remedy`.
@@ -23,9 +27,30 @@ class Refused(Exception):
 
     def inside(self, where: object) -> "Refused":
         """The same, told from further out: `where` stands before its place."""
-        place = f"{where}: {self.where}"
+        return self.at(f"{where}: {self.where}")
+
+    def at(self, place: str) -> "Refused":
+        """The same of another place."""
         return Refused(place, self.problem, self.expected, self.remedy, self.code)
 
     def __reduce__(self) -> tuple[type["Refused"], tuple[str, ...]]:
         """So that it survives the way back from another process."""
         return Refused, (self.where, self.problem, self.expected, self.remedy, self.code)
+
+
+def differences(there: Mapping[str, Any], asked: Mapping[str, Any], inside: str = "") -> str:
+    """Fields that are not the same, by name, with both values: what is there, what is asked for."""
+    told = []
+    for key in sorted({*there, *asked}):
+        one, other = there.get(key), asked.get(key)
+        if isinstance(one, Mapping) and isinstance(other, Mapping):
+            told.append(differences(one, other, f"{inside}{key}."))
+        elif one != other:
+            told.append(f"{inside}{key} is {_shown(one)} there and {_shown(other)} here")
+    return "; ".join(filter(None, told))
+
+
+def _shown(value: object) -> str:
+    """A value as it is told: a long one, such as a digest, by its beginning."""
+    text = "absent" if value is None else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:24]}…"

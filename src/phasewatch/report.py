@@ -71,6 +71,7 @@ def _template(name: str, escaped: bool) -> jinja2.Template:
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": _score, "range": _range, "words": _words}
+    environment.filters["chance"] = abstract.chance
     return environment.from_string(source)
 
 

@@ -115,19 +115,26 @@ class Schema:
             if not channel.source or channel.name.count(".") != 1:
                 raise ValueError(f"{channel.name!r} is not of the form source.quantity")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Channel names in order."""
         return tuple(channel.name for channel in self.channels)
 
-    @property
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """Sources in the order of their first channel."""
         return tuple(dict.fromkeys(channel.source for channel in self.channels))
 
     def of(self, source: str) -> tuple[Channel, ...]:
         """The channels of one source, in order."""
-        return tuple(channel for channel in self.channels if channel.source == source)
+        return self._by_source.get(source, ())
+
+    @cached_property
+    def _by_source(self) -> dict[str, tuple[Channel, ...]]:
+        return {
+            source: tuple(channel for channel in self.channels if channel.source == source)
+            for source in self.sources
+        }
 
     def deployed(self) -> "Schema":
         """The schema of realistic mode: only what a deployed defender can see and trust."""

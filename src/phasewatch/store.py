@@ -6,10 +6,16 @@ contract for recorders written by strangers; `docs/decisions/0001-one-file-of-sa
 measurements.
 """
 
+import contextlib
+import errno
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+import os
+import shutil
+import stat
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,12 +26,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasewatch import durable, schema
 from phasewatch.episode import ID, Episode, Label, Samples
-from phasewatch.refusal import Refused
-from phasewatch.schema import Schema
+from phasewatch.refusal import Refused, differences
+from phasewatch.schema import NS, Schema
 
 FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
+HEADER = "store.json"
+
+MANIFEST_MOST, SAMPLES_MOST = 16 << 20, 1 << 30
+"""Bytes that a manifest and any other file may hold: what is larger is not read."""
+
+SETTLED_NS = NS // 20
+"""A file that changed this recently may change again within one tick of its clock: no stamp."""
 
 _TABLE = pa.schema(
     [
@@ -82,7 +95,9 @@ class Store:
     `simulated` tells from which seed and fit; None where the episodes were recorded.
     """
 
-    def __init__(self, root: Path, schema: Schema, simulated: object = None) -> None:
+    def __init__(
+        self, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> None:
         self.root = root
         self.schema = schema
         self.simulated = simulated
@@ -90,9 +105,9 @@ class Store:
     @classmethod
     def open(cls, root: Path) -> "Store":
         """The store at `root`; raises Refused when there is none or it is of another format."""
-        path = root / "store.json"
+        path = root / HEADER
         try:
-            value = json.loads(path.read_bytes())
+            data = path.read_bytes()
         except OSError as error:
             raise Refused(
                 path,
@@ -101,56 +116,52 @@ class Store:
                 "Give the folder that holds store.json.",
                 code="store_missing",
             ) from error
-        except ValueError as error:
-            raise Refused(
-                path, f"not JSON ({error})", "a store header", "Restore it.", code="store_json"
-            ) from error
-        if not isinstance(value, dict) or value.get("format") != FORMAT:
-            found = value.get("format") if isinstance(value, dict) else value
-            raise Refused(
-                f"{path}: format",
-                f"is {found!r}",
-                f"{FORMAT}",
-                "Use the release of phasewatch that wrote it.",
-                code="store_format",
-            )
-        return cls(root, schema.parse(value.get("schema"), path), value.get("simulated"))
+        return cls(root, *parse_header(data, path))
 
     @classmethod
-    def create(cls, root: Path, schema: Schema, simulated: object = None) -> "Store":
+    def create(
+        cls, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
+    ) -> "Store":
         """A store at `root`, new or existing; an existing one must be of the same kind."""
-        if (root / "store.json").exists():
+        if (root / HEADER).exists():
             store = cls.open(root)
             if store.schema.fingerprint != schema.fingerprint:
                 raise Refused(
-                    root / "store.json",
+                    root / HEADER,
                     "; ".join(schema.gaps(store.schema)) or "its channels are others",
                     f"the schema {schema.name}",
                     "Record into another folder.",
                     code="store_schema",
                 )
-            if store.simulated != simulated:
-                raise Refused(
-                    root / "store.json",
-                    f"holds episodes simulated with {store.simulated}"
-                    if store.simulated
-                    else "holds recorded episodes",
-                    f"simulated with {simulated}" if simulated else "a store of recorded ones",
-                    "Write into another folder.",
-                    code="store_kind",
-                )
+            store._refuse_kind(simulated)
             return store
         header = {"format": FORMAT, "schema": schema.dump()} | (
             {"simulated": simulated} if simulated else {}
         )
-        durable.write(root / "store.json", (json.dumps(header, indent=1) + "\n").encode())
+        durable.write(root / HEADER, (json.dumps(header, indent=1) + "\n").encode())
         return cls(root, schema, simulated)
+
+    def _refuse_kind(self, simulated: Mapping[str, Any] | None) -> None:
+        """Raise Refused unless its episodes were made as `simulated` says."""
+        if self.simulated == simulated:
+            return
+        if self.simulated and simulated:
+            problem = f"simulated otherwise: {differences(self.simulated, simulated)}"
+        else:
+            problem = f"holds {'simulated' if self.simulated else 'recorded'} episodes"
+        raise Refused(
+            self.root / HEADER,
+            problem,
+            "a store of the same simulation" if simulated else "a store of recorded episodes",
+            "Write into another folder.",
+            code="store_kind",
+        )
 
     def refuse_simulated(self, what: str) -> None:
         """Raise Refused when the episodes are simulated: scores on them mean nothing."""
         if self.simulated:
             raise Refused(
-                self.root / "store.json",
+                self.root / HEADER,
                 f"holds simulated episodes, and {what} gives scores",
                 "a store of recorded episodes",
                 "Record some, or use the corpus; simulated stores are for scale and tests.",
@@ -162,7 +173,27 @@ class Store:
         folder = self.root / "episodes"
         if not folder.is_dir():
             return []
-        return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
+
+    def stamp(self, id: str) -> str:
+        """What changes when an episode's files do, "" while they may still. Raises OSError."""
+        folder = self.root / "episodes" / id
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        found = [entry.stat(follow_symlinks=False) for entry in entries]
+        own = os.lstat(folder)
+        latest = max(one.st_ctime_ns for one in (own, *found))
+        if time.time_ns() - latest < SETTLED_NS:
+            return ""
+        told = [
+            (entry.name, one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino)
+            for entry, one in zip(entries, found, strict=True)
+        ]
+        return hashlib.sha256(repr((own.st_dev, own.st_ino, told)).encode()).hexdigest()[:32]
+
+    @contextlib.contextmanager
+    def near(self, id: str) -> Iterator["Store"]:
+        """A store on this machine with that episode in it: this one."""
+        yield self
 
     def folder(self, id: str) -> Path:
         """Where an episode lies; raises Refused for an id that could leave the store."""
@@ -200,39 +231,7 @@ class Store:
     def manifest(self, id: str) -> Manifest:
         """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
         path = self.folder(id) / MANIFEST
-        try:
-            manifest = Manifest.model_validate_json(path.read_bytes())
-        except FileNotFoundError as error:
-            raise Refused(
-                path, "is missing", "a manifest", "Record it again.", code="file_missing"
-            ) from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "file"
-            raise Refused(
-                f"{path}: {field}",
-                first["msg"],
-                "a manifest as in docs/store-format.md",
-                "Publish the episode again.",
-                code="manifest_schema",
-            ) from error
-        if manifest.digest != manifest.computed():
-            raise Refused(
-                f"{path}: digest",
-                "the manifest was changed after it was written",
-                f"digest {manifest.computed()[:12]}…",
-                "Restore the file or publish the episode again.",
-                code="manifest_digest",
-            )
-        if manifest.id != id:
-            raise Refused(
-                f"{path}: id",
-                f"is {manifest.id!r}",
-                f"the folder's name {id!r}",
-                "Rename the folder back.",
-                code="id_invalid",
-            )
-        return manifest
+        return parse(content(path, MANIFEST_MOST), id, path)
 
     def read(self, id: str) -> Episode:
         """An episode, every byte checked against its digest. Raises Refused, or OSError."""
@@ -240,34 +239,121 @@ class Store:
 
     def load(self, manifest: Manifest) -> Episode:
         """The episode a manifest describes. Raises Refused, or OSError."""
-        path = self.folder(manifest.id) / SAMPLES
-        listed = manifest.files.get(SAMPLES)
-        if listed is None or not path.exists():
+        folder = self.folder(manifest.id)
+        return unpack(manifest, {name: _listed(folder, name) for name in manifest.files}, folder)
+
+    def remove(self, id: str) -> None:
+        """Take an episode out of the store: it is there whole, or gone."""
+        doomed = self.root / "episodes" / f"{durable.PENDING}{id}"
+        shutil.rmtree(doomed, ignore_errors=True)
+        self.folder(id).rename(doomed)
+        shutil.rmtree(doomed)
+        durable.sync(doomed.parent)
+
+
+def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] | None]:
+    """The schema of a store, and how it was simulated, from `store.json`. Raises Refused."""
+    try:
+        value = json.loads(data)
+    except ValueError as error:
+        raise Refused(
+            where, f"not JSON ({error})", "a store header", "Restore it.", code="store_json"
+        ) from error
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        found = value.get("format") if isinstance(value, dict) else value
+        raise Refused(
+            f"{where}: format",
+            f"is {found!r}",
+            f"{FORMAT}",
+            "Use the release of phasewatch that wrote it.",
+            code="store_format",
+        )
+    return schema.parse(value.get("schema"), where), value.get("simulated")
+
+
+def refuse_inside(out: Path) -> None:
+    """Raise Refused when `out` is an episode store or lies in one: only episodes go there."""
+    for place in (out.absolute(), *out.absolute().parents):
+        if (place / HEADER).exists():
             raise Refused(
-                path, "is missing", "the samples", "Record it again.", code="file_missing"
+                out,
+                f"lies in the episode store {place}" if place != out.absolute() else "is a store",
+                "a folder outside of every episode store",
+                "Choose another folder.",
+                code="in_store",
             )
-        data = path.read_bytes()
-        found = hashlib.sha256(data).hexdigest()
-        if (len(data), found) != (listed.bytes, listed.sha256):
+
+
+def content(path: Path, most: int) -> bytes:
+    """A plain file's bytes, at most `most` of them. Raises Refused, or OSError.
+
+    A link, a device or a folder is never opened, nor waited for.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise _unsafe(path) from error
+        raise
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unsafe(path)
+        if found.st_size > most:
             raise Refused(
                 path,
-                f"holds {len(data)} bytes with sha256 {found[:12]}…",
-                f"{listed.bytes} bytes with {listed.sha256[:12]}…",
-                "The file was damaged after it was published: restore it or record again.",
-                code="sha_mismatch",
+                f"holds {found.st_size:,} bytes",
+                f"at most {most:,}",
+                "Record shorter episodes.",
+                code="over_limit",
             )
-        return Episode(
-            id=manifest.id,
-            host=manifest.host,
-            sample=manifest.sample,
-            profile=manifest.profile,
-            campaign=manifest.campaign,
-            start_ns=manifest.start_ns,
-            end_ns=manifest.end_ns,
-            labels=tuple(Label(*row) for row in manifest.labels),
-            sources=decode(data, path),
-            notes=manifest.notes,
+        with open(handle, "rb", buffering=0, closefd=False) as file:
+            return file.readall() or b""
+    finally:
+        os.close(handle)
+
+
+def _listed(folder: Path, name: str) -> bytes:
+    """The bytes of a file that a manifest lists. Raises Refused, or OSError."""
+    if not ID.fullmatch(name):
+        raise Refused(
+            f"{folder / MANIFEST}: files",
+            f"lists {name!r}",
+            "plain names of files beside it",
+            "Publish the episode again.",
+            code="unsafe_path",
         )
+    return content(folder / name, SAMPLES_MOST)
+
+
+def _misshapen(path: object, error: ValidationError) -> Refused:
+    """Why a manifest's bytes are none; a newer format is not the episode's fault."""
+    first = error.errors()[0]
+    field = ".".join(map(str, first["loc"])) or "file"
+    said, remedy, code = first["msg"], "Publish the episode again.", "manifest_schema"
+    if first["loc"] == ("format",) and type(first["input"]) is int and first["input"] > FORMAT:
+        said, code = f"is {first['input']}", "format_newer"
+        remedy = "Use a newer release of phasewatch."
+    return Refused(
+        f"{path}: {field}", said, "a manifest as in docs/store-format.md", remedy, code=code
+    )
+
+
+def _missing(path: Path) -> Refused:
+    what = "a manifest" if path.name == MANIFEST else "the samples"
+    return Refused(path, "is missing", what, "Record it again.", code="file_missing")
+
+
+def _unsafe(path: Path) -> Refused:
+    return Refused(
+        path,
+        "is a link, a folder or a device, and was not opened",
+        "a plain file",
+        "Copy the episode with its files, not with links.",
+        code="unsafe_file",
+    )
 
 
 def pack(episode: Episode) -> dict[str, bytes]:
@@ -289,6 +375,63 @@ def pack(episode: Episode) -> dict[str, bytes]:
         digest="",
     )
     return {SAMPLES: data, MANIFEST: draft.sealed()}
+
+
+def parse(data: bytes, id: str, where: object) -> Manifest:
+    """The manifest of episode `id` from its file's bytes. Raises Refused naming `where`."""
+    try:
+        manifest = Manifest.model_validate_json(data)
+    except ValidationError as error:
+        raise _misshapen(where, error) from error
+    if manifest.digest != manifest.computed():
+        raise Refused(
+            f"{where}: digest",
+            "the manifest was changed after it was written",
+            f"digest {manifest.computed()[:12]}…",
+            "Restore the file or publish the episode again.",
+            code="manifest_digest",
+        )
+    if manifest.id != id:
+        raise Refused(
+            f"{where}: id",
+            f"is {manifest.id!r}",
+            f"the folder's name {id!r}",
+            "Rename the folder back.",
+            code="id_invalid",
+        )
+    return manifest
+
+
+def unpack(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Episode:
+    """An episode from its manifest and the bytes of all files listed there. Raises Refused."""
+    for name in sorted({SAMPLES, *manifest.files}):
+        if name not in files or name not in manifest.files:
+            raise _missing(folder / name)
+        _verify(manifest.files[name], files[name], folder / name)
+    return Episode(
+        id=manifest.id,
+        host=manifest.host,
+        sample=manifest.sample,
+        profile=manifest.profile,
+        campaign=manifest.campaign,
+        start_ns=manifest.start_ns,
+        end_ns=manifest.end_ns,
+        labels=tuple(Label(*row) for row in manifest.labels),
+        sources=decode(files[SAMPLES], folder / SAMPLES),
+        notes=manifest.notes,
+    )
+
+
+def _verify(listed: File, data: bytes, where: Path) -> None:
+    found = entry(data)
+    if found != listed:
+        raise Refused(
+            where,
+            f"holds {found.bytes} bytes with sha256 {found.sha256[:12]}…",
+            f"{listed.bytes} bytes with {listed.sha256[:12]}…",
+            "The file was damaged after it was published: restore it or record again.",
+            code="sha_mismatch",
+        )
 
 
 def entry(data: bytes) -> File:
@@ -330,10 +473,16 @@ def encode(sources: Mapping[str, Samples]) -> bytes:
 def decode(data: bytes, where: object) -> dict[str, Samples]:
     """Samples per source from `encode`'s bytes. Raises Refused naming `where`."""
     try:
-        table = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        # An episode is small: threads cost more than they bring.
+        table = file.read(use_threads=False)
         if not table.schema.equals(_TABLE):
-            raise ValueError("columns " + ", ".join(f"{f.name} {f.type}" for f in table.schema))
-        return {str(table["source"][row]): _samples(table, row) for row in range(table.num_rows)}
+            columns = (f"{field.name} {field.type}" for field in table.schema)
+            raise ValueError("columns " + ", ".join(columns))
+        sources = table["source"].to_pylist()
+        if len(set(sources)) < len(sources):
+            raise ValueError(f"a source has two rows: {', '.join(map(str, sources))}")
+        return dict(zip(sources, _samples(table), strict=True))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(
             where,
@@ -344,16 +493,34 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
         ) from error
 
 
-def _samples(table: Any, row: int) -> Samples:
-    def numbers(column: str) -> Any:
-        return table[column][row].values.to_numpy(zero_copy_only=False)
+def _samples(table: Any) -> Iterator[Samples]:
+    """Each row's samples, out of the flat arrays behind the list columns."""
+    if not table.num_rows:
+        return
+    lists = {name: _whole(table[name]) for name in _TABLE.names}
+    wall, mono, values = lists["t_wall_ns"], lists["t_mono_ns"], lists["values"]
+    if any(own.null_count for own in (*lists.values(), wall.values, mono.values, values.values)):
+        raise ValueError("a row lacks a value")
+    t_wall_ns, t_mono_ns = (own.values.to_numpy() for own in (wall, mono))
+    flat = values.values.values.to_numpy(zero_copy_only=False)
+    starts = values.values.offsets.to_numpy()
+    lengths = np.diff(starts)
+    rates = lists["rate_hz"].to_numpy()
+    rows, clocks, columns = (own.offsets.to_pylist() for own in (wall, mono, values))
+    for row, names in enumerate(lists["channels"].to_pylist()):
+        count, own = rows[row + 1] - rows[row], slice(columns[row], columns[row + 1])
+        if len(names) != own.stop - own.start or (lengths[own] != count).any():
+            held = lengths[own].tolist()
+            raise ValueError(f"{len(names)} channels of {count} rows hold {held} values")
+        square = flat[starts[own.start] : starts[own.stop]].reshape(len(names), count)
+        yield Samples(
+            tuple(names),
+            t_wall_ns[rows[row] : rows[row + 1]],
+            t_mono_ns[clocks[row] : clocks[row + 1]],
+            np.ascontiguousarray(square.T),
+            float(rates[row]),
+        )
 
-    names = tuple(table["channels"][row].as_py())
-    t_wall_ns = numbers("t_wall_ns")
-    columns = table["values"][row].values
-    flat = columns.flatten().to_numpy(zero_copy_only=False)
-    if len(columns) != len(names) or len(flat) != len(names) * len(t_wall_ns):
-        raise ValueError(f"{len(names)} channels of {len(t_wall_ns)} rows hold {len(flat)} values")
-    values = np.ascontiguousarray(flat.reshape(len(names), len(t_wall_ns)).T)
-    rate = float(table["rate_hz"][row].as_py())
-    return Samples(names, t_wall_ns, numbers("t_mono_ns"), values, rate)
+
+def _whole(column: Any) -> Any:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

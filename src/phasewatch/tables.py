@@ -54,11 +54,13 @@ def everything(report: "Report") -> None:
 
 def verdicts(report: "Report") -> None:
     """Which pairs are decided, and on what nothing was tested."""
+    from phasewatch.abstract import chance
+
     out.print("never seen, pair by pair, p adjusted for all pairs:")
     for one in report.comparisons:
         line = f"{one.mode}: {one.ours} {one.verdict} than {one.other}"
         if not one.verdict.startswith("undecided"):
-            out.print(f"  {line} ({one.gap.value:+.3f}, p {one.p:.3f})")
+            out.print(f"  {line} ({one.gap.value:+.3f}, p {chance(one.p)})")
     undecided = sum(one.verdict.startswith("undecided") for one in report.comparisons)
     out.print(f"  undecided: {undecided} of {len(report.comparisons)} pairs")
     missing = report.untested_profiles + report.untested_phases

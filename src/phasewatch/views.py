@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 STATISTICS = ("mean", "std", "min", "median", "max", "half", "quarter")
 """S, per channel: over the whole window, then the mean of its last half and last quarter."""
 
+BLOCK = 32
+"""Windows summarised at once: as many as the processor's cache holds."""
+
 VERSION = 3
 """Version of this file's arithmetic; a change of meaning raises it and refuses old checkpoints."""
 
@@ -35,35 +38,32 @@ def tensor(z: Array) -> Array:
 
 def summary(z: Array) -> Array:
     """Statistics of the steps `z[N,C,T]` that were measured, `[N, C*S]`; NaN where none was."""
-    steps = z.shape[2]
-    parts = [
-        *_spread(z),
-        _mean(z[:, :, steps - max(steps // 2, 1) :]),
-        _mean(z[:, :, steps - max(steps // 4, 1) :]),
-    ]
-    return np.stack(parts, axis=2).reshape(len(z), -1)
+    blocks = [_summary(z[first : first + BLOCK]) for first in range(0, len(z), BLOCK)]
+    return np.concatenate([np.empty((0, z.shape[1] * len(STATISTICS))), *blocks])
 
 
-def _mean(z: Array) -> Array:
+def _summary(z: Array) -> Array:
     known = np.isfinite(z)
-    count = known.sum(axis=2)
-    total = np.where(known, z, 0.0).sum(axis=2)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    marks, filled = known.astype(np.int64), np.where(known, z, 0.0)
 
+    def last(steps: int) -> tuple[NDArray[np.int64], Array]:
+        """How many of the last steps were measured, and their mean."""
+        # einsum sums a short axis several times faster than sum does.
+        count = np.einsum("nct->nc", marks[:, :, -steps:])
+        return count, np.einsum("nct->nc", filled[:, :, -steps:]) / np.where(count, count, np.nan)
 
-def _spread(z: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """Mean, standard deviation, minimum, median and maximum over the measured steps, `[N,C]`."""
-    mean = _mean(z)
-    std = np.sqrt(_mean((z - mean[:, :, None]) ** 2))
-    ordered = np.sort(z, axis=2)
-    count = np.isfinite(z).sum(axis=2)
-
-    def rank(place: NDArray[np.int64]) -> Array:
-        picked = np.take_along_axis(ordered, np.maximum(place, 0)[:, :, None], axis=2)
-        return np.asarray(picked[:, :, 0])
-
-    median = (rank((count - 1) // 2) + rank(count // 2 - (count == 0))) / 2
-    return mean, std, rank(count * 0), median, rank(count - 1)
+    steps = z.shape[2]
+    count, mean = last(steps)
+    off = (filled - mean[:, :, None]) * known
+    std = np.sqrt(np.einsum("nct,nct->nc", off, off) / np.where(count, count, np.nan))
+    # Sorted, what was not measured comes last: the first `count` steps are the others.
+    ordered = np.sort(z, axis=2).ravel()
+    first = np.arange(0, len(ordered), steps).reshape(count.shape)
+    top = np.maximum(count - 1, 0)
+    median = (ordered[first + top // 2] + ordered[first + (top + 1) // 2]) / 2
+    late = [last(max(steps // part, 1))[1] for part in (2, 4)]
+    parts = [mean, std, ordered[first], median, ordered[first + top], *late]
+    return np.stack(parts, axis=2).reshape(len(z), -1)
 
 
 VIEWS: dict[View, Callable[[Array], Array]] = {"summary": summary, "tensor": tensor}

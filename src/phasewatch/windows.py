@@ -5,7 +5,7 @@ end and no further back than `hold + step`, so a window made from a live buffer 
 the one cut from the whole episode. NaN means: not measured.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -90,14 +90,7 @@ def _source(samples: Samples, channels: tuple[Channel, ...], grid: Grid, edges: 
     elapsed = t[end - 1] - t[before]
     known = (begin > 0) & (elapsed <= grid.hold_ns + grid.step_ns) & (elapsed > 0)
     seconds = np.where(known, elapsed, np.nan) / NS
-    place = {name: column for column, name in enumerate(samples.names)}
-    measured = np.full((len(channels), len(full)), np.nan)
-    for row, channel in enumerate(channels):
-        if channel.name in place:
-            value = samples.values[:, place[channel.name]]
-            # What is no number was not measured.
-            value = np.where(np.isfinite(value), value, np.nan)
-            measured[row] = _measure(channel, value, begin, end, seconds)
+    measured = _measure(channels, _values(samples, channels), begin, end, seconds).T
     latest = np.searchsorted(full, np.arange(out.shape[1]), side="right") - 1
     age = edges[1:] - t[end[latest] - 1]
     held = (latest >= 0) & (age <= grid.hold_ns)
@@ -105,22 +98,36 @@ def _source(samples: Samples, channels: tuple[Channel, ...], grid: Grid, edges: 
     return out
 
 
-def _measure(channel: Channel, value: Floats, begin: Ints, end: Ints, seconds: Floats) -> Floats:
-    """One channel's value in each step `value[begin:end]`, steps not empty, as `[M]`."""
-    if channel.kind == "counter":
-        delta = value[end - 1] - value[np.maximum(begin - 1, 0)]
-        # A counter that fell was reset: what passed across the reset is unknown, never negative.
-        return np.where(delta >= 0, delta, np.nan) / seconds
-    total = _sums(value, begin, end)
-    if channel.kind == "event":
-        return total / seconds
-    return total / (end - begin)
+def _values(samples: Samples, channels: tuple[Channel, ...]) -> Floats:
+    """The channels' values, `[n, C]`; what is absent or no number was not measured: NaN."""
+    place = {name: column for column, name in enumerate(samples.names)}
+    there = [row for row, channel in enumerate(channels) if channel.name in place]
+    value = np.full((len(samples), len(channels)), np.nan)
+    value[:, there] = samples.values[:, [place[channels[row].name] for row in there]]
+    value[np.isinf(value)] = np.nan
+    return value
+
+
+def _measure(
+    channels: tuple[Channel, ...], value: Floats, begin: Ints, end: Ints, seconds: Floats
+) -> Floats:
+    """The value of every channel in each step `value[begin:end]`, steps not empty, as `[M, C]`."""
+    kinds = np.array([channel.kind for channel in channels])
+    counter, event, gauge = (kinds == kind for kind in ("counter", "event", "gauge"))
+    delta = value[end - 1] - value[np.maximum(begin - 1, 0)]
+    # A counter that fell was reset: what passed across the reset is unknown, never negative.
+    delta[delta < 0] = np.nan
+    out = np.empty_like(delta)
+    out[:, counter] = delta[:, counter] / seconds[:, None]
+    out[:, event] = _sums(value[:, event], begin, end) / seconds[:, None]
+    out[:, gauge] = _sums(value[:, gauge], begin, end) / (end - begin)[:, None]
+    return out
 
 
 def _sums(value: Floats, begin: Ints, end: Ints) -> Floats:
-    """Sums over the segments `value[begin:end]`, which are in order and not empty."""
+    """Sums over the segments `value[begin:end]`, in order and not empty: `[M, C]` from `[n, C]`."""
     pairs = np.stack([begin, end], axis=1).ravel()
-    padded = np.append(value, 0.0)
+    padded = np.concatenate([value, np.zeros((1, value.shape[1]))])
     return np.asarray(np.add.reduceat(padded, pairs)[::2])
 
 
@@ -233,9 +240,14 @@ def pool(windows: Windows) -> Windows:
         order = sorted(first, key=lambda id: first[id])
         openings = [windows.opening[own][ids == id][0] for id in order]
         for place, id in enumerate(order):
-            past = np.array(openings[max(place + 1 - POOLED, 0) : place + 1], dtype=np.float64)
-            known = np.isfinite(past).any(axis=0)
-            median = np.full(past.shape[1], np.nan)
-            median[known] = np.nanmedian(past[:, known], axis=0)
-            level[windows.episode == id] = median
+            level[windows.episode == id] = pooled(openings[: place + 1])
     return replace(windows, opening=level)
+
+
+def pooled(openings: Sequence[NDArray[np.float32]]) -> Floats:
+    """The median of a machine's last openings `[C]`, its own the last; NaN where none knows."""
+    past = np.array(openings[-POOLED:], dtype=np.float64)
+    known = np.isfinite(past).any(axis=0)
+    median = np.full(past.shape[1], np.nan)
+    median[known] = np.nanmedian(past[:, known], axis=0)
+    return median

@@ -7,15 +7,16 @@ import pytest
 
 import toy
 from phasewatch import schema
+from phasewatch.rules import RULES
 from phasewatch.sim.plant import BYTES, TELEMETRY, codes, plant
 from phasewatch.store import Store
-from phasewatch.validate import RULES, judge
+from phasewatch.sweep import judge
 
 VM46 = schema.vm46()
 
 
 def test_every_rule_has_a_fault_and_every_fault_a_rule() -> None:
-    assert set(TELEMETRY) == {code for code, _, _ in RULES}
+    assert set(TELEMETRY) == {rule.code for rule in RULES}
     assert not set(TELEMETRY) & set(BYTES)
 
 

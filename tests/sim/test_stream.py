@@ -11,7 +11,7 @@ from phasewatch.sim import stream
 from phasewatch.sim.fit import FITTED
 from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths
 from phasewatch.store import Store
-from phasewatch.validate import sweep
+from phasewatch.sweep import sweep
 
 RECIPE = Recipe(FITTED, schema.vm46(), seed=3, faults=0.5)
 
@@ -68,9 +68,9 @@ def test_an_unfinished_run_goes_on(store: Path, tmp_path: Path) -> None:
 
 
 def test_a_store_is_of_one_recipe(store: Path) -> None:
-    with pytest.raises(Refused, match="'seed': 3"):
+    with pytest.raises(Refused, match="seed is 3 there and 9 here"):
         simulate(replace(RECIPE, seed=9), store, 5, 1, none)
-    with pytest.raises(Refused, match="a store of recorded ones"):
+    with pytest.raises(Refused, match="a store of recorded episodes"):
         Store.create(store, schema.vm46())
 
 

@@ -1,5 +1,6 @@
 """`phasewatch predict` and `inspect`: one checkpoint at work."""
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
     from phasewatch.store import Store
-    from phasewatch.validate import Judgement
+    from phasewatch.verdict import Judgement
     from phasewatch.windows import Windows
 
 
@@ -29,7 +30,7 @@ def predict(
     from phasewatch import checkpoint as checkpoints
     from phasewatch.pipeline import extract
     from phasewatch.store import Store
-    from phasewatch.validate import sweep
+    from phasewatch.sweep import sweep
     from phasewatch.windows import pool
 
     loaded = checkpoints.load(checkpoint)
@@ -43,19 +44,30 @@ def predict(
     ids = [id for id, one in judgements.items() if one.usable and one.host in hosts]
     windows = pool(extract(opened, ids, loaded.schema, loaded.opening_s))
     rows = _calls(loaded, opened, windows.take(np.isin(windows.episode, asked)))
+    simulated = bool(opened.simulated)
     if as_json:
-        print_json(rows)
+        print_json({"checkpoint": loaded.name, "simulated": simulated, "windows": rows})
         return
-    table = Table(title=f"{loaded.name} (truth is the phase at the window's end)")
-    for name in ("episode", "ends at s", "truth", "call", "probability"):
-        table.add_column(name)
+    out.print(f"{loaded.name} (truth is the phase at the window's end)")
+    for id in asked:
+        _show_calls(id, [row for row in rows if row["episode"] == id])
+    right = sum(row["call"] == row["truth"] for row in rows)
+    out.print(f"{right} of {len(rows)} windows right")
+    if simulated:
+        out.print(f"note: {store} holds simulated episodes; how many are right means nothing.")
+
+
+def _show_calls(id: str, rows: list[dict[str, Any]]) -> None:
+    """The windows of one episode, in a table that 80 columns hold."""
+    table = Table()
+    for name in ("ends at s", "truth", "call", "probability"):
+        table.add_column(name, no_wrap=True)
     for row in rows:
         style = None if row["call"] == row["truth"] else "red"
         told = (f"{row['end_s']:.1f}", row["truth"], row["call"], f"{row['probability']:.2f}")
-        table.add_row(row["episode"], *told, style=style)
+        table.add_row(*told, style=style)
+    out.print(id, soft_wrap=True, markup=False)
     out.print(table)
-    right = sum(row["call"] == row["truth"] for row in rows)
-    out.print(f"{right} of {len(rows)} windows right")
 
 
 def _refuse_unusable(
@@ -64,7 +76,8 @@ def _refuse_unusable(
     """Raise Refused when an episode is not there or not usable, or when there is none at all."""
     for id in asked:
         if id not in judgements:
-            remedy = "`phasewatch validate` lists them."
+            near = difflib.get_close_matches(id, judgements, n=3, cutoff=0) or ["none: it is empty"]
+            remedy = f"The nearest are {', '.join(near)}."
             raise Refused(store.root, f"has no episode {id!r}", "an episode of it", remedy)
         if not judgements[id].usable:
             raise Refused(

@@ -1,13 +1,12 @@
 """`phasewatch record` and `lab`: real episodes, and what they can be of."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from phasewatch.console import SOME_ERRORED, AsJson, app, err, out, print_json
+from phasewatch.console import SOME_ERRORED, AsJson, app, err, images, out, print_json
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
@@ -15,8 +14,13 @@ if TYPE_CHECKING:
     from phasewatch.store import Store
 
 
+ONE = ("profile", "host", "sample", "seed", "seconds", "fault")
+"""Options that say what one recording is; a plan says it of each of its own."""
+
+
 @app.command()
 def record(
+    context: typer.Context,
     store: Annotated[Path, typer.Option("--out", help="Store to publish into; made when absent.")],
     plan: Annotated[Path | None, typer.Option(help="Record all that this plan lists.")] = None,
     profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")] = "",
@@ -39,44 +43,52 @@ def record(
             "either --plan FILE, or --profile NAME and --host NAME",
             "`phasewatch lab` lists profiles, samples and hosts.",
         )
+    _refuse_idle(context, ("jobs",) if plan is None else ONE)
     from dataclasses import replace
 
     from phasewatch import schema
     from phasewatch.lab import fault as faults
+    from phasewatch.lab import plan as plans
+    from phasewatch.lab import recording
+    from phasewatch.lab.profile import schedule
     from phasewatch.store import Store
 
-    opened = Store.create(store, schema.vm46())
-    images = cache or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "phasewatch"
     if plan is None:
-        take = _take(profile, host, sample)
+        take = recording.Take.of(profile, host, sample)
+        take = replace(take, seed=seed, seconds=seconds, fault=fault)
         if fault:
             faults.find(fault)
-        take = replace(take, seed=seed, seconds=seconds, fault=fault)
-        out.print(f"recorded {_record_one(take, opened, images)}")
+        schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
+        opened = Store.create(store, schema.vm46())
+        out.print(f"recorded {_record_one(take, opened, images(cache))}")
         return
-    from phasewatch.lab import plan as plans
-
-    done = plans.run(plans.read(plan), opened, jobs, images)
+    planned = plans.read(plan)
+    done = plans.run(planned, Store.create(store, schema.vm46()), jobs, images(cache))
     told = f"{len(done.recorded)} recorded · {len(done.skipped)} were there"
     out.print(f"{told} · {len(done.failed)} failed")
     if done.failed:
         raise typer.Exit(SOME_ERRORED)
 
 
-def _take(name: str, host: str, number: str) -> "Take":
-    from phasewatch.lab import hosts, profile, recording
+def _refuse_idle(context: typer.Context, names: tuple[str, ...]) -> None:
+    """Raise Refused when an option was given that would do nothing."""
+    sources = {name: context.get_parameter_source(name) for name in names}
+    given = [f"--{name}" for name, source in sources.items() if source and source.name != "DEFAULT"]
+    if given:
+        with_plan = context.params["plan"] is not None
+        raise Refused(
+            ", ".join(given),
+            "says what one recording is" if with_plan else "is for a plan",
+            "all of it in the plan" if with_plan else "one recording at a time without --plan",
+            "Leave it out, or leave out --plan." if with_plan else "Leave it out.",
+        )
 
-    chosen = profile.profile(name)
-    numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
-    sample = chosen.sample(numbers.get(number, number))
-    return recording.Take(hosts.host(host), chosen, sample, 0, 0.0)
 
-
-def _record_one(take: "Take", store: "Store", images: Path) -> str:
+def _record_one(take: "Take", store: "Store", cache: Path) -> str:
     from phasewatch.lab import recording
 
     with err.status(f"recording {take.id}: {take.seconds:g} s and a boot"):
-        return recording.record(take, store, images, lambda line: err.print(line, soft_wrap=True))
+        return recording.record(take, store, cache, lambda line: err.print(line, soft_wrap=True))
 
 
 @app.command()

@@ -42,7 +42,7 @@ def fitted(recorded: Path, path: Path) -> Path:
     from phasewatch import schema
     from phasewatch.sim.fit import fit
     from phasewatch.store import Store
-    from phasewatch.validate import sweep
+    from phasewatch.sweep import sweep
 
     opened = Store.open(recorded)
     usable = (opened.read(judgement.id) for judgement in sweep(opened) if judgement.usable)

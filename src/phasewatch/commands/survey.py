@@ -28,10 +28,12 @@ def survey(
 
     from phasewatch import durable
     from phasewatch import survey as surveys
-    from phasewatch.store import Store
+    from phasewatch.store import Store, refuse_inside
 
     say = err.print if as_json else out.print
     opened = Store.open(store)
+    refuse_inside(folder)
+    durable.ready(folder)
     found = surveys.survey(opened, lambda line: say(line, markup=False, soft_wrap=True), opening_s)
     text = json.dumps(asdict(found), indent=1).encode()
     durable.write(folder / "survey.json", text)

@@ -110,8 +110,11 @@ def _judged(
 
     opened = Store.open(path)
     say = err.print if as_json else out.print
-    parts = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
-    with Progress(*parts, TimeRemainingColumn(), console=err, transient=True) as progress:
+    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
+    parts = (*bar, TimeRemainingColumn())
+    # Where no terminal shows bars, the line a saved model is enough.
+    quiet = not err.is_terminal
+    with Progress(*parts, console=err, transient=True, disable=quiet) as progress:
         return pipeline.run(
             chosen,
             opened,

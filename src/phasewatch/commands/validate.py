@@ -1,6 +1,7 @@
 """`phasewatch validate`: verdicts, and the acceptance index."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,66 +9,149 @@ import typer
 from rich.table import Table
 
 from phasewatch.console import SOME_ERRORED, SOME_REJECTED, AsJson, app, out, print_json, progress
+from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
+    from phasewatch.bucket import Bucket
     from phasewatch.sim.stream import Hits
+    from phasewatch.spread import Spread
     from phasewatch.store import Store
-    from phasewatch.validate import Judgement
+    from phasewatch.sweep import Episodes
+    from phasewatch.verdict import Judgement
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @app.command()
 def validate(
-    store: Annotated[Path, typer.Argument(help="Folder of the episode store.")],
+    store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the episode store.")],
     index: Annotated[Path, typer.Option(help="Where the acceptance index goes.")] = Path(
         "data/processed/validation_v1.parquet"
     ),
     summary: Annotated[
         bool, typer.Option("--summary", help="Counts instead of a line an objection.")
     ] = False,
+    explain: Annotated[
+        str, typer.Option(metavar="EPISODE", help="One episode's whole story; no sweep.")
+    ] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="With --explain: the story as a page, with a plot.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read and hash again what has not changed, too.")
+    ] = False,
+    jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
+    cluster: Annotated[
+        str, typer.Option(metavar="tcp://…", help="Dask workers that see the same store.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Judge every episode: accepted, degraded, rejected or errored, and why.
 
+    What has not changed since the last sweep is not read again (size, inode and times of its
+    files are the same); a sweep that was killed goes on where it was.
+
     Exit codes: 0 all accepted or degraded, 3 some errored, 4 some rejected (and none errored).
     """
-    from dataclasses import asdict
+    from phasewatch import durable
+    from phasewatch import index as indices
+    from phasewatch.ledger import Ledger
+    from phasewatch.sweep import sweep
 
-    from phasewatch.store import Store
-    from phasewatch.validate import counts, sweep, write_index
-
-    opened = Store.open(store)
-    with progress("validating", len(opened.ids())) as tick:
-        judgements = sweep(opened, tick)
-    write_index(judgements, index)
-    found = counts(judgements)
+    opened = _open(store)
+    if explain:
+        _explain(opened, explain, html)
+        return
+    ids = _ids(opened, store)
+    durable.ready(index.parent)
+    kept = Ledger(index.with_suffix(".ledger"), opened.schema)
+    with progress("validating", len(ids)) as tick:
+        judgements = sweep(opened, tick, _spread(jobs, cluster), kept, full)
+    indices.write(judgements, index)
     hits = _hits(opened, judgements)
     if as_json:
-        print_json(
-            {
-                "counts": found,
-                "index": str(index),
-                **({"planted": asdict(hits)} if hits else {}),
-                "episodes": [_verdict(judgement) for judgement in judgements],
-            }
-        )
+        _print_json(judgements, index, hits)
     else:
-        _show_verdicts(judgements, summary)
+        _show(judgements, summary)
         if hits:
-            out.print(str(hits))
-        out.print(f"index: {index}")
-    if found["errored"]:
+            _show_hits(hits)
+        out.print(f"index: {index}", soft_wrap=True)
+    _exit(judgements)
+
+
+def _exit(judgements: "Sequence[Judgement]") -> None:
+    """End with a code of its own where some were not judged or rejected."""
+    verdicts = {judgement.verdict for judgement in judgements}
+    if "errored" in verdicts:
         raise typer.Exit(SOME_ERRORED)
-    if found["rejected"]:
+    if "rejected" in verdicts:
         raise typer.Exit(SOME_REJECTED)
 
 
-def _hits(store: "Store", judgements: "list[Judgement]") -> "Hits | None":
+def _explain(episodes: "Episodes", id: str, html: Path | None) -> None:
+    from phasewatch import durable, story
+
+    told = story.tell(episodes, id)
+    for line in story.text(told):
+        out.print(line, markup=False)
+    if html:
+        durable.write(html, story.page(told).encode())
+        out.print(f"page: {html}", soft_wrap=True)
+    _exit([told.judgement])
+
+
+def _open(place: str) -> "Store | Bucket":
+    from phasewatch.bucket import Bucket
+    from phasewatch.store import Store
+
+    return Bucket.open(place) if "://" in place else Store.open(Path(place))
+
+
+def _ids(episodes: "Episodes", place: str) -> list[str]:
+    """Those of all episodes; raises Refused where nothing could be rejected."""
+    ids = episodes.ids()
+    if not ids:
+        raise Refused(
+            f"{place}/episodes",
+            "holds no episode",
+            "at least one",
+            "Record some, or give another folder.",
+            code="store_empty",
+        )
+    return ids
+
+
+def _spread(jobs: int, cluster: str) -> "Spread":
+    from phasewatch import spread
+
+    return spread.cluster(cluster) if cluster else spread.pool(jobs or spread.cores())
+
+
+def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits | None":
     """How the verdicts fare against the truth, where a simulated store tells it."""
     from phasewatch.sim import stream
+    from phasewatch.store import Store
 
-    if not store.simulated or not (store.root / stream.TRUTH).exists():
+    if not isinstance(store, Store) or not store.simulated:
+        return None
+    if not (store.root / stream.TRUTH).exists():
         return None
     return stream.score(judgements, stream.truths(store.root))
+
+
+def _print_json(judgements: "Sequence[Judgement]", index: Path, hits: "Hits | None") -> None:
+    from dataclasses import asdict
+
+    from phasewatch.verdict import counts
+
+    print_json(
+        {
+            "counts": counts(judgements),
+            "index": str(index),
+            **({"planted": asdict(hits)} if hits else {}),
+            "episodes": [_verdict(judgement) for judgement in judgements],
+        }
+    )
 
 
 def _verdict(judgement: "Judgement") -> dict[str, Any]:
@@ -75,17 +159,20 @@ def _verdict(judgement: "Judgement") -> dict[str, Any]:
         "id": judgement.id,
         "verdict": judgement.verdict,
         "reasons": [[finding.code, finding.reason] for finding in judgement.findings],
+        "rows": dict(judgement.rows),
+        "offsets_s": dict(judgement.offsets),
+        "digest": judgement.digest,
     }
 
 
-def _show_verdicts(judgements: "list[Judgement]", summary: bool) -> None:
-    from phasewatch.validate import counts
+def _show(judgements: "Sequence[Judgement]", summary: bool) -> None:
+    from phasewatch.verdict import counts
 
-    found = counts(judgements)
-    told = " · ".join(f"{count} {verdict}" for verdict, count in found.items())
-    out.print(f"{len(judgements)} episodes: {told}")
+    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
+    out.print(f"{_many(len(judgements))}: {told}")
     if summary:
-        _show_summary(judgements)
+        _show_cells(judgements)
+        _show_codes(judgements)
         return
     for judgement in judgements:
         for finding in judgement.findings:
@@ -93,30 +180,57 @@ def _show_verdicts(judgements: "list[Judgement]", summary: bool) -> None:
             out.print(line, markup=False, soft_wrap=True)
 
 
-def _show_summary(judgements: "list[Judgement]") -> None:
-    """Counts by host, profile and verdict, and how many episodes each rule objected to."""
+def _show_cells(judgements: "Sequence[Judgement]") -> None:
+    """Counts by host, profile and verdict; a letter a profile, so that 80 columns hold them."""
     profiles = sorted({judgement.profile for judgement in judgements})
-    table = Table(title="accepted, then d degraded, r rejected, e errored")
+    letters = [LETTERS[at % 26] * (1 + at // 26) for at in range(len(profiles))]
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("host", no_wrap=True)
-    for name in profiles:
-        table.add_column(name or "unreadable", overflow="fold")
+    for letter in letters:
+        table.add_column(letter)
     for host in sorted({judgement.host for judgement in judgements}):
         own = [judgement for judgement in judgements if judgement.host == host]
         cells = (_cell([one for one in own if one.profile == name]) for name in profiles)
         table.add_row(host or "unreadable", *cells)
     out.print(table)
-    codes = Counter(
-        code for judgement in judgements for code in {one.code for one in judgement.findings}
-    )
-    for code, count in codes.most_common():
-        out.print(f"  {code}: {count} episodes")
+    out.print("accepted, then d degraded, r rejected, e errored; . no episode", markup=False)
+    named = zip(letters, profiles, strict=True)
+    out.print("; ".join(f"{letter} {name or 'unreadable'}" for letter, name in named))
 
 
-def _cell(judgements: "list[Judgement]") -> str:
-    """Counts a verdict, each but the accepted with its letter; `none` where there is no episode."""
-    from phasewatch.validate import counts
+def _cell(judgements: "Sequence[Judgement]") -> str:
+    from phasewatch.verdict import counts
 
     found = counts(judgements)
     accepted = found.pop("accepted")
     rest = [f"{count}{verdict[0]}" for verdict, count in found.items() if count]
-    return " ".join([str(accepted), *rest]) if judgements else "none"
+    return " ".join([str(accepted), *rest]) if judgements else "."
+
+
+def _show_codes(judgements: "Iterable[Judgement]") -> None:
+    """How many episodes each rule objected to, and what it says."""
+    from phasewatch.rules import sentences
+
+    codes = Counter(code for judgement in judgements for code in judgement.codes)
+    if not codes:
+        return
+    explained = sentences()
+    table = Table("reason", box=None, padding=(0, 1), pad_edge=False)
+    table.add_column("episodes", justify="right", no_wrap=True)
+    table.add_column("what it means")
+    for code, count in codes.most_common():
+        table.add_row(code, f"{count:,}", explained[code])
+    out.print(table)
+
+
+def _show_hits(hits: "Hits") -> None:
+    """What was planted, and the verdicts it must get against those it got."""
+    table = Table("planted", *hits.matrix, box=None, padding=(0, 1), pad_edge=False)
+    for verdict, row in hits.matrix.items():
+        table.add_row(verdict, *(f"{count:,}" for count in row.values()))
+    out.print(table)
+    out.print(str(hits))
+
+
+def _many(count: int) -> str:
+    return f"{count:,} episode{'' if count == 1 else 's'}"

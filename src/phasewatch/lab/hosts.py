@@ -63,7 +63,8 @@ def host(name: str, path: Path = HOSTS) -> Host:
     """One host by name; raises Refused with the names there are."""
     known = hosts(path)
     if name not in known:
-        raise Refused(f"host {name}", "is unknown", ", ".join(known), f"Choose one, or add {path}.")
+        remedy = f"Choose one, or add it to {path}."
+        raise Refused(f"host {name}", "is unknown", f"one of {', '.join(known)}", remedy)
     return known[name]
 
 

@@ -168,7 +168,8 @@ def _capture(pipe: Connection) -> None:
     """
     quiet_child()
     pipe.send("ready")
-    if pipe.recv() != "watch":
+    order = pipe.recv()
+    if order not in ("watch", "tell"):
         return
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     link.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -180,13 +181,16 @@ def _capture(pipe: Connection) -> None:
     poller = select.poll()
     poller.register(link, select.POLLIN)
     poller.register(pipe, select.POLLIN)
-    stopped = False
+    stopped, told = False, 0
     while not stopped:
         due_ns = bins.begin_ns + BIN_NS + GRACE_NS - time.time_ns()
         ready = {handle for handle, _ in poller.poll(max(0, due_ns // 1_000_000 + 1))}
         stopped = pipe.fileno() in ready
         _drain(link, bins)
         bins.until(time.time_ns() - GRACE_NS)
+        if order == "tell" and told < len(bins.rows):
+            pipe.send(bins.rows[told:])
+            told = len(bins.rows)
     statistics = link.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
     pipe.send(Traffic(tuple(bins.rows), struct.unpack("II", statistics)[1]))
 
@@ -277,14 +281,28 @@ class Child:
             raise _broken(work.__name__.strip("_"), "did not start")
 
     def finish(self) -> object:
-        """Tell it to stop and take what it has to say."""
+        """Tell it to stop and take the last that it has to say."""
+        answer: object = []
         try:
             self.pipe.send("stop")
-            answer = self._receive() if self.pipe.poll(10) else None
+            # What it told on the way is in its last word too.
+            while isinstance(answer, list):
+                answer = self._receive() if self.pipe.poll(10) else None
         except OSError:
             answer = None
         self.kill()
         return answer
+
+    def told(self) -> list[Row]:
+        """Rows that it has told since the last call, where it was asked to tell."""
+        rows: list[Row] = []
+        with contextlib.suppress(OSError):
+            while self.pipe.poll():
+                more = self._receive()
+                if not isinstance(more, list):
+                    break
+                rows += more
+        return rows
 
     def kill(self) -> None:
         """End it now."""
@@ -304,7 +322,8 @@ class Tap:
     kind = "tap"
     device = f"tap,id=n0,ifname={TAP},script=no,downscript=no,vnet_hdr=off"
 
-    def __init__(self, watching: bool = True) -> None:
+    def __init__(self, watching: bool = True, telling: bool = False) -> None:
+        self._order = "tell" if telling else "watch"
         _isolate()
         _configure()
         self._sink = Child(_sink)
@@ -318,7 +337,11 @@ class Tap:
 
     def watch(self) -> None:
         """Start the capture; what passed before is not known."""
-        self._capture.pipe.send("watch")
+        self._capture.pipe.send(self._order)
+
+    def told(self) -> list[Row]:
+        """What passed since the last call, where this link tells while it runs."""
+        return self._capture.told()
 
     def finish(self) -> Traffic:
         """Stop watching; raises Refused when the watcher is gone, for then nothing is known."""

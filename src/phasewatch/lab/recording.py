@@ -23,12 +23,13 @@ import numpy as np
 
 from phasewatch import __version__
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.lab import hosts
 from phasewatch.lab.campaign import SINGLE, Campaign
 from phasewatch.lab.fault import Fault, Scene, find
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image, image, scratch
 from phasewatch.lab.machine import Machine
-from phasewatch.lab.network import Tap, Traffic, die_with_parent
+from phasewatch.lab.network import CHANNELS, Tap, Traffic, die_with_parent
 from phasewatch.lab.probes import (
     HZ,
     PROC,
@@ -41,7 +42,7 @@ from phasewatch.lab.probes import (
     Rows,
     netflow,
 )
-from phasewatch.lab.profile import Act, Profile, Sample, schedule
+from phasewatch.lab.profile import Act, Profile, Sample, profile, schedule
 from phasewatch.lab.snapshot import snapshot
 from phasewatch.lab.switch import Switch, link
 from phasewatch.refusal import Refused
@@ -63,6 +64,8 @@ THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_t
 _PERIOD_NS = round(NS / HZ)
 
 Say = Callable[[str], None]
+Hear = Callable[[str, Samples | tuple[Label, ...]], None]
+"""Hears a recording while it runs: rows by their source, and "labels" as far as they go."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,13 @@ class Take:
     seconds: float
     campaign: Campaign = SINGLE
     fault: str = ""
+
+    @classmethod
+    def of(cls, name: str, host: str, number: str) -> "Take":
+        """Of a profile by name; its sample by id, or by number from 1. Raises Refused."""
+        chosen = profile(name)
+        numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
+        return cls(hosts.host(host), chosen, chosen.sample(numbers.get(number, number)), 0, 0.0)
 
     @property
     def id(self) -> str:
@@ -100,9 +110,11 @@ def record(take: Take, store: Store, cache: Path, say: Say) -> str:
 class Recording:
     """A recording under way in a process of its own."""
 
-    def __init__(self, take: Take, store: Store, cache: Path, say: Say) -> None:
+    def __init__(
+        self, take: Take, store: Store, cache: Path, say: Say, hear: Hear | None = None
+    ) -> None:
         self.take = take
-        self._say = say
+        self._say, self._hear = say, hear
         self._answer: str | Refused | None = None
         if take.id in store.ids():
             raise Refused(
@@ -112,7 +124,7 @@ class Recording:
         made, disk = image(take.host.arch, cache, say), scratch(cache)
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        work = (other, take, made, disk, cache, store.root)
+        work = (Relay(other, hear is not None), take, made, disk, cache, store.root)
         self._process = context.Process(target=_process, args=work)
         os.environ.update(THREADLESS)
         self._process.start()
@@ -128,6 +140,8 @@ class Recording:
                 kind, value = "answer", _died(self.take)
             if kind == "say":
                 self._say(value)
+            elif kind == "hear" and self._hear:
+                self._hear(*value)
             else:
                 self._answer = value
         return self._answer is not None
@@ -188,20 +202,47 @@ class Trouble:
 # ---------------------------------------------------------------- in the process
 
 
-def _process(
-    pipe: Connection, take: Take, made: Image, blank: Path, cache: Path, root: Path
-) -> None:
+@dataclass
+class Relay:
+    """The way from the process to who asked: lines, an answer, and, if `telling`, rows at once.
+
+    Rows of the guest are put on the wall clock by the pings so far; the published episode has all
+    pings to go by, and may differ by their residual.
+    """
+
+    pipe: Connection
+    telling: bool
+    _told: dict[str, int] = field(default_factory=dict)
+
+    def say(self, line: str) -> None:
+        """A line for people."""
+        self.pipe.send(("say", line))
+
+    def rows(self, rows: Rows) -> None:
+        """What has come to a source since the last call."""
+        first = self._told.get(rows.source, 0)
+        self._told[rows.source] = len(rows.t_wall_ns)
+        if len(rows.t_wall_ns) > first:
+            new = Rows(rows.source, rows.channels)
+            for row in range(first, len(rows.t_wall_ns)):
+                new.add(rows.t_wall_ns[row], rows.t_mono_ns[row], rows.values[row])
+            self.pipe.send(("hear", (rows.source, new.samples(0, 2**62))))
+
+    def labels(self, labels: tuple[Label, ...]) -> None:
+        """The labels so far, when there are more of them."""
+        if len(labels) > self._told.get("labels", 0):
+            self._told["labels"] = len(labels)
+            self.pipe.send(("hear", ("labels", labels)))
+
+
+def _process(relay: Relay, take: Take, made: Image, blank: Path, cache: Path, root: Path) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     die_with_parent(signal.SIGTERM)
     with contextlib.suppress(PermissionError):
         os.setpriority(os.PRIO_PROCESS, 0, RECORDER_NICE)
     answer: str | Refused
-
-    def say(line: str) -> None:
-        pipe.send(("say", line))
-
     try:
-        answer = _record(take, made, blank, cache, root, say)
+        answer = _record(take, made, blank, cache, root, relay)
     except Refused as refused:
         answer = refused
     except KeyboardInterrupt:
@@ -212,7 +253,7 @@ def _process(
         remedy = "Make room and run it again." if full else "Run it again."
         answer = _refused(take, str(error), remedy, "io")
     with contextlib.suppress(OSError):
-        pipe.send(("answer", answer))
+        relay.pipe.send(("answer", answer))
 
 
 def _interrupt(sign: int, frame: FrameType | None) -> None:
@@ -224,11 +265,11 @@ def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
     return Refused(take.id, problem, "a whole episode", remedy, code=code)
 
 
-def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, say: Say) -> str:
+def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, relay: Relay) -> str:
     acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
     trouble = Trouble.draw(take) if take.fault else None
-    with _running(take, trouble, made, blank, cache, say) as (net, machine):
-        session = Session(machine, net, take, acts, trouble)
+    with _running(take, trouble, made, blank, cache, relay) as (net, machine):
+        session = Session(machine, net, take, acts, trouble, relay)
         session.settle()
         session.run()
         traffic = net.finish()
@@ -238,28 +279,28 @@ def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, say: 
     whole = Episode(**{**vars(episode), "notes": notes})
     Store.open(root).publish(whole)
     waited = float(str(notes["vcpu_wait_share"]))
-    say(f"{take.id}: published; its vCPUs waited {waited:.0%} of their time for a core")
+    relay.say(f"{take.id}: published; its vCPUs waited {waited:.0%} of their time for a core")
     return take.id
 
 
 @contextlib.contextmanager
 def _running(
-    take: Take, trouble: Trouble | None, made: Image, blank: Path, cache: Path, say: Say
+    take: Take, trouble: Trouble | None, made: Image, blank: Path, cache: Path, relay: Relay
 ) -> Iterator[tuple[Tap | Switch, Machine]]:
     """A machine restored from its snapshot, on a link; both are gone when the block ends."""
     with contextlib.ExitStack() as stack:
-        net = link(say, watching=not (trouble and trouble.fault.blind))
+        net = link(relay.say, not (trouble and trouble.fault.blind), relay.telling)
         stack.callback(net.kill)
         jitter = take.campaign.jitter
         began = time.monotonic()
         found = snapshot(take.host, made, blank, cache, net.device, jitter)
         if found.made:
-            say(f"{take.id}: booted and saved in {time.monotonic() - began:.1f} s")
+            relay.say(f"{take.id}: booted and saved in {time.monotonic() - began:.1f} s")
         began = time.monotonic()
         machine = Machine(take.host, made, found.disk, net.device, jitter, found.state)
         stack.callback(machine.kill)
         machine.boot()
-        say(f"{take.id}: restored in {time.monotonic() - began:.1f} s")
+        relay.say(f"{take.id}: restored in {time.monotonic() - began:.1f} s")
         yield net, machine
 
 
@@ -272,10 +313,13 @@ class Session:
     take: Take
     acts: tuple[Act, ...]
     trouble: Trouble | None
+    relay: Relay
     clock: Clock = field(default_factory=Clock)
     agent: Agent = field(default_factory=Agent)
     proc: Rows = field(default_factory=lambda: Rows("proc", PROC))
     qmp: Rows = field(default_factory=lambda: Rows("qmp", QMP))
+    netflow: Rows = field(default_factory=lambda: Rows("netflow", CHANNELS))
+    """Bins as they are told; those that the link hands over at the end are what is published."""
     started: list[tuple[int, str]] = field(default_factory=list)
     late_ns: list[int] = field(default_factory=list)
     missed: int = 0
@@ -309,6 +353,8 @@ class Session:
                 self.late_ns.append(now - tick)
                 self.proc.take(read_proc)
                 self.qmp.take(read_qmp)
+                if self.relay.telling:
+                    self._tell()
                 grid = self._next(grid)
                 stray = self.take.campaign.jitter / 100 * chance.uniform(-1, 1)
                 tick = grid + round(stray * _PERIOD_NS)
@@ -322,6 +368,19 @@ class Session:
                 ping = now + round(PING_S * NS)
             due = begin + round(acts[0].at_s * NS) if acts else end
             self._listen(min(tick, ping, due, end))
+
+    def _tell(self) -> None:
+        """All that is new, to whoever listens."""
+        self.relay.rows(self.proc)
+        self.relay.rows(self.qmp)
+        for row in self.net.told():
+            self.netflow.add(*row)
+        self.relay.rows(self.netflow)
+        if self.clock.pings:
+            mapping = self.clock.fit()
+            self.relay.rows(self.agent.rows(mapping))
+            if self.started:
+                self.relay.labels(_labels(self.started, mapping))
 
     def _next(self, tick: int) -> int:
         """The next deadline; those already past are missed rows, not rows to catch up on."""

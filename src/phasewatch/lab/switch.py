@@ -25,6 +25,7 @@ from phasewatch.lab.network import (
     PORTS,
     Bins,
     Child,
+    Row,
     Tap,
     Traffic,
     quiet_child,
@@ -61,6 +62,10 @@ class Switch:
     def watch(self) -> None:
         """It always does."""
 
+    def told(self) -> list[Row]:
+        """Nothing: it tells what passed when it stops."""
+        return []
+
     def finish(self) -> Traffic:
         """Stop, and give what passed; raises Refused when the switch is gone."""
         traffic = self._child.finish()
@@ -80,10 +85,10 @@ class Switch:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def link(say: Callable[[str], None], watching: bool = True) -> Tap | Switch:
+def link(say: Callable[[str], None], watching: bool = True, telling: bool = False) -> Tap | Switch:
     """The best link this process may have; says so when it is not the tap."""
     try:
-        return Tap(watching)
+        return Tap(watching, telling)
     except Refused as refused:
         # A switch carries every packet itself: it cannot start to look later.
         if refused.code != "lab_network" or not watching:

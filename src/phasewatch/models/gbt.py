@@ -109,7 +109,7 @@ class Model(Classifier):
         import dask.array
         from xgboost import dask as spread
 
-        from phasewatch.cluster import connected
+        from phasewatch.spread import connected
 
         with connected(cluster) as client:
             count = len(client.scheduler_info(n_workers=-1)["workers"])
@@ -136,6 +136,12 @@ class Model(Classifier):
         matrix = xgboost.DMatrix(z, nthread=self._config.nthread)
         margins: Array = self._booster.predict(matrix, output_margin=True)
         return margins.astype("float64").reshape(len(z), self._classes)
+
+    def contributions(self, z: Array) -> Array:
+        """TreeSHAP (Lundberg et al., Nature Machine Intelligence 2, 2020), as XGBoost has it."""
+        matrix = xgboost.DMatrix(z, nthread=self._config.nthread)
+        told: Array = self._booster.predict(matrix, pred_contribs=True)
+        return told.astype("float64").reshape(len(z), self._classes, -1).swapaxes(1, 2)
 
     def save(self) -> bytes:
         """XGBoost's JSON."""

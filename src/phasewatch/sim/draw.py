@@ -12,9 +12,9 @@ from scipy import signal
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
+from phasewatch.rules import LOST, WAITING
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import KNOTS, Fit
-from phasewatch.validate import LOST, WAITING
 from phasewatch.views import Array
 
 BEGIN_NS = 1_767_225_600 * NS

@@ -11,15 +11,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from phasewatch.clocks import TWINS
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.rules import RULES, WAITING
 from phasewatch.schema import NS
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, entry, pack
-from phasewatch.validate import RULES, WAITING, Verdict
+from phasewatch.verdict import Verdict
 
 Chance = np.random.Generator
 Files = dict[str, bytes]
 
-SEVERITIES = {code: severity for code, severity, _ in RULES}
+SEVERITIES: dict[str, Verdict] = {rule.code: rule.severity for rule in RULES}
+SEVERITIES |= {"file_unlisted": "degraded", "format_newer": "errored"}
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ def plant(episode: Episode, code: str, chance: Chance) -> tuple[Files, Truth]:
     if code in TELEMETRY:
         spoilt = TELEMETRY[code](episode, chance)
         return pack(spoilt), Truth(episode.id, code, SEVERITIES[code])
-    return BYTES[code](pack(episode), chance), Truth(episode.id, code, "rejected")
+    verdict = SEVERITIES.get(code, "rejected")
+    return BYTES[code](pack(episode), chance), Truth(episode.id, code, verdict)
 
 
 # ---------------------------------------------------------------- telemetry
@@ -155,6 +159,77 @@ def _clock_base(episode: Episode, chance: Chance) -> Episode:
 def _clock_overlap(episode: Episode, chance: Chance) -> Episode:
     hours = int(chance.integers(1, 13)) * (1 if chance.integers(2) else -1)
     return _moved(episode, chance, lambda samples: samples.t_wall_ns + hours * 3600 * NS)
+
+
+@telemetry("clock_offset")
+def _clock_offset(episode: Episode, chance: Chance) -> Episode:
+    """The guest's clock runs behind or ahead of bursts that the network saw too."""
+    busy = np.repeat(chance.random(round(episode.seconds / 2) + 1) < 0.3, 2)
+    both = _active(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
+    guest = both.sources["guest"]
+    off = round(chance.uniform(2.0, 3.5) * NS) * (1 if chance.integers(2) else -1)
+    return _with(both, "guest", replace(guest, t_wall_ns=guest.t_wall_ns + off))
+
+
+@telemetry("label_onset")
+def _label_onset(episode: Episode, chance: Chance) -> Episode:
+    """The machine gets busy long before or after the label says so."""
+    middle = episode.start_ns + (episode.end_ns - episode.start_ns) // 2
+    labels = (Label(episode.start_ns, "benign"), Label(middle, "impact"))
+    late = round(chance.uniform(7, 10) * NS) * (1 if chance.integers(2) else -1)
+    t = np.array([episode.start_ns, middle + late])
+    return replace(_active(episode, t, np.array([False, True])), labels=labels)
+
+
+def _active(episode: Episode, t_ns: np.ndarray, busy: np.ndarray) -> Episode:
+    """Every channel that two sources count, at work from each busy `t_ns` on until the next."""
+    for name in dict.fromkeys(name for pair in TWINS for name in pair):
+        source = name.partition(".")[0]
+        samples = episode.sources[source]
+        values, column = samples.values.copy(), samples.names.index(name)
+        at = np.maximum(np.searchsorted(t_ns, samples.t_wall_ns, side="right") - 1, 0)
+        work = np.where(busy[at], 4000.0, 4.0)
+        values[:, column] = work if source == "netflow" else np.cumsum(work)
+        episode = _with(episode, source, replace(samples, values=values))
+    return episode
+
+
+@telemetry("clock_step")
+def _clock_step(episode: Episode, chance: Chance) -> Episode:
+    def stepped(samples: Samples) -> np.ndarray:
+        t = samples.t_wall_ns.copy()
+        t[int(chance.integers(20, len(t) - 20)) :] += round(chance.uniform(1.5, 4.0) * NS)
+        return t
+
+    return _moved(episode, chance, stepped)
+
+
+@telemetry("rows_high")
+def _rows_high(episode: Episode, chance: Chance) -> Episode:
+    source = _pick(episode, chance)
+    samples = episode.sources[source]
+    wrong = samples.rate_hz / chance.uniform(1.5, 4.0)
+    return _with(episode, source, replace(samples, rate_hz=wrong))
+
+
+@telemetry("value_negative")
+def _value_negative(episode: Episode, chance: Chance) -> Episode:
+    samples = episode.sources["netflow"]
+    values = samples.values.copy()
+    values[chance.integers(len(values)), 0] = -float(chance.integers(1, 1000))
+    return _with(episode, "netflow", replace(samples, values=values))
+
+
+@telemetry("counter_wrap")
+def _counter_wrap(episode: Episode, chance: Chance) -> Episode:
+    samples = episode.sources["proc"]
+    values = samples.values.copy()
+    column = samples.names.index("proc.minflt")
+    row = int(chance.integers(len(values) // 2, len(values) - 20))
+    # A page fault a row, so that there is something to run over.
+    counted = values[:, column] + np.arange(len(values))
+    values[:, column] = (counted - counted[row]) % 2**32
+    return _with(episode, "proc", replace(samples, values=values))
 
 
 @telemetry("time_order")
@@ -294,3 +369,20 @@ def _sha_mismatch(files: Files, chance: Chance) -> Files:
 def _samples_format(files: Files, chance: Chance) -> Files:
     data = files[SAMPLES][: len(files[SAMPLES]) // 2]
     return _resealed({**files, SAMPLES: data}, files={SAMPLES: entry(data)})
+
+
+@damage("file_unlisted")
+def _file_unlisted(files: Files, chance: Chance) -> Files:
+    return {**files, ("notes.txt", "samples.parquet.bak")[chance.integers(2)]: b"left behind"}
+
+
+@damage("unsafe_path")
+def _unsafe_path(files: Files, chance: Chance) -> Files:
+    outside = ("../store.json", "/etc/hostname", "a/../../b")[chance.integers(3)]
+    listed = {SAMPLES: entry(files[SAMPLES]), outside: entry(b"")}
+    return _resealed(files, files=listed)
+
+
+@damage("format_newer")
+def _format_newer(files: Files, chance: Chance) -> Files:
+    return _resealed(files, format=int(chance.integers(2, 9)))

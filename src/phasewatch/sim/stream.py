@@ -25,7 +25,7 @@ from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.plant import Truth, codes, plant
 from phasewatch.store import Store
-from phasewatch.validate import Judgement
+from phasewatch.verdict import VERDICTS, Judgement, Verdict
 
 TRUTH = "truth.parquet"
 BLOCK = 128
@@ -140,7 +140,8 @@ class Hits:
     """Verdicts against the truth: faults planted, reported under their code, judged as they must.
 
     `clean` episodes have no fault, `alarms` of them were objected to; `missed` names the faults
-    that were not reported.
+    that were not reported. `matrix` counts episodes by the verdict they must get and then by the
+    one they got.
     """
 
     planted: int
@@ -149,6 +150,7 @@ class Hits:
     clean: int
     alarms: int
     missed: dict[str, int]
+    matrix: Mapping[Verdict, Mapping[Verdict, int]]
 
     def __str__(self) -> str:
         """One line."""
@@ -164,10 +166,14 @@ def score(judgements: Iterable[Judgement], known: Mapping[str, Truth]) -> Hits:
     """What a sweep found of what was planted."""
     planted = reported = judged = clean = alarms = 0
     missed: Counter[str] = Counter()
+    matrix: dict[Verdict, dict[Verdict, int]] = {
+        verdict: dict.fromkeys(VERDICTS, 0) for verdict in VERDICTS
+    }
     for judgement in judgements:
         truth = known.get(judgement.id)
         if truth is None:
             continue
+        matrix[truth.verdict][judgement.verdict] += 1
         found = truth.code in {finding.code for finding in judgement.findings}
         planted += bool(truth.code)
         clean += not truth.code
@@ -176,4 +182,4 @@ def score(judgements: Iterable[Judgement], known: Mapping[str, Truth]) -> Hits:
         judged += bool(truth.code) and judgement.verdict == truth.verdict
         if truth.code and not found:
             missed[truth.code] += 1
-    return Hits(planted, reported, judged, clean, alarms, dict(sorted(missed.items())))
+    return Hits(planted, reported, judged, clean, alarms, dict(sorted(missed.items())), matrix)

@@ -5,15 +5,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 import toy
-from phasewatch import schema, validate
+from phasewatch import rules, schema
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.rules import (
+    LOST,
+    RULES,
+    UNIX_CEILING_NS,
+    WAITING,
+    Facts,
+    Rule,
+    examine,
+    sentences,
+)
 from phasewatch.schema import NS
-from phasewatch.store import SAMPLES, Store
-from phasewatch.validate import LOST, RULES, WAITING, examine, judge, sweep, write_index
+from phasewatch.sim.plant import TELEMETRY
 
 VM46 = schema.vm46()
 
@@ -70,6 +78,16 @@ def channel_lost(episode: Episode, name: str) -> Episode:
     return with_source(episode, name, names=samples.names[1:], values=samples.values[:, 1:])
 
 
+def stepped(episode: Episode, name: str) -> Episode:
+    t = episode.sources[name].t_wall_ns.copy()
+    t[30:] += 2 * NS
+    return with_source(episode, name, t_wall_ns=t)
+
+
+def planted(code: str) -> Callable[[Episode], Episode]:
+    return lambda episode: TELEMETRY[code](episode, np.random.default_rng(1))
+
+
 def contended(episode: Episode, lost: float) -> Episode:
     """From the 12th to the 25th second the vCPUs lose part of a core."""
     samples = episode.sources["proc"]
@@ -98,11 +116,20 @@ PER_SOURCE: list[Case] = [
     ("degraded", "time_gap", gapped),
     ("rejected", "rows_none", lambda e, s: fewer(e, s, slice(None, 30))),
     ("degraded", "rows_low", lambda e, s: fewer(e, s, slice(14, None))),
+    ("degraded", "rows_high", lambda e, s: with_source(e, s, rate_hz=1.0)),
+    ("degraded", "rows_high", lambda e, s: with_source(e, s, rate_hz=0.0)),
+    ("degraded", "clock_step", stepped),
+    (
+        "rejected",
+        "columns",
+        lambda e, s: with_source(e, s, names=(e.sources[s].names[1], *e.sources[s].names[1:])),
+    ),
     ("degraded", "value_nonfinite", lambda e, s: with_values(e, s, 9, 0, np.nan)),
 ]
 EPISODE: list[tuple[str, str, Callable[[Episode], Episode]]] = [
     ("rejected", "span", lambda e: replace(e, end_ns=e.start_ns)),
     ("rejected", "span", lambda e: replace(e, start_ns=5)),
+    ("rejected", "span", lambda e: replace(e, end_ns=e.end_ns + 10**9 * NS)),
     ("rejected", "labels_order", lambda e: replace(e, labels=(e.labels[0], *e.labels[:0:-1]))),
     (
         "rejected",
@@ -121,6 +148,11 @@ EPISODE: list[tuple[str, str, Callable[[Episode], Episode]]] = [
         "labels_range",
         lambda e: replace(e, labels=(*e.labels, Label(e.end_ns + 1, "impact"))),
     ),
+    ("degraded", "clock_offset", planted("clock_offset")),
+    ("degraded", "label_onset", planted("label_onset")),
+    ("degraded", "counter_wrap", planted("counter_wrap")),
+    ("degraded", "value_negative", lambda e: with_values(e, "netflow", 70, 0, -5.0)),
+    ("rejected", "span", lambda e: replace(e, start_ns=UNIX_CEILING_NS, end_ns=2**62)),
     ("rejected", "sources_none", lambda e: replace(e, sources={})),
     ("degraded", "counter_reset", lambda e: with_values(e, "proc", 40, 0, 0.0)),
     ("rejected", "clock_fit", lambda e: replace(e, notes={"guest_clock_misfit_ms": 2300.0})),
@@ -156,7 +188,7 @@ def test_corruption_of_an_episode(case: tuple[str, str, Callable[[Episode], Epis
 
 def test_every_rule_has_a_corruption_that_it_catches() -> None:
     caught = {code for _, code, _ in PER_SOURCE} | {code for _, code, _ in EPISODE}
-    assert caught == {code for code, _, _ in RULES}
+    assert caught == {rule.code for rule in RULES}
 
 
 def test_two_faults_get_the_worse_verdict_and_both_reasons() -> None:
@@ -167,51 +199,30 @@ def test_two_faults_get_the_worse_verdict_and_both_reasons() -> None:
 
 
 def test_a_rule_that_fails_is_our_fault_not_the_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(episode: Episode, own: schema.Schema) -> list[str]:
+    def broken(facts: Facts) -> list[str]:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(validate, "RULES", [("broken", "rejected", broken)])
+    monkeypatch.setattr(rules, "RULES", [Rule("broken", "rejected", broken)])
     verdict, (finding,) = examine(toy.episode(), VM46)
     assert (verdict, finding.code) == ("errored", "check_bug")
 
 
-def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = toy.store(tmp_path / "s", seeds=1)
-    damaged, unread, *_ = store.ids()
-    path = store.folder(damaged) / SAMPLES
-    path.write_bytes(path.read_bytes()[:-1])
-    read = Path.read_bytes
-
-    def failing(self: Path) -> bytes:
-        if self.parent.name == unread:
-            raise PermissionError(13, "Permission denied", str(self))
-        return read(self)
-
-    monkeypatch.setattr(Path, "read_bytes", failing)
-    verdicts = {judgement.id: judgement for judgement in sweep(store)}
-    assert verdicts[damaged].verdict == "rejected"
-    assert verdicts[damaged].findings[0].code == "sha_mismatch"
-    assert verdicts[unread].verdict == "errored"
-    assert "Permission denied" in verdicts[unread].findings[0].reason
-    others = set(verdicts) - {damaged, unread}
-    assert others and all(verdicts[id].verdict == "accepted" for id in others)
+def test_a_wrap_is_no_reset_and_a_reset_no_wrap() -> None:
+    _, wrapped = examine(TELEMETRY["counter_wrap"](toy.episode(), np.random.default_rng(2)), VM46)
+    assert {finding.code for finding in wrapped} == {"counter_wrap"}
+    _, reset = examine(with_values(toy.episode(), "proc", 40, 0, 0.0), VM46)
+    assert {finding.code for finding in reset} == {"counter_reset"}
 
 
-def test_the_index_has_a_row_an_episode_and_is_the_same_bytes_twice(
-    toy_store: Store, tmp_path: Path
-) -> None:
-    judgements = sweep(toy_store)
-    write_index(judgements, tmp_path / "a.parquet")
-    write_index(sweep(toy_store), tmp_path / "b.parquet")
-    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
-    table = pq.read_table(tmp_path / "a.parquet", page_checksum_verification=True)
-    assert table["id"].to_pylist() == toy_store.ids()
-    assert set(table["verdict"].to_pylist()) == {"accepted"}
+def test_a_clock_a_time_zone_off_is_called_so() -> None:
+    samples = toy.episode().sources["qmp"]
+    moved = with_source(toy.episode(), "qmp", t_wall_ns=samples.t_wall_ns + 7200 * NS)
+    reasons = [own.reason for own in examine(moved, VM46)[1] if own.code == "clock_overlap"]
+    assert reasons and "+2 h: a time zone?" in reasons[0]
 
 
-def test_an_id_that_is_not_there_is_rejected_by_name(toy_store: Store) -> None:
-    judgement = judge(toy_store, "nobody")
-    assert judgement.verdict == "rejected"
-    assert judgement.findings[0].code == "file_missing"
+def test_every_code_has_a_sentence_and_a_line_in_the_format() -> None:
+    told = (Path(__file__).parent.parent / "docs" / "store-format.md").read_text(encoding="utf-8")
+    for code, sentence in sentences().items():
+        assert len(sentence.split()) > 3, code
+        assert f"`{code}`" in told, code

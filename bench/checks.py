@@ -1,0 +1,139 @@
+"""`make bench`, checks: episodes judged per second on one core, beside the floor and plain ways.
+
+The floor reads and hashes the same bytes and looks at none. The plain ways keep an episode as most
+would, gzipped JSON Lines or a Parquet file a source, and check what one row or one column shows:
+fewer rules than ours, and nothing across clocks.
+"""
+
+import gzip
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from frames import told
+from layouts import four_parquet, json_lines, seconds
+from rich.console import Console
+from rich.table import Table
+
+from phasewatch import rules, sweep
+from phasewatch.clocks import measure
+from phasewatch.episode import Episode
+from phasewatch.rules import Facts
+from phasewatch.schema import Schema
+from phasewatch.store import SAMPLES, Store, decode
+
+EPISODES, BLOCK = 48, 8192
+
+
+def run(opened: Store, out: Console, scratch: Path) -> None:
+    """On episodes of the corpus; `scratch` takes them in the other forms."""
+    ids = opened.ids()[:: len(opened.ids()) // EPISODES][:EPISODES]
+    episodes = [opened.read(id) for id in ids]
+    listed = [_write(episode, scratch) for episode in episodes]
+    (scratch / "schema.json").write_text(
+        json.dumps(
+            {name: [own.name for own in opened.schema.of(name)] for name in opened.schema.sources}
+        )
+    )
+
+    def rate(work: Callable[[], object]) -> float:
+        return len(ids) / seconds(work)
+
+    mine = rate(lambda: [sweep.judge(opened, id) for id in ids])
+    table = Table("judging episodes, one core", "episodes/s", "ours is")
+    table.add_row("ours: every rule, and what clocks say of each other", f"{mine:,.0f}", "")
+    theirs = {
+        "read and sha256 of the same bytes, the floor": rate(lambda: _hash(opened, ids)),
+        "gzip and json, checks in plain Python": rate(
+            lambda: [plain(scratch, one, opened.schema) for one in listed]
+        ),
+        **told("check", scratch),
+    }
+    for name, found in theirs.items():
+        table.add_row(name, f"{found:,.0f}", f"{mine / found:.3g} x")
+    out.print(table)
+
+    parts = {
+        "manifest: JSON and its digest": lambda: [opened.manifest(id) for id in ids],
+        "read and sha256": lambda: _hash(opened, ids),
+        "decode Parquet": lambda: [
+            decode((opened.folder(id) / SAMPLES).read_bytes(), id) for id in ids
+        ],
+        "rules": lambda: [rules.ask(Facts(one, opened.schema)) for one in episodes],
+        "of the rules: clocks and onsets": lambda: [
+            measure(one, one.sources, opened.schema) for one in episodes
+        ],
+    }
+    table = Table("where our time goes", "ms an episode", "of all")
+    for name, work in parts.items():
+        spent = seconds(work) / len(ids)
+        table.add_row(name, f"{spent * 1e3:.2f}", f"{spent * mine:.0%}")
+    out.print(table)
+
+
+def _hash(opened: Store, ids: Sequence[str]) -> None:
+    for id in ids:
+        for path in sorted(opened.folder(id).iterdir()):
+            hashlib.sha256(path.read_bytes()).digest()
+
+
+def _write(episode: Episode, scratch: Path) -> dict[str, Any]:
+    """The episode as JSON Lines and as four Parquet files; what a manifest would say of it."""
+    lines = json_lines(episode)["lines"]
+    (scratch / f"{episode.id}.jsonl.gz").write_bytes(lines)
+    for source, data in four_parquet(episode).items():
+        (scratch / f"{episode.id}.{source}.parquet").write_bytes(data)
+    return {
+        "id": episode.id,
+        "sha256": hashlib.sha256(lines).hexdigest(),
+        "start_ns": episode.start_ns,
+        "end_ns": episode.end_ns,
+        "labels": [(label.t_wall_ns, label.phase) for label in episode.labels],
+        "rates": {name: samples.rate_hz for name, samples in episode.sources.items()},
+    }
+
+
+def plain(scratch: Path, manifest: dict[str, Any], schema: Schema) -> list[str]:
+    """What a careful afternoon's validator objects to."""
+    path = scratch / f"{manifest['id']}.jsonl.gz"
+    hashed, found = hashlib.sha256(), []
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            hashed.update(block)
+    if hashed.hexdigest() != manifest["sha256"]:
+        found.append("digest")
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in schema.sources}
+    with gzip.open(path, "rt") as lines:
+        for line in lines:
+            row = json.loads(line)
+            rows[row["source"]].append(row)
+    lasted_s = (manifest["end_ns"] - manifest["start_ns"]) / 1e9
+    for source, own in rows.items():
+        if len(own) < 0.9 * manifest["rates"].get(source, 2.0) * lasted_s:
+            found.append(f"{source} is thin")
+        found += _plain_rows(own, {channel.name: channel.kind for channel in schema.of(source)})
+    times = [time for time, _ in manifest["labels"]]
+    phases = {phase for _, phase in manifest["labels"]}
+    if times != sorted(set(times)) or phases - {*schema.classes}:
+        found.append("labels")
+    return found
+
+
+def _plain_rows(rows: Sequence[dict[str, Any]], kinds: dict[str, str]) -> list[str]:
+    found = []
+    for row in rows:
+        if row.keys() - {"source", "t_wall_ns", "t_mono_ns"} != kinds.keys():
+            found.append("other channels")
+        if not all(isinstance(row[name], float) and math.isfinite(row[name]) for name in kinds):
+            found.append("no number")
+    for before, after in itertools.pairwise(rows):
+        if after["t_wall_ns"] <= before["t_wall_ns"]:
+            found.append("time runs back")
+        for name, kind in kinds.items():
+            if kind == "counter" and after[name] < before[name]:
+                found.append(f"{name} falls")
+    return found

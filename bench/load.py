@@ -1,0 +1,200 @@
+"""What the server bears: `python bench/load.py --run RUN --store STORE [--minutes 10]`.
+
+One server with all checkpoints judging at 64 times the pace, and a producer that tells as many more
+events a second as asked. Every figure is of this machine, server and viewers together.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import socket
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from phasewatch import serve
+from phasewatch.events import Given
+from phasewatch.producers import perf
+from phasewatch.serve import Access, Desk
+from phasewatch.store import Store
+
+
+class Teller(threading.Thread):
+    """Tells a figure `hz` times a second, the moment of telling in its uptime."""
+
+    def __init__(self, desk: Desk, hz: float) -> None:
+        super().__init__(daemon=True)
+        self.desk, self.hz, self.ended = desk, hz, threading.Event()
+        self.told = perf.Producer(desk.given, desk.hub.tell)._measure(psutil.Process(), 0.0)
+
+    def run(self) -> None:
+        due = time.monotonic()
+        while not self.ended.wait(max(0.0, due - time.monotonic())):
+            stamp = {"uptime_s": time.monotonic(), "host": "load"}
+            self.desk.hub.tell(self.told.model_copy(update=stamp))
+            due += 1 / self.hz
+
+
+async def viewer(
+    port: int, late: list[float], seconds: float, stalls: bool = False
+) -> float | None:
+    """Read events for `seconds` and note how late each came; or never read, and say when cut."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+    writer.write(b"GET /api/events?types=perf HTTP/1.1\r\nhost: localhost\r\n\r\n")
+    began = time.monotonic()
+    if stalls:
+        writer.transport.pause_reading()
+        # Bytes the kernel holds are not read; what ends the connection is an error or its end.
+        link = writer.get_extra_info("socket")
+        while time.monotonic() - began < seconds:
+            await asyncio.sleep(0.1)
+            if closed(link):
+                writer.transport.abort()
+                return time.monotonic() - began
+        writer.transport.abort()
+        return None
+    with contextlib.suppress(asyncio.TimeoutError):
+        while time.monotonic() - began < seconds:
+            line = await asyncio.wait_for(reader.readline(), seconds)
+            if line.startswith(b"data: ") and b'"host":"load"' in line:
+                late.append(time.monotonic() - json.loads(line[6:])["data"]["uptime_s"])
+    writer.transport.abort()
+    return None
+
+
+def closed(link: socket.socket) -> bool:
+    """Whether the other side has closed or reset, as TCP_INFO's state says; 1 is established."""
+    return link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1
+
+
+Crowd = tuple[list[float], list[float | None]]
+
+
+def crowd(port: int, viewers: int, stalled: int, seconds: float) -> Crowd:
+    """How late events came to those who read, and when those who do not were cut off."""
+    return asyncio.run(_crowd(port, viewers, stalled, seconds))
+
+
+async def _crowd(port: int, viewers: int, stalled: int, seconds: float) -> Crowd:
+    late: list[float] = []
+    stalls = [viewer(port, late, seconds, True) for _ in range(stalled)]
+    reads = [viewer(port, late, seconds) for _ in range(viewers - stalled)]
+    cut = await asyncio.gather(*stalls, *reads)
+    return late, cut[:stalled]
+
+
+def reconnects(port: int, times: int) -> tuple[int, int]:
+    """Cut and come back with the last id; returns gaps that were not declared, and resumptions."""
+    return asyncio.run(_reconnects(port, times))
+
+
+async def _reconnects(port: int, times: int) -> tuple[int, int]:
+    last, gaps, resumed = "", 0, 0
+    for _ in range(times):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
+        head = f"last-event-id: {last}\r\n" if last else ""
+        writer.write(f"GET /api/events HTTP/1.1\r\nhost: localhost\r\n{head}\r\n".encode())
+        before = int(last.partition(":")[2] or 0)
+        fresh, seen = False, 0
+        while seen < 3:
+            line = (await reader.readline()).decode().strip()
+            if line.startswith("data: ") and '"resumed"' in line:
+                fresh = not json.loads(line[6:])["resumed"]
+                resumed += not fresh
+            elif line.startswith('data: {"dropped"'):
+                # Declared: what is missing from here on is known to be.
+                fresh = True
+            elif line.startswith("id: "):
+                last = line[4:]
+                number = int(last.partition(":")[2])
+                if not fresh and before and number != before + 1:
+                    gaps += 1
+                before, seen = number, seen + 1
+        writer.transport.abort()
+    return gaps, resumed
+
+
+def say(what: str, **figures: object) -> None:
+    """A line."""
+    told = " · ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items())
+    sys.stdout.write(f"{what}: {told}\n")
+    sys.stdout.flush()
+
+
+def ms(values: list[float], share: float) -> str:
+    """A percentile, in words."""
+    return f"{1000 * float(np.percentile(values, share)):.1f} ms" if values else "none"
+
+
+def main() -> None:
+    """Serve, and measure."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--run", type=Path, required=True)
+    asked.add_argument("--store", type=Path, required=True)
+    asked.add_argument("--minutes", type=float, default=10.0)
+    told = asked.parse_args()
+    store = Store.open(told.store)
+    given = Given(told.run, store, tuple(store.ids()[:3]))
+    with Desk(given).working() as desk:
+        while desk.replay._watched is None:
+            time.sleep(0.1)
+        desk.replay._clock.speed = 64.0
+        sock = serve.listen("127.0.0.1", 0)
+        server = serve.server(serve.application(desk, Access()))
+        threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
+        port = sock.getsockname()[1]
+        time.sleep(2)
+        # Viewers in a process of their own, as they would be.
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            measure(desk, port, told.minutes, pool)
+        server.should_exit = True
+
+
+def measure(desk: Desk, port: int, minutes: float, pool: ProcessPoolExecutor) -> None:
+    """Every figure, one after the other."""
+    teller = Teller(desk, 10)
+    teller.start()
+    desk.given.counted["window_s"].clear()
+    late, _ = pool.submit(crowd, port, 100, 0, 20).result()
+    judged = list(desk.given.counted["window_s"])
+    say("100 viewers, 10 events/s", late_p50=ms(late, 50), late_p99=ms(late, 99), events=len(late))
+    per = desk.given.counted["latency_s"]
+    worst = max(per, key=lambda key: float(np.percentile(per[key], 99)))
+    say(
+        "inference meanwhile",
+        all_models_p99=ms(judged, 99),
+        slowest=worst,
+        p99=ms(list(per[worst]), 99),
+    )
+    some, cut = pool.submit(crowd, port, 100, 30, 40).result()
+    gone = [one for one in cut if one is not None]
+    change = 100 * (float(np.percentile(some, 99)) / float(np.percentile(late, 99)) - 1)
+    say("30 of 100 stalled", others_late_p99=ms(some, 99), change=f"{change:+.0f} %",
+        cut=f"{len(gone)} of 30", slowest_cut=f"{max(gone, default=0):.1f} s")  # fmt: skip
+    gaps, resumed = pool.submit(reconnects, port, 1000).result()
+    say("1,000 reconnects", undeclared_gaps=gaps, resumed=resumed)
+    teller.ended.set()
+    teller = Teller(desk, 100)
+    teller.start()
+    own, sizes = psutil.Process(), []
+
+    watching = pool.submit(crowd, port, 10, 0, minutes * 60)
+    while not watching.done():
+        time.sleep(5)
+        sizes.append(own.memory_info().rss / 2**20)
+    third = max(len(sizes) // 3, 1)
+    first, last = np.mean(sizes[:third]), np.mean(sizes[-third:])
+    told = {"resident_first_third": f"{first:.1f} MiB", "resident_last_third": f"{last:.1f} MiB"}
+    say(f"{minutes:g} min at 100 events/s", **told, dropped=desk.hub.dropped)
+    teller.ended.set()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""From a phase's onset to the page's call, of a VM that was shown while it ran.
+
+`python bench/onset.py http://127.0.0.1:8600 EPISODE`, while `phasewatch live` still serves it.
+"""
+
+import json
+import sys
+from collections import Counter
+from typing import Any
+from urllib.request import urlopen
+
+
+def get(address: str) -> Any:
+    """JSON."""
+    with urlopen(address) as answer:
+        return json.load(answer)
+
+
+def call(window: dict[str, Any], mode: str) -> str:
+    """What most models of a mode say."""
+    said = [one["label"] for key, one in window["models"].items() if key.endswith(mode)]
+    return Counter(said).most_common(1)[0][0]
+
+
+def main(server: str, id: str) -> None:
+    """A line a phase and mode: seconds from its onset to the first right call, or never."""
+    episode = get(f"{server}/api/episodes/{id}")
+    windows = get(f"{server}/api/episodes/{id}/windows")
+    lag = sorted(one["lag_s"] for one in windows)
+    sys.stdout.write(f"lag of a window: median {lag[len(lag) // 2]:.2f} s, most {lag[-1]:.2f} s\n")
+    for phase in episode["phases"]:
+        if phase["start_s"] < episode["opening_s"]:
+            continue
+        for mode in ("realistic", "oracle"):
+            right = [
+                one["end_s"] + one["lag_s"] - phase["start_s"]
+                for one in windows
+                if phase["start_s"] < one["end_s"] <= phase["end_s"]
+                and call(one, mode) == phase["label"]
+            ]
+            told = f"{min(right):.1f} s" if right else "never"
+            lasts = phase["end_s"] - phase["start_s"]
+            sys.stdout.write(f"{phase['label']} ({lasts:.0f} s), {mode}: {told}\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

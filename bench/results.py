@@ -1,0 +1,138 @@
+"""`make results`: every model on every split of the recorded corpus, written to docs/results.md.
+
+Goes on where it was stopped: trainings that are under runs/ are read back, not made again. Hours
+the first time, minutes after that.
+"""
+
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from phasewatch import abstract, durable, pipeline, recipes, report
+from phasewatch.evaluate import Plain, Row
+from phasewatch.pipeline import Trained
+from phasewatch.recipes import Recipe
+from phasewatch.scores import Score
+from phasewatch.store import Store
+from phasewatch.survey import MODEL, Bench
+from phasewatch.training import Crew
+from phasewatch.windows import pool
+
+ROOT = Path(__file__).parent.parent
+EVERYONE = recipes.find("results")
+RUNS: dict[str, Recipe] = {
+    "hosts": replace(EVERYONE, split="leave_one_host_out"),
+    "host": replace(EVERYONE, test="arm-store", validation="pc-tick", seeds=3),
+    "sample": replace(EVERYONE, split="held_out_sample"),
+    "time": replace(EVERYONE, split="held_out_time"),
+}
+"""The folders under runs/, and what is in each."""
+
+out = Console(highlight=False, width=150)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A run, judged; `random` is macro F1 by mode of trees on windows dealt at random."""
+
+    done: pipeline.Done
+    random: dict[str, float]
+
+
+def learn(name: str, store: Store) -> pipeline.Done:
+    """Train, or read back, a run of `RUNS`, and judge it."""
+    return pipeline.run(
+        RUNS[name],
+        store,
+        ROOT / "runs" / name,
+        lambda line: out.print(line, soft_wrap=True, markup=False),
+        Crew(jobs=2),
+    )
+
+
+def result(name: str, store: Store) -> Result:
+    """A run and its pages: the Markdown one stands in docs/results, too."""
+    done = learn(name, store)
+    folder = ROOT / "runs" / name
+    report.pages(done.report, done.answered, folder, store)
+    place = ROOT / "docs" / "results" / f"{name}.md"
+    place.parent.mkdir(exist_ok=True)
+    shutil.copy(folder / "report.md", place)
+    return Result(done, random(done.trained, store))
+
+
+def random(trained: Trained, store: Store) -> dict[str, float]:
+    """Boosted trees on parts of the same sizes, whose windows were dealt at random."""
+    ids = [one.id for one in trained.usable]
+    whole = pool(pipeline.extract(store, ids, store.schema, trained.recipe.opening_s))
+    splits = [fold.split for fold in trained.folds]
+    return {mode: Bench(store.schema, mode, whole).random(splits) for mode in trained.recipe.modes}
+
+
+def told(results: dict[str, Result]) -> str:
+    """The page."""
+    parts = [
+        "# Results on the recorded corpus",
+        "`make results` writes this page and all under [results/](results). Macro F1 over six "
+        "phases; in brackets the 95 % interval for other episodes of what was judged. How it is "
+        "computed: [evaluation.md](evaluation.md). What the corpus can and cannot show: "
+        "[corpus.md](corpus.md).",
+    ]
+    for name, found in results.items():
+        told = found.done.report
+        parts += [
+            f"## {told.recipe.replace('_', ' ').capitalize()}: {told.held_out}",
+            " ".join(abstract.sentences(told)),
+            table(found),
+            f"Everything else that was asked: [results/{name}.md](results/{name}.md).",
+        ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(found: Result) -> str:
+    """Every model and baseline, and what a random split would have claimed."""
+    report = found.done.report
+    many = report.rows[0].across is not None
+    again = len(report.rows[0].again) > 1
+    extra = ["hosts like these", "worst host"] * many + ["all seeds"] * again
+    head = ["mode", "model", f"{report.unit}s that it knows", f"{report.unit} never seen", *extra]
+    lines = [head, ["---"] * len(head)]
+    for mode in dict.fromkeys(row.mode for row in report.rows):
+        for row in (row for row in [*report.rows, *report.baselines] if row.mode == mode):
+            cells = [mode, row.model, scored(row.seen), scored(row.unseen)]
+            if many:
+                worst = row.by_host[row.worst_host]
+                cells += [abstract.span(row.across), f"{worst.value:.3f} {row.worst_host}"]
+            lines.append([*cells, *[seeds(row)] * again])
+        random = f"{found.random[mode]:.3f}"
+        lines.append([mode, f"*{MODEL}, windows dealt at random*", "", random, *[""] * len(extra)])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def scored(score: Score) -> str:
+    """A score and its interval."""
+    return f"{score.value:.3f} [{abstract.span(score)}]"
+
+
+def seeds(row: Plain) -> str:
+    """The spread over seeds, of a model that has some."""
+    if not isinstance(row, Row):
+        return ""
+    return f"{min(row.again):.3f} to {max(row.again):.3f}"
+
+
+def main() -> None:
+    """All runs, then the page."""
+    store = Store.open(ROOT / "corpus")
+    found = {}
+    for name in RUNS:
+        out.print(f"\n[bold]{name}[/]")
+        found[name] = result(name, store)
+    durable.write(ROOT / "docs" / "results.md", told(found).encode())
+    out.print(f"written: {ROOT / 'docs' / 'results.md'}")
+
+
+if __name__ == "__main__":
+    main()

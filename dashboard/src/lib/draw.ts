@@ -1,0 +1,172 @@
+// Small canvases, drawn only when what they show has changed.
+
+import { look } from "./phases";
+
+export interface Piece {
+  start: number;
+  end: number;
+  label: string;
+  /** Height, 0 to 1. */
+  sure: number;
+  wrong: boolean;
+  missing: boolean;
+}
+
+/** A canvas as large as its box, in device pixels; null while it has no box. */
+export function sized(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (!width || !height) return null;
+  const ratio = devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const pen = canvas.getContext("2d")!;
+  pen.scale(ratio, ratio);
+  return pen;
+}
+
+/** Resolved for a canvas: it does not know `light-dark()`. */
+export function token(canvas: HTMLElement, name: string): string {
+  const probe = canvas.style.color;
+  canvas.style.color = `var(${name})`;
+  const found = getComputedStyle(canvas).color;
+  canvas.style.color = probe;
+  return found;
+}
+
+let hatch: CanvasPattern | null = null;
+function hatched(pen: CanvasRenderingContext2D): CanvasPattern | null {
+  if (hatch) return hatch;
+  const tile = document.createElement("canvas");
+  tile.width = tile.height = 10;
+  const ink = tile.getContext("2d")!;
+  ink.strokeStyle = "rgb(0 0 0 / 0.75)";
+  ink.lineWidth = 2.4;
+  ink.beginPath();
+  for (const shift of [-10, 0, 10]) {
+    ink.moveTo(shift - 2, 12);
+    ink.lineTo(shift + 12, -2);
+  }
+  ink.stroke();
+  hatch = pen.createPattern(tile, "repeat");
+  return hatch;
+}
+
+/** One row of calls: colour and letter for the phase, height for confidence, hatched where wrong. */
+export function ribbon(
+  canvas: HTMLCanvasElement,
+  pieces: Piece[],
+  range: [number, number],
+  hollow: boolean,
+  labels: string[],
+): void {
+  const pen = sized(canvas);
+  if (!pen) return;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const scale = width / Math.max(range[1] - range[0], 1e-9);
+  const x = (at: number) => (at - range[0]) * scale;
+  pen.clearRect(0, 0, width, height);
+  pen.textBaseline = "middle";
+  pen.font = `600 ${Math.max(11, Math.min(height * 0.5, 22))}px "Inter Variable", sans-serif`;
+  let run = 0;
+  pieces.forEach((piece, place) => {
+    const { colour } = look(piece.label, labels);
+    const left = x(piece.start);
+    const wide = Math.max(x(piece.end) - left - 1.5, 1);
+    const tall = Math.max(3, height * (0.25 + 0.75 * piece.sure));
+    const top = height - tall;
+    pen.globalAlpha = piece.label === labels[0] ? 0.5 : 1;
+    if (hollow) {
+      pen.globalAlpha *= 0.28;
+      pen.fillStyle = colour;
+      pen.fillRect(left, top, wide, tall);
+      pen.globalAlpha = 1;
+      pen.strokeStyle = colour;
+      pen.lineWidth = 2;
+      pen.strokeRect(left + 1, top + 1, Math.max(wide - 2, 1), tall - 2);
+    } else {
+      pen.fillStyle = colour;
+      pen.fillRect(left, top, wide, tall);
+    }
+    pen.globalAlpha = 1;
+    if (piece.wrong) {
+      pen.fillStyle = hatched(pen)!;
+      pen.fillRect(left, top, wide, tall);
+    }
+    if (piece.missing) {
+      pen.strokeStyle = token(canvas, "--soft");
+      pen.lineWidth = 2;
+      pen.setLineDash([4, 4]);
+      pen.beginPath();
+      pen.moveTo(left, height - 2);
+      pen.lineTo(left + wide, height - 2);
+      pen.stroke();
+      pen.setLineDash([]);
+    }
+    const next = pieces[place + 1];
+    if (!next || next.label !== piece.label || next.start > piece.end + 0.01) {
+      letter(pen, pieces.slice(run, place + 1), x, height, labels, hollow, canvas);
+      run = place + 1;
+    }
+  });
+}
+
+/** One letter a run of equal calls, where there is room. */
+function letter(
+  pen: CanvasRenderingContext2D,
+  run: Piece[],
+  x: (at: number) => number,
+  height: number,
+  labels: string[],
+  hollow: boolean,
+  canvas: HTMLCanvasElement,
+): void {
+  const first = run[0];
+  const last = run.at(-1);
+  if (!first || !last) return;
+  const wide = x(last.end) - x(first.start);
+  if (wide < 14) return;
+  const { letter: text, word } = look(first.label, labels);
+  const told = run.length > 1 && pen.measureText(word).width + 18 < wide ? word : text;
+  const left = x(first.start) + 7;
+  const right = pen.measureText(told).width;
+  const wrong = run.some((piece) => piece.wrong);
+  const plain = hollow || first.label === labels[0];
+  if (wrong) {
+    pen.fillStyle = token(canvas, "--panel");
+    pen.fillRect(left - 4, height * 0.66 - 11, right + 8, 21);
+  }
+  pen.fillStyle = wrong || plain ? token(canvas, "--ink") : "#10141a";
+  pen.fillText(told, left, height * 0.66);
+}
+
+/** A column a window, a row a channel; blue below usual, orange above, bare where not measured. */
+export function heat(canvas: HTMLCanvasElement, columns: (number | null)[][], rows: number[]): void {
+  canvas.width = Math.max(columns.length, 1);
+  canvas.height = Math.max(rows.length, 1);
+  const pen = canvas.getContext("2d")!;
+  const image = pen.createImageData(canvas.width, canvas.height);
+  const dark = token(canvas, "--panel").match(/\d+/g)!.map(Number);
+  columns.forEach((column, x) => {
+    // No window was judged there.
+    if (!column.length) return;
+    rows.forEach((row, y) => {
+      const z = column[row];
+      const at = 4 * (y * canvas.width + x);
+      const shade = z === null || z === undefined ? null : Math.max(-1, Math.min(1, z / 3));
+      const strong = shade === null ? 0 : Math.abs(shade) ** 0.8;
+      const to = shade === null ? [128, 128, 128] : shade < 0 ? [86, 180, 233] : [230, 130, 0];
+      for (let c = 0; c < 3; c += 1) {
+        image.data[at + c] = Math.round(dark[c]! + (to[c]! - dark[c]!) * (shade === null ? 0.25 : strong));
+      }
+      image.data[at + 3] = 255;
+    });
+  });
+  pen.putImageData(image, 0, 0);
+}
+
+/** Draw again whenever the box changes its size. */
+export function resized(canvas: HTMLCanvasElement, draw: () => void): () => void {
+  const watch = new ResizeObserver(draw);
+  watch.observe(canvas);
+  return () => watch.disconnect();
+}

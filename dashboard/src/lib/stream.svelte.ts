@@ -1,0 +1,147 @@
+// All that the server has told, and how fresh it is. One EventSource, shut while nobody looks.
+
+import type {
+  Comparison,
+  Episode,
+  Perf,
+  Producer,
+  Profile,
+  Scoreboard,
+  Window,
+} from "./events";
+
+export type Kind = "episode" | "window" | "scoreboard" | "comparison" | "perf" | "profile";
+const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", "profile"];
+const SILENT_MS = 20_000;
+const KEPT = 720;
+
+class Told {
+  state = $state<"connecting" | "open" | "lost">("connecting");
+  now = $state(Date.now());
+  since = $state<number | null>(null);
+  producers = $state.raw<Producer[]>([]);
+  episode = $state.raw<Episode | null>(null);
+  windows = $state.raw<Window[]>([]);
+  scoreboard = $state.raw<Scoreboard | null>(null);
+  comparison = $state.raw<Comparison | null>(null);
+  perf = $state.raw<Perf | null>(null);
+  profiles = $state.raw<Record<string, Profile>>({});
+  last = $state.raw<Partial<Record<Kind, number>>>({});
+  dropped = $state(0);
+  /** When the last `episode` event was true, on this page's own clock. */
+  anchored = performance.now();
+  #source: EventSource | null = null;
+  #heard = 0;
+  /** What the server's clock is ahead of this page's, in ms. */
+  #ahead = 0;
+
+  open(): void {
+    addEventListener("visibilitychange", () => (document.hidden ? this.#shut() : this.#connect()));
+    setInterval(() => this.#tick(), 1000);
+    this.#connect();
+  }
+
+  #connect(): void {
+    if (this.#source) return;
+    const source = new EventSource("/api/events?max_hz=4");
+    this.#source = source;
+    this.#heard = Date.now();
+    source.onopen = () => {
+      this.state = "open";
+      this.since ??= Date.now();
+      void this.#ask();
+    };
+    source.onerror = () => {
+      this.state = "lost";
+      // A browser that was refused outright does not try again by itself.
+      if (source.readyState === EventSource.CLOSED) {
+        this.#shut();
+        setTimeout(() => this.#connect(), 2000);
+      }
+    };
+    source.addEventListener("hello", (event) => {
+      this.#ahead = JSON.parse(event.data).time_ms - Date.now();
+    });
+    source.addEventListener("gap", (event) => {
+      this.dropped += (JSON.parse(event.data) as { dropped: number }).dropped;
+    });
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (event) => {
+        const { data, time } = JSON.parse(event.data) as { data: unknown; time: string };
+        this.#hear(kind, data, Date.now() + this.#ahead - Date.parse(time));
+      });
+    }
+  }
+
+  #shut(): void {
+    this.#source?.close();
+    this.#source = null;
+  }
+
+  #tick(): void {
+    if (document.hidden) return;
+    this.now = Date.now();
+    if (this.state === "open" && this.now - this.#heard > SILENT_MS) {
+      this.state = "lost";
+      this.#shut();
+      this.#connect();
+    }
+  }
+
+  async #ask(): Promise<void> {
+    try {
+      const answer = await fetch("/api/producers");
+      if (answer.ok) this.producers = await answer.json();
+    } catch {
+      // The stream says that the server is away.
+    }
+  }
+
+  #hear(kind: Kind, data: unknown, age: number): void {
+    this.#heard = Date.now();
+    if (this.state !== "open") this.state = "open";
+    this.last = { ...this.last, [kind]: this.#heard };
+    if (kind === "episode") {
+      this.episode = data as Episode;
+      // What a new viewer is told first may be some time ago.
+      this.anchored = performance.now() - Math.max(age, 0);
+    } else if (kind === "window") this.#window(data as Window);
+    else if (kind === "scoreboard") this.scoreboard = data as Scoreboard;
+    else if (kind === "comparison") this.comparison = data as Comparison;
+    else if (kind === "perf") this.perf = data as Perf;
+    else if (kind === "profile") {
+      const profile = data as Profile;
+      this.profiles = { ...this.profiles, [profile.profile]: profile };
+    }
+  }
+
+  #window(window: Window): void {
+    const same = this.windows.filter(
+      (one) => one.episode_id === window.episode_id && one.index !== window.index,
+    );
+    this.windows = [...same, window].sort((a, b) => a.index - b.index).slice(-KEPT);
+  }
+
+  producer(kind: Kind): Producer | undefined {
+    return this.producers.find((one) => one.kinds.includes(kind));
+  }
+  /** Seconds since the last event of a kind; null when there was none. */
+  age(kind: Kind): number | null {
+    const last = this.last[kind];
+    return last === undefined ? null : Math.max(0, (this.now - last) / 1000);
+  }
+}
+
+export const told = new Told();
+
+export type State = "ok" | "awaiting" | "stale" | "disconnected" | "refused";
+
+/** How a kind of event stands. Figures that should come steadily are stale after three of them. */
+export function stateOf(kind: Kind): State {
+  const producer = told.producer(kind);
+  if (producer?.trouble) return "refused";
+  if (told.last[kind] === undefined) return told.state === "lost" ? "disconnected" : "awaiting";
+  if (told.state === "lost") return "disconnected";
+  const every = producer?.every_s[kind];
+  return every && (told.age(kind) ?? 0) > 3 * every ? "stale" : "ok";
+}

@@ -1,0 +1,82 @@
+"""`make tour`: plays one episode of each profile, and takes a picture of every scene on the way.
+
+Needs Debian's chromium. Nobody touches a key: the replay goes through its list by itself.
+"""
+
+import argparse
+import sys
+import threading
+import time
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+from phasewatch import serve
+from phasewatch.commands.serve import given_of
+from phasewatch.serve import Access, Desk
+
+CHROMIUM = "/usr/bin/chromium"
+SPEED = 4.0
+SIZE = {"width": 1920, "height": 1080}
+SCENES = {
+    "replay": "#/replay?mode=both",
+    "channels": "#/channels",
+    "scoreboard": "#/scoreboard",
+    "duel": "#/duel",
+    "profiles": "#/profiles",
+    "perf": "#/perf",
+    "home": "#/",
+}
+
+
+def tour(desk: Desk, page: Page, server: str, out: Path) -> None:
+    """A scene a profile, each at the middle of its episode; then what is left."""
+    left = dict(SCENES)
+    for id in desk.given.episodes:
+        while desk.replay.current() != id:
+            time.sleep(0.05)
+        duration_s = desk.replay.facts(id).duration_s or 0.0
+        while desk.replay.facts(id).transport.position_s < 0.6 * duration_s:
+            time.sleep(0.05)
+        name = next(iter(left), "")
+        if name:
+            picture(page, f"{server}{left.pop(name)}", out / f"page-{name}.png")
+        sys.stdout.write(f"{id}: {name or 'played'}\n")
+
+
+def picture(page: Page, address: str, path: Path) -> None:
+    """One scene as it stands."""
+    page.goto(address)
+    page.reload()
+    page.wait_for_selector("[role=status]:text('connected')")
+    if "replay" in address:
+        page.wait_for_selector(".reasons")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=path)
+
+
+def main() -> None:
+    """Serve, look, and leave."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--run", type=Path, required=True)
+    asked.add_argument("--store", type=Path, required=True)
+    asked.add_argument("--out", type=Path, required=True)
+    told = asked.parse_args()
+    with Desk(given_of(told.run, told.store, [])).working() as desk:
+        while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
+            time.sleep(0.1)
+        sock = serve.listen("127.0.0.1", 0)
+        server = serve.server(serve.application(desk, Access()))
+        threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
+        desk.replay.operate("load", desk.given.episodes[0], None)
+        desk.replay.operate("speed", SPEED, None)
+        with sync_playwright() as works:
+            browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            page = browser.new_page(viewport=SIZE)
+            tour(desk, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", told.out)
+            browser.close()
+        server.should_exit = True
+
+
+if __name__ == "__main__":
+    main()

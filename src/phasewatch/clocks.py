@@ -1,0 +1,221 @@
+"""What the clocks of an episode say of each other, read off the activity that they all saw.
+
+A packet that leaves the guest is counted inside it and on its wire: where two such series agree
+better shifted than as stamped, one clock is off. The same is asked of the labels: do they explain
+the telemetry better where they stand than some seconds away?
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasewatch.episode import Episode, Floats, Ints, Samples
+from phasewatch.schema import NS, Schema
+
+TWINS = (
+    ("guest.tx_pkts", "netflow.pkts_out"),
+    ("guest.wr_sectors", "qmp.blk_wr_bytes"),
+    ("proc.vcpu_run", "guest.cpu_user"),
+)
+"""Channels of two sources that count the same activity."""
+
+FARTHEST_S, SHORTEST_S = 30.0, 20.0
+"""How far apart clocks are looked for, and how much common time that needs at least."""
+
+COVERED = 0.9
+"""Share of an episode that all sources must cover before its labels are held against them."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sources: the shift of the left one at which they agree best, in seconds.
+
+    `here` and `there` are their correlation as stamped and shifted, `elsewhere` the best one over
+    `ALONE_S` from there: what repeats itself agrees with itself at several shifts. `steps` is how
+    many steps of the grid the best one rests on: two lone blips agree perfectly, and say nothing.
+    """
+
+    left: str
+    right: str
+    offset_s: float
+    here: float
+    there: float
+    elsewhere: float
+    steps: float
+
+    LEAST_S, SURE, CERTAIN, BETTER = 1.5, 0.7, 0.9, 0.25
+    ALONE_S, ALONE, MANY = 4.0, 0.1, 8
+
+    @property
+    def known(self) -> bool:
+        """Is the best correlation one that chance would not give?"""
+        return self.there >= self.SURE and self.steps >= self.MANY
+
+    @property
+    def apart(self) -> bool:
+        """Is one of the clocks off?"""
+        far = abs(self.offset_s) >= self.LEAST_S
+        alone = self.there - self.elsewhere >= self.ALONE
+        better = self.there - self.here >= self.BETTER
+        return self.known and self.there >= self.CERTAIN and far and alone and better
+
+
+@dataclass(frozen=True)
+class Onset:
+    """How much later than its labels the telemetry changes, and what share of it they explain."""
+
+    late_s: float
+    here: float
+    there: float
+
+    LEAST_S, SURE, BETTER = 4.0, 0.5, 0.2
+
+    @property
+    def apart(self) -> bool:
+        """Are the labels off?"""
+        far = abs(self.late_s) >= self.LEAST_S
+        return far and self.there >= self.SURE and self.there - self.here >= self.BETTER
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What could be measured of an episode."""
+
+    pairs: tuple[Pair, ...] = ()
+    onset: Onset | None = None
+
+    @property
+    def offsets(self) -> tuple[tuple[str, float], ...]:
+        """The offset in seconds of each pair "left-right" that agrees well enough to tell."""
+        return tuple(
+            (f"{pair.left}-{pair.right}", round(pair.offset_s, 2))
+            for pair in self.pairs
+            if pair.known
+        )
+
+
+def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) -> Shared:
+    """Offsets between `sources`, whose times do not run back and whose values are numbers."""
+    sources = {name: samples for name, samples in sources.items() if len(samples)}
+    if not sources:
+        return Shared()
+    first = max(int(samples.t_wall_ns[0]) for samples in sources.values())
+    last = min(int(samples.t_wall_ns[-1]) for samples in sources.values())
+    first, last = max(first, episode.start_ns), min(last, episode.end_ns)
+    if last - first < SHORTEST_S * NS:
+        return Shared()
+    step = schema.grid.step_ns
+    edges = np.arange(first, last, step)
+    rates = _rates(sources, schema, edges)
+    most = round(min(FARTHEST_S, (last - first) / NS / 3) / schema.grid.step_s)
+    # Labels beyond what was recorded cannot be told from late ones.
+    covered = last - first >= COVERED * (episode.end_ns - episode.start_ns)
+    onset = _onset(episode, rates, edges, most) if covered else None
+    return Shared(_pairs(rates, most, schema.grid.step_s), onset)
+
+
+def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[str, Floats]:
+    """log1p of each twin channel's counts between `edges[M+1]`, mean 0 and norm 1, `[M]`."""
+    kinds = {channel.name: channel.kind for channel in schema.channels}
+    totals = {}
+    for name in dict.fromkeys(name for pair in TWINS for name in pair):
+        samples = sources.get(name.partition(".")[0])
+        if samples is None or name not in kinds or name not in samples.names:
+            continue
+        value = samples.values[:, samples.names.index(name)]
+        total = value.cumsum() if kinds[name] == "event" else value
+        totals[name] = np.interp(edges, samples.t_wall_ns, total)
+    if not totals:
+        return {}
+    total = np.stack(list(totals.values()))
+    z = np.log1p(np.maximum(total[:, 1:] - total[:, :-1], 0.0))
+    z -= z.sum(axis=1, keepdims=True) / z.shape[1]
+    norms = np.sqrt(np.einsum("cm,cm->c", z, z))
+    moved = zip(totals, z, norms, strict=True)
+    return {name: own / norm for name, own, norm in moved if norm > 1e-9}
+
+
+def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair, ...]:
+    """Every pair of twins that moved, at its best shift of at most `most` steps."""
+    twins = [(left, right) for left, right in TWINS if left in rates and right in rates]
+    if not twins:
+        return ()
+    z = np.array([[rates[left], rates[right]] for left, right in twins])
+    edged = np.zeros((len(z), z.shape[2] + 2 * most))
+    edged[:, most:-most] = z[:, 0]
+    curves = np.array([np.correlate(*own) for own in zip(edged, z[:, 1], strict=True)])
+    curves /= _common(z, most)
+    return tuple(_pair(*own, step_s) for own in zip(twins, z, curves, strict=True))
+
+
+def _common(z: Floats, most: int) -> Floats:
+    """For `z[P,2,M]`, the norm of what both hold at shifts from -L to L steps, `[P,2L+1]`."""
+    steps = z.shape[2]
+    energy = np.zeros((*z.shape[:2], steps + 1))
+    np.cumsum(z**2, axis=2, out=energy[:, :, 1:])
+    shift = np.arange(-most, most + 1)
+    late, early = np.maximum(shift, 0), np.maximum(-shift, 0)
+    left = energy[:, 0, steps - early] - energy[:, 0, late]
+    right = energy[:, 1, steps - late] - energy[:, 1, early]
+    # Where most of what happened lies outside, the quiet rest would agree too well.
+    norm: Floats = np.sqrt(np.maximum(left * right, 0.25))
+    return norm
+
+
+def _pair(names: tuple[str, str], z: Floats, curve: Floats, step_s: float) -> Pair:
+    """What the correlation of `z[2,M]` over shifts from -L to L steps, `[2L+1]`, says of two."""
+    most, best = len(curve) // 2, int(curve.argmax())
+    apart = round(Pair.ALONE_S / step_s)
+    elsewhere = max(
+        curve[: max(best - apart + 1, 0)].max(initial=-1.0), curve[best + apart :].max(initial=-1.0)
+    )
+    return Pair(
+        names[0].partition(".")[0],
+        names[1].partition(".")[0],
+        (best - most + _bend(curve, best)) * step_s,
+        float(curve[most]),
+        float(curve[best]),
+        float(elsewhere),
+        _steps(z, best - most),
+    )
+
+
+def _steps(z: Floats, shift: int) -> float:
+    """How many steps of `z[2,M]` agree at a shift: their number, were they all alike."""
+    late, early = max(shift, 0), max(-shift, 0)
+    both = z[0, late : z.shape[1] - early] * z[1, early : z.shape[1] - late]
+    return float(both.sum() ** 2 / max(both @ both, 1e-18))
+
+
+def _bend(curve: Floats, best: int) -> float:
+    """Where between steps the top of a parabola through the best and its neighbours lies."""
+    if not 0 < best < len(curve) - 1:
+        return 0.0
+    before, top, after = curve[best - 1 : best + 2]
+    sharp = before - 2 * top + after
+    return float(0.5 * (before - after) / sharp) if sharp < 0 else 0.0
+
+
+def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int) -> Onset | None:
+    """At which common shift of all labels their stretches differ most from each other."""
+    inner = [label.t_wall_ns for label in episode.labels[1:]]
+    if not inner or not rates:
+        return None
+    z = np.stack(list(rates.values()), axis=1)
+    steps = len(z)
+    total = np.zeros((steps + 1, z.shape[1]))
+    np.cumsum(z, axis=0, out=total[1:])
+    step = edges[1] - edges[0]
+    at = np.rint((np.array(inner) - edges[0]) / step).astype(np.int64)
+    shifts = np.arange(-most, most + 1)
+    cuts = np.full((len(shifts), len(inner) + 2), steps)
+    cuts[:, 0] = 0
+    cuts[:, 1:-1] = np.minimum(np.maximum(at + shifts[:, None], 0), steps)
+    length = np.maximum(cuts[:, 1:] - cuts[:, :-1], 1)
+    here = total[cuts]
+    sums = here[:, 1:] - here[:, :-1]
+    # The columns have norm 1: the mean over them is the share of the whole that labels explain.
+    share = np.einsum("slc,slc,sl->s", sums, sums, 1 / length) / z.shape[1]
+    best = int(share.argmax())
+    return Onset(float(shifts[best] * step / NS), float(share[most]), float(share[best]))

@@ -1,0 +1,165 @@
+"""`phasewatch serve`, `live`, `alerts` and `events`: what a machine is doing, told to people."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phasewatch.console import app, err, images, out
+from phasewatch.refusal import Refused
+
+if TYPE_CHECKING:
+    from phasewatch.events import Given
+    from phasewatch.serve import Desk
+    from phasewatch.store import Store
+
+RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
+StoreFolder = Annotated[Path | None, typer.Option("--store", help="Episodes to play.")]
+Chosen = Annotated[list[str] | None, typer.Option("--episode", help="Play these, one by one.")]
+Bind = Annotated[str, typer.Option(help="Address; beyond loopback a token is asked for.")]
+Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)]
+Name = Annotated[list[str] | None, typer.Option(help="A name that viewers may call this by.")]
+Control = Annotated[bool, typer.Option("--allow-control", help="Viewers may play, pause, seek.")]
+
+
+@app.command()
+def serve(
+    run: RunFolder = None,
+    store: StoreFolder = None,
+    episode: Chosen = None,
+    bind: Bind = "127.0.0.1",
+    port: Port = 8600,
+    name: Name = None,
+    allow_control: Control = False,
+) -> None:
+    """Open a page on which anyone sees which phase a machine is in, and how far to trust that.
+
+    Plays one held-out episode of each profile, one after the other, unless --episode says which.
+    The token asked for beyond loopback is drawn anew, or PHASEWATCH_TOKEN.
+    """
+    from phasewatch.serve import Desk
+
+    given = given_of(run, store, episode or [])
+    with Desk(given, allow_control).working() as desk:
+        _serve(desk, bind, port, tuple(name or ()))
+
+
+def given_of(run: Path | None, store: Path | None, chosen: list[str]) -> "Given":
+    """What producers work with; raises Refused for what is not there."""
+    from phasewatch.events import Given
+    from phasewatch.store import Store
+
+    if run is not None and not run.is_dir():
+        remedy = "`phasewatch run` makes one."
+        raise Refused(run, "is no folder", "the folder of a run", remedy, code="missing")
+    opened = Store.open(store) if store is not None else None
+    if opened is None:
+        return Given(run, None)
+    for id in chosen:
+        opened.manifest(id)
+    return Given(run, opened, tuple(chosen) or _one_of_each(run, opened))
+
+
+def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
+    """One episode of each profile: of those the run holds out, where there is a run."""
+    from phasewatch.checkpoint import load_header
+
+    held: set[str] = set()
+    headers = sorted((run / "checkpoints").glob("*.ckpt.json")) if run else []
+    for path in headers[:1]:
+        try:
+            held = set(load_header(path).split.get("test", ()))
+        except Refused:
+            break
+    found: dict[str, str] = {}
+    for id in store.ids():
+        if held and id not in held:
+            continue
+        try:
+            manifest = store.manifest(id)
+        except (Refused, OSError):
+            continue
+        found.setdefault(manifest.profile, id)
+    return tuple(found.values())
+
+
+def _serve(desk: "Desk", bind: str, port: int, names: tuple[str, ...]) -> None:
+    from phasewatch.serve import Access, application, listen, server
+
+    token = os.environ.get("PHASEWATCH_TOKEN", "")
+    access = Access.at(bind, names, token, desk.control)
+    with listen(bind, port) as sock:
+        shown = f"[{bind}]" if ":" in bind else bind
+        address = f"http://{shown}:{sock.getsockname()[1]}/"
+        query = f"?token={access.token}" if access.token else ""
+        out.print(f"serving {address}{query}", soft_wrap=True)
+        if not access.control:
+            out.print("viewers may look and not touch; --allow-control lets them play and seek")
+        sys.stdout.flush()
+        server(application(desk, access)).run(sockets=[sock])
+
+
+@app.command()
+def live(
+    run: Annotated[Path, typer.Option(help="A run's folder: its checkpoints.")],
+    store: Annotated[Path, typer.Option(help="Where its host's past is, and it is published.")],
+    profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")],
+    host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "pc-small",
+    sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
+    seed: Annotated[int, typer.Option(help="Draws order, spans and companions.", min=0)] = 1,
+    seconds: Annotated[float, typer.Option(help="Length.", min=40, max=600)] = 90.0,
+    cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,
+    bind: Bind = "127.0.0.1",
+    port: Port = 8600,
+    name: Name = None,
+) -> None:
+    """Record a real virtual machine and show it at the same time, until Ctrl-C."""
+    import threading
+    from dataclasses import replace
+
+    from phasewatch.events import Given
+    from phasewatch.lab.recording import Take
+    from phasewatch.serve import Desk
+    from phasewatch.show import Show
+    from phasewatch.store import Store
+
+    opened = Store.open(store)
+    take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
+    with Desk(Given(run, opened)).working() as desk:
+        # A model that loads while the machine runs would take the processor from it.
+        desk.replay.open()
+        show = Show(take, opened, images(cache), desk.replay, err.print)
+        threading.Thread(target=show.run, name="recorder", daemon=True).start()
+        _serve(desk, bind, port, tuple(name or ()))
+
+
+@app.command()
+def alerts(
+    run: Annotated[Path, typer.Option(help="A run's folder: its checkpoints and report.")],
+    store: Annotated[Path, typer.Option(help="Folder of the episode store.")],
+    episode: Annotated[str, typer.Option(help="Episode id.")],
+    model: Annotated[str, typer.Option(help="Model and mode.")] = "gbt.realistic",
+    stix: Annotated[bool, typer.Option("--stix", help="A STIX 2.1 bundle.")] = False,
+) -> None:
+    """The incidents of an episode under one model, at its operating point, as JSON Lines."""
+    from phasewatch import alerts as told
+    from phasewatch.producers.replay import Producer
+
+    producer = Producer(given_of(run, store, [episode]), lambda event: None)
+    producer.open()
+    found = producer.incidents(episode, model)
+    sys.stdout.write(told.stix(found) + "\n" if stix else told.json_lines(found))
+    err.print(f"{len(found)} incidents")
+
+
+@app.command()
+def events(
+    out_folder: Annotated[Path, typer.Option("--out", help="Where to write them.")],
+) -> None:
+    """Write the JSON Schema of every event, and the stream as AsyncAPI."""
+    from phasewatch import events as told
+
+    for path in told.write(out_folder):
+        out.print(str(path), soft_wrap=True)

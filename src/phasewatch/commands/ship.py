@@ -1,0 +1,91 @@
+"""`phasewatch receive` and `ship`: episodes from the hosts that record to the one that keeps."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from phasewatch.console import SOME_ERRORED, StorePath, app, err, out, progress
+from phasewatch.refusal import Refused
+
+MIB = 1 << 20
+
+
+@app.command()
+def receive(
+    store: StorePath,
+    tokens: Annotated[
+        Path, typer.Option(help='TOML of host = "token"; readable by its owner alone.')
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8470,
+    body_mb: Annotated[int, typer.Option(help="MiB an episode, at most.", min=1)] = 64,
+    rate: Annotated[int, typer.Option(help="Uploads a minute from a host.", min=1)] = 600,
+    reserve_mb: Annotated[int, typer.Option(help="MiB that stay free on disk.", min=0)] = 1024,
+    slots: Annotated[int, typer.Option(help="Connections at once.", min=1, max=1024)] = 32,
+) -> None:
+    """Take shipped episodes into a store, until it is ended.
+
+    Speaks plain HTTP: beyond this machine, put a TLS proxy or an SSH tunnel before it.
+    """
+    from phasewatch import receive as receiving
+    from phasewatch import schema
+    from phasewatch.store import Store
+
+    hosts = receiving.tokens(tokens)
+    limits = receiving.Limits(body_mb * MIB, rate, reserve_mb * MIB, slots)
+    opened = Store.create(store, schema.vm46())
+
+    def say(line: str) -> None:
+        err.print(line, markup=False, soft_wrap=True)
+
+    with receiving.Receiver(opened, hosts, limits) as receiver:
+        try:
+            server = receiving.Server((host, port), receiver, say)
+        except OSError as error:
+            raise Refused(
+                f"{host}:{port}",
+                error.strerror or str(error),
+                "an address and port to listen at",
+                "Choose others with --host and --port.",
+            ) from error
+        address = f"http://{host}:{server.server_address[1]}"
+        out.print(f"receiving at {address} for {', '.join(sorted(hosts.values()))}")
+        with server:
+            server.serve_forever()
+
+
+@app.command()
+def ship(
+    store: Annotated[Path, typer.Argument(help="Folder of the episode store.")],
+    url: Annotated[str, typer.Argument(help="Address that `phasewatch receive` printed.")],
+    token: Annotated[Path, typer.Option(help="File with this host's token.")],
+    episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
+    tries: Annotated[int, typer.Option(help="For each episode.", min=1, max=100)] = 8,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Delete each episode here once acknowledged.")
+    ] = False,
+) -> None:
+    """Send episodes to a receiver; what it has already costs nothing but the sending.
+
+    Exit code 3 when some were not taken: they stay here, and the rest is sent all the same.
+    """
+    from phasewatch import ship as shipping
+    from phasewatch.store import Store
+
+    opened = Store.open(store)
+    line = shipping.Line(url, shipping.token(token), tries)
+    ids = [episode] if episode else opened.ids()
+    failed = 0
+    with progress("shipping", len(ids)) as tick:
+        for id in ids:
+            try:
+                shipping.ship(opened, id, line, remove)
+            except Refused as refused:
+                failed += 1
+                err.print(f"phasewatch: {refused}", markup=False, soft_wrap=True)
+            tick()
+    line.close()
+    out.print(f"{len(ids) - failed} acknowledged · {failed} not taken")
+    if failed:
+        raise typer.Exit(SOME_ERRORED)

@@ -1,0 +1,102 @@
+"""The acceptance index: one row an episode, in one Parquet file with page checksums.
+
+Its bytes depend on the episodes and the release alone: not on how many workers judged them, in
+which order, or how often a sweep was interrupted.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from phasewatch import __version__, durable
+from phasewatch.refusal import Refused
+from phasewatch.verdict import Finding, Judgement
+
+INDEX = Path("data/processed/validation_v1.parquet")
+
+_TEXT = pa.string()
+_SCHEMA = pa.schema(
+    [("id", _TEXT), ("verdict", _TEXT)]
+    + [(name, pa.list_(_TEXT)) for name in ("codes", "severities", "reasons")]
+    + [(name, _TEXT) for name in ("host", "sample", "profile", "campaign")]
+    + [("start_ns", pa.int64()), ("end_ns", pa.int64()), ("phases", pa.list_(_TEXT))]
+    + [("rows", pa.map_(_TEXT, pa.int64())), ("offsets_s", pa.map_(_TEXT, pa.float64()))]
+    + [("content", _TEXT), ("digest", _TEXT), ("tool", _TEXT)]
+)
+_PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", "end_ns")
+
+
+def write(judgements: Sequence[Judgement], path: Path) -> None:
+    """The index of a whole sweep, written whole or not at all."""
+    durable.write(path, encode(table(judgements)))
+
+
+def read(path: Path) -> list[Judgement]:
+    """The judgements of an index, its page checksums verified. Raises Refused."""
+    try:
+        return judgements(decode(path.read_bytes()))
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise Refused(
+            path,
+            f"cannot be read ({str(error).splitlines()[0]})",
+            "an acceptance index",
+            "Make it again with `phasewatch validate STORE`.",
+            code="index",
+        ) from error
+
+
+def table(judgements: Sequence[Judgement], extra: Mapping[str, Sequence[str]] = {}) -> pa.Table:
+    """Judgements as a table of one row each, with columns of text beside them."""
+    rows = [_row(judgement) for judgement in judgements]
+    made = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    for name, values in extra.items():
+        made = made.append_column(name, pa.array(values, _TEXT))
+    return made
+
+
+def encode(made: pa.Table) -> bytes:
+    """A table's bytes, a checksum on every page."""
+    buffer = io.BytesIO()
+    pq.write_table(made, buffer, compression="zstd", write_page_checksum=True)
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> pa.Table:
+    """A table from `encode`'s bytes. Raises ArrowException or OSError where they were damaged."""
+    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    return file.read(use_threads=False)
+
+
+def judgements(made: pa.Table) -> list[Judgement]:
+    """The judgements of a table. Raises ValueError when it is none of them."""
+    if made.schema.names[: len(_SCHEMA)] != _SCHEMA.names:
+        raise ValueError(f"columns {', '.join(made.schema.names)}")
+    return [_judgement(row) for row in made.select(_SCHEMA.names).to_pylist()]
+
+
+def _row(judgement: Judgement) -> dict[str, Any]:
+    return {
+        **{name: getattr(judgement, name) for name in (*_PLAIN, "content", "digest")},
+        "codes": [finding.code for finding in judgement.findings],
+        "severities": [finding.severity for finding in judgement.findings],
+        "reasons": [finding.reason for finding in judgement.findings],
+        "phases": judgement.phases,
+        "rows": judgement.rows,
+        "offsets_s": judgement.offsets,
+        "tool": __version__,
+    }
+
+
+def _judgement(row: Mapping[str, Any]) -> Judgement:
+    findings = zip(row["codes"], row["severities"], row["reasons"], strict=True)
+    return Judgement(
+        **{name: row[name] for name in (*_PLAIN, "content", "digest")},
+        findings=tuple(Finding(*one) for one in findings),
+        phases=tuple(row["phases"]),
+        rows=tuple(row["rows"]),
+        offsets=tuple(row["offsets_s"]),
+    )

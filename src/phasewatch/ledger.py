@@ -1,0 +1,74 @@
+"""What earlier sweeps judged: so that a sweep skips what has not changed, and resumes when killed.
+
+A folder beside the index, one part a block of episodes, each part written whole or not at all and
+checked when read. A judgement stands for as long as the episode's stamp is the same: name, size,
+inode and both times of each of its files. A part by other rules or another release is not used, and
+neither is a damaged one: what cannot be trusted is judged again. Errored is never kept.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from phasewatch import __version__, clocks, durable, index, rules, store
+from phasewatch.schema import Schema
+from phasewatch.verdict import Judgement
+
+Stamped = tuple[str, Judgement]
+
+
+class Ledger:
+    """The judgements of earlier sweeps under one schema, kept in `folder`."""
+
+    def __init__(self, folder: Path, schema: Schema) -> None:
+        self.folder = folder
+        self._key = hashlib.sha256(
+            durable.canonical([__version__, schema.fingerprint, *_code()])
+        ).hexdigest()
+
+    def read(self) -> dict[str, Stamped]:
+        """By id: the stamp that was judged, and the judgement."""
+        known: dict[str, Stamped] = {}
+        for path in self._parts():
+            try:
+                part = index.decode(path.read_bytes())
+                if set(part["key"].to_pylist()) - {self._key}:
+                    continue
+                stamps, judged = part["stamp"].to_pylist(), index.judgements(part)
+            except (OSError, pa.ArrowException, KeyError, ValueError):
+                continue
+            known.update({own.id: (at, own) for at, own in zip(stamps, judged, strict=True)})
+        return known
+
+    def add(self, judged: Iterable[Stamped]) -> Path | None:
+        """Keep some judgements as a part of their own; None where none may be kept."""
+        kept = [(at, own) for at, own in judged if at and own.verdict != "errored"]
+        if not kept:
+            return None
+        stamps, own = zip(*kept, strict=True)
+        extra = {"stamp": stamps, "key": [self._key] * len(kept)}
+        data = index.encode(index.table(own, extra))
+        path = self.folder / f"{hashlib.sha256(data).hexdigest()[:24]}.parquet"
+        durable.write(path, data)
+        return path
+
+    def replace(self, judged: Iterable[Stamped]) -> None:
+        """Keep these and nothing else, in one part."""
+        before = self._parts()
+        kept = self.add(judged)
+        for path in before:
+            if path != kept:
+                path.unlink(missing_ok=True)
+
+    def _parts(self) -> list[Path]:
+        return sorted(path for path in self.folder.glob("*.parquet") if path.name[0] != ".")
+
+
+def _code() -> Sequence[str]:
+    """Digests of the files that decide on verdicts: a changed rule judges everything again."""
+    return [
+        hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
+        for module in (store, clocks, rules)
+    ]

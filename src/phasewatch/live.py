@@ -1,0 +1,381 @@
+"""A machine while it runs: samples in, one judged window every stride, and nothing kept for long.
+
+The window is made by the function that made it in training, from a buffer as short as that function
+allows, so live and offline have the same bits. The watermark: a window is judged as soon as every
+source that speaks has spoken past its end, or `GRACE_S` after its end, with what is there; what was
+missing is said. Who cannot keep up skips to the newest window, and counts what was skipped.
+"""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from phasewatch import checkpoint as checkpoints
+from phasewatch.checkpoint import Checkpoint
+from phasewatch.episode import Episode, Samples
+from phasewatch.refusal import Refused
+from phasewatch.schema import MODES, NS, Schema
+from phasewatch.store import Manifest, Store
+from phasewatch.sweep import judge
+from phasewatch.views import STATISTICS, Array
+from phasewatch.windows import POOLED, at, log, opening, pooled
+
+GRACE_S = 2.0
+"""How long after its end a window waits for a source that has just spoken."""
+
+KEPT = 720
+"""Judged windows that questions may be asked about: an hour at a stride of 5 s."""
+
+
+@dataclass(frozen=True)
+class Juror:
+    """A checkpoint on a panel. `rows` are its channels' places in the panel's schema.
+
+    `temperature` is None where no report says how far its probabilities can be believed.
+    """
+
+    key: str
+    checkpoint: Checkpoint
+    rows: NDArray[np.int64]
+    temperature: float | None = None
+
+    def probabilities(self, logits: Array) -> Array:
+        """`[..., K]`, calibrated where a temperature is known."""
+        return np.asarray(softmax(logits / (self.temperature or 1.0), axis=-1))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The checkpoints that judge side by side under one schema, and those that were refused."""
+
+    schema: Schema
+    jurors: tuple[Juror, ...]
+    refused: Mapping[str, Refused] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls, folder: Path, schema: Schema, temperatures: Mapping[str, float] | None = None
+    ) -> "Panel":
+        """Every checkpoint of a folder. One that cannot judge `schema` is kept with its refusal."""
+        jurors, refused = [], {}
+        ending = checkpoints.path_of(folder, "x").name[1:]
+        for path in sorted(folder.glob(f"*{ending}")):
+            key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
+            if key.partition(".")[2] not in MODES:
+                # Trained again from another seed, to tell how much that matters.
+                continue
+            try:
+                loaded = checkpoints.load(path)
+                loaded.bind(schema, "this stream")
+            except Refused as problem:
+                refused[key] = problem
+                continue
+            rows = np.array([schema.names.index(name) for name in loaded.schema.names])
+            jurors.append(Juror(key, loaded, rows, (temperatures or {}).get(key)))
+        return cls(schema, tuple(jurors), refused)
+
+    @property
+    def opening_s(self) -> float:
+        """For how long a machine is watched before the first juror judges it."""
+        return max((juror.checkpoint.opening_s for juror in self.jurors), default=0.0)
+
+    def juror(self, key: str) -> Juror:
+        """By key; raises Refused."""
+        for juror in self.jurors:
+            if juror.key == key:
+                return juror
+        known = ", ".join(juror.key for juror in self.jurors) or "none"
+        raise Refused(f"model {key!r}", "is not on the panel", f"one of {known}", "Choose one.")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One window `x[C,T]` with the machine's `level[C]`, and what every juror said of it.
+
+    `end` counts steps since the origin; `missing` are sources without one value in the window;
+    `skipped` the windows passed over just before it; `lag_s` from its end to the answer.
+    """
+
+    end: int
+    end_ns: int
+    x: NDArray[np.float32]
+    level: NDArray[np.float32]
+    logits: Mapping[str, Array]
+    latency_s: Mapping[str, float]
+    missing: tuple[str, ...]
+    lag_s: float
+    skipped: int = 0
+
+    @property
+    def present(self) -> Array:
+        """Share of the steps in which each channel was measured, `[C]`."""
+        return np.asarray(np.isfinite(self.x).mean(axis=1))
+
+
+class Feed:
+    """The last samples of each source in the order of time."""
+
+    def __init__(self) -> None:
+        self.sources: dict[str, Samples] = {}
+
+    def add(self, source: str, samples: Samples) -> None:
+        """Samples that have arrived; one that comes late takes its place among the others."""
+        if not len(samples):
+            return
+        old = self.sources.get(source)
+        if old is not None:
+            if old.names != samples.names:
+                raise ValueError(f"{source} changed its channels while running")
+            samples = _joined(old, samples)
+        if np.any(np.diff(samples.t_wall_ns) < 0):
+            samples = _taken(samples, np.argsort(samples.t_wall_ns, kind="stable"))
+        self.sources[source] = samples
+
+    def last_ns(self, source: str) -> int:
+        """When a source last spoke; long ago when it never did."""
+        samples = self.sources.get(source)
+        return int(samples.t_wall_ns[-1]) if samples is not None else -(2**62)
+
+    def forget(self, before_ns: int) -> None:
+        """Drop what no coming window can need, but for the last sample."""
+        for source, samples in self.sources.items():
+            first = int(np.searchsorted(samples.t_wall_ns, before_ns))
+            if first > len(samples) // 2:
+                kept = np.arange(min(first, len(samples) - 1), len(samples))
+                self.sources[source] = _taken(samples, kept)
+
+
+def _taken(samples: Samples, rows: NDArray[np.int64]) -> Samples:
+    return replace(
+        samples,
+        t_wall_ns=samples.t_wall_ns[rows],
+        t_mono_ns=samples.t_mono_ns[rows],
+        values=samples.values[rows],
+    )
+
+
+def _joined(old: Samples, new: Samples) -> Samples:
+    return replace(
+        old,
+        t_wall_ns=np.concatenate([old.t_wall_ns, new.t_wall_ns]),
+        t_mono_ns=np.concatenate([old.t_mono_ns, new.t_mono_ns]),
+        values=np.concatenate([old.values, new.values]),
+    )
+
+
+class Machine:
+    """One machine under a panel's eyes.
+
+    `past` are its earlier openings `[C]`, oldest first, which its level is pooled over; without
+    them the level is that of its own opening.
+    """
+
+    def __init__(
+        self, panel: Panel, origin_ns: int, past: Sequence[NDArray[np.float32]] = ()
+    ) -> None:
+        self.panel = panel
+        self.origin_ns = origin_ns
+        self.feed = Feed()
+        self.skipped = 0
+        self.late = 0
+        """Samples that came after a window they belong to was judged."""
+        self.judged: dict[int, Judged] = {}
+        grid = panel.schema.grid
+        self.past = list(past)
+        self._until: int | None = None
+        self._level: NDArray[np.float32] | None = None
+        first = math.floor(panel.opening_s / grid.step_s) + 1
+        self._next = grid.steps + max(0, -(-(first - grid.steps) // grid.stride)) * grid.stride
+
+    @property
+    def level(self) -> NDArray[np.float32] | None:
+        """The machine's own, `[C]`; None until its opening is over."""
+        return self._level
+
+    def end_ns(self, end: int) -> int:
+        """When the window that ends with step `end - 1` ends."""
+        return self.origin_ns + end * self.panel.schema.grid.step_ns
+
+    def add(self, source: str, samples: Samples) -> None:
+        """Samples that have arrived."""
+        over = self.end_ns(self._next - self.panel.schema.grid.stride)
+        if self.judged:
+            self.late += int((samples.t_wall_ns <= over).sum())
+        self.feed.add(source, samples)
+
+    def close(self, end_ns: int) -> None:
+        """The machine has ended: no window reaches beyond, and none waits for more samples."""
+        self._until = (end_ns - self.origin_ns) // self.panel.schema.grid.step_ns
+
+    def due(self, now_ns: int) -> list[int]:
+        """Windows that can be judged at `now_ns`, oldest first."""
+        ends = []
+        end = self._next
+        while self._ready(end, now_ns):
+            ends.append(end)
+            end += self.panel.schema.grid.stride
+        return ends
+
+    def _ready(self, end: int, now_ns: int) -> bool:
+        if self._until is not None:
+            return end <= self._until
+        end_ns, grace_ns = self.end_ns(end), round(GRACE_S * NS)
+        if now_ns >= end_ns + grace_ns:
+            return True
+        last = [self.feed.last_ns(source) for source in self.panel.schema.sources]
+        waited = [t for t in last if t > end_ns - grace_ns]
+        return bool(waited) and all(t > end_ns for t in waited)
+
+    def judge(self, now_ns: int) -> Judged | None:
+        """The newest window that is due, if any; older ones that are due are skipped."""
+        ends = self.due(now_ns)
+        if not ends:
+            return None
+        self.skipped += len(ends) - 1
+        return self._judge(ends[-1], now_ns, len(ends) - 1)
+
+    def judge_all(self, now_ns: int) -> list[Judged]:
+        """Every window that is due, none skipped: for a recording that waits for nobody."""
+        return [self._judge(end, now_ns, 0) for end in self.due(now_ns)]
+
+    def _judge(self, end: int, now_ns: int, skipped: int) -> Judged:
+        schema, grid = self.panel.schema, self.panel.schema.grid
+        began = time.perf_counter()
+        level = self._own_level()
+        x = at(self.feed.sources, schema, self.origin_ns, end)
+        logits: dict[str, Array] = {}
+        latency: dict[str, float] = {}
+        for juror in self.panel.jurors:
+            start = time.perf_counter()
+            own = x[juror.rows][None], level[juror.rows][None]
+            logits[juror.key] = juror.checkpoint.logits(*own)[0]
+            latency[juror.key] = time.perf_counter() - start
+        known = {one.source for one, row in zip(schema.channels, x, strict=True) if _any(row)}
+        missing = [source for source in schema.sources if source not in known]
+        waited = (now_ns - self.end_ns(end)) / NS
+        judged = Judged(
+            end=end,
+            end_ns=self.end_ns(end),
+            x=x,
+            level=level,
+            logits=logits,
+            latency_s=latency,
+            missing=tuple(missing),
+            lag_s=waited + time.perf_counter() - began,
+            skipped=skipped,
+        )
+        self._keep(judged)
+        self._next = end + grid.stride
+        back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
+        self.feed.forget(self.end_ns(self._next - back))
+        return judged
+
+    def _keep(self, judged: Judged) -> None:
+        self.judged[judged.end] = judged
+        while len(self.judged) > KEPT:
+            del self.judged[next(iter(self.judged))]
+
+    def _own_level(self) -> NDArray[np.float32]:
+        if self._level is None:
+            schema, seconds = self.panel.schema, self.panel.opening_s
+            own = opening(self.feed.sources, schema, self.origin_ns, seconds)
+            self._level = pooled([*self.past, own]).astype(np.float32)
+        return self._level
+
+
+def _any(row: NDArray[np.float32]) -> bool:
+    return bool(np.isfinite(row).any())
+
+
+# ---------------------------------------------------------------- a stored episode as a stream
+
+
+class Stream:
+    """A stored episode's samples in the order in which they were taken."""
+
+    def __init__(self, episode: Episode) -> None:
+        self._sources = episode.sources
+        self._told = dict.fromkeys(episode.sources, 0)
+
+    def upto(self, t_ns: int, machine: Machine) -> None:
+        """Give a machine what was taken since the last call, up to `t_ns`."""
+        for source, samples in self._sources.items():
+            first = self._told[source]
+            end = int(np.searchsorted(samples.t_wall_ns, t_ns, side="right"))
+            if end > first:
+                machine.add(source, _taken(samples, np.arange(first, end)))
+                self._told[source] = end
+
+
+def replay(episode: Episode, panel: Panel, past: Sequence[NDArray[np.float32]] = ()) -> Machine:
+    """A whole stored episode through the live road, a stride at a time; no window is skipped."""
+    machine, stream = Machine(panel, episode.start_ns, past), Stream(episode)
+    stride_ns = round(panel.schema.grid.stride_s * NS)
+    for now_ns in range(episode.start_ns, episode.end_ns, stride_ns):
+        stream.upto(now_ns, machine)
+        machine.judge_all(now_ns)
+    stream.upto(episode.end_ns, machine)
+    machine.close(episode.end_ns)
+    machine.judge_all(episode.end_ns)
+    return machine
+
+
+def history(
+    store: Store, manifests: Sequence[Manifest], episode: Episode, seconds: float
+) -> list[NDArray[np.float32]]:
+    """The openings of a host's last usable episodes before this one, oldest first."""
+    earlier = [
+        one
+        for one in manifests
+        if one.host == episode.host and one.start_ns < episode.start_ns and one.id != episode.id
+    ]
+    found: list[NDArray[np.float32]] = []
+    for one in sorted(earlier, key=lambda one: -one.start_ns):
+        if len(found) == POOLED - 1:
+            break
+        if judge(store, one.id).usable:
+            past = store.load(one)
+            found.append(opening(past.sources, store.schema, past.start_ns, seconds))
+    return found[::-1]
+
+
+# ---------------------------------------------------------------- how far from usual
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What training windows say of each channel's mean beside its machine's level, `[C]`."""
+
+    level: Array
+    mean: Array
+    std: Array
+
+    @classmethod
+    def of(cls, panel: Panel) -> "Scale | None":
+        """From the lens of the juror with the most channels; None without a juror."""
+        if not panel.jurors:
+            return None
+        juror = max(panel.jurors, key=lambda one: len(one.rows))
+        lens, count = juror.checkpoint.lens, len(juror.rows)
+        each = len(STATISTICS) if lens.view == "summary" else 1
+        own = np.arange(count, 2 * count) * each
+        made = [np.full(len(panel.schema.channels), np.nan) for _ in range(3)]
+        for whole, part in zip(made, (lens.opening, lens.mean[own], lens.std[own]), strict=True):
+            whole[juror.rows] = part
+        return cls(*made)
+
+    def z(self, x: NDArray[np.float32], level: NDArray[np.float32]) -> Array:
+        """How many standard deviations a window lies from usual, `[C]`; NaN where not measured."""
+        each = log(x)
+        known = np.isfinite(each)
+        count = known.sum(axis=1)
+        total = np.where(known, each, 0.0).sum(axis=1)
+        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        usual = np.where(np.isfinite(level), level, self.level)
+        return np.asarray((mean - usual - self.mean) / self.std)

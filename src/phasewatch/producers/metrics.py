@@ -1,0 +1,307 @@
+"""How good, how sure? And is one really better than another? From the report of a run."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from threading import Event as Signal
+from typing import Any, ClassVar, Literal
+
+from phasewatch import checkpoint, events
+from phasewatch.events import Event, Record
+from phasewatch.refusal import Refused
+from phasewatch.schema import Mode
+
+REPORT = "report.json"
+LOOK_S = 5.0
+"""How often the report is looked at for a change."""
+
+FLOOR = "chance"
+"""The baseline that any model must beat."""
+
+PARTS = {"train": None, "validation": "validation", "seen": "seen", "test": "unseen"}
+"""Sides of a split, and what the report calls their windows."""
+
+
+class Estimate(Record):
+    """A score and its 95 % interval over episodes; null where too few episodes give none."""
+
+    value: float
+    lo: float | None
+    hi: float | None
+    episodes: int
+    windows: int
+
+
+class ClassScore(Record):
+    """F1 of one phase, and how many windows were truly in it; null where none was."""
+
+    label: str
+    f1: Estimate | None
+    support: int
+
+
+class PartScore(Record):
+    """Macro F1 on one profile or host. Never averaged when it is untested."""
+
+    name: str
+    macro_f1: Estimate | None
+    status: Literal["tested", "untested", "too_few"]
+
+
+class Confusion(Record):
+    """Counts of windows, a row a truth, a column a call."""
+
+    labels: list[str]
+    counts: list[list[int]]
+
+
+class Row(Record):
+    """One model in one mode, judged on episodes it had nothing of.
+
+    A baseline needs no detector: `ece` and `false_alarms_per_hour` are null, and it has no file.
+    """
+
+    model: str
+    mode: Mode
+    macro_f1: Estimate
+    seen_macro_f1: Estimate
+    per_class: list[ClassScore]
+    per_profile: list[PartScore]
+    per_host: list[PartScore]
+    confusion: Confusion
+    ece: float | None
+    false_alarms_per_hour: float | None
+    baseline: bool
+    size_bytes: int | None
+
+
+class Counted(Record):
+    """Episodes and windows of one part of the split."""
+
+    part: str
+    episodes: int
+    windows: int | None
+
+
+class Scoreboard(Event):
+    """How good every model of a run is on what was held out, and how sure that is."""
+
+    kind = "scoreboard"
+    run_id: str
+    recipe: str
+    held_out: str
+    unit: Literal["episode"] = "episode"
+    ci_level: float = 0.95
+    counts: list[Counted]
+    labels: list[str]
+    rows: list[Row]
+    chance_macro_f1: float | None
+    untested_profiles: list[str]
+    untested_phases: list[str]
+
+
+class Pair(Record):
+    """Macro F1 of `a` minus `b` on the same episodes; p adjusted after Holm."""
+
+    a: str
+    b: str
+    mode: Mode
+    delta: Estimate
+    p_adjusted: float
+    verdict: Literal["a", "b", "undecided"]
+    reason: str
+
+
+class Comparison(Event):
+    """Whether one model is really better than another, with "undecided" as a verdict."""
+
+    kind = "comparison"
+    run_id: str
+    recipe: str
+    held_out: str
+    metric: Literal["macro_f1"] = "macro_f1"
+    method: Literal["paired cluster bootstrap, Holm"] = "paired cluster bootstrap, Holm"
+    pairs: list[Pair]
+
+
+class Producer(events.Producer):
+    """Told again whenever the run's report changes."""
+
+    kinds: ClassVar[tuple[type[Event], ...]] = (Scoreboard, Comparison)
+    fill = "phasewatch run --store STORE --recipe all --out RUN"
+
+    def work(self, stop: Signal) -> None:
+        """Look at the report until `stop`."""
+        told = b""
+        while not stop.is_set():
+            data = self._read()
+            if data != told and data:
+                self.tell(scoreboard(_report(data, self.path), self.path))
+                self.tell(comparison(_report(data, self.path), self.path))
+                told = data
+            stop.wait(LOOK_S)
+
+    @property
+    def path(self) -> Path:
+        """Of the report."""
+        return (self.given.run or Path()) / REPORT
+
+    def _read(self) -> bytes:
+        return self.path.read_bytes() if self.given.run and self.path.exists() else b""
+
+
+def _report(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+        if isinstance(value, dict):
+            return value
+    except ValueError:
+        pass
+    remedy = "Make it again with `phasewatch run`."
+    raise Refused(path, "is no report", "report.json of a run", remedy, code="report_json")
+
+
+def temperatures(run: Path) -> dict[str, float]:
+    """What to divide each model's logits by to believe its probabilities; empty with no report."""
+    path = run / REPORT
+    if not path.exists():
+        return {}
+    return _keyed(path, lambda row: float(row["temperatures"][0]))
+
+
+def thresholds(run: Path) -> dict[str, float | None]:
+    """Each model's operating point: the probability of a hostile phase at which to raise."""
+    path = run / REPORT
+    if not path.exists():
+        return {}
+    return _keyed(path, lambda row: row["budgeted"]["thresholds"][0])
+
+
+def _keyed(path: Path, take: Any) -> dict[str, Any]:
+    """Of the run's first fold, whose checkpoints lie beside the report where it is the only one."""
+    report = _report(path.read_bytes(), path)
+    try:
+        return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
+    except (KeyError, TypeError) as error:
+        remedy = "Make it again with `phasewatch run`."
+        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+
+
+def scoreboard(report: Mapping[str, Any], path: Path) -> Event:
+    """The event of a report; raises Refused."""
+    try:
+        value = _scoreboard(report, path.parent)
+    except (KeyError, TypeError) as error:
+        remedy = "Make it again with `phasewatch run`."
+        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+    return events.parse(Scoreboard, value, path)
+
+
+def _scoreboard(report: Mapping[str, Any], run: Path) -> dict[str, Any]:
+    labels = list(report["classes"])
+    floor = [row for row in report["baselines"] if row["model"] == FLOOR]
+    return {
+        "run_id": run.resolve().name,
+        "recipe": report["recipe"],
+        "held_out": _held_out(report),
+        "counts": [
+            {
+                "part": part,
+                "episodes": sum(fold[part] for fold in report["folds"]),
+                "windows": report["windows"].get(name) if name else None,
+            }
+            for part, name in PARTS.items()
+        ],
+        "labels": labels,
+        "rows": [_row(row, report, run) for row in (*report["rows"], *report["baselines"])],
+        "chance_macro_f1": floor[0]["unseen"]["value"] if floor else None,
+        "untested_profiles": report["untested_profiles"],
+        "untested_phases": report["untested_phases"],
+    }
+
+
+def _held_out(report: Mapping[str, Any]) -> str:
+    folds = report["folds"]
+    return str(folds[0]["held_out"]) if len(folds) == 1 else f"{len(folds)} folds in turn"
+
+
+def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[str, Any]:
+    labels = list(report["classes"])
+    return {
+        "model": row["model"],
+        "mode": row["mode"],
+        "macro_f1": _estimate(row["unseen"]),
+        "seen_macro_f1": _estimate(row["seen"]),
+        "per_class": [
+            {
+                "label": label,
+                "f1": _estimate(row["by_class"][label]),
+                "support": sum(row["confusion"][place]),
+            }
+            for place, label in enumerate(labels)
+        ],
+        "per_profile": _parts(row["by_profile"], report["profiles"]),
+        "per_host": _parts(row["by_host"], list(row["by_host"])),
+        "confusion": {"labels": labels, "counts": row["confusion"]},
+        "ece": row["confidence"]["ece"] if "confidence" in row else None,
+        "false_alarms_per_hour": row["course"]["alarms"]["rate"] if "course" in row else None,
+        "baseline": "confidence" not in row,
+        "size_bytes": _size(run, f"{row['model']}-{row['mode']}"),
+    }
+
+
+def _parts(scores: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    found = []
+    for name in names:
+        made = _estimate(scores.get(name))
+        status = "untested" if made is None else "tested" if made["lo"] is not None else "too_few"
+        found.append({"name": name, "macro_f1": made, "status": status})
+    return found
+
+
+def _estimate(score: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if score is None:
+        return None
+    return {
+        "value": score["value"],
+        "lo": score["low"],
+        "hi": score["high"],
+        "episodes": score["episodes"],
+        "windows": score["windows"],
+    }
+
+
+def _size(run: Path, name: str) -> int | None:
+    """The size of a checkpoint's weights, where it can be read."""
+    try:
+        header = checkpoint.load_header(checkpoint.path_of(run / "checkpoints", name))
+    except Refused:
+        return None
+    return header.weights_bytes
+
+
+def comparison(report: Mapping[str, Any], path: Path) -> Event:
+    """The event of a report; raises Refused."""
+    winners = {"better": "a", "worse": "b"}
+    try:
+        value = {
+            "run_id": path.parent.resolve().name,
+            "recipe": report["recipe"],
+            "held_out": _held_out(report),
+            "pairs": [
+                {
+                    "a": pair["ours"],
+                    "b": pair["other"],
+                    "mode": pair["mode"],
+                    "delta": _estimate(pair["gap"]),
+                    "p_adjusted": pair["p"],
+                    "verdict": winners.get(pair["verdict"], "undecided"),
+                    "reason": pair["verdict"],
+                }
+                for pair in report["comparisons"]
+            ],
+        }
+    except (KeyError, TypeError) as error:
+        remedy = "Make it again with `phasewatch run`."
+        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+    return events.parse(Comparison, value, path)

@@ -1,0 +1,247 @@
+"""Where is it untested? One event a profile: how much of it there is, and who was judged on it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from threading import Event as Signal
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasewatch import checkpoint, events, windows
+from phasewatch.events import Event, Record
+from phasewatch.refusal import Refused
+from phasewatch.schema import NS
+from phasewatch.store import Store
+from phasewatch.sweep import judge
+from phasewatch.verdict import Judgement
+
+TOP = 8
+"""Channels that are named as a profile's own."""
+
+
+class Verdicts(Record):
+    """Episodes by the validator's verdict."""
+
+    accepted: int
+    degraded: int
+    rejected: int
+    errored: int
+
+
+class HostCount(Record):
+    """Usable episodes on one host; 0 where the profile was never recorded there."""
+
+    host: str
+    episodes: int
+
+
+class Quantiles(Record):
+    """Of the usable episodes' lengths, in seconds."""
+
+    p10: float
+    p50: float
+    p90: float
+
+
+class Coverage(Record):
+    """Episodes in each part of a run's split. "untested" is a verdict, never a score of 0."""
+
+    recipe: str
+    train: int
+    val: int
+    seen: int
+    test: int
+    status: Literal["tested", "untested"]
+
+
+class Fingerprint(Record):
+    """Mean and spread of each channel's log rate beside its machine's level, over all windows.
+
+    In standard deviations of all profiles together; null where not measured.
+    """
+
+    mean_z: list[float | None]
+    sd_z: list[float | None]
+
+
+class Importance(Record):
+    """A channel by which the profile differs from all others together."""
+
+    channel: str
+    importance: float
+
+
+class ProfileTold(Event):
+    """One load profile: how much was recorded where, what it looks like, what was tested on it."""
+
+    kind = "profile"
+    profile: str
+    summary: str
+    episodes: Verdicts
+    hosts: list[HostCount]
+    duration_s: Quantiles | None
+    phase_share_ratio: dict[str, float]
+    coverage: list[Coverage]
+    fingerprint: Fingerprint
+    top_channels: list[Importance]
+
+    @property
+    def subject(self) -> str:
+        """The profile's name."""
+        return self.profile
+
+
+class Producer(events.Producer):
+    """Once, when the store has been read through."""
+
+    kinds: ClassVar[tuple[type[Event], ...]] = (ProfileTold,)
+    fill = "phasewatch serve --store STORE"
+
+    def work(self, stop: Signal) -> None:
+        """Judge every episode, cut its windows, and tell each profile."""
+        store = self.given.store
+        if store is None:
+            return
+        read: list[tuple[Judgement, Facts | None]] = []
+        for id in store.ids():
+            if stop.is_set():
+                return
+            judgement = judge(store, id)
+            read.append((judgement, _facts(store, id) if judgement.usable else None))
+        for event in told(read, store, self._split()):
+            self.tell(event)
+
+    def _split(self) -> Mapping[str, Any] | None:
+        if self.given.run is None:
+            return None
+        for path in sorted((self.given.run / "checkpoints").glob("*.ckpt.json")):
+            try:
+                return checkpoint.load_header(path).split
+            except Refused:
+                continue
+        return None
+
+
+Facts = tuple[dict[str, float], NDArray[np.float64]]
+
+
+def _facts(store: Store, id: str) -> Facts:
+    """Seconds in each phase, and each window's mean beside the machine's level, `[N,C]`."""
+    episode = store.read(id)
+    times = [label.t_wall_ns for label in episode.labels] + [episode.end_ns]
+    spent: dict[str, float] = defaultdict(float)
+    for label, (begin, end) in zip(episode.labels, pairwise(times), strict=True):
+        spent[label.phase] += (end - begin) / NS
+    made = windows.cut(episode, store.schema)
+    level = windows.opening(episode.sources, store.schema, episode.start_ns, 15.0)
+    z = windows.log(made.x)
+    known = np.isfinite(z)
+    count = known.sum(axis=2)
+    mean = np.where(known, z, 0.0).sum(axis=2) / np.maximum(count, 1)
+    return dict(spent), np.where(count > 0, mean, np.nan) - level
+
+
+def told(
+    read: Sequence[tuple[Judgement, Facts | None]], store: Store, split: Mapping[str, Any] | None
+) -> Iterable[ProfileTold]:
+    """One event a profile of what was read."""
+    whole = [facts[1] for _, facts in read if facts is not None]
+    if not whole:
+        return
+    mean, std = _spread(np.concatenate(whole))
+    scale = np.where(std > 1e-9, std, 1.0)
+    hosts = sorted({one.host for one, _ in read if one.host})
+    for profile in sorted({one.profile for one, _ in read if one.profile}):
+        own = [(one, facts) for one, facts in read if one.profile == profile]
+        usable = [(one, facts) for one, facts in own if facts is not None]
+        columns = [facts[1] for _, facts in usable if facts is not None]
+        centre, width = (
+            _spread((np.concatenate(columns) - mean) / scale)
+            if columns
+            else (np.full(len(mean), np.nan),) * 2
+        )
+        yield ProfileTold(
+            profile=profile,
+            summary=_summary(profile),
+            episodes=_verdicts(one for one, _ in own),
+            hosts=[
+                HostCount(host=host, episodes=sum(one.host == host for one, _ in usable))
+                for host in hosts
+            ],
+            duration_s=_quantiles([(one.end_ns - one.start_ns) / NS for one, _ in usable]),
+            phase_share_ratio=_shares([facts[0] for _, facts in usable if facts is not None]),
+            coverage=[_coverage(split, [one.id for one, _ in usable])] if split else [],
+            fingerprint=Fingerprint(mean_z=_nullable(centre), sd_z=_nullable(width)),
+            top_channels=_top(centre, store.schema.names),
+        )
+
+
+def _spread(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and standard deviation of what was measured, a column each."""
+    known = np.isfinite(rows)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, rows, 0.0).sum(axis=0) / count
+    off = np.where(known, rows - mean, 0.0)
+    absent = ~known.any(axis=0)
+    std = np.sqrt((off**2).sum(axis=0) / count)
+    return np.where(absent, np.nan, mean), np.where(absent, np.nan, std)
+
+
+def _summary(profile: str) -> str:
+    """What the lab says of it; empty for a profile recorded elsewhere."""
+    from phasewatch.lab import profile as lab
+
+    known = lab.profiles()
+    return known[profile].meaning if profile in known else ""
+
+
+def _verdicts(judgements: Iterable[Judgement]) -> Verdicts:
+    found = Counter(one.verdict for one in judgements)
+    return Verdicts(
+        accepted=found["accepted"],
+        degraded=found["degraded"],
+        rejected=found["rejected"],
+        errored=found["errored"],
+    )
+
+
+def _quantiles(seconds: Sequence[float]) -> Quantiles | None:
+    if not seconds:
+        return None
+    p10, p50, p90 = np.percentile(seconds, [10, 50, 90])
+    return Quantiles(p10=p10, p50=p50, p90=p90)
+
+
+def _shares(spent: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    total: dict[str, float] = defaultdict(float)
+    for one in spent:
+        for phase, seconds in one.items():
+            total[phase] += seconds
+    whole = sum(total.values()) or 1.0
+    return {phase: round(seconds / whole, 4) for phase, seconds in total.items()}
+
+
+def _coverage(split: Mapping[str, Any], ids: Sequence[str]) -> Coverage:
+    def count(part: str) -> int:
+        return len(set(ids) & set(split.get(part, ())))
+
+    return Coverage(
+        recipe=f"{split['recipe']} {split['held_out']}",
+        train=count("train"),
+        val=count("validation"),
+        seen=count("seen"),
+        test=count("test"),
+        status="tested" if count("test") else "untested",
+    )
+
+
+def _nullable(values: NDArray[np.float64]) -> list[float | None]:
+    return [round(float(one), 3) if np.isfinite(one) else None for one in values]
+
+
+def _top(centre: NDArray[np.float64], names: Sequence[str]) -> list[Importance]:
+    known = np.where(np.isfinite(centre), np.abs(centre), 0.0)
+    order = np.argsort(-known, kind="stable")[:TOP]
+    return [Importance(channel=names[row], importance=round(float(known[row]), 3)) for row in order]

@@ -1,0 +1,114 @@
+"""Where work is done: in this process, in a pool of them, or on the workers of a Dask cluster.
+
+Each way is a function like `map`: blocks of work go in, and their results come out in order.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, Protocol
+
+from phasewatch.refusal import Refused
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+PATIENCE_S = 10
+
+
+class Spread(Protocol):
+    """Does `work` on every block and yields the results in their order."""
+
+    def __call__(self, work: Callable[[Any], Any], blocks: Sequence[Any], /) -> Iterator[Any]: ...
+
+
+def alone(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+    """One after the other, here."""
+    return map(work, blocks)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def pool(jobs: int) -> Spread:
+    """In `jobs` processes; in none of their own where one would do."""
+
+    def spread(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+        if min(jobs, len(blocks)) < 2:
+            yield from alone(work, blocks)
+            return
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(jobs, len(blocks)), context, _begin) as executor:
+            try:
+                yield from executor.map(work, blocks)
+            except BrokenProcessPool as error:
+                raise Refused(
+                    f"--jobs {jobs}",
+                    "a worker was killed",
+                    "workers that live",
+                    "Use fewer if memory is short, and run the command again: it goes on.",
+                    code="worker_lost",
+                ) from error
+            finally:
+                executor.shutdown(cancel_futures=True)
+
+    return spread
+
+
+def _begin() -> None:
+    """An interrupt is for the main process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def cluster(address: str) -> Spread:
+    """On the workers of the Dask cluster at `address`, which must see the same files."""
+
+    def spread(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+        with connected(address) as client:
+            # The same block may be asked again, of a store that has changed meanwhile.
+            for future in client.map(work, blocks, pure=False):
+                yield future.result()
+
+    return spread
+
+
+@contextlib.contextmanager
+def connected(address: str) -> "Iterator[Client]":
+    """A client of the cluster at `address`; raises Refused when none answers or none works."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise Refused(
+            f"--cluster {address}",
+            "Dask is not installed",
+            "the extra `cluster`",
+            "pip install phasewatch[cluster]",
+            code="cluster",
+        ) from error
+
+    try:
+        client = Client(address, timeout=PATIENCE_S)
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"--cluster {address}",
+            f"does not answer: {error}",
+            "a Dask scheduler such as tcp://10.0.0.5:8786",
+            "Start one with `dask scheduler`, and workers with `dask worker ADDRESS`.",
+            code="cluster",
+        ) from error
+    with client:
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            raise Refused(
+                f"--cluster {address}",
+                "has no worker",
+                "at least one",
+                f"Start some with `dask worker {address}`.",
+                code="cluster",
+            )
+        yield client

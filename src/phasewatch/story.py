@@ -1,0 +1,195 @@
+"""One episode's whole story: the verdict, why, and what each source covered of it, in time."""
+
+import html
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from phasewatch.episode import Episode, Samples
+from phasewatch.refusal import Refused
+from phasewatch.rules import Facts, sentences
+from phasewatch.schema import NS
+from phasewatch.sweep import Episodes, judge
+from phasewatch.verdict import Judgement
+
+CELLS = 60
+"""Stretches that a source's coverage is told in."""
+
+BLOCKS = " ▁▂▃▄▅▆▇█"
+INK = {"accepted": "#2a7f62", "degraded": "#b7791f", "rejected": "#b03a2e", "errored": "#6c3483"}
+
+
+@dataclass(frozen=True)
+class Track:
+    """A source in time: rows there over rows expected, in each of the stretches, at most 1."""
+
+    source: str
+    rows: int
+    rate_hz: float
+    share: float
+    shares: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Story:
+    """A judgement, and what it was made from; no tracks where the bytes could not be read.
+
+    `labels` are (seconds from the start, phase).
+    """
+
+    judgement: Judgement
+    tracks: tuple[Track, ...]
+    labels: tuple[tuple[float, str], ...]
+    seconds: float
+
+
+def tell(episodes: Episodes, id: str) -> Story:
+    """The story of one episode; raises Refused when the store has none of that id."""
+    ids = episodes.ids()
+    if id not in ids:
+        raise Refused(
+            f"--explain {id}",
+            "is not in the store",
+            f"an id such as {next(iter(ids), 'those under episodes/')}",
+            "`phasewatch validate STORE --json` lists them.",
+            code="episode_unknown",
+        )
+    judgement = judge(episodes, id)
+    try:
+        with episodes.near(id) as store:
+            facts = Facts(store.read(id), episodes.schema)
+    except (Refused, OSError):
+        return Story(judgement, (), (), 0.0)
+    episode = facts.episode
+    labels = tuple(
+        ((label.t_wall_ns - episode.start_ns) / NS, label.phase) for label in episode.labels
+    )
+    return Story(judgement, tuple(_tracks(facts)), labels, episode.seconds)
+
+
+def _tracks(facts: Facts) -> Iterator[Track]:
+    for source in facts.schema.sources:
+        samples = facts.present.get(source)
+        if samples is None:
+            yield Track(source, 0, 0.0, 0.0, (0.0,) * CELLS)
+            continue
+        share = facts.coverage.get(source, 0.0)
+        yield Track(source, len(samples), samples.rate_hz, share, _shares(facts.episode, samples))
+
+
+def _shares(episode: Episode, samples: Samples) -> tuple[float, ...]:
+    """What share of each stretch lies within two periods after a row."""
+    if episode.seconds <= 0 or not samples.rate_hz > 0 or not len(samples):
+        return (0.0,) * CELLS
+    fine = np.linspace(episode.start_ns, episode.end_ns, CELLS * 8, endpoint=False)
+    t = np.sort(samples.t_wall_ns)
+    before = np.searchsorted(t, fine, side="right") - 1
+    age = np.where(before >= 0, fine - t[np.maximum(before, 0)], np.inf)
+    covered = age <= 2 * NS / samples.rate_hz
+    return tuple(covered.reshape(CELLS, 8).mean(axis=1).tolist())
+
+
+def text(story: Story) -> list[str]:
+    """For a terminal of 80 columns."""
+    own = story.judgement
+    lines = [f"{own.id}: {own.verdict}", *_who(own, story.seconds)]
+    explained = sentences()
+    for finding in own.findings:
+        lines += [f"  [{finding.code}] {explained.get(finding.code, 'refused')}: {finding.reason}"]
+    if story.tracks:
+        lines.append(f"  source    rows  of due  0 s{f'{story.seconds:.0f} s':>{CELLS // 2 - 3}}")
+    for track in story.tracks:
+        bar = "".join(BLOCKS[round(share * 8)] for share in _halved(track.shares))
+        lines.append(f"  {track.source:<8}{track.rows:>6} {track.share:>6.0%}   {bar}")
+    if story.labels:
+        lines.append("  labels: " + " · ".join(f"{at:.1f} s {phase}" for at, phase in story.labels))
+    if own.offsets:
+        told = " · ".join(f"{pair} {offset:+.2f} s" for pair, offset in own.offsets)
+        lines.append(f"  clock offsets: {told}")
+    lines.append(f"  digest of what was judged: {own.digest or 'none: it could not be read'}")
+    return lines
+
+
+def page(story: Story) -> str:
+    """The same as one HTML page that needs nothing else."""
+    own = story.judgement
+    explained = sentences()
+    reasons = "".join(
+        f"<li><b>{html.escape(explained.get(one.code, one.code))}</b> "
+        f"<code>{html.escape(one.code)}</code><br>{html.escape(one.reason)}</li>"
+        for one in own.findings
+    )
+    who = "".join(f"<p>{html.escape(line.strip())}</p>" for line in _who(own, story.seconds))
+    offsets = " · ".join(f"{html.escape(pair)} {off:+.2f} s" for pair, off in own.offsets)
+    return f"""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{html.escape(own.id)}: {own.verdict}</title>
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
+color:#1c2733}}h1{{font-size:1.3rem;overflow-wrap:anywhere}}h1 b{{color:{INK[own.verdict]}}}
+p{{margin:.3rem 0}}svg{{width:100%;height:auto}}text{{font:12px system-ui,sans-serif}}
+code{{background:#eef1f4;padding:0 .3em}}</style>
+<h1>{html.escape(own.id)}: <b>{own.verdict}</b></h1>
+{who}
+<ul>{reasons or "<li>No rule objected.</li>"}</ul>
+{_plot(story)}
+<p>Clock offsets: {offsets or "none could be measured"}</p>
+<p>Digest of what was judged: <code>{own.digest or "none"}</code></p>
+</html>
+"""
+
+
+def _plot(story: Story) -> str:
+    """Coverage a source and the labels, over the seconds of the episode, as SVG."""
+    if not story.tracks or story.seconds <= 0:
+        return ""
+    left, width, tall = 100, 840, 26
+    cell = width / CELLS
+    parts = []
+    for row, track in enumerate(story.tracks):
+        y = row * tall
+        told = f"{track.source} {track.share:.0%}"
+        parts.append(f'<text x="{left - 6}" y="{y + 16}" text-anchor="end">{told}</text>')
+        parts.append(f'<rect x="{left}" y="{y}" width="{width}" height="20" fill="#f3d9d6"/>')
+        parts += [
+            f'<rect x="{left + at * cell:.1f}" y="{y + 20 * (1 - share):.1f}" '
+            f'width="{cell + 0.3:.1f}" height="{20 * share:.1f}" fill="#2f6690"/>'
+            for at, share in enumerate(track.shares)
+            if share
+        ]
+    bottom = len(story.tracks) * tall
+    spans = [*story.labels, (story.seconds, "")]
+    for number, ((at, phase), (after, _)) in enumerate(itertools.pairwise(spans)):
+        x, wide = left + width * at / story.seconds, width * (after - at) / story.seconds
+        parts.append(
+            f'<rect x="{x:.1f}" y="{bottom}" width="{max(wide - 1, 0):.1f}" height="20" '
+            f'fill="#e3e8ee"><title>{html.escape(phase)} from {at:.1f} s</title></rect>'
+        )
+        if wide > 7 * len(phase):
+            parts.append(f'<text x="{x + 4:.1f}" y="{bottom + 15}">{html.escape(phase)}</text>')
+        elif wide > 0:
+            y = bottom + 36 + 14 * (number % 2)
+            parts.append(f'<text x="{x:.1f}" y="{y}">{html.escape(phase)}</text>')
+    parts.append(f'<text x="{left - 6}" y="{bottom + 15}" text-anchor="end">labels</text>')
+    for at in np.linspace(0, story.seconds, 7):
+        x = left + width * at / story.seconds
+        parts.append(f'<text x="{x:.1f}" y="{bottom + 70}" text-anchor="middle">{at:.0f} s</text>')
+    return (
+        f'<svg viewBox="0 0 {left + width + 20} {bottom + 76}" role="img" '
+        f'aria-label="What each source covered of the episode">{"".join(parts)}</svg>'
+    )
+
+
+def _halved(shares: Sequence[float]) -> list[float]:
+    """The worse of every two stretches: a hole must not drown."""
+    return [min(pair) for pair in zip(shares[::2], shares[1::2], strict=True)]
+
+
+def _who(own: Judgement, seconds: float) -> list[str]:
+    if not own.host:
+        return []
+    begun = datetime.fromtimestamp(own.start_ns / NS, UTC) if 0 < own.start_ns < 2**62 else None
+    when = f"{begun:%Y-%m-%d %H:%M:%S} UTC" if begun else f"start_ns {own.start_ns}"
+    return [f"  {own.profile} on {own.host}, {when}, {seconds:.1f} s; campaign {own.campaign}"]

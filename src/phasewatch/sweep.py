@@ -1,0 +1,232 @@
+"""Judges every episode of a store and gives each one of four verdicts.
+
+Episodes are judged in blocks, here or elsewhere; a finished block is in the ledger for good, so a
+sweep that was killed goes on where it was, and one over an unchanged store judges nothing.
+"""
+
+import hashlib
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from phasewatch import rules
+from phasewatch.ledger import Ledger, Stamped
+from phasewatch.refusal import Refused
+from phasewatch.rules import Facts
+from phasewatch.schema import Schema
+from phasewatch.spread import Spread, alone
+from phasewatch.store import MANIFEST, SAMPLES, SAMPLES_MOST, Manifest, Store, content
+from phasewatch.verdict import Finding, Judgement, Severity, weigh
+
+BLOCK = 256
+"""Episodes judged between two writes to the ledger."""
+
+UNDECIDED = {"format_newer"}
+"""Refusals that say more of this release than of the bytes."""
+
+
+class Episodes(Protocol):
+    """What can be swept: a `Store`, or a `Bucket` far away."""
+
+    schema: Schema
+
+    def ids(self) -> list[str]:
+        """Ids of all episodes, sorted."""
+
+    def stamp(self, id: str) -> str:
+        """What changes when an episode does; "" where that cannot be told."""
+
+    def near(self, id: str) -> AbstractContextManager[Store]:
+        """A store on this machine with that episode in it."""
+
+
+def judge(episodes: Episodes, id: str) -> Judgement:
+    """The verdict on one episode alone; never raises for what the episode or the disk did."""
+    try:
+        with episodes.near(id) as store:
+            return _judge(store, id)
+    except Refused as refused:
+        return _refused(episodes, id, _objection(refused, _again(episodes, id)))
+    except (OSError, MemoryError) as error:
+        where = getattr(error, "filename", None) or id
+        reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
+        finding = Finding("io", "errored", f"{reason}; repair access and validate again")
+        return Judgement(id, "errored", (finding,))
+
+
+def sweep(
+    episodes: Episodes,
+    tick: Callable[[int], object] = lambda count: None,
+    spread: Spread = alone,
+    kept: Ledger | None = None,
+    full: bool = False,
+) -> list[Judgement]:
+    """A judgement for every episode, in the order of their ids.
+
+    `kept` is the ledger to skip by and to resume from; `full` judges all the same. Raises Refused
+    when the workers are lost.
+    """
+    ids = episodes.ids()
+    known = kept.read() if kept else {}
+    found: dict[str, Stamped] = {}
+    if not full:
+        same = (id for id in ids if id in known and known[id][0] == _stamp(episodes, id))
+        found = {id: known[id] for id in same}
+        tick(len(found))
+    blocks = _blocks([id for id in ids if id not in found])
+    for judged in spread(partial(_block, episodes), blocks):
+        if kept:
+            kept.add(judged)
+        found.update({own.id: (at, own) for at, own in judged})
+        tick(len(judged))
+    if kept and found != known:
+        kept.replace(found[id] for id in ids)
+    return across([found[id][1] for id in ids])
+
+
+def across(judgements: Sequence[Judgement]) -> list[Judgement]:
+    """The same with what only the whole store shows: one content or one name for two episodes."""
+    same: defaultdict[str, list[str]] = defaultdict(list)
+    folded: defaultdict[str, list[str]] = defaultdict(list)
+    for own in judgements:
+        folded[own.id.casefold()].append(own.id)
+        if own.usable:
+            same[own.content].append(own.id)
+    return [
+        _with(own, _objections(own, same[own.content], folded[own.id.casefold()]))
+        for own in judgements
+    ]
+
+
+def _objections(own: Judgement, same: Sequence[str], folded: Sequence[str]) -> list[Finding]:
+    found = []
+    if own.usable and own.id != same[0]:
+        reason = f"its samples are those of {same[0]}, which is kept"
+        found.append(Finding("content_duplicate", "rejected", reason))
+    others = [id for id in folded if id != own.id]
+    if others:
+        reason = f"only upper and lower case tell it from {', '.join(others)}: copies may clash"
+        found.append(Finding("name_conflict", "rejected", reason))
+    return found
+
+
+def _with(own: Judgement, more: Sequence[Finding]) -> Judgement:
+    if not more or own.verdict == "errored":
+        return own
+    findings = (*own.findings, *more)
+    return replace(own, verdict=weigh(findings), findings=findings)
+
+
+def _blocks(ids: Sequence[str]) -> list[tuple[str, ...]]:
+    return [tuple(ids[first : first + BLOCK]) for first in range(0, len(ids), BLOCK)]
+
+
+def _block(episodes: Episodes, ids: Iterable[str]) -> list[Stamped]:
+    """Judge some episodes, in whatever process; each stamped before it is read."""
+    return [(_stamp(episodes, id), judge(episodes, id)) for id in ids]
+
+
+def _stamp(episodes: Episodes, id: str) -> str:
+    """The episode's stamp; "" where it has none, so that it is judged again."""
+    try:
+        return episodes.stamp(id)
+    except OSError:
+        return ""
+
+
+def _folder(store: Store, id: str) -> None:
+    """Raise Refused for what is no folder of this store."""
+    path = store.folder(id)
+    try:
+        mode = os.lstat(path).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISLNK(mode):
+        raise Refused(path, "is a link", "a folder", "Move the episode here.", code="unsafe_file")
+    if not stat.S_ISDIR(mode):
+        problem = "is a file among the episodes"
+        raise Refused(path, problem, "episodes alone", "Move it elsewhere.", code="stray_file")
+
+
+def _judge(store: Store, id: str) -> Judgement:
+    _folder(store, id)
+    manifest = store.manifest(id)
+    episode = store.load(manifest)
+    facts = Facts(episode, store.schema)
+    verdict, findings = rules.ask(facts)
+    unlisted = tuple(_unlisted(store.folder(id), manifest))
+    if verdict != "errored" and unlisted:
+        findings = (*unlisted, *findings)
+        verdict = weigh(findings)
+    return Judgement(
+        id=id,
+        verdict=verdict,
+        findings=findings,
+        host=episode.host,
+        sample=episode.sample,
+        profile=episode.profile,
+        campaign=episode.campaign,
+        start_ns=episode.start_ns,
+        end_ns=episode.end_ns,
+        phases=tuple(sorted({label.phase for label in episode.labels})),
+        rows=tuple((source, len(samples)) for source, samples in sorted(episode.sources.items())),
+        offsets=facts.shared.offsets if verdict != "errored" else (),
+        content=manifest.files[SAMPLES].sha256,
+        digest=manifest.digest,
+    )
+
+
+def _unlisted(folder: Path, manifest: Manifest) -> list[Finding]:
+    known = {MANIFEST, *manifest.files}
+    names = sorted(name for name in os.listdir(folder) if name not in known)
+    return [
+        Finding("file_unlisted", "degraded", f"{name!a} is not in the manifest, nor checked")
+        for name in names
+    ]
+
+
+def _objection(first: Refused, then: Refused) -> Finding:
+    """What two readings that were refused say together."""
+    if (first.code, str(first)) != (then.code, str(then)):
+        reason = f"first: {first}; then: {then}; test the disk and the memory"
+        return Finding("unstable_read", "errored", reason)
+    severity: Severity = "errored" if first.code in UNDECIDED else "rejected"
+    return Finding(first.code, severity, str(first))
+
+
+def _again(episodes: Episodes, id: str) -> Refused:
+    """What a second reading objects to: bytes are blamed only when two readings agree."""
+    try:
+        with episodes.near(id) as store:
+            _folder(store, id)
+            store.read(id)
+    except Refused as refused:
+        return refused
+    except (OSError, MemoryError) as error:
+        return Refused(id, str(error), "the same again", "", code="io")
+    return Refused(id, "nothing", "the same again", "", code="")
+
+
+def _refused(episodes: Episodes, id: str, finding: Finding) -> Judgement:
+    """The judgement of bytes that cannot be taken."""
+    try:
+        with episodes.near(id) as store:
+            digest = _found(store.root / "episodes" / id)
+    except (OSError, Refused):
+        digest = ""
+    return Judgement(id, finding.severity, (finding,), digest=digest)
+
+
+def _found(folder: Path) -> str:
+    """sha256 over the names and bytes of an episode's plain files. Raises Refused, or OSError."""
+    hashed = hashlib.sha256()
+    for name in sorted(os.listdir(folder)):
+        data = hashlib.sha256(content(folder / name, SAMPLES_MOST)).hexdigest()
+        hashed.update(f"{name!a} {data}\n".encode())
+    return hashed.hexdigest()

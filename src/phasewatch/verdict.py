@@ -1,0 +1,80 @@
+"""What the validator says of an episode: one of four verdicts, and every reason for it.
+
+accepted: every rule ran and none objected · degraded: usable, with named losses · rejected: the
+bytes are wrong, and stay so · errored: we could not decide, so the next sweep tries again.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from phasewatch.episode import Identity
+
+Verdict = Literal["accepted", "degraded", "rejected", "errored"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+Severity = Literal["degraded", "rejected", "errored"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One objection of one rule."""
+
+    code: str
+    severity: Severity
+    reason: str
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One row of the acceptance index.
+
+    `rows` counts each source's rows. `offsets` has, per pair "a-b" of sources that saw the same
+    activity, by how many seconds a's clock is ahead of b's. `content` is the sha256 of the samples;
+    `digest` is the manifest's own where the bytes are sound, and else that of the bytes found.
+    """
+
+    id: str
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    host: str = ""
+    sample: str = ""
+    profile: str = ""
+    campaign: str = ""
+    start_ns: int = 0
+    end_ns: int = 0
+    phases: tuple[str, ...] = ()
+    rows: tuple[tuple[str, int], ...] = ()
+    offsets: tuple[tuple[str, float], ...] = ()
+    content: str = ""
+    digest: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """May later stages read the episode?"""
+        return self.verdict in ("accepted", "degraded")
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The rules that objected, each once."""
+        return tuple(dict.fromkeys(finding.code for finding in self.findings))
+
+    @property
+    def identity(self) -> Identity:
+        """What a split may know of the episode."""
+        phases = frozenset(self.phases)
+        who = (self.id, self.host, self.sample, self.profile, self.campaign)
+        return Identity(*who, self.start_ns, phases)
+
+
+def weigh(findings: Iterable[Finding]) -> Verdict:
+    """The verdict that findings add up to: the worst of them."""
+    severities = {finding.severity for finding in findings}
+    worst: tuple[Verdict, ...] = ("errored", "rejected", "degraded")
+    return next((verdict for verdict in worst if verdict in severities), "accepted")
+
+
+def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+    """How many episodes got each verdict; the four add up to all."""
+    found = Counter(judgement.verdict for judgement in judgements)
+    return {verdict: found[verdict] for verdict in VERDICTS}

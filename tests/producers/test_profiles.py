@@ -1,0 +1,49 @@
+"""Every profile is counted once, and what was never recorded is 0, not missing."""
+
+from pathlib import Path
+from threading import Event as Signal
+
+from phasewatch.events import Event, Given
+from phasewatch.pipeline import Done
+from phasewatch.producers import profiles
+from phasewatch.producers.profiles import ProfileTold
+from phasewatch.store import Store
+
+
+def told(given: Given) -> dict[str, ProfileTold]:
+    found: dict[str, ProfileTold] = {}
+
+    def hear(event: Event) -> None:
+        assert isinstance(event, ProfileTold)
+        found[event.subject] = event
+
+    profiles.Producer(given, hear).work(Signal())
+    return found
+
+
+def test_profiles_of_a_store(toy_store: Store, toy_run: Done) -> None:
+    found = told(Given(None, toy_store))
+    assert set(found) == set(toy_run.report.profiles)
+    total = sum(one.episodes.accepted for one in found.values())
+    assert total == len(toy_store.ids())
+    for one in found.values():
+        assert sum(host.episodes for host in one.hosts) == one.episodes.accepted
+        assert abs(sum(one.phase_share_ratio.values()) - 1) < 0.01
+        assert one.coverage == []
+        sizes = [top.importance for top in one.top_channels]
+        assert sizes == sorted(sizes, reverse=True)
+
+
+def test_coverage_is_the_splits(toy_store: Store, toy_run: Done, toy_out: Path) -> None:
+    found = told(Given(toy_out, toy_store))
+    split = toy_run.answered.folds[0].split
+    assert sum(one.coverage[0].test for one in found.values()) == len(split.test)
+    assert sum(one.coverage[0].train for one in found.values()) == len(split.train)
+    assert all(
+        one.coverage[0].status == ("tested" if one.coverage[0].test else "untested")
+        for one in found.values()
+    )
+
+
+def test_without_a_store_nothing_is_told() -> None:
+    assert told(Given(None, None)) == {}

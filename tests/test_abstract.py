@@ -1,0 +1,73 @@
+from dataclasses import replace
+
+import pytest
+
+import toy
+from phasewatch import abstract, evaluate
+from phasewatch.pipeline import Done
+
+
+@pytest.fixture(scope="module")
+def text(toy_run: Done) -> str:
+    return " ".join(abstract.sentences(toy_run.report))
+
+
+def test_it_tells_the_numbers_of_the_model_that_validation_chose(text: str, toy_run: Done) -> None:
+    rows = [row for row in toy_run.report.rows if row.mode == "realistic"]
+    row = evaluate.best(rows)
+    assert f"{row.model} in realistic mode" in text
+    assert f"macro F1 of {row.unseen.value:.3f} over 5 phases" in text
+    assert f"{row.unseen.low:.3f} to {row.unseen.high:.3f}" in text
+    assert f"{row.course.alarms.events} in" in text
+
+
+def test_one_host_is_said_to_be_one_host(text: str) -> None:
+    assert "nothing can be said about hosts in general" in text
+    assert "for other hosts like these" not in text
+
+
+def test_many_hosts_are_told_with_their_worst(toy_run: Done) -> None:
+    told = evaluate.evaluate(toy.scattered(toy_run.answered, 5))
+    text = " ".join(abstract.sentences(told))
+    row = evaluate.best([row for row in told.rows if row.mode == "realistic"])
+    assert f"for other hosts like these it is {abstract.span(row.across)}" in text
+    assert f"the worst of them, {row.worst_host}" in text
+
+
+def test_what_was_never_tested_is_named(toy_run: Done) -> None:
+    told = replace(
+        toy_run.report, untested_profiles=["leak"], untested_phases=["command_and_control"]
+    )
+    last = abstract.sentences(told)[-1]
+    assert "Never tested: leak, command and control." in last
+    assert "Real malware and hardware virtualisation were not tested" in last
+
+
+def test_verdicts_are_told_from_the_side_of_the_model(toy_run: Done) -> None:
+    row = evaluate.best([row for row in toy_run.report.rows if row.mode == "realistic"])
+    pairs = [
+        replace(one, ours="other", other=row.model, verdict="better")
+        for one in toy_run.report.comparisons
+        if one.mode == "realistic"
+    ][:1]
+    assert "it is worse than other" in " ".join(
+        abstract.sentences(replace(toy_run.report, comparisons=pairs))
+    )
+    none = abstract.sentences(replace(toy_run.report, comparisons=[]))
+    assert "It was compared with no other model." in none
+
+
+def test_a_model_beaten_by_a_baseline_says_so(toy_run: Done) -> None:
+    perfect = replace(
+        toy_run.report.baselines[0],
+        model="channel",
+        mode="realistic",
+        unseen=replace(toy_run.report.baselines[0].unseen, value=0.999),
+    )
+    text = " ".join(abstract.sentences(replace(toy_run.report, baselines=[perfect])))
+    assert "channel 0.999" in text
+    assert "It does not beat channel." in text
+    low = replace(perfect, unseen=replace(perfect.unseen, value=0.001))
+    assert "does not beat" not in " ".join(
+        abstract.sentences(replace(toy_run.report, baselines=[low]))
+    )

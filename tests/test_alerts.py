@@ -1,0 +1,85 @@
+"""One incident instead of many alarms; what leaves is the same on every export."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phasewatch.alerts import Hysteresis, Incident, Sight, incidents, json_lines, stix
+from phasewatch.schema import NS
+
+RULE = Hysteresis(0.8, 0.5)
+
+
+def seen(*chances: float) -> list[Incident]:
+    sights = [
+        Sight(
+            1_790_000_000 * NS + place * 5 * NS, chance, "impact" if chance > 0.9 else "discovery"
+        )
+        for place, chance in enumerate(chances)
+    ]
+    return incidents(sights, RULE, "ep-1", "pc-tick", "gbt.realistic")
+
+
+def test_wavering_about_the_threshold_is_one_incident() -> None:
+    found = seen(0.1, 0.85, 0.6, 0.95, 0.55, 0.3, 0.6, 0.2, 0.1, 0.1)
+    assert [(one.windows, one.peak, one.phases) for one in found] == [
+        (6, 0.95, ("discovery", "impact"))
+    ]
+    assert found[0].closed_ns == found[0].opened_ns + 25 * NS
+
+
+def test_calm_for_long_enough_ends_it_and_the_next_is_another() -> None:
+    found = seen(0.9, 0.1, 0.1, 0.9, 0.9)
+    assert [one.closed_ns is None for one in found] == [False, True]
+    assert found[0].id != found[1].id
+
+
+def test_nothing_is_raised_below_the_threshold() -> None:
+    assert seen(0.79, 0.79, 0.79) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=60))
+def test_never_more_incidents_than_alarms_begin(chances: list[float]) -> None:
+    found = seen(*chances)
+    alarms = [one >= RULE.high for one in chances]
+    began = sum(now and not before for before, now in zip([False, *alarms], alarms, strict=False))
+    assert len(found) <= began
+    assert bool(found) == any(alarms)
+    assert all(one.peak >= RULE.high for one in found)
+
+
+def test_cleared_at_half_the_odds() -> None:
+    rule = Hysteresis.at(0.9)
+    odds = [p / (1 - p) for p in (rule.high, rule.low)]
+    assert odds[0] == pytest.approx(2 * odds[1])
+
+
+def test_json_lines_keep_nanoseconds() -> None:
+    (line,) = json_lines(seen(0.9)).splitlines()
+    value = json.loads(line)
+    assert value["opened_ns"] == str(1_790_000_000 * NS)
+    assert value["closed_ns"] is None
+
+
+def test_stix_tells_tactics_seen_on_a_machine_and_no_technique() -> None:
+    found = seen(0.85, 0.95, 0.1, 0.1)
+    bundle = json.loads(stix(found))
+    kinds = [one["type"] for one in bundle["objects"]]
+    assert kinds.count("incident") == 1 and kinds.count("sighting") == 2
+    assert all(one["spec_version"] == "2.1" for one in bundle["objects"])
+    chains = [one["kill_chain_phases"] for one in bundle["objects"] if "kill_chain_phases" in one]
+    assert {chain[0]["phase_name"] for chain in chains} == {"impact", "discovery"}
+    ids = {one["id"] for one in bundle["objects"]}
+    again = {one["id"] for one in json.loads(stix(found))["objects"]}
+    assert ids == again
+    for one in bundle["objects"]:
+        if one["type"] == "sighting":
+            assert one["sighting_of_ref"] in ids
+            assert set(one["where_sighted_refs"]) <= ids
+
+
+def test_no_incident_is_an_empty_bundle() -> None:
+    assert "objects" not in json.loads(stix([]))
+    assert json_lines([]) == ""

@@ -1,0 +1,173 @@
+"""Every rule finds the leak that is planted for it, and nothing where there is none."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import audit, splits
+from phasewatch.audit import AFTER, BEFORE, Evidence
+from phasewatch.pipeline import Done, divide, extract
+from phasewatch.refusal import Refused
+from phasewatch.splits import Split
+from phasewatch.store import Store
+from phasewatch.sweep import sweep
+from phasewatch.views import Lens
+from phasewatch.windows import Windows, join
+
+RULES = {**BEFORE, **AFTER}
+Plant = Callable[[Evidence], Evidence]
+
+
+def evidence_of(store: Store, way: str, test: str, validation: str) -> Evidence:
+    identities = {one.id: one.identity for one in sweep(store)}
+    (split,) = splits.find(way)(list(identities.values()), test, validation)
+    whole = extract(store, list(identities), store.schema, 6.0)
+    return Evidence(split, identities, store.schema, divide(whole, split))
+
+
+@pytest.fixture(scope="module")
+def clean(toy_store: Store, toy_run: Done) -> Evidence:
+    """One fold of the toy store, with the lenses of its checkpoints."""
+    (fold,) = toy_run.trained.folds
+    lenses = {
+        one.name: (one.lens, fold.windows[one.mode]["train"])
+        for one in fold.checkpoints
+        if one.model_name == "gbt"
+    }
+    return replace(evidence_of(toy_store, "held_out_host", "delta", "gamma"), lenses=lenses)
+
+
+def put(evidence: Evidence, **parts: Windows) -> Evidence:
+    return replace(evidence, windows={**evidence.windows, **parts})
+
+
+def episode_on_two_sides(evidence: Evidence) -> Evidence:
+    learned = evidence.windows["train"]
+    one = learned.take(learned.episode == learned.episode[0])
+    return put(evidence, unseen=join([evidence.windows["unseen"], one]))
+
+
+def host_on_two_sides(evidence: Evidence) -> Evidence:
+    """An episode of the held-out host is given to training."""
+    split = evidence.split
+    moved = replace(split, train=(*split.train, split.test[0]), test=split.test[1:])
+    return replace(evidence, split=moved)
+
+
+def recorded_again(evidence: Evidence) -> Evidence:
+    """A judged episode is a training episode under another name, a little noisier."""
+    learned, judged = evidence.windows["train"], evidence.windows["unseen"]
+    one = learned.take(learned.episode == learned.episode[0])
+    noise = np.random.default_rng(0).normal(1.0, 0.01, one.x.shape).astype(np.float32)
+    copy = replace(
+        one,
+        x=one.x * noise,
+        episode=np.full(len(one), judged.episode[0]),
+        host=np.full(len(one), "delta"),
+    )
+    return put(evidence, unseen=join([judged.take(judged.episode != judged.episode[0]), copy]))
+
+
+def seconds_shared(evidence: Evidence) -> Evidence:
+    """Windows between those of training, cut from the same samples under another name."""
+    learned, judged = evidence.windows["train"], evidence.windows["unseen"]
+    one = learned.take(learned.episode == learned.episode[0])
+    between = replace(one, t_ns=one.t_ns + 10**9, episode=np.full(len(one), judged.episode[0]))
+    return put(evidence, unseen=join([judged, between]))
+
+
+def time_backwards(evidence: Evidence) -> Evidence:
+    """Trained on the last campaign, judged on the first."""
+    order = sorted(evidence.episodes, key=lambda id: evidence.episodes[id].start_ns)
+    late, middle, early = (tuple(part) for part in np.array_split(np.array(order), 3)[::-1])
+    return replace(evidence, split=Split("held_out_time", "c0", late, middle, (), early))
+
+
+def named_by_a_channel(evidence: Evidence) -> Evidence:
+    """A channel stays at a value of its own through every training episode."""
+    learned = evidence.windows["train"]
+    _, place = np.unique(learned.episode, return_inverse=True)
+    x = learned.x.copy()
+    x[:, 0] = place[:, None]
+    return put(evidence, train=replace(learned, x=x))
+
+
+def phases_by_host(evidence: Evidence) -> Evidence:
+    """Every training host has a phase of its own, and a channel that names the host."""
+    learned = evidence.windows["train"]
+    _, place = np.unique(learned.host, return_inverse=True)
+    x = learned.x.copy()
+    x[:, 0] = 1000.0 * place[:, None]
+    return put(evidence, train=replace(learned, x=x, y=place.astype(np.int64)))
+
+
+def judged_on_training(evidence: Evidence) -> Evidence:
+    """What is judged are training windows: their labels can be learned by heart, dealt or not."""
+    return put(evidence, unseen=evidence.windows["train"])
+
+
+def lens_of_everything(evidence: Evidence) -> Evidence:
+    train = evidence.windows["train"]
+    whole = join([train, evidence.windows["unseen"]])
+    return replace(evidence, lenses={"x": (Lens.fit("summary", whole), train)})
+
+
+PLANTS: dict[str, Plant] = {
+    "same_episode": episode_on_two_sides,
+    "same_key": host_on_two_sides,
+    "near_duplicates": recorded_again,
+    "overlapping_windows": seconds_shared,
+    "time_running_back": time_backwards,
+    "telling_channel": named_by_a_channel,
+    "host_tells_phase": phases_by_host,
+    "permuted_labels": judged_on_training,
+    "fitted_beyond_training": lens_of_everything,
+}
+
+
+def test_every_rule_has_a_planted_leak() -> None:
+    assert set(PLANTS) == set(RULES)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_clean_fold_passes(name: str, clean: Evidence) -> None:
+    passed, told = RULES[name](clean)
+    assert passed, told
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_planted_leak_is_caught(name: str, clean: Evidence) -> None:
+    passed, told = RULES[name](PLANTS[name](clean))
+    assert not passed and told
+
+
+@pytest.mark.parametrize(("way", "test"), [("held_out_sample", "0"), ("held_out_time", "")])
+def test_other_ways_to_split_are_clean(way: str, test: str, toy_store: Store) -> None:
+    evidence = evidence_of(toy_store, way, test, "")
+    for name in ("same_episode", "same_key", "time_running_back"):
+        passed, told = BEFORE[name](evidence)
+        assert passed, told
+
+
+def test_a_leak_stops_the_run_unless_it_is_waived(clean: Evidence) -> None:
+    leaking = replace(host_on_two_sides(clean), lenses=None)
+    leaking = put(leaking, train=clean.windows["train"])
+    with pytest.raises(Refused, match=r"same_episode|same_key.*--waive"):
+        audit.audit(leaking)
+    checks = audit.audit(leaking, ["same_key", "same_episode"])
+    assert [check.rule for check in checks] == list(BEFORE)
+    assert {check.rule for check in checks if not check.passed} == {"same_key", "same_episode"}
+
+
+def test_a_rule_that_does_not_exist_is_refused(clean: Evidence) -> None:
+    with pytest.raises(Refused, match="nope is no rule; expected one of same_episode"):
+        audit.audit(clean, ["nope"])
+
+
+def test_every_run_tells_what_it_audited(toy_run: Done) -> None:
+    assert [check.rule for check in toy_run.answered.audit] == list(RULES)
+    assert all(check.passed and check.fold == "delta" for check in toy_run.answered.audit)
+    assert toy.RECIPE.test == "delta"

@@ -1,0 +1,25 @@
+"""The fixtures of broken episodes get what they are named after, and none is missing."""
+
+import pytest
+
+from broken import ELSEWHERE, FIXTURES
+from phasewatch.rules import sentences
+from phasewatch.store import Store
+from phasewatch.sweep import sweep
+from phasewatch.verdict import Judgement
+
+FOUND = {own.id: own for own in sweep(Store.open(FIXTURES))}
+
+
+@pytest.mark.parametrize("own", FOUND.values(), ids=FOUND)
+def test_an_episode_gets_the_verdict_it_is_named_after(own: Judgement) -> None:
+    verdict, _, code = own.id.partition("-")
+    assert own.verdict == verdict
+    assert code in {finding.code for finding in own.findings} or (
+        verdict == "accepted" and not code
+    )
+
+
+def test_every_code_has_a_fixture_or_a_reason_why_not() -> None:
+    assert {id.partition("-")[2] for id in FOUND} - {""} == sentences().keys() - ELSEWHERE.keys()
+    assert "accepted" in FOUND

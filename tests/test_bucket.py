@@ -1,0 +1,136 @@
+"""What lies in a bucket gets the verdicts of the same store on this machine."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import pytest
+
+import toy
+from phasewatch import bucket, store, sweep
+from phasewatch.bucket import Bucket
+from phasewatch.ledger import Ledger
+from phasewatch.refusal import Refused
+from phasewatch.spread import pool
+from phasewatch.store import MANIFEST, SAMPLES, Store
+from phasewatch.verdict import Judgement
+
+URL = "memory://lake/store"
+
+
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """Four sound episodes, and one of each that the bytes may do."""
+    monkeypatch.setattr(store, "SETTLED_NS", 0)
+    made = toy.store(tmp_path / "small", seeds=1)
+    flipped, cut, gone, extra, *_ = made.ids()
+    data = bytearray((made.folder(flipped) / SAMPLES).read_bytes())
+    data[99] ^= 8
+    (made.folder(flipped) / SAMPLES).write_bytes(data)
+    (made.folder(cut) / MANIFEST).write_bytes(b'{"format": 1')
+    (made.folder(gone) / SAMPLES).unlink()
+    (made.folder(extra) / "notes.txt").write_text("left")
+    (made.root / "episodes" / "stray").write_text("no episode")
+    return made
+
+
+@pytest.fixture
+def lake(small: Store) -> Iterator[str]:
+    files = fsspec.filesystem("memory")
+    files.put(str(small.root), "/lake/store", recursive=True)
+    yield URL
+    files.rm("/lake", recursive=True)
+
+
+def told(judgements: list[Judgement], root: object) -> list[Judgement]:
+    """With reasons that do not say where the store lies."""
+    return [
+        replace(
+            own,
+            findings=tuple(
+                replace(one, reason=one.reason.replace(str(root), "STORE")) for one in own.findings
+            ),
+        )
+        for own in judgements
+    ]
+
+
+def test_the_same_verdicts_and_reasons(small: Store, lake: str) -> None:
+    far = sweep.sweep(Bucket.open(lake))
+    assert told(far, lake) == told(sweep.sweep(small), small.root)
+    assert len({own.verdict for own in far}) == 3
+
+
+def test_workers_open_it_themselves(small: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "BLOCK", 7)
+    url = f"file://{small.root}"
+    found = sweep.sweep(Bucket.open(url), spread=pool(2))
+    assert told(found, url) == told(sweep.sweep(small), small.root)
+
+
+def test_what_has_not_changed_is_not_fetched_again(
+    lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(self: Bucket, one: Any, path: Path, call: Any = Bucket._fetch) -> None:
+        asked.append(path.parent.name)
+        call(self, one, path)
+
+    monkeypatch.setattr(Bucket, "_fetch", noted)
+    opened = Bucket.open(lake)
+    kept = Ledger(tmp_path / "ledger", opened.schema)
+    first = sweep.sweep(opened, kept=kept)
+    asked.clear()
+    assert sweep.sweep(Bucket.open(lake), kept=kept) == first
+    assert asked == []
+    changed = opened.ids()[-2]
+    fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{changed}/{SAMPLES}", b"other")
+    found = sweep.sweep(Bucket.open(lake), kept=kept)
+    assert set(asked) == {changed}
+    assert found[-2].verdict == "rejected"
+
+
+def test_a_service_that_fails_is_errored_and_tried_again(
+    lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Bucket.open(lake)
+    kept = Ledger(tmp_path / "ledger", opened.schema)
+    with monkeypatch.context() as broken:
+        down = RuntimeError("503 Slow Down")
+
+        def failing(*given: object, **named: object) -> bytes:
+            raise down
+
+        broken.setattr(type(opened._files), "cat_file", failing)
+        found = sweep.sweep(opened, kept=kept)
+        assert {own.verdict for own in found} == {"errored"}
+        assert "503 Slow Down" in found[0].findings[0].reason
+    assert "errored" not in {own.verdict for own in sweep.sweep(opened, kept=kept)}
+
+
+def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Bucket.open(lake)
+    id = opened.ids()[-2]
+    for one in opened._objects(id):
+        if one["name"].endswith(SAMPLES):
+            one["size"] = 1 << 40  # type: ignore[index]
+    monkeypatch.setattr(bucket, "SAMPLES_MOST", 1 << 20)
+    found = sweep.judge(opened, id)
+    assert [one.code for one in found.findings] == ["over_limit"]
+
+
+def test_names_that_climb_stay_inside(lake: str) -> None:
+    id = Bucket.open(lake).ids()[-2]
+    fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{id}/x/../../../../../evil", b"x")
+    with Bucket.open(lake).near(id) as own:
+        inside = [path.relative_to(own.root) for path in own.root.rglob("*") if path.is_file()]
+        assert len(inside) >= 2
+
+
+@pytest.mark.parametrize("url", ["memory://nowhere", "nosuch://lake/store"])
+def test_no_store_there_is_one_line(url: str) -> None:
+    with pytest.raises(Refused, match=url):
+        Bucket.open(url)

@@ -1,0 +1,68 @@
+"""Offsets are measured to a fraction of the step; what only repeats itself is not called off."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import schema
+from phasewatch.clocks import Shared, measure
+from phasewatch.episode import Episode
+from phasewatch.schema import NS
+from phasewatch.sim.plant import _active
+
+VM46 = schema.vm46()
+
+
+def bursts(seconds: int = 120, seed: int = 0) -> Episode:
+    """All sources see the same bursts."""
+    episode = toy.episode(seconds=seconds)
+    busy = np.repeat(np.random.default_rng(seed).random(seconds // 2) < 0.3, 2)
+    return _active(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
+
+
+def late(episode: Episode, seconds: float) -> Episode:
+    guest = episode.sources["guest"]
+    moved = replace(guest, t_wall_ns=guest.t_wall_ns + round(seconds * NS))
+    return replace(episode, sources={**episode.sources, "guest": moved})
+
+
+def asked(episode: Episode) -> Shared:
+    return measure(episode, episode.sources, VM46)
+
+
+@pytest.mark.parametrize("seconds", [-7.3, -2.0, 0.0, 1.7, 4.0, 11.0])
+def test_an_offset_is_measured_and_told(seconds: float) -> None:
+    found = {pair.right: pair for pair in asked(late(bursts(), seconds)).pairs}
+    assert found["netflow"].offset_s == pytest.approx(seconds, abs=0.3)
+    assert found["qmp"].offset_s == pytest.approx(seconds, abs=0.35)
+    assert found["netflow"].apart == (abs(seconds) > 1.5)
+
+
+def test_what_only_repeats_itself_is_not_called_off() -> None:
+    episode = toy.episode(seconds=120)
+    busy = np.arange(120) % 10 < 3
+    ticking = _active(episode, episode.start_ns + NS * np.arange(120), busy)
+    assert not any(pair.apart for pair in asked(late(ticking, 5.0)).pairs)
+
+
+def test_two_lone_blips_say_nothing() -> None:
+    episode = toy.episode(seconds=120)
+    t = episode.start_ns + NS * np.array([0, 70, 71])
+    lone = _active(episode, t, np.array([False, True, False]))
+    assert not any(pair.apart or pair.known for pair in asked(late(lone, 9.0)).pairs)
+
+
+def test_labels_are_not_blamed_for_a_source_that_ended_early() -> None:
+    episode = bursts()
+    guest = episode.sources["guest"]
+    cut = {name: getattr(guest, name)[:150] for name in ("t_wall_ns", "t_mono_ns", "values")}
+    sources = {**episode.sources, "guest": replace(guest, **cut)}
+    assert measure(episode, sources, VM46).onset is None
+    assert asked(episode).onset is not None
+
+
+def test_too_short_to_tell() -> None:
+    short = replace(bursts(), end_ns=bursts().start_ns + 10 * NS)
+    assert asked(short) == Shared()

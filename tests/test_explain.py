@@ -1,0 +1,57 @@
+"""The parts of an explanation sum to the logit, and point at what was planted."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phasewatch import live
+from phasewatch.explain import why
+from phasewatch.live import Judged, Panel
+from phasewatch.pipeline import Done
+from phasewatch.store import Store
+
+
+@pytest.fixture(scope="module")
+def panel(toy_run: Done, toy_out: Path, toy_store: Store) -> Panel:
+    return Panel.load(toy_out / "checkpoints", toy_store.schema)
+
+
+@pytest.fixture(scope="module")
+def judged(panel: Panel, toy_run: Done, toy_store: Store) -> Judged:
+    id = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
+    machine = live.replay(toy_store.read(id), panel)
+    return list(machine.judged.values())[len(machine.judged) // 2]
+
+
+def test_base_and_sources_sum_to_the_logit(panel: Panel, judged: Judged) -> None:
+    methods = set()
+    for juror in panel.jurors:
+        for label in range(len(panel.schema.classes)):
+            told = why(juror, judged, label)
+            total = told.base + sum(share.logit for share in told.sources)
+            assert total == pytest.approx(told.logit, abs=1e-4)
+            assert told.logit == pytest.approx(float(judged.logits[juror.key][label]))
+            assert [share.name for share in told.sources] == list(juror.checkpoint.schema.sources)
+            if told.channels_add_up:
+                assert told.base + sum(s.logit for s in told.channels) == pytest.approx(
+                    told.logit, abs=1e-4
+                )
+            methods.add(told.method)
+    assert methods == {"TreeSHAP", "Shapley values of sources"}
+
+
+def test_channels_come_with_the_heaviest_first(panel: Panel, judged: Judged) -> None:
+    told = why(panel.juror("logistic.realistic"), judged, 0)
+    sizes = [abs(share.logit) for share in told.channels]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
+
+
+def test_a_calm_machine_owes_its_call_to_no_source(panel: Panel, judged: Judged) -> None:
+    usual = np.sign(judged.level) * np.expm1(np.abs(judged.level))
+    x = np.repeat(usual[:, None], judged.x.shape[1], axis=1).astype(np.float32)
+    juror = panel.juror("logistic.oracle")
+    logits = juror.checkpoint.logits(x[None], judged.level[None])[0]
+    still = Judged(20, 0, x, judged.level, {juror.key: logits}, {}, (), 0.0)
+    told = why(juror, still, 0)
+    assert max(abs(share.logit) for share in told.sources) < 1e-3

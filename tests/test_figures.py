@@ -1,0 +1,40 @@
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+import toy
+from phasewatch import evaluate
+from phasewatch.evaluate import Report
+from phasewatch.figures import FIGURES
+from phasewatch.pipeline import Done
+
+
+@pytest.fixture(scope="module")
+def report(toy_run: Done) -> Report:
+    return evaluate.evaluate(toy.scattered(toy_run.answered, 5))
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_each_is_an_element_of_the_same_bytes(name: str, report: Report) -> None:
+    drawn = FIGURES[name](report)
+    assert drawn == FIGURES[name](report)
+    root = ElementTree.fromstring(drawn)
+    assert root.tag.endswith("svg") and "viewBox" in root.attrib and "width" not in root.attrib
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_each_draws_what_the_report_says(name: str, report: Report) -> None:
+    """A picture that does not move with its numbers shows nothing."""
+    other = replace(report, rows=[report.rows[2], *report.rows[1:2]])
+    assert FIGURES[name](report) != FIGURES[name](other)
+
+
+def test_every_model_is_named_in_the_forest(report: Report) -> None:
+    drawn = FIGURES["forest"](report)
+    for row in [*report.rows, *report.baselines]:
+        assert f"{row.model}, {row.mode}" in drawn
+
+
+def test_a_phase_that_was_not_tested_is_hatched(report: Report) -> None:
+    assert "untested" in FIGURES["lateness"](report)

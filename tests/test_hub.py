@@ -1,0 +1,129 @@
+"""No event is lost without being told; nobody slow holds up anybody."""
+
+import asyncio
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phasewatch.events import Event
+from phasewatch.hub import QUEUE, RING, Hub, Viewer
+
+
+class Tick(Event):
+    kind = "tick"
+    number: int
+
+
+class Window(Event):
+    kind = "window"
+    keep = 5
+    number: int
+
+
+def heard(viewer: Viewer) -> list[tuple[str, Any]]:
+    """Names and data of what waits for a viewer."""
+    found = []
+    for message in b"".join(viewer._take()).decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in message.splitlines() if ": " in line)
+        if "event" in lines:
+            found.append((lines["event"], json.loads(lines["data"])))
+    return found
+
+
+def numbers(viewer: Viewer, kind: str) -> list[int]:
+    return [data["data"]["number"] for name, data in heard(viewer) if name == kind]
+
+
+def greeting(message: bytes) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(message.split(b"data: ")[1])
+    return data
+
+
+def test_a_new_viewer_is_told_the_last_of_everything() -> None:
+    hub = Hub({})
+    for number in range(9):
+        hub.tell(Tick(number=number))
+        hub.tell(Window(number=number))
+    viewer = Viewer()
+    told = greeting(hub.join(viewer, ""))
+    assert told["resumed"] is False
+    assert [data["data"]["number"] for _, data in heard(viewer)] == [4, 5, 6, 7, 8, 8]
+
+
+@given(st.integers(1, RING + 200), st.integers(0, RING + 300))
+def test_coming_back_gives_all_that_was_missed_or_says_that_it_cannot(told: int, had: int) -> None:
+    hub = Hub({})
+    for number in range(1, told + 1):
+        hub._ring.append(_told(number))
+    hub.seq = told
+    viewer = Viewer()
+    answer = greeting(hub.join(viewer, f"{hub.boot}:{had}"))
+    if answer["resumed"]:
+        assert len(viewer) == told - had == answer["replayed"]
+    else:
+        assert had > told or told - had > RING
+
+
+def _told(number: int) -> Any:
+    from phasewatch.hub import Told
+
+    return Told(number, "tick", b"")
+
+
+def test_an_id_of_another_boot_starts_anew() -> None:
+    hub, viewer = Hub({}), Viewer()
+    hub.tell(Tick(number=1))
+    assert greeting(hub.join(viewer, "other:1"))["resumed"] is False
+    assert len(viewer) == 1
+    assert greeting(hub.join(Viewer(), f"{hub.boot}:x"))["resumed"] is False
+
+
+def test_a_slow_viewer_loses_its_oldest_windows_and_is_told_how_many() -> None:
+    counted: dict[str, Any] = {}
+    hub, slow = Hub(counted), Viewer()
+    hub.join(slow, "")
+    hub.tell(Tick(number=0))
+    for number in range(QUEUE + 10):
+        hub.tell(Window(number=number))
+    assert len(slow) == QUEUE and counted["events_dropped"] == 11
+    told = heard(slow)
+    assert told[0] == ("gap", {"dropped": 11})
+    assert told[1][0] == "tick"
+    assert next(data["data"]["number"] for name, data in told if name == "window") == 11
+    hub.leave(slow)
+    hub.tell(Tick(number=1))
+    assert counted["viewers"] == 0 and len(slow) == 0
+
+
+def test_kinds_and_rate_are_the_viewers_choice() -> None:
+    hub, some, few = Hub({}), Viewer(["tick"]), Viewer((), max_hz=1)
+    hub.join(some, "")
+    hub.join(few, "")
+    for number in range(3):
+        hub.tell(Window(number=number))
+        hub.tell(Tick(number=number))
+    assert numbers(some, "window") == [] and len(some) == 0
+    told = heard(few)
+    assert [data["data"]["number"] for name, data in told if name == "window"] == [2]
+    assert [data["data"]["number"] for name, data in told if name == "tick"] == [0, 1, 2]
+
+
+def test_the_stream_gives_chunks_until_it_is_closed() -> None:
+    async def listen() -> list[bytes]:
+        hub, viewer = Hub({}), Viewer()
+        hub.join(viewer, "")
+        chunks = []
+        hub.tell(Tick(number=1))
+        async for chunk in viewer.stream():
+            chunks.append(chunk)
+            if len(chunks) == 1:
+                hub.tell(Tick(number=2))
+            else:
+                viewer.close()
+        return chunks
+
+    first, second = asyncio.run(listen())
+    assert b'"number":1' in first and b'"number":2' in second
+    assert first.startswith(b"id: ")

@@ -1,0 +1,47 @@
+"""The acceptance index: what is written is read back, and a flipped bit is noticed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import index
+from phasewatch.refusal import Refused
+from phasewatch.store import Store
+from phasewatch.sweep import sweep
+from phasewatch.verdict import Finding, Judgement
+
+
+def test_what_is_written_is_read_back(toy_store: Store, tmp_path: Path) -> None:
+    judged = sweep(toy_store)
+    judged.append(Judgement("zz", "rejected", (Finding("sha_mismatch", "rejected", "é\n"),)))
+    index.write(judged, tmp_path / "i.parquet")
+    assert index.read(tmp_path / "i.parquet") == judged
+    assert [own.id for own in judged[:-1]] == toy_store.ids()
+    assert dict(judged[0].rows) == {source: 84 for source in toy_store.schema.sources}
+
+
+def test_a_flipped_bit_is_never_read_as_another_verdict(toy_store: Store, tmp_path: Path) -> None:
+    judged, path = sweep(toy_store), tmp_path / "i.parquet"
+    index.write(judged, path)
+    whole, generator = path.read_bytes(), np.random.default_rng(0)
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for place in generator.integers(0, footer, 300):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << generator.integers(8)
+        path.write_bytes(damaged)
+        try:
+            found = index.read(path)
+        except Refused:
+            continue
+        assert found == judged
+
+
+def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="Make it again"):
+        index.read(tmp_path / "none")
+    toy.store(tmp_path / "s", seeds=1)
+    samples = next((tmp_path / "s" / "episodes").iterdir()) / "samples.parquet"
+    with pytest.raises(Refused, match="columns"):
+        index.read(samples)

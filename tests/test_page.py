@@ -1,0 +1,318 @@
+"""The page in a real browser: every scene in its states, at two sizes, with axe watching."""
+
+import gzip
+import json
+import runpy
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from phasewatch import serve
+from phasewatch.events import Given
+from phasewatch.pipeline import Done
+from phasewatch.producers import perf
+from phasewatch.serve import Access, Desk
+from phasewatch.store import Store
+from test_serve import Served, serving, until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+ROOT = Path(__file__).parent.parent
+BUILT = ROOT / "src" / "phasewatch" / "page"
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+CHROMIUM = Path("/usr/bin/chromium")
+SIZES = ((1920, 1080), (1280, 720))
+SCENES = ("", "replay", "channels", "scoreboard", "duel", "profiles", "perf")
+SCRIPT_BYTES = 60_000
+NODES = 600
+
+
+def test_the_built_page_is_of_this_source() -> None:
+    module = runpy.run_path(str(ROOT / "dashboard" / "digest.py"))
+    built = (BUILT / "source.sha256").read_text(encoding="utf-8").strip()
+    assert built == module["digest"](), "run: make dashboard"
+
+
+def test_the_page_is_small_and_asks_nobody_else() -> None:
+    scripts = list(BUILT.rglob("*.js"))
+    assert scripts
+    assert sum(len(gzip.compress(path.read_bytes(), 9)) for path in scripts) <= SCRIPT_BYTES
+    page = (BUILT / "index.html").read_text(encoding="utf-8")
+    assert "<style" not in page and "<script>" not in page
+    assert "http://" not in page and "https://" not in page
+
+
+# ---------------------------------------------------------------- in a browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    if not CHROMIUM.exists():
+        pytest.skip("needs Debian's chromium")
+    library = pytest.importorskip("playwright.sync_api")
+    with library.sync_playwright() as works:
+        opened = works.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: "Browser") -> "Iterator[Page]":
+    opened = browser.new_page(viewport={"width": 1280, "height": 720})
+    said: list[str] = []
+    opened.on("pageerror", lambda error: said.append(str(error)))
+    opened.on("console", lambda line: said.append(line.text) if _bad(line) else None)
+    yield opened
+    opened.close()
+    assert not said
+
+
+def _bad(line: Any) -> bool:
+    """What a page must not say; that a server is away is told by the browser itself."""
+    return line.type in ("error", "warning") and "Failed to load resource" not in line.text
+
+
+@pytest.fixture(scope="module")
+def given(toy_store: Store, toy_out: Path, toy_run: Done) -> Given:
+    ids = [id for id in toy_run.answered.folds[0].split.test if "dig" in id]
+    return Given(toy_out, toy_store, tuple(ids[:1]))
+
+
+@pytest.fixture(scope="module")
+def served(given: Given) -> Iterator[Served]:
+    with serving(given, Access(control=True)) as one:
+        until(lambda: one.desk.given.counted.get("windows_total", 0) > 0, 60)
+        until(lambda: "profile" in {kind for kind, _ in one.desk.hub._last})
+        one.turn("pause")
+        one.turn("seek", 25.0)
+        yield one
+
+
+def show(page: "Page", one: Served, address: str) -> None:
+    page.goto(f"http://127.0.0.1:{one.port}/{address}")
+    page.reload()
+    page.wait_for_selector("[role=status]:text('connected')")
+
+
+def violations(page: "Page") -> list[str]:
+    """What axe objects to; run beside the page, whose policy lets in no script of others."""
+    page.evaluate(AXE)
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}"
+        for one in found["violations"]
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("scene", SCENES)
+def test_scenes_fit_and_axe_finds_nothing(
+    page: "Page", served: Served, scene: str, size: tuple[int, int]
+) -> None:
+    page.set_viewport_size({"width": size[0], "height": size[1]})
+    show(page, served, f"#/{scene}?mode=both&theme={'light' if size[0] > 1500 else 'dark'}")
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.querySelectorAll('*').length") <= NODES
+    wide, high = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    )
+    assert (wide, high) == size
+    assert page.evaluate(OUTSIDE) == []
+    assert violations(page) == []
+
+
+OUTSIDE = """
+[...document.querySelectorAll('main figure, main .card, header > *')]
+  .filter((one) => { const box = one.getBoundingClientRect();
+    return box.width && (box.right > innerWidth + 1 || box.bottom > innerHeight + 1); })
+  .map((one) => one.className || one.tagName)
+"""
+
+
+def test_axe_would_find_something(page: "Page", served: Served) -> None:
+    show(page, served, "#/perf")
+    page.evaluate("document.querySelector('main').append(document.createElement('img'))")
+    assert any("image-alt" in one for one in violations(page))
+
+
+def test_every_chart_has_its_table(page: "Page", served: Served) -> None:
+    show(page, served, "#/replay")
+    buttons = page.get_by_role("button", name="table")
+    assert buttons.count() == 3
+    for place in range(3):
+        buttons.nth(place).click()
+    assert page.locator("figure table").count() == 3
+    assert violations(page) == []
+
+
+def test_the_call_and_its_reasons_are_told(page: "Page", served: Served, given: Given) -> None:
+    show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
+    windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
+    call = [w for w in windows if w["end_s"] <= 30][-1]["models"]["gbt.oracle"]
+    page.wait_for_selector(".reasons")
+    page.wait_for_selector(".time:has-text('00:30 /')")
+    told = page.locator(".reasons p").first.inner_text().replace("&", "and")
+    assert call["label"].replace("_", " ") in told and "gbt.oracle" in told
+    assert "looking back" in page.locator("[aria-label=Transport]").inner_text()
+
+
+def state(one: Served) -> tuple[str, float]:
+    clock = one.desk.replay._clock
+    return clock.state, clock.position_s(1e9)
+
+
+def test_keys_move_the_servers_clock(page: "Page", served: Served) -> None:
+    show(page, served, "#/replay")
+    served.turn("pause")
+    served.turn("seek", 20.0)
+    page.wait_for_selector(".time:has-text('00:20 /')")
+    page.keyboard.press("ArrowRight")
+    until(lambda: state(served) == ("paused", 25.0))
+    page.wait_for_selector(".time:has-text('00:25 /')")
+    page.keyboard.press("Space")
+    until(lambda: state(served)[0] == "playing")
+    page.wait_for_selector("[aria-label=Pause]")
+    page.keyboard.press("Space")
+    until(lambda: state(served)[0] == "paused")
+    page.keyboard.press("Home")
+    until(lambda: state(served)[1] == 0.0)
+    page.wait_for_selector(".time:has-text('00:00 /')")
+    page.keyboard.press("n")
+    until(lambda: state(served)[1] > 0.0)
+    for key, scene in zip("123456", SCENES[1:], strict=True):
+        page.keyboard.press(key)
+        assert page.evaluate("location.hash").startswith(f"#/{scene}")
+    page.keyboard.press("t")
+    assert page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert "theme=light" in page.evaluate("location.hash")
+
+
+def test_who_comes_late_sees_the_clock_where_it_stands(page: "Page", served: Served) -> None:
+    served.turn("seek", 0.0)
+    served.turn("speed", 4)
+    served.turn("play")
+    until(lambda: state(served)[1] > 15)
+    show(page, served, "#/replay")
+    page.wait_for_timeout(500)
+    minutes, seconds = page.locator(".time").inner_text()[:5].split(":")
+    assert int(minutes) * 60 + int(seconds) >= 15
+    served.turn("pause")
+
+
+def test_the_next_error_and_the_next_disagreement(
+    page: "Page", served: Served, given: Given
+) -> None:
+    windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
+    wrong = [w for w in windows if _realistic(w) != {w["truth"]}]
+    assert wrong, "majority is wrong somewhere"
+    served.turn("seek", 0.0)
+    show(page, served, "#/replay")
+    page.wait_for_timeout(500)
+    page.keyboard.press("e")
+    until(lambda: state(served)[1] == wrong[0]["end_s"])
+
+
+def _realistic(window: dict[str, Any]) -> set[str]:
+    """What the models of that mode say."""
+    return {call["label"] for key, call in window["models"].items() if key.endswith("realistic")}
+
+
+def test_who_may_not_move_it_looks_back_alone(page: "Page", given: Given) -> None:
+    with serving(given, Access()) as one:
+        until(lambda: one.desk.replay._watched is not None, 60)
+        show(page, one, "#/replay")
+        page.wait_for_selector(".time")
+        before = one.desk.replay._clock.revision
+        page.keyboard.press("End")
+        page.wait_for_selector("text=looking back by yourself")
+        assert one.desk.replay._clock.revision == before
+        page.get_by_role("button", name="Follow").click()
+        page.wait_for_selector("text=looking back by yourself", state="detached")
+
+
+def test_nothing_given_is_awaited_with_the_command_that_helps(page: "Page") -> None:
+    with serving(Given(None, None), Access()) as one:
+        for scene in SCENES[1:-1]:
+            show(page, one, f"#/{scene}")
+            page.wait_for_selector("[data-state=awaiting]")
+            assert "$ phasewatch" in page.locator("main").inner_text()
+            assert violations(page) == []
+        show(page, one, "#/perf")
+        page.wait_for_selector("text=not available here: no sensor")
+
+
+def test_a_refused_producer_tells_why(page: "Page", tmp_path: Path, toy_store: Store) -> None:
+    (tmp_path / "report.json").write_text("[]")
+    with serving(Given(tmp_path, toy_store), Access()) as one:
+        until(lambda: "metrics" in one.desk.troubles)
+        show(page, one, "#/scoreboard")
+        page.wait_for_selector("[data-state=refused]")
+        assert "report.json" in page.locator("main").inner_text()
+        assert violations(page) == []
+
+
+def test_a_refused_checkpoint_is_seen(
+    page: "Page", tmp_path: Path, given: Given, toy_out: Path
+) -> None:
+    shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")
+    path = tmp_path / "checkpoints" / "gbt-realistic.ckpt.json"
+    header = json.loads(path.read_bytes())
+    header["opening_s"] = 7.0
+    path.write_text(json.dumps(header))
+    with serving(replace(given, run=tmp_path), Access()) as one:
+        until(lambda: one.desk.replay._watched is not None, 60)
+        show(page, one, "#/replay")
+        page.wait_for_selector("text=the header was changed after it was written")
+        assert violations(page) == []
+
+
+def test_figures_that_stop_are_stale_and_kept(
+    page: "Page", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psutil
+
+    def once(self: perf.Producer, stop: object) -> None:
+        self.tell(self._measure(psutil.Process(), 1.0))
+
+    monkeypatch.setattr(perf.Producer, "work", once)
+    with serving(Given(None, None), Access()) as one:
+        show(page, one, "#/perf")
+        page.wait_for_selector(".scene.stale", timeout=15000)
+        assert "stale" in page.locator(".foot").inner_text()
+
+
+def test_the_page_comes_back_with_the_server(page: "Page") -> None:
+    with serving(Given(None, None), Access()) as one:
+        port = one.port
+        show(page, one, "#/perf")
+        page.wait_for_selector("text=Deadline")
+    page.wait_for_selector("[role=alert]:text('does not answer')")
+    assert page.locator("text=Deadline").count(), "what was told is kept"
+    with Desk(Given(None, None)).working() as desk:
+        import threading
+
+        sock = serve.listen("127.0.0.1", port)
+        server = serve.server(serve.application(desk, Access()))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+        thread.start()
+        page.wait_for_selector("[role=alert]", state="detached", timeout=20000)
+        server.should_exit = True
+        thread.join(20)
+        sock.close()
+
+
+def test_a_wall_turns_through_scenes_without_a_reload(page: "Page", served: Served) -> None:
+    show(page, served, "#/tv?rotate=3&scenes=scoreboard,perf")
+    page.evaluate("window.marked = true")
+    page.wait_for_selector("text=Confusion")
+    page.wait_for_selector("text=Deadline", timeout=8000)
+    assert page.evaluate("window.marked") is True
+    began = time.monotonic()
+    page.wait_for_selector("text=Confusion", timeout=8000)
+    assert time.monotonic() > began

@@ -1,0 +1,297 @@
+"""Nothing torn, nothing lost after its acknowledgement, nothing of a stranger."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import toy
+import uploads
+from faulty import FATES, Faulty
+from phasewatch import durable, receive, schema
+from phasewatch.receive import PLACE, Declined, Limits, Receiver, Server, tokens
+from phasewatch.refusal import Refused
+from phasewatch.ship import Line
+from phasewatch.store import MANIFEST, SAMPLES, Store, pack
+from uploads import HOSTS, LIMITS, TOKENS, renamed, upload
+
+FILES = pack(toy.episode("alpha"))
+ID = toy.episode("alpha").id
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.create(tmp_path / "store", schema.vm46())
+
+
+@pytest.fixture
+def receiver(store: Store) -> Iterator[Receiver]:
+    with Receiver(store, HOSTS, LIMITS) as made:
+        yield made
+
+
+@pytest.fixture
+def server(receiver: Receiver) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), receiver, lambda line: None) as made:
+        threading.Thread(target=made.serve_forever, daemon=True).start()
+        yield made
+        made.shutdown()
+
+
+def put(receiver: Receiver, path: str, head: object, body: bytes) -> int:
+    """The status that an upload is answered with."""
+    try:
+        return receiver.put(path, head, io.BytesIO(body)).status  # type: ignore[arg-type]
+    except Declined as declined:
+        return declined.status
+
+
+def left(store: Store) -> list[str]:
+    """Drafts under way, or forgotten."""
+    return [path.name for path in (store.root / "incoming").iterdir() if path.name != "lock"]
+
+
+def test_the_same_again_is_there_and_other_bytes_are_refused(
+    receiver: Receiver, store: Store
+) -> None:
+    assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
+    assert store.read(ID).id == ID
+    assert put(receiver, *upload(FILES)) == HTTPStatus.OK
+    other = renamed(pack(toy.episode("alpha", "leak")), ID)
+    assert put(receiver, *upload(other)) == HTTPStatus.CONFLICT
+    for name, data in FILES.items():
+        assert (store.folder(ID) / name).read_bytes() == data
+    assert left(store) == []
+
+
+BODY = len(FILES[MANIFEST]) + len(FILES[SAMPLES])
+WRONG = {
+    "no token": (HTTPStatus.UNAUTHORIZED, {"Authorization": ""}),
+    "no scheme": (HTTPStatus.UNAUTHORIZED, {"Authorization": TOKENS["alpha"]}),
+    "a stranger's token": (HTTPStatus.UNAUTHORIZED, {"Authorization": "Bearer " + "x" * 50}),
+    "another host's token": (
+        HTTPStatus.FORBIDDEN,
+        {"Authorization": f"Bearer {TOKENS['beta']}"},
+    ),
+    "no length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": ""}),
+    "a negative length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": "-1"}),
+    "an endless length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": "9" * 5000}),
+    "chunks": (HTTPStatus.LENGTH_REQUIRED, {"Transfer_Encoding": "chunked"}),
+    "a longer body": (HTTPStatus.REQUEST_TIMEOUT, {"Content_Length": str(BODY + 1)}),
+    "a shorter body": (HTTPStatus.BAD_REQUEST, {"Content_Length": str(BODY - 1)}),
+    "too much": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Content_Length": str(1 << 40)}),
+    "no digest": (HTTPStatus.BAD_REQUEST, {"Content_Digest": ""}),
+    "a digest that is none": (HTTPStatus.BAD_REQUEST, {"Content_Digest": "sha-256=:AAAA:"}),
+    "another digest": (HTTPStatus.BAD_REQUEST, {"Content_Digest": f"sha-256=:{'A' * 43}=:"}),
+    "no split": (HTTPStatus.LENGTH_REQUIRED, {"Phasewatch_Manifest_Bytes": ""}),
+    "another split": (HTTPStatus.UNPROCESSABLE_ENTITY, {"Phasewatch_Manifest_Bytes": "7"}),
+    "a split beyond": (HTTPStatus.BAD_REQUEST, {"Phasewatch_Manifest_Bytes": str(BODY + 1)}),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_a_wrong_head_leaves_nothing(receiver: Receiver, store: Store, what: str) -> None:
+    status, other = WRONG[what]
+    assert put(receiver, *upload(FILES, **other)) == status
+    assert store.ids() == [] and left(store) == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/v2/x",
+        "http://h/v1/episodes/a",
+        *(PLACE + id for id in ("", "..", "../x", "a/b", "%2e%2e", ".tmp-x", "a\0", "a\n", "a?x")),
+        PLACE + "a" * 129,
+    ],
+)
+def test_a_path_that_is_no_id_leaves_nothing(receiver: Receiver, store: Store, path: str) -> None:
+    before = sorted(store.root.parent.rglob("*"))
+    _, head, body = upload(FILES)
+    assert put(receiver, path, head, body) == HTTPStatus.NOT_FOUND
+    assert sorted(store.root.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("what", ["manifest", "samples", "id", "seal"])
+def test_what_the_store_cannot_read_is_not_taken(
+    receiver: Receiver, store: Store, what: str
+) -> None:
+    changed = {
+        "manifest": {**FILES, MANIFEST: FILES[MANIFEST].replace(b'"start_ns"', b'"started"')},
+        "samples": {**FILES, SAMPLES: FILES[SAMPLES][:-9]},
+        "seal": {**FILES, MANIFEST: FILES[MANIFEST].replace(b'"dig-1"', b'"dig-2"')},
+        "id": renamed(FILES, "another"),
+    }
+    path, _, _ = upload(FILES)
+    body = changed[what][MANIFEST] + changed[what][SAMPLES]
+    _, head, _ = upload(FILES, Content_Length=str(len(body)))
+    head.replace_header("Content-Digest", uploads.digest(body))
+    head.replace_header(receive.SPLIT, str(len(changed[what][MANIFEST])))
+    assert put(receiver, path, head, body) == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert store.ids() == [] and left(store) == []
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, BODY - 1), bit=st.integers(0, 7), cut=st.booleans())
+def test_a_damaged_body_is_never_published(
+    receiver: Receiver, store: Store, at: int, bit: int, cut: bool
+) -> None:
+    path, head, body = upload(FILES)
+    damaged = bytearray(body)
+    damaged[at] ^= 1 << bit
+    status = put(receiver, path, head, body[:at] if cut else bytes(damaged))
+    assert status == (HTTPStatus.REQUEST_TIMEOUT if cut else HTTPStatus.BAD_REQUEST)
+    assert store.ids() == [] and left(store) == []
+
+
+def test_a_host_is_held_to_its_rate(store: Store) -> None:
+    now = [0.0]
+    with Receiver(store, HOSTS, Limits(reserve=0, rate=6), lambda: now[0]) as receiver:
+        answers = [put(receiver, *upload(FILES)) for _ in range(7)]
+        assert answers == [201, 200, 200, 200, 200, 200, 429]
+        assert put(receiver, *upload(pack(toy.episode("beta")))) == HTTPStatus.CREATED
+        now[0] = 10.0
+        assert [put(receiver, *upload(FILES)) for _ in range(2)] == [200, 429]
+
+
+def test_a_full_disk_takes_nothing_and_recovers(
+    receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=BODY - 1))
+        assert put(receiver, *upload(FILES)) == HTTPStatus.INSUFFICIENT_STORAGE
+
+    def full(body: object, draft: Path, announced: object) -> None:
+        (draft / MANIFEST).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(receive, "_stream", full)
+        assert put(receiver, *upload(FILES)) == HTTPStatus.INSUFFICIENT_STORAGE
+    assert store.ids() == [] and left(store) == []
+    assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
+
+
+def test_what_is_there_already_is_flushed_before_it_is_acknowledged(
+    receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its publisher may have been killed between the rename and the flush."""
+    put(receiver, *upload(FILES))
+    flushed: list[Path] = []
+    monkeypatch.setattr(durable, "sync", flushed.append)
+    assert put(receiver, *upload(FILES)) == HTTPStatus.OK
+    assert store.root / "episodes" in flushed
+
+
+def test_of_many_at_once_one_is_created(receiver: Receiver, store: Store) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: put(receiver, *upload(FILES)), range(64)))
+    assert sorted(answers) == [200] * 63 + [201]
+    assert store.read(ID).id == ID and left(store) == []
+
+
+def test_one_receiver_a_store_and_none_without_tokens(receiver: Receiver, store: Store) -> None:
+    with pytest.raises(Refused, match="another receiver"):
+        Receiver(store, HOSTS)
+    with pytest.raises(Refused, match="has no tokens"):
+        Receiver(store, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "told"),
+    [
+        (f'a = "{"x" * 32}"', 0o644, "can be read by others"),
+        ("", 0o600, "holds no token"),
+        ('a = "short"', 0o600, "is weak"),
+        ("a = 5", 0o600, "is weak"),
+        ("nonsense", 0o600, "lines of host"),
+        (f'a = "{"x" * 32}"\nb = "{"x" * 32}"', 0o600, "one token to two hosts"),
+    ],
+)
+def test_a_token_file_that_is_not_safe_is_refused(
+    tmp_path: Path, text: str, mode: int, told: str
+) -> None:
+    path = tmp_path / "tokens.toml"
+    path.write_text(text)
+    path.chmod(mode)
+    with pytest.raises(Refused, match=told):
+        tokens(path)
+
+
+def test_killed_at_every_step_it_is_whole_or_absent() -> None:
+    """An acknowledged episode is there; the same upload goes through afterwards, and is one."""
+    script = Path(__file__).parent / "killed.py"
+    done = subprocess.run([sys.executable, script], capture_output=True, check=True, text=True)
+    steps = [json.loads(line) for line in done.stdout.splitlines()]
+    kinds = {step["at"].partition(" ")[2] for step in steps}
+    assert {"open", "write", "fsync", "rename", "close"} <= kinds
+    assert len(steps) > 40
+    assert steps[-1]["acknowledged"] and not any(step["acknowledged"] for step in steps[:-1])
+    for step in steps:
+        assert step["then"] in ([], [ID])
+        assert step["again"] == (HTTPStatus.OK if step["then"] else HTTPStatus.CREATED)
+        assert step["now"] == [ID] and step["left"] == ["lock"]
+    # Both files and their folder are flushed before the one rename, the rename before the end.
+    calls = [step["at"] for step in steps]
+    rename = calls.index("c_call rename")
+    written = max(place for place in range(rename) if calls[place].endswith("__exit__"))
+    assert calls[written:rename].count("c_return fsync") == 3
+    assert "c_return fsync" in calls[rename:]
+
+
+def test_a_faulty_line_loses_tears_and_doubles_nothing(server: Server, store: Store) -> None:
+    count = 200
+    line = Faulty(server.server_address[1], seed=5, reach=4 * BODY)
+    ids = [f"e{number}" for number in range(count)]
+    files = {id: renamed(FILES, id) for id in ids}
+
+    def send(own: list[str]) -> None:
+        sender = Line(line.url, TOKENS["alpha"], 200, lambda seconds: None)
+        for id in own:
+            sender.send(id, files[id][MANIFEST], files[id][SAMPLES])
+            assert (store.folder(id) / SAMPLES).read_bytes() == files[id][SAMPLES]
+        sender.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(send, [ids[place::4] for place in range(4)]))
+    line.close()
+    assert store.ids() == sorted(ids)
+    for id in ids:
+        assert {path.name: path.read_bytes() for path in store.folder(id).iterdir()} == files[id]
+    assert left(store) == []
+    assert all(line.fates[fate] >= 3 for fate in FATES)
+
+
+def test_more_connections_than_slots_are_told_to_come_again(store: Store) -> None:
+    limits = Limits(reserve=0, slots=1)
+    with (
+        Receiver(store, HOSTS, limits) as receiver,
+        Server(("127.0.0.1", 0), receiver, lambda line: None) as server,
+    ):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        first = Line(url, TOKENS["alpha"], 1)
+        first.send(ID, FILES[MANIFEST], FILES[SAMPLES])
+        waits: list[float] = []
+
+        def hang_up(seconds: float) -> None:
+            waits.append(seconds)
+            first.close()
+
+        second = Line(url, TOKENS["alpha"], 50, hang_up)
+        second.send(ID, FILES[MANIFEST], FILES[SAMPLES])
+        second.close()
+        assert waits
+        server.shutdown()

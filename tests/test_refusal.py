@@ -1,0 +1,25 @@
+"""What a refusal says."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phasewatch.refusal import differences
+
+LEAVES = st.none() | st.integers() | st.text(max_size=4)
+VALUES = st.dictionaries(
+    st.text(min_size=1), LEAVES | st.dictionaries(st.text(min_size=1), LEAVES, max_size=3)
+)
+
+
+@given(VALUES)
+def test_the_same_differ_in_nothing(value: dict[str, object]) -> None:
+    assert differences(value, json.loads(json.dumps(value))) == ""
+
+
+def test_a_difference_is_named_with_both_values() -> None:
+    there = {"recipe": {"seed": 1, "test": "a", "name": "all"}, "digest": "0" * 64}
+    asked = {"recipe": {"seed": 1, "test": "b", "name": "all"}, "digest": "0" * 64, "new": 2}
+    told = 'new is absent there and 2 here; recipe.test is "a" there and "b" here'
+    assert differences(there, asked) == told

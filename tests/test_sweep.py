@@ -1,0 +1,343 @@
+"""Every episode gets one of four verdicts; nothing torn, lost or judged twice, killed whenever."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import index, schema, store, sweep
+from phasewatch.ledger import Ledger
+from phasewatch.spread import cluster, pool
+from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store, entry
+from phasewatch.sweep import across, judge
+from phasewatch.verdict import VERDICTS, Judgement
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files just written may be stamped: nobody writes them a second time here."""
+    monkeypatch.setattr(store, "SETTLED_NS", 0)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Store:
+    return toy.store(tmp_path / "small", seeds=1)
+
+
+def codes(judgement: Judgement) -> set[str]:
+    return {finding.code for finding in judgement.findings}
+
+
+def swept(own: Store, out: Path, **how: object) -> bytes:
+    """The index after one sweep into `out`."""
+    kept = Ledger(out / "ledger", own.schema)
+    found = sweep.sweep(own, kept=kept, **how)  # type: ignore[arg-type]
+    index.write(found, out / "index.parquet")
+    return (out / "index.parquet").read_bytes()
+
+
+def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
+    small: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged, unread, *rest = small.ids()
+    path = small.folder(damaged) / SAMPLES
+    path.write_bytes(path.read_bytes()[:-1])
+    read = store.content
+
+    def failing(path: Path, most: int) -> bytes:
+        if path.parent.name == unread:
+            raise PermissionError(13, "Permission denied", str(path))
+        return read(path, most)
+
+    monkeypatch.setattr(store, "content", failing)
+    verdicts = {judgement.id: judgement for judgement in sweep.sweep(small)}
+    assert (verdicts[damaged].verdict, codes(verdicts[damaged])) == ("rejected", {"sha_mismatch"})
+    assert verdicts[damaged].digest
+    assert verdicts[unread].verdict == "errored"
+    assert "Permission denied" in verdicts[unread].findings[0].reason
+    assert all(verdicts[id].verdict == "accepted" for id in rest)
+
+
+def test_bytes_that_read_differently_the_second_time_are_not_blamed(
+    small: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id, read, asked = small.ids()[0], store.content, []
+
+    def once(path: Path, most: int) -> bytes:
+        asked.append(path)
+        return read(path, most)[: -1 if len(asked) == 2 else None]
+
+    monkeypatch.setattr(store, "content", once)
+    found = judge(small, id)
+    assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
+
+
+def test_what_is_no_plain_file_is_never_opened(small: Store) -> None:
+    link, pipe, folder, outside, manifest, *_ = small.ids()
+    for id in (link, pipe, folder):
+        (small.folder(id) / SAMPLES).rename(small.root / f"{id}.parquet")
+    (small.folder(link) / SAMPLES).symlink_to(small.root / f"{link}.parquet")
+    os.mkfifo(small.folder(pipe) / SAMPLES)
+    (small.folder(folder) / SAMPLES).mkdir()
+    small.folder(outside).rename(small.root / outside)
+    small.folder(outside).symlink_to(small.root / outside)
+    (small.folder(manifest) / MANIFEST).unlink()
+    (small.folder(manifest) / MANIFEST).symlink_to("/dev/zero")
+    for id in (link, pipe, folder, outside, manifest):
+        assert (judge(small, id).verdict, codes(judge(small, id))) == ("rejected", {"unsafe_file"})
+
+
+def test_strays_among_the_episodes_are_named(small: Store) -> None:
+    (small.root / "episodes" / "README.txt").write_text("not an episode")
+    (small.root / "episodes" / "my run").mkdir()
+    (small.root / "episodes" / "empty").mkdir()
+    found = {own.id: own for own in sweep.sweep(small)}
+    assert codes(found["README.txt"]) == {"stray_file"}
+    assert codes(found["my run"]) == {"id_invalid"}
+    assert codes(found["empty"]) == {"file_missing"}
+    assert sum(own.verdict == "accepted" for own in found.values()) == 12
+
+
+def test_a_sparse_file_of_a_terabyte_is_not_read(small: Store) -> None:
+    id = small.ids()[0]
+    os.truncate(small.folder(id) / SAMPLES, 1 << 40)
+    assert codes(judge(small, id)) == {"over_limit"}
+
+
+def test_a_file_nobody_listed_degrades(small: Store) -> None:
+    id = small.ids()[0]
+    (small.folder(id) / "core").write_bytes(b"x")
+    found = judge(small, id)
+    assert (found.verdict, codes(found)) == ("degraded", {"file_unlisted"})
+
+
+def test_every_listed_file_is_hashed_and_stays_inside(small: Store) -> None:
+    for name, code in (("extra.bin", "sha_mismatch"), ("../store.json", "unsafe_path")):
+        id = small.ids().pop()
+        folder = small.folder(id)
+        manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        files = {SAMPLES: manifest.files[SAMPLES], name: entry(b"right")}
+        (folder / "extra.bin").write_bytes(b"wrong")
+        (folder / MANIFEST).write_bytes(manifest.model_copy(update={"files": files}).sealed())
+        assert codes(judge(small, id)) == {code}
+
+
+def test_a_newer_format_is_not_the_episodes_fault(small: Store) -> None:
+    path = small.folder(small.ids()[0]) / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
+    found = judge(small, small.ids()[0])
+    assert (found.verdict, codes(found)) == ("errored", {"format_newer"})
+
+
+def test_the_same_samples_twice_count_once(small: Store) -> None:
+    first = small.ids()[0]
+    manifest = small.manifest(first)
+    data = (small.folder(first) / SAMPLES).read_bytes()
+    small.put("zz", {SAMPLES: data, MANIFEST: manifest.model_copy(update={"id": "zz"}).sealed()})
+    found = {own.id: own for own in sweep.sweep(small)}
+    assert found[first].verdict == "accepted"
+    assert (found["zz"].verdict, codes(found["zz"])) == ("rejected", {"content_duplicate"})
+
+
+def test_names_that_differ_in_case_alone_are_both_rejected() -> None:
+    judged = [Judgement(id, "accepted", content=id) for id in ("Run", "other", "run")]
+    assert [own.verdict for own in across(judged)] == ["rejected", "accepted", "rejected"]
+
+
+def test_the_verdicts_partition_what_was_enumerated(small: Store) -> None:
+    generator = np.random.default_rng(3)
+    for id in small.ids()[::2]:
+        path = small.folder(id) / (MANIFEST, SAMPLES)[generator.integers(2)]
+        os.truncate(path, int(generator.integers(path.stat().st_size)))
+    found = sweep.sweep(small)
+    assert [own.id for own in found] == small.ids()
+    assert {own.verdict for own in found} <= set(VERDICTS)
+    assert all(own.findings for own in found if own.verdict != "accepted")
+
+
+def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
+    """200 here over all files of an episode; `bench/flips.py` does 20,000 over a store."""
+    own = Store.create(tmp_path, schema.vm46())
+    folder = own.publish(toy.episode())
+    sound, generator = judge(own, folder.name), np.random.default_rng(0)
+    for place in generator.integers(0, 8 * sum(p.stat().st_size for p in folder.iterdir()), 200):
+        path = folder / MANIFEST
+        if place >= 8 * path.stat().st_size:
+            place, path = place - 8 * path.stat().st_size, folder / SAMPLES
+        whole = path.read_bytes()
+        damaged = bytearray(whole)
+        damaged[place // 8] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        found = judge(own, folder.name)
+        # Blank for blank between JSON tokens changes nothing that was said.
+        assert found.verdict == "rejected" or (path.name == MANIFEST and found == sound)
+        path.write_bytes(whole)
+
+
+# ---------------------------------------------------------------- the same bytes, and not twice
+
+
+def test_the_index_is_the_same_bytes_whoever_judged(
+    small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = swept(small, tmp_path / "alone")
+    monkeypatch.setattr(sweep, "BLOCK", 5)
+    assert swept(small, tmp_path / "pool", spread=pool(2)) == alone
+    listed = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: listed(path)[::-1])
+    assert swept(small, tmp_path / "reversed") == alone
+
+
+def test_a_second_sweep_reads_nothing_and_says_the_same(
+    small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def noted(own: Store, id: str) -> Judgement:
+        asked.append(id)
+        return judge(own, id)
+
+    monkeypatch.setattr(sweep, "judge", noted)
+    first = swept(small, tmp_path)
+    assert asked == small.ids()
+    asked.clear()
+    assert swept(small, tmp_path) == first
+    assert asked == []
+    assert swept(small, tmp_path, full=True) == first
+    assert asked == small.ids()
+    asked.clear()
+    changed, gone = small.ids()[:2]
+    path = small.folder(changed) / SAMPLES
+    was = path.stat()
+    data = bytearray(path.read_bytes())
+    data[50] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    (small.folder(gone) / "left").touch()
+    swept(small, tmp_path)
+    assert asked == [changed, gone]
+    found = {own.id: own for own in index.read(tmp_path / "index.parquet")}
+    assert (found[changed].verdict, found[gone].verdict) == ("rejected", "degraded")
+
+
+def test_errored_is_always_tried_again(
+    small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(path: Path, most: int) -> bytes:
+        raise OSError(5, "Input/output error", str(path))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "content", failing)
+        swept(small, tmp_path)
+        assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"errored"}
+    swept(small, tmp_path)
+    assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"accepted"}
+
+
+def test_an_episode_changed_a_moment_ago_is_not_skipped(
+    small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "SETTLED_NS", 10**15)
+    swept(small, tmp_path)
+    assert Ledger(tmp_path / "ledger", small.schema).read() == {}
+
+
+# ---------------------------------------------------------------- killed whenever
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from phasewatch import index, sweep
+from phasewatch import store as store_module
+from phasewatch.ledger import Ledger
+from phasewatch.store import Store
+store_module.SETTLED_NS, sweep.BLOCK = 0, 20
+store, out = Store.open(Path(sys.argv[1])), Path(sys.argv[2])
+def run(out):
+    found = sweep.sweep(store, kept=Ledger(out / "ledger", store.schema))
+    index.write(found, out / "index.parquet")
+    return (out / "index.parquet").read_bytes()
+whole, step = run(out / "whole"), 0
+while True:
+    step += 1
+    own, left = out / str(step), step
+    child = os.fork()
+    if not child:
+        def deadly(call):
+            def done(*given, **named):
+                global left
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return call(*given, **named)
+            return done
+        for name in ("fsync", "replace", "unlink"):
+            setattr(os, name, deadly(getattr(os, name)))
+        def opened(handle, mode, call=os.fdopen):
+            file = call(handle, mode, buffering=0)
+            class Half:
+                fileno, flush = file.fileno, file.flush
+                def __enter__(self): return self
+                def __exit__(self, *why): file.close()
+                def write(self, data):
+                    file.write(data[: len(data) // 2])
+                    deadly(file.write)(data[len(data) // 2 :])
+            return Half() if "w" in mode else file
+        os.fdopen = opened
+        run(own)
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+    if (own / "index.parquet").exists():
+        assert (own / "index.parquet").read_bytes() == whole, f"torn at {step}"
+    assert run(own) == whole, f"lost at {step}"
+    if os.WIFEXITED(status):
+        assert os.WEXITSTATUS(status) == 0
+        break
+print(step - 1)
+"""
+
+
+def test_killed_at_every_write_fsync_and_rename_of_a_sweep(tmp_path: Path) -> None:
+    own = toy.store(tmp_path / "store", seeds=5)
+    for id in own.ids()[50:]:
+        own.folder(id).rename(tmp_path / id)
+    words = [sys.executable, "-c", KILLED, str(own.root), str(tmp_path / "out")]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) > 15
+
+
+def test_a_damaged_ledger_is_judged_again(small: Store, tmp_path: Path) -> None:
+    whole = swept(small, tmp_path)
+    for part in (tmp_path / "ledger").iterdir():
+        data = bytearray(part.read_bytes())
+        data[len(data) // 3] ^= 4
+        part.write_bytes(data)
+    assert swept(small, tmp_path) == whole
+
+
+# ---------------------------------------------------------------- past one machine
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    distributed = pytest.importorskip("distributed", reason="pip install phasewatch[cluster]")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+    ) as made:
+        yield str(made.scheduler_address)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_two_dask_workers_give_the_same_bytes(
+    address: str, small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = swept(small, tmp_path / "alone")
+    monkeypatch.setattr(sweep, "BLOCK", 5)
+    assert swept(small, tmp_path / "cluster", spread=cluster(address)) == alone
