@@ -57,7 +57,9 @@ bench-models: setup .venv/peers/ready
 # Peers have an environment of their own: they ask for older libraries than we do.
 .venv/peers/ready: bench/peers.lock
 	$(PYTHON) -m venv .venv/peers
-	.venv/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes -r bench/peers.lock
+	.venv/peers/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r bench/peers.lock
+	@.venv/peers/bin/pip install --quiet --no-deps $(TORCH) 2>/dev/null || \
+	  .venv/peers/bin/pip install --quiet --no-deps $(TORCH) --extra-index-url $(TORCH_INDEX)
 	@touch $@
 
 record: setup
@@ -75,6 +77,8 @@ fixtures: setup
 lock:
 	uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate \
 	  --python-version 3.11 --override torch.override pyproject.toml torch.in -o requirements.lock
+	uv pip compile --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
+	  --override torch.override bench/peers.in torch.in -o bench/peers.lock
 
 clean:
 	rm -rf .venv reports data .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -134,8 +134,11 @@ def align(scratch: Path) -> dict[str, float]:
 
     grids = np.load(scratch / "edges.npz")
     paths = {id: sorted(scratch.glob(f"{id}.*.parquet")) for id in grids.files}
-    panda = {id: [pd.read_parquet(path) for path in own] for id, own in paths.items()}
     polar = {id: [pl.read_parquet(path) for path in own] for id, own in paths.items()}
+    panda = {
+        id: [pd.DataFrame(own.to_dict(as_series=False)) for own in sources]
+        for id, sources in polar.items()
+    }
     hold = int(np.load(scratch / "hold.npy"))
 
     def by_pandas() -> None:
