@@ -28,6 +28,9 @@ two windows that overlap in time are one machine's."""
 TELLING = 0.5
 """Share of recordings that one channel may not name."""
 
+TOLD = 4
+"""How many more of such channels are told by name."""
+
 NAMED = 0.9
 """Share of episodes whose host one channel must name to be said to name hosts."""
 
@@ -272,7 +275,10 @@ def telling_channel(evidence: Evidence) -> Verdict:
     that in their last halves; one that stays as it is through a recording would name them all.
     """
     learned = evidence.windows["train"]
-    halves = _halves(learned)
+    ids, windows = np.unique(learned.episode, return_counts=True)
+    if (windows > 1).sum() < 2:
+        return True, "not asked: no two training episodes have two windows"
+    halves = _halves(learned.take(np.isin(learned.episode, ids[windows > 1])))
     found = []
     for row in range(learned.x.shape[1]):
         first, last = halves[0][:, row], halves[1][:, row]
@@ -284,11 +290,12 @@ def telling_channel(evidence: Evidence) -> Verdict:
         own = np.diagonal(apart).copy()
         np.fill_diagonal(apart, np.inf)
         found.append((float((own < apart.min(axis=1)).mean()), evidence.schema.names[row]))
-    share, name = max(found, default=(0.0, "none"))
+    found.sort(reverse=True)
+    share, name = found[0] if found else (0.0, "none")
     told = f"{name} names {100 * share:.0f} % of {len(halves[0])} training episodes by itself"
-    others = [f"{own} {100 * part:.0f} %" for part, own in sorted(found, reverse=True)[1:]]
-    many = sum(part > TELLING for part, _ in found)
-    return share <= TELLING, told + (f", {', '.join(others[: many - 1])}" if many > 1 else "")
+    others = [f"{own} {100 * part:.0f} %" for part, own in found[1:] if part > TELLING]
+    more = [f"and {len(others) - TOLD} more"] if len(others) > TOLD else []
+    return share <= TELLING, ", ".join([told, *others[:TOLD], *more])
 
 
 def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import durable, reading, validate
+from phasewatch import durable, reading, rules
 from phasewatch.episode import UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
 from phasewatch.mapping import CLOCKS, WHO, Mapping, Told
 from phasewatch.reading import Dropped, Table
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store import MANIFEST, Store, pack
+from phasewatch.verdict import Verdict
 
 CEILING_NS = 4_102_444_800 * NS
 """2100-01-01: no clock is past it yet."""
@@ -39,7 +40,7 @@ class Made:
 
     id: str
     new: bool
-    verdict: validate.Verdict
+    verdict: Verdict
     reasons: tuple[str, ...]
 
 
@@ -262,7 +263,9 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
             code="time_dup",
         )  # fmt: skip
     host, sample, profile, campaign = rows.who[0]
-    start_ns, usual = int(rows.t_ns[0]), int(np.median(np.diff(rows.t_ns)))
+    usual = int(np.median(np.diff(rows.t_ns)))
+    # A row tells of the time since the row before.
+    start_ns = int(rows.t_ns[0]) - usual
     told = durable.canonical([host, sample, profile, campaign, start_ns])
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{host}.{profile}.{sample}").strip("-_")[:100]
     columns = {source: [c.name for c in schema.of(source)] for source in schema.sources}
@@ -273,8 +276,8 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
         profile=profile,
         campaign=campaign,
         start_ns=start_ns,
-        end_ns=int(rows.t_ns[-1]) + usual,
-        labels=_labels(rows),
+        end_ns=int(rows.t_ns[-1]),
+        labels=_labels(rows, start_ns),
         sources={
             source: Samples(
                 tuple(names),
@@ -302,18 +305,19 @@ def _binned(rows: Rows, every_ns: int) -> Rows:
     return replace(rows.take(last), t_ns=ends, values=values)
 
 
-def _labels(rows: Rows) -> tuple[Label, ...]:
-    """A label where the phase changes."""
+def _labels(rows: Rows, start_ns: int) -> tuple[Label, ...]:
+    """A label where the phase changes: from the last row of the phase before."""
+    begins = [start_ns, *map(int, rows.t_ns[:-1])]
     return tuple(
-        Label(int(t_ns), phase)
-        for place, (t_ns, phase) in enumerate(zip(rows.t_ns, rows.phase, strict=True))
+        Label(begin, phase)
+        for place, (begin, phase) in enumerate(zip(begins, rows.phase, strict=True))
         if place == 0 or phase != rows.phase[place - 1]
     )
 
 
 def _publish(episode: Episode, store: Store) -> Made:
     """Publish an episode unless the very same is there. Raises Refused when another is."""
-    verdict, findings = validate.examine(episode, store.schema)
+    verdict, findings = rules.examine(episode, store.schema)
     made = pack(episode)
     folder = store.folder(episode.id)
     new = not folder.exists()

@@ -1,7 +1,7 @@
-"""Other people's tables as columns of text: CSV, TSV, Zeek logs, JSON Lines, Parquet, gzip or not.
+"""Other people's tables as columns of text: CSV, TSV, Zeek logs, JSON Lines, Parquet, `.ts`.
 
-A row that cannot be parsed is left out and told by file and line; a file that cannot be read is
-refused. Nothing here knows what a column means.
+Text may be gzipped. A row that cannot be parsed is left out and told by file and line; a file that
+cannot be read is refused. Nothing here knows what a column means.
 """
 
 import csv
@@ -16,9 +16,13 @@ from pathlib import Path
 from phasewatch.refusal import Refused
 
 CSV, TSV, LINES, PARQUET = (".csv",), (".tsv", ".log"), (".jsonl", ".ndjson"), (".parquet",)
-ENDINGS = (*CSV, *TSV, *LINES, *PARQUET)
+ARCHIVE = (".ts",)
+ENDINGS = (*CSV, *TSV, *LINES, *PARQUET, *ARCHIVE)
 UNSET = ("-", "(empty)")
 """What Zeek writes for nothing."""
+
+ARCHIVE_S = 1_577_836_800
+"""2020-01-01: series of an archive have no time of their own."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ def table(path: Path) -> Table:
     text = _text(path)
     if name.endswith(LINES):
         return _json(path, text)
+    if name.endswith(ARCHIVE):
+        return _archive(path, text)
     if text.startswith("#separator"):
         return _zeek(path, text)
     try:
@@ -146,6 +152,45 @@ def _flat(row: dict[str, object], before: str = "") -> Iterator[tuple[str, str]]
             yield from _flat(value, f"{before}{name}.")
         else:
             yield before + name, "" if value is None else str(value)
+
+
+def _archive(path: Path, text: str) -> Table:
+    """A time-series archive (the `.ts` files of sktime and aeon): a case a line, its label last.
+
+    Columns: `case` (the file's name and the case's number), `time` (a made-up second a step, a gap
+    between cases), `label`, and `dim_0` and on.
+    """
+    head, found, body = text.partition("@data\n")
+    if not found:
+        raise _refuse(path, "has no line @data", "a .ts file of sktime or aeon")
+    if "@timestamps true" in head.lower():
+        raise _refuse(path, "has a time for every value", "series of equal steps")
+    labelled = "@classlabel true" in head.lower()
+    stem = path.name.partition(".")[0]
+    lines, rows, dropped = [], [], []
+    width = 0
+    # A word of the file's name keeps two files of one archive apart in time.
+    moment = ARCHIVE_S + zlib.crc32(stem.encode()) % 10**6 * 1000
+    before = head.count("\n") + 1
+    for number, line in enumerate(body.splitlines(), before + 1):
+        if not line.strip():
+            continue
+        *series, label = line.split(":") if labelled else [*line.split(":"), ""]
+        steps = [one.split(",") for one in series]
+        width = width or len(steps)
+        if len(steps) != width or len({len(one) for one in steps}) > 1:
+            dropped.append(
+                Dropped(number, f"its {len(steps)} series are not {width} of one length")
+            )
+            continue
+        for at, values in enumerate(zip(*steps, strict=True)):
+            cells = ["" if cell.strip() == "?" else cell.strip() for cell in values]
+            rows.append([f"{stem}-{number - before}", str(moment + at), label.strip(), *cells])
+            lines.append(number)
+        moment += len(steps[0]) + 1000
+    names = ["case", "time", "label", *(f"dim_{place}" for place in range(width))]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return Table(path, lines, dict(zip(names, map(list, columns), strict=True)), dropped)
 
 
 def _parquet(path: Path) -> Table:

@@ -32,7 +32,8 @@ from phasewatch.store import Store
 from phasewatch.windows import columns
 
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
-"""One colour a class (Paul Tol's bright scheme, safe for colour-blind readers); benign is grey."""
+MORE = ("#66ccee", "#332288", "#117733", "#882255", "#ddaa33", "#994455")
+"""One colour a class (after Paul Tol's schemes, safe for colour-blind readers); benign is grey."""
 
 PICTURED = ("proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out", "netflow.syn_out")
 """Channels drawn where the schema has them; else the first of each source."""
@@ -40,7 +41,8 @@ PICTURED = ("proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out", "netflow.sy
 
 def colours(classes: Sequence[str]) -> dict[str, str]:
     """A colour for each class."""
-    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(classes)}
+    every = (*PALETTE, *MORE)
+    return {name: every[place % len(every)] for place, name in enumerate(classes)}
 
 
 def pages(report: Report, answered: Answered, folder: Path, store: Store | None) -> None:

@@ -118,7 +118,7 @@ def _clock(looked: Sequence[Table], columns: Sequence[str]) -> _Clock:
                 )
     raise Refused(
         looked[0].path, "no column is a time between the years 2000 and 2100",
-        f"Unix time in {', '.join(CLOCKS)}, or ISO dates", "Add a column with the time of each row.",
+        f"Unix time in {', '.join(CLOCKS)}, or ISO dates", "Add a column with each row's time.",
     )  # fmt: skip
 
 
