@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -324,13 +325,20 @@ def _publish(episode: Episode, store: Store) -> Made:
     if new:
         store.put(episode.id, made)
     elif (folder / MANIFEST).read_bytes() != made[MANIFEST]:
-        raise Refused(
-            folder, "was imported before with other values",
-            "the same rows under the same mapping",
-            "Import into another folder, or delete this episode first.",
-            code="id_taken",
-        )  # fmt: skip
+        _refuse_other(episode, str(store.manifest(episode.id).notes.get("imported_from")))
     return Made(episode.id, new, verdict, tuple(finding.reason for finding in findings))
+
+
+def _refuse_other(episode: Episode, other: str) -> NoReturn:
+    """Raise Refused: another episode of this name is there, from the file `other`."""
+    name = str(episode.notes["imported_from"])
+    if name == other:
+        place, problem = name, "was imported before with other values"
+        remedy = "Import into another folder."
+    else:
+        place, problem = f"{name} and {other}", "have one host, sample, profile, campaign and start"
+        remedy = "Tell them apart in the mapping, by [episode] sample for example."
+    raise Refused(place, problem, "one source for one episode", remedy, code="id_taken")
 
 
 def counts(outcomes: Sequence[Outcome]) -> Counter[str]:

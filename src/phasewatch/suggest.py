@@ -200,7 +200,7 @@ def _mapping(channels: Sequence[tuple[str, str]], phase: str, clock: _Clock) -> 
         "",
         "[episode]  # CHECK: what tells machine, recording and kind of program apart",
         'host = "host-1"',
-        'sample = { path = "([^/]+?)[.][^/]*$" }  # the file\'s name',
+        'sample = { path = "^([^.]+)" }  # the file\'s path',
         'profile = "recorded"',
         "",
         "[phase]  # CHECK",

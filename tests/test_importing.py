@@ -1,0 +1,198 @@
+"""Rows become episodes, told file by file; the same source again changes nothing."""
+
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phasewatch import importing, mapping, schema
+from phasewatch.importing import Outcome, counts
+from phasewatch.refusal import Refused
+from phasewatch.schema import NS, Schema
+from phasewatch.store import Store
+from phasewatch.sweep import sweep
+from phasewatch.windows import cut
+from test_mapping import MAPPING, SCHEMA
+
+T_MS = 1_790_000_000_000
+HEAD = "ts,job,state,cpu,rx,seconds"
+
+
+def rows(count: int = 24, every_ms: int = 5000, turn: int = 12) -> list[str]:
+    """A row every 5 s; busy from row `turn` on."""
+    return [
+        f"{T_MS + at * every_ms},backup,{'busy' if at >= turn else 'calm'},{at},{at * 5},5"
+        for at in range(count)
+    ]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    (folder / "run-1.csv").write_text("\n".join([HEAD, *rows()]) + "\n")
+    return folder
+
+
+def take(source: Path, text: str = MAPPING, kinds: str = SCHEMA) -> tuple[list[Outcome], Store]:
+    folder = source.parent
+    (folder / "schema.toml").write_text(kinds)
+    (folder / "mapping.toml").write_text(text)
+    own = schema.read(folder / "schema.toml")
+    store = Store.create(folder / "store", own)
+    mapped = mapping.read(folder / "mapping.toml", own)
+    return list(importing.run(source, mapped, store)), store
+
+
+def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None:
+    (outcome,), store = take(source)
+    (judgement,) = sweep(store)
+    assert judgement.verdict == "accepted"
+    episode = store.read(judgement.id)
+    assert (episode.host, episode.sample, episode.profile) == ("pi-1", "run-1", "backup")
+    assert episode.seconds == 24 * 5
+    assert [(own.t_wall_ns - episode.start_ns, own.phase) for own in episode.labels] == [
+        (0, "calm"),
+        (12 * 5 * NS, "busy"),
+    ]
+    windows = cut(episode, store.schema)
+    # A row at a step's end is that step's: 4 steps of 5 s, values 0, 1, 2, …
+    np.testing.assert_array_equal(windows.x[0, 0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(windows.x[0, 1], np.array([0, 1, 2, 3]) * 1024)
+    assert counts([outcome]) == {
+        "rows": 24, "dropped": 0, "episodes": 1, "new": 1, "accepted": 1,
+    }  # fmt: skip
+
+
+def test_the_same_again_changes_nothing(source: Path) -> None:
+    take(source)
+    before = {path: path.read_bytes() for path in source.parent.rglob("*.parquet")}
+    outcomes, store = take(source)
+    assert [one.new for one in outcomes[0].episodes] == [False]
+    assert {path: path.read_bytes() for path in store.root.rglob("*.parquet")} == before
+
+
+def test_other_values_under_the_same_name_are_refused(source: Path) -> None:
+    take(source)
+    path = source / "run-1.csv"
+    path.write_text(path.read_text().replace(",7,35,", ",8,35,"))
+    with pytest.raises(Refused, match="was imported before with other values"):
+        take(source)
+
+
+def test_two_files_of_one_episode_are_told_apart(source: Path) -> None:
+    (source / "again").mkdir()
+    (source / "again" / "run-1.csv").write_text("\n".join([HEAD, *rows(turn=5)]))
+    with pytest.raises(Refused, match=r"run-1.csv and again/run-1.csv: have one host, sample"):
+        take(source)
+
+
+def test_what_cannot_be_used_is_dropped_by_line(source: Path) -> None:
+    path = source / "run-1.csv"
+    lines = [HEAD, *rows()]
+    lines[3] = lines[3].replace(",2,10,", ",much,10,")
+    lines[5] = "yesterday" + lines[5][13:]
+    lines[7] = "1,2"
+    path.write_text("\n".join(lines))
+    (outcome,), _ = take(source)
+    told = {why: lines for why, lines in outcome.reasons.items()}
+    assert told == {
+        "cpu is 'much', no number": [4],
+        "ts is 'yesterday', no time in ms": [6],
+        "2 fields where the header has 6": [8],
+    }
+    assert outcome.rows == 24
+
+
+def test_missing_values_are_not_measured(source: Path) -> None:
+    path = source / "run-1.csv"
+    path.write_text(path.read_text().replace(",2,10,", ",NA,10,"))
+    (outcome,), store = take(source)
+    assert outcome.dropped == ()
+    samples = store.read(outcome.episodes[0].id).sources["node"]
+    assert np.isnan(samples.values[2, 0])
+    assert outcome.episodes[0].verdict == "degraded"
+
+
+def test_a_silence_ends_an_episode_where_the_mapping_says_so(source: Path) -> None:
+    lines = rows()
+    later = [f"{int(line[:13]) + 3_600_000}{line[13:]}" for line in lines]
+    (source / "run-1.csv").write_text("\n".join([HEAD, *lines, *later]))
+    (outcome,), _ = take(source, MAPPING.replace("[episode]", "[episode]\ngap_s = 60"))
+    assert len(outcome.episodes) == 2
+
+
+def test_events_are_added_up_in_bins(source: Path) -> None:
+    kinds = SCHEMA.replace(
+        '["cpu", "%", "gauge", "share of time at work"],\n  ["rx", "B/s", "gauge", "received"],',
+        '["flows", "1", "event", "flows"],\n  ["rx", "B", "event", "received"],',
+    )
+    text = MAPPING[: MAPPING.index("[channels]")] + (
+        '[rows]\nevents_every_s = 5\n[channels]\n"node.flows" = { rows = true }\n"node.rx" = "rx"\n'
+    )
+    lines = [f"{T_MS + ms},backup,calm,0,{rx},0" for ms, rx in ((10, 5), (20, 7), (21_000, 3))]
+    (source / "run-1.csv").write_text("\n".join([HEAD, *lines]))
+    (outcome,), store = take(source, text, kinds)
+    samples = store.read(outcome.episodes[0].id).sources["node"]
+    np.testing.assert_array_equal(samples.values[:, 0], [2, 0, 0, 0, 1])
+    np.testing.assert_array_equal(samples.values[:, 1], [12, 0, 0, 0, 3])
+
+
+BAD: dict[str, tuple[Callable[[str], str], str]] = {
+    "another unit": (
+        lambda text: text.replace('unit = "ms"', 'unit = "s"'),
+        r"run-1.csv: line 2: ts: 1790000000000 is not between .* expected Unix time in ms",
+    ),
+    "no such column": (
+        lambda text: text.replace('column = "state"', 'column = "phase"'),
+        r"run-1.csv: has no column phase; expected some of ts, job, state",
+    ),
+    "unknown phase": (
+        lambda text: text.replace('column = "state"', 'value = "angry"'),
+        r"run-1.csv: line 2: phase: is 'angry'; expected one of calm, busy",
+    ),
+    "no file": (
+        lambda text: "[files]\npattern = '*.parquet'\n" + text,
+        r"no file to read fits '\*.parquet'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_mapping_that_does_not_fit_is_one_line(case: str, source: Path) -> None:
+    spoil, said = BAD[case]
+    with pytest.raises(Refused, match=said):
+        take(source, spoil(MAPPING))
+
+
+def test_two_rows_of_one_time_are_refused_by_line(source: Path) -> None:
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), rows()[-1]]))
+    with pytest.raises(Refused, match=r"run-1.csv: line 26: has the time of line 25"):
+        take(source)
+
+
+def test_rows_in_any_order_are_the_same_episode(source: Path) -> None:
+    (first,), _ = take(source)
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows()[::-1]]))
+    (again,), _ = take(source)
+    assert [replace(one, new=False) for one in first.episodes] == list(again.episodes)
+
+
+def test_a_zipped_json_source_is_the_same_episode(source: Path) -> None:
+    (first,), _ = take(source)
+    names = HEAD.split(",")
+    lines = [json.dumps(dict(zip(names, row.split(","), strict=True))) for row in rows()]
+    (source / "run-1.csv").unlink()
+    (source / "run-1.jsonl.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    text = MAPPING.replace("[.]csv", "[.]jsonl")
+    folder = source.parent
+    (folder / "mapping.toml").write_text(text)
+    own: Schema = schema.read(folder / "schema.toml")
+    mapped = mapping.read(folder / "mapping.toml", own)
+    store = Store.create(folder / "other", own)
+    (other,) = importing.run(source, mapped, store)
+    assert other.episodes[0].id == first.episodes[0].id

@@ -1,0 +1,96 @@
+"""A mapping says where everything is; whatever is wrong with one is refused by field."""
+
+from pathlib import Path
+
+import pytest
+
+from phasewatch import mapping, schema
+from phasewatch.mapping import Told
+from phasewatch.refusal import Refused
+from phasewatch.schema import Schema
+
+SCHEMA = """
+name = "pi"
+classes = ["calm", "busy"]
+[grid]
+window_s = 20.0
+stride_s = 10.0
+step_s = 5.0
+hold_s = 10.0
+[sources.node]
+deployed = true
+meaning = "a node"
+channels = [
+  ["cpu", "%", "gauge", "share of time at work"],
+  ["rx", "B/s", "gauge", "received"],
+]
+"""
+MAPPING = """
+[time]
+column = "ts"
+unit = "ms"
+[episode]
+host = "pi-1"
+sample = { path = "([^/]+)[.]csv" }
+profile = { column = "job", rules = [["^backup", "backup"], ["", "other"]] }
+[phase]
+column = "state"
+[channels]
+"node.cpu" = "cpu"
+"node.rx" = { column = "rx", unit = "KiB", per = "seconds" }
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Schema:
+    path = tmp_path / "schema.toml"
+    path.write_text(SCHEMA)
+    return schema.read(path)
+
+
+def read(text: str, own: Schema, folder: Path) -> mapping.Mapping:
+    path = folder / "mapping.toml"
+    path.write_text(text)
+    return mapping.read(path, own)
+
+
+def test_units_and_rates_become_one_factor(own: Schema, tmp_path: Path) -> None:
+    found = read(MAPPING, own, tmp_path)
+    assert [one.factor for one in found.quantities] == [1.0, 1024.0]
+    assert found.quantities[1].per == "seconds"
+    assert set(found.columns) == {"ts", "job", "state", "cpu", "rx", "seconds"}
+    assert found.who["campaign"].said("x") == "imported"
+    assert found.who["sample"].said("folder/run-7.csv") == "run-7"
+    assert found.who["profile"].of("backup-daily", "here") == "backup"
+
+
+def test_a_path_that_does_not_fit_is_refused() -> None:
+    import re
+
+    with pytest.raises(Refused, match="does not fit"):
+        Told(path=re.compile("^raw/")).said("cooked/a.csv")
+
+
+BAD = {
+    'unit = "ms"': ('unit = "minutes"', r"\[time\].*unit is 'minutes'; expected one of s, ms"),
+    'column = "ts"': ("", r"\[time\].*column is missing"),
+    'host = "pi-1"': ("host = 7", r"\[episode\].*host is 7"),
+    '"node.cpu" = "cpu"': ("", r"node.cpu is not mapped"),
+    '"node.cpu" = "cpu"\n': ('"node.cpu" = "cpu"\n"node.disk" = "d"\n', "node.disk is no channel"),
+    'unit = "KiB"': ('unit = "s"', r"node.rx.*s/s does not convert to the schema's B/s"),
+    "([^/]+)": ("([^/+)", "unterminated subpattern"),
+    '["", "other"]': ('["other"]', "pairs of a pattern"),
+    'column = "state"': ('column = "state"\npath = "a"', "has column and path; expected one"),
+    "[phase]": ("[rows]\nevery = 3\n[phase]", "every is unknown"),
+    "[channels]": ("[rows]\nevents_every_s = 5\n[channels]", "node.cpu is a gauge and rows are"),
+    "[time]": ("[time", "Expected"),
+}
+
+
+@pytest.mark.parametrize("right", BAD)
+def test_a_wrong_field_is_named(right: str, own: Schema, tmp_path: Path) -> None:
+    wrong, said = BAD[right]
+    assert right in MAPPING
+    with pytest.raises(Refused, match=said) as refused:
+        read(MAPPING.replace(right, wrong), own, tmp_path)
+    assert "mapping.toml" in str(refused.value)

@@ -1,0 +1,111 @@
+"""Whatever people keep their tables in gives the same rows; a broken row is told by its line."""
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from phasewatch.reading import ENDINGS, Table, readable, table
+from phasewatch.refusal import Refused
+
+COLUMNS = {"ts": ["1", "2"], "cpu": ["0.5", ""]}
+
+ZEEK = (
+    "#separator \\x09\n#set_separator\t,\n#empty_field\t(empty)\n#unset_field\t-\n#path\tconn\n"
+    "#fields\tts\tcpu\n#types\ttime\tdouble\n1\t0.5\n2\t-\n#close\t2026\n"
+)
+WRITTEN: dict[str, Callable[[Path], object]] = {
+    ".csv": lambda path: path.write_text('ts,cpu\n1,0.5\n"2",\n'),
+    ".tsv": lambda path: path.write_text("ts\tcpu\n1\t0.5\n2\t\n"),
+    ".log": lambda path: path.write_text(ZEEK),
+    ".jsonl": lambda path: path.write_text('{"ts": 1, "cpu": 0.5}\n\n{"ts": 2, "cpu": null}\n'),
+    ".ndjson": lambda path: path.write_text('{"ts": "1", "cpu": 0.5}\n{"ts": "2"}'),
+    ".parquet": lambda path: pq.write_table(pa.table({"ts": [1, 2], "cpu": [0.5, None]}), path),
+    ".ts": lambda path: path.write_text(
+        "@problemName x\n@classLabel true a b\n@data\n1,2:?,4:a\n5,6:7,8:b\n"
+    ),
+}
+
+
+def test_every_ending_is_tried() -> None:
+    assert set(WRITTEN) == set(ENDINGS)
+    assert not readable(Path("notes.txt"))
+
+
+@pytest.mark.parametrize("ending", sorted(set(WRITTEN) - {".ts"}))
+@pytest.mark.parametrize("zipped", [False, True])
+def test_the_same_rows_from_every_form(ending: str, zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / f"a{ending}"
+    WRITTEN[ending](path)
+    if zipped and ending != ".parquet":
+        data, path = path.read_bytes(), tmp_path / f"a{ending}.gz"
+        path.write_bytes(gzip.compress(data))
+    assert readable(path)
+    found = table(path)
+    assert found.columns == COLUMNS
+    assert len(found) == 2
+    assert found.dropped == []
+
+
+def test_an_archives_cases_are_apart_and_labelled(tmp_path: Path) -> None:
+    path = tmp_path / "x_TRAIN.ts"
+    WRITTEN[".ts"](path)
+    found = table(path)
+    assert found.columns["case"] == ["x_TRAIN-1"] * 2 + ["x_TRAIN-2"] * 2
+    assert found.columns["label"] == ["a", "a", "b", "b"]
+    assert found.columns["dim_0"] == ["1", "2", "5", "6"]
+    assert found.columns["dim_1"] == ["", "4", "7", "8"]
+    moments = [int(cell) for cell in found.columns["time"]]
+    assert moments[1] - moments[0] == 1
+    assert moments[2] - moments[1] > 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line", "why"),
+    [
+        ("a.csv", "ts,cpu\n1,2\n3\n", 3, "1 fields where the header has 2"),
+        ("a.jsonl", '{"ts": 1}\n{"ts"\n', 2, "Expecting"),
+        ("a.jsonl", '{"ts": 1}\n[]\n', 2, "no JSON object"),
+        ("a.ts", "@data\n1,2:3\n1,2:3,4\n", 2, "not 2 of one length"),
+    ],
+)
+def test_a_broken_row_is_dropped_and_told(
+    name: str, text: str, line: int, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    (dropped,) = table(path).dropped
+    assert dropped.line == line
+    assert why in dropped.why
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "why"),
+    [
+        ("a.csv", b"", "empty"),
+        ("a.csv", b"ts,ts\n1,2\n", "has ts twice"),
+        ("a.csv", b"\xff\xfe1", "utf-8"),
+        ("a.csv.gz", b"no gzip", "gzip"),
+        ("a.csv.gz", gzip.compress(b"ts,cpu\n1,2\n")[:-9], "end"),
+        ("a.parquet", b"PAR1", "Parquet"),
+        ("a.ts", b"1,2,3\n", "no line @data"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused(
+    name: str, data: bytes, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(data)
+    with pytest.raises(Refused, match=why) as refused:
+        table(path)
+    assert str(path) in str(refused.value)
+
+
+def test_nested_objects_are_columns_with_dots(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"host": {"cpu": {"user": 3}}, "up": true}\n')
+    found: Table = table(path)
+    assert found.columns == {"host.cpu.user": ["3"], "up": ["True"]}
