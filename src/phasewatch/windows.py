@@ -47,6 +47,18 @@ class Windows:
         """N."""
         return len(self.y)
 
+    def aeon(self) -> tuple[Floats, Ints]:
+        """`X[N,C,T]` in double precision and `y[N]`, as aeon and sktime take them."""
+        return self.x.astype(np.float64), self.y
+
+    def tsai(self) -> tuple[NDArray[np.float32], Ints]:
+        """`X[N,C,T]` in single precision and `y[N]`, as tsai and torch take them."""
+        return self.x, self.y
+
+    def sklearn(self) -> tuple[Floats, Ints]:
+        """`X[N, C*T]`, every step a column, and `y[N]`, as scikit-learn takes them."""
+        return self.x.reshape(len(self), -1).astype(np.float64), self.y
+
     def take(self, rows: NDArray[np.bool_] | Ints) -> "Windows":
         """The chosen rows."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))

@@ -1,0 +1,64 @@
+"""Every model passes scikit-learn's own checks, and keeps groups whole."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold, cross_val_score
+from sklearn.utils.estimator_checks import check_estimator
+
+import phasewatch
+from phasewatch import pipeline, schema
+from phasewatch.estimator import Estimator, _parts
+from phasewatch.model import find, names
+from phasewatch.store import Store
+
+CHECKED = [name for name in names() if find(name).view == "summary"]
+
+
+@pytest.mark.parametrize("name", [name for name in CHECKED if name not in ("majority", "mlp")])
+def test_scikit_learns_checks(name: str) -> None:
+    """Of majority it would ask to learn, and of a network to learn in a moment."""
+    failed = [one for one in check_estimator(Estimator(name), on_fail=None, on_skip=None)
+              if one["status"] == "failed"]  # fmt: skip
+    assert [(one["check_name"], one["exception"]) for one in failed] == []
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_model_learns_windows_with_gaps(name: str) -> None:
+    generator = np.random.default_rng(0)
+    y = np.repeat(["calm", "busy"], 40)
+    x = generator.normal(0, 1, (80, 3, 12)) + 4.0 * (y == "busy")[:, None, None]
+    x[::9, 1] = np.nan
+    model = Estimator(name).fit(x, y)
+    assert list(model.classes_) == ["busy", "calm"]
+    chances = model.predict_proba(x)
+    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    assert (model.predict(x) == y).mean() > (0.4 if name == "majority" else 0.9)
+    np.testing.assert_array_equal(model.decision_function(x) > 0, model.predict(x) == "calm")
+
+
+def test_groups_stay_whole() -> None:
+    truth, groups = np.repeat([0, 1, 0, 1], 30), np.repeat(np.arange(12), 10)
+    learns, chooses = _parts(truth, groups, 3)
+    assert not set(groups[learns]) & set(groups[chooses])
+    assert set(truth[learns]) == set(truth[chooses]) == {0, 1}
+
+
+def test_one_group_a_class_chooses_by_what_it_learns() -> None:
+    learns, chooses = _parts(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), 0)
+    assert learns.all()
+    assert chooses.all()
+
+
+def test_cross_validation_of_others_on_our_windows(toy_store: Store) -> None:
+    windows = phasewatch.extract(toy_store, toy_store.ids(), schema.vm46(), 0.0)
+    x, y = windows.aeon()
+    found = cross_val_score(
+        Estimator(),
+        x,
+        y,
+        groups=windows.episode,
+        cv=GroupKFold(3),
+        params={"groups": windows.episode},
+    )
+    assert (found > 0.6).all()
+    assert phasewatch.extract is pipeline.extract
