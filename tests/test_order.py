@@ -42,6 +42,7 @@ TELLING = (
     "pipeline",
 )
 SURVEY = ("survey",)
+EXCHANGE = ("reading", "mapping", "importing", "suggest", "extracts", "estimator")
 WATCHING = (
     "live",
     "explain",
@@ -67,6 +68,7 @@ ORDER = [
     *MODELS,
     *TELLING,
     *SURVEY,
+    *EXCHANGE,
     *MOVED,
     "lab",
     *(f"lab.{name}" for name in LAB),

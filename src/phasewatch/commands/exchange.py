@@ -1,4 +1,4 @@
-"""`phasewatch import` and `schema`: other people's tables become episodes."""
+"""`phasewatch import`, `schema` and `windows`: from other tools, and to them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from phasewatch.console import SOME_REJECTED, AsJson, app, out, print_json
+from phasewatch.console import SOME_REJECTED, AsJson, Opening, app, out, print_json, progress
 
 if TYPE_CHECKING:
     from phasewatch.importing import Outcome
@@ -109,3 +109,27 @@ def suggest(
     out.print("Correct what is marked CHECK, then:", soft_wrap=True)
     told = f"phasewatch import {source} --mapping {folder}/mapping.toml"
     out.print(f"  {told} --schema {folder}/schema.toml --out STORE", soft_wrap=True)
+
+
+@app.command()
+def windows(
+    store: Annotated[Path, typer.Argument(help="Folder of an episode store.")],
+    folder: Annotated[Path, typer.Option("--out", help="New folder for the files.")],
+    features: Annotated[
+        bool, typer.Option(help="Statistics of each channel instead of its steps.")
+    ] = False,
+    opening_s: Opening = 0.0,
+    as_json: AsJson = False,
+) -> None:
+    """Write windows for other tools: windows.parquet, windows.npz, schema.json."""
+    from phasewatch import extracts
+    from phasewatch.store import Store, refuse_inside
+
+    refuse_inside(folder)
+    opened = Store.open(store)
+    with progress("windows", len(opened.ids())) as tick:
+        count = extracts.write(opened, folder, "summary" if features else "tensor", opening_s, tick)
+    if as_json:
+        print_json({"windows": count, "folder": str(folder)})
+    else:
+        out.print(f"{count} windows in {folder}: windows.parquet, windows.npz, schema.json")

@@ -1,0 +1,55 @@
+"""The worked examples in docs/examples, on the data of others where it is present."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phasewatch import importing, mapping, pipeline, schema
+from phasewatch.estimator import Estimator
+from phasewatch.store import Store
+
+ROOT = Path(__file__).parent.parent
+DATA = ROOT.parent / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs recordings of others in {DATA}")
+
+
+def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importing.Outcome]]:
+    own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
+    mapped = mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own)
+    store = Store.create(folder, own)
+    return store, list(importing.run(source, mapped, store))
+
+
+@pytest.mark.parametrize("name", ["rpi3", "natops"])
+def test_an_examples_files_fit_each_other(name: str) -> None:
+    own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
+    assert mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own).quantities
+
+
+@needs_data
+def test_natops_as_published(tmp_path: Path) -> None:
+    store, outcomes = imported("natops", DATA / "uea", tmp_path)
+    assert [len(one.episodes) for one in outcomes] == [180, 180]
+    windows = pipeline.extract(store, store.ids(), store.schema, 0.0)
+    assert windows.x.shape == (360, 24, 51)
+    assert np.isfinite(windows.x).all()
+    tested = windows.host == "test"
+    x, y = windows.aeon()
+    model = Estimator("mlp").fit(x[~tested], y[~tested])
+    # DTW-D has .883, the weakest of those that Ruiz et al. 2021 publish.
+    assert model.score(x[tested], y[tested]) > 0.85
+
+
+@needs_data
+def test_recordings_of_a_raspberry_pi(tmp_path: Path) -> None:
+    names = ("raw_state_samples", "rootkit_beurk*"), ("after_state_samples", "*removerk*")
+    for folder, pattern in names:
+        for path in sorted((DATA / "uzh-rpi3-malware" / folder).glob(pattern))[:1]:
+            (tmp_path / "source" / folder).mkdir(parents=True)
+            shutil.copy(path, tmp_path / "source" / folder)
+    store, outcomes = imported("rpi3", tmp_path / "source", tmp_path / "store")
+    assert [one.verdict for outcome in outcomes for one in outcome.episodes] == ["accepted"] * 2
+    phases = {store.read(id).campaign: store.read(id).labels[0].phase for id in store.ids()}
+    assert phases == {"raw": "beurk", "after": "normal"}
