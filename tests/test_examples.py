@@ -44,7 +44,7 @@ def test_natops_as_published(tmp_path: Path) -> None:
 
 @needs_data
 def test_recordings_of_a_raspberry_pi(tmp_path: Path) -> None:
-    names = ("raw_state_samples", "rootkit_beurk*"), ("after_state_samples", "*removerk*")
+    names = ("raw_state_samples", "rootkit_beurk*"), ("after_state_samples", "rootkit_beurk_as_removerk*")
     for folder, pattern in names:
         for path in sorted((DATA / "uzh-rpi3-malware" / folder).glob(pattern))[:1]:
             (tmp_path / "source" / folder).mkdir(parents=True)

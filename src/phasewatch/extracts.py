@@ -31,8 +31,9 @@ def write(
 ) -> int:
     """How many windows are in `windows.parquet` and `windows.npz`, written into a new `folder`.
 
-    `schema.json` beside them says what the channels are. Values are as measured, the summary's of log1p, as models are shown them. Raises Refused when
-    the folder is there or no episode is usable.
+    `schema.json` beside them says what the channels are. Values are as measured, the summary's of
+    log1p, as models are shown them. Raises Refused when the folder is there or no episode is
+    usable.
     """
     usable = [judgement.id for judgement in sweep(store) if judgement.usable]
     if not usable:
