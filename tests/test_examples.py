@@ -44,11 +44,10 @@ def test_natops_as_published(tmp_path: Path) -> None:
 
 @needs_data
 def test_recordings_of_a_raspberry_pi(tmp_path: Path) -> None:
-    names = ("raw_state_samples", "rootkit_beurk*"), ("after_state_samples", "rootkit_beurk_as_removerk*")
-    for folder, pattern in names:
-        for path in sorted((DATA / "uzh-rpi3-malware" / folder).glob(pattern))[:1]:
-            (tmp_path / "source" / folder).mkdir(parents=True)
-            shutil.copy(path, tmp_path / "source" / folder)
+    for folder, name in ("raw", "rootkit_beurk*"), ("after", "rootkit_beurk_as_removerk*"):
+        path = min((DATA / "uzh-rpi3-malware" / f"{folder}_state_samples").glob(name))
+        (tmp_path / "source" / path.parent.name).mkdir(parents=True)
+        shutil.copy(path, tmp_path / "source" / path.parent.name)
     store, outcomes = imported("rpi3", tmp_path / "source", tmp_path / "store")
     assert [one.verdict for outcome in outcomes for one in outcome.episodes] == ["accepted"] * 2
     phases = {store.read(id).campaign: store.read(id).labels[0].phase for id in store.ids()}
