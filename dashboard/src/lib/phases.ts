@@ -16,33 +16,19 @@ const KNOWN: Record<string, Look> = {
   exfiltration: { colour: "#e69f00", letter: "X", word: "exfiltration", brief: "exfil" },
   impact: { colour: "#d55e00", letter: "I", word: "impact", brief: "impact" },
 };
-// Rest comes first and is green, as benign is; more than twelve phases share colours, not letters.
-const COLOURS = [
-  "#009e73", "#0072b2", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00",
-  "#f0e442", "#999999", "#9a80d0", "#8fd175", "#c98b6b", "#ff9fb2",
-];
+// Rest comes first and is green, as benign is.
+const COLOURS = ["#009e73", "#0072b2", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999"];
 
-/** A phase of somebody else's schema gets the next colour and the first letter that are free. */
+/** A phase of somebody else's schema gets the colour of its place, and its first free letter. */
 export function look(label: string, labels: string[] = []): Look {
   const known = KNOWN[label];
   if (known) return known;
-  const mine = labels.filter((one) => KNOWN[one]);
-  const spare = COLOURS.filter((colour) => !mine.some((one) => KNOWN[one]!.colour === colour));
-  const place = Math.max(labels.filter((one) => !KNOWN[one]).indexOf(label), 0);
+  const place = Math.max(labels.indexOf(label), 0);
+  let taken = "";
+  for (const one of [...labels.slice(0, place), label])
+    taken += [...one.toUpperCase()].find((own) => !taken.includes(own)) ?? "?";
   const word = label.replaceAll("_", " ");
-  return { colour: spare[place % spare.length]!, letter: letter(label, labels), word, brief: word };
-}
-
-/** The first character of each phase, in their order, that no phase before it has. */
-function letter(label: string, labels: string[]): string {
-  const taken = labels.flatMap((one) => KNOWN[one]?.letter ?? []);
-  for (const one of [...labels.filter((own) => !KNOWN[own]), label]) {
-    const characters = [...one.toUpperCase()].filter((character) => /[A-Z0-9]/.test(character));
-    const free = characters.find((character) => !taken.includes(character)) ?? characters[0] ?? "?";
-    if (one === label) return free;
-    taken.push(free);
-  }
-  return "?";
+  return { colour: COLOURS[place % COLOURS.length]!, letter: taken.at(-1)!, word, brief: word };
 }
 
 export const percent = (ratio: number): string => `${Math.round(100 * ratio)}%`;
