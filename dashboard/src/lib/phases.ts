@@ -16,19 +16,19 @@ const KNOWN: Record<string, Look> = {
   exfiltration: { colour: "#e69f00", letter: "X", word: "exfiltration", brief: "exfil" },
   impact: { colour: "#d55e00", letter: "I", word: "impact", brief: "impact" },
 };
-// Rest comes first and is green, as benign is.
-const COLOURS = ["#009e73", "#0072b2", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999"];
+const SPARE = ["#009e73", "#0072b2", "#999", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00"];
 
-/** A phase of somebody else's schema gets the colour of its place, and its first free letter. */
+/** A phase of somebody else's schema gets a spare colour and its first letter. */
 export function look(label: string, labels: string[] = []): Look {
   const known = KNOWN[label];
   if (known) return known;
   const place = Math.max(labels.indexOf(label), 0);
-  let taken = "";
-  for (const one of [...labels.slice(0, place), label])
-    taken += [...one.toUpperCase()].find((own) => !taken.includes(own)) ?? "?";
-  const word = label.replaceAll("_", " ");
-  return { colour: COLOURS[place % COLOURS.length]!, letter: taken.at(-1)!, word, brief: word };
+  return {
+    colour: SPARE[place % SPARE.length]!,
+    letter: label.charAt(0).toUpperCase(),
+    word: label.replaceAll("_", " "),
+    brief: label.replaceAll("_", " "),
+  };
 }
 
 export const percent = (ratio: number): string => `${Math.round(100 * ratio)}%`;
