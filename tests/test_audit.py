@@ -171,3 +171,11 @@ def test_every_run_tells_what_it_audited(toy_run: Done) -> None:
     assert [check.rule for check in toy_run.answered.audit] == list(RULES)
     assert all(check.passed and check.fold == "delta" for check in toy_run.answered.audit)
     assert toy.RECIPE.test == "delta"
+
+
+def test_one_window_an_episode_cannot_be_asked_for_a_telling_channel(clean: Evidence) -> None:
+    learned = clean.windows["train"]
+    _, first = np.unique(learned.episode, return_index=True)
+    passed, told = BEFORE["telling_channel"](put(clean, train=learned.take(first)))
+    assert passed
+    assert told.startswith("not asked")

@@ -399,12 +399,11 @@ def _permuted(evidence: Evidence) -> dict[str, Windows]:
 
 @after
 def fitted_beyond_training(evidence: Evidence) -> Verdict:
-    """Every checkpoint's lens is, but for rounding, the one that training windows alone give."""
+    """Every checkpoint's lens is, to the bit, the one that training windows alone give."""
     lenses = evidence.lenses or {}
     for name, (lens, train) in lenses.items():
         again = Lens.fit(lens.view, train)
         for field in ("opening", "mean", "std"):
-            # Processors differ in the last bits of a sum; one window too many shows long before.
-            if not np.allclose(getattr(lens, field), getattr(again, field), rtol=1e-9, atol=1e-9):
+            if not np.array_equal(getattr(lens, field), getattr(again, field)):
                 return False, f"{name}: its {field} is not that of the training windows"
-    return True, f"{len(lenses)} lenses, each that of the training windows"
+    return True, f"{len(lenses)} lenses, each that of the training windows to the bit"
