@@ -54,7 +54,7 @@ def test_weights_come_back_with_the_same_answers(name: str) -> None:
     model = kind(CLASSES, 0)
     model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
     z = data(50, 3, kind.view).z
-    again = kind.load(model.save(), CLASSES)
+    again = kind.load(model.save(), z.shape[1:], CLASSES)
     np.testing.assert_array_equal(again.logits(z), model.logits(z))
     assert again.save() == model.save()
 
@@ -73,7 +73,7 @@ def test_foreign_weights_are_refused(name: str) -> None:
     kind = find(name)
     for weights in (b"", b"\x80\x04K\x01.", b"[1, 2"):
         with pytest.raises((ValueError, KeyError, TypeError)):
-            kind.load(weights, CLASSES)
+            kind.load(weights, data(1, 1, kind.view).z.shape[1:], CLASSES)
 
 
 def test_an_unknown_name_answers_with_the_list() -> None:

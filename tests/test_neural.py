@@ -49,7 +49,7 @@ def test_a_gap_is_not_the_same_as_a_mean(name: str) -> None:
 def test_weights_of_another_network_are_refused(name: str) -> None:
     other = NETWORKS[NETWORKS.index(name) - 1]
     with pytest.raises((ValueError, TypeError)):
-        find(name).load(made(other).save(), 6)
+        find(name).load(made(other).save(), made(name)._shape, 6)
 
 
 def test_changed_layers_come_back_as_they_were_saved() -> None:
@@ -57,7 +57,7 @@ def test_changed_layers_come_back_as_they_were_saved() -> None:
     assert issubclass(kind, Network)
     model = kind(6, 1, filters=8, kernels=(3, 5))
     model._make((4, 20))
-    again = kind.load(model.save(), 6)
+    again = kind.load(model.save(), (4, 20), 6)
     assert again.config == model.config
     assert again.save() == model.save()
 

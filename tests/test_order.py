@@ -17,6 +17,7 @@ MODELS = (
     "scores",
     "models",
     "model",
+    "forest",
     "trainer",
     "cluster",
     "neural",
@@ -24,6 +25,8 @@ MODELS = (
     "models.*",
 )
 TELLING = (
+    "trust",
+    "contract",
     "checkpoint",
     "dropout",
     "recipes",

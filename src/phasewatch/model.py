@@ -52,6 +52,14 @@ class Watch:
 UNWATCHED = Watch()
 
 
+class Unfit(ValueError):
+    """Weights that cannot be a model's; `code` is the rule that they broke."""
+
+    def __init__(self, code: str, told: str) -> None:
+        self.code = code
+        super().__init__(told)
+
+
 class Classifier(ABC):
     """A classifier of windows into K classes."""
 
@@ -99,8 +107,21 @@ class Classifier(ABC):
 
     @classmethod
     @abstractmethod
-    def load(cls, weights: bytes, classes: int) -> Self:
-        """The model whose `save` gave `weights`; raises ValueError when they cannot be its own."""
+    def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
+        """The model whose `save` gave `weights`, for windows of `shape`: `(F,)` or `(C, T)`.
+
+        The bytes may be an enemy's. Raises ValueError, or Unfit, when they cannot be its own.
+        """
+
+    def onnx(self, shape: tuple[int, ...]) -> bytes:
+        """An ONNX graph from float32 `z[N, *shape]` to `logits[N,K]`. Raises Refused."""
+        raise Refused(
+            self.__class__.__module__.rpartition(".")[2],
+            "has no ONNX graph",
+            "a model that gives one",
+            "Export one of the six models.",
+            code="no_onnx",
+        )
 
 
 def names() -> list[str]:

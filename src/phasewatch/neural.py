@@ -17,12 +17,15 @@ from safetensors.torch import save as pack
 from torch import Tensor, nn
 
 from phasewatch import trainer
-from phasewatch.model import UNWATCHED, Classifier, Data, Watch
+from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch
 from phasewatch.trainer import Schedule
 from phasewatch.views import Array
 
 MOST = 1_000_000
 """Parameters a network may have."""
+
+WIDEST = 4096
+"""Largest count or width that a configuration may name."""
 
 
 class Marked(nn.Module):
@@ -71,11 +74,14 @@ class Network(Classifier):
 
     def _make(self, shape: tuple[int, ...]) -> None:
         """Layers for windows of `shape`, drawn from the seed."""
-        steps = shape[1] if len(shape) > 1 else 0
         with torch.random.fork_rng():
             torch.manual_seed(self._seed)
-            made = self.layers(self._config, 2 * shape[0], steps, self._classes)
+            made = self._layers(shape)
         self._shape, self._module = shape, Marked(made)
+
+    def _layers(self, shape: tuple[int, ...]) -> nn.Module:
+        steps = shape[1] if len(shape) > 1 else 0
+        return self.layers(self._config, 2 * shape[0], steps, self._classes)
 
     def fit(
         self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
@@ -110,15 +116,68 @@ class Network(Classifier):
         return pack(tensors, metadata={"about": about})
 
     @classmethod
-    def load(cls, weights: bytes, classes: int) -> Self:
-        """From safetensors; raises ValueError when names or shapes are not this model's."""
+    def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
+        """From safetensors; raises Unfit before it allocates what a file merely asks for."""
         try:
             about = json.loads(trainer.metadata(weights)["about"])
-            config: dict[str, Any] = about["config"]
-            lists = {key: tuple(value) for key, value in config.items() if isinstance(value, list)}
-            model = cls(classes, **{**config, **lists})
-            model._make(tuple(about["shape"]))
-            model._module.load_state_dict(unpack(weights))
+            model = cls(classes, **_chosen(cls.settings, about["config"]))
+            if tuple(about["shape"]) != shape:
+                raise Unfit("weights_shape", f"made for {about['shape']}, not {list(shape)}")
+            with torch.device("meta"):
+                asked = Marked(model._layers(shape)).state_dict()
+            _fitting(asked, tensors := unpack(weights))
+            model._make(shape)
+            model._module.load_state_dict(tensors)
         except (SafetensorError, RuntimeError, UnicodeDecodeError) as error:
             raise ValueError(str(error).replace("\n", " ")) from error
         return model
+
+    def onnx(self, shape: tuple[int, ...]) -> bytes:
+        """PyTorch's own exporter (dynamo), with a batch of any size."""
+        program = torch.onnx.export(
+            self._module.cpu().eval(),
+            (torch.zeros(2, *shape),),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("N")},),
+            input_names=["z"],
+            output_names=["logits"],
+            verbose=False,
+        )
+        assert program is not None
+        return bytes(program.model_proto.SerializeToString())
+
+
+def _chosen(settings: type[Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What was chosen by hand, of the types and sizes that could have been chosen."""
+    made = {key: tuple(own) if isinstance(own, list) else own for key, own in found.items()}
+    usual = asdict(settings())
+    if made.keys() != usual.keys():
+        raise Unfit("semantics_config", f"chosen are {sorted(made)}, not {sorted(usual)}")
+    for key, own in made.items():
+        numbers = own if isinstance(own, tuple) else (own,)
+        if type(own) is not type(usual[key]) or len(numbers) > WIDEST:
+            raise Unfit("semantics_config", f"{key} is {str(own)[:20]}")
+        for one in numbers:
+            low, high = (1, WIDEST) if type(one) is int else (0.0, 1.0)
+            if type(one) not in (int, float) or not low <= one <= high:
+                raise Unfit("semantics_config", f"{key} is {str(one)[:20]}, not {low} to {high}")
+    return made
+
+
+def _fitting(asked: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Raise Unfit unless all tensors have the names, types and shapes asked for, and are finite."""
+    many = sum(own.numel() for own in asked.values())
+    if many > MOST:
+        raise Unfit("semantics_config", f"{many:,} parameters, more than {MOST:,}")
+    for name in sorted(asked.keys() ^ found.keys()):
+        raise Unfit(
+            "weights_shape", f"tensor {name} is {'missing' if name in asked else 'no part'}"
+        )
+    for name, own in found.items():
+        if (own.dtype, own.shape) != (asked[name].dtype, asked[name].shape):
+            told = f"tensor {name} is {own.dtype} {list(own.shape)}"
+            raise Unfit(
+                "weights_shape", f"{told}, not {asked[name].dtype} {list(asked[name].shape)}"
+            )
+        if not torch.isfinite(own).all():
+            raise Unfit("weights_nonfinite", f"tensor {name} holds a number that is not finite")

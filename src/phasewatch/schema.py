@@ -7,11 +7,12 @@ oracle mode is the schema itself, so no mask exists that could disagree with any
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from phasewatch import durable
 from phasewatch.refusal import Refused
@@ -216,15 +217,28 @@ def parse(value: object, where: object) -> Schema:
         assert isinstance(value, dict)
         return Schema(
             name=str(value["name"]),
-            channels=tuple(Channel(*row) for row in value["channels"]),
-            classes=tuple(value["classes"]),
+            channels=tuple(_channel(row) for row in value["channels"]),
+            classes=tuple(map(_text, value["classes"])),
             grid=Grid(**value["grid"]),
             extraction=int(value["extraction"]),
         )
-    except (AssertionError, KeyError, TypeError, ValueError) as error:
+    except (AssertionError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise Refused(
             where, f"schema: {_reason(error)}", "a schema as in docs/store-format.md", "Correct it."
         ) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def _channel(row: Sequence[object]) -> Channel:
+    name, unit, kind, deployed, meaning = row
+    if not isinstance(deployed, bool):
+        raise TypeError(f"deployed of channel {name!r} is no truth value")
+    return Channel(_text(name), _text(unit), cast(Kind, _text(kind)), deployed, _text(meaning))
 
 
 def read(path: Path) -> Schema:

@@ -22,7 +22,7 @@ from phasewatch.recipes import Recipe
 from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.views import Lens
+from phasewatch.views import Lens, Plane
 from phasewatch.windows import Windows
 
 CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"
@@ -112,6 +112,7 @@ def fit(task: Task, watch: Watch) -> Checkpoint:
         schema=task.schema,
         opening_s=task.recipe.opening_s,
         lens=lens,
+        plane=Plane.fit(lens.apply(task.train.x, task.train.opening)),
         model=model,
         recipe=asdict(task.recipe),
         split=asdict(task.split),

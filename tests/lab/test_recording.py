@@ -31,9 +31,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+# A shell that starts the tests in the background has its children ignore Ctrl-C.
+RUN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from phasewatch.cli import main
+main()
+"""
+
+
 def recorder(store: Path, cache: Path, seconds: int) -> "subprocess.Popen[str]":
     words = f"--profile benign --host pc-small --seed 3 --seconds {seconds} --out {store}"
-    command = [sys.executable, "-c", "from phasewatch.cli import main; main()", "record"]
+    command = [sys.executable, "-c", RUN, "record"]
     return subprocess.Popen(
         [*command, *words.split(), "--cache", str(cache)], stderr=subprocess.PIPE, text=True
     )

@@ -3,12 +3,14 @@
 Missing values go their own way at every node, so a window without a source is scored as it is.
 """
 
+import json
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import xgboost
 
+from phasewatch import forest
 from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, balance
 from phasewatch.views import Array
 
@@ -148,11 +150,29 @@ class Model(Classifier):
         return bytes(self._booster.save_raw("json"))
 
     @classmethod
-    def load(cls, weights: bytes, classes: int) -> Self:
-        """From XGBoost's JSON; the caller has checked its digest, XGBoost checks little."""
-        if not weights.startswith(b"{"):
-            raise ValueError("the weights are not XGBoost JSON")
+    def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
+        """From XGBoost's JSON, every tree of which is checked first: XGBoost checks little."""
+        forest.refuse(json.loads(weights), shape[0], classes)
         model = cls(classes)
-        model._booster.load_model(bytearray(weights))
+        try:
+            model._booster.load_model(bytearray(weights))
+        except xgboost.core.XGBoostError as error:
+            raise ValueError(str(error).partition("\n")[0]) from error
         model._booster.set_param({"nthread": model._config.nthread})
         return model
+
+    def onnx(self, shape: tuple[int, ...]) -> bytes:
+        """A tree ensemble whose margins are not turned into probabilities."""
+        from onnxmltools import convert_xgboost
+        from onnxmltools.convert.common.data_types import FloatTensorType
+
+        graph = convert_xgboost(
+            self._booster, initial_types=[("z", FloatTensorType([None, *shape]))], target_opset=15
+        )
+        (trees,) = (node for node in graph.graph.node if node.op_type == "TreeEnsembleClassifier")
+        (after,) = (one for one in trees.attribute if one.name == "post_transform")
+        after.s = b"NONE"
+        trees.output[1] = "logits"
+        del graph.graph.output[0]
+        graph.graph.output[0].name = "logits"
+        return bytes(graph.SerializeToString())

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from phasewatch import durable
-from phasewatch.model import UNWATCHED, Classifier, Data, Watch, balance
+from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch, balance
 from phasewatch.views import Array
 
 
@@ -67,14 +67,18 @@ class Model(Classifier):
         return durable.canonical(weights)
 
     @classmethod
-    def load(cls, weights: bytes, classes: int) -> Self:
+    def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
         """From JSON."""
         value = json.loads(weights)
         model = cls(classes)
         model._coef = np.array(value["coef"], dtype=np.float64)
         model._intercept = np.array(value["intercept"], dtype=np.float64)
-        if model._coef.shape[:1] != (classes,) or model._intercept.shape != (classes,):
-            raise ValueError(f"the weights are not of {classes} classes")
+        if model._coef.shape != (classes, *shape) or model._intercept.shape != (classes,):
+            raise Unfit(
+                "weights_shape", f"not coefficients of {classes} classes and {shape} columns"
+            )
+        if not (np.isfinite(model._coef).all() and np.isfinite(model._intercept).all()):
+            raise Unfit("weights_nonfinite", "a coefficient is not finite")
         return model
 
 

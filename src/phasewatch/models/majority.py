@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 
 from phasewatch import durable
-from phasewatch.model import UNWATCHED, Classifier, Data, Watch
+from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch
 from phasewatch.views import Array
 
 
@@ -46,10 +46,12 @@ class Model(Classifier):
         return durable.canonical(self._count.tolist())
 
     @classmethod
-    def load(cls, weights: bytes, classes: int) -> Self:
+    def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
         """From JSON."""
         model = cls(classes)
         model._count = np.array(json.loads(weights), dtype=np.float64)
         if model._count.shape != (classes,):
-            raise ValueError(f"the weights are not of {classes} classes")
+            raise Unfit("weights_shape", f"not counts of {classes} classes")
+        if not (np.isfinite(model._count) & (model._count >= 0)).all():
+            raise Unfit("weights_nonfinite", "a count is none")
         return model

@@ -48,7 +48,7 @@ class Attention(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """`[N, inputs, steps]` to `[N, classes]`."""
         made = self.patches(nn.functional.pad(z, (self.lead, 0))).transpose(1, 2)
-        whole = torch.cat([self.token.expand(len(z), -1, -1), made], dim=1) + self.places
+        whole = torch.cat([self.token.expand(z.shape[0], -1, -1), made], dim=1) + self.places
         read = self.encoder(whole)
         pooled = torch.cat([read[:, 0], read[:, 1:].mean(dim=1)], dim=1)
         answer: Tensor = self.readout(pooled)

@@ -1,0 +1,353 @@
+"""What a trained model promises of its input and its answers, and how it is held to it.
+
+A checkpoint and a bundle both carry a contract as JSON: the schema by value, the lens, a probe (raw
+samples, the window they made, the logits that followed) and golden windows with their logits. It is
+read as if an enemy had written it, and nothing here needs more than numpy.
+"""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from phasewatch import durable, schema
+from phasewatch.episode import Episode, Samples
+from phasewatch.refusal import Refused
+from phasewatch.schema import Mode, Schema
+from phasewatch.trust import refuse, strict
+from phasewatch.views import STATISTICS, VIEWS, Array, Lens, Plane, fingerprint
+from phasewatch.windows import at, cut, opening
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+TOLERANCE = 1e-5
+"""Largest difference of logits that another machine's rounding may make."""
+
+MOST_STEPS, MOST_OPENING_S = 1_000_000, 86_400.0
+"""Longest window or probe in steps, and longest opening: memory is never given on a file's word."""
+
+GOLDEN = 8
+"""Windows kept with their logits."""
+
+
+class Drift(Refused):
+    """The data's meaning is no longer the one a model was trained on; `lines` says where."""
+
+    def __init__(self, where: object, lines: list[str], code: str = "drift") -> None:
+        self.lines = lines
+        super().__init__(
+            where,
+            "; ".join(lines),
+            "the definitions it was trained on",
+            "Retrain it, or give it data recorded as then.",
+            code=code,
+        )
+
+
+class Part(BaseModel):
+    """Samples of one source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    names: list[str]
+    rate_hz: float
+    t_wall_ns: list[int]
+    t_mono_ns: list[int]
+    values: list[list[float | None]]
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        rows = {len(self.t_wall_ns), len(self.t_mono_ns), len(self.values)}
+        if len(rows) > 1 or {*map(len, self.values)} - {len(self.names)}:
+            raise ValueError("every sample needs two times and a value for every name")
+        return self
+
+    @classmethod
+    def of(cls, samples: Samples, rows: NDArray[np.bool_]) -> "Part":
+        """Some of a source's samples."""
+        return cls(
+            names=list(samples.names),
+            rate_hz=samples.rate_hz,
+            t_wall_ns=samples.t_wall_ns[rows].tolist(),
+            t_mono_ns=samples.t_mono_ns[rows].tolist(),
+            values=_nullable(samples.values[rows]),
+        )
+
+    def samples(self) -> Samples:
+        """They again."""
+        return Samples(
+            tuple(self.names),
+            np.array(self.t_wall_ns, dtype=np.int64),
+            np.array(self.t_mono_ns, dtype=np.int64),
+            np.array(self.values, dtype=np.float64).reshape(-1, len(self.names)),
+            self.rate_hz,
+        )
+
+
+class Golden(BaseModel):
+    """A window, its opening, and the logits that must come of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    window: list[list[float | None]]
+    opening: list[float | None]
+    logits: list[float]
+
+
+class Probe(Golden):
+    """A window with the raw samples it was made of."""
+
+    origin_ns: int
+    end: int = Field(ge=0, le=MOST_STEPS)
+    sources: dict[str, Part]
+
+
+class Contract(BaseModel):
+    """What checkpoints and bundles say of themselves. `digest` covers all other fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    kind: ClassVar[str] = "contract"
+    formats: ClassVar[tuple[int, ...]] = ()
+    """Those that this release reads, the newest last."""
+    later: ClassVar[dict[str, object]] = {}
+    """Fields that the first format did not have, and what stands for them there."""
+    format: int
+    name: str = Field(pattern=f"^{NAME.pattern}$")
+    model: str
+    mode: Mode
+    view: Literal["summary", "tensor"]
+    data: dict[str, Any]
+    fingerprints: dict[str, str]
+    opening_s: float = Field(ge=0, le=MOST_OPENING_S)
+    lens: dict[str, list[float]]
+    plane: dict[str, list[list[float]]]
+    config: dict[str, Any]
+    recipe: dict[str, Any]
+    split: dict[str, Any]
+    scores: dict[str, float]
+    versions: dict[str, str]
+    threads: int
+    probe: Probe
+    golden: list[Golden]
+    digest: str
+
+    def computed(self) -> str:
+        """The digest it should carry."""
+        rest = self.model_dump(exclude={"digest", *self._absent()})
+        return hashlib.sha256(durable.canonical(rest)).hexdigest()
+
+    def sealed(self) -> bytes:
+        """The file's bytes, with the digest it should carry."""
+        whole = self.model_copy(update={"digest": self.computed()})
+        return (json.dumps(whole.model_dump(exclude=self._absent()), indent=1) + "\n").encode()
+
+    def _absent(self) -> set[str]:
+        return set(self.later) if self.format == self.formats[0] else set()
+
+
+class Judging(Protocol):
+    """What gives logits under a contract."""
+
+    @property
+    def schema(self) -> Schema:
+        """Its channels, in their order."""
+
+    @property
+    def opening_s(self) -> float:
+        """For how long a machine is watched before it is judged."""
+
+    def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
+        """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
+
+
+Some = TypeVar("Some", bound=Contract)
+
+
+def parse(kind: type[Some], data: bytes, path: Path) -> Some:
+    """A contract from its file's bytes, its digest checked. Raises Refused."""
+    value = strict(data, path)
+    found = value.get("format") if isinstance(value, dict) else None
+    if type(found) is int and found not in kind.formats:
+        old = found < min(kind.formats)
+        raise Refused(
+            f"{path}: format",
+            f"is {found}",
+            f"one of {', '.join(map(str, kind.formats))}",
+            "Make it again with this release." if old else "Use a newer release of phasewatch.",
+            code="version_old" if old else "version_new",
+        )
+    first = kind.later if found == kind.formats[0] else {}
+    double = sorted(first.keys() & value.keys()) if isinstance(value, dict) else []
+    if double:
+        expected = f"format {max(kind.formats)} of it"
+        raise refuse(f"{path}: {double[0]}", f"is not of format {found}", expected, "header_schema")
+    whole = json.dumps({**first, **value}) if first and isinstance(value, dict) else data
+    try:
+        made = kind.model_validate_json(whole, strict=True)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        field = ".".join(map(str, wrong["loc"])) or "file"
+        expected = f"a {kind.kind} of format {max(kind.formats)}"
+        raise refuse(f"{path}: {field}", wrong["msg"], expected, "header_schema") from error
+    if made.digest != made.computed():
+        raise refuse(
+            f"{path}: digest",
+            "the file was changed after it was written",
+            f"digest {made.computed()[:12]}…",
+            "header_digest",
+        )
+    return made
+
+
+def path_of(folder: Path, name: str, ending: str) -> Path:
+    """Where a contract of that name lies; raises Refused for a name that could leave the folder."""
+    if not NAME.fullmatch(name):
+        raise Refused(
+            f"name {name!r}",
+            "is not usable",
+            "lower-case letters, digits, '.', '_' and '-', at most 64",
+            "Choose another name.",
+            code="path_name",
+        )
+    return folder / f"{name}{ending}"
+
+
+# ---------------------------------------------------------------- what it means
+
+
+def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
+    """The schema and the lens of a contract. Raises Refused, or Drift."""
+    own = schema.parse(told.data, f"{path}: data")
+    if own.mode(told.mode) != own:
+        hidden = ", ".join(one.name for one in own.channels if not one.deployed)
+        problem = f"asks for {hidden}, which a {told.mode} model does not see"
+        raise refuse(f"{path}: data.channels", problem, "deployed channels", "semantics_mask")
+    if told.fingerprints != fingerprints(own):
+        now = f"this release extracts with version {schema.EXTRACTION}"
+        raise Drift(
+            path, [f"its fingerprints are not those of its own schema: {now}"], "contract_mismatch"
+        )
+    if own.grid.steps > MOST_STEPS or own.grid.step_s < 1e-6:
+        expected = f"at most {MOST_STEPS:,} steps of a microsecond or more"
+        raise refuse(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
+    _refuse_lens(told, own, path)
+    _refuse_golden(told, own, path)
+    parts = {name: np.array(values, dtype=np.float64) for name, values in told.lens.items()}
+    return own, Lens(told.view, parts["opening"], parts["mean"], parts["std"])
+
+
+def flattened(plane: Plane | None) -> dict[str, list[list[float]]]:
+    """A plane as a contract holds it."""
+    if plane is None:
+        return {}
+    return {"centre": [plane.centre.tolist()], "axes": plane.axes.tolist()}
+
+
+def plane(told: Contract) -> Plane | None:
+    """The plane of a contract whose meaning was checked; None where its format had none."""
+    if not told.plane:
+        return None
+    return Plane(np.array(told.plane["centre"][0]), np.array(told.plane["axes"]))
+
+
+def _refuse_lens(told: Contract, own: Schema, path: Path) -> None:
+    columns = 2 * len(own.channels) * (len(STATISTICS) if told.view == "summary" else 1)
+    sizes = {"opening": len(own.channels), "mean": columns, "std": columns}
+    if {name: len(values) for name, values in told.lens.items()} != sizes:
+        raise refuse(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
+    if min(told.lens["std"]) <= 0:
+        raise refuse(f"{path}: lens.std", "cannot scale", "scales above 0", "semantics_scaler")
+    shapes = {name: {len(rows), *map(len, rows)} for name, rows in told.plane.items()}
+    if told.plane and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
+        expected = f"a centre and two axes of {columns} numbers"
+        raise refuse(f"{path}: plane", "has other sizes", expected, "semantics_plane")
+
+
+def _refuse_golden(told: Contract, own: Schema, path: Path) -> None:
+    channels, steps, classes = len(own.channels), own.grid.steps, len(own.classes)
+    for one in (told.probe, *told.golden):
+        rows = {len(one.window), *map(len, one.window)}
+        found = (rows, len(one.opening), len(one.logits))
+        if found != ({channels, steps}, channels, classes):
+            expected = f"windows of {channels} channels, {steps} steps and {classes} logits"
+            raise refuse(f"{path}: golden", "has other sizes", expected, "semantics_golden")
+
+
+def fingerprints(own: Schema) -> dict[str, str]:
+    """Of every view of a schema."""
+    return {view: fingerprint(own, view) for view in VIEWS}
+
+
+def probe(model: Judging, episode: Episode) -> Probe:
+    """The first window of `episode` after its opening, with all samples that it depends on."""
+    own = model.schema
+    end = own.grid.steps + round(model.opening_s / own.grid.step_s)
+    until = episode.start_ns + end * own.grid.step_ns
+    since = episode.start_ns - 2 * (own.grid.hold_ns + own.grid.step_ns)
+    parts = {}
+    for source in own.sources:
+        if source in episode.sources:
+            samples = episode.sources[source]
+            near = (samples.t_wall_ns > since) & (samples.t_wall_ns <= until)
+            parts[source] = Part.of(samples, near)
+    kept = {source: part.samples() for source, part in parts.items()}
+    window = at(kept, own, episode.start_ns, end)
+    level = opening(kept, own, episode.start_ns, model.opening_s)
+    logits = model.logits(window[None], level[None])[0].tolist()
+    return Probe(
+        window=_nullable(window),
+        opening=_nullable(level[None])[0],
+        logits=logits,
+        origin_ns=episode.start_ns,
+        end=end,
+        sources=parts,
+    )
+
+
+def golden(model: Judging, episode: Episode) -> list[Golden]:
+    """Windows of an episode, spread over it, and what the model says of them."""
+    windows = cut(episode, model.schema, model.opening_s)
+    rows = np.unique(np.linspace(0, len(windows) - 1, GOLDEN).astype(np.int64))[: len(windows)]
+    some = windows.take(rows)
+    logits = model.logits(some.x, some.opening)
+    openings = _nullable(some.opening)
+    return [
+        Golden(window=_nullable(x), opening=opening, logits=own.tolist())
+        for x, opening, own in zip(some.x, openings, logits, strict=True)
+    ]
+
+
+def replay(model: Judging, told: Contract, path: Path, within: float = TOLERANCE) -> None:
+    """Raise Drift when stored samples no longer make their window, or windows their logits."""
+    own, stored = model.schema, told.probe
+    sources = {source: part.samples() for source, part in stored.sources.items()}
+    window = at(sources, own, stored.origin_ns, stored.end)
+    level = opening(sources, own, stored.origin_ns, model.opening_s)
+    same = _same(window, stored.window).all(axis=1) & _same(level, stored.opening)
+    if not same.all():
+        moved = [own.names[row] for row in np.flatnonzero(~same)]
+        raise Drift(path, [f"channel {name} is not computed as in training" for name in moved])
+    kept = [(window, level, stored.logits)]
+    kept += [(_single(one.window), _single(one.opening), one.logits) for one in told.golden]
+    for number, (x, before, logits) in enumerate(kept):
+        found = model.logits(x[None], before[None])[0]
+        off = float(np.max(np.abs(found - np.array(logits))))
+        if not off <= within:
+            which = f"golden window {number}" if number else "the stored window"
+            raise Drift(path, [f"logits of {which} are {off:.3g} off"], "golden_mismatch")
+
+
+def _same(now: NDArray[np.float32], stored: object) -> NDArray[np.bool_]:
+    then = _single(stored)
+    return np.isclose(now, then, rtol=1e-6, atol=0.0, equal_nan=True)
+
+
+def _single(stored: object) -> NDArray[np.float32]:
+    return np.array(stored, dtype=np.float64).astype(np.float32)
+
+
+def _nullable(values: NDArray[Any]) -> list[list[float | None]]:
+    """Rows with None where a value is no number, since JSON has no NaN."""
+    return [[float(v) if np.isfinite(v) else None for v in row] for row in values]

@@ -1,0 +1,218 @@
+"""What a file must be before it is believed: a plain one, strict JSON, signed where that is asked.
+
+Everything here treats its input as an enemy's: nothing is opened through a link, nothing is waited
+for, and a parser is given only what it cannot misunderstand.
+"""
+
+import errno
+import json
+import os
+import re
+import stat
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from phasewatch.refusal import Refused
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PublicKey,
+    )
+
+MOST, DEEPEST = 64 << 20, 16
+"""Bytes of JSON, and how deep it may go."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What is asked of a file beyond being whole.
+
+    `key` is a path: an ed25519 public key in PEM, whose owner must have signed; `strict` refuses
+    what others may write; `serial` is the oldest that may still be used.
+    """
+
+    key: Path | None = None
+    strict: bool = False
+    serial: int = 0
+
+
+ANY = Trust()
+
+
+def content(path: Path, most: int, what: str, trust: Trust = ANY) -> bytes:
+    """A plain file's bytes. Raises Refused.
+
+    A link, a device or a folder is never opened, nor waited for; nor is a file with two names,
+    which somebody may change through the other one; nor is what lies in a linked folder.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    folder = _folder(path, what)
+    try:
+        handle = os.open(path.name, flags, dir_fd=folder)
+    except OSError as error:
+        raise _unopened(path, error, what) from error
+    finally:
+        os.close(folder)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise refuse(path, "is no plain file", what, "path_not_regular")
+        if found.st_nlink > 1:
+            raise refuse(path, f"has {found.st_nlink} names (hard links)", what, "path_hardlink")
+        if trust.strict and found.st_mode & stat.S_IWOTH:
+            problem = "may be written by everybody"
+            raise refuse(path, problem, "a file of its owner (`chmod o-w`)", "perms")
+        if found.st_size > most:
+            problem = f"holds {found.st_size:,} bytes"
+            raise refuse(path, problem, f"at most {most:,}", "too_large")
+        with open(handle, "rb", buffering=0, closefd=False) as file:
+            return file.readall() or b""
+    except OSError as error:
+        raise refuse(path, error.strerror or str(error), what, "io_error") from error
+    finally:
+        os.close(handle)
+
+
+def _folder(path: Path, what: str) -> int:
+    """The folder of a file, opened; refused where it is a link out of where it seems to lie."""
+    try:
+        return os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if path.parent.is_symlink():
+            problem = "its folder is a link"
+            raise refuse(path, problem, "the real path of the folder", "path_escape") from error
+        raise _unopened(path, error, what) from error
+
+
+def _unopened(path: Path, error: OSError, what: str) -> Refused:
+    codes = {
+        errno.ENOENT: "missing",
+        errno.ENOTDIR: "missing",
+        errno.ELOOP: "path_symlink",
+        errno.ENXIO: "path_not_regular",
+    }
+    problem = "is a link" if error.errno == errno.ELOOP else error.strerror or str(error)
+    return refuse(path, problem, what, codes.get(error.errno or 0, "io_error"))
+
+
+def refuse(path: object, problem: str, expected: str, code: str) -> Refused:
+    """The refusal of a file that is not what was written."""
+    return Refused(path, problem, expected, "Restore the file, or make it again.", code=code)
+
+
+def signed(data: bytes, path: Path, trust: Trust) -> None:
+    """Raise Refused unless `path`.sig signs `data` with the key that is trusted, if one is."""
+    if trust.key is None:
+        return
+    from cryptography.exceptions import InvalidSignature
+
+    expected = f"the 64 bytes that the owner of {trust.key} signed it with"
+    place = path.with_name(f"{path.name}.sig")
+    try:
+        _public(trust.key).verify(content(place, 64, expected, trust), data)
+    except InvalidSignature as error:
+        raise refuse(place, "does not sign this file", expected, "signature") from error
+    except Refused as refused:
+        raise refuse(refused.where, refused.problem, expected, "signature") from refused
+
+
+def sign(data: bytes, key: Path) -> bytes:
+    """The signature of `data` with a private ed25519 key in PEM. Raises Refused."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    found = _key(key, lambda text: load_pem_private_key(text, None))
+    if not isinstance(found, Ed25519PrivateKey):
+        raise _no_key(key, "private")
+    return found.sign(data)
+
+
+def _public(path: Path) -> "Ed25519PublicKey":
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    found = _key(path, load_pem_public_key)
+    if not isinstance(found, Ed25519PublicKey):
+        raise _no_key(path, "public")
+    return found
+
+
+def _key(path: Path, read: Callable[[bytes], object]) -> object:
+    try:
+        return read(path.read_bytes())
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise Refused(path, problem, "a key in PEM", "Check the path.", code="key") from error
+    except (ValueError, TypeError):
+        return None
+
+
+def _no_key(path: Path, half: str) -> Refused:
+    remedy = "`openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` make the two halves."
+    return Refused(path, "is no such key", f"a {half} ed25519 key in PEM", remedy, code="key")
+
+
+def strict(data: bytes, path: Path) -> object:
+    """The value of JSON. Raises Refused also for what a parser takes and should not."""
+    if _depth(data) > DEEPEST:
+        raise refuse(path, "nests too deep", f"at most {DEEPEST} levels", "header_depth")
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not np.isfinite(value):
+            raise refuse(path, f"holds the number {text[:20]}", "finite numbers", "header_number")
+        return value
+
+    def whole(text: str) -> int:
+        value = int(text[:40])
+        if abs(value) >= 1 << 63:
+            raise refuse(path, f"holds the number {text[:40]}", "64 bits", "header_number")
+        return value
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(items)
+        if len(made) < len(items):
+            raise refuse(path, "names a field twice", "every field once", "header_dup_key")
+        return made
+
+    try:
+        text = data.decode("utf-8")
+        value = json.loads(
+            text,
+            object_pairs_hook=pairs,
+            parse_float=number,
+            parse_int=whole,
+            parse_constant=number,
+        )
+        shown = json.dumps(value, ensure_ascii=False)
+        shown.encode()
+    except UnicodeError as error:
+        raise refuse(path, f"is no UTF-8 ({error})", "text in UTF-8", "header_encoding") from error
+    except ValueError as error:
+        code = "header_encoding" if data.startswith(b"\xef\xbb\xbf") else "header_json"
+        raise refuse(path, f"is no JSON ({error})", "the file as it was written", code) from error
+    _refuse_invisible(shown, path)
+    return value
+
+
+def _depth(data: bytes) -> int:
+    """How deep brackets nest, outside of texts."""
+    bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", data)
+    marks = np.frombuffer(bare, dtype=np.uint8)
+    steps = np.isin(marks, [ord("{"), ord("[")]).astype(int) - np.isin(marks, [ord("}"), ord("]")])
+    return int(steps.cumsum().max(initial=0))
+
+
+def _refuse_invisible(shown: str, path: Path) -> None:
+    """Raise Refused for marks that make one name look like another."""
+    if shown.isascii():
+        return
+    unseen = next((mark for mark in shown if unicodedata.category(mark) in ("Cf", "Cs")), "")
+    if unseen:
+        problem = f"holds the invisible character U+{ord(unseen):04X}"
+        raise refuse(path, problem, "text that can be seen", "header_encoding")
