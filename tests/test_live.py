@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import toy
 from phasewatch import live, schema, windows
 from phasewatch.episode import Episode, Samples
-from phasewatch.live import GRACE_S, Feed, Juror, Machine, Panel, Scale, Stream
+from phasewatch.feed import Feed, taken
+from phasewatch.live import GRACE_S, Juror, Machine, Panel, Scale, Stream
 from phasewatch.pipeline import Done
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS
@@ -114,13 +115,11 @@ def test_late_samples_are_counted_and_take_their_place() -> None:
     held = (qmp.t_wall_ns > episode.start_ns + 6 * NS) & (
         qmp.t_wall_ns <= episode.start_ns + 8 * NS
     )
-    early = replace(
-        episode, sources={**episode.sources, "qmp": live._taken(qmp, np.flatnonzero(~held))}
-    )
+    early = replace(episode, sources={**episode.sources, "qmp": taken(qmp, np.flatnonzero(~held))})
     stream = Stream(early)
     stream.upto(episode.start_ns + 11 * NS, machine)
     assert machine.judge(episode.start_ns + 11 * NS) is not None
-    machine.add("qmp", live._taken(qmp, np.flatnonzero(held)))
+    machine.add("qmp", taken(qmp, np.flatnonzero(held)))
     assert machine.late == held.sum() > 0
     stream.upto(episode.start_ns + 16 * NS, machine)
     second = machine.judge(episode.start_ns + 16 * NS)

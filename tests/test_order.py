@@ -45,6 +45,7 @@ TELLING = (
     "pipeline",
 )
 SURVEY = ("survey",)
+BUNDLES = ("bundle", "export", "feed", "lookout")
 EXCHANGE = ("reading", "mapping", "importing", "suggest", "extracts", "estimator")
 WATCHING = (
     "live",
@@ -71,6 +72,7 @@ ORDER = [
     *MODELS,
     *TELLING,
     *SURVEY,
+    *BUNDLES,
     *EXCHANGE,
     *MOVED,
     "lab",

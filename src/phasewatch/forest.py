@@ -125,7 +125,7 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     whole = {name: _numbers(tree[name], int, nodes, bad) for name in INTEGERS}
     real = [_numbers(tree[name], float, nodes, bad) for name in REALS]
     # XGBoost keeps float32: what is finite only as a double would not be there.
-    if not all(np.isfinite(own.astype(np.float32)).all() for own in real):
+    if not all((np.abs(own) <= np.finfo(np.float32).max).all() for own in real):
         raise bad("it holds a number that is not finite")
     left, right = whole["left_children"], whole["right_children"]
     inner = np.flatnonzero(left != -1)
@@ -151,7 +151,6 @@ def _numbers(value: Any, kind: type, nodes: int, bad: Any) -> NDArray[Any]:
     allowed = (int,) if kind is int else (int, float)
     if len(_list(value)) != nodes or not all(type(one) in allowed for one in value):
         raise bad(f"its arrays are not {nodes} numbers each")
-    if kind is int and value and not -(2**31) <= min(value) <= max(value) <= ROOT:
+    if not all(-(2**31) <= one <= ROOT for one in value if type(one) is int):
         raise bad("a number has more than 32 bits")
-    with np.errstate(over="ignore"):
-        return np.array(value, dtype=np.int64 if kind is int else np.float64)
+    return np.array(value, dtype=np.int64 if kind is int else np.float64)

@@ -9,7 +9,7 @@ missing is said. Who cannot keep up skips to the newest window, and counts what 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from scipy.special import softmax
 from phasewatch import checkpoint as checkpoints
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
+from phasewatch.feed import Feed, taken
 from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store import Manifest, Store
@@ -116,57 +117,6 @@ class Judged:
     def present(self) -> Array:
         """Share of the steps in which each channel was measured, `[C]`."""
         return np.asarray(np.isfinite(self.x).mean(axis=1))
-
-
-class Feed:
-    """The last samples of each source in the order of time."""
-
-    def __init__(self) -> None:
-        self.sources: dict[str, Samples] = {}
-
-    def add(self, source: str, samples: Samples) -> None:
-        """Samples that have arrived; one that comes late takes its place among the others."""
-        if not len(samples):
-            return
-        old = self.sources.get(source)
-        if old is not None:
-            if old.names != samples.names:
-                raise ValueError(f"{source} changed its channels while running")
-            samples = _joined(old, samples)
-        if np.any(np.diff(samples.t_wall_ns) < 0):
-            samples = _taken(samples, np.argsort(samples.t_wall_ns, kind="stable"))
-        self.sources[source] = samples
-
-    def last_ns(self, source: str) -> int:
-        """When a source last spoke; long ago when it never did."""
-        samples = self.sources.get(source)
-        return int(samples.t_wall_ns[-1]) if samples is not None else -(2**62)
-
-    def forget(self, before_ns: int) -> None:
-        """Drop what no coming window can need, but for the last sample."""
-        for source, samples in self.sources.items():
-            first = int(np.searchsorted(samples.t_wall_ns, before_ns))
-            if first > len(samples) // 2:
-                kept = np.arange(min(first, len(samples) - 1), len(samples))
-                self.sources[source] = _taken(samples, kept)
-
-
-def _taken(samples: Samples, rows: NDArray[np.int64]) -> Samples:
-    return replace(
-        samples,
-        t_wall_ns=samples.t_wall_ns[rows],
-        t_mono_ns=samples.t_mono_ns[rows],
-        values=samples.values[rows],
-    )
-
-
-def _joined(old: Samples, new: Samples) -> Samples:
-    return replace(
-        old,
-        t_wall_ns=np.concatenate([old.t_wall_ns, new.t_wall_ns]),
-        t_mono_ns=np.concatenate([old.t_mono_ns, new.t_mono_ns]),
-        values=np.concatenate([old.values, new.values]),
-    )
 
 
 class Machine:
@@ -309,7 +259,7 @@ class Stream:
             first = self._told[source]
             end = int(np.searchsorted(samples.t_wall_ns, t_ns, side="right"))
             if end > first:
-                machine.add(source, _taken(samples, np.arange(first, end)))
+                machine.add(source, taken(samples, np.arange(first, end)))
                 self._told[source] = end
 
 

@@ -5,6 +5,8 @@ second set of inputs that are 1 there.
 """
 
 import json
+import logging
+import warnings
 from abc import abstractmethod
 from dataclasses import asdict
 from typing import Any, ClassVar, Self
@@ -134,15 +136,19 @@ class Network(Classifier):
 
     def onnx(self, shape: tuple[int, ...]) -> bytes:
         """PyTorch's own exporter (dynamo), with a batch of any size."""
-        program = torch.onnx.export(
-            self._module.cpu().eval(),
-            (torch.zeros(2, *shape),),
-            dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("N")},),
-            input_names=["z"],
-            output_names=["logits"],
-            verbose=False,
-        )
+        # It warns of what it finds in other libraries, and of operators nobody asked for.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                self._module.cpu().eval(),
+                (torch.zeros(2, *shape),),
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                input_names=["z"],
+                output_names=["logits"],
+                verbose=False,
+            )
         assert program is not None
         return bytes(program.model_proto.SerializeToString())
 

@@ -113,14 +113,17 @@ def _calls(loaded: Any, store: "Store", windows: "Windows") -> list[dict[str, An
 
 @app.command()
 def inspect(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(help="A checkpoint's .ckpt.json, or a bundle's folder.")
+    ],
     as_json: AsJson = False,
 ) -> None:
-    """What a checkpoint says of itself; its digest is checked, its weights are not read."""
-    from phasewatch.checkpoint import load_header
+    """What a model says of itself; its digest is checked, its weights are not read."""
+    from phasewatch.bundle import load_terms
+    from phasewatch.checkpoint import Header, load_header
 
-    header = load_header(checkpoint)
-    value = header.model_dump(exclude={"probe", "lens"})
+    header = load_terms(checkpoint) if checkpoint.is_dir() else load_header(checkpoint)
+    value = header.model_dump(exclude={"probe", "lens", "golden", "plane"})
     if as_json:
         print_json(value)
         return
@@ -137,8 +140,18 @@ def inspect(
         "held out": f"{split['held_out']}; trained on {len(split['train'])} episodes",
         "scores": ", ".join(f"{key} {kept:.3f}" for key, kept in header.scores.items()),
         "versions": ", ".join(f"{key} {kept}" for key, kept in header.versions.items()),
-        "weights": f"{header.weights_bytes} bytes, sha256 {header.weights_sha256}",
+        "threads": f"{header.threads or 'not told'}",
+        "fingerprint": header.fingerprints[header.view],
+        "golden": f"{len(header.golden)} windows and the samples of one",
     }
+    if isinstance(header, Header):
+        told["weights"] = f"{header.weights_bytes} bytes, sha256 {header.weights_sha256}"
+    else:
+        told["onnx"] = f"{header.onnx_bytes} bytes, sha256 {header.onnx_sha256}"
+        told["serial"] = f"{header.serial}"
+        same = header.parity
+        told["parity"] = f"{same.windows} windows, {same.edges} rare ones, {same.largest:.2g} apart"
+        told["held-out macro F1"] = f"{same.macro_f1:.3f}"
     table = Table(title=header.name, show_header=False)
     for key, line in told.items():
         table.add_row(key, line)

@@ -1,0 +1,135 @@
+"""A trained model as a folder that runs without torch: ONNX, its contract, and a card for people.
+
+`<name>.bundle/` holds `bundle.json`, the contract and source of truth; `model.onnx`, found by that
+name and by the contract's digest; `README.md`, the card; and `bundle.json.sig` where it is signed.
+Reading one needs numpy and onnxruntime, and is refused exactly as a checkpoint is.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from phasewatch import contract, durable
+from phasewatch.contract import Contract
+from phasewatch.refusal import Refused
+from phasewatch.schema import Schema
+from phasewatch.trust import ANY, MOST, Trust, content, refuse, signed
+from phasewatch.views import Array, Lens
+
+FORMAT, ENDING = 1, ".bundle"
+TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
+GRAPH_MOST = 1 << 28
+"""Bytes of ONNX."""
+
+ELSEWHERE = 1e-4
+"""Largest difference of logits on another processor, which sums in another order."""
+
+
+class Parity(BaseModel):
+    """How the graph compared to the model, before anything was written."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    windows: int
+    edges: int
+    largest: float
+    macro_f1: float
+
+
+class Terms(Contract):
+    """`bundle.json`. `serial` is the second of the export: a later one replaces an earlier one."""
+
+    kind: ClassVar[str] = "bundle"
+    formats: ClassVar[tuple[int, ...]] = (FORMAT,)
+    serial: int
+    parity: Parity
+    onnx_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    onnx_bytes: int
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model in ONNX with the schema, opening and lens that give its input a meaning."""
+
+    name: str
+    schema: Schema
+    opening_s: float
+    lens: Lens
+    session: Any
+
+    def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
+        """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`, as a checkpoint gives them."""
+        if opening is None:
+            opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
+        z = self.lens.apply(x, opening).astype(np.float32)
+        return np.asarray(self.session.run(["logits"], {"z": z})[0], dtype=np.float64)
+
+
+def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
+    """The contract alone; digest, signature and serial are checked. Raises Refused."""
+    path = folder / TERMS
+    data = content(path, MOST, "a bundle; `phasewatch export` writes bundles", trust)
+    terms = contract.parse(Terms, data, path)
+    signed(data, path, trust)
+    if terms.serial < trust.serial:
+        raise Refused(
+            f"{path}: serial",
+            f"is {terms.serial}",
+            f"{trust.serial} or later",
+            "An older bundle was put back: take the newest, or lower the serial asked for.",
+            code="rollback",
+        )
+    return terms
+
+
+def load(folder: Path, trust: Trust = ANY) -> Bundle:
+    """A bundle, checked to the last byte and to its golden windows. Raises Refused, or Drift."""
+    terms, path = load_terms(folder, trust), folder / TERMS
+    graph = _read(folder / GRAPH, terms, trust)
+    own, lens = contract.meaning(terms, path)
+    made = Bundle(terms.name, own, terms.opening_s, lens, opened(graph, terms, folder / GRAPH))
+    contract.replay(made, terms, path, ELSEWHERE)
+    return made
+
+
+def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
+    graph = content(place, GRAPH_MOST, f"the graph of {terms.name}", trust)
+    found = hashlib.sha256(graph).hexdigest()
+    if (len(graph), found) != (terms.onnx_bytes, terms.onnx_sha256):
+        problem = f"holds {len(graph)} bytes with sha256 {found[:12]}…"
+        expected = f"{terms.onnx_bytes} bytes with {terms.onnx_sha256[:12]}…"
+        raise refuse(place, problem, expected, "digest")
+    return graph
+
+
+def opened(graph: bytes, terms: Contract, place: Path) -> Any:
+    """An onnxruntime session in one thread, of the shapes that the contract has. Raises Refused."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    # The runtime's own errors have no common class but this one.
+    except Exception as error:
+        told = str(error).partition("\n")[0]
+        raise refuse(place, told, "the graph as it was exported", "weights_format") from error
+    columns, steps = len(terms.lens["mean"]), len(terms.probe.window[0])
+    asked = [columns] if terms.view == "summary" else [columns, steps]
+    found = [(one.name, one.type, one.shape[1:]) for one in session.get_inputs()]
+    given = [(one.name, one.type, one.shape[1:]) for one in session.get_outputs()]
+    wanted = ("tensor(float)", [len(terms.data["classes"])])
+    told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
+    if found != [("z", "tensor(float)", asked)] or [one[:2] for one in given] != [
+        ("logits", wanted[0])
+    ]:
+        problem = f"takes {found} and gives {given}"
+        raise refuse(place, problem, f"z {asked} and logits {wanted[1]}", "weights_shape")
+    if told.encode() != durable.canonical(terms.data):
+        raise refuse(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
+    return session

@@ -1,0 +1,173 @@
+"""A checkpoint made into a bundle, which is proven equal to it before it is written."""
+
+import hashlib
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasewatch import bundle, checkpoint, durable, scores
+from phasewatch.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
+from phasewatch.checkpoint import Checkpoint, Header
+from phasewatch.contract import TOLERANCE
+from phasewatch.pipeline import extract
+from phasewatch.refusal import Refused
+from phasewatch.schema import Schema
+from phasewatch.store import Store
+from phasewatch.trust import ANY, Trust, sign
+from phasewatch.windows import Windows, pool
+
+BATCH = 512
+EDGES = (1, 2, 7)
+"""Sizes of batches that exporters have been wrong about."""
+
+
+def export(
+    path: Path, store: Store, out: Path, key: Path | None = None, trust: Trust = ANY
+) -> Path:
+    """Write the bundle of a checkpoint into `out`, and return its folder.
+
+    The graph must give the checkpoint's logits to 1e-5, and its labels, for every window of the
+    test split, which `store` holds, and for windows that lost sources. Raises Refused, or Drift.
+    """
+    header, made = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
+    made.bind(store.schema, store.root)
+    windows = _test(header, made, store)
+    place = out / f"{made.name}{ENDING}"
+    if place.exists():
+        remedy = "Choose another folder, or remove it."
+        raise Refused(place, "is already there", "a new bundle", remedy, code="taken")
+    columns, steps = len(made.lens.mean), made.schema.grid.steps
+    shape = (columns,) if made.lens.view == "summary" else (columns, steps)
+    graph = _told(made.model.onnx(shape), made.schema)
+    session = bundle.opened(graph, header, place)
+    fast = Bundle(made.name, made.schema, made.opening_s, made.lens, session)
+    parity = compare(made, fast, windows)
+    shared = header.model_dump(exclude={"weights_sha256", "weights_bytes"})
+    terms = Terms.model_validate(
+        {
+            **shared,
+            "format": bundle.FORMAT,
+            "serial": int(time.time()),
+            "parity": parity,
+            "onnx_sha256": hashlib.sha256(graph).hexdigest(),
+            "onnx_bytes": len(graph),
+        }
+    )
+    data = terms.sealed()
+    files = {TERMS: data, GRAPH: graph, CARD: card(terms).encode()}
+    if key:
+        files[f"{TERMS}.sig"] = sign(data, key)
+    with durable.folder(place) as draft:
+        for name, content in files.items():
+            durable.write(draft / name, content)
+        bundle.load(draft)
+    return place
+
+
+def compare(made: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
+    """Both on every window, and on what is rare. Raises Refused when they do not agree."""
+    whole = np.concatenate(
+        [
+            _agree(
+                made, fast, windows.x[first : first + BATCH], windows.opening[first : first + BATCH]
+            )
+            for first in range(0, len(windows), BATCH)
+        ]
+    )
+    edges = [_agree(made, fast, x, level) for x, level in _edges(made.schema, windows)]
+    guess = made.logits(windows.x, windows.opening).argmax(axis=1)
+    _, cube = scores.cube(windows.episode, windows.y, guess, len(made.schema.classes))
+    return Parity(
+        windows=len(windows),
+        edges=sum(map(len, edges)),
+        largest=float(max(part.max() for part in (whole, *edges))),
+        macro_f1=float(scores.macro_f1(cube.sum(axis=0))),
+    )
+
+
+def _agree(
+    made: Checkpoint, fast: Bundle, x: NDArray[np.float32], level: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """How far the logits of each window are apart, `[N]`. Raises Refused."""
+    own, other = made.logits(x, level), fast.logits(x, level)
+    apart = np.abs(own - other).max(axis=1)
+    same = own.argmax(axis=1) == other.argmax(axis=1)
+    if own.shape != other.shape or not (apart <= TOLERANCE).all() or not same.all():
+        raise Refused(
+            f"the graph of {made.name}",
+            f"is up to {apart.max():.3g} off, with {np.count_nonzero(~same)} other labels",
+            f"logits to {TOLERANCE:g} and the same labels",
+            "Nothing was written. Another release of the exporter may do better.",
+            code="parity",
+        )
+    return np.asarray(apart)
+
+
+def _edges(
+    schema: Schema, windows: Windows
+) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Odd batches; windows without any value, without a source, and without an opening."""
+    cases = [(windows.x[:size], windows.opening[:size]) for size in EDGES]
+    some, level = windows.x[: max(EDGES)], windows.opening[: max(EDGES)]
+    nothing = np.full_like(level, np.nan)
+    cases += [(np.full_like(some, np.nan), nothing), (some, nothing)]
+    for source in schema.sources:
+        lost = np.array([channel.source == source for channel in schema.channels])
+        x = np.where(lost[:, None], np.float32(np.nan), some)
+        cases.append((x, np.where(lost, np.float32(np.nan), level)))
+    return cases
+
+
+def _test(header: Header, made: Checkpoint, store: Store) -> Windows:
+    """The windows of the split that the checkpoint never saw. Raises Refused."""
+    ids, there = header.split["test"], set(store.ids())
+    absent = [id for id in ids if id not in there]
+    if absent:
+        raise Refused(
+            store.root,
+            f"lacks {len(absent)} of {len(ids)} test episodes of {header.name}, {absent[0]} first",
+            "the store that it was trained on",
+            "Name that store: a bundle is compared on all of them.",
+            code="test_missing",
+        )
+    return pool(extract(store, ids, made.schema, made.opening_s))
+
+
+def _told(graph: bytes, schema: Schema) -> bytes:
+    """The graph with the schema inside."""
+    import onnx
+
+    model = onnx.load_from_string(graph)
+    onnx.helper.set_model_props(
+        model, {"phasewatch.schema": durable.canonical(schema.dump()).decode()}
+    )
+    return bytes(model.SerializeToString())
+
+
+def card(terms: Terms) -> str:
+    """What people should know of a bundle, as Markdown."""
+    split, grid = terms.split, terms.data["grid"]
+    channels = [row[0] for row in terms.data["channels"]]
+    return f"""# {terms.name}
+
+A {terms.model} that calls the behavioural phase of a machine every {grid["stride_s"]:g} s, from
+{grid["window_s"]:g} s of {len(channels)} channels ({terms.mode} mode), after {terms.opening_s:g} s
+that are known to be {terms.data["classes"][0]}.
+
+- Phases: {", ".join(terms.data["classes"])}
+- Channels: {", ".join(channels)}
+- Learned from {len(split["train"])} episodes of recipe {terms.recipe["name"]}, seed
+  {terms.recipe["seed"]}; {split["recipe"]}: {split["held_out"]} was held out.
+- Macro F1 on the {terms.parity.windows} windows held out: {terms.parity.macro_f1:.3f}. It is one
+  number of one split: `phasewatch evaluate` gives its interval, and what was never tested.
+- The graph was compared with the model on those windows and {terms.parity.edges} rare ones: logits
+  at most {terms.parity.largest:.2g} apart, all labels the same.
+
+Not for machines, programs or clocks unlike those it learned from, and not for a decision that
+nobody looks at: its scores fall on hosts unlike those it saw.
+
+Run it with `pip install phasewatch[live]`, then `phasewatch watch {terms.name}{ENDING}`.
+Digest {terms.computed()[:16]}, serial {terms.serial}.
+"""

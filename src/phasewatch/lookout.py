@@ -1,0 +1,103 @@
+"""Samples as JSON Lines in, a called window every stride out: a bundle on a small machine."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasewatch.bundle import Bundle
+from phasewatch.episode import Samples
+from phasewatch.feed import Feed
+from phasewatch.refusal import Refused
+from phasewatch.schema import NS
+from phasewatch.windows import at, opening
+
+GRACE_S = 2.0
+"""How long after its end a window waits for a source that has spoken."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A window that ended at `end_ns`: its phase, and a probability a phase, not calibrated."""
+
+    end_ns: int
+    phase: str
+    probability: dict[str, float]
+    missing: list[str]
+
+
+def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
+    """A call a stride from the first sample on, once the opening is over. Raises Refused."""
+    feed, origin, level = Feed(), None, None
+    grid = bundle.schema.grid
+    first = math.floor(bundle.opening_s / grid.step_s) + 1
+    end = grid.steps + max(0, -(-(first - grid.steps) // grid.stride)) * grid.stride
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        source, samples = _sample(bundle, line, number)
+        now = int(samples.t_wall_ns[0])
+        origin = now if origin is None else origin
+        feed.add(source, samples)
+        while _over(feed, bundle, origin + end * grid.step_ns, now):
+            if level is None:
+                level = opening(feed.sources, bundle.schema, origin, bundle.opening_s)
+            x = at(feed.sources, bundle.schema, origin, end)
+            yield _call(bundle, x, level, origin + end * grid.step_ns)
+            end += grid.stride
+            back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
+            feed.forget(origin + (end - back) * grid.step_ns)
+
+
+def _over(feed: Feed, bundle: Bundle, end_ns: int, now_ns: int) -> bool:
+    """Whether every source has spoken past a window's end, or has had its time to."""
+    if now_ns >= end_ns + round(GRACE_S * NS):
+        return True
+    return all(feed.last_ns(source) > end_ns for source in bundle.schema.sources)
+
+
+def _call(bundle: Bundle, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int) -> Call:
+    logits = bundle.logits(x[None], level[None])[0]
+    chance = np.exp(logits - logits.max())
+    chance /= chance.sum()
+    known = {
+        channel.source
+        for channel, row in zip(bundle.schema.channels, x, strict=True)
+        if np.isfinite(row).any()
+    }
+    return Call(
+        end_ns=end_ns,
+        phase=bundle.schema.classes[int(chance.argmax())],
+        probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
+        missing=[source for source in bundle.schema.sources if source not in known],
+    )
+
+
+def _sample(bundle: Bundle, line: str, number: int) -> tuple[str, Samples]:
+    """One line: `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`."""
+    try:
+        told: dict[str, Any] = json.loads(line)
+        source, values = str(told["source"]), dict(told["values"])
+        t_ns = int(told["t_wall_ns"])
+        mono = int(told.get("t_mono_ns", t_ns))
+        own = tuple(channel.name for channel in bundle.schema.of(source))
+        row = [math.nan if values.get(name) is None else float(values[name]) for name in own]
+        times = np.array([t_ns], dtype=np.int64), np.array([mono], dtype=np.int64)
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
+        raise Refused(
+            f"standard input: line {number}",
+            f"{type(error).__name__}: {error}",
+            'a line like {"source": "proc", "t_wall_ns": 1, "values": {"proc.vcpu_run": 0.5}}',
+            "Correct what writes it.",
+            code="line",
+        ) from error
+    if not own:
+        expected = ", ".join(bundle.schema.sources)
+        problem = f"source {source!r} is none of the bundle's"
+        remedy = "Leave out what it does not ask for."
+        raise Refused(f"standard input: line {number}", problem, expected, remedy, code="source")
+    return source, Samples(own, *times, np.array([row]), 1.0)

@@ -1,0 +1,114 @@
+"""A bundle is held to its contract, and needs nothing heavy."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from phasewatch import bundle, contract
+from phasewatch.bundle import CARD, GRAPH, TERMS, Terms, load
+from phasewatch.export import export
+from phasewatch.refusal import Refused
+from phasewatch.store import Store
+from phasewatch.trust import Trust
+from test_export import saved
+
+HEAVY = "torch", "xgboost", "sklearn", "scipy", "polars", "pyarrow", "pandas", "onnx", "fastapi"
+
+
+@pytest.fixture(scope="session")
+def exported(toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of a bundle."""
+    folder = tmp_path_factory.mktemp("exported")
+    made = export(saved(toy_store, folder), toy_store, folder)
+    return {path.name: path.read_bytes() for path in made.iterdir()}
+
+
+@pytest.fixture
+def made(exported: dict[str, bytes], tmp_path: Path) -> Path:
+    folder = tmp_path / "gbt-oracle.bundle"
+    folder.mkdir()
+    for name, data in exported.items():
+        (folder / name).write_bytes(data)
+    return folder
+
+
+def code(folder: Path, trust: Trust | None = None) -> str:
+    with pytest.raises(Refused) as refused:
+        load(folder, trust or Trust())
+    assert "\n" not in str(refused.value)
+    return refused.value.code
+
+
+def rewrite(folder: Path, **changes: Any) -> None:
+    """Change a contract as somebody who also makes its digest fit."""
+    value = json.loads((folder / TERMS).read_bytes()) | changes
+    (folder / TERMS).write_bytes(Terms.model_validate(value).sealed())
+
+
+def test_it_holds_what_a_bundle_is(exported: dict[str, bytes]) -> None:
+    assert set(exported) == {TERMS, GRAPH, CARD}
+
+
+def test_its_runtime_loads_nothing_heavy(made: Path) -> None:
+    words = f"""
+import sys
+from pathlib import Path
+from phasewatch import bundle, lookout
+bundle.load(Path({str(made)!r}))
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", [TERMS, GRAPH])
+def test_a_missing_file_is_named(made: Path, name: str) -> None:
+    (made / name).unlink()
+    assert code(made) == "missing"
+
+
+def test_a_flipped_byte_of_the_graph_is_noticed(made: Path) -> None:
+    whole = bytearray((made / GRAPH).read_bytes())
+    whole[len(whole) // 2] ^= 1
+    (made / GRAPH).write_bytes(whole)
+    assert code(made) == "digest"
+
+
+def test_a_graph_with_another_schema_inside_is_refused(made: Path) -> None:
+    data = json.loads((made / TERMS).read_bytes())["data"]
+    data["channels"][0][4] = "another meaning"
+    rewrite(made, data=data)
+    assert code(made) == "contract_mismatch"
+
+
+def test_another_graph_is_noticed_by_its_answers(made: Path) -> None:
+    """Whoever makes all digests fit changes answers, and the golden windows know them."""
+    golden = json.loads((made / TERMS).read_bytes())["golden"]
+    golden[3]["logits"][0] += 0.01
+    rewrite(made, golden=golden)
+    assert code(made) == "golden_mismatch"
+
+
+def test_an_older_serial_is_refused(made: Path) -> None:
+    serial = bundle.load_terms(made).serial
+    load(made, Trust(serial=serial))
+    assert code(made, Trust(serial=serial + 1)) == "rollback"
+
+
+def test_a_scaled_input_is_refused_with_its_channel(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phasewatch import windows
+
+    measure = windows._measure
+
+    def scaled(channels: Any, *rest: Any) -> Any:
+        return measure(channels, *rest) * [1 + (one.name == "proc.vcpu_run") for one in channels]
+
+    monkeypatch.setattr(windows, "_measure", scaled)
+    with pytest.raises(contract.Drift, match=r"channel proc\.vcpu_run is not computed"):
+        load(made)

@@ -1,0 +1,83 @@
+"""Every model with a graph comes out equal, or nothing comes out."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import bundle, checkpoint, windows
+from phasewatch.export import export
+from phasewatch.model import Classifier, find, names
+from phasewatch.refusal import Refused
+from phasewatch.schema import MODES, Mode
+from phasewatch.splits import Split
+from phasewatch.store import Store
+from test_checkpoint import trained
+
+GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]
+SPLIT = Split(
+    "held_out_host", "delta", ("alpha.dig.s1",), (), (), ("delta.dig.s1", "delta.leak.s1")
+)
+
+
+def saved(store: Store, folder: Path, name: str = "gbt", mode: Mode = "oracle") -> Path:
+    made = replace(trained(store, name, mode), split=asdict(SPLIT))
+    return checkpoint.save(made, toy.episode(), folder)
+
+
+def test_all_six_models_have_a_graph() -> None:
+    assert set(names()) - set(GRAPHS) == {"logistic", "majority"}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_bundle_gives_what_its_checkpoint_gives(
+    toy_store: Store, tmp_path: Path, name: str, mode: Mode
+) -> None:
+    path = saved(toy_store, tmp_path, name, mode)
+    made = export(path, toy_store, tmp_path)
+    own, other = checkpoint.load(path), bundle.load(made)
+    asked = windows.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    for level in (asked.opening, None):
+        one, two = own.logits(asked.x, level), other.logits(asked.x, level)
+        np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(two.argmax(axis=1), one.argmax(axis=1))
+    terms = bundle.load_terms(made)
+    assert (terms.model, terms.mode) == (name, mode)
+    assert terms.parity.windows and terms.parity.edges and 0 <= terms.parity.largest <= 1e-5
+    assert "held out" in (made / bundle.CARD).read_text()
+
+
+@pytest.mark.parametrize("off", [2e-5, np.nan])
+def test_a_graph_that_differs_is_not_written(
+    toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: float
+) -> None:
+    path = saved(toy_store, tmp_path)
+    asked = bundle.Bundle.logits
+    monkeypatch.setattr(bundle.Bundle, "logits", lambda *words: asked(*words) + off)
+    with pytest.raises(Refused, match="Nothing was written") as refused:
+        export(path, toy_store, tmp_path / "out")
+    assert refused.value.code == "parity"
+    assert not (tmp_path / "out").exists()
+
+
+def test_it_is_compared_on_the_whole_test_split(toy_store: Store, tmp_path: Path) -> None:
+    made = replace(trained(toy_store), split={**asdict(SPLIT), "test": ("nobody.dig.s1",)})
+    path = checkpoint.save(made, toy.episode(), tmp_path)
+    with pytest.raises(Refused, match=r"lacks 1 of 1 test episodes .* nobody\.dig\.s1"):
+        export(path, toy_store, tmp_path)
+
+
+def test_a_bundle_is_never_replaced(toy_store: Store, tmp_path: Path) -> None:
+    path = saved(toy_store, tmp_path)
+    export(path, toy_store, tmp_path)
+    with pytest.raises(Refused, match="already there"):
+        export(path, toy_store, tmp_path)
+
+
+def test_a_baseline_says_that_it_has_no_graph(toy_store: Store, tmp_path: Path) -> None:
+    path = saved(toy_store, tmp_path, "majority")
+    with pytest.raises(Refused, match="has no ONNX graph"):
+        export(path, toy_store, tmp_path)

@@ -1,0 +1,77 @@
+"""Lines in, calls out: the bits of the offline road, and a refusal for a line that is none."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import bundle, windows
+from phasewatch.bundle import Bundle
+from phasewatch.episode import Episode
+from phasewatch.lookout import lookout
+from phasewatch.refusal import Refused
+from test_bundle import exported, made
+
+__all__ = ["exported", "made"]
+
+
+@pytest.fixture
+def loaded(made: Path) -> Bundle:
+    return bundle.load(made)
+
+
+def lines(episode: Episode) -> Iterator[str]:
+    rows = []
+    for source, samples in episode.sources.items():
+        for row, t_ns in enumerate(samples.t_wall_ns.tolist()):
+            told = dict(zip(samples.names, samples.values[row].tolist(), strict=True))
+            values = {name: own if np.isfinite(own) else None for name, own in told.items()}
+            rows.append((t_ns, {"source": source, "t_wall_ns": t_ns, "values": values}))
+    yield from (json.dumps(told) for _, told in sorted(rows, key=lambda row: row[0]))
+
+
+def test_calls_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
+    episode = toy.episode("beta", "leak")
+    calls = list(lookout(loaded, lines(episode)))
+    origin = min(int(one.t_wall_ns[0]) for one in episode.sources.values())
+    offline = windows.cut(replace(episode, start_ns=origin), loaded.schema, loaded.opening_s)
+    told = {int(t): row for row, t in enumerate(offline.t_ns)}
+    logits = loaded.logits(offline.x, offline.opening)
+    assert len(calls) >= len(offline) - 1 > 3
+    for call in calls:
+        row = logits[told[call.end_ns]]
+        assert call.phase == loaded.schema.classes[row.argmax()]
+        chance = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
+        np.testing.assert_allclose(list(call.probability.values()), chance, atol=1e-9)
+        assert call.missing == []
+
+
+def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
+    spoken = (line for line in lines(toy.episode()) if '"source": "qmp"' not in line)
+    calls = list(lookout(loaded, spoken))
+    assert calls and all(call.missing == ["qmp"] for call in calls)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{",
+        "[]",
+        "7",
+        '{"source": "proc"}',
+        '{"source": "proc", "t_wall_ns": "soon", "values": {}}',
+        '{"source": "proc", "t_wall_ns": 1e400, "values": {}}',
+        '{"source": "proc", "t_wall_ns": 99999999999999999999, "values": {}}',
+        '{"source": "proc", "t_wall_ns": 1, "values": {"proc.vcpu_run": "much"}}',
+        '{"source": "proc", "t_wall_ns": 1, "values": [1]}',
+        '{"source": "moon", "t_wall_ns": 1, "values": {}}',
+    ],
+)
+def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
+    with pytest.raises(Refused, match="standard input: line 2") as refused:
+        list(lookout(loaded, ["", line]))
+    assert "\n" not in str(refused.value)

@@ -1,0 +1,285 @@
+"""Files as an enemy may have written them: each is refused by its own code, and nothing is run."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import bundle, checkpoint
+from phasewatch.checkpoint import save
+from phasewatch.export import export
+from phasewatch.refusal import Refused
+from phasewatch.store import Store
+from phasewatch.trust import ANY, Trust, sign
+from test_bundle import exported
+from test_checkpoint import trained
+
+__all__ = ["exported"]
+
+Load = Callable[[Trust], object]
+
+
+@pytest.fixture(scope="session")
+def kept(toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("kept")
+    save(trained(toy_store), toy.episode(), folder)
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+class Target:
+    """A folder with a whole model in it: `head` is its contract, `body` its weights."""
+
+    def __init__(self, folder: Path, files: dict[str, bytes], kind: str) -> None:
+        self.folder, self.kind = folder, kind
+        folder.mkdir()
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+        (self.head,) = (
+            one for one in folder.iterdir() if one.suffix == ".json" and "xgb" not in one.name
+        )
+        (self.body,) = (one for one in folder.iterdir() if "xgb" in one.name or ".onnx" in one.name)
+
+    def load(self, trust: Trust = ANY) -> object:
+        if self.kind == "checkpoint":
+            return checkpoint.load(self.head, trust)
+        return bundle.load(self.folder, trust)
+
+    def code(self, trust: Trust = ANY) -> str:
+        with pytest.raises(Refused) as refused:
+            self.load(trust)
+        assert "\n" not in str(refused.value)
+        return refused.value.code
+
+
+@pytest.fixture(params=["checkpoint", "bundle"])
+def target(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    kept: dict[str, bytes],
+    exported: dict[str, bytes],
+) -> Target:
+    files = kept if request.param == "checkpoint" else exported
+    return Target(tmp_path / "model.bundle", files, request.param)
+
+
+def _linked(place: Path) -> None:
+    place.rename(place.with_suffix(".real"))
+    place.symlink_to(place.with_suffix(".real"))
+
+
+def _dangling(place: Path) -> None:
+    place.unlink()
+    place.symlink_to("/nowhere")
+
+
+def _loop(place: Path) -> None:
+    place.unlink()
+    place.symlink_to(place)
+
+
+def _twice(place: Path) -> None:
+    os.link(place, place.with_suffix(".twin"))
+
+
+def _pipe(place: Path) -> None:
+    place.unlink()
+    os.mkfifo(place)
+
+
+def _socket(place: Path) -> None:
+    place.unlink()
+    with socket.socket(socket.AF_UNIX) as one:
+        here = os.open(place.parent, os.O_RDONLY)
+        one.bind(f"/proc/self/fd/{here}/{place.name}")
+        os.close(here)
+
+
+def _folder(place: Path) -> None:
+    place.unlink()
+    place.mkdir()
+
+
+def _sparse(place: Path) -> None:
+    os.truncate(place, 1 << 40)
+
+
+PATHS: list[tuple[Callable[[Path], None], str]] = [
+    (_linked, "path_symlink"),
+    (_dangling, "path_symlink"),
+    (_loop, "path_symlink"),
+    (_twice, "path_hardlink"),
+    (_pipe, "path_not_regular"),
+    (_socket, "path_not_regular"),
+    (_folder, "path_not_regular"),
+    (_sparse, "too_large"),
+    (Path.unlink, "missing"),
+]
+
+
+@pytest.mark.parametrize("part", ["head", "body"])
+@pytest.mark.parametrize(("attack", "code"), PATHS, ids=[a.__name__ for a, _ in PATHS])
+def test_what_is_no_plain_file_is_not_read(
+    target: Target, part: str, attack: Callable[[Path], None], code: str
+) -> None:
+    target.load()
+    attack(getattr(target, part))
+    assert target.code() == code
+
+
+def test_a_linked_folder_is_not_followed(target: Target) -> None:
+    real = target.folder.with_name("elsewhere")
+    target.folder.rename(real)
+    target.folder.symlink_to(real)
+    assert target.code() == "path_escape"
+
+
+def test_what_everybody_may_write_is_refused_where_that_is_asked(target: Target) -> None:
+    target.load(Trust(strict=True))
+    target.body.chmod(0o666)
+    target.load()
+    assert target.code(Trust(strict=True)) == "perms"
+
+
+def _with(field: str, text: str) -> Callable[[bytes], bytes]:
+    """The header with another text for a field's value."""
+
+    def change(data: bytes) -> bytes:
+        value = json.loads(data)
+        value[field] = "@@@"
+        return json.dumps(value).replace('"@@@"', text).encode()
+
+    return change
+
+
+def _more(key: str, value: Any) -> Callable[[bytes], bytes]:
+    return lambda data: json.dumps({**json.loads(data), key: value}).encode()
+
+
+HEADERS: list[tuple[str, Callable[[bytes], bytes], str]] = [
+    ("deep", lambda data: b"[" * 100_000, "header_depth"),
+    ("deep field", _with("scores", "[" * 50 + "]" * 50), "header_depth"),
+    (
+        "twice",
+        lambda data: data.replace(b'"mode"', b'"mode": "oracle", "mode"', 1),
+        "header_dup_key",
+    ),
+    ("nan", _with("threads", "NaN"), "header_number"),
+    ("infinite", _with("threads", "Infinity"), "header_number"),
+    ("too large", _with("opening_s", "1e999"), "header_number"),
+    ("5,000 digits", _with("threads", "9" * 5000), "header_number"),
+    ("64 bits", _with("threads", str(1 << 63)), "header_number"),
+    ("UTF-16", lambda data: data.decode().encode("utf-16"), "header_encoding"),
+    ("mark", lambda data: b"\xef\xbb\xbf" + data, "header_encoding"),
+    ("surrogate", _with("name", '"\\ud800"'), "header_encoding"),
+    ("bidi", _with("model", '"gbt\\u202e"'), "header_encoding"),
+    ("zero width", _with("model", '"g\\u200bbt"'), "header_encoding"),
+    ("no JSON", lambda data: b"\x80\x04K\x01.", "header_encoding"),
+    ("pickle as text", lambda data: b"cos\nsystem\n", "header_json"),
+    ("list", lambda data: b"[]", "header_schema"),
+    ("unknown", _more("sidecar", "../../etc/passwd"), "header_schema"),
+    ("trust level", _more("signed", False), "header_schema"),
+    ("text for number", _more("threads", "4"), "header_schema"),
+    ("true for number", _more("threads", True), "header_schema"),
+    ("true for format", _more("format", True), "header_schema"),
+    ("name", _more("name", "../x"), "header_schema"),
+    ("newline", _more("name", "x\n"), "header_schema"),
+    ("zero", _more("name", "x\x00"), "header_schema"),
+    ("old", _more("format", 0), "version_old"),
+    ("new", _more("format", 99), "version_new"),
+    ("changed", _more("threads", 77), "header_digest"),
+]
+
+
+@pytest.mark.parametrize(
+    ("attack", "code"), [row[1:] for row in HEADERS], ids=[r[0] for r in HEADERS]
+)
+def test_a_header_that_misleads_a_parser_is_refused(
+    target: Target, attack: Callable[[bytes], bytes], code: str
+) -> None:
+    target.head.write_bytes(attack(target.head.read_bytes()))
+    assert target.code() == code
+
+
+def test_a_missing_field_is_named(target: Target) -> None:
+    value = json.loads(target.head.read_bytes())
+    for field in value:
+        target.head.write_text(json.dumps({k: v for k, v in value.items() if k != field}))
+        with pytest.raises(Refused, match=rf": {field}: Field required"):
+            target.load()
+
+
+def test_a_header_cut_anywhere_is_refused(target: Target) -> None:
+    whole = target.head.read_bytes()
+    for length in np.random.default_rng(0).integers(0, len(whole) - 2, 60):
+        target.head.write_bytes(whole[:length])
+        assert target.code() == "header_json"
+
+
+def test_no_mutation_of_a_header_loads_or_escapes(target: Target) -> None:
+    """Bytes changed, dropped, doubled, swapped: a refusal with a code, every time."""
+    whole, generator = target.head.read_bytes(), np.random.default_rng(1)
+    for _ in range(150):
+        data = bytearray(whole)
+        for at in generator.integers(0, len(data), generator.integers(1, 4)):
+            data[at : at + 1] = bytes(generator.integers(0, 256, generator.integers(0, 3)).tolist())
+        if json_equal(bytes(data), whole):
+            continue
+        target.head.write_bytes(data)
+        assert target.code().startswith(("header_", "version_", "missing"))
+
+
+def json_equal(one: bytes, other: bytes) -> bool:
+    try:
+        return bool(json.loads(one) == json.loads(other))
+    except ValueError:
+        return False
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pairs of keys, made as the README says."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("own", "other"):
+        pem, half = folder / f"{name}.pem", folder / f"{name}.pub"
+        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", pem], check=True)
+        subprocess.run(["openssl", "pkey", "-in", pem, "-pubout", "-out", half], check=True)
+    return folder
+
+
+def test_a_signature_that_is_asked_for_is_checked(target: Target, keys: Path) -> None:
+    asked, place = Trust(keys / "own.pub"), target.head.with_name(f"{target.head.name}.sig")
+    assert target.code(asked) == "signature"
+    place.write_bytes(sign(target.head.read_bytes(), keys / "other.pem"))
+    assert target.code(asked) == "signature"
+    place.write_bytes(sign(target.body.read_bytes(), keys / "own.pem"))
+    assert target.code(asked) == "signature"
+    place.write_bytes(b"short")
+    assert target.code(asked) == "signature"
+    place.write_bytes(sign(target.head.read_bytes(), keys / "own.pem"))
+    target.load(asked)
+    target.load()
+
+
+def test_a_bundle_is_signed_when_a_key_is_given(
+    toy_store: Store, keys: Path, kept: dict[str, bytes], tmp_path: Path
+) -> None:
+    from test_export import saved
+
+    made = export(saved(toy_store, tmp_path), toy_store, tmp_path, keys / "own.pem")
+    bundle.load(made, Trust(keys / "own.pub"))
+    with pytest.raises(Refused, match=r"does not sign|signed it with"):
+        bundle.load(made, Trust(keys / "other.pub"))
+
+
+@pytest.mark.parametrize("name", ["absent.pem", "own.pub"])
+def test_what_is_no_key_is_named(keys: Path, name: str) -> None:
+    with pytest.raises(Refused, match=name) as refused:
+        sign(b"", keys / name)
+    assert refused.value.code == "key"
