@@ -44,13 +44,14 @@ def export(
     session = bundle.opened(graph, header, place)
     fast = Bundle(made.name, made.schema, made.opening_s, made.lens, session)
     parity = compare(made, fast, windows)
-    shared = header.model_dump(exclude={"weights_sha256", "weights_bytes"})
+    shared = header.model_dump(exclude={"weights_sha256", "weights_bytes", "golden"})
     terms = Terms.model_validate(
         {
             **shared,
             "format": bundle.FORMAT,
             "serial": int(time.time()),
             "parity": parity,
+            "golden": header.golden or contract.golden(made, store.read(header.split["test"][0])),
             "onnx_sha256": hashlib.sha256(graph).hexdigest(),
             "onnx_bytes": len(graph),
         }
