@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import bundle, checkpoint, durable, scores
+from phasewatch import bundle, checkpoint, contract, durable, scores
 from phasewatch.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
 from phasewatch.checkpoint import Checkpoint, Header
 from phasewatch.contract import TOLERANCE
