@@ -1,3 +1,4 @@
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load as unpack
+from safetensors.torch import save as pack
 
 import toy
-from phasewatch import checkpoint, contract, durable, pipeline, schema, training, windows
+from phasewatch import checkpoint, contract, durable, pipeline, schema, trainer, training, windows
 from phasewatch.checkpoint import Checkpoint, load, save
 from phasewatch.contract import Drift
 from phasewatch.model import UNWATCHED, names
@@ -226,3 +230,142 @@ def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
     np.testing.assert_array_equal(
         own.logits(lies.x, lies.opening), own.logits(truth.x, truth.opening)
     )
+
+
+# ---------------------------------------------------------------- by somebody who fixes all digests
+
+
+@pytest.fixture(scope="module")
+def network(toy_store: Store) -> Checkpoint:
+    return trained(toy_store, "mlp", "realistic")
+
+
+@pytest.fixture
+def forged(network: Checkpoint, tmp_path: Path) -> Callable[..., str]:
+    """The code with which a checkpoint is refused whose weights or header were changed."""
+    path = save(network, toy.episode(), tmp_path)
+    place = weights_of(path)
+
+    def code(
+        weights: Callable[[bytes], bytes] = bytes,
+        header: Callable[[dict[str, Any]], object] = lambda value: None,
+    ) -> str:
+        changed = weights(place.read_bytes())
+        digest = hashlib.sha256(changed).hexdigest()
+        place.with_name(f"{network.name}.{digest[:16]}.safetensors").write_bytes(changed)
+        value = json.loads(path.read_bytes())
+        value |= {"weights_sha256": digest, "weights_bytes": len(changed)}
+        header(value)
+        path.write_bytes(checkpoint.Header.model_validate(value).sealed())
+        with pytest.raises(Refused) as refused:
+            load(path)
+        assert "\n" not in str(refused.value)
+        return refused.value.code
+
+    return code
+
+
+def _tensors(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def forge(weights: bytes) -> bytes:
+        tensors = unpack(weights)
+        change(tensors)
+        return pack(tensors, metadata=trainer.metadata(weights))
+
+    return forge
+
+
+def _about(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
+    def forge(weights: bytes) -> bytes:
+        about = json.loads(trainer.metadata(weights)["about"])
+        change(about)
+        return pack(unpack(weights), metadata={"about": json.dumps(about)})
+
+    return forge
+
+
+FIRST = "inner.0.weight"
+WEIGHTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "pickle": (lambda data: b"\x80\x04K\x01.", "weights_format"),
+    "archive": (lambda data: b"PK\x03\x04" + data, "weights_format"),
+    "pickle behind": (lambda data: data + b"\x80\x04K\x01.", "weights_format"),
+    "empty": (lambda data: b"", "weights_format"),
+    "header length": (lambda data: (1 << 63).to_bytes(8, "little") + data[8:], "weights_format"),
+    "hole": (lambda data: data[:-4], "weights_format"),
+    "another tensor": (_tensors(lambda own: own.update(more=torch.zeros(1))), "weights_shape"),
+    "missing": (_tensors(lambda own: own.pop(FIRST)), "weights_shape"),
+    "renamed": (_tensors(lambda own: own.update(x=own.pop(FIRST))), "weights_shape"),
+    "turned": (
+        _tensors(lambda own: own.update({FIRST: own[FIRST].T.contiguous()})),
+        "weights_shape",
+    ),
+    "double": (_tensors(lambda own: own.update({FIRST: own[FIRST].double()})), "weights_shape"),
+    "whole": (_tensors(lambda own: own.update({FIRST: own[FIRST].long()})), "weights_shape"),
+    "nan": (_tensors(lambda own: own[FIRST].fill_(float("nan"))), "weights_nonfinite"),
+    "infinite": (_tensors(lambda own: own[FIRST].fill_(float("inf"))), "weights_nonfinite"),
+    "other answers": (_tensors(lambda own: own[FIRST].mul_(1.01)), "golden_mismatch"),
+    "wide": (_about(lambda own: own["config"].update(hidden=10**9)), "semantics_config"),
+    "wide and legal": (_about(lambda own: own["config"].update(hidden=4096)), "semantics_config"),
+    "deep": (_about(lambda own: own["config"].update(depth=10**6)), "semantics_config"),
+    "negative": (_about(lambda own: own["config"].update(hidden=-1)), "semantics_config"),
+    "half": (_about(lambda own: own["config"].update(hidden=1.5)), "semantics_config"),
+    "unknown choice": (_about(lambda own: own["config"].update(path="/x")), "semantics_config"),
+    "shape": (_about(lambda own: own.update(shape=[10**9])), "weights_shape"),
+}
+
+
+@pytest.mark.parametrize("attack", WEIGHTS)
+def test_forged_weights_are_refused_by_code(forged: Callable[..., str], attack: str) -> None:
+    change, code = WEIGHTS[attack]
+    assert forged(weights=change) == code
+
+
+def _hidden(value: dict[str, Any]) -> None:
+    one = next(one for one in schema.vm46().channels if not one.deployed)
+    value["data"]["channels"].append([*one.definition(), one.meaning])
+
+
+HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "hidden channel": (_hidden, "semantics_mask"),
+    "swapped channels": (lambda v: v["data"]["channels"].reverse(), "contract_mismatch"),
+    "renamed class": (lambda v: v["data"]["classes"].reverse(), "contract_mismatch"),
+    "double class": (lambda v: v["data"]["classes"].append("benign"), "refused"),
+    "another window": (lambda v: v["data"]["grid"].update(window_s=20.0), "contract_mismatch"),
+    "text for a truth": (lambda v: v["data"]["channels"][0].__setitem__(3, "yes"), "refused"),
+    "no spread": (lambda v: v["lens"]["std"].__setitem__(0, 0.0), "semantics_scaler"),
+    "negative spread": (lambda v: v["lens"]["std"].__setitem__(0, -1.0), "semantics_scaler"),
+    "shorter lens": (lambda v: v["lens"]["mean"].pop(), "semantics_scaler"),
+    "shorter plane": (lambda v: v["plane"]["axes"].pop(), "semantics_plane"),
+    "shorter golden": (lambda v: v["golden"][0]["logits"].pop(), "semantics_golden"),
+    "another model": (lambda v: v.update(model="os.path"), "model_unknown"),
+    "another kind": (lambda v: v.update(model="cnn"), "semantics_config"),
+    "another choice": (lambda v: v["config"].update(depth=3), "semantics_config"),
+    "golden answers": (lambda v: v["golden"][0]["logits"].reverse(), "golden_mismatch"),
+}
+
+
+@pytest.mark.parametrize("attack", HEADERS)
+def test_forged_meanings_are_refused_by_code(forged: Callable[..., str], attack: str) -> None:
+    change, code = HEADERS[attack]
+    assert forged(header=change) == code
+
+
+def test_the_weights_of_another_model_are_noticed(
+    path: Path, made: Checkpoint, toy_store: Store
+) -> None:
+    other = save(trained(toy_store, "gbt", "realistic"), toy.episode(), path.parent)
+    own, theirs = (next(path.parent.glob(f"gbt-{mode}.*.xgb.json")) for mode in reversed(MODES))
+    own.write_bytes(theirs.read_bytes())
+    load(other)
+    with pytest.raises(Refused) as refused:
+        load(path)
+    assert refused.value.code == "digest"
+
+
+def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
+    asked = windows.cut(toy.episode(), made.schema, made.opening_s)
+    z = made.lens.apply(asked.x, asked.opening)
+    assert made.plane is not None
+    again = load(path).plane
+    assert again is not None
+    np.testing.assert_array_equal(again.apply(z), made.plane.apply(z))
+    np.testing.assert_allclose(made.plane.axes @ made.plane.axes.T, np.eye(2), atol=1e-9)
