@@ -48,6 +48,7 @@ def test_a_bundle_gives_what_its_checkpoint_gives(
     assert (terms.model, terms.mode) == (name, mode)
     assert terms.parity.windows and terms.parity.edges and 0 <= terms.parity.largest <= 1e-5
     assert "held out" in (made / bundle.CARD).read_text()
+    assert b".py" not in (made / bundle.GRAPH).read_bytes()
 
 
 @pytest.mark.parametrize("off", [2e-5, np.nan])
