@@ -241,7 +241,7 @@ def test_nothing_given_is_awaited_with_the_command_that_helps(page: "Page") -> N
         for scene in SCENES[1:-1]:
             show(page, one, f"#/{scene}")
             page.wait_for_selector("[data-state=awaiting]")
-            assert "$ phasewatch" in page.locator("main").inner_text()
+            page.wait_for_selector("main >> text=$ phasewatch")
             assert violations(page) == []
         show(page, one, "#/perf")
         page.wait_for_selector("text=not available here: no sensor")

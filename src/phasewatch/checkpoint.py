@@ -19,7 +19,7 @@ from pydantic import Field
 from phasewatch import __version__, contract, durable
 from phasewatch.contract import Contract, Drift
 from phasewatch.episode import Episode
-from phasewatch.model import Classifier, Unfit, find
+from phasewatch.model import THREADS, Classifier, Unfit, find
 from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.trust import ANY, MOST, Trust, content, signed
@@ -86,8 +86,6 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
     The weights go first and carry their digest in their name, so a header never points at weights
     that are not whole; an older header keeps its own.
     """
-    from torch import get_num_threads
-
     path = path_of(folder, checkpoint.name)
     weights = checkpoint.model.save()
     header = Header(
@@ -110,7 +108,7 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
         split=dict(checkpoint.split),
         scores=dict(checkpoint.scores),
         versions=_versions(),
-        threads=get_num_threads(),
+        threads=THREADS,
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         weights_bytes=len(weights),
         probe=contract.probe(checkpoint, episode),

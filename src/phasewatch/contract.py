@@ -194,7 +194,7 @@ def parse(kind: type[Some], data: bytes, path: Path) -> Some:
     if made.digest != made.computed():
         raise refuse(
             f"{path}: digest",
-            "the file was changed after it was written",
+            "the header was changed after it was written",
             f"digest {made.computed()[:12]}…",
             "header_digest",
         )

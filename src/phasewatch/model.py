@@ -18,6 +18,9 @@ from phasewatch import models
 from phasewatch.refusal import Refused
 from phasewatch.views import Array, View
 
+THREADS = 1
+"""In which every model learns and answers: another number of them gives other last bits."""
+
 
 class Data(NamedTuple):
     """Windows `z[N,F]` or `z[N,C,T]`, as the model's lens has them; `y[N]` in `classes` classes."""

@@ -19,7 +19,7 @@ from safetensors.torch import save as pack
 from torch import Tensor, nn
 
 from phasewatch import trainer
-from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch
+from phasewatch.model import THREADS, UNWATCHED, Classifier, Data, Unfit, Watch
 from phasewatch.trainer import Schedule
 from phasewatch.views import Array
 
@@ -102,7 +102,7 @@ class Network(Classifier):
     def logits(self, z: Array) -> Array:
         """`[N,K]`, in one thread: another number of them gives other last bits."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(THREADS)
         try:
             self._module.cpu()
             asked = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32))

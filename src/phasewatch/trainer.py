@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from phasewatch import durable, scores
-from phasewatch.model import Data, Epoch, Watch, balance
+from phasewatch.model import THREADS, Data, Epoch, Watch, balance
 from phasewatch.refusal import Refused
 
 State = dict[str, Tensor]
@@ -120,7 +120,7 @@ def _fabric(rank: Rank | None) -> Fabric:
 def _deterministic() -> Iterator[None]:
     """One thread and deterministic kernels: two threads add up in another order."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    torch.set_num_threads(1)
+    torch.set_num_threads(THREADS)
     torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
     try:
         with torch.random.fork_rng():

@@ -11,7 +11,7 @@ from typing import Any, Self
 import xgboost
 
 from phasewatch import forest
-from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, balance
+from phasewatch.model import THREADS, UNWATCHED, Classifier, Data, Epoch, Watch, balance
 from phasewatch.views import Array
 
 
@@ -26,7 +26,7 @@ class Config:
     min_child_weight: float = 5.0
     rounds: int = 600
     patience: int = 30
-    nthread: int = 1
+    nthread: int = THREADS
 
 
 class _Teller(xgboost.callback.TrainingCallback):
