@@ -369,3 +369,16 @@ def test_serving_what_is_not_there_is_refused(run: Run, tmp_path: Path, toy_stor
 def test_events_writes_the_contract(run: Run, tmp_path: Path) -> None:
     assert run("events", "--out", tmp_path)[0] == 0
     assert json.loads((tmp_path / "window.v1.json").read_bytes())["title"] == "Window"
+
+
+def test_a_library_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def absent(*words: object, **options: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(cli, "app", absent)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("phasewatch: torch: is not installed;")

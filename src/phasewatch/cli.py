@@ -29,6 +29,9 @@ def main() -> None:
         _end(str(refused), REFUSED)
     except TyperException as error:
         _end(_usage(error), REFUSED)
+    except ModuleNotFoundError as error:
+        extras = "README.md names the extras of each command, such as `phasewatch[data,train]`."
+        _end(f"{error.name}: is not installed; expected for this command. {extras}", REFUSED)
     except OSError as error:
         what = f"{error.filename or 'input or output'}: {error.strerror or error}"
         remedy = "Check the path, its permissions and the free space."
