@@ -368,4 +368,4 @@ def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint)
     again = load(path).plane
     assert again is not None
     np.testing.assert_array_equal(again.apply(z), made.plane.apply(z))
-    np.testing.assert_allclose(made.plane.axes @ made.plane.axes.T, np.eye(2), atol=1e-9)
+    np.testing.assert_allclose(made.plane.axes @ made.plane.axes.T, np.eye(2), atol=1e-4)

@@ -130,7 +130,8 @@ class Plane:
         axes = np.linalg.eigh(off.T @ off)[1][:, :-3:-1].T
         # An eigenvector's sign is arbitrary: its largest entry is positive here.
         largest = axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]
-        return cls(centre, axes * np.sign(largest)[:, None])
+        # BLAS's last bits change with threads and memory; a checkpoint's bytes must not.
+        return cls(centre.round(6), (axes * np.sign(largest)[:, None]).round(6))
 
     def apply(self, z: Array) -> Array:
         """Places `[N,2]` of windows."""
