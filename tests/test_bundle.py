@@ -1,11 +1,13 @@
 """A bundle is held to its contract, and needs nothing heavy."""
 
+import hashlib
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from phasewatch import bundle, contract
@@ -112,3 +114,12 @@ def test_a_scaled_input_is_refused_with_its_channel(
     monkeypatch.setattr(windows, "_measure", scaled)
     with pytest.raises(contract.Drift, match=r"channel proc\.vcpu_run is not computed"):
         load(made)
+
+
+def test_a_graph_of_other_classes_is_refused(made: Path) -> None:
+    model = onnx.load_from_string((made / GRAPH).read_bytes())
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 99
+    data = model.SerializeToString()
+    (made / GRAPH).write_bytes(data)
+    rewrite(made, onnx_bytes=len(data), onnx_sha256=hashlib.sha256(data).hexdigest())
+    assert code(made) == "weights_shape"

@@ -75,3 +75,10 @@ def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str)
     with pytest.raises(Refused, match="standard input: line 2") as refused:
         list(lookout(loaded, ["", line]))
     assert "\n" not in str(refused.value)
+
+
+def test_a_clock_that_leaps_is_refused(loaded: Bundle) -> None:
+    told = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in (1, toy.START_NS)]
+    with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:
+        list(lookout(loaded, told))
+    assert refused.value.code == "clock"

@@ -121,15 +121,15 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
         raise refuse(place, told, "the graph as it was exported", "weights_format") from error
     columns, steps = len(terms.lens["mean"]), len(terms.probe.window[0])
     asked = [columns] if terms.view == "summary" else [columns, steps]
-    found = [(one.name, one.type, one.shape[1:]) for one in session.get_inputs()]
-    given = [(one.name, one.type, one.shape[1:]) for one in session.get_outputs()]
-    wanted = ("tensor(float)", [len(terms.data["classes"])])
+    wanted = [
+        ("z", "tensor(float)", asked),
+        ("logits", "tensor(float)", [len(terms.data["classes"])]),
+    ]
+    ends = (*session.get_inputs(), *session.get_outputs())
+    found = [(one.name, one.type, one.shape[1:]) for one in ends]
+    if found != wanted:
+        raise refuse(place, f"has the ends {found}", f"{wanted}", "weights_shape")
     told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
-    if found != [("z", "tensor(float)", asked)] or [one[:2] for one in given] != [
-        ("logits", wanted[0])
-    ]:
-        problem = f"takes {found} and gives {given}"
-        raise refuse(place, problem, f"z {asked} and logits {wanted[1]}", "weights_shape")
     if told.encode() != durable.canonical(terms.data):
         raise refuse(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
     return session

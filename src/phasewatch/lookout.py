@@ -19,6 +19,9 @@ from phasewatch.windows import at, opening
 GRACE_S = 2.0
 """How long after its end a window waits for a source that has spoken."""
 
+MOST_AHEAD_S = 3600.0
+"""How far a line may be ahead of the window that is waited for."""
+
 
 @dataclass(frozen=True)
 class Call:
@@ -42,6 +45,7 @@ def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
         source, samples = _sample(bundle, line, number)
         now = int(samples.t_wall_ns[0])
         origin = now if origin is None else origin
+        _refuse_leap(now, origin + end * grid.step_ns, number)
         feed.add(source, samples)
         while _over(feed, bundle, origin + end * grid.step_ns, now):
             if level is None:
@@ -51,6 +55,19 @@ def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
             end += grid.stride
             back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
             feed.forget(origin + (end - back) * grid.step_ns)
+
+
+def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
+    """Raise Refused for a clock that leapt: one line must not ask for years of windows."""
+    ahead = (now_ns - end_ns) / NS
+    if ahead > MOST_AHEAD_S:
+        raise Refused(
+            f"standard input: line {number}: t_wall_ns",
+            f"is {ahead:.0f} s past the window that is waited for",
+            f"at most {MOST_AHEAD_S:g} s, in nanoseconds since 1970",
+            "Correct the clock, or start again.",
+            code="clock",
+        )
 
 
 def _over(feed: Feed, bundle: Bundle, end_ns: int, now_ns: int) -> bool:

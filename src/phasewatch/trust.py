@@ -20,9 +20,7 @@ import numpy as np
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-        Ed25519PublicKey,
-    )
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MOST, DEEPEST = 64 << 20, 16
 """Bytes of JSON, and how deep it may go."""
