@@ -5,7 +5,7 @@ better shifted than as stamped, one clock is off. The same is asked of the label
 the telemetry better where they stand than some seconds away?
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ TWINS = (
     ("proc.vcpu_run", "guest.cpu_user"),
 )
 """Channels of two sources that count the same activity."""
+
+_TWINS = tuple(dict.fromkeys(name for pair in TWINS for name in pair))
 
 FARTHEST_S, SHORTEST_S = 30.0, 20.0
 """How far apart clocks are looked for, and how much common time that needs at least."""
@@ -117,21 +119,24 @@ def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) ->
 
 def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[str, Floats]:
     """log1p of each twin channel's counts between `edges[M+1]`, mean 0 and norm 1, `[M]`."""
-    kinds = {channel.name: channel.kind for channel in schema.channels}
+    # Converted once: interp would do it for every channel.
+    at = edges.astype(float)
+    times = {source: samples.t_wall_ns.astype(float) for source, samples in sources.items()}
     totals = {}
-    for name in dict.fromkeys(name for pair in TWINS for name in pair):
-        samples = sources.get(name.partition(".")[0])
-        if samples is None or name not in kinds or name not in samples.names:
+    for name in _TWINS:
+        source = name.partition(".")[0]
+        samples, kind = sources.get(source), schema.kinds.get(name)
+        if samples is None or kind is None or name not in samples.names:
             continue
         value = samples.values[:, samples.names.index(name)]
-        total = value.cumsum() if kinds[name] == "event" else value
-        totals[name] = np.interp(edges, samples.t_wall_ns, total)
+        total = value.cumsum() if kind == "event" else value
+        totals[name] = np.interp(at, times[source], total)
     if not totals:
         return {}
     total = np.stack(list(totals.values()))
     z = np.log1p(np.maximum(total[:, 1:] - total[:, :-1], 0.0))
     z -= z.sum(axis=1, keepdims=True) / z.shape[1]
-    norms = np.sqrt(np.einsum("cm,cm->c", z, z))
+    norms = np.sqrt(np.einsum("cm,cm->c", z, z)).tolist()
     moved = zip(totals, z, norms, strict=True)
     return {name: own / norm for name, own, norm in moved if norm > 1e-9}
 
@@ -146,7 +151,8 @@ def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair,
     edged[:, most:-most] = z[:, 0]
     curves = np.array([np.correlate(*own) for own in zip(edged, z[:, 1], strict=True)])
     curves /= _common(z, most)
-    return tuple(_pair(*own, step_s) for own in zip(twins, z, curves, strict=True))
+    found = zip(twins, z, curves.tolist(), strict=True)
+    return tuple(_pair(*own, step_s) for own in found)
 
 
 def _common(z: Floats, most: int) -> Floats:
@@ -163,20 +169,19 @@ def _common(z: Floats, most: int) -> Floats:
     return norm
 
 
-def _pair(names: tuple[str, str], z: Floats, curve: Floats, step_s: float) -> Pair:
+def _pair(names: tuple[str, str], z: Floats, curve: list[float], step_s: float) -> Pair:
     """What the correlation of `z[2,M]` over shifts from -L to L steps, `[2L+1]`, says of two."""
-    most, best = len(curve) // 2, int(curve.argmax())
+    there = max(curve)
+    most, best = len(curve) // 2, curve.index(there)
     apart = round(Pair.ALONE_S / step_s)
-    elsewhere = max(
-        curve[: max(best - apart + 1, 0)].max(initial=-1.0), curve[best + apart :].max(initial=-1.0)
-    )
+    elsewhere = max([-1.0, *curve[: max(best - apart + 1, 0)], *curve[best + apart :]])
     return Pair(
         names[0].partition(".")[0],
         names[1].partition(".")[0],
         (best - most + _bend(curve, best)) * step_s,
-        float(curve[most]),
-        float(curve[best]),
-        float(elsewhere),
+        curve[most],
+        there,
+        elsewhere,
         _steps(z, best - most),
     )
 
@@ -188,13 +193,13 @@ def _steps(z: Floats, shift: int) -> float:
     return float(both.sum() ** 2 / max(both @ both, 1e-18))
 
 
-def _bend(curve: Floats, best: int) -> float:
+def _bend(curve: Sequence[float], best: int) -> float:
     """Where between steps the top of a parabola through the best and its neighbours lies."""
     if not 0 < best < len(curve) - 1:
         return 0.0
     before, top, after = curve[best - 1 : best + 2]
     sharp = before - 2 * top + after
-    return float(0.5 * (before - after) / sharp) if sharp < 0 else 0.0
+    return 0.5 * (before - after) / sharp if sharp < 0 else 0.0
 
 
 def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int) -> Onset | None:
@@ -202,10 +207,9 @@ def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int
     inner = [label.t_wall_ns for label in episode.labels[1:]]
     if not inner or not rates:
         return None
-    z = np.stack(list(rates.values()), axis=1)
-    steps = len(z)
-    total = np.zeros((steps + 1, z.shape[1]))
-    np.cumsum(z, axis=0, out=total[1:])
+    steps = len(edges) - 1
+    total = np.zeros((steps + 1, len(rates)))
+    np.cumsum(np.stack(list(rates.values()), axis=1), axis=0, out=total[1:])
     step = edges[1] - edges[0]
     at = np.rint((np.array(inner) - edges[0]) / step).astype(np.int64)
     shifts = np.arange(-most, most + 1)
@@ -216,6 +220,6 @@ def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int
     here = total[cuts]
     sums = here[:, 1:] - here[:, :-1]
     # The columns have norm 1: the mean over them is the share of the whole that labels explain.
-    share = np.einsum("slc,slc,sl->s", sums, sums, 1 / length) / z.shape[1]
+    share = np.einsum("slc,slc,sl->s", sums, sums, 1 / length) / len(rates)
     best = int(share.argmax())
     return Onset(float(shifts[best] * step / NS), float(share[most]), float(share[best]))

@@ -106,15 +106,14 @@ class Facts:
     def falls(self) -> list[tuple[str, int, int]]:
         """Counters that fall: how often, and how often it looks like 32 bits running over."""
         found = []
-        for source, samples in self.present.items():
+        for samples in self.present.values():
             before, after = samples.values[:-1], samples.values[1:]
             fell = after < before
             if not fell.any():
                 continue
-            counters = {own.name for own in self.schema.of(source) if own.kind == "counter"}
             wrapped = fell & (before > 15 / 16 * 2**32) & (before < 2**32) & (after < 2**32 / 16)
             for column in np.flatnonzero(fell.any(axis=0)):
-                if samples.names[column] in counters:
+                if self.schema.kinds.get(samples.names[column]) == "counter":
                     falls, wraps = fell[:, column].sum(), wrapped[:, column].sum()
                     found.append((samples.names[column], int(falls), int(wraps)))
         return found
@@ -376,13 +375,12 @@ def _value_nonfinite(facts: Facts) -> Iterator[str]:
 @rule("value_negative", "degraded")
 def _value_negative(facts: Facts) -> Iterator[str]:
     """A count is below zero."""
-    for source, samples in facts.present.items():
+    for samples in facts.present.values():
         if not len(samples) or not (samples.values < 0).any():
             continue
-        kinds = {channel.name: channel.kind for channel in facts.schema.of(source)}
         for column, name in enumerate(samples.names):
             below = np.count_nonzero(samples.values[:, column] < 0)
-            if below and kinds.get(name, "gauge") != "gauge":
+            if below and facts.schema.kinds.get(name, "gauge") != "gauge":
                 yield f"{name} is below zero {below} times"
 
 

@@ -122,6 +122,11 @@ class Schema:
         return tuple(channel.name for channel in self.channels)
 
     @cached_property
+    def kinds(self) -> dict[str, Kind]:
+        """What a sample of each channel is."""
+        return {channel.name: channel.kind for channel in self.channels}
+
+    @cached_property
     def sources(self) -> tuple[str, ...]:
         """Sources in the order of their first channel."""
         return tuple(dict.fromkeys(channel.source for channel in self.channels))
