@@ -77,6 +77,10 @@ class Bucket:
             told.append((_inside(one["name"], self._episodes), one["size"], versions))
         return hashlib.sha256(repr((self.url, sorted(told))).encode()).hexdigest()[:32]
 
+    def place(self, id: str) -> str:
+        """Where an episode lies, for a person."""
+        return f"{self.url}/episodes/{id}"
+
     @contextlib.contextmanager
     def near(self, id: str) -> Iterator[Store]:
         """A store on this machine with that episode in it. Raises OSError."""

@@ -159,7 +159,7 @@ def _common(z: Floats, most: int) -> Floats:
     """For `z[P,2,M]`, the norm of what both hold at shifts from -L to L steps, `[P,2L+1]`."""
     steps = z.shape[2]
     energy = np.zeros((*z.shape[:2], steps + 1))
-    np.cumsum(z**2, axis=2, out=energy[:, :, 1:])
+    np.cumsum(z * z, axis=2, out=energy[:, :, 1:])
     shift = np.arange(-most, most + 1)
     late, early = np.maximum(shift, 0), np.maximum(-shift, 0)
     left = energy[:, 0, steps - early] - energy[:, 0, late]

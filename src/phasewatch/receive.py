@@ -224,7 +224,7 @@ class Receiver:
         try:
             with self._reading:
                 manifest = parse((draft / MANIFEST).read_bytes(), id, MANIFEST)
-                unpack(manifest, {SAMPLES: (draft / SAMPLES).read_bytes()}, Path(id))
+                unpack(manifest, {SAMPLES: (draft / SAMPLES).read_bytes()}, id)
         except Refused as refused:
             raise Declined(HTTPStatus.UNPROCESSABLE_ENTITY, str(refused)) from refused
         if manifest.host != host:

@@ -76,14 +76,21 @@ class Facts:
             source: samples.t_wall_ns[1:] - samples.t_wall_ns[:-1]
             for source, samples in self.present.items()
         }
+        self.ordered: dict[str, bool] = {
+            source: int(gaps.min(initial=0)) >= 0 for source, gaps in self.gaps.items()
+        }
         self.inside: dict[str, int] = {
-            source: int(
-                np.count_nonzero(
-                    (samples.t_wall_ns >= episode.start_ns) & (samples.t_wall_ns <= episode.end_ns)
-                )
-            )
+            source: self._inside(samples.t_wall_ns, self.ordered[source])
             for source, samples in self.present.items()
         }
+
+    def _inside(self, t: Ints, ordered: bool) -> int:
+        """How many times lie inside the episode."""
+        start_ns, end_ns = self.episode.start_ns, self.episode.end_ns
+        if ordered:
+            first, after = t.searchsorted(start_ns), t.searchsorted(end_ns, "right")
+            return max(int(after - first), 0)
+        return int(np.count_nonzero((t >= start_ns) & (t <= end_ns)))
 
     @cached_property
     def coverage(self) -> dict[str, float]:
@@ -107,15 +114,15 @@ class Facts:
         """Counters that fall: how often, and how often it looks like 32 bits running over."""
         found = []
         for samples in self.present.values():
-            before, after = samples.values[:-1], samples.values[1:]
-            fell = after < before
-            if not fell.any():
-                continue
-            wrapped = fell & (before > 15 / 16 * 2**32) & (before < 2**32) & (after < 2**32 / 16)
-            for column in np.flatnonzero(fell.any(axis=0)):
+            values = samples.values
+            fell = values[1:] < values[:-1]
+            for column in np.flatnonzero(fell.any(axis=0)).tolist():
                 if self.schema.kinds.get(samples.names[column]) == "counter":
-                    falls, wraps = fell[:, column].sum(), wrapped[:, column].sum()
-                    found.append((samples.names[column], int(falls), int(wraps)))
+                    rows = np.flatnonzero(fell[:, column])
+                    before, after = values[rows, column], values[rows + 1, column]
+                    high = (before > 15 / 16 * 2**32) & (before < 2**32)
+                    wraps = np.count_nonzero(high & (after < 2**32 / 16))
+                    found.append((samples.names[column], len(rows), int(wraps)))
         return found
 
     @cached_property
@@ -126,7 +133,7 @@ class Facts:
         sound = {
             source: samples
             for source, samples in self.present.items()
-            if self.whole[source] and not (self.gaps[source] < 0).any()
+            if self.whole[source] and self.ordered[source]
         }
         return measure(self.episode, sound, self.schema)
 
@@ -303,17 +310,17 @@ def _label_onset(facts: Facts) -> Iterator[str]:
 def _time_order(facts: Facts) -> Iterator[str]:
     """A source's time runs back."""
     for source, gaps in facts.gaps.items():
-        if back := np.count_nonzero(gaps < 0):
-            yield f"{source}.t_wall_ns runs back {back} times"
+        if not facts.ordered[source]:
+            yield f"{source}.t_wall_ns runs back {np.count_nonzero(gaps < 0)} times"
 
 
 @rule("clock_step", "degraded")
 def _clock_step(facts: Facts) -> Iterator[str]:
     """A source's wall clock was set while it recorded: its own monotonic clock disagrees."""
     for source, samples in facts.present.items():
-        apart = samples.t_wall_ns - samples.t_mono_ns
-        if not len(apart) or (facts.gaps[source] < 0).any():
+        if not len(samples) or not facts.ordered[source]:
             continue
+        apart = samples.t_wall_ns - samples.t_mono_ns
         if (drift := float(apart.max() - apart.min()) / NS) > STEPPED_S:
             yield f"{source}'s wall clock moved {drift:.1f} s against its monotonic clock"
 
@@ -376,7 +383,7 @@ def _value_nonfinite(facts: Facts) -> Iterator[str]:
 def _value_negative(facts: Facts) -> Iterator[str]:
     """A count is below zero."""
     for samples in facts.present.values():
-        if not len(samples) or not (samples.values < 0).any():
+        if not (samples.values < 0).any():
             continue
         for column, name in enumerate(samples.names):
             below = np.count_nonzero(samples.values[:, column] < 0)

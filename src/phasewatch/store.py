@@ -17,7 +17,7 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -52,6 +52,9 @@ _TABLE = pa.schema(
 )
 
 
+Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+
+
 class File(BaseModel):
     """Digest and size of one file of an episode."""
 
@@ -70,9 +73,9 @@ class Manifest(BaseModel):
     sample: str = Field(min_length=1)
     profile: str = Field(min_length=1)
     campaign: str = Field(min_length=1)
-    start_ns: int
-    end_ns: int
-    labels: list[tuple[int, str]]
+    start_ns: Ns
+    end_ns: Ns
+    labels: list[tuple[Ns, str]]
     rows: dict[str, int]
     files: dict[str, File]
     notes: dict[str, Any]
@@ -193,6 +196,10 @@ class Store:
         ]
         return hashlib.sha256(repr((own.st_dev, own.st_ino, told)).encode()).hexdigest()[:32]
 
+    def place(self, id: str) -> str:
+        """Where an episode lies, for a person."""
+        return str(self.folder(id))
+
     @contextlib.contextmanager
     def near(self, id: str) -> Iterator["Store"]:
         """A store on this machine with that episode in it: this one."""
@@ -242,8 +249,12 @@ class Store:
 
     def load(self, manifest: Manifest) -> Episode:
         """The episode a manifest describes. Raises Refused, or OSError."""
+        return unpack(manifest, self.files(manifest), self.place(manifest.id))
+
+    def files(self, manifest: Manifest) -> dict[str, bytes]:
+        """The bytes of all files that a manifest lists, unchecked. Raises Refused, or OSError."""
         folder = self.folder(manifest.id)
-        return unpack(manifest, {name: _listed(folder, name) for name in manifest.files}, folder)
+        return {name: _listed(folder, name) for name in manifest.files}
 
     def remove(self, id: str) -> None:
         """Take an episode out of the store: it is there whole, or gone."""
@@ -344,8 +355,8 @@ def _misshapen(path: object, error: ValidationError) -> Refused:
     )
 
 
-def _missing(path: Path) -> Refused:
-    what = "a manifest" if path.name == MANIFEST else "the samples"
+def _missing(path: Path | str) -> Refused:
+    what = "a manifest" if str(path).endswith(MANIFEST) else "the samples"
     return Refused(path, "is missing", what, "Record it again.", code="file_missing")
 
 
@@ -405,12 +416,15 @@ def parse(data: bytes, id: str, where: object) -> Manifest:
     return manifest
 
 
-def unpack(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Episode:
-    """An episode from its manifest and the bytes of all files listed there. Raises Refused."""
+def unpack(manifest: Manifest, files: Mapping[str, bytes], place: str) -> Episode:
+    """An episode from its manifest and the bytes of all files listed there.
+
+    Raises Refused naming files in `place`.
+    """
     for name in sorted({SAMPLES, *manifest.files}):
         if name not in files or name not in manifest.files:
-            raise _missing(folder / name)
-        _verify(manifest.files[name], files[name], f"{folder}/{name}")
+            raise _missing(f"{place}/{name}")
+        _verify(manifest.files[name], files[name], f"{place}/{name}")
     return Episode(
         id=manifest.id,
         host=manifest.host,
@@ -420,17 +434,17 @@ def unpack(manifest: Manifest, files: Mapping[str, bytes], folder: Path) -> Epis
         start_ns=manifest.start_ns,
         end_ns=manifest.end_ns,
         labels=tuple(Label(*row) for row in manifest.labels),
-        sources=decode(files[SAMPLES], f"{folder}/{SAMPLES}"),
+        sources=decode(files[SAMPLES], f"{place}/{SAMPLES}"),
         notes=manifest.notes,
     )
 
 
 def _verify(listed: File, data: bytes, where: object) -> None:
-    found = entry(data)
-    if found != listed:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if (sha256, len(data)) != (listed.sha256, listed.bytes):
         raise Refused(
             where,
-            f"holds {found.bytes} bytes with sha256 {found.sha256[:12]}…",
+            f"holds {len(data)} bytes with sha256 {sha256[:12]}…",
             f"{listed.bytes} bytes with {listed.sha256[:12]}…",
             "The file was damaged after it was published: restore it or record again.",
             code="sha_mismatch",

@@ -10,22 +10,26 @@ import stat
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from phasewatch import rules
+from phasewatch.episode import Episode
 from phasewatch.ledger import Ledger, Stamped
 from phasewatch.refusal import Refused
 from phasewatch.rules import Facts
 from phasewatch.schema import Schema
 from phasewatch.spread import Spread, alone
-from phasewatch.store import MANIFEST, SAMPLES, SAMPLES_MOST, Manifest, Store, content
+from phasewatch.store import MANIFEST, SAMPLES, SAMPLES_MOST, Manifest, Store, content, unpack
 from phasewatch.verdict import Finding, Judgement, Severity, weigh
 
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""
+
+TOGETHER = 4
+"""Episodes that are in memory at once."""
 
 UNDECIDED = {"format_newer"}
 """Refusals that say more of this release than of the bytes."""
@@ -42,22 +46,17 @@ class Episodes(Protocol):
     def stamp(self, id: str) -> str:
         """What changes when an episode does; "" where that cannot be told."""
 
+    def place(self, id: str) -> str:
+        """Where an episode lies, for a person."""
+
     def near(self, id: str) -> AbstractContextManager[Store]:
         """A store on this machine with that episode in it."""
 
 
 def judge(episodes: Episodes, id: str) -> Judgement:
     """The verdict on one episode alone; never raises for what the episode or the disk did."""
-    try:
-        with episodes.near(id) as store:
-            return _judge(store, id)
-    except Refused as refused:
-        return _refused(episodes, id, _objection(refused, _again(episodes, id)))
-    except (OSError, MemoryError) as error:
-        where = getattr(error, "filename", None) or id
-        reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
-        finding = Finding("io", "errored", f"{reason}; repair access and validate again")
-        return Judgement(id, "errored", (finding,))
+    (judgement,) = _judged(episodes, [id])
+    return judgement
 
 
 def sweep(
@@ -79,7 +78,7 @@ def sweep(
         same = (id for id in ids if id in known and known[id][0] == _stamp(episodes, id))
         found = {id: known[id] for id in same}
         tick(len(found))
-    blocks = _blocks([id for id in ids if id not in found])
+    blocks = _parts([id for id in ids if id not in found], BLOCK)
     for judged in spread(partial(_block, episodes), blocks):
         if kept:
             kept.add(judged)
@@ -123,13 +122,17 @@ def _with(own: Judgement, more: Sequence[Finding]) -> Judgement:
     return replace(own, verdict=weigh(findings), findings=findings)
 
 
-def _blocks(ids: Sequence[str]) -> list[tuple[str, ...]]:
-    return [tuple(ids[first : first + BLOCK]) for first in range(0, len(ids), BLOCK)]
+def _parts(ids: Sequence[str], size: int) -> list[Sequence[str]]:
+    return [ids[first : first + size] for first in range(0, len(ids), size)]
 
 
-def _block(episodes: Episodes, ids: Iterable[str]) -> list[Stamped]:
+def _block(episodes: Episodes, ids: Sequence[str]) -> list[Stamped]:
     """Judge some episodes, in whatever process; each stamped before it is read."""
-    return [(_stamp(episodes, id), judge(episodes, id)) for id in ids]
+    found: list[Stamped] = []
+    for few in _parts(ids, TOGETHER):
+        stamps = [_stamp(episodes, id) for id in few]
+        found += zip(stamps, _judged(episodes, few), strict=True)
+    return found
 
 
 def _stamp(episodes: Episodes, id: str) -> str:
@@ -154,18 +157,62 @@ def _folder(store: Store, id: str) -> None:
         raise Refused(path, problem, "episodes alone", "Move it elsewhere.", code="stray_file")
 
 
-def _judge(store: Store, id: str) -> Judgement:
-    _folder(store, id)
-    manifest = store.manifest(id)
-    episode = store.load(manifest)
-    facts = Facts(episode, store.schema)
+def _judged(episodes: Episodes, ids: Sequence[str]) -> list[Judgement]:
+    """The verdicts on some episodes, alone: all are fetched, then all decoded, then all judged.
+
+    Going back and forth between the three would cost a fourth more: each is much code of its own,
+    which the processor's caches forget meanwhile.
+    """
+    reached: dict[str, Any] = {id: id for id in ids}
+    for step in (_fetch, _decode, _decide):
+        for id, so_far in reached.items():
+            if not isinstance(so_far, Judgement):
+                reached[id] = _tried(partial(step, episodes, so_far), episodes, id)
+    return list(reached.values())
+
+
+def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:
+    """What a step gives; where it cannot be taken, the judgement that says why."""
+    try:
+        return step()
+    except Refused as refused:
+        return _refused(episodes, id, _objection(refused, _again(episodes, id)))
+    except (OSError, MemoryError) as error:
+        where = getattr(error, "filename", None) or id
+        reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
+        finding = Finding("io", "errored", f"{reason}; repair access and validate again")
+        return Judgement(id, "errored", (finding,))
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What lies in an episode's folder, the digests of its files unchecked."""
+
+    manifest: Manifest
+    files: dict[str, bytes]
+    unlisted: tuple[Finding, ...]
+
+
+def _fetch(episodes: Episodes, id: str) -> Fetched:
+    with episodes.near(id) as store:
+        _folder(store, id)
+        manifest = store.manifest(id)
+        return Fetched(manifest, store.files(manifest), _unlisted(store.folder(id), manifest))
+
+
+def _decode(episodes: Episodes, found: Fetched) -> tuple[Fetched, Episode]:
+    return found, unpack(found.manifest, found.files, episodes.place(found.manifest.id))
+
+
+def _decide(episodes: Episodes, decoded: tuple[Fetched, Episode]) -> Judgement:
+    found, episode = decoded
+    facts = Facts(episode, episodes.schema)
     verdict, findings = rules.ask(facts)
-    unlisted = tuple(_unlisted(store.folder(id), manifest))
-    if verdict != "errored" and unlisted:
-        findings = (*unlisted, *findings)
+    if verdict != "errored" and found.unlisted:
+        findings = (*found.unlisted, *findings)
         verdict = weigh(findings)
     return Judgement(
-        id=id,
+        id=episode.id,
         verdict=verdict,
         findings=findings,
         host=episode.host,
@@ -177,18 +224,17 @@ def _judge(store: Store, id: str) -> Judgement:
         phases=tuple(sorted({label.phase for label in episode.labels})),
         rows=tuple((source, len(samples)) for source, samples in sorted(episode.sources.items())),
         offsets=facts.shared.offsets if verdict != "errored" else (),
-        content=manifest.files[SAMPLES].sha256,
-        digest=manifest.digest,
+        content=found.manifest.files[SAMPLES].sha256,
+        digest=found.manifest.digest,
     )
 
 
-def _unlisted(folder: Path, manifest: Manifest) -> list[Finding]:
-    known = {MANIFEST, *manifest.files}
-    names = sorted(name for name in os.listdir(folder) if name not in known)
-    return [
+def _unlisted(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
+    names = sorted({*os.listdir(folder)} - {MANIFEST, *manifest.files})
+    return tuple(
         Finding("file_unlisted", "degraded", f"{name!a} is not in the manifest, nor checked")
         for name in names
-    ]
+    )
 
 
 def _objection(first: Refused, then: Refused) -> Finding:
