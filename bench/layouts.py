@@ -61,6 +61,40 @@ def four_arrow(episode: Episode) -> Files:
     return files
 
 
+def one_arrow(episode: Episode) -> Files:
+    """Our table, a row a source, as one Arrow IPC stream."""
+    table, buffer = parquet(store.encode(episode.sources)), io.BytesIO()
+    options = ipc.IpcWriteOptions(compression="lz4")
+    with ipc.new_stream(buffer, table.schema, options=options) as writer:
+        writer.write_table(table)
+    return {"samples": buffer.getvalue()}
+
+
+def one_zstd(episode: Episode) -> Files:
+    """Ours with another compression, as releases wrote it before decision 22."""
+    table, buffer = parquet(store.encode(episode.sources)), io.BytesIO()
+    pq.write_table(
+        table,
+        buffer,
+        compression="zstd",
+        use_dictionary=False,
+        write_statistics=False,
+        write_page_checksum=True,
+        column_encoding=store.ENCODINGS,
+    )
+    return {store.SAMPLES: buffer.getvalue()}
+
+
+def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
+    """A reader of one table with a row a source."""
+
+    def read(files: Files) -> None:
+        (data,) = files.values()
+        store.samples(table(data))
+
+    return read
+
+
 def json_lines(episode: Episode) -> Files:
     """All sources in one gzipped JSON Lines file."""
     lines = [
@@ -92,11 +126,18 @@ def arrow(data: bytes) -> pa.Table:
     return ipc.open_file(pa.BufferReader(data)).read_all()
 
 
+def stream(data: bytes) -> pa.Table:
+    """A table from the bytes of an Arrow IPC stream."""
+    return ipc.open_stream(pa.BufferReader(data)).read_all()
+
+
 LAYOUTS: Mapping[str, tuple[Callable[[Episode], Files], Callable[[Files], object]]] = {
     "one Parquet, a row a source (ours)": (
         lambda episode: {store.SAMPLES: store.encode(episode.sources)},
         lambda files: store.decode(files[store.SAMPLES], "bench"),
     ),
+    "the same, zstd": (one_zstd, lambda files: store.decode(files[store.SAMPLES], "bench")),
+    "the same, Arrow IPC": (one_arrow, read_rows(stream)),
     "four Parquet files": (four_parquet, read_tables(parquet)),
     "four Arrow IPC files": (four_arrow, read_tables(arrow)),
     "JSON Lines, gzip": (

@@ -199,11 +199,12 @@ def test_a_second_sweep_reads_nothing_and_says_the_same(
 ) -> None:
     asked: list[str] = []
 
-    def noted(own: Store, id: str) -> Judgement:
-        asked.append(id)
-        return judge(own, id)
+    def noted(own: Store, ids: list[str]) -> list[Judgement]:
+        asked.extend(ids)
+        return judged(own, ids)
 
-    monkeypatch.setattr(sweep, "judge", noted)
+    judged = sweep._judged
+    monkeypatch.setattr(sweep, "_judged", noted)
     first = swept(small, tmp_path)
     assert asked == small.ids()
     asked.clear()

@@ -35,7 +35,7 @@ class Pair:
 
     `here` and `there` are their correlation as stamped and shifted, `elsewhere` the best one over
     `ALONE_S` from there: what repeats itself agrees with itself at several shifts. `steps` is how
-    many steps of the grid the best one rests on: two lone blips agree perfectly, and say nothing.
+    many steps of the grid a sure one rests on: two lone blips agree perfectly, and say nothing.
     """
 
     left: str
@@ -160,12 +160,11 @@ def _common(z: Floats, most: int) -> Floats:
     steps = z.shape[2]
     energy = np.zeros((*z.shape[:2], steps + 1))
     np.cumsum(z * z, axis=2, out=energy[:, :, 1:])
-    shift = np.arange(-most, most + 1)
-    late, early = np.maximum(shift, 0), np.maximum(-shift, 0)
-    left = energy[:, 0, steps - early] - energy[:, 0, late]
-    right = energy[:, 1, steps - late] - energy[:, 1, early]
+    # Shifted to the left, a series keeps its beginning; to the right, its end.
+    begun, ended = energy[:, :, -most - 1 : -1], energy[:, :, -1:] - energy[:, :, : most + 1]
+    held = np.concatenate((begun, ended), axis=2)
     # Where most of what happened lies outside, the quiet rest would agree too well.
-    norm: Floats = np.sqrt(np.maximum(left * right, 0.25))
+    norm: Floats = np.sqrt(np.maximum(held[:, 0] * held[:, 1, ::-1], 0.25))
     return norm
 
 
@@ -182,7 +181,7 @@ def _pair(names: tuple[str, str], z: Floats, curve: list[float], step_s: float) 
         curve[most],
         there,
         elsewhere,
-        _steps(z, best - most),
+        _steps(z, best - most) if there >= Pair.SURE else 0.0,
     )
 
 

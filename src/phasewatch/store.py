@@ -55,6 +55,14 @@ _TABLE = pa.schema(
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
+ENCODINGS = {
+    "t_wall_ns.list.element": "DELTA_BINARY_PACKED",
+    "t_mono_ns.list.element": "DELTA_BINARY_PACKED",
+    "values.list.element.list.element": "BYTE_STREAM_SPLIT",
+}
+"""What the columns of numbers are written as: they shrink to a fourth."""
+
+
 class File(BaseModel):
     """Digest and size of one file of an episode."""
 
@@ -480,11 +488,7 @@ def encode(sources: Mapping[str, Samples]) -> bytes:
         write_statistics=False,
         write_page_checksum=True,
         store_schema=False,
-        column_encoding={
-            "t_wall_ns.list.element": "DELTA_BINARY_PACKED",
-            "t_mono_ns.list.element": "DELTA_BINARY_PACKED",
-            "values.list.element.list.element": "BYTE_STREAM_SPLIT",
-        },
+        column_encoding=ENCODINGS,
     )
     return buffer.getvalue()
 
@@ -497,10 +501,7 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
         )
         # An episode is small: threads cost more than they bring.
         table = file.read(use_threads=False)
-        if not table.schema.equals(_TABLE):
-            columns = (f"{field.name} {field.type}" for field in table.schema)
-            raise ValueError("columns " + ", ".join(columns))
-        return _samples(*map(_whole, table.columns)) if table.num_rows else {}
+        return samples(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(
             where,
@@ -511,10 +512,17 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
         ) from error
 
 
-def _samples(
-    source: Any, rate_hz: Any, channels: Any, wall: Any, mono: Any, values: Any
-) -> dict[str, Samples]:
-    """Each row's samples by its source, out of the flat arrays behind the list columns."""
+def samples(table: Any) -> dict[str, Samples]:
+    """Each row's samples by its source, out of the flat arrays behind the list columns.
+
+    Raises ValueError for a table of another form.
+    """
+    if not table.schema.equals(_TABLE):
+        columns = (f"{field.name} {field.type}" for field in table.schema)
+        raise ValueError("columns " + ", ".join(columns))
+    if not table.num_rows:
+        return {}
+    source, rate_hz, channels, wall, mono, values = map(_whole, table.columns)
     # A null among the values is one that was not measured, as NaN is.
     held = (channels.values, wall.values, mono.values, values.values)
     if any(own.null_count for own in (source, rate_hz, channels, wall, mono, values, *held)):
@@ -527,10 +535,10 @@ def _samples(
     starts = values.values.offsets.to_numpy()
     lengths = np.diff(starts)
     rates = rate_hz.to_pylist()
-    rows, clocks, columns = (own.offsets.to_pylist() for own in (wall, mono, values))
+    rows, clocks, spans = (own.offsets.to_pylist() for own in (wall, mono, values))
     found = {}
     for row, names in enumerate(channels.to_pylist()):
-        count, own = rows[row + 1] - rows[row], slice(columns[row], columns[row + 1])
+        count, own = rows[row + 1] - rows[row], slice(spans[row], spans[row + 1])
         if len(names) != own.stop - own.start or (lengths[own] != count).any():
             told = lengths[own].tolist()
             raise ValueError(f"{len(names)} channels of {count} rows hold {told} values")

@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,7 +28,7 @@ from phasewatch.verdict import Finding, Judgement, Severity, weigh
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""
 
-TOGETHER = 4
+TOGETHER = 8
 """Episodes that are in memory at once."""
 
 UNDECIDED = {"format_newer"}
