@@ -164,7 +164,8 @@ def _clock_overlap(episode: Episode, chance: Chance) -> Episode:
 @telemetry("clock_offset")
 def _clock_offset(episode: Episode, chance: Chance) -> Episode:
     """The guest's clock runs behind or ahead of bursts that the network saw too."""
-    busy = np.repeat(chance.random(round(episode.seconds / 2) + 1) < 0.3, 2)
+    # Shorter bursts, moved by half a step, would blur below what the rule calls certain.
+    busy = np.repeat(chance.random(round(episode.seconds / 3) + 1) < 0.3, 3)
     both = _active(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
     guest = both.sources["guest"]
     off = round(chance.uniform(2.0, 3.5) * NS) * (1 if chance.integers(2) else -1)
@@ -296,6 +297,8 @@ def _counter_reset(episode: Episode, chance: Chance) -> Episode:
     samples = episode.sources["proc"]
     values = samples.values.copy()
     row = int(chance.integers(20, len(values) - 20))
+    # Past 2^32, for from just below it a fall is that of a counter of 32 bits which runs over.
+    values[:, 0] += 2**33
     values[row:, 0] -= values[row, 0]
     return _with(episode, "proc", replace(samples, values=values))
 

@@ -1,0 +1,113 @@
+"""A store of any size, judged cold and again: minutes, memory, verdicts against what was planted.
+
+`.venv/bin/python bench/scale.py --episodes 76660` takes a quarter of an hour and 2 GB on two cores;
+without a number it makes 2,000. Ends with 1 where a verdict is not on the diagonal.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+CLI = (sys.executable, "-c", "from phasewatch.cli import main; main()")
+LOOK_S = 0.1
+
+
+class Peak:
+    """The most memory that a process and all its children held at once, in bytes.
+
+    Proportional (PSS): a page that several share counts once.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.bytes, self._root = 0, psutil.Process(process.pid)
+        self._process = process
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while self._process.poll() is None:
+            held = 0
+            for own in (self._root, *self._children()):
+                try:
+                    held += own.memory_full_info().pss
+                except psutil.Error:
+                    continue
+            self.bytes = max(self.bytes, held)
+            time.sleep(LOOK_S)
+
+    def _children(self) -> list[psutil.Process]:
+        try:
+            return list(self._root.children(recursive=True))
+        except psutil.Error:
+            return []
+
+
+def run(*words: object) -> tuple[float, int, bytes]:
+    """Minutes, peak memory in bytes, and what a command of ours printed."""
+    began = time.perf_counter()
+    command = [*CLI, *map(str, words)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    peak = Peak(process)
+    said, _ = process.communicate()
+    if process.returncode not in (0, 3, 4):
+        raise SystemExit(f"{words[0]} ended with {process.returncode}")
+    return (time.perf_counter() - began) / 60, peak.bytes, said
+
+
+def main() -> None:
+    """Simulate, sweep, sweep again, and compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--episodes", type=int, default=2000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--faults", type=float, default=0.1)
+    parser.add_argument("--jobs", type=int, default=0, help="processes of a sweep; 0 for all cores")
+    parser.add_argument("--out", type=Path, help="keep the store here")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root, index = given.out or Path(folder, "store"), Path(folder, "index.parquet")
+        made = ("--episodes", given.episodes, "--seed", given.seed, "--faults", given.faults)
+        sweep = ("validate", root, "--index", index, "--jobs", given.jobs, "--json")
+        table = Table("", "minutes", "episodes/s", "peak memory, MiB")
+        found: dict[str, Any] = {}
+        for name, words in (
+            ("simulate", ("simulate", "--out", root, *made)),
+            ("sweep, cold", sweep),
+            ("sweep again, nothing changed", sweep),
+        ):
+            minutes, peak, said = run(*words)
+            rate = f"{given.episodes / minutes / 60:,.0f}"
+            table.add_row(name, f"{minutes:.2f}", rate, f"{peak / 2**20:,.0f}")
+            found = json.loads(said) if words[0] == "validate" else found
+    out = Console(highlight=False)
+    out.print(table)
+    tell(found["planted"], out)
+
+
+def tell(planted: dict[str, Any], out: Console) -> None:
+    """The verdict matrix, and what of the planted was missed. Exits where anything was."""
+    matrix = planted["matrix"]
+    table = Table("must be", *matrix)
+    for verdict, row in matrix.items():
+        table.add_row(verdict, *(f"{count:,}" for count in row.values()))
+    out.print(table)
+    off = sum(count for must, row in matrix.items() for got, count in row.items() if must != got)
+    out.print(
+        f"{off} off the diagonal; {planted['reported']} of {planted['planted']} faults under their "
+        f"own code (missed: {planted['missed'] or 'none'}); {planted['alarms']} of "
+        f"{planted['clean']} sound episodes objected to"
+    )
+    raise SystemExit(bool(off or planted["missed"]))
+
+
+if __name__ == "__main__":
+    main()
