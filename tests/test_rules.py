@@ -151,6 +151,7 @@ EPISODE: list[tuple[str, str, Callable[[Episode], Episode]]] = [
     ("degraded", "clock_offset", planted("clock_offset")),
     ("degraded", "label_onset", planted("label_onset")),
     ("degraded", "counter_wrap", planted("counter_wrap")),
+    ("degraded", "source_stuck", planted("source_stuck")),
     ("degraded", "value_negative", lambda e: with_values(e, "netflow", 70, 0, -5.0)),
     ("rejected", "span", lambda e: replace(e, start_ns=UNIX_CEILING_NS, end_ns=2**62)),
     ("rejected", "sources_none", lambda e: replace(e, sources={})),

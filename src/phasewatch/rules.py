@@ -17,6 +17,9 @@ from phasewatch.episode import UNIX_FLOOR_NS, Episode, Ints, Samples
 from phasewatch.schema import NS, Schema
 from phasewatch.verdict import Finding, Severity, Verdict, weigh
 
+STUCK = 2
+"""Windows through which a source with running totals must move: a disk may well rest for one."""
+
 UNIX_CEILING_NS = 4_102_444_800 * NS
 """2100-01-01: a clock after it was not set, or does not count nanoseconds."""
 
@@ -44,7 +47,7 @@ FILES: Mapping[str, str] = {
     "file_unlisted": "the folder holds a file that its manifest does not list",
     "unsafe_file": "a link, a folder or a device stands where a file must be; it was not opened",
     "unsafe_path": "the manifest lists a file outside its folder",
-    "over_limit": "a file is larger than any episode may be; it was not read",
+    "over_limit": "a file is larger than any episode may be, or unpacks to more; it was not read",
     "manifest_schema": "the manifest is not of this format",
     "manifest_digest": "the manifest was changed after it was written",
     "id_invalid": "the id is not usable, or not the folder's name",
@@ -179,11 +182,13 @@ def examine(episode: Episode, schema: Schema) -> tuple[Verdict, tuple[Finding, .
 
 
 def ask(facts: Facts) -> tuple[Verdict, tuple[Finding, ...]]:
-    """As `examine`, of facts."""
+    """As `examine`, of facts. Raises MemoryError alone."""
     findings: list[Finding] = []
     for rule in RULES:
         try:
             reasons = list(rule.check(facts))
+        except MemoryError:
+            raise
         except Exception as error:
             reason = f"rule {rule.code} failed with {type(error).__name__}: {error}; report this"
             return "errored", (Finding("check_bug", "errored", reason),)
@@ -405,6 +410,20 @@ def _counter_wrap(facts: Facts) -> Iterator[str]:
     for name, _, wraps in facts.falls:
         if wraps:
             yield f"counter {name} starts again from zero after 2^32, {wraps} times"
+
+
+@rule("source_stuck", "degraded")
+def _source_stuck(facts: Facts) -> Iterator[str]:
+    """A source with running totals gives one row again and again."""
+    window_s = facts.schema.grid.window_s
+    for source, samples in facts.present.items():
+        t = samples.t_wall_ns
+        totals = (facts.schema.kinds.get(name) == "counter" for name in samples.names)
+        if len(t) < 2 or t[-1] <= t[0] or not any(totals):
+            continue
+        looks = samples.values[:: max(int(len(t) * window_s * NS / int(t[-1] - t[0])), 1)]
+        if still := np.count_nonzero((looks[STUCK:] == looks[:-STUCK]).all(axis=1)):
+            yield f"{source} gives the same row {STUCK * window_s:g} s later, {still} times"
 
 
 @rule("clock_fit", "rejected")

@@ -494,14 +494,17 @@ def encode(sources: Mapping[str, Samples]) -> bytes:
 
 
 def decode(data: bytes, where: object) -> dict[str, Samples]:
-    """Samples per source from `encode`'s bytes. Raises Refused naming `where`."""
+    """Samples per source from `encode`'s bytes. Raises Refused naming `where`, or MemoryError."""
     try:
         file = pq.ParquetFile(
             pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False
         )
+        _refuse_bomb(file.metadata, where)
         # An episode is small: threads cost more than they bring.
         table = file.read(use_threads=False)
         return samples(table)
+    except MemoryError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Refused(
             where,
@@ -510,6 +513,21 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
             "Publish the episode again.",
             code="samples_format",
         ) from error
+
+
+def _refuse_bomb(metadata: Any, where: object) -> None:
+    """Raise Refused where few bytes would become many: a run of equal values costs hardly any."""
+    columns = range(metadata.num_columns)
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        most = 8 * max((group.column(at).num_values for at in columns), default=0)
+        if max(most, group.total_byte_size) > SAMPLES_MOST:
+            raise Refused(
+                where,
+                f"unpacks to over {max(most, group.total_byte_size):,} bytes",
+                f"at most {SAMPLES_MOST:,}",
+                "Record shorter episodes.",
+                code="over_limit",
+            )
 
 
 def samples(table: Any) -> dict[str, Samples]:

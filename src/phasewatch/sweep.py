@@ -79,10 +79,10 @@ def sweep(
         found = {id: known[id] for id in same}
         tick(len(found))
     blocks = _parts([id for id in ids if id not in found], BLOCK)
-    for judged in spread(partial(_block, episodes), blocks):
+    for block, judged in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
         if kept:
             kept.add(judged)
-        found.update({own.id: (at, own) for at, own in judged})
+        found.update(zip(block, judged, strict=True))
         tick(len(judged))
     if kept and found != known:
         kept.replace(found[id] for id in ids)
@@ -144,12 +144,9 @@ def _stamp(episodes: Episodes, id: str) -> str:
 
 
 def _folder(store: Store, id: str) -> None:
-    """Raise Refused for what is no folder of this store."""
+    """Raise Refused for what is no folder of this store, OSError when it is gone."""
     path = store.folder(id)
-    try:
-        mode = os.lstat(path).st_mode
-    except FileNotFoundError:
-        return
+    mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         raise Refused(path, "is a link", "a folder", "Move the episode here.", code="unsafe_file")
     if not stat.S_ISDIR(mode):
@@ -181,7 +178,7 @@ def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:
         where = getattr(error, "filename", None) or id
         reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
         finding = Finding("io", "errored", f"{reason}; repair access and validate again")
-        return Judgement(id, "errored", (finding,))
+        return Judgement(_shown(id), "errored", (finding,))
 
 
 @dataclass(frozen=True)
@@ -266,7 +263,12 @@ def _refused(episodes: Episodes, id: str, finding: Finding) -> Judgement:
             digest = _found(store.root / "episodes" / id)
     except (OSError, Refused):
         digest = ""
-    return Judgement(id, finding.severity, (finding,), digest=digest)
+    return Judgement(_shown(id), finding.severity, (finding,), digest=digest)
+
+
+def _shown(id: str) -> str:
+    """An id as text: a folder's name may be any bytes."""
+    return id.encode(errors="backslashreplace").decode()
 
 
 def _found(folder: Path) -> str:

@@ -164,8 +164,11 @@ def _clock_overlap(episode: Episode, chance: Chance) -> Episode:
 @telemetry("clock_offset")
 def _clock_offset(episode: Episode, chance: Chance) -> Episode:
     """The guest's clock runs behind or ahead of bursts that the network saw too."""
-    # Shorter bursts, moved by half a step, would blur below what the rule calls certain.
-    busy = np.repeat(chance.random(round(episode.seconds / 3) + 1) < 0.3, 3)
+    # Some seconds each, as sources sample at moments of their own and blur the edges; at gaps of
+    # which no two are the same, as what repeats itself agrees with itself elsewhere.
+    gaps = np.tile((7, 13, 9, 17, 11, 19), 1 + round(episode.seconds) // 76)
+    starts = np.cumsum(gaps) - 7 + int(chance.integers(0, 7))
+    busy = np.isin(np.arange(round(episode.seconds) + 12), np.add.outer(starts, np.arange(4)))
     both = _active(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
     guest = both.sources["guest"]
     off = round(chance.uniform(2.0, 3.5) * NS) * (1 if chance.integers(2) else -1)
@@ -301,6 +304,17 @@ def _counter_reset(episode: Episode, chance: Chance) -> Episode:
     values[:, 0] += 2**33
     values[row:, 0] -= values[row, 0]
     return _with(episode, "proc", replace(samples, values=values))
+
+
+@telemetry("source_stuck")
+def _source_stuck(episode: Episode, chance: Chance) -> Episode:
+    """A collector that hands out its last row for ever."""
+    source = ("proc", "guest")[chance.integers(2)]
+    samples = episode.sources[source]
+    values = samples.values.copy()
+    row = int(chance.integers(4, len(values) // 6))
+    values[row:] = values[row]
+    return _with(episode, source, replace(samples, values=values))
 
 
 @telemetry("clock_fit")
