@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import toy
-from phasewatch import __version__, cli, console, durable, pipeline, schema
+from phasewatch import __version__, cli, console, durable, pipeline, schema, sweep
 from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
 
@@ -77,6 +77,18 @@ def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
     manifest = path.with_name(MANIFEST)
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 2}))
     assert run("validate", store.root, "--index", index)[0] == console.SOME_ERRORED
+
+
+def test_an_interrupt_has_an_exit_code_of_its_own(
+    run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweep, "sweep", interrupted)
+    code, _, said = run("validate", toy_store.root, "--index", tmp_path / "index.parquet")
+    assert code == console.CANCELLED
+    assert "cancelled" in said
 
 
 def test_validate_explains_one_episode(run: Run, toy_store: Store, tmp_path: Path) -> None:

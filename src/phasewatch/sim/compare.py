@@ -92,8 +92,10 @@ def _quantiles(
                 for steps, own in ((here, names[0]), (there, names[1]))
             ]
             if min(map(len, cells)) >= FEWEST:
-                left.append(np.nanquantile(np.log1p(cells[0]), SHARES, axis=0))
-                right.append(np.nanquantile(np.log1p(cells[1]), SHARES, axis=0))
+                # A planted fault may have put a rate below zero.
+                rates = [np.log1p(np.maximum(cell, 0.0)) for cell in cells]
+                left.append(np.nanquantile(rates[0], SHARES, axis=0))
+                right.append(np.nanquantile(rates[1], SHARES, axis=0))
     if not left:
         raise Refused("compare", "the stores share no host and phase", "some", "Add episodes.")
     return np.array(left).ravel(), np.array(right).ravel()
