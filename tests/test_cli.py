@@ -72,7 +72,7 @@ def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
     code, out, _ = run("validate", store.root, "--index", index, "--json")
     assert json.loads(out)["counts"]["rejected"] == 1
     code, out, _ = run("validate", store.root, "--index", index, "--summary")
-    assert "a file is not the one that its manifest lists" in out
+    assert "A file is not the one that its manifest lists" in out
     assert max(map(len, out.splitlines()[:-1])) <= 80
     manifest = path.with_name(MANIFEST)
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 2}))

@@ -42,25 +42,25 @@ STEPPED_S = 1.0
 """How far a source's two clocks may drift apart within an episode."""
 
 FILES: Mapping[str, str] = {
-    "stray_file": "what lies among the episodes is not an episode's folder",
-    "file_missing": "the manifest or the samples are absent",
-    "file_unlisted": "the folder holds a file that its manifest does not list",
-    "unsafe_file": "a link, a folder or a device stands where a file must be; it was not opened",
-    "unsafe_path": "the manifest lists a file outside its folder",
-    "over_limit": "a file is larger than any episode may be, or unpacks to more; it was not read",
-    "manifest_schema": "the manifest is not of this format",
-    "manifest_digest": "the manifest was changed after it was written",
-    "id_invalid": "the id is not usable, or not the folder's name",
-    "sha_mismatch": "a file is not the one that its manifest lists",
-    "samples_format": "the samples cannot be decoded, or are not of this format",
-    "format_newer": "a newer release wrote it: this one cannot judge it",
-    "unstable_read": "two readings of the same file differ: suspect the disk or the memory",
-    "io": "the system would not let us read it",
-    "check_bug": "a rule failed: our fault, not the episode's",
+    "stray_file": "What lies among the episodes is not an episode's folder",
+    "file_missing": "The manifest or the samples are absent",
+    "file_unlisted": "The folder holds a file that its manifest does not list",
+    "unsafe_file": "A link, a folder or a device stands where a file must be; it was not opened",
+    "unsafe_path": "The manifest lists a file outside its folder",
+    "over_limit": "A file is larger than any episode may be, or unpacks to more; it was not read",
+    "manifest_schema": "The manifest is not of this format",
+    "manifest_digest": "The manifest was changed after it was written",
+    "id_invalid": "The id is not usable, or not the folder's name",
+    "sha_mismatch": "A file is not the one that its manifest lists",
+    "samples_format": "The samples cannot be decoded, or are not of this format",
+    "format_newer": "A newer release wrote it: this one cannot judge it",
+    "unstable_read": "Two readings of the same file differ: suspect the disk or the memory",
+    "io": "The system would not let us read it",
+    "check_bug": "A rule failed: our fault, not the episode's",
 }
 STORE: Mapping[str, str] = {
-    "content_duplicate": "another episode of the store has the very same samples",
-    "name_conflict": "two ids differ in upper and lower case alone",
+    "content_duplicate": "Another episode of the store has the very same samples",
+    "name_conflict": "Two ids differ in upper and lower case alone",
 }
 
 

@@ -179,6 +179,8 @@ def _plot(story: Story) -> str:
     return (
         f'<svg viewBox="0 0 {left + width + 20} {bottom + 76}" role="img" '
         f'aria-label="What each source covered of the episode">{"".join(parts)}</svg>'
+        "<p>Dark: the source was recorded; light: it was silent. The share is that of the rows "
+        "which its rate promises.</p>"
     )
 
 

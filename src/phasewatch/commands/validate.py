@@ -51,7 +51,8 @@ def validate(
     What has not changed since the last sweep is not read again (size, inode and times of its
     files are the same); a sweep that was killed goes on where it was.
 
-    Exit codes: 0 all accepted or degraded, 3 some errored, 4 some rejected (and none errored).
+    Exit codes: 0 all accepted or degraded, 3 some could not be decided, 4 some rejected (and none
+    undecided), 2 refused, 130 interrupted.
     """
     from phasewatch import durable
     from phasewatch import index as indices
@@ -93,7 +94,7 @@ def _explain(episodes: "Episodes", id: str, html: Path | None) -> None:
 
     told = story.tell(episodes, id)
     for line in story.text(told):
-        out.print(line, markup=False)
+        out.print(line, markup=False, soft_wrap=True)
     if html:
         durable.write(html, story.page(told).encode())
         out.print(f"page: {html}", soft_wrap=True)
@@ -195,7 +196,7 @@ def _show_cells(judgements: "Sequence[Judgement]") -> None:
     out.print(table)
     out.print("accepted, then d degraded, r rejected, e errored; . no episode", markup=False)
     named = zip(letters, profiles, strict=True)
-    out.print("; ".join(f"{letter} {name or 'unreadable'}" for letter, name in named))
+    out.print("; ".join(f"{letter}={name or 'unreadable'}" for letter, name in named))
 
 
 def _cell(judgements: "Sequence[Judgement]") -> str:
