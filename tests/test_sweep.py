@@ -199,12 +199,12 @@ def test_a_second_sweep_reads_nothing_and_says_the_same(
 ) -> None:
     asked: list[str] = []
 
-    def noted(own: Store, ids: list[str]) -> list[Judgement]:
-        asked.extend(ids)
-        return judged(own, ids)
+    def noted(own: Store, id: str) -> object:
+        asked.append(id)
+        return fetched(own, id)
 
-    judged = sweep._judged
-    monkeypatch.setattr(sweep, "_judged", noted)
+    fetched = sweep._fetched
+    monkeypatch.setattr(sweep, "_fetched", noted)
     first = swept(small, tmp_path)
     assert asked == small.ids()
     asked.clear()
@@ -239,6 +239,15 @@ def test_errored_is_always_tried_again(
         assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"errored"}
     swept(small, tmp_path)
     assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"accepted"}
+
+
+def test_large_episodes_are_in_memory_one_at_a_time(
+    small: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [len(some) for some in sweep._some(small, small.ids())]
+    assert few == [8, 4]
+    monkeypatch.setattr(sweep, "HELD", 1000)
+    assert [len(some) for some in sweep._some(small, small.ids())] == [1] * 12
 
 
 def test_an_episode_changed_a_moment_ago_is_not_skipped(

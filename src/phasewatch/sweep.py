@@ -8,7 +8,7 @@ import hashlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -28,8 +28,8 @@ from phasewatch.verdict import Finding, Judgement, Severity, weigh
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""
 
-TOGETHER = 8
-"""Episodes that are in memory at once."""
+TOGETHER, HELD = 8, 16 << 20
+"""How many episodes, and bytes of their files, are in memory at once."""
 
 UNDECIDED = {"format_newer"}
 """Refusals that say more of this release than of the bytes."""
@@ -55,7 +55,7 @@ class Episodes(Protocol):
 
 def judge(episodes: Episodes, id: str) -> Judgement:
     """The verdict on one episode alone; never raises for what the episode or the disk did."""
-    (judgement,) = _judged(episodes, [id])
+    (judgement,) = _judged(episodes, [(id, _fetched(episodes, id))])
     return judgement
 
 
@@ -78,7 +78,7 @@ def sweep(
         same = (id for id in ids if id in known and known[id][0] == _stamp(episodes, id))
         found = {id: known[id] for id in same}
         tick(len(found))
-    blocks = _parts([id for id in ids if id not in found], BLOCK)
+    blocks = _blocks([id for id in ids if id not in found])
     for block, judged in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
         if kept:
             kept.add(judged)
@@ -122,17 +122,31 @@ def _with(own: Judgement, more: Sequence[Finding]) -> Judgement:
     return replace(own, verdict=weigh(findings), findings=findings)
 
 
-def _parts(ids: Sequence[str], size: int) -> list[Sequence[str]]:
-    return [ids[first : first + size] for first in range(0, len(ids), size)]
+def _blocks(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[first : first + BLOCK] for first in range(0, len(ids), BLOCK)]
 
 
-def _block(episodes: Episodes, ids: Sequence[str]) -> list[Stamped]:
+def _block(episodes: Episodes, ids: Iterable[str]) -> list[Stamped]:
     """Judge some episodes, in whatever process; each stamped before it is read."""
     found: list[Stamped] = []
-    for few in _parts(ids, TOGETHER):
-        stamps = [_stamp(episodes, id) for id in few]
-        found += zip(stamps, _judged(episodes, few), strict=True)
+    for few in _some(episodes, ids):
+        judged = _judged(episodes, [(id, fetched) for id, _, fetched in few])
+        found += zip([stamp for _, stamp, _ in few], judged, strict=True)
     return found
+
+
+def _some(episodes: Episodes, ids: Iterable[str]) -> Iterator[list[tuple[str, str, Any]]]:
+    """Ids, stamps and files of a few episodes at a time; of fewer, where they are large."""
+    few, held = [], 0
+    for id in ids:
+        stamp, fetched = _stamp(episodes, id), _fetched(episodes, id)
+        few.append((id, stamp, fetched))
+        held += fetched.size if isinstance(fetched, Fetched) else 0
+        if len(few) == TOGETHER or held > HELD:
+            yield few
+            few, held = [], 0
+    if few:
+        yield few
 
 
 def _stamp(episodes: Episodes, id: str) -> str:
@@ -154,18 +168,18 @@ def _folder(store: Store, id: str) -> None:
         raise Refused(path, problem, "episodes alone", "Move it elsewhere.", code="stray_file")
 
 
-def _judged(episodes: Episodes, ids: Sequence[str]) -> list[Judgement]:
-    """The verdicts on some episodes, alone: all are fetched, then all decoded, then all judged.
+def _judged(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[Judgement]:
+    """The verdicts on some episodes, alone: all are decoded, then all judged.
 
-    Going back and forth between the three would cost a fourth more: each is much code of its own,
+    Going back and forth between the two would cost a fifth more: each is much code of its own,
     which the processor's caches forget meanwhile.
     """
-    reached: dict[str, Any] = {id: id for id in ids}
-    for step in (_fetch, _decode, _decide):
-        for id, so_far in reached.items():
-            if not isinstance(so_far, Judgement):
-                reached[id] = _tried(partial(step, episodes, so_far), episodes, id)
-    return list(reached.values())
+    reached = [so_far for _, so_far in fetched]
+    for step in (_decode, _decide):
+        for at, (id, _) in enumerate(fetched):
+            if not isinstance(reached[at], Judgement):
+                reached[at] = _tried(partial(step, episodes, reached[at]), episodes, id)
+    return reached
 
 
 def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:
@@ -188,6 +202,16 @@ class Fetched:
     manifest: Manifest
     files: dict[str, bytes]
     unlisted: tuple[Finding, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(map(len, self.files.values()))
+
+
+def _fetched(episodes: Episodes, id: str) -> Any:
+    """What lies in an episode's folder, or the judgement that says why it cannot be had."""
+    return _tried(partial(_fetch, episodes, id), episodes, id)
 
 
 def _fetch(episodes: Episodes, id: str) -> Fetched:
