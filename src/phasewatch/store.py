@@ -551,15 +551,14 @@ def samples(table: Any) -> dict[str, Samples]:
     t_wall_ns, t_mono_ns = wall.values.to_numpy(), mono.values.to_numpy()
     flat = values.values.values.to_numpy(zero_copy_only=False)
     starts = values.values.offsets.to_numpy()
-    lengths = np.diff(starts)
+    lengths, starts = np.diff(starts).tolist(), starts.tolist()
     rates = rate_hz.to_pylist()
     rows, clocks, spans = (own.offsets.to_pylist() for own in (wall, mono, values))
     found = {}
     for row, names in enumerate(channels.to_pylist()):
         count, own = rows[row + 1] - rows[row], slice(spans[row], spans[row + 1])
-        if len(names) != own.stop - own.start or (lengths[own] != count).any():
-            told = lengths[own].tolist()
-            raise ValueError(f"{len(names)} channels of {count} rows hold {told} values")
+        if lengths[own] != [count] * len(names):
+            raise ValueError(f"{len(names)} channels of {count} rows hold {lengths[own]} values")
         square = flat[starts[own.start] : starts[own.stop]].reshape(len(names), count)
         found[sources[row]] = Samples(
             tuple(names),
