@@ -169,6 +169,13 @@ def test_a_little_contention_is_normal() -> None:
     assert examine(contended(toy.episode(), 0.9 * LOST), VM46) == ("accepted", ())
 
 
+@pytest.mark.parametrize("source, stuck", [("proc", True), ("guest", True), ("qmp", False)])
+def test_disks_may_rest_but_not_the_time_of_a_machine(source: str, stuck: bool) -> None:
+    values = np.repeat(toy.episode().sources[source].values[:1], 84, axis=0)
+    _, findings = examine(with_source(toy.episode(), source, values=values), VM46)
+    assert ("source_stuck" in {finding.code for finding in findings}) is stuck
+
+
 @pytest.mark.parametrize("source", VM46.sources)
 @pytest.mark.parametrize("case", PER_SOURCE, ids=lambda case: case[1])
 def test_corruption_of_a_source(case: Case, source: str) -> None:

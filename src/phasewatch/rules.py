@@ -17,8 +17,11 @@ from phasewatch.episode import UNIX_FLOOR_NS, Episode, Ints, Samples
 from phasewatch.schema import NS, Schema
 from phasewatch.verdict import Finding, Severity, Verdict, weigh
 
-STUCK = 2
-"""Windows through which a source with running totals must move: a disk may well rest for one."""
+STUCK, TIMES = 2, ("ns", "us", "ms", "s", "tick")
+"""After how many windows a row may not come again where a counter has one of these units.
+
+Disks and networks may rest; the time that a running machine takes does not.
+"""
 
 UNIX_CEILING_NS = 4_102_444_800 * NS
 """2100-01-01: a clock after it was not set, or does not count nanoseconds."""
@@ -414,12 +417,12 @@ def _counter_wrap(facts: Facts) -> Iterator[str]:
 
 @rule("source_stuck", "degraded")
 def _source_stuck(facts: Facts) -> Iterator[str]:
-    """A source with running totals gives one row again and again."""
+    """A source that counts time gives one row again and again."""
     window_s = facts.schema.grid.window_s
     for source, samples in facts.present.items():
-        t = samples.t_wall_ns
-        totals = (facts.schema.kinds.get(name) == "counter" for name in samples.names)
-        if len(t) < 2 or t[-1] <= t[0] or not any(totals):
+        t, counted = samples.t_wall_ns, facts.schema.of(source)
+        time = any(own.kind == "counter" and own.unit in TIMES for own in counted)
+        if len(t) < 2 or t[-1] <= t[0] or not time:
             continue
         looks = samples.values[:: max(int(len(t) * window_s * NS / int(t[-1] - t[0])), 1)]
         if still := np.count_nonzero((looks[STUCK:] == looks[:-STUCK]).all(axis=1)):
