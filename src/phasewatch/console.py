@@ -50,4 +50,5 @@ def progress(label: str, total: int) -> Iterator[Any]:
 
 def print_json(value: object) -> None:
     """An answer for programs, on standard output."""
-    sys.stdout.write(json.dumps(value, indent=1) + "\n")
+    json.dump(value, sys.stdout, indent=1)
+    sys.stdout.write("\n")

@@ -5,6 +5,7 @@ which order, or how often a sweep was interrupted.
 """
 
 import io
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ import pyarrow.parquet as pq
 
 from phasewatch import __version__, durable
 from phasewatch.refusal import Refused
-from phasewatch.verdict import Finding, Judgement
+from phasewatch.verdict import Finding, Judgement, Once
 
 INDEX = Path("data/processed/validation_v1.parquet")
+
+PART = 1024
+"""Judgements that are dictionaries at once: those take ten times the room."""
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -75,7 +79,9 @@ def judgements(made: pa.Table) -> list[Judgement]:
     """The judgements of a table. Raises ValueError when it is none of them."""
     if made.schema.names[: len(_SCHEMA)] != _SCHEMA.names:
         raise ValueError(f"columns {', '.join(made.schema.names)}")
-    return [_judgement(row) for row in made.select(_SCHEMA.names).to_pylist()]
+    parts = made.select(_SCHEMA.names).to_batches(max_chunksize=PART)
+    once = Once()
+    return [once.of(_judgement(row)) for part in parts for row in part.to_pylist()]
 
 
 def _row(judgement: Judgement) -> dict[str, Any]:
@@ -98,5 +104,5 @@ def _judgement(row: Mapping[str, Any]) -> Judgement:
         findings=tuple(Finding(*one) for one in findings),
         phases=tuple(row["phases"]),
         rows=tuple(row["rows"]),
-        offsets=tuple(row["offsets_s"]),
+        offsets=tuple((sys.intern(pair), offset) for pair, offset in row["offsets_s"]),
     )

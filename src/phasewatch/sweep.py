@@ -23,7 +23,7 @@ from phasewatch.rules import Facts
 from phasewatch.schema import Schema
 from phasewatch.spread import Spread, alone
 from phasewatch.store import MANIFEST, SAMPLES, SAMPLES_MOST, Manifest, Store, content, unpack
-from phasewatch.verdict import Finding, Judgement, Severity, weigh
+from phasewatch.verdict import Finding, Judgement, Once, Severity, weigh
 
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""
@@ -78,11 +78,12 @@ def sweep(
         same = (id for id in ids if id in known and known[id][0] == _stamp(episodes, id))
         found = {id: known[id] for id in same}
         tick(len(found))
+    once = Once()
     blocks = _blocks([id for id in ids if id not in found])
     for block, judged in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
         if kept:
             kept.add(judged)
-        found.update(zip(block, judged, strict=True))
+        found.update(zip(block, [(at, once.of(own)) for at, own in judged], strict=True))
         tick(len(judged))
     if kept and found != known:
         kept.replace(found[id] for id in ids)

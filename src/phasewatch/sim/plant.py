@@ -25,7 +25,7 @@ SEVERITIES: dict[str, Verdict] = {rule.code: rule.severity for rule in RULES}
 SEVERITIES |= {"file_unlisted": "degraded", "format_newer": "errored"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Truth:
     """What is wrong with an episode: the code and the verdict it must get; "" and accepted."""
 

@@ -127,12 +127,13 @@ def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
 def truths(root: Path) -> dict[str, Truth]:
     """What is planted in a simulated store, by episode id; raises Refused when it is not told."""
     try:
-        rows = pq.read_table(root / TRUTH, schema=_COLUMNS).to_pylist()
+        table = pq.read_table(root / TRUTH, schema=_COLUMNS)
     except (OSError, pa.ArrowException) as error:
         raise Refused(
             root / TRUTH, str(error).splitlines()[0], "a simulated store's truth", "Simulate again."
         ) from error
-    return {row["id"]: Truth(**row) for row in rows}
+    columns = (table[name].to_pylist() for name in ("id", "code", "verdict"))
+    return {row[0]: Truth(*row) for row in zip(*columns, strict=True)}
 
 
 @dataclass(frozen=True)
