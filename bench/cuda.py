@@ -1,0 +1,120 @@
+"""Training on a CUDA device beside the CPU: `python bench/cuda.py`, where there is a device.
+
+Every network, in realistic mode, with arm-store held out: on the CPU, on the device twice, and once
+there interrupted half-way. On the device arithmetic is in mixed precision, so scores may differ;
+whether they repeat to the bit is printed, not assumed.
+"""
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+NETWORKS = ("mlp", "cnn", "gru", "lstm", "transformer")
+HALF_WAY = 12
+"""Epochs before the interruption; every network trains for more."""
+
+
+class Trained(NamedTuple):
+    """What came of one training: macro F1 on the host never seen, and the weights."""
+
+    score: float
+    epochs: int
+    seconds: float
+    weights: bytes
+
+
+def hidden() -> None:
+    """In a worker: there is no device."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def train(name: str, cut_short: bool = False) -> Trained:
+    """One network, from the windows to its score; `cut_short` is interrupted, and goes on."""
+    import numpy as np
+
+    from phasewatch import scores, training
+    from phasewatch.model import Epoch, Watch
+
+    parts, schema = windows()
+    told: list[Epoch] = []
+
+    def stop(epoch: Epoch) -> None:
+        if epoch.number == HALF_WAY:
+            raise KeyboardInterrupt
+
+    with TemporaryDirectory() as place:
+        state = Path(place) / "state.safetensors"
+        sides = parts["train"], parts["validation"]
+        if cut_short:
+            with suppress(KeyboardInterrupt):
+                training.learn(name, schema, 0, sides, Watch(stop, state))
+        lens, model = training.learn(name, schema, 0, sides, Watch(told.append, state))
+    unseen = parts["unseen"]
+    guess = model.logits(lens.apply(unseen.x, unseen.opening)).argmax(axis=1)
+    _, cube = scores.cube(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
+    score = float(scores.macro_f1(cube.sum(axis=0)))
+    return Trained(score, len(told), sum(one.seconds for one in told), model.save())
+
+
+def windows():  # type: ignore[no-untyped-def]
+    """Realistic windows of the corpus by part, and their schema."""
+    from phasewatch import pipeline, splits
+    from phasewatch.store import Store
+    from phasewatch.sweep import sweep
+
+    store = Store.open(Path(__file__).parent.parent / "corpus")
+    usable = [one.identity for one in sweep(store) if one.usable]
+    [split] = splits.find("held_out_host")(usable, "arm-store", "pc-tick")
+    schema = store.schema.mode("realistic")
+    whole = pipeline.extract(store, [one.id for one in usable], schema, 15.0)
+    return pipeline.divide(whole, split), schema
+
+
+def main() -> None:
+    """A row a network."""
+    import torch
+
+    out = Console(highlight=False, width=120)
+    if not torch.cuda.is_available():
+        out.print("There is no CUDA device here: nothing was measured.")
+        return
+    spawn = get_context("spawn")
+    cores = min(len(NETWORKS), os.cpu_count() or 1)
+    with (
+        ProcessPoolExecutor(cores, spawn, hidden) as slow,
+        ProcessPoolExecutor(1, spawn) as fast,
+    ):
+        here = {name: slow.submit(train, name) for name in NETWORKS}
+        there = {
+            name: [
+                fast.submit(train, name),
+                fast.submit(train, name),
+                fast.submit(train, name, True),
+            ]
+            for name in NETWORKS
+        }
+        table = Table("network", "macro F1, CPU", "CUDA", "epoch, CPU", "CUDA", "again", "resumed")
+        for name in NETWORKS:
+            cpu, (first, again, resumed) = here[name].result(), [t.result() for t in there[name]]
+            table.add_row(
+                name,
+                f"{cpu.score:.3f}",
+                f"{first.score:.3f}",
+                f"{cpu.seconds / cpu.epochs:.2f} s",
+                f"{first.seconds / first.epochs:.2f} s",
+                "same bits" if again.weights == first.weights else "other bits",
+                "same bits" if resumed.weights == first.weights else "other bits",
+            )
+    out.print(torch.cuda.get_device_name(), torch.__version__)
+    out.print(table)
+
+
+if __name__ == "__main__":
+    main()
