@@ -26,7 +26,7 @@ from phasewatch.producers import perf
 from phasewatch.serve import Access, Desk
 from phasewatch.store import Store
 
-ROUNDS, STALL_S = 4, 20.0
+ROUNDS, STALL_S = 3, 20.0
 """Turns without and with stalled viewers, and how long each is."""
 
 
