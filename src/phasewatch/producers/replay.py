@@ -270,6 +270,8 @@ class Producer(events.Producer):
         loop = self._clock.loop_s
         if loop and position_s >= loop[1]:
             self._seek(loop[0])
+            # Pages run their own clocks between two events: they must hear of the jump.
+            self._announce()
             return
         now_ns = episode.start_ns + round(position_s * NS)
         watched.stream.upto(now_ns, watched.machine)
