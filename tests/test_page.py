@@ -176,7 +176,9 @@ def test_the_map_shows_where_a_model_sees_the_windows(
     calls = [one["models"]["gbt.oracle"] for one in windows if one["end_s"] <= 30]
     page.wait_for_selector(".plane canvas")
     page.locator(".plane").get_by_role("button", name="table").click()
-    shown = [row.split("\t") for row in page.locator(".plane tbody tr").all_inner_texts()]
+    rows = page.locator(".plane tbody tr")
+    until(lambda: rows.count() == len(calls))
+    shown = [row.split("\t") for row in rows.all_inner_texts()]
     assert [row[0] for row in shown] == [one["label"] for one in calls]
     assert [[float(row[1]), float(row[2])] for row in shown] == [one["xy"] for one in calls]
 
