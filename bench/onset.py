@@ -31,6 +31,10 @@ def main(server: str, id: str) -> None:
     for phase in episode["phases"]:
         if phase["start_s"] < episode["opening_s"]:
             continue
+        lasts = phase["end_s"] - phase["start_s"]
+        if not any(phase["start_s"] < one["end_s"] <= phase["end_s"] for one in windows):
+            sys.stdout.write(f"{phase['label']} ({lasts:.0f} s): no window ends in it\n")
+            continue
         for mode in ("realistic", "oracle"):
             right = [
                 one["end_s"] + one["lag_s"] - phase["start_s"]
@@ -39,7 +43,6 @@ def main(server: str, id: str) -> None:
                 and call(one, mode) == phase["label"]
             ]
             told = f"{min(right):.1f} s" if right else "never"
-            lasts = phase["end_s"] - phase["start_s"]
             sys.stdout.write(f"{phase['label']} ({lasts:.0f} s), {mode}: {told}\n")
 
 

@@ -52,6 +52,6 @@ def test_a_calm_machine_owes_its_call_to_no_source(panel: Panel, judged: Judged)
     x = np.repeat(usual[:, None], judged.x.shape[1], axis=1).astype(np.float32)
     juror = panel.juror("logistic.oracle")
     logits = juror.checkpoint.logits(x[None], judged.level[None])[0]
-    still = Judged(20, 0, x, judged.level, {juror.key: logits}, {}, (), 0.0)
+    still = Judged(20, 0, x, judged.level, {juror.key: logits}, {}, {}, (), 0.0)
     told = why(juror, still, 0)
     assert max(abs(share.logit) for share in told.sources) < 1e-3

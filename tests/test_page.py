@@ -5,17 +5,18 @@ import json
 import runpy
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from phasewatch import serve
+from phasewatch import events, serve
 from phasewatch.events import Given
 from phasewatch.pipeline import Done
 from phasewatch.producers import perf
+from phasewatch.refusal import Refused
 from phasewatch.serve import Access, Desk
 from phasewatch.store import Store
 from test_serve import Served, serving, until
@@ -29,6 +30,7 @@ AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = ((1920, 1080), (1280, 720))
 SCENES = ("", "replay", "channels", "scoreboard", "duel", "profiles", "perf")
+PLACES = (*SCENES, "tv")
 SCRIPT_BYTES = 60_000
 NODES = 600
 
@@ -110,8 +112,27 @@ def violations(page: "Page") -> list[str]:
     ]
 
 
+def fits(page: "Page", size: tuple[int, int]) -> None:
+    wide, high = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    )
+    assert (wide, high) == size
+    assert page.evaluate(OUTSIDE) == []
+
+
+def everywhere(page: "Page", expected: Callable[[str], str]) -> None:
+    """Every scene, home and the wall at both sizes, without a reload; axe looks at one size."""
+    for size in SIZES:
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        for place in PLACES:
+            page.evaluate(f"location.hash = '#/{place}'")
+            page.wait_for_selector(expected(place))
+            fits(page, size)
+            assert size != SIZES[0] or violations(page) == []
+
+
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("scene", PLACES)
 def test_scenes_fit_and_axe_finds_nothing(
     page: "Page", served: Served, scene: str, size: tuple[int, int]
 ) -> None:
@@ -119,11 +140,7 @@ def test_scenes_fit_and_axe_finds_nothing(
     show(page, served, f"#/{scene}?mode=both&theme={'light' if size[0] > 1500 else 'dark'}")
     page.wait_for_timeout(300)
     assert page.evaluate("document.querySelectorAll('*').length") <= NODES
-    wide, high = page.evaluate(
-        "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
-    )
-    assert (wide, high) == size
-    assert page.evaluate(OUTSIDE) == []
+    fits(page, size)
     assert violations(page) == []
 
 
@@ -144,11 +161,42 @@ def test_axe_would_find_something(page: "Page", served: Served) -> None:
 def test_every_chart_has_its_table(page: "Page", served: Served) -> None:
     show(page, served, "#/replay")
     buttons = page.get_by_role("button", name="table")
-    assert buttons.count() == 3
-    for place in range(3):
+    assert buttons.count() == 4
+    for place in range(4):
         buttons.nth(place).click()
-    assert page.locator("figure table").count() == 3
+    assert page.locator("figure table").count() == 4
     assert violations(page) == []
+
+
+def test_the_map_shows_where_a_model_sees_the_windows(
+    page: "Page", served: Served, given: Given
+) -> None:
+    show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
+    windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
+    calls = [one["models"]["gbt.oracle"] for one in windows if one["end_s"] <= 30]
+    page.wait_for_selector(".plane canvas")
+    page.locator(".plane").get_by_role("button", name="table").click()
+    rows = page.locator(".plane tbody tr")
+    until(lambda: rows.count() == len(calls))
+    shown = [row.split("\t") for row in rows.all_inner_texts()]
+    assert [row[0] for row in shown] == [one["label"] for one in calls]
+    assert [[float(row[1]), float(row[2])] for row in shown] == [one["xy"] for one in calls]
+
+
+def test_phases_of_another_schema_have_letters_of_their_own(
+    page: "Page", served: Served, given: Given
+) -> None:
+    labels = ["benign", "install", "infect", "backup", "idle", "d", "dd"]
+    told = {**served.get(f"/api/episodes/{given.episodes[0]}"), "labels": labels, "phases": None}
+    data = json.dumps({"time": "2026-01-01T00:00:00Z", "data": told})
+    body = f"event: episode\ndata: {data}\n\n"
+    page.route(
+        "**/api/events*", lambda one: one.fulfill(content_type="text/event-stream", body=body)
+    )
+    page.goto(f"http://127.0.0.1:{served.port}/#/perf")
+    page.wait_for_selector(".legend li")
+    letters = page.locator(".legend li span").all_inner_texts()
+    assert letters == ["B", "I", "N", "A", "D", "6", "7"]
 
 
 def test_the_call_and_its_reasons_are_told(page: "Page", served: Served, given: Given) -> None:
@@ -157,8 +205,8 @@ def test_the_call_and_its_reasons_are_told(page: "Page", served: Served, given: 
     call = [w for w in windows if w["end_s"] <= 30][-1]["models"]["gbt.oracle"]
     page.wait_for_selector(".reasons")
     page.wait_for_selector(".time:has-text('00:30 /')")
-    told = page.locator(".reasons p").first.inner_text().replace("&", "and")
-    assert call["label"].replace("_", " ") in told and "gbt.oracle" in told
+    word = call["label"].replace("_", " ").replace(" and ", " & ")
+    page.wait_for_selector(f".reasons p:has-text('{word} by gbt.oracle')")
     assert "looking back" in page.locator("[aria-label=Transport]").inner_text()
 
 
@@ -238,13 +286,40 @@ def test_who_may_not_move_it_looks_back_alone(page: "Page", given: Given) -> Non
 
 def test_nothing_given_is_awaited_with_the_command_that_helps(page: "Page") -> None:
     with serving(Given(None, None), Access()) as one:
+        show(page, one, "#/")
+        everywhere(page, lambda place: "main" if place == "perf" else "[data-state=awaiting]")
         for scene in SCENES[1:-1]:
-            show(page, one, f"#/{scene}")
-            page.wait_for_selector("[data-state=awaiting]")
+            page.evaluate(f"location.hash = '#/{scene}'")
             page.wait_for_selector("main >> text=$ phasewatch")
-            assert violations(page) == []
-        show(page, one, "#/perf")
-        page.wait_for_selector("text=not available here: no sensor")
+        for size in SIZES:
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            page.evaluate("location.hash = '#/perf'")
+            page.wait_for_selector("text=not available here: no sensor")
+    everywhere(page, lambda place: "main" if place == "perf" else "[data-state=disconnected]")
+
+
+def test_what_was_told_is_kept_when_the_server_is_gone(page: "Page", given: Given) -> None:
+    with serving(given, Access()) as one:
+        until(lambda: one.desk.given.counted.get("windows_total", 0) > 0, 60)
+        until(lambda: "profile" in {kind for kind, _ in one.desk.hub._last})
+        show(page, one, "#/replay")
+        page.wait_for_selector(".reasons")
+    page.wait_for_selector("[role=alert]:text('does not answer')")
+    everywhere(page, lambda place: "[data-state=disconnected]" if place == "" else "main figure")
+
+
+def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: object, stop: object) -> None:
+        raise Refused("checkpoints", "were made for other data", "this schema", "Train again.")
+
+    for kind in events.find().values():
+        monkeypatch.setattr(kind, "work", refuse)
+    with serving(Given(None, None), Access()) as one:
+        until(lambda: len(one.desk.troubles) == len(one.desk.producers))
+        show(page, one, "#/")
+        everywhere(page, lambda place: "[data-state=refused]")
+        page.evaluate("location.hash = '#/replay'")
+        page.wait_for_selector("text=were made for other data")
 
 
 def test_a_refused_producer_tells_why(page: "Page", tmp_path: Path, toy_store: Store) -> None:
@@ -285,6 +360,17 @@ def test_figures_that_stop_are_stale_and_kept(
         show(page, one, "#/perf")
         page.wait_for_selector(".scene.stale", timeout=15000)
         assert "stale" in page.locator(".foot").inner_text()
+        for size in SIZES:
+            page.set_viewport_size({"width": size[0], "height": size[1]})
+            for place, shown in STALE.items():
+                page.evaluate(f"location.hash = '#/{place}'")
+                page.wait_for_selector(shown)
+                fits(page, size)
+            assert violations(page) == []
+
+
+STALE = {"": "[data-state=stale]", "tv?scenes=perf": ".scene.stale", "perf": ".scene.stale"}
+"""Where figures are shown that should come steadily."""
 
 
 def test_the_page_comes_back_with_the_server(page: "Page") -> None:

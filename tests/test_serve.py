@@ -179,6 +179,20 @@ def test_an_ended_replay_begins_again(served: Served) -> None:
     assert served.desk.replay._clock.state == "playing"
 
 
+def test_a_loop_tells_pages_that_the_clock_has_jumped(served: Served) -> None:
+    served.turn("speed", 64)
+    with served.events("/api/events?types=episode") as reader:
+        assert served.turn("loop", [12, 16]) == 200
+        served.turn("seek", 15.0)
+        served.turn("play")
+        while reader.next("episode")[2]["data"]["transport"]["position_s"] < 15:
+            pass
+        assert reader.next("episode")[2]["data"]["transport"]["state"] == "playing"
+        assert 12 <= reader.next("episode")[2]["data"]["transport"]["position_s"] < 15
+    served.turn("loop")
+    served.turn("pause")
+
+
 def test_whole_episodes_answer_for_scrubbing(served: Served) -> None:
     id = served.get("/api/corpus")[0]["episode_id"]
     windows = served.get(f"/api/episodes/{id}/windows")

@@ -11,7 +11,8 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,7 @@ class Hub:
             for viewer in self._viewers:
                 self.dropped += viewer.put(told)
             self._count()
+            _rouse(self._viewers)
 
     def _count(self) -> None:
         depth = max((len(viewer) for viewer in self._viewers), default=0)
@@ -119,6 +121,22 @@ def _seq(told: Told) -> int:
     return told.seq
 
 
+def _rouse(viewers: Iterable["Viewer"]) -> None:
+    """Wake those whom something awaits: one call into each loop, which costs more than a viewer."""
+    waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Event]] = {}
+    for viewer in viewers:
+        if viewer.loop is not None and len(viewer):
+            waiting.setdefault(viewer.loop, []).append(viewer.ready)
+    for loop, signals in waiting.items():
+        with suppress(RuntimeError):  # It has ended, and its viewers with it.
+            loop.call_soon_threadsafe(_set, signals)
+
+
+def _set(signals: Iterable[asyncio.Event]) -> None:
+    for signal in signals:
+        signal.set()
+
+
 class Viewer:
     """One stream of events: `kinds` wanted (all when empty), `max_hz` for windows and figures."""
 
@@ -129,7 +147,9 @@ class Viewer:
         self._dropped = 0
         self._lock = threading.Lock()
         self._closed = False
-        self._wake: Callable[[], object] = lambda: None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """That of its stream, in which `ready` may be set."""
+        self.ready = asyncio.Event()
 
     def __len__(self) -> int:
         """Events that wait."""
@@ -144,7 +164,6 @@ class Viewer:
             self._queue.append(told)
             if counting and len(self._queue) > QUEUE:
                 gone = self._drop()
-        self._wake()
         return gone
 
     def _drop(self) -> int:
@@ -167,18 +186,18 @@ class Viewer:
         return gap + [told.message for told in kept]
 
     def close(self) -> None:
-        """Its stream ends with what it has been given."""
+        """Its stream ends with what it has been given; called in its loop."""
         self._closed = True
-        self._wake()
+        self.ready.set()
 
     async def stream(self) -> AsyncIterator[bytes]:
         """Chunks as they come, with a comment where nothing came for `PING_S`."""
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        self._wake = lambda: loop.call_soon_threadsafe(ready.set)
+        self.loop, ready = asyncio.get_running_loop(), self.ready
         ready.set()
         while not self._closed:
             try:
-                await asyncio.wait_for(ready.wait(), PING_S)
+                async with asyncio.timeout(PING_S):
+                    await ready.wait()
             except TimeoutError:
                 yield b": ping\n\n"
                 continue

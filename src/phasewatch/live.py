@@ -99,8 +99,9 @@ class Panel:
 class Judged:
     """One window `x[C,T]` with the machine's `level[C]`, and what every juror said of it.
 
-    `end` counts steps since the origin; `missing` are sources without one value in the window;
-    `skipped` the windows passed over just before it; `lag_s` from its end to the answer.
+    `end` counts steps since the origin; `places[2]` lie on the plane of a juror's training windows,
+    where its checkpoint has one; `missing` are sources without one value in the window; `skipped`
+    the windows passed over just before it; `lag_s` from its end to the answer.
     """
 
     end: int
@@ -108,6 +109,7 @@ class Judged:
     x: NDArray[np.float32]
     level: NDArray[np.float32]
     logits: Mapping[str, Array]
+    places: Mapping[str, Array]
     latency_s: Mapping[str, float]
     missing: tuple[str, ...]
     lag_s: float
@@ -200,11 +202,14 @@ class Machine:
         level = self._own_level()
         x = at(self.feed.sources, schema, self.origin_ns, end)
         logits: dict[str, Array] = {}
+        places: dict[str, Array] = {}
         latency: dict[str, float] = {}
         for juror in self.panel.jurors:
-            start = time.perf_counter()
-            own = x[juror.rows][None], level[juror.rows][None]
-            logits[juror.key] = juror.checkpoint.logits(*own)[0]
+            start, loaded = time.perf_counter(), juror.checkpoint
+            z = loaded.lens.apply(x[juror.rows][None], level[juror.rows][None])
+            logits[juror.key] = loaded.model.logits(z)[0]
+            if loaded.plane is not None:
+                places[juror.key] = loaded.plane.apply(z)[0]
             latency[juror.key] = time.perf_counter() - start
         known = {one.source for one, row in zip(schema.channels, x, strict=True) if _any(row)}
         missing = [source for source in schema.sources if source not in known]
@@ -215,6 +220,7 @@ class Machine:
             x=x,
             level=level,
             logits=logits,
+            places=places,
             latency_s=latency,
             missing=tuple(missing),
             lag_s=waited + time.perf_counter() - began,

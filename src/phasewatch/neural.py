@@ -8,6 +8,7 @@ import json
 import logging
 import warnings
 from abc import abstractmethod
+from copy import deepcopy
 from dataclasses import asdict
 from typing import Any, ClassVar, Self
 
@@ -58,6 +59,7 @@ class Network(Classifier):
         self._config = self.settings(**changed)
         self._shape: tuple[int, ...] = ()
         self._module: nn.Module = nn.Identity()
+        self._precise: nn.Module | None = None
 
     @staticmethod
     @abstractmethod
@@ -79,7 +81,7 @@ class Network(Classifier):
         with torch.random.fork_rng():
             torch.manual_seed(self._seed)
             made = self._layers(shape)
-        self._shape, self._module = shape, Marked(made)
+        self._shape, self._module, self._precise = shape, Marked(made), None
 
     def _layers(self, shape: tuple[int, ...]) -> nn.Module:
         steps = shape[1] if len(shape) > 1 else 0
@@ -100,13 +102,14 @@ class Network(Classifier):
             watch.tell(epoch)
 
     def logits(self, z: Array) -> Array:
-        """`[N,K]`, in one thread: another number of them gives other last bits."""
+        """`[N,K]`, the same for a window alone as among others: see docs/decisions/0030."""
+        if self._precise is None:
+            self._precise = deepcopy(self._module).cpu().double()
+        asked = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32)).double()
         threads = torch.get_num_threads()
         torch.set_num_threads(THREADS)
         try:
-            self._module.cpu()
-            asked = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32))
-            return trainer.ask(self._module, asked)
+            return trainer.ask(self._precise, asked)
         finally:
             torch.set_num_threads(threads)
 

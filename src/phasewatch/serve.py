@@ -201,7 +201,8 @@ class Line(H11Protocol):
 
 async def _write(send: Any, chunk: bytes) -> None:
     body = {"type": "http.response.body", "body": chunk, "more_body": True}
-    await asyncio.wait_for(send(body), WRITE_S)
+    async with asyncio.timeout(WRITE_S):
+        await send(body)
 
 
 async def _gone(receive: Any, viewer: Viewer) -> None:

@@ -254,8 +254,9 @@ class _Training:
 
 
 def ask(module: nn.Module, z: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Logits `[N,K]` of `z`, some hundred rows at a time."""
-    module.eval()
+    """Logits `[N,K]` of `z`, some hundred rows at a time, in single precision at the end."""
+    if module.training:
+        module.eval()
     with torch.inference_mode():
         rows = [module(part).float().cpu() for part in torch.split(z, 512)]
     return torch.cat(rows).double().numpy()

@@ -1,6 +1,6 @@
 // What the models say, put in order for scenes.
 
-import type { Piece } from "./draw";
+import type { Piece, Place } from "./draw";
 import type { Episode, ModelFacts, Window } from "./events";
 import { mode, view } from "./view.svelte";
 
@@ -35,6 +35,13 @@ export function pieces(windows: Window[], key: string, stride: number): Piece[] 
     };
   });
 }
+
+/** One model's windows on its plane. */
+export const places = (windows: Window[], key: string): Place[] =>
+  windows.flatMap((window) => {
+    const call = window.models[key];
+    return call?.xy ? { x: call.xy[0], y: call.xy[1], label: call.label } : [];
+  });
 
 export interface Verdict {
   label: string;

@@ -12,6 +12,12 @@ export interface Piece {
   missing: boolean;
 }
 
+export interface Place {
+  x: number;
+  y: number;
+  label: string;
+}
+
 /** A canvas as large as its box, in device pixels; null while it has no box. */
 export function sized(canvas: HTMLCanvasElement): CanvasRenderingContext2D | null {
   const { clientWidth: width, clientHeight: height } = canvas;
@@ -123,7 +129,7 @@ function letter(
   const first = run[0];
   const last = run.at(-1);
   if (!first || !last) return;
-  const wide = x(last.end) - x(first.start);
+  const wide = Math.min(x(last.end), canvas.clientWidth) - x(first.start);
   if (wide < 14) return;
   const { letter: text, word } = look(first.label, labels);
   const told = run.length > 1 && pen.measureText(word).width + 18 < wide ? word : text;
@@ -162,6 +168,45 @@ export function heat(canvas: HTMLCanvasElement, columns: (number | null)[][], ro
     });
   });
   pen.putImageData(image, 0, 0);
+}
+
+/** The last windows on the plane in which training windows differ most; the cross is their mean. */
+export function trail(canvas: HTMLCanvasElement, all: Place[], last: Place[], labels: string[]): void {
+  const pen = sized(canvas);
+  if (!pen) return;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  // Both directions at one scale, which no window of the episode leaves.
+  const most = Math.max(1, ...all.map((one) => Math.max(Math.abs(one.x) / width, Math.abs(one.y) / height) * height));
+  const x = (one: Place) => width / 2 + ((height / 2 - 14) * one.x) / most;
+  const y = (one: Place) => height / 2 - ((height / 2 - 14) * one.y) / most;
+  pen.strokeStyle = token(canvas, "--line");
+  pen.beginPath();
+  pen.moveTo(0, height / 2);
+  pen.lineTo(width, height / 2);
+  pen.moveTo(width / 2, 0);
+  pen.lineTo(width / 2, height);
+  pen.stroke();
+  pen.lineWidth = 2;
+  pen.strokeStyle = token(canvas, "--soft");
+  pen.beginPath();
+  last.forEach((one) => pen.lineTo(x(one), y(one)));
+  pen.stroke();
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.font = '700 15px "Inter Variable", sans-serif';
+  last.forEach((one, place) => {
+    const { colour, letter: text } = look(one.label, labels);
+    const now = place === last.length - 1;
+    pen.fillStyle = colour;
+    pen.beginPath();
+    pen.arc(x(one), y(one), now ? 13 : 6, 0, 7);
+    pen.fill();
+    if (!now) return;
+    pen.strokeStyle = token(canvas, "--ink");
+    pen.stroke();
+    pen.fillStyle = "#10141a";
+    pen.fillText(text, x(one), y(one) + 1);
+  });
 }
 
 /** Draw again whenever the box changes its size. */

@@ -5,6 +5,7 @@ export interface Call {
   label: string;
   entropy_bits: number;
   latency_s: number;
+  xy: [number, number] | null;
 }
 export interface Window {
   episode_id: string;

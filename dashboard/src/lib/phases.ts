@@ -18,16 +18,28 @@ const KNOWN: Record<string, Look> = {
 };
 const SPARE = ["#009e73", "#0072b2", "#999", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00"];
 
-/** A phase of somebody else's schema gets a spare colour and its first letter. */
+const taken = new WeakMap<string[], string[]>();
+/** A letter for each of `labels`: the first of its own that no other has, or its number. */
+function letters(labels: string[]): string[] {
+  const found = labels.map((label) => KNOWN[label]?.letter ?? "");
+  labels.forEach((label, place) => {
+    found[place] ||= [...label.toUpperCase()].find((one) => /\p{L}/u.test(one) && !found.includes(one)) ?? `${place + 1}`;
+  });
+  taken.set(labels, found);
+  return found;
+}
+
+/** A phase of somebody else's schema gets a spare colour, and a letter that is its own. */
 export function look(label: string, labels: string[] = []): Look {
   const known = KNOWN[label];
   if (known) return known;
   const place = Math.max(labels.indexOf(label), 0);
+  const word = label.replaceAll("_", " ");
   return {
     colour: SPARE[place % SPARE.length]!,
-    letter: label.charAt(0).toUpperCase(),
-    word: label.replaceAll("_", " "),
-    brief: label.replaceAll("_", " "),
+    letter: (taken.get(labels) ?? letters(labels))[place] ?? "?",
+    word,
+    brief: word,
   };
 }
 

@@ -18,7 +18,7 @@ class Player {
   run(): void {
     const step = () => {
       this.#tick();
-      setTimeout(step, 100);
+      setTimeout(step, 250);
     };
     step();
   }
@@ -50,20 +50,15 @@ class Player {
   get control(): boolean {
     return !this.live && (told.episode?.transport.control ?? false);
   }
-  /** All windows that are known, oldest first. */
-  get windows(): Window[] {
-    const id = this.episode?.episode_id;
-    const heard = told.windows.filter((one) => one.episode_id === id);
-    const whole = this.#whole.filter((one) => one.episode_id === id);
-    if (!whole.length) return heard;
-    const newer = heard.filter((one) => !whole.some((other) => other.index === one.index));
-    return newer.length ? [...whole, ...newer].sort((a, b) => a.index - b.index) : whole;
-  }
+  #own = $derived(this.#whole.filter((one) => one.episode_id === this.episode?.episode_id));
+  /** All windows that are known, oldest first; the same array until there is another. */
+  windows = $derived.by(() => {
+    const known = new Set(this.#own.map((one) => one.index));
+    const newer = told.windows.filter((one) => one.episode_id === this.episode?.episode_id && !known.has(one.index));
+    return newer.length ? [...this.#own, ...newer].sort((a, b) => a.index - b.index) : this.#own;
+  });
   /** The last window that could be had at the playhead. */
-  get window(): Window | null {
-    const position = this.#position + 1e-6;
-    return this.windows.findLast((one) => one.end_s <= position) ?? null;
-  }
+  window = $derived(this.windows.findLast((one) => one.end_s <= this.#position + 1e-6) ?? null);
 
   #tick(): void {
     if (document.hidden) return;

@@ -123,13 +123,15 @@ class EpisodeLoaded(Event):
 class Call(Record):
     """What one model said of one window: its probabilities, and how long it took.
 
-    They are calibrated where the `episode` event tells a temperature.
+    They are calibrated where the `episode` event tells a temperature. `xy` is the window's place on
+    the plane in which the model's training windows differ most, their mean at 0, 0.
     """
 
     p: list[float]
     label: str
     entropy_bits: float
     latency_s: float
+    xy: tuple[float, float] | None
 
 
 class Window(Event):
@@ -268,6 +270,8 @@ class Producer(events.Producer):
         loop = self._clock.loop_s
         if loop and position_s >= loop[1]:
             self._seek(loop[0])
+            # Pages run their own clocks between two events: they must hear of the jump.
+            self._announce()
             return
         now_ns = episode.start_ns + round(position_s * NS)
         watched.stream.upto(now_ns, watched.machine)
@@ -703,11 +707,13 @@ class Producer(events.Producer):
 def _call(juror: live.Juror, judged: Judged, classes: tuple[str, ...]) -> Call:
     p = juror.probabilities(judged.logits[juror.key])
     entropy = float(-(p * np.log2(np.maximum(p, 1e-300))).sum())
+    place = judged.places.get(juror.key)
     return Call(
         p=[round(float(one), 5) for one in p],
         label=classes[int(p.argmax())],
         entropy_bits=round(max(entropy, 0.0), 4),
         latency_s=round(judged.latency_s[juror.key], 6),
+        xy=None if place is None else (round(float(place[0]), 3), round(float(place[1]), 3)),
     )
 
 

@@ -1,0 +1,234 @@
+"""What the page costs a browser: `python bench/page.py --run RUN --store STORE [--minutes 10]`.
+
+A server replays at 10 times the pace, two windows a second where a real machine has one in five
+seconds, in front of Debian's headless chromium. Last, a stored episode is given to the server row
+by row as if its machine ran now, and the page is watched frame by frame. Server, browser and this
+script share the machine.
+"""
+
+import argparse
+import gzip
+import sys
+import threading
+import time
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+
+from phasewatch import serve
+from phasewatch.commands.serve import given_of
+from phasewatch.episode import Samples
+from phasewatch.feed import taken
+from phasewatch.serve import Access, Desk
+from phasewatch.store import Store
+
+CHROMIUM = "/usr/bin/chromium"
+SCENES = ("", "replay?mode=both", "channels", "scoreboard", "duel", "profiles", "perf", "tv")
+SPEED, THROTTLE, MEASURED_S = 10.0, 6, 20.0
+
+WATCH = """
+window.painted = [];
+let last = "";
+const look = () => {
+  const now = document.querySelector(".now figure header p")?.textContent ?? "";
+  // What has changed is painted after this frame's callbacks: the next frame's come after that.
+  const note = () => painted.push([now, performance.timeOrigin + performance.now()]);
+  if (now !== last) requestAnimationFrame(note);
+  last = now;
+  requestAnimationFrame(look);
+};
+look();
+"""
+
+
+def say(line: str) -> None:
+    """At once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def scripts() -> int:
+    """Bytes of all scripts, gzipped."""
+    folder = resources.files("phasewatch") / "page" / "assets"
+    files = [one for one in folder.iterdir() if one.name.endswith(".js")]
+    return sum(len(gzip.compress(one.read_bytes(), 9)) for one in files)
+
+
+def opened(browser: Browser, address: str) -> Page:
+    """A page that has heard from its server."""
+    page = browser.new_page(viewport={"width": 1920, "height": 1080})
+    page.goto(address)
+    page.wait_for_selector("[role=status]:text('connected')")
+    page.wait_for_timeout(1500)
+    return page
+
+
+def nodes(browser: Browser, base: str) -> int:
+    """The most of any scene."""
+    found = []
+    for scene in SCENES:
+        page = opened(browser, f"{base}#/{scene}")
+        found.append(page.evaluate("document.querySelectorAll('*').length"))
+        page.close()
+    return max(found)
+
+
+def figures(link: CDPSession) -> dict[str, float]:
+    """Chromium's own, by name."""
+    link.send("Performance.enable")
+    return {one["name"]: one["value"] for one in link.send("Performance.getMetrics")["metrics"]}
+
+
+def busy(browser: Browser, address: str) -> float:
+    """The share of its time that the throttled main thread is at work."""
+    page = opened(browser, address)
+    link = page.context.new_cdp_session(page)
+    link.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
+    page.wait_for_timeout(3000)
+    before, began = figures(link)["TaskDuration"], time.monotonic()
+    page.wait_for_timeout(1000 * MEASURED_S)
+    share = (figures(link)["TaskDuration"] - before) / (time.monotonic() - began)
+    page.close()
+    return share
+
+
+def heap(browser: Browser, address: str, minutes: float) -> list[float]:
+    """MiB after a collection, ten times."""
+    page = opened(browser, address)
+    link = page.context.new_cdp_session(page)
+    page.wait_for_timeout(20_000)
+    sizes = []
+    for _ in range(10):
+        page.wait_for_timeout(6000 * minutes)
+        link.send("HeapProfiler.collectGarbage")
+        sizes.append(figures(link)["JSHeapUsedSize"] / 2**20)
+    page.close()
+    return sizes
+
+
+class Pretended(threading.Thread):
+    """Stored episodes, one after the other, whose samples come as if they were taken now.
+
+    `entered` are windows, as the page names them, with the moment of the sample that made them due.
+    """
+
+    def __init__(self, desk: Desk, store: Store, seconds: float) -> None:
+        super().__init__(daemon=True)
+        self.desk, self.store, self.until = desk, store, time.monotonic() + seconds
+        self.entered: list[tuple[str, float]] = []
+
+    def run(self) -> None:
+        """Until the time is over."""
+        for id in self.desk.given.episodes * 10:
+            if time.monotonic() > self.until:
+                return
+            self._play(id)
+
+    def _play(self, id: str) -> None:
+        episode = self.store.read(id)
+        late = time.time_ns() - episode.start_ns
+        moved = tuple(replace(one, t_wall_ns=one.t_wall_ns + late) for one in episode.labels)
+        now = episode.start_ns + late
+        given = dict.fromkeys(episode.sources, 0)
+        self.desk.replay.begin(
+            replace(episode, id="now", start_ns=now, end_ns=now, sources={}, labels=moved)
+        )
+        while time.time_ns() < episode.end_ns + late and time.monotonic() < self.until:
+            for source, samples in episode.sources.items():
+                end = int(np.searchsorted(samples.t_wall_ns, time.time_ns() - late, side="right"))
+                if end > given[source]:
+                    rows = taken(samples, np.arange(given[source], end))
+                    self._take(source, replace(rows, t_wall_ns=rows.t_wall_ns + late))
+                    given[source] = end
+            time.sleep(0.01)
+        self.desk.replay.end(time.time_ns())
+
+    def _take(self, source: str, samples: Samples) -> None:
+        machine = self.desk.replay._watched.machine
+        known, now = set(machine.judged), time.time()
+        self.desk.replay.take(source, samples)
+        grid = machine.panel.schema.grid
+        for end in set(machine.judged) - known:
+            until_s = end * grid.step_s
+            self.entered.append((f"{clock(until_s - grid.window_s)} to {clock(until_s)}", now))
+
+
+def clock(seconds: float) -> str:
+    """As the page writes it."""
+    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
+
+
+def lags(browser: Browser, base: str, desk: Desk, store: Store, minutes: float) -> list[float]:
+    """Milliseconds from the sample that made a window due to the frame that shows its call."""
+    page = opened(browser, f"{base}#/replay")
+    page.evaluate(f"() => {{{WATCH}}}")
+    recorder = Pretended(desk, store, 60 * minutes)
+    recorder.start()
+    page.wait_for_timeout(60_000 * minutes + 2000)
+    recorder.join()
+    painted: list[tuple[str, float]] = page.evaluate("painted")
+    page.close()
+    found = []
+    for name, at in painted:
+        before = [now for other, now in recorder.entered if other == name and 1000 * now < at]
+        if before:
+            found.append(at - 1000 * before[-1])
+    return found
+
+
+def main() -> None:
+    """Every figure, one after the other."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--run", type=Path, required=True)
+    asked.add_argument("--store", type=Path, required=True)
+    asked.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
+    told = asked.parse_args()
+    say(f"scripts: {scripts():,} bytes gzipped")
+    with Desk(given_of(told.run, told.store, [])).working() as desk:
+        while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
+            time.sleep(0.1)
+        sock = serve.listen("127.0.0.1", 0)
+        server = serve.server(serve.application(desk, Access()))
+        threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
+        base = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+        desk.replay.operate("speed", 1, None)
+        with sync_playwright() as works:
+            browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            measure(browser, base, desk, told.minutes)
+            browser.close()
+        server.should_exit = True
+
+
+def pace(desk: Desk, speed: float) -> None:
+    """Any pace, not only those that the page offers."""
+    desk.replay._clock.speed = speed
+    desk.replay.operate("play", None, None)
+
+
+def measure(browser: Browser, base: str, desk: Desk, minutes: float) -> None:
+    """With a server that plays."""
+    say(f"nodes: {nodes(browser, base)} at most, of {len(SCENES)} scenes")
+    assert desk.replay._watched is not None
+    desk.replay.operate("loop", (20.0, desk.replay._watched.episode.seconds - 1), None)
+    pace(desk, SPEED)
+    for scene in ("replay", "replay?mode=both", "channels", "perf"):
+        share = busy(browser, f"{base}#/{scene}")
+        say(f"main thread, {scene}: {100 * share:.1f} % at {THROTTLE} x throttle, {SPEED:g} x pace")
+    pace(desk, 1.0)
+    share = busy(browser, f"{base}#/replay")
+    say(f"main thread, replay: {100 * share:.1f} % at {THROTTLE} x throttle, as fast as life")
+    desk.replay.operate("loop", None, None)
+    pace(desk, SPEED)
+    sizes = heap(browser, f"{base}#/replay?mode=both", minutes)
+    say(f"heap over {minutes:g} min: {', '.join(f'{one:.2f}' for one in sizes)} MiB")
+    assert desk.given.store is not None
+    found = lags(browser, base, desk, desk.given.store, max(1.0, min(minutes, 4.0)))
+    p50, p95 = np.percentile(found, [50, 95])
+    say(f"sample to pixel: p50 {p50:.0f} ms, p95 {p95:.0f} ms, {len(found)} windows")
+
+
+if __name__ == "__main__":
+    main()

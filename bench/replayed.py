@@ -1,0 +1,95 @@
+"""Offline against live, over every episode: `python bench/replayed.py --run RUN --store STORE`.
+
+Offline is what training and evaluation do: all windows cut, pooled and answered in large batches.
+Live gives each episode's samples to a machine a stride at a time. Exits with 1 when one window, its
+level or a label differs, or a logit by more than `WITHIN`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from phasewatch.live import Judged, Panel, history, replay
+from phasewatch.store import Store
+from phasewatch.sweep import judge
+from phasewatch.windows import Windows, cut, join, pool
+
+WITHIN = 1e-6
+
+
+class Found(NamedTuple):
+    """How many windows and labels there were, how many agreed, the largest logit difference."""
+
+    windows: int
+    same_windows: int
+    labels: int
+    same_labels: int
+    largest: float
+
+
+def offline(store: Store, panel: Panel) -> Windows:
+    """Every window of the store, each with its machine's level by then."""
+    whole = {id: cut(store.read(id), store.schema, panel.opening_s) for id in store.ids()}
+    usable = {id for id in whole if judge(store, id).usable}
+    parts = []
+    for id, own in whole.items():
+        # What may not be learned from tells nothing of its machine either, but can be watched.
+        near = [one for other, one in whole.items() if other in usable or other == id]
+        same_host = pool(join(one for one in near if one.host[:1] == own.host[:1]))
+        parts.append(same_host.take(same_host.episode == id))
+    return join(parts)
+
+
+def live(store: Store, panel: Panel) -> list[Judged]:
+    """Every window of the store, in the same order."""
+    manifests = [store.manifest(id) for id in store.ids()]
+    judged: list[Judged] = []
+    for number, id in enumerate(store.ids(), 1):
+        episode = store.read(id)
+        past = history(store, manifests, episode, panel.opening_s)
+        judged += replay(episode, panel, past).judged.values()
+        sys.stderr.write(f"\r{number} of {len(manifests)} episodes")
+    sys.stderr.write("\n")
+    return judged
+
+
+def compare(panel: Panel, whole: Windows, judged: list[Judged]) -> Found:
+    """Both roads side by side; raises ValueError when they did not judge at the same times."""
+    same = 0
+    for x, level, t_ns, one in zip(whole.x, whole.opening, whole.t_ns, judged, strict=True):
+        if one.end_ns != t_ns:
+            raise ValueError(f"live judged at {one.end_ns}, offline at {t_ns}")
+        same += (one.x.tobytes(), one.level.tobytes()) == (x.tobytes(), level.tobytes())
+    agreed, largest = 0, 0.0
+    for juror in panel.jurors:
+        own = juror.checkpoint.logits(whole.x[:, juror.rows], whole.opening[:, juror.rows])
+        other = np.stack([one.logits[juror.key] for one in judged])
+        agreed += int((own.argmax(axis=1) == other.argmax(axis=1)).sum())
+        largest = max(largest, float(np.abs(own - other).max()))
+    return Found(len(whole), same, len(whole) * len(panel.jurors), agreed, largest)
+
+
+def main() -> None:
+    """One line, and the exit code."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--run", type=Path, required=True)
+    asked.add_argument("--store", type=Path, required=True)
+    told = asked.parse_args()
+    store = Store.open(told.store)
+    panel = Panel.load(told.run / "checkpoints", store.schema)
+    found = compare(panel, offline(store, panel), live(store, panel))
+    sys.stdout.write(
+        f"{len(store.ids())} episodes, {len(panel.jurors)} models: "
+        f"windows bit-equal {found.same_windows}/{found.windows}, "
+        f"labels equal {found.same_labels}/{found.labels}, "
+        f"largest logit difference {found.largest:.2g}\n"
+    )
+    whole = found.same_windows == found.windows and found.same_labels == found.labels
+    sys.exit(0 if whole and found.largest <= WITHIN else 1)
+
+
+if __name__ == "__main__":
+    main()
