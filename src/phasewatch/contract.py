@@ -163,6 +163,7 @@ class Judging(Protocol):
 
 
 Some = TypeVar("Some", bound=Contract)
+Sample = TypeVar("Sample", bound=Golden)
 
 
 def parse(kind: type[Some], data: bytes, path: Path) -> Some:
@@ -317,6 +318,13 @@ def golden(model: Judging, episode: Episode) -> list[Golden]:
         Golden(window=_nullable(x), opening=opening, logits=own.tolist())
         for x, opening, own in zip(some.x, openings, logits, strict=True)
     ]
+
+
+def answered(model: Judging, stored: Sample) -> Sample:
+    """A stored window with the logits that another model gives it."""
+    x, before = _single(stored.window), _single(stored.opening)
+    logits = model.logits(x[None], before[None])[0].tolist()
+    return stored.model_copy(update={"logits": logits})
 
 
 def replay(model: Judging, told: Contract, path: Path, within: float = TOLERANCE) -> None:
