@@ -41,6 +41,11 @@ def test_what_was_never_tested_is_named(toy_run: Done) -> None:
     last = abstract.sentences(told)[-1]
     assert "Never tested: leak, command and control." in last
     assert "Real malware and hardware virtualisation were not tested" in last
+    one = abstract.sentences(replace(told, never=("night shifts",)))[-1]
+    assert one.endswith("Night shifts was not tested at all.")
+    assert "at all" not in abstract.sentences(replace(told, never=()))[-1]
+    whole = replace(toy_run.report, never=(), untested_cells=[])
+    assert "" not in abstract.sentences(whole)
 
 
 def test_verdicts_are_told_from_the_side_of_the_model(toy_run: Done) -> None:

@@ -54,6 +54,13 @@ def test_gaps_name_what_differs_and_ignore_order_and_extras() -> None:
     assert "classes" in VM46.gaps(replace(VM46, classes=VM46.classes[::-1]))[0]
 
 
+def test_what_is_never_recorded_travels_and_changes_no_meaning() -> None:
+    bare = replace(VM46, untested=())
+    assert VM46.untested and "untested" not in bare.dump()
+    assert schema.parse(VM46.dump(), "here").untested == VM46.untested
+    assert bare == VM46 and bare.fingerprint == VM46.fingerprint and not bare.gaps(VM46)
+
+
 def test_dump_and_parse_are_inverse() -> None:
     assert schema.parse(VM46.dump(), "here") == VM46
 

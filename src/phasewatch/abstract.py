@@ -11,7 +11,8 @@ def sentences(report: Report) -> list[str]:
     """On top of every report: how good, how sure, how it fails, and what is not known."""
     row = best([row for row in report.rows if row.mode == "realistic"] or report.rows)
     told = [_good(report, row), _sure(report, row), _price(report, row), _rivals(report, row)]
-    return [*told, _plainest(report, row), _late(report, row), _alarms(row), _unknown(report)]
+    told += [_plainest(report, row), _late(report, row), _alarms(row), _unknown(report)]
+    return [one for one in told if one]
 
 
 def _name(row: Row) -> str:
@@ -138,7 +139,16 @@ def _unknown(report: Report) -> str:
     ]
     told = f"Never tested: {', '.join(parts)}. " if parts else ""
     many = f"{cells} pairs of host and profile were not judged. " if cells else ""
-    return f"{told}{many}Real malware and hardware virtualisation were not tested at all."
+    return f"{told}{many}{never(report)}".strip()
+
+
+def never(report: Report) -> str:
+    """What no recording holds, as a sentence; empty where the schema names nothing."""
+    if not report.never:
+        return ""
+    told = " and ".join(report.never)
+    verb = "were" if len(report.never) > 1 else "was"
+    return f"{told[0].upper()}{told[1:]} {verb} not tested at all."
 
 
 def span(score: Score | None) -> str:

@@ -72,8 +72,8 @@ class Answered:
     """All answers of a run, and what they were asked under.
 
     `usable` are all episodes that a split could use, `baselines` the models that need no detector,
-    `stride_s` lies between two windows, and `audit` is what was found leaking, or not. No episode
-    is unseen in two folds.
+    `stride_s` lies between two windows, `audit` is what was found leaking, or not, and `untested`
+    what no recording holds. No episode is unseen in two folds.
     """
 
     folds: tuple[Fold, ...]
@@ -84,6 +84,7 @@ class Answered:
     seed: int
     audit: tuple[Check, ...]
     answers: tuple[Answers, ...]
+    untested: tuple[str, ...] = ()
 
     @property
     def new_hosts(self) -> bool:
@@ -122,6 +123,7 @@ def save(answered: Answered, path: Path) -> None:
         "stride_s": answered.stride_s,
         "seed": answered.seed,
         "audit": [asdict(check) for check in answered.audit],
+        "untested": answered.untested,
     }
     table = pa.concat_tables([_table(one, answered.classes) for one in answered.answers])
     table = table.replace_schema_metadata({"phasewatch": json.dumps(facts)})
@@ -164,6 +166,7 @@ def load(path: Path) -> Answered:
             int(facts["seed"]),
             tuple(Check(**check) for check in facts["audit"]),
             tuple(_answers(table, tuple(facts["classes"]))),
+            tuple(facts.get("untested", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)

@@ -123,6 +123,8 @@ class Report:
     untested_profiles: list[str]
     untested_phases: list[str]
     untested_cells: list[tuple[str, str]]
+    never: tuple[str, ...]
+    """What no recording of the store holds, as its schema says."""
     profiles: list[str]
 
     @property
@@ -174,6 +176,7 @@ def evaluate(answered: Answered) -> Report:
         untested_profiles=splits.untested(answered.usable, tested, "profile"),
         untested_phases=splits.untested(answered.usable, tested, "phase"),
         untested_cells=_cells(answered, tested),
+        never=answered.untested,
         profiles=sorted({episode.profile for episode in answered.usable}),
     )
 

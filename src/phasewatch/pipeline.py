@@ -111,6 +111,7 @@ def _answered(trained: Trained, schema: Schema) -> Answered:
         trained.recipe.seed,
         tuple(check for fold in trained.folds for check in fold.audit),
         tuple(answer for fold in trained.folds for answer in _asked(fold, schema)),
+        schema.untested,
     )
 
 

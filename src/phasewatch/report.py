@@ -51,6 +51,7 @@ def pages(report: Report, answered: Answered, folder: Path, store: Store | None)
     told = {
         "report": report,
         "abstract": abstract.sentences(report),
+        "never": abstract.never(report),
         "grid": _grid(answered),
         "audit": answered.audit,
         "version": __version__,

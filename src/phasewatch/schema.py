@@ -8,7 +8,7 @@ oracle mode is the schema itself, so no mask exists that could disagree with any
 import hashlib
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -94,13 +94,17 @@ class Grid:
 
 @dataclass(frozen=True)
 class Schema:
-    """Ordered channels, ordered classes, a grid, and the version of the extraction code."""
+    """Ordered channels, ordered classes, a grid, and the version of the extraction code.
+
+    `untested` is prose: what no recording under this schema ever holds, which every report says.
+    """
 
     name: str
     channels: tuple[Channel, ...]
     classes: tuple[str, ...]
     grid: Grid
     extraction: int = EXTRACTION
+    untested: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what could not be told apart: no channels, double names, under two classes."""
@@ -203,6 +207,7 @@ class Schema:
     def dump(self) -> dict[str, object]:
         """The schema by value, as JSON types; `parse` reads it back."""
         return {
+            **({"untested": list(self.untested)} if self.untested else {}),
             "name": self.name,
             "extraction": self.extraction,
             "classes": list(self.classes),
@@ -226,6 +231,7 @@ def parse(value: object, where: object) -> Schema:
             classes=tuple(map(_text, value["classes"])),
             grid=Grid(**value["grid"]),
             extraction=int(value["extraction"]),
+            untested=tuple(map(_text, value.get("untested", ()))),
         )
     except (AssertionError, KeyError, TypeError, ValueError, OverflowError) as error:
         raise Refused(
@@ -255,8 +261,13 @@ def read(path: Path) -> Schema:
             for source, entry in table["sources"].items()
             for name, unit, kind, meaning in entry["channels"]
         ]
-        grid = Grid(**table["grid"])
-        return Schema(str(table["name"]), tuple(channels), tuple(table["classes"]), grid)
+        return Schema(
+            name=str(table["name"]),
+            channels=tuple(channels),
+            classes=tuple(table["classes"]),
+            grid=Grid(**table["grid"]),
+            untested=tuple(map(_text, table.get("untested", ()))),
+        )
     except OSError as error:
         raise Refused(
             path, error.strerror or str(error), "a schema in TOML", "Check the path."

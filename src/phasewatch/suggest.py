@@ -220,6 +220,7 @@ def _schema(channels: Sequence[tuple[str, str]], classes: Sequence[str], clock: 
         '# CHECK every line marked so. The first class is rest: what "benign" is elsewhere.',
         'name = "draft"',
         f"classes = {json.dumps(list(classes))}  # CHECK",
+        '# untested = ["real malware"]  # what no recording holds: every report says so',
         "",
         f"[grid]  # rows come every {clock.every_s:g} s",
         f"window_s = {12 * step:g}",
