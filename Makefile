@@ -8,7 +8,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check dashboard tour bench results bench-models record fit fixtures lock clean
+.PHONY: setup demo test check dashboard tour bench results bench-models pi record fit fixtures lock clean
 
 setup: .venv/ready
 
@@ -61,6 +61,12 @@ bench-models: setup .venv/peers/ready
 	@.venv/peers/bin/pip install --quiet --no-deps $(TORCH) 2>/dev/null || \
 	  .venv/peers/bin/pip install --quiet --no-deps $(TORCH) --extra-index-url $(TORCH_INDEX)
 	@touch $@
+
+# An aarch64 Python with the wheels of phasewatch[live], for tests/test_pi.py; needs qemu-user-static.
+pi: .venv/pi/ready
+
+.venv/pi/ready: .venv/ready tests/pi.py
+	$(BIN)/python tests/pi.py
 
 record: setup
 	$(BIN)/phasewatch record --plan plans/corpus.toml --out corpus

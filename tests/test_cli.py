@@ -1,6 +1,7 @@
 """The command as a user meets it: exit codes, one line for bad input, JSON that parses."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,10 @@ import toy
 from phasewatch import __version__, cli, console, durable, pipeline, schema, sweep
 from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
+from test_frozen import BUNDLES, CHECKPOINTS
+from test_trust import keys
+
+__all__ = ["keys"]
 
 Run = Callable[..., tuple[int, str, str]]
 HOSTS = ("--test", "delta", "--validation", "gamma", "--opening", "6")
@@ -394,3 +399,28 @@ def test_a_library_that_is_not_installed_is_named(
         cli.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("phasewatch: torch: is not installed;")
+
+
+@pytest.mark.parametrize("whole", [CHECKPOINTS[-1], BUNDLES[-1]], ids=["checkpoint", "bundle"])
+def test_a_signed_model_is_the_only_one_that_is_trusted(
+    run: Run, keys: Path, tmp_path: Path, whole: Path
+) -> None:
+    shutil.copytree(whole.parent, tmp_path / "models")
+    model, asked = tmp_path / "models" / whole.name, ("--trust", keys / "own.pub")
+    for key in ("own", "other"):
+        assert "signature" not in run("inspect", model)[1]
+        assert "`phasewatch sign`" in refused(run("inspect", model, *asked))
+        code, said, _ = run("sign", model, "--key", keys / f"{key}.pem")
+        assert code == 0 and said.strip().endswith(".sig")
+        if key == "own":
+            assert run("inspect", model, *asked)[0] == 0
+            Path(said.strip()).unlink()
+    assert "other.pem" in refused(run("inspect", model, "--trust", keys / "other.pem"))
+
+
+def test_only_whole_models_are_signed(run: Run, keys: Path, tmp_path: Path) -> None:
+    shutil.copytree(CHECKPOINTS[0].parent, tmp_path / "models")
+    model = tmp_path / "models" / CHECKPOINTS[0].name
+    model.write_bytes(model.read_bytes()[:-9])
+    assert model.name in refused(run("sign", model, "--key", keys / "own.pem"))
+    assert not list(model.parent.glob("*.ckpt.json.sig"))

@@ -17,6 +17,10 @@ from phasewatch.pipeline import Done
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from phasewatch.store import Store
+from phasewatch.trust import Trust
+from test_trust import keys
+
+__all__ = ["keys"]
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 BLIND = Panel(schema.vm46(), ())
@@ -168,6 +172,16 @@ def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(toy_out: Path, pane
     assert all("proc.rss" in str(problem) for problem in mixed.refused.values())
     with pytest.raises(Refused, match="not on the panel"):
         mixed.juror("gbt.realistic")
+
+
+def test_an_unsigned_juror_is_refused_where_signatures_are_asked_for(
+    toy_out: Path, toy_store: Store, keys: Path
+) -> None:
+    asked = Panel.load(
+        toy_out / "checkpoints", toy_store.schema, trust=Trust.asked(keys / "own.pub", strict=False)
+    )
+    assert not asked.jurors
+    assert {problem.code for problem in asked.refused.values()} == {"signature"}
 
 
 def test_temperature_moves_probabilities_and_no_call(panel: Panel) -> None:

@@ -212,9 +212,10 @@ def test_documents_are_served(served: Served) -> None:
     assert served.get("/api/schemas/window.v1.json")["title"] == "Window"
     assert served.ask("/api/schemas/other.json")[0] == 404
     assert served.get("/healthz") == {"status": "ok"}
-    metrics = served.ask("/metrics")[2].decode()
-    assert "phasewatch_events_total" in metrics
-    assert 'phasewatch_inference_seconds{model="gbt.realistic"}' in metrics
+    assert "phasewatch_events_total" in served.ask("/metrics")[2].decode()
+    assert served.turn("play") == 200
+    told = 'phasewatch_inference_seconds{model="gbt.realistic"}'
+    until(lambda: told in served.ask("/metrics")[2].decode())
     assert served.ask("/api/events?types=gossip")[0] == 422
 
 

@@ -27,6 +27,12 @@ REFUSED, SOME_ERRORED, SOME_REJECTED, CANCELLED = 2, 3, 4, 130
 
 StorePath = Annotated[Path, typer.Option("--store", help="Folder of the episode store.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+PublicKey = Annotated[
+    Path | None, typer.Option("--trust", help="Public ed25519 key (PEM) that must have signed.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict-perms", help="Refuse files that everybody may write.")
+]
 Opening = Annotated[
     float, typer.Option("--opening", help="Seconds known to be benign at each start.", min=0)
 ]

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJs
 from phasewatch import __version__, durable, producers
 from phasewatch.refusal import Refused
 from phasewatch.store import Store
+from phasewatch.trust import ANY, Trust
 
 VERSION = 1
 """Of all kinds of events; a change that a reader could trip over raises it."""
@@ -68,13 +69,14 @@ Tell = Callable[[Event], None]
 class Given:
     """What producers work with: a run's folder, a store, the episodes to play; any may be absent.
 
-    `counted` is where they leave figures for each other.
+    `counted` is where they leave figures for each other; `trust` is asked of every checkpoint.
     """
 
     run: Path | None
     store: Store | None
     episodes: tuple[str, ...] = ()
     counted: dict[str, Any] = field(default_factory=dict)
+    trust: Trust = ANY
 
 
 class Producer(ABC):

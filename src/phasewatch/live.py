@@ -24,6 +24,7 @@ from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store import Manifest, Store
 from phasewatch.sweep import judge
+from phasewatch.trust import ANY, Trust
 from phasewatch.views import STATISTICS, Array
 from phasewatch.windows import POOLED, at, log, opening, pooled
 
@@ -61,7 +62,11 @@ class Panel:
 
     @classmethod
     def load(
-        cls, folder: Path, schema: Schema, temperatures: Mapping[str, float] | None = None
+        cls,
+        folder: Path,
+        schema: Schema,
+        temperatures: Mapping[str, float] | None = None,
+        trust: Trust = ANY,
     ) -> "Panel":
         """Every checkpoint of a folder. One that cannot judge `schema` is kept with its refusal."""
         jurors, refused = [], {}
@@ -72,7 +77,7 @@ class Panel:
                 # Trained again from another seed, to tell how much that matters.
                 continue
             try:
-                loaded = checkpoints.load(path)
+                loaded = checkpoints.load(path, trust)
                 loaded.bind(schema, "this stream")
             except Refused as problem:
                 refused[key] = problem

@@ -38,6 +38,13 @@ class Trust:
     strict: bool = False
     serial: int = 0
 
+    @classmethod
+    def asked(cls, key: Path | None, strict: bool, serial: int = 0) -> "Trust":
+        """What a command was told to ask for. Raises Refused for a key that is none."""
+        if key is not None:
+            _public(key)
+        return cls(key, strict, serial)
+
 
 ANY = Trust()
 
@@ -111,12 +118,15 @@ def signed(data: bytes, path: Path, trust: Trust) -> None:
 
     expected = f"the 64 bytes that the owner of {trust.key} signed it with"
     place = path.with_name(f"{path.name}.sig")
+    remedy = "Take the file from its owner again, or have it signed: `phasewatch sign`."
     try:
         _public(trust.key).verify(content(place, 64, expected, trust), data)
     except InvalidSignature as error:
-        raise refuse(place, "does not sign this file", expected, "signature") from error
+        problem = "does not sign this file"
+        raise Refused(place, problem, expected, remedy, code="signature") from error
     except Refused as refused:
-        raise refuse(refused.where, refused.problem, expected, "signature") from refused
+        told = refused.where, refused.problem, expected, remedy
+        raise Refused(*told, code="signature") from refused
 
 
 def sign(data: bytes, key: Path) -> bytes:

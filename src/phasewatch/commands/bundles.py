@@ -1,4 +1,4 @@
-"""`phasewatch export` and `watch`: a model on its way to where it is needed, and at work there."""
+"""`phasewatch export`, `sign` and `watch`: a model on its way to its machine, and at work there."""
 
 import json
 import sys
@@ -8,14 +8,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.console import StorePath, app, err, out
-
-PublicKey = Annotated[
-    Path | None, typer.Option("--trust", help="Public ed25519 key (PEM) that must have signed.")
-]
-Strict = Annotated[
-    bool, typer.Option("--strict-perms", help="Refuse files that everybody may write.")
-]
+from phasewatch.console import PublicKey, StorePath, Strict, app, err, out
 
 
 @app.command()
@@ -26,13 +19,16 @@ def export(
     key: Annotated[
         Path | None, typer.Option(help="Private ed25519 key (PEM) to sign with.")
     ] = None,
+    trust: PublicKey = None,
+    strict: Strict = False,
 ) -> None:
     """A checkpoint as a folder that runs without torch, proven equal before it is written."""
     from phasewatch import bundle
     from phasewatch import export as exporting
     from phasewatch.store import Store
+    from phasewatch.trust import Trust
 
-    made = exporting.export(checkpoint, Store.open(store), folder, key)
+    made = exporting.export(checkpoint, Store.open(store), folder, key, Trust.asked(trust, strict))
     terms = bundle.load_terms(made)
     told = terms.parity
     out.print(
@@ -41,6 +37,28 @@ def export(
         soft_wrap=True,
         markup=False,
     )
+
+
+@app.command()
+def sign(
+    models: Annotated[
+        list[Path], typer.Argument(help="Checkpoints (.ckpt.json) and folders of bundles.")
+    ],
+    key: Annotated[Path, typer.Option(help="Private ed25519 key (PEM) to sign with.")],
+) -> None:
+    """Sign models that load: `--trust` with the public half then takes no others."""
+    from phasewatch import bundle, checkpoint, durable, trust
+
+    for path in models:
+        contract = path / bundle.TERMS if path.is_dir() else path
+        data = trust.content(contract, trust.MOST, "a checkpoint's .ckpt.json, or a bundle")
+        if path.is_dir():
+            bundle.load(path)
+        else:
+            checkpoint.load(path)
+        place = contract.with_name(f"{contract.name}.sig")
+        durable.write(place, trust.sign(data, key))
+        out.print(f"{place}", soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -58,7 +76,7 @@ def watch(
     from phasewatch.lookout import lookout
     from phasewatch.trust import Trust
 
-    loaded = bundles.load(bundle, Trust(trust, strict, serial))
+    loaded = bundles.load(bundle, Trust.asked(trust, strict, serial))
     err.print(
         f"{loaded.name} listens; its first {loaded.opening_s:g} s must be "
         f"{loaded.schema.classes[0]}",

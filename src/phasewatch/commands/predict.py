@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from phasewatch.console import AsJson, StorePath, app, out, print_json
+from phasewatch.console import AsJson, PublicKey, StorePath, Strict, app, out, print_json
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def predict(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
     store: StorePath,
     episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
+    trust: PublicKey = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """Call the phase of every window of an episode, beside the truth."""
@@ -31,9 +33,10 @@ def predict(
     from phasewatch.pipeline import extract
     from phasewatch.store import Store
     from phasewatch.sweep import sweep
+    from phasewatch.trust import Trust
     from phasewatch.windows import pool
 
-    loaded = checkpoints.load(checkpoint)
+    loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
     judgements = {one.id: one for one in sweep(opened)}
@@ -116,13 +119,17 @@ def inspect(
     checkpoint: Annotated[
         Path, typer.Argument(help="A checkpoint's .ckpt.json, or a bundle's folder.")
     ],
+    trust: PublicKey = None,
+    strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
     """What a model says of itself; its digest is checked, its weights are not read."""
     from phasewatch.bundle import load_terms
     from phasewatch.checkpoint import Header, load_header
+    from phasewatch.trust import Trust
 
-    header = load_terms(checkpoint) if checkpoint.is_dir() else load_header(checkpoint)
+    read = load_terms if checkpoint.is_dir() else load_header
+    header = read(checkpoint, Trust.asked(trust, strict))
     value = header.model_dump(exclude={"probe", "lens", "golden", "plane"})
     if as_json:
         print_json(value)

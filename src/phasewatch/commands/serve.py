@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.console import app, err, images, out
+from phasewatch.console import PublicKey, Strict, app, err, images, out
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
     from phasewatch.events import Given
     from phasewatch.serve import Desk
     from phasewatch.store import Store
+    from phasewatch.trust import Trust
 
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
 StoreFolder = Annotated[Path | None, typer.Option("--store", help="Episodes to play.")]
@@ -33,6 +34,8 @@ def serve(
     port: Port = 8600,
     name: Name = None,
     allow_control: Control = False,
+    trust: PublicKey = None,
+    strict: Strict = False,
 ) -> None:
     """Open a page on which anyone sees which phase a machine is in, and how far to trust that.
 
@@ -40,13 +43,14 @@ def serve(
     The token asked for beyond loopback is drawn anew, or PHASEWATCH_TOKEN.
     """
     from phasewatch.serve import Desk
+    from phasewatch.trust import Trust
 
-    given = given_of(run, store, episode or [])
+    given = given_of(run, store, episode or [], Trust.asked(trust, strict))
     with Desk(given, allow_control).working() as desk:
         _serve(desk, bind, port, tuple(name or ()))
 
 
-def given_of(run: Path | None, store: Path | None, chosen: list[str]) -> "Given":
+def given_of(run: Path | None, store: Path | None, chosen: list[str], trust: "Trust") -> "Given":
     """What producers work with; raises Refused for what is not there."""
     from phasewatch.events import Given
     from phasewatch.store import Store
@@ -56,10 +60,10 @@ def given_of(run: Path | None, store: Path | None, chosen: list[str]) -> "Given"
         raise Refused(run, "is no folder", "the folder of a run", remedy, code="missing")
     opened = Store.open(store) if store is not None else None
     if opened is None:
-        return Given(run, None)
+        return Given(run, None, trust=trust)
     for id in chosen:
         opened.manifest(id)
-    return Given(run, opened, tuple(chosen) or _one_of_each(run, opened))
+    return Given(run, opened, tuple(chosen) or _one_of_each(run, opened), trust=trust)
 
 
 def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
@@ -114,6 +118,8 @@ def live(
     bind: Bind = "127.0.0.1",
     port: Port = 8600,
     name: Name = None,
+    trust: PublicKey = None,
+    strict: Strict = False,
 ) -> None:
     """Record a real virtual machine and show it at the same time, until Ctrl-C."""
     import threading
@@ -124,10 +130,11 @@ def live(
     from phasewatch.serve import Desk
     from phasewatch.show import Show
     from phasewatch.store import Store
+    from phasewatch.trust import Trust
 
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
-    with Desk(Given(run, opened)).working() as desk:
+    with Desk(Given(run, opened, trust=Trust.asked(trust, strict))).working() as desk:
         # A model that loads while the machine runs would take the processor from it.
         desk.replay.open()
         show = Show(take, opened, images(cache), desk.replay, err.print)
@@ -142,12 +149,16 @@ def alerts(
     episode: Annotated[str, typer.Option(help="Episode id.")],
     model: Annotated[str, typer.Option(help="Model and mode.")] = "gbt.realistic",
     stix: Annotated[bool, typer.Option("--stix", help="A STIX 2.1 bundle.")] = False,
+    trust: PublicKey = None,
+    strict: Strict = False,
 ) -> None:
     """The incidents of an episode under one model, at its operating point, as JSON Lines."""
     from phasewatch import alerts as told
     from phasewatch.producers.replay import Producer
+    from phasewatch.trust import Trust
 
-    producer = Producer(given_of(run, store, [episode]), lambda event: None)
+    given = given_of(run, store, [episode], Trust.asked(trust, strict))
+    producer = Producer(given, lambda event: None)
     producer.open()
     found = producer.incidents(episode, model)
     sys.stdout.write(told.stix(found) + "\n" if stix else told.json_lines(found))

@@ -254,7 +254,7 @@ class Producer(events.Producer):
         run = self.given.run
         if run is None:
             return Panel(schema, ())
-        return Panel.load(run / "checkpoints", schema, temperatures(run))
+        return Panel.load(run / "checkpoints", schema, temperatures(run), self.given.trust)
 
     def _advance(self) -> None:
         watched = self._watched
