@@ -26,6 +26,9 @@ TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
 GRAPH_MOST = 1 << 28
 """Bytes of ONNX."""
 
+OUTSIDE = b"location"
+"""The key under which ONNX names another file for a tensor; nothing that is exported holds it."""
+
 ELSEWHERE = 1e-4
 """Largest difference of logits on another processor, which sums in another order."""
 
@@ -66,7 +69,12 @@ class Bundle:
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
         z = self.lens.apply(x, opening).astype(np.float32)
-        return np.asarray(self.session.run(["logits"], {"z": z})[0], dtype=np.float64)
+        try:
+            (found,) = self.session.run(["logits"], {"z": z})
+        # The runtime's own errors have no common class but this one.
+        except Exception as error:
+            raise _unread(f"the graph of {self.name}", error) from error
+        return np.asarray(found, dtype=np.float64)
 
 
 def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
@@ -113,23 +121,31 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    if OUTSIDE in graph:
+        raise refuse(place, "has tensors in another file", "all of them in it", "weights_format")
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    # The runtime's own errors have no common class but this one.
+        # Without the fallback, which prints where calls are written and tries the same again.
+        session = onnxruntime.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+        ends = (*session.get_inputs(), *session.get_outputs())
+        told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     except Exception as error:
-        told = str(error).partition("\n")[0]
-        raise refuse(place, told, "the graph as it was exported", "weights_format") from error
+        raise _unread(place, error) from error
     columns, steps = len(terms.lens["mean"]), len(terms.probe.window[0])
     asked = [columns] if terms.view == "summary" else [columns, steps]
     wanted = [
         ("z", "tensor(float)", asked),
         ("logits", "tensor(float)", [len(terms.data["classes"])]),
     ]
-    ends = (*session.get_inputs(), *session.get_outputs())
     found = [(one.name, one.type, one.shape[1:]) for one in ends]
     if found != wanted:
         raise refuse(place, f"has the ends {found}", f"{wanted}", "weights_shape")
-    told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     if told.encode() != durable.canonical(terms.data):
         raise refuse(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
     return session
+
+
+def _unread(place: object, error: Exception) -> Refused:
+    told = str(error).partition("\n")[0]
+    return refuse(place, told, "the graph as it was exported", "weights_format")

@@ -63,6 +63,8 @@ class Part(BaseModel):
         rows = {len(self.t_wall_ns), len(self.t_mono_ns), len(self.values)}
         if len(rows) > 1 or {*map(len, self.values)} - {len(self.names)}:
             raise ValueError("every sample needs two times and a value for every name")
+        if self.t_wall_ns != sorted(self.t_wall_ns):
+            raise ValueError("samples run back in time")
         return self
 
     @classmethod
@@ -319,6 +321,7 @@ def golden(model: Judging, episode: Episode) -> list[Golden]:
     ]
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def replay(model: Judging, told: Contract, path: Path, within: float = TOLERANCE) -> None:
     """Raise Drift when stored samples no longer make their window, or windows their logits."""
     own, stored = model.schema, told.probe

@@ -19,6 +19,9 @@ ROOT = 2**31 - 1
 MOST_NODES = 4096
 """Of a tree; TreeSHAP recurses as deep as a tree may go."""
 
+OLDEST = [2, 1, 0]
+"""XGBoost reads what is older by other rules."""
+
 INTEGERS = (
     "left_children",
     "right_children",
@@ -35,7 +38,11 @@ NO_CATEGORIES: dict[str, list[int]] = {"enc": [], "feature_segments": [], "sorte
 
 def refuse(value: Any, features: int, classes: int) -> None:
     """Raise Unfit unless the JSON is a forest of numeric trees on `features` for `classes`."""
-    learner = _fields(_fields(value, {"learner", "version"})["learner"], LEARNER)
+    whole = _fields(value, {"learner", "version"})
+    learner = _fields(whole["learner"], LEARNER)
+    version = whole["version"]
+    if not isinstance(version, list) or [*map(type, version)] != [int] * 3 or version < OLDEST:
+        raise Unfit("xgb_param", f"of another version than {OLDEST} and later")
     _told(learner, features, classes)
     booster = _fields(learner["gradient_booster"], {"model", "name"})
     if booster["name"] != "gbtree":
@@ -140,6 +147,11 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     parents[left[inner]] = parents[right[inner]] = inner
     if (whole["parents"] != parents).any():
         raise bad("parents and children disagree")
+    leaves, (weight, _, condition, cover) = left == -1, real
+    if (weight[leaves] != condition[leaves]).any():
+        raise bad("a leaf has two values")
+    if not np.allclose(cover[left[inner]] + cover[right[inner]], cover[inner], rtol=1e-3, atol=0):
+        raise bad("what its leaves cover does not add up")
     split = whole["split_indices"]
     if (split < 0).any() or (split >= features).any():
         raise bad(f"it splits on a feature beyond {features}")
