@@ -303,6 +303,10 @@ WEIGHTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "nan": (_tensors(lambda own: own[FIRST].fill_(float("nan"))), "weights_nonfinite"),
     "infinite": (_tensors(lambda own: own[FIRST].fill_(float("inf"))), "weights_nonfinite"),
     "other answers": (_tensors(lambda own: own[FIRST].mul_(1.01)), "golden_mismatch"),
+    "other answers without a source": (
+        _tensors(lambda own: own[FIRST][:, own[FIRST].shape[1] // 2 :].mul_(1.01)),
+        "golden_mismatch",
+    ),
     "wide": (_about(lambda own: own["config"].update(hidden=10**9)), "semantics_config"),
     "wide and legal": (_about(lambda own: own["config"].update(hidden=4096)), "semantics_config"),
     "deep": (_about(lambda own: own["config"].update(depth=10**6)), "semantics_config"),

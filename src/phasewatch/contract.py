@@ -309,15 +309,28 @@ def probe(model: Judging, episode: Episode) -> Probe:
 
 
 def golden(model: Judging, episode: Episode) -> list[Golden]:
-    """Windows of an episode, spread over it, and what the model says of them."""
+    """Windows of an episode, spread over it, and what the model says of them.
+
+    Its first window follows without an opening, without each source, and without anything: what
+    weighs only there is held to its answers as well.
+    """
     windows = cut(episode, model.schema, model.opening_s)
     rows = np.unique(np.linspace(0, len(windows) - 1, GOLDEN).astype(np.int64))[: len(windows)]
-    some = windows.take(rows)
-    logits = model.logits(some.x, some.opening)
-    openings = _nullable(some.opening)
+    pairs = [(windows.x[row], windows.opening[row]) for row in rows]
+    for x, level in pairs[:1]:
+        sources, nothing = model.schema.sources, np.full_like(level, np.nan)
+        pairs.append((x, nothing))
+        for lost in (*([source] for source in sources), sources):
+            gone = np.array([channel.source in lost for channel in model.schema.channels])
+            rare = np.where(gone[:, None], np.float32(np.nan), x)
+            pairs.append((rare, np.where(gone, nothing, level)))
     return [
-        Golden(window=_nullable(x), opening=opening, logits=own.tolist())
-        for x, opening, own in zip(some.x, openings, logits, strict=True)
+        Golden(
+            window=_nullable(x),
+            opening=_nullable(level[None])[0],
+            logits=model.logits(x[None], level[None])[0].tolist(),
+        )
+        for x, level in pairs
     ]
 
 

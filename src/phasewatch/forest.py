@@ -147,11 +147,9 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     parents[left[inner]] = parents[right[inner]] = inner
     if (whole["parents"] != parents).any():
         raise bad("parents and children disagree")
-    leaves, (weight, _, condition, cover) = left == -1, real
-    if (weight[leaves] != condition[leaves]).any():
-        raise bad("a leaf has two values")
+    cover = real[REALS.index("sum_hessian")]
     if not np.allclose(cover[left[inner]] + cover[right[inner]], cover[inner], rtol=1e-3, atol=0):
-        raise bad("what its leaves cover does not add up")
+        raise bad("what its nodes cover, which TreeSHAP weighs by, does not add up")
     split = whole["split_indices"]
     if (split < 0).any() or (split >= features).any():
         raise bad(f"it splits on a feature beyond {features}")
