@@ -8,7 +8,9 @@ on its golden windows always, and on fresh ones, else the answer is `elsewhere`.
 import hashlib
 import json
 import multiprocessing
+import os
 import resource
+import signal
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -155,7 +157,8 @@ def tensors(data: bytes, random: Random) -> bytes:
     else:
         numbers = np.frombuffer(body, dtype="<f4").copy()
         for place in random.integers(0, len(numbers), random.integers(1, 4)):
-            numbers[place] = _number(float(numbers[place]), random)
+            with np.errstate(over="ignore"):
+                numbers[place] = _number(float(numbers[place]), random)
         body = bytearray(numbers.tobytes())
     return len(head).to_bytes(8, "little") + head + body
 
@@ -313,7 +316,10 @@ def changed(model: Model, kind: str, way: str, random: Random) -> tuple[bytes, b
 
 
 def work(pipe: Connection, folder: Path) -> None:
-    """A child's life: a format, a way and a number come in, a verdict goes out."""
+    """A child's life: a format, a way and a number come in, a verdict goes out.
+
+    It dies where the format is "crash", and stops where it is "hang".
+    """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     models: dict[tuple[str, str], Model] = {}
@@ -323,12 +329,14 @@ def work(pipe: Connection, folder: Path) -> None:
                 kind, way, number = pipe.recv()
             except EOFError:
                 return
+            pipe.send("ready")
+            if kind in ("crash", "hang"):
+                os.kill(os.getpid(), signal.SIGSEGV if kind == "crash" else signal.SIGSTOP)
             name = MODELS[kind][number % len(MODELS[kind])]
             if (kind, name) not in models:
                 models[kind, name] = Model(folder, name, kind)
             model = models[kind, name]
             random = np.random.default_rng([FORMATS.index(kind), WAYS.index(way), number])
-            pipe.send("ready")
             head = model.put(Path(scratch), *changed(model, kind, way, random))
             told = model.verdict(head)
             for path in head.parent.iterdir():
