@@ -328,18 +328,28 @@ def _hidden(value: dict[str, Any]) -> None:
     value["data"]["channels"].append([*one.definition(), one.meaning])
 
 
+def _renamed(value: dict[str, Any]) -> None:
+    value["probe"]["sources"]["proc"]["names"][0] = "proc.other"
+
+
 HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "hidden channel": (_hidden, "semantics_mask"),
     "swapped channels": (lambda v: v["data"]["channels"].reverse(), "contract_mismatch"),
     "renamed class": (lambda v: v["data"]["classes"].reverse(), "contract_mismatch"),
-    "double class": (lambda v: v["data"]["classes"].append("benign"), "refused"),
+    "double class": (lambda v: v["data"]["classes"].append("benign"), "semantics_classes"),
     "another window": (lambda v: v["data"]["grid"].update(window_s=20.0), "contract_mismatch"),
-    "text for a truth": (lambda v: v["data"]["channels"][0].__setitem__(3, "yes"), "refused"),
+    "text for a truth": (
+        lambda v: v["data"]["channels"][0].__setitem__(3, "yes"),
+        "semantics_schema",
+    ),
     "no spread": (lambda v: v["lens"]["std"].__setitem__(0, 0.0), "semantics_scaler"),
     "negative spread": (lambda v: v["lens"]["std"].__setitem__(0, -1.0), "semantics_scaler"),
     "shorter lens": (lambda v: v["lens"]["mean"].pop(), "semantics_scaler"),
     "shorter plane": (lambda v: v["plane"]["axes"].pop(), "semantics_plane"),
     "shorter golden": (lambda v: v["golden"][0]["logits"].pop(), "semantics_golden"),
+    "one class": (lambda v: v["data"].update(classes=["benign"]), "semantics_classes"),
+    "no classes": (lambda v: v["data"].pop("classes"), "semantics_classes"),
+    "another name in the probe": (_renamed, "semantics_probe"),
     "another model": (lambda v: v.update(model="os.path"), "model_unknown"),
     "another kind": (lambda v: v.update(model="cnn"), "semantics_config"),
     "another choice": (lambda v: v["config"].update(depth=3), "semantics_config"),

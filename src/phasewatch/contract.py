@@ -221,7 +221,19 @@ def path_of(folder: Path, name: str, ending: str) -> Path:
 
 def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
     """The schema and the lens of a contract. Raises Refused, or Drift."""
-    own = schema.parse(told.data, f"{path}: data")
+    classes = told.data.get("classes")
+    if (
+        not isinstance(classes, list)
+        or len({*map(str, classes)}) != len(classes)
+        or not classes[1:]
+    ):
+        expected = "two phases or more, each once"
+        raise refuse(f"{path}: data.classes", "are no classes", expected, "semantics_classes")
+    try:
+        own = schema.parse(told.data, f"{path}: data")
+    except Refused as refused:
+        expected = refused.expected
+        raise refuse(refused.where, refused.problem, expected, "semantics_schema") from refused
     if own.mode(told.mode) != own:
         hidden = ", ".join(one.name for one in own.channels if not one.deployed)
         problem = f"asks for {hidden}, which a {told.mode} model does not see"
@@ -275,6 +287,11 @@ def _refuse_golden(told: Contract, own: Schema, path: Path) -> None:
         if found != ({channels, steps}, channels, classes):
             expected = f"windows of {channels} channels, {steps} steps and {classes} logits"
             raise refuse(f"{path}: golden", "has other sizes", expected, "semantics_golden")
+    there = {name for part in told.probe.sources.values() for name in part.names}
+    for channel, row in zip(own.channels, told.probe.window, strict=True):
+        if channel.name not in there and any(value is not None for value in row):
+            problem = f"has no samples of {channel.name}, and values of it in the window"
+            raise refuse(f"{path}: probe", problem, "all that made the window", "semantics_probe")
 
 
 def fingerprints(own: Schema) -> dict[str, str]:
