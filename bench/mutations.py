@@ -18,6 +18,7 @@ TESTS = Path(__file__).parent.parent / "tests"
 sys.path[:0] = [str(TESTS), str(TESTS / "frozen")]
 
 import make  # noqa: E402
+
 import mutations  # noqa: E402
 
 COLUMNS = ("equal", "elsewhere", "different", "traceback", "crash", "hang")

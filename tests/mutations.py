@@ -133,7 +133,7 @@ def _items(made: list[Any], random: Random) -> list[Any]:
     return made
 
 
-def _number(value: float, random: Random) -> float:
+def _number(value: Any, random: Random) -> Any:
     whole = [0, 1, -1, -value, value + 1, value - 1, value * 2, 1 << 31, -(1 << 31), 1 << 62]
     real = [value * 1.001, value + 1e-3, 1e-300, 1e30, 1e308, float(value), value * -3.7]
     some = [*whole, *real] if isinstance(value, float) or random.random() < 0.2 else whole

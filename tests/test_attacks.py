@@ -24,9 +24,9 @@ from phasewatch.store import Store
 from phasewatch.trust import Trust, content, sign
 from test_bundle import exported
 from test_checkpoint import network, trained
-from test_trust import Target, keys, kept, target
+from test_trust import Target, kept, keys, target
 
-__all__ = ["exported", "keys", "kept", "network", "target"]
+__all__ = ["exported", "kept", "keys", "network", "target"]
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "phasewatch"
@@ -143,7 +143,7 @@ def _header(change: Callable[[dict[str, dict[str, list[int]]]], object]) -> Call
 
 
 FIRST, BIAS = "inner.0.weight", "inner.0.bias"
-OVERLAP = _header(lambda v: v[BIAS].update(data_offsets=v[FIRST]["data_offsets"][:1] + [32]))
+OVERLAP = _header(lambda v: v[BIAS].update(data_offsets=[*v[FIRST]["data_offsets"][:1], 32]))
 BEYOND = _header(lambda v: v[FIRST].update(data_offsets=[0, 1 << 40]))
 
 
@@ -239,8 +239,8 @@ def test_the_first_format_loads_and_tells_the_later_fields(
     value = json.loads(path.read_bytes())
     for field in checkpoint.Header.later:
         del value[field]
-    first = checkpoint.Header(**value, **checkpoint.Header.later)
-    path.write_bytes(first.model_copy(update={"format": 1}).sealed())
+    first = checkpoint.Header.model_validate({**value, **checkpoint.Header.later, "format": 1})
+    path.write_bytes(first.sealed())
     checkpoint.load(path)
     value |= {"format": 1, "threads": 1}
     path.write_text(json.dumps(value))

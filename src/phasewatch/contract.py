@@ -222,11 +222,7 @@ def path_of(folder: Path, name: str, ending: str) -> Path:
 def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
     """The schema and the lens of a contract. Raises Refused, or Drift."""
     classes = told.data.get("classes")
-    if (
-        not isinstance(classes, list)
-        or len({*map(str, classes)}) != len(classes)
-        or not classes[1:]
-    ):
+    if not isinstance(classes, list) or not 2 <= len(classes) == len({*map(str, classes)}):
         expected = "two phases or more, each once"
         raise refuse(f"{path}: data.classes", "are no classes", expected, "semantics_classes")
     try:

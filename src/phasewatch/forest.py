@@ -134,7 +134,22 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     # XGBoost keeps float32: what is finite only as a double would not be there.
     if not all((np.abs(own) <= np.finfo(np.float32).max).all() for own in real):
         raise bad("it holds a number that is not finite")
+    _walk(whole, bad)
     left, right = whole["left_children"], whole["right_children"]
+    inner = np.flatnonzero(left != -1)
+    cover = real[REALS.index("sum_hessian")]
+    if not np.allclose(cover[left[inner]] + cover[right[inner]], cover[inner], rtol=1e-3, atol=0):
+        raise bad("what its nodes cover, which TreeSHAP weighs by, does not add up")
+    split = whole["split_indices"]
+    if (split < 0).any() or (split >= features).any():
+        raise bad(f"it splits on a feature beyond {features}")
+    if whole["split_type"].any() or not np.isin(whole["default_left"], [0, 1]).all():
+        raise bad("it has a split that is not numeric")
+
+
+def _walk(whole: Mapping[str, NDArray[np.int64]], bad: Any) -> None:
+    """Raise Unfit unless all nodes are one tree, children behind their parents."""
+    left, right, nodes = whole["left_children"], whole["right_children"], len(whole["parents"])
     inner = np.flatnonzero(left != -1)
     if (right[left == -1] != -1).any() or (right[inner] != left[inner] + 1).any():
         raise bad("a right child does not follow its left one")
@@ -147,14 +162,6 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     parents[left[inner]] = parents[right[inner]] = inner
     if (whole["parents"] != parents).any():
         raise bad("parents and children disagree")
-    cover = real[REALS.index("sum_hessian")]
-    if not np.allclose(cover[left[inner]] + cover[right[inner]], cover[inner], rtol=1e-3, atol=0):
-        raise bad("what its nodes cover, which TreeSHAP weighs by, does not add up")
-    split = whole["split_indices"]
-    if (split < 0).any() or (split >= features).any():
-        raise bad(f"it splits on a feature beyond {features}")
-    if whole["split_type"].any() or not np.isin(whole["default_left"], [0, 1]).all():
-        raise bad("it has a split that is not numeric")
 
 
 def _numbers(value: Any, kind: type, nodes: int, bad: Any) -> NDArray[Any]:
