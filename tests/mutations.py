@@ -43,6 +43,11 @@ FRESH, MEMORY = 256, 8 << 30
 Random = np.random.Generator
 
 
+def digest(data: bytes) -> str:
+    """By which weights are found."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def newest() -> Path:
     """Small models of the newest release that left some."""
     return max(path.parent for path in FROZEN.glob("*/gbt-realistic.ckpt.json"))
@@ -251,11 +256,11 @@ class Model:
             return bundle.load(head.parent), bundle.load_terms(head.parent)
         return checkpoint.load(head), checkpoint.load_header(head)
 
-    def put(self, folder: Path, header: bytes, weights: bytes, digest: str) -> Path:
+    def put(self, folder: Path, header: bytes, weights: bytes, found: str) -> Path:
         """Its files in `folder`, changed."""
         head = folder / self.head.name
         head.write_bytes(header)
-        name = GRAPH if self.bundled else f"{self.head.name[:-10]}.{digest[:16]}{self.ending}"
+        name = GRAPH if self.bundled else f"{self.head.name[:-10]}.{found[:16]}{self.ending}"
         (folder / name).write_bytes(weights)
         return head
 
@@ -265,7 +270,7 @@ class Model:
             value = json.loads(header)
             part = "onnx" if self.bundled else "weights"
             if weights != self.weights:
-                value[f"{part}_sha256"] = hashlib.sha256(weights).hexdigest()
+                value[f"{part}_sha256"] = digest(weights)
                 value[f"{part}_bytes"] = len(weights)
             value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
             kind = bundle.Terms if self.bundled else checkpoint.Header
@@ -308,8 +313,8 @@ def changed(model: Model, kind: str, way: str, random: Random) -> tuple[bytes, b
     while made == whole:
         made = change(whole, random)
     header, weights = (made, model.weights) if in_header else (model.header, made)
-    digest = hashlib.sha256(model.weights if way == "bytes" else weights).hexdigest()
-    return model.sealed(header, weights) if way == "sealed" else header, weights, digest
+    found = digest(model.weights if way == "bytes" else weights)
+    return model.sealed(header, weights) if way == "sealed" else header, weights, found
 
 
 # ---------------------------------------------------------------- in a child
