@@ -332,6 +332,11 @@ def _renamed(value: dict[str, Any]) -> None:
     value["probe"]["sources"]["proc"]["names"][0] = "proc.other"
 
 
+def _held(value: dict[str, Any]) -> None:
+    value["data"]["grid"].update(hold_s=1e300)
+    value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
+
+
 HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "hidden channel": (_hidden, "semantics_mask"),
     "swapped channels": (lambda v: v["data"]["channels"].reverse(), "contract_mismatch"),
@@ -344,6 +349,9 @@ HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "no spread": (lambda v: v["lens"]["std"].__setitem__(0, 0.0), "semantics_scaler"),
     "negative spread": (lambda v: v["lens"]["std"].__setitem__(0, -1.0), "semantics_scaler"),
+    "tiny spread": (lambda v: v["lens"]["std"].__setitem__(0, 1e-300), "semantics_scaler"),
+    "far level": (lambda v: v["lens"]["mean"].__setitem__(0, 1e30), "semantics_scaler"),
+    "endless hold": (_held, "semantics_grid"),
     "shorter lens": (lambda v: v["lens"]["mean"].pop(), "semantics_scaler"),
     "shorter plane": (lambda v: v["plane"]["axes"].pop(), "semantics_plane"),
     "shorter golden": (lambda v: v["golden"][0]["logits"].pop(), "semantics_golden"),

@@ -30,6 +30,9 @@ TOLERANCE = 1e-5
 MOST_STEPS, MOST_OPENING_S = 1_000_000, 86_400.0
 """Longest window or probe in steps, and longest opening: memory is never given on a file's word."""
 
+LEAST_SPREAD, MOST_LEVEL = 1e-9, 1e3
+"""Of a lens: it looks at logarithms of float32, and divides by no less."""
+
 GOLDEN = 8
 """Windows kept with their logits."""
 
@@ -239,7 +242,8 @@ def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
         raise Drift(
             path, [f"its fingerprints are not those of its own schema: {now}"], "contract_mismatch"
         )
-    if own.grid.steps > MOST_STEPS or own.grid.step_s < 1e-6:
+    longest = max(own.grid.window_s, own.grid.stride_s, own.grid.hold_s) / own.grid.step_s
+    if not longest <= MOST_STEPS or own.grid.step_s < 1e-6:
         expected = f"at most {MOST_STEPS:,} steps of a microsecond or more"
         raise refuse(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
     _refuse_lens(told, own, path)
@@ -267,8 +271,10 @@ def _refuse_lens(told: Contract, own: Schema, path: Path) -> None:
     sizes = {"opening": len(own.channels), "mean": columns, "std": columns}
     if {name: len(values) for name, values in told.lens.items()} != sizes:
         raise refuse(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
-    if min(told.lens["std"]) <= 0:
-        raise refuse(f"{path}: lens.std", "cannot scale", "scales above 0", "semantics_scaler")
+    largest = max(abs(one) for values in told.lens.values() for one in values)
+    if min(told.lens["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
+        expected = f"scales above {LEAST_SPREAD:g}, and nothing beyond {MOST_LEVEL:g}"
+        raise refuse(f"{path}: lens", "cannot scale", expected, "semantics_scaler")
     shapes = {name: {len(rows), *map(len, rows)} for name, rows in told.plane.items()}
     if told.plane and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
         expected = f"a centre and two axes of {columns} numbers"

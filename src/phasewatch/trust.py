@@ -128,8 +128,9 @@ def signed(data: bytes, path: Path, trust: Trust) -> None:
     expected = f"the 64 bytes that the owner of {trust.key} signed it with"
     place = path.with_name(f"{path.name}.sig")
     remedy = "Take the file from its owner again, or have it signed: `phasewatch sign`."
+    public = _public(trust.key)
     try:
-        _public(trust.key).verify(content(place, 64, expected, trust), data)
+        public.verify(content(place, 64, expected, trust), data)
     except InvalidSignature as error:
         problem = "does not sign this file"
         raise Refused(place, problem, expected, remedy, code="signature") from error
