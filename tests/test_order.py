@@ -45,7 +45,7 @@ TELLING = (
     "pipeline",
 )
 SURVEY = ("survey",)
-BUNDLES = ("bundle", "export", "feed", "lookout")
+BUNDLES = ("bundle", "foreign", "export", "feed", "lookout")
 EXCHANGE = ("reading", "mapping", "importing", "suggest", "extracts", "estimator")
 WATCHING = (
     "live",

@@ -121,15 +121,22 @@ def inspect(
     ],
     trust: PublicKey = None,
     strict: Strict = False,
+    foreign: Annotated[
+        bool,
+        typer.Option("--foreign", help="Of others: load it first, in a process with limits."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """What a model says of itself; its digest is checked, its weights are not read."""
     from phasewatch.bundle import load_terms
     from phasewatch.checkpoint import Header, load_header
+    from phasewatch.foreign import tried
     from phasewatch.trust import Trust
 
-    read = load_terms if checkpoint.is_dir() else load_header
-    header = read(checkpoint, Trust.asked(trust, strict))
+    asked = Trust.asked(trust, strict)
+    if foreign:
+        tried(checkpoint, asked)
+    header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)
     value = header.model_dump(exclude={"probe", "lens", "golden", "plane"})
     if as_json:
         print_json(value)
