@@ -45,7 +45,7 @@ TELLING = (
     "pipeline",
 )
 SURVEY = ("survey",)
-BUNDLES = ("bundle", "foreign", "export", "feed", "lookout")
+BUNDLES = ("bundle", "trial", "export", "feed", "lookout")
 EXCHANGE = ("reading", "mapping", "importing", "suggest", "extracts", "estimator")
 WATCHING = (
     "live",

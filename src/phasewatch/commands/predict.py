@@ -121,20 +121,20 @@ def inspect(
     ],
     trust: PublicKey = None,
     strict: Strict = False,
-    foreign: Annotated[
+    trial: Annotated[
         bool,
-        typer.Option("--foreign", help="Of others: load it first, in a process with limits."),
+        typer.Option("--trial", help="Of others: load it first, in a process with limits."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """What a model says of itself; its digest is checked, its weights are not read."""
     from phasewatch.bundle import load_terms
     from phasewatch.checkpoint import Header, load_header
-    from phasewatch.foreign import tried
+    from phasewatch.trial import tried
     from phasewatch.trust import Trust
 
     asked = Trust.asked(trust, strict)
-    if foreign:
+    if trial:
         tried(checkpoint, asked)
     header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)
     value = header.model_dump(exclude={"probe", "lens", "golden", "plane"})

@@ -30,7 +30,7 @@ def tried(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> None:
     Raises Refused as loading does, with the code `child` where the child did not live to tell.
     """
     asked = [str(path), trust.key and str(trust.key), trust.strict, trust.serial, limit_s]
-    command = [sys.executable, "-m", "phasewatch.foreign", json.dumps(asked)]
+    command = [sys.executable, "-m", "phasewatch.trial", json.dumps(asked)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == REFUSED:
         raise Refused(*json.loads(done.stdout.splitlines()[-1]))

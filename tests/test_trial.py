@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 import mutations
 from mutations import Model
 from phasewatch.bundle import TERMS
-from phasewatch.foreign import tried
+from phasewatch.trial import tried
 from phasewatch.refusal import Refused
 from phasewatch.trust import Trust
 
