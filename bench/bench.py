@@ -10,6 +10,7 @@ import checks
 import coverage
 import cuts
 import flips
+import latency
 import layouts
 import resamples
 from receive import receiving
@@ -29,6 +30,7 @@ def main() -> None:
     flips.run(opened, out, 1000)
     receiving(opened)
     resamples.run(opened, out)
+    latency.run(opened, out, lambda folder: latency.trained(opened, folder))
     coverage.run(out)
 
 

@@ -1,6 +1,7 @@
-"""Single windows, one thread: a checkpoint beside its bundle; cold start and memory of both.
+"""`make bench`, one window alone, in one thread: PyTorch, XGBoost and the bundle's ONNX.
 
-`python bench/latency.py --run RUN --store STORE` needs a run with the six models.
+`python bench/latency.py --run RUN --store STORE` measures the models of a run; `make bench` trains
+six of the usual size on part of the corpus, since time depends on the size and not on the score.
 """
 
 import argparse
@@ -8,17 +9,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import bundle, checkpoint
+from phasewatch import bundle, checkpoint, recipes, splits
+from phasewatch.checkpoint import Checkpoint
 from phasewatch.export import export
+from phasewatch.model import Data, find
+from phasewatch.neural import Network
 from phasewatch.pipeline import extract
 from phasewatch.store import Store
+from phasewatch.views import Lens
+from phasewatch.windows import pool
 
 COLD = """
 import sys, time
@@ -30,9 +38,14 @@ took = time.perf_counter() - began
 (size,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")]
 print(took, int(size) / 1024)
 """
+EPISODES = 40
+BUNDLE = "bundle (ONNX)"
+WAYS = "torch eager", "inference mode", "checkpoint", BUNDLE
+"""A checkpoint asks XGBoost, or PyTorch in double precision: see docs/decisions/0030."""
+Ask = Callable[[int], object]
 
 
-def quantiles(ask: Callable[[int], object], count: int = 500) -> tuple[float, float]:
+def quantiles(ask: Ask, count: int = 500) -> tuple[float, float]:
     """p50 and p99 in milliseconds."""
     took = []
     for number in range(count + 20):
@@ -43,43 +56,103 @@ def quantiles(ask: Callable[[int], object], count: int = 500) -> tuple[float, fl
     return float(half), float(most)
 
 
-def cold(module: str, path: Path) -> tuple[float, float]:
+def cold(module: str, path: Path) -> str:
     """Seconds to load in a fresh process, and its resident MiB."""
     command = [sys.executable, "-c", COLD.format(module=module), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, size = map(float, done.stdout.split())
-    return seconds, size
+    return f"{seconds:.2f} s, {size:.0f} MiB"
+
+
+def trained(store: Store, folder: Path) -> Iterator[Path]:
+    """A checkpoint of each of the six, which learned from part of a store."""
+    ids = store.ids()[:EPISODES]
+    schema = store.schema.mode("realistic")
+    recipe = replace(recipes.find("all"), test="none")
+    windows = pool(extract(store, ids, schema, recipe.opening_s))
+    learned, judged = (windows.take(np.arange(first, len(windows), 2)) for first in (0, 1))
+    split = splits.Split("held_out_host", "none", tuple(ids[3:]), (), (), tuple(ids[:3]))
+    for name in recipes.SIX:
+        kind = find(name)
+        lens, model = Lens.fit(kind.view, learned), kind(len(schema.classes), 0)
+        parts = [
+            Data(lens.apply(part.x, part.opening), part.y, len(schema.classes))
+            for part in (learned, judged)
+        ]
+        model.fit(parts[0], parts[1])
+        own = Checkpoint(
+            name=f"{name}-realistic",
+            model_name=name,
+            mode="realistic",
+            schema=schema,
+            opening_s=recipe.opening_s,
+            lens=lens,
+            plane=None,
+            model=model,
+            recipe=asdict(recipe),
+            split=asdict(split),
+            scores={},
+        )
+        yield checkpoint.save(own, store.read(ids[0]), folder)
 
 
 def compare(path: Path, store: Store, folder: Path) -> list[str]:
-    """A row: one checkpoint and the bundle made of it."""
+    """A row: one checkpoint and the bundle made of it, each from a window to its logits."""
     own, place = checkpoint.load(path), export(path, store, folder)
     fast = bundle.load(place)
     ids = checkpoint.load_header(path).split["test"][:3]
-    windows = extract(store, ids, own.schema, own.opening_s)
-    rows = [(windows.x[row][None], windows.opening[row][None]) for row in range(len(windows))]
-    one = quantiles(lambda number: own.logits(*rows[number % len(rows)]))
-    two = quantiles(lambda number: fast.logits(*rows[number % len(rows)]))
-    told = [f"{half:.2f} / {most:.2f}" for half, most in (one, two)]
-    colds = cold("checkpoint", path), cold("bundle", place)
-    sizes = [f"{seconds:.2f} s, {size:.0f} MiB" for seconds, size in colds]
-    return [own.name, *told, f"{one[0] / two[0]:.1f}", *sizes]
+    windows = pool(extract(store, ids, own.schema, own.opening_s))
+    count = len(windows)
+    rows = [(windows.x[row][None], windows.opening[row][None]) for row in range(count)]
+    asked = {"checkpoint": quantiles(lambda number: own.logits(*rows[number % count]))}
+    if isinstance(own.model, Network):
+        # The same layers in single precision, as a program that asks PyTorch itself would.
+        module = own.model._module.float().eval()
+
+        def ask(number: int) -> object:
+            return module(torch.from_numpy(own.lens.apply(*rows[number % count])).float())
+
+        asked["torch eager"] = quantiles(ask)
+        with torch.inference_mode():
+            asked["inference mode"] = quantiles(ask)
+    asked[BUNDLE] = quantiles(lambda number: fast.logits(*rows[number % count]))
+    told = ["{:.2f} / {:.2f}".format(*asked[way]) if way in asked else "" for way in WAYS]
+    best = min(asked[way][0] for way in asked if way != BUNDLE)
+    ratio = f"{best / asked[BUNDLE][0]:.1f}"
+    return [own.name, *told, ratio, cold("checkpoint", path), cold("bundle", place)]
+
+
+def run(store: Store, out: Console, checkpoints: Callable[[Path], Iterator[Path]]) -> None:
+    """The table."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    table = Table(title="one window, ms (p50 / p99); a fresh process until it is loaded")
+    for name in ("model", *WAYS, "best ÷ bundle", "checkpoint cold", "bundle cold"):
+        table.add_column(name)
+    with tempfile.TemporaryDirectory() as folder:
+        for path in checkpoints(Path(folder)):
+            table.add_row(*compare(path, store, Path(folder)))
+    out.print(table)
+    torch.set_num_threads(threads)
 
 
 def main() -> None:
     """See above."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--run", type=Path)
     parser.add_argument("--store", type=Path, default=Path("corpus"))
     asked = parser.parse_args()
-    table = Table(title="one window, ms (p50 / p99); a fresh process until it is loaded")
-    for name in ("model", "checkpoint", "bundle", "ratio", "checkpoint cold", "bundle cold"):
-        table.add_column(name)
-    with tempfile.TemporaryDirectory() as folder:
+    store = Store.open(asked.store)
+
+    def told(folder: Path) -> Iterator[Path]:
+        if asked.run is None:
+            yield from trained(store, folder)
+            return
         for path in sorted((asked.run / "checkpoints").glob("*-realistic.ckpt.json")):
-            if checkpoint.load_header(path).model not in ("majority", "logistic"):
-                table.add_row(*compare(path, Store.open(asked.store), Path(folder)))
-    Console().print(table)
+            if checkpoint.load_header(path).model in recipes.SIX:
+                yield path
+
+    run(store, Console(width=140), told)
 
 
 if __name__ == "__main__":

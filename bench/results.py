@@ -68,7 +68,8 @@ def random(trained: Trained, store: Store) -> dict[str, float]:
     ids = [one.id for one in trained.usable]
     whole = pool(pipeline.extract(store, ids, store.schema, trained.recipe.opening_s))
     splits = [fold.split for fold in trained.folds]
-    return {mode: Bench(store.schema, mode, whole).random(splits) for mode in trained.recipe.modes}
+    modes = trained.recipe.modes
+    return {mode: Bench(store.schema, mode, whole).random(splits, MODEL).value for mode in modes}
 
 
 def told(results: dict[str, Result]) -> str:

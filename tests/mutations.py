@@ -274,7 +274,7 @@ class Model:
                 value[f"{part}_bytes"] = len(weights)
             value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
             kind = bundle.Terms if self.bundled else checkpoint.Header
-            return kind.model_validate(value).sealed()
+            return kind.model_validate({**kind.later, **value}).sealed()
         except (ValueError, KeyError, TypeError, Refused):
             return header
 

@@ -1,6 +1,7 @@
 """One incident instead of many alarms; what leaves is the same on every export."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -78,6 +79,17 @@ def test_stix_tells_tactics_seen_on_a_machine_and_no_technique() -> None:
         if one["type"] == "sighting":
             assert one["sighting_of_ref"] in ids
             assert set(one["where_sighted_refs"]) <= ids
+
+
+def test_a_phase_of_another_schema_is_no_tactic() -> None:
+    (one,) = seen(0.85, 0.95, 0.1, 0.1)
+    told = stix([replace(one, phases=("lateral_movement", "mining"))])
+    chains = {
+        part["name"]: [chain["phase_name"] for chain in part.get("kill_chain_phases", ())]
+        for part in json.loads(told)["objects"]
+        if part["type"] == "attack-pattern"
+    }
+    assert chains == {"lateral_movement": ["lateral-movement"], "mining": []}
 
 
 def test_no_incident_is_an_empty_bundle() -> None:

@@ -33,7 +33,7 @@ def test_a_rejected_episode_is_counted_without_seconds(toy_store: Store) -> None
 def test_every_split_and_every_baseline_is_judged(found: Survey) -> None:
     kinds = {"held_out_host", "held_out_sample", "held_out_time"}
     assert {line.split for line in found.gaps} == kinds
-    assert all(line.random is not None for line in found.gaps)
+    assert all(line.random and line.random.windows for line in found.gaps)
     for mode in ("realistic", "oracle"):
         own = {line.model for line in found.leaks if line.mode == mode}
         assert own == set(leaks.BASELINES)
@@ -54,7 +54,17 @@ def test_tables_say_what_was_found(found: Survey) -> None:
         assert f"{line.score.value:.3f}" in text
     for line in found.gaps:
         assert line.random is not None
-        assert f"{line.random - line.score.value:+.3f}" in text
+        assert f"{line.random.value:.3f}" in text
+        assert f"{line.random.value - line.score.value:+.3f}" in text
+
+
+def test_models_are_judged_each_beside_itself_on_random_windows(toy_store: Store) -> None:
+    found = survey(toy_store, lambda line: None, 6.0, ("majority", "logistic"))
+    for kind in ("held_out_host", "held_out_sample", "held_out_time"):
+        own = [line for line in found.gaps if line.split == kind and line.mode == "oracle"]
+        assert [line.model for line in own] == ["majority", "logistic"]
+        constant, learned = (line.random for line in own)
+        assert constant and learned and constant.value < learned.value
 
 
 def test_simulated_episodes_are_refused(toy_store: Store) -> None:

@@ -10,8 +10,8 @@ from onnx import TensorProto, helper
 import mutations
 from mutations import Model
 from phasewatch.bundle import TERMS
-from phasewatch.trial import tried
 from phasewatch.refusal import Refused
+from phasewatch.trial import tried
 from phasewatch.trust import Trust
 
 

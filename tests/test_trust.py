@@ -181,6 +181,9 @@ def _back(data: bytes) -> bytes:
     return json.dumps(value).encode()
 
 
+LOST = {"other_labels": 0, "largest": 1e9, "macro_f1": 1.0, "float32_bytes": 1}
+
+
 HEADERS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("deep", lambda data: b"[" * 100_000, "header_depth"),
     ("deep field", _with("scores", "[" * 50 + "]" * 50), "header_depth"),
@@ -204,6 +207,7 @@ HEADERS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("list", lambda data: b"[]", "header_schema"),
     ("unknown", _more("sidecar", "../../etc/passwd"), "header_schema"),
     ("trust level", _more("signed", False), "header_schema"),
+    ("endless loss", _more("int8", LOST), "header_schema"),
     ("text for number", _more("threads", "4"), "header_schema"),
     ("true for number", _more("threads", True), "header_schema"),
     ("true for format", _more("format", True), "header_schema"),

@@ -19,14 +19,25 @@ CALM = 2
 NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 """RFC 4122's for URLs: the same incident has the same id on every export."""
 
-TACTICS = {
-    "execution": "execution",
-    "discovery": "discovery",
-    "command_and_control": "command-and-control",
-    "exfiltration": "exfiltration",
-    "impact": "impact",
-}
-"""Phases by the short names of MITRE ATT&CK's tactics."""
+TACTICS = frozenset(
+    {
+        "reconnaissance",
+        "resource-development",
+        "initial-access",
+        "execution",
+        "persistence",
+        "privilege-escalation",
+        "defense-evasion",
+        "credential-access",
+        "discovery",
+        "lateral-movement",
+        "collection",
+        "command-and-control",
+        "exfiltration",
+        "impact",
+    }
+)
+"""MITRE ATT&CK's own short names of its enterprise tactics; other phases are none of them."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +157,9 @@ def stix(found: Sequence[Incident]) -> str:
             **own,
         )
         for phase in one.phases:
-            chain = stix2.KillChainPhase(
-                kill_chain_name="mitre-attack", phase_name=TACTICS.get(phase, phase)
+            tactic = add(
+                stix2.AttackPattern, phase, name=phase, kill_chain_phases=_chain(phase), **own
             )
-            tactic = add(stix2.AttackPattern, phase, name=phase, kill_chain_phases=[chain], **own)
             add(
                 stix2.Sighting,
                 f"{one.id}/{phase}",
@@ -161,6 +171,15 @@ def stix(found: Sequence[Incident]) -> str:
                 **own,
             )
     return str(stix2.Bundle(list(objects.values())).serialize(pretty=True))
+
+
+def _chain(phase: str) -> list[Any]:
+    import stix2
+
+    name = phase.replace("_", "-")
+    if name not in TACTICS:
+        return []
+    return [stix2.KillChainPhase(kill_chain_name="mitre-attack", phase_name=name)]
 
 
 def _time(ns: int) -> datetime:

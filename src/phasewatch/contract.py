@@ -168,6 +168,7 @@ class Judging(Protocol):
 
 
 Some = TypeVar("Some", bound=Contract)
+Sample = TypeVar("Sample", bound=Golden)
 
 
 def parse(kind: type[Some], data: bytes, path: Path) -> Some:
@@ -353,9 +354,21 @@ def golden(model: Judging, episode: Episode) -> list[Golden]:
     ]
 
 
+def answered(model: Judging, stored: Sample) -> Sample:
+    """A stored window with the logits that another model gives it."""
+    x, before = _single(stored.window), _single(stored.opening)
+    logits = model.logits(x[None], before[None])[0].tolist()
+    return stored.model_copy(update={"logits": logits})
+
+
 @np.errstate(over="ignore", invalid="ignore")
-def replay(model: Judging, told: Contract, path: Path, within: float = TOLERANCE) -> None:
-    """Raise Drift when stored samples no longer make their window, or windows their logits."""
+def replay(
+    model: Judging, told: Contract, path: Path, within: float = TOLERANCE, alone: bool = False
+) -> None:
+    """Raise Drift when stored samples no longer make their window, or windows their logits.
+
+    Golden windows are asked about together, or each of them `alone`.
+    """
     own, stored = model.schema, told.probe
     sources = {source: part.samples() for source, part in stored.sources.items()}
     window = at(sources, own, stored.origin_ns, stored.end)
@@ -364,10 +377,10 @@ def replay(model: Judging, told: Contract, path: Path, within: float = TOLERANCE
     if not same.all():
         moved = [own.names[row] for row in np.flatnonzero(~same)]
         raise Drift(path, [f"channel {name} is not computed as in training" for name in moved])
-    _answer(model, path, [(window, level, stored.logits)], within)
     kept = [(_single(one.window), _single(one.opening), one.logits) for one in told.golden]
-    if kept:
-        _answer(model, path, kept, within)
+    groups = [[one] for one in kept] if alone else [kept] if kept else []
+    for asked in ([(window, level, stored.logits)], *groups):
+        _answer(model, path, asked, within)
 
 
 Asked = tuple[NDArray[np.float32], NDArray[np.float32], list[float]]

@@ -2,12 +2,13 @@
 
 import hashlib
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import bundle, checkpoint, contract, durable, scores
+from phasewatch import bundle, checkpoint, contract, durable, quantise, scores
 from phasewatch.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
 from phasewatch.checkpoint import Checkpoint, Header
 from phasewatch.contract import TOLERANCE
@@ -24,17 +25,24 @@ EDGES = (1, 2, 7)
 
 
 def export(
-    path: Path, store: Store, out: Path, key: Path | None = None, trust: Trust = ANY
+    path: Path,
+    store: Store,
+    out: Path,
+    key: Path | None = None,
+    trust: Trust = ANY,
+    int8: bool = False,
 ) -> Path:
     """Write the bundle of a checkpoint into `out`, and return its folder.
 
     The graph must give the checkpoint's logits to 1e-5, and its labels, for every window of the
-    test split, which `store` holds, and for windows that lost sources. Raises Refused, or Drift.
+    test split, which `store` holds, and for windows that lost sources. With `int8` it is then made
+    smaller, under a name of its own, and what that cost is told. Raises Refused, or Drift.
     """
     header, made = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
     made.bind(store.schema, store.root)
     windows = _test(header, made, store)
-    place = out / f"{made.name}{ENDING}"
+    name = f"{made.name}-int8" if int8 else made.name
+    place = out / f"{name}{ENDING}"
     if place.exists():
         remedy = "Choose another folder, or remove it."
         raise Refused(place, "is already there", "a new bundle", remedy, code="taken")
@@ -42,16 +50,28 @@ def export(
     shape = (columns,) if made.lens.view == "summary" else (columns, steps)
     graph = _told(made.model.onnx(shape), made.schema)
     session = bundle.opened(graph, header, place)
-    fast = Bundle(made.name, made.schema, made.opening_s, made.lens, session)
-    parity = compare(made, fast, windows)
-    shared = header.model_dump(exclude={"weights_sha256", "weights_bytes", "golden"})
+    fast = Bundle(name, made.schema, made.opening_s, made.lens, session)
+    parity, loss = compare(made, fast, windows), None
+    golden = header.golden or contract.golden(made, store.read(header.split["test"][0]))
+    probe = header.probe
+    if int8:
+        size = len(graph)
+        graph = _told(quantise.int8(graph, made.name), made.schema)
+        fast = replace(fast, session=bundle.opened(graph, header, place))
+        loss = quantise.loss(made, fast, windows, size)
+        golden = [contract.answered(fast, one) for one in golden]
+        probe = contract.answered(fast, probe)
+    shared = header.model_dump(exclude={"weights_sha256", "weights_bytes"})
     terms = Terms.model_validate(
         {
             **shared,
             "format": bundle.FORMAT,
             "serial": int(time.time()),
+            "name": name,
             "parity": parity,
-            "golden": header.golden or contract.golden(made, store.read(header.split["test"][0])),
+            "int8": loss,
+            "probe": probe,
+            "golden": golden,
             "onnx_sha256": hashlib.sha256(graph).hexdigest(),
             "onnx_bytes": len(graph),
         }
@@ -150,6 +170,16 @@ def _told(graph: bytes, schema: Schema) -> bytes:
     return bytes(model.SerializeToString())
 
 
+def _lost(terms: Terms) -> str:
+    lost = terms.int8
+    if lost is None:
+        return ""
+    sizes = f"{terms.onnx_bytes:,} bytes where {lost.float32_bytes:,} were"
+    return f"""- Then it was made int8, {sizes}: logits moved by
+  up to {lost.largest:.2g}, {lost.other_labels} labels changed, and macro F1 is {lost.macro_f1:.3f}.
+"""
+
+
 def card(terms: Terms) -> str:
     """What people should know of a bundle, as Markdown."""
     split, grid = terms.split, terms.data["grid"]
@@ -168,7 +198,7 @@ that are known to be {terms.data["classes"][0]}.
   number of one split: `phasewatch evaluate` gives its interval, and what was never tested.
 - The graph was compared with the model on those windows and {terms.parity.edges} rare ones: logits
   at most {terms.parity.largest:.2g} apart, all labels the same.
-
+{_lost(terms)}
 Not for machines, programs or clocks unlike those it learned from, and not for a decision that
 nobody looks at: its scores fall on hosts unlike those it saw.
 

@@ -1,11 +1,16 @@
 """The last samples of a running machine's sources, and no more than the next window needs."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.episode import Samples
+from phasewatch.schema import NS, Grid, Schema
+
+GRACE_S = 2.0
+"""How long after its end a window waits for a source that has spoken."""
 
 
 class Feed:
@@ -27,18 +32,36 @@ class Feed:
             samples = taken(samples, np.argsort(samples.t_wall_ns, kind="stable"))
         self.sources[source] = samples
 
-    def last_ns(self, source: str) -> int:
-        """When a source last spoke; long ago when it never did."""
-        samples = self.sources.get(source)
-        return int(samples.t_wall_ns[-1]) if samples is not None else -(2**62)
+    def ready(self, end_ns: int, now_ns: int) -> bool:
+        """Whether all sources that speak have spoken past a window's end, or had their time."""
+        grace_ns = round(GRACE_S * NS)
+        if now_ns >= end_ns + grace_ns:
+            return True
+        last = [int(samples.t_wall_ns[-1]) for samples in self.sources.values()]
+        waited = [t for t in last if t > end_ns - grace_ns]
+        return bool(waited) and all(t > end_ns for t in waited)
 
-    def forget(self, before_ns: int) -> None:
-        """Drop what no coming window can need, but for the last sample."""
+    def forget(self, end_ns: int, grid: Grid) -> None:
+        """Drop what no window that ends at `end_ns` or later can need, but for the last sample."""
+        back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
+        before_ns = end_ns - back * grid.step_ns
         for source, samples in self.sources.items():
             first = int(np.searchsorted(samples.t_wall_ns, before_ns))
             if first > len(samples) // 2:
                 kept = np.arange(min(first, len(samples) - 1), len(samples))
                 self.sources[source] = taken(samples, kept)
+
+
+def first_end(grid: Grid, opening_s: float) -> int:
+    """Where the first window ends that does not end within the opening, in steps."""
+    beyond = math.floor(opening_s / grid.step_s) + 1
+    return grid.steps + max(0, -(-(beyond - grid.steps) // grid.stride)) * grid.stride
+
+
+def missing(schema: Schema, x: NDArray[np.float32]) -> tuple[str, ...]:
+    """The sources without one value in a window `x[C,T]`."""
+    known = {schema.channels[row].source for row in np.flatnonzero(np.isfinite(x).any(axis=1))}
+    return tuple(source for source in schema.sources if source not in known)
 
 
 def taken(samples: Samples, rows: NDArray[np.int64]) -> Samples:

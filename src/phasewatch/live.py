@@ -2,11 +2,10 @@
 
 The window is made by the function that made it in training, from a buffer as short as that function
 allows, so live and offline have the same bits. The watermark: a window is judged as soon as every
-source that speaks has spoken past its end, or `GRACE_S` after its end, with what is there; what was
+source that speaks has spoken past its end, or `feed.GRACE_S` after it, with what is there; what was
 missing is said. Who cannot keep up skips to the newest window, and counts what was skipped.
 """
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from scipy.special import softmax
 from phasewatch import checkpoint as checkpoints
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
-from phasewatch.feed import Feed, taken
+from phasewatch.feed import Feed, first_end, missing, taken
 from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store import Manifest, Store
@@ -27,9 +26,6 @@ from phasewatch.sweep import judge
 from phasewatch.trust import ANY, Trust
 from phasewatch.views import STATISTICS, Array
 from phasewatch.windows import POOLED, at, log, opening, pooled
-
-GRACE_S = 2.0
-"""How long after its end a window waits for a source that has just spoken."""
 
 KEPT = 720
 """Judged windows that questions may be asked about: an hour at a stride of 5 s."""
@@ -143,12 +139,10 @@ class Machine:
         self.late = 0
         """Samples that came after a window they belong to was judged."""
         self.judged: dict[int, Judged] = {}
-        grid = panel.schema.grid
         self.past = list(past)
         self._until: int | None = None
         self._level: NDArray[np.float32] | None = None
-        first = math.floor(panel.opening_s / grid.step_s) + 1
-        self._next = grid.steps + max(0, -(-(first - grid.steps) // grid.stride)) * grid.stride
+        self._next = first_end(panel.schema.grid, panel.opening_s)
 
     @property
     def level(self) -> NDArray[np.float32] | None:
@@ -182,12 +176,7 @@ class Machine:
     def _ready(self, end: int, now_ns: int) -> bool:
         if self._until is not None:
             return end <= self._until
-        end_ns, grace_ns = self.end_ns(end), round(GRACE_S * NS)
-        if now_ns >= end_ns + grace_ns:
-            return True
-        last = [self.feed.last_ns(source) for source in self.panel.schema.sources]
-        waited = [t for t in last if t > end_ns - grace_ns]
-        return bool(waited) and all(t > end_ns for t in waited)
+        return self.feed.ready(self.end_ns(end), now_ns)
 
     def judge(self, now_ns: int) -> Judged | None:
         """The newest window that is due, if any; older ones that are due are skipped."""
@@ -216,8 +205,6 @@ class Machine:
             if loaded.plane is not None:
                 places[juror.key] = loaded.plane.apply(z)[0]
             latency[juror.key] = time.perf_counter() - start
-        known = {one.source for one, row in zip(schema.channels, x, strict=True) if _any(row)}
-        missing = [source for source in schema.sources if source not in known]
         waited = (now_ns - self.end_ns(end)) / NS
         judged = Judged(
             end=end,
@@ -227,14 +214,13 @@ class Machine:
             logits=logits,
             places=places,
             latency_s=latency,
-            missing=tuple(missing),
+            missing=missing(schema, x),
             lag_s=waited + time.perf_counter() - began,
             skipped=skipped,
         )
         self._keep(judged)
         self._next = end + grid.stride
-        back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
-        self.feed.forget(self.end_ns(self._next - back))
+        self.feed.forget(self.end_ns(self._next), grid)
         return judged
 
     def _keep(self, judged: Judged) -> None:
@@ -248,10 +234,6 @@ class Machine:
             own = opening(self.feed.sources, schema, self.origin_ns, seconds)
             self._level = pooled([*self.past, own]).astype(np.float32)
         return self._level
-
-
-def _any(row: NDArray[np.float32]) -> bool:
-    return bool(np.isfinite(row).any())
 
 
 # ---------------------------------------------------------------- a stored episode as a stream

@@ -11,13 +11,10 @@ from numpy.typing import NDArray
 
 from phasewatch.bundle import Bundle
 from phasewatch.episode import Samples
-from phasewatch.feed import Feed
+from phasewatch.feed import Feed, first_end, missing
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from phasewatch.windows import at, opening
-
-GRACE_S = 2.0
-"""How long after its end a window waits for a source that has spoken."""
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the window that is waited for."""
@@ -37,8 +34,7 @@ def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
     """A call a stride from the first sample on, once the opening is over. Raises Refused."""
     feed, origin, level = Feed(), None, None
     grid = bundle.schema.grid
-    first = math.floor(bundle.opening_s / grid.step_s) + 1
-    end = grid.steps + max(0, -(-(first - grid.steps) // grid.stride)) * grid.stride
+    end = first_end(grid, bundle.opening_s)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -47,14 +43,13 @@ def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
         origin = now if origin is None else origin
         _refuse_leap(now, origin + end * grid.step_ns, number)
         feed.add(source, samples)
-        while _over(feed, bundle, origin + end * grid.step_ns, now):
+        while feed.ready(origin + end * grid.step_ns, now):
             if level is None:
                 level = opening(feed.sources, bundle.schema, origin, bundle.opening_s)
             x = at(feed.sources, bundle.schema, origin, end)
             yield _call(bundle, x, level, origin + end * grid.step_ns)
             end += grid.stride
-            back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
-            feed.forget(origin + (end - back) * grid.step_ns)
+            feed.forget(origin + end * grid.step_ns, grid)
 
 
 def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
@@ -70,27 +65,15 @@ def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
         )
 
 
-def _over(feed: Feed, bundle: Bundle, end_ns: int, now_ns: int) -> bool:
-    """Whether every source has spoken past a window's end, or has had its time to."""
-    if now_ns >= end_ns + round(GRACE_S * NS):
-        return True
-    return all(feed.last_ns(source) > end_ns for source in bundle.schema.sources)
-
-
 def _call(bundle: Bundle, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int) -> Call:
     logits = bundle.logits(x[None], level[None])[0]
     chance = np.exp(logits - logits.max())
     chance /= chance.sum()
-    known = {
-        channel.source
-        for channel, row in zip(bundle.schema.channels, x, strict=True)
-        if np.isfinite(row).any()
-    }
     return Call(
         end_ns=end_ns,
         phase=bundle.schema.classes[int(chance.argmax())],
         probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
-        missing=[source for source in bundle.schema.sources if source not in known],
+        missing=list(missing(bundle.schema, x)),
     )
 
 

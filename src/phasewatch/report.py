@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from phasewatch import __version__, abstract, durable
 from phasewatch.answers import Answered, Answers
@@ -34,9 +35,6 @@ from phasewatch.windows import columns
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
 MORE = ("#66ccee", "#332288", "#117733", "#882255", "#ddaa33", "#994455")
 """One colour a class (after Paul Tol's schemes, safe for colour-blind readers); benign is grey."""
-
-PICTURED = ("proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out", "netflow.syn_out")
-"""Channels drawn where the schema has them; else the first of each source."""
 
 
 def colours(classes: Sequence[str]) -> dict[str, str]:
@@ -127,16 +125,16 @@ def _middle(answers: Sequence[Answers]) -> dict[str, str]:
 def picture(episode: Episode, schema: Schema, answers: Sequence[Answers]) -> str:
     """One episode as a PNG data URL: channels over time, below them the truth and each call."""
     matplotlib.use("Agg")
-    names = _pictured(schema)
     shades = colours(schema.classes)
+    grid = schema.grid
+    steps = (episode.end_ns - episode.start_ns) // grid.step_ns
+    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    names = _liveliest(schema, made)
     heights = [1.0] * len(names) + [0.28] * (1 + len(answers))
     figure, axes = plt.subplots(
         len(heights), 1, figsize=(10, 1.0 + 0.62 * sum(heights)), sharex=True,
         height_ratios=heights, layout="constrained",
     )  # fmt: skip
-    grid = schema.grid
-    steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
     time = (np.arange(steps) + 1) * grid.step_s
     for axis, name in zip(axes, names, strict=False):
         axis.plot(time, made[schema.names.index(name)], color="#243b53", linewidth=0.9)
@@ -160,9 +158,16 @@ def picture(episode: Episode, schema: Schema, answers: Sequence[Answers]) -> str
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _pictured(schema: Schema) -> list[str]:
-    known = [name for name in PICTURED if name in schema.names]
-    return known or [schema.of(source)[0].name for source in schema.sources]
+def _liveliest(schema: Schema, made: NDArray[np.float64]) -> list[str]:
+    """The channel of each source whose steps, `made[C,S]`, differ most beside their own size."""
+    known = np.isfinite(made)
+    values = np.log1p(np.abs(np.where(known, made, 0.0)))
+    moves = np.ma.masked_array(values, ~known).std(axis=1).filled(0.0)
+    place = {name: row for row, name in enumerate(schema.names)}
+    return [
+        max(schema.of(source), key=lambda one: float(moves[place[one.name]])).name
+        for source in schema.sources
+    ]
 
 
 Spans = list[tuple[float, float, str]]

@@ -1,8 +1,8 @@
 """What a corpus holds, what gives it away, and how much a random split of its windows flatters.
 
 Every episode is counted; answers that need no detector are judged beside boosted trees on hosts
-held out one after the other; and the trees are judged on new hosts, samples and times, each beside
-the same trees on a random split of the same windows.
+held out one after the other; and models are judged on new hosts, samples and times, each beside
+the same model on a random split of the same windows.
 """
 
 import csv
@@ -10,6 +10,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class Line:
     score: Score
     worst: str
     worst_score: float
-    random: float | None = None
+    random: Score | None = None
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,13 @@ class Survey:
 Say = Callable[[str], None]
 
 
-def survey(store: Store, say: Say, opening_s: float = OPENING_S) -> Survey:
-    """Count, and train on every split; minutes for some hundred episodes. Raises Refused."""
+def survey(
+    store: Store, say: Say, opening_s: float = OPENING_S, models: Sequence[str] = (MODEL,)
+) -> Survey:
+    """Count, and train `models` on every split: minutes for some hundred episodes, for trees.
+
+    Raises Refused.
+    """
     store.refuse_simulated("survey")
     judgements = sweep(store)
     counts = tally(store, judgements)
@@ -94,17 +100,17 @@ def survey(store: Store, say: Say, opening_s: float = OPENING_S) -> Survey:
             if "held_out_host" in made:
                 found_leaks.append(bench.judge("held_out_host", made["held_out_host"], name))
                 say(_told(found_leaks[-1]))
-        for kind, splits in made.items():
-            line = bench.judge(kind, splits, MODEL)
-            gaps.append(replace(line, random=bench.random(splits)))
+        for (kind, splits), model in product(made.items(), models):
+            line = bench.judge(kind, splits, model)
+            gaps.append(replace(line, random=bench.random(splits, model)))
             say(_told(gaps[-1]))
     return Survey(store.schema.classes, counts, found_leaks, gaps)
 
 
 def _told(line: Line) -> str:
-    beside = f", random windows {line.random:.3f}" if line.random is not None else ""
+    beside = f", random windows {_scored(line.random)}" if line.random is not None else ""
     return (
-        f"{line.split} · {line.mode} · {line.model}: {line.score.value:.3f}, "
+        f"{line.split} · {line.mode} · {line.model}: {_scored(line.score)}, "
         f"worst {line.worst} {line.worst_score:.3f}{beside}"
     )
 
@@ -162,8 +168,8 @@ class Bench:
         cube = self._cube(np.concatenate(rows), np.concatenate(guesses))
         return Line(kind, model, self.mode, scores.macro(cube, SEED), *worst)
 
-    def random(self, splits: Sequence[Split]) -> float:
-        """The model on windows dealt at random into parts of the same sizes as the first split's.
+    def random(self, splits: Sequence[Split], model: str) -> Score:
+        """A model on windows dealt at random into parts of the same sizes as the first split's.
 
         Windows of one run then stand on both sides: the score says what that flatters.
         """
@@ -171,8 +177,7 @@ class Bench:
         sizes = [len(self._rows(ids)) for ids in sides]
         order = np.random.default_rng(SEED).permutation(len(self.windows))[: sum(sizes)]
         parts = np.split(order, np.cumsum(sizes)[:-1])
-        guess = self._answer(MODEL, *parts)
-        return float(scores.macro_f1(self._cube(parts[2], guess).sum(axis=0)))
+        return scores.macro(self._cube(parts[2], self._answer(model, *parts)), SEED)
 
     def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(np.isin(self.windows.episode, ids))
@@ -296,11 +301,12 @@ def _leaked(found: Survey) -> str:
 def _flattered(found: Survey) -> str:
     rows = []
     for line in found.gaps:
-        random = line.random if line.random is not None else float("nan")
-        gap = f"{random - line.score.value:+.3f}"
+        assert line.random is not None
+        gap = f"{line.random.value - line.score.value:+.3f}"
         name = line.split.replace("held_out_", "new ")
-        rows.append([name, line.mode, _scored(line.score), f"{random:.3f}", gap])
-    head = ["held out", "mode", f"{MODEL}, macro F1", "same sizes, random windows", "flattered by"]
+        told = [_scored(line.score), _scored(line.random), gap]
+        rows.append([name, line.mode, line.model, *told])
+    head = ["held out", "mode", "model", "macro F1", "same sizes, random windows", "flattered by"]
     return "What a random split of windows flatters:\n\n" + _rows(head, rows)
 
 

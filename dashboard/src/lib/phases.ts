@@ -4,43 +4,29 @@ export interface Look {
   colour: string;
   letter: string;
   word: string;
-  /** Where there is little room. */
-  brief: string;
 }
 
-const KNOWN: Record<string, Look> = {
-  benign: { colour: "#009e73", letter: "B", word: "benign", brief: "benign" },
-  execution: { colour: "#f0e442", letter: "E", word: "execution", brief: "execution" },
-  discovery: { colour: "#56b4e9", letter: "D", word: "discovery", brief: "discovery" },
-  command_and_control: { colour: "#cc79a7", letter: "C", word: "command & control", brief: "C2" },
-  exfiltration: { colour: "#e69f00", letter: "X", word: "exfiltration", brief: "exfil" },
-  impact: { colour: "#d55e00", letter: "I", word: "impact", brief: "impact" },
-};
-const SPARE = ["#009e73", "#0072b2", "#999", "#e69f00", "#cc79a7", "#56b4e9", "#d55e00"];
+const COLOURS = ["#009e73", "#f0e442", "#56b4e9", "#cc79a7", "#e69f00", "#d55e00", "#0072b2", "#999"];
+const looks = new WeakMap<string[], Map<string, Look>>();
 
-const taken = new WeakMap<string[], string[]>();
-/** A letter for each of `labels`: the first of its own that no other has, or its number. */
-function letters(labels: string[]): string[] {
-  const found = labels.map((label) => KNOWN[label]?.letter ?? "");
-  labels.forEach((label, place) => {
-    found[place] ||= [...label.toUpperCase()].find((one) => /\p{L}/u.test(one) && !found.includes(one)) ?? `${place + 1}`;
-  });
-  taken.set(labels, found);
-  return found;
+/** How a phase looks among all `labels` of its schema: by its place, and by a letter of its own. */
+export function look(label: string, labels: string[]): Look {
+  let every = looks.get(labels);
+  if (!every) looks.set(labels, (every = all(labels)));
+  return every.get(label) ?? { colour: "#999", letter: "?", word: label };
 }
 
-/** A phase of somebody else's schema gets a spare colour, and a letter that is its own. */
-export function look(label: string, labels: string[] = []): Look {
-  const known = KNOWN[label];
-  if (known) return known;
-  const place = Math.max(labels.indexOf(label), 0);
-  const word = label.replaceAll("_", " ");
-  return {
-    colour: SPARE[place % SPARE.length]!,
-    letter: (taken.get(labels) ?? letters(labels))[place] ?? "?",
-    word,
-    brief: word,
-  };
+/** The letter is the first of a word that no other has, or its number. */
+function all(labels: string[]): Map<string, Look> {
+  const taken = new Set<string>();
+  return new Map(
+    labels.map((label, place) => {
+      const free = [...label.toUpperCase()].find((one) => /\p{L}/u.test(one) && !taken.has(one));
+      const letter = free ?? `${place + 1}`;
+      taken.add(letter);
+      return [label, { colour: COLOURS[place % COLOURS.length]!, letter, word: label.replaceAll("_", " ") }];
+    }),
+  );
 }
 
 export const percent = (ratio: number): string => `${Math.round(100 * ratio)}%`;

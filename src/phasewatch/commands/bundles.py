@@ -19,6 +19,9 @@ def export(
     key: Annotated[
         Path | None, typer.Option(help="Private ed25519 key (PEM) to sign with.")
     ] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Smaller, and not equal: what it costs is measured.")
+    ] = False,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
@@ -28,7 +31,9 @@ def export(
     from phasewatch.store import Store
     from phasewatch.trust import Trust
 
-    made = exporting.export(checkpoint, Store.open(store), folder, key, Trust.asked(trust, strict))
+    made = exporting.export(
+        checkpoint, Store.open(store), folder, key, Trust.asked(trust, strict), int8
+    )
     terms = bundle.load_terms(made)
     told = terms.parity
     out.print(
@@ -37,6 +42,15 @@ def export(
         soft_wrap=True,
         markup=False,
     )
+    if terms.int8:
+        lost = terms.int8
+        out.print(
+            f"int8: {lost.float32_bytes:,} bytes before; {lost.other_labels} of {told.windows} "
+            f"labels changed, logits moved by up to {lost.largest:.2g}, macro F1 "
+            f"{told.macro_f1:.3f} before and {lost.macro_f1:.3f} after",
+            soft_wrap=True,
+            markup=False,
+        )
 
 
 @app.command()

@@ -127,7 +127,10 @@ def inspect(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What a model says of itself; its digest is checked, its weights are not read."""
+    """What a model says of itself; its digest is checked, its weights are not read.
+
+    --json prints the contract itself, with the lens, the plane, the probe and the golden windows.
+    """
     from phasewatch.bundle import load_terms
     from phasewatch.checkpoint import Header, load_header
     from phasewatch.trial import tried
@@ -137,11 +140,10 @@ def inspect(
     if trial:
         tried(checkpoint, asked)
     header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)
-    value = header.model_dump(exclude={"probe", "lens", "golden", "plane"})
     if as_json:
-        print_json(value)
+        print_json(header.model_dump())
         return
-    channels = [row[0] for row in header.data["channels"]]
+    channels = [f"{name} ({unit}, {kind})" for name, unit, kind, *_ in header.data["channels"]]
     split = header.split
     told = {
         "model": f"{header.model}, {header.mode}, view {header.view}",
@@ -155,17 +157,27 @@ def inspect(
         "scores": ", ".join(f"{key} {kept:.3f}" for key, kept in header.scores.items()),
         "versions": ", ".join(f"{key} {kept}" for key, kept in header.versions.items()),
         "threads": f"{header.threads or 'not told'}",
-        "fingerprint": header.fingerprints[header.view],
+        "extraction": f"version {header.data['extraction']}",
+        "fingerprint": ", ".join(
+            f"{view} {kept[:16]}" for view, kept in header.fingerprints.items()
+        ),
+        "lens": f"{len(header.lens['mean'])} columns, scaled by training's mean and deviation",
+        "plane": "the two main axes of training's windows" if header.plane else "none",
         "golden": f"{len(header.golden)} windows and the samples of one",
     }
     if isinstance(header, Header):
         told["weights"] = f"{header.weights_bytes} bytes, sha256 {header.weights_sha256}"
     else:
+        if header.int8:
+            lost = header.int8
+            told["int8"] = f"{lost.other_labels} labels changed, logits {lost.largest:.2g} apart"
+            told["int8 macro F1"] = f"{lost.macro_f1:.3f}"
         told["onnx"] = f"{header.onnx_bytes} bytes, sha256 {header.onnx_sha256}"
         told["serial"] = f"{header.serial}"
         same = header.parity
         told["parity"] = f"{same.windows} windows, {same.edges} rare ones, {same.largest:.2g} apart"
         told["held-out macro F1"] = f"{same.macro_f1:.3f}"
+    told["digest"] = header.digest
     table = Table(title=header.name, show_header=False)
     for key, line in told.items():
         table.add_row(key, line)

@@ -17,16 +17,19 @@ def survey(
         "reports/survey"
     ),
     opening_s: Opening = 15.0,
+    recipe: Annotated[
+        str, typer.Option(help="Whose models are judged; boosted trees alone without one.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """What a corpus holds, what gives it away, and how much random windows flatter.
 
-    Writes survey.md, survey.json and counts.csv. Trains boosted trees on every held-out host,
-    sample and campaign: some minutes for some hundred episodes.
+    Writes survey.md, survey.json and counts.csv. Trains on every held-out host, sample and
+    campaign, and on random windows beside each: for trees some minutes for some hundred episodes.
     """
     from dataclasses import asdict
 
-    from phasewatch import durable
+    from phasewatch import durable, recipes
     from phasewatch import survey as surveys
     from phasewatch.store import Store, refuse_inside
 
@@ -34,7 +37,12 @@ def survey(
     opened = Store.open(store)
     refuse_inside(folder)
     durable.ready(folder)
-    found = surveys.survey(opened, lambda line: say(line, markup=False, soft_wrap=True), opening_s)
+    models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
+
+    def tell(line: str) -> None:
+        say(line, markup=False, soft_wrap=True)
+
+    found = surveys.survey(opened, tell, opening_s, models)
     text = json.dumps(asdict(found), indent=1).encode()
     durable.write(folder / "survey.json", text)
     durable.write(folder / "survey.md", surveys.markdown(found).encode())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from phasewatch import checkpoint, events, windows
 from phasewatch.events import Event, Record
+from phasewatch.recipes import RECIPES
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from phasewatch.store import Store
@@ -135,7 +136,8 @@ def _facts(store: Store, id: str) -> Facts:
     for label, (begin, end) in zip(episode.labels, pairwise(times), strict=True):
         spent[label.phase] += (end - begin) / NS
     made = windows.cut(episode, store.schema)
-    level = windows.opening(episode.sources, store.schema, episode.start_ns, 15.0)
+    opening_s = max(RECIPES["all"].opening_s, store.schema.grid.window_s)
+    level = windows.opening(episode.sources, store.schema, episode.start_ns, opening_s)
     z = windows.log(made.x)
     known = np.isfinite(z)
     count = known.sum(axis=2)
@@ -171,7 +173,9 @@ def told(
                 for host in hosts
             ],
             duration_s=_quantiles([(one.end_ns - one.start_ns) / NS for one, _ in usable]),
-            phase_share_ratio=_shares([facts[0] for _, facts in usable if facts is not None]),
+            phase_share_ratio=_shares(
+                [facts[0] for _, facts in usable if facts is not None], store.schema.classes
+            ),
             coverage=[_coverage(split, [one.id for one, _ in usable])] if split else [],
             fingerprint=Fingerprint(mean_z=_nullable(centre), sd_z=_nullable(width)),
             top_channels=_top(centre, store.schema.names),
@@ -214,8 +218,9 @@ def _quantiles(seconds: Sequence[float]) -> Quantiles | None:
     return Quantiles(p10=p10, p50=p50, p90=p90)
 
 
-def _shares(spent: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = defaultdict(float)
+def _shares(spent: Sequence[Mapping[str, float]], classes: Sequence[str]) -> dict[str, float]:
+    """Of every phase, in the schema's order, also of those that the profile never shows."""
+    total = dict.fromkeys(classes, 0.0)
     for one in spent:
         for phase, seconds in one.items():
             total[phase] += seconds

@@ -1,0 +1,43 @@
+"""int8: smaller, not equal, and its bundle says by how much; trees have nothing to quantise."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toy
+from phasewatch import bundle, checkpoint, quantise, windows
+from phasewatch.export import export
+from phasewatch.refusal import Refused
+from phasewatch.store import Store
+from test_export import GRAPHS, saved
+
+
+@pytest.mark.parametrize("name", [name for name in GRAPHS if name != "gbt"])
+def test_what_a_network_lost_is_told(toy_store: Store, tmp_path: Path, name: str) -> None:
+    path = saved(toy_store, tmp_path, name, "realistic")
+    made = export(path, toy_store, tmp_path, int8=True)
+    own, small, terms = checkpoint.load(path), bundle.load(made), bundle.load_terms(made)
+    assert made.name == f"{name}-realistic-int8.bundle" and small.name == terms.name
+    assert terms.int8 is not None
+    assert terms.onnx_bytes < terms.int8.float32_bytes
+    asked = windows.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    one, two = (each.logits(asked.x, asked.opening) for each in (own, small))
+    assert 1e-5 < np.abs(one - two).max() < 100 * terms.int8.largest
+    assert f"made int8, {terms.onnx_bytes:,} bytes" in (made / bundle.CARD).read_text()
+
+
+def test_trees_are_refused(toy_store: Store, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="no weights to quantise"):
+        export(saved(toy_store, tmp_path), toy_store, tmp_path, int8=True)
+    assert not list(tmp_path.glob("*.bundle"))
+
+
+def test_another_model_is_not_written(
+    toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = saved(toy_store, tmp_path, "mlp", "realistic")
+    monkeypatch.setattr(quantise, "MOST_OTHER", -0.1)
+    with pytest.raises(Refused, match="labels changed"):
+        export(path, toy_store, tmp_path, int8=True)
+    assert not list(tmp_path.glob("*.bundle"))
