@@ -169,6 +169,16 @@ def test_a_mapping_that_does_not_fit_is_one_line(case: str, source: Path) -> Non
         take(source, spoil(MAPPING))
 
 
+def test_a_store_in_its_own_source_is_refused(source: Path) -> None:
+    (source.parent / "schema.toml").write_text(SCHEMA)
+    (source.parent / "mapping.toml").write_text(MAPPING)
+    own = schema.read(source.parent / "schema.toml")
+    mapped = mapping.read(source.parent / "mapping.toml", own)
+    for place in (source, source / "store"):
+        with pytest.raises(Refused, match=r"lies in the source .* Choose another --out"):
+            importing.files(source, mapped, place)
+
+
 def test_two_rows_of_one_time_are_refused_by_line(source: Path) -> None:
     (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), rows()[-1]]))
     with pytest.raises(Refused, match=r"run-1.csv: line 26: has the time of line 25"):

@@ -66,6 +66,59 @@ def test_a_column_that_tells_the_phase_is_used(tmp_path: Path) -> None:
     assert 'classes = ["rest", "c2"]' in draft.schema
 
 
+def test_folders_are_hosts_where_files_are_named_by_what_runs(tmp_path: Path) -> None:
+    for host in ("web-1", "db-1"):
+        for phase in ("mine", "idle"):
+            path = tmp_path / "tables" / host / f"{phase}-run1.csv"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("ts,x\n" + "".join(f"{T_S + at * 5},{at % 3}\n" for at in range(20)))
+    draft = suggest(tmp_path / "tables")
+    assert 'classes = ["idle", "mine"]' in draft.schema
+    assert 'host = { path = "^([^/]+)/" }' in draft.mapping
+
+
+def test_text_that_names_machine_and_recording_is_used_and_shown(tmp_path: Path) -> None:
+    path = tmp_path / "all.jsonl"
+    path.write_text(
+        "".join(
+            f'{{"ts": {T_S + at}, "vm": {{"hostname": "win{at % 2}"}}, "run_id": "r{at % 4}", '
+            f'"phase": "{"exec" if at % 2 else "rest"}", "x": {at % 3}}}\n'
+            for at in range(20)
+        )
+    )
+    draft = suggest(path)
+    assert 'host = { column = "vm.hostname" }' in draft.mapping
+    assert 'sample = { column = "run_id" }' in draft.mapping
+    assert "left out, text: run_id (4: r0, r1, r2, …)" in draft.remarks
+
+
+def test_rows_at_all_times_are_events(tmp_path: Path) -> None:
+    chance = np.random.default_rng(0)
+    t = T_S + np.cumsum(chance.exponential(0.5, 400))
+    path = tmp_path / "source" / "conn.log"
+    path.parent.mkdir()
+    head = "#separator \\x09\n#fields\tts\tid.resp_p\torig_bytes\tlabel\n"
+    rows = [
+        f"{when:.6f}\t{chance.integers(1, 9)}\t{chance.integers(1, 999)}\t{label}\n"
+        for when, label in zip(t, ["normal"] * 200 + ["scan"] * 200, strict=True)
+    ]
+    path.write_text(head + "".join(rows))
+    draft = suggest(path)
+    assert "left out, names something: id.resp_p" in draft.remarks
+    (tmp_path / "schema.toml").write_text(draft.schema)
+    (tmp_path / "mapping.toml").write_text(draft.mapping)
+    own = schema.read(tmp_path / "schema.toml")
+    assert [(one.name, one.kind) for one in own.channels] == [
+        ("table.orig_bytes", "event"),
+        ("table.rows", "event"),
+    ]
+    mapped = mapping.read(tmp_path / "mapping.toml", own)
+    store = Store.create(tmp_path / "store", own)
+    (outcome,) = importing.run(path.parent, mapped, store)
+    samples = store.read(outcome.episodes[0].id).sources["table"]
+    assert samples.values[:, 1].sum() == 400
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

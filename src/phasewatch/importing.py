@@ -79,8 +79,14 @@ class Rows:
         return Rows(self.lines[rows], self.t_ns[rows], self.values[rows], who, phase)
 
 
-def files(source: Path, mapping: Mapping) -> list[Path]:
-    """The files of a source that a mapping asks for, sorted. Raises Refused when there is none."""
+def files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
+    """The files of a source that a mapping asks for, sorted. Raises Refused when there is none.
+
+    Also where `out`, the store's folder, lies in the source: it would be read the next time.
+    """
+    if out.resolve().is_relative_to(source.resolve()):
+        problem, remedy = f"lies in the source {source}", "Choose another --out."
+        raise Refused(out, problem, "a folder beside it", remedy)
     if source.is_file():
         return [source]
     some = sorted(path for path in source.glob(mapping.pattern) if reading.readable(path))
@@ -98,7 +104,7 @@ def files(source: Path, mapping: Mapping) -> list[Path]:
 
 def run(source: Path, mapping: Mapping, store: Store) -> Iterator[Outcome]:
     """Import every file of a source; a file at a time is told. Raises Refused, or OSError."""
-    for path in files(source, mapping):
+    for path in files(source, mapping, store.root):
         yield take(path, _named(source, path), mapping, store)
 
 

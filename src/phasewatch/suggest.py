@@ -2,7 +2,7 @@
 
 What cannot be known from numbers (units, which phase is rest, what a defender sees) is marked
 CHECK. A column that stays as it is through every file says nothing but which file it is: it is left
-out, and told. So is a second clock.
+out, and told. So are a second clock, and text. Rows that come at all times are taken for events.
 """
 
 import json
@@ -33,8 +33,17 @@ MANY = 20
 
 TIME = re.compile(r"(date|time|date_?time|ts|time_?stamp|epoch)(_?[mun]?s)?", re.IGNORECASE)
 PHASE = re.compile(r"(phase|label|class|attack|behaviou?r|activity|state)s?", re.IGNORECASE)
-PARTS = (r"^([^/]+)/", r"([^/_.-]+)[^/]*$")
-"""Where a path may tell the phase: its first folder, or the first word of the file's name."""
+FOLDER, FIRST = r"^([^/]+)/", r"([^/_.-]+)[^/]*$"
+"""Where a path may tell a word: its first folder, and the first word of the file's name."""
+
+CALM = re.compile(r"benign|normal|idle|^0$|none|rest", re.IGNORECASE)
+HOST = re.compile(r"(host(_?name)?|machine|node|vm|device|board|instance)", re.IGNORECASE)
+SAMPLE = re.compile(r"(sample|run|session|recording|trace|job)(_?id)?", re.IGNORECASE)
+NUMBER = re.compile(r"(.*[._])?(p|port|pid|id|uid)", re.IGNORECASE)
+"""Numbers that name something and measure nothing: in rows that are events, left out."""
+
+BIN = 20
+"""Events in a bin, at the usual interval between them."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,14 @@ class _Clock:
     column: str
     unit: str
     every_s: float
+    events: bool = False
+    """Rows come at all times: each is taken for something that happened."""
+
+    @property
+    def step_s(self) -> float:
+        """A step that holds a row, or some twenty events."""
+        least = self.every_s * (BIN if self.events else 0.999)
+        return next((nice for nice in NICE if nice >= least), NICE[-1])
 
 
 def suggest(source: Path) -> Draft:
@@ -69,25 +86,53 @@ def suggest(source: Path) -> Draft:
     clock = _clock(looked, shared)
     told, classes, left = _phase(looked, shared, names)
     rest = [column for column in shared if column not in (clock.column, left)]
-    channels, constant, remarks = [], [], []
+    channels, constant, remarks, texts = [], [], [], []
     for column in rest:
         if TIME.fullmatch(column):
             remarks.append(f"left out, another clock: {column}")
             continue
         values = [_values(table.columns[column]) for table in looked]
         if any(value is None for value in values):
-            remarks.append(f"left out, text: {column}")
+            texts.append(column)
+            remarks.append(f"left out, text: {column} ({_examples(looked, column)})")
+            continue
+        if clock.events and NUMBER.fullmatch(column):
+            remarks.append(f"left out, names something: {column}")
             continue
         known = [value for value in values if value is not None and len(value)]
         if all(np.ptp(value) == 0 for value in known):
             constant.append(column)
         else:
-            channels.append((column, _kind(known)))
+            channels.append((column, "event" if clock.events else _kind(known)))
     if constant:
         remarks.append(f"left out, constant in every file: {', '.join(constant)}")
     if not channels:
         raise Refused(source, "no column changes", "a column of numbers", "Check the files.")
-    return Draft(_schema(channels, classes, clock), _mapping(channels, told, clock), tuple(remarks))
+    who = _who(texts, names, told)
+    if clock.events:
+        channels.append(("", "event"))
+        remarks.append("rows come at all times: they are taken for events, and added up")
+    return Draft(
+        _schema(channels, classes, clock), _mapping(channels, who, told, clock), tuple(remarks)
+    )
+
+
+def _examples(looked: Sequence[Table], column: str) -> str:
+    found = sorted({cell for table in looked for cell in table.columns[column]} - {""})
+    return f"{len(found)}: {', '.join(found[:3])}{', …' if found[3:] else ''}" if found else "empty"
+
+
+def _who(texts: Sequence[str], names: Sequence[str], phase: str) -> dict[str, str]:
+    """What may tell machine and recording apart, as TOML: a column by its name, or the path."""
+    who = {"host": '"host-1"', "sample": '{ path = "^([^.]+)" }  # the file\'s path'}
+    folders = {found[1] for name in names if (found := re.search(FOLDER, name))}
+    if len(folders) > 1 and FOLDER not in phase:
+        who["host"] = f"{{ path = {_quoted(FOLDER)} }}"
+    for key, pattern in (("host", HOST), ("sample", SAMPLE)):
+        for column in texts:
+            if pattern.fullmatch(column.rpartition(".")[2]):
+                who[key] = f"{{ column = {_quoted(column)} }}"
+    return who
 
 
 def _values(cells: Sequence[str]) -> Floats | None:
@@ -113,9 +158,10 @@ def _clock(looked: Sequence[Table], columns: Sequence[str]) -> _Clock:
             t = _seconds(cells, scale / NS, unit)
             if t is not None and len(t) > 1:
                 steps = np.diff(np.sort(t))
-                return _Clock(
-                    column, unit, float(np.median(steps[steps > 0])) if steps.any() else 1
-                )
+                if not steps.any():
+                    return _Clock(column, unit, 1.0)
+                low, usual, high = np.quantile(steps[steps > 0], [0.1, 0.5, 0.9])
+                return _Clock(column, unit, float(usual), bool(high - low > usual))
     raise Refused(
         looked[0].path, "no column is a time between the years 2000 and 2100",
         f"Unix time in {', '.join(CLOCKS)}, or ISO dates", "Add a column with each row's time.",
@@ -144,17 +190,20 @@ def _phase(
             cells = sorted({cell for table in looked for cell in table.columns[column]})
             if 2 <= len(cells) <= MANY:
                 return f"column = {_quoted(column)}", _rest_first(cells), column
-    for pattern in PARTS:
+    ways = []
+    for pattern in (FOLDER, FIRST):
         words = [found[1] for name in names if (found := re.search(pattern, name))]
         if len(words) == len(names) and 2 <= len(set(words)) <= MANY:
-            return f"path = {_quoted(pattern)}", _rest_first(sorted(set(words))), ""
+            ways.append((f"path = {_quoted(pattern)}", _rest_first(sorted(set(words))), ""))
+    # Of two ways, the one whose words have a word for rest.
+    for way in sorted(ways, key=lambda way: not CALM.search(way[1][0])):
+        return way
     return 'value = "benign"', ["benign", "other"], ""
 
 
 def _rest_first(classes: list[str]) -> list[str]:
     """The class that means rest goes first, where a name says so."""
-    calm = re.compile(r"benign|normal|idle|^0$|none|rest", re.IGNORECASE)
-    return sorted(classes, key=lambda name: not calm.search(name))
+    return sorted(classes, key=lambda name: not CALM.search(name))
 
 
 def _quoted(text: str) -> str:
@@ -162,11 +211,11 @@ def _quoted(text: str) -> str:
 
 
 def _channel(column: str) -> str:
-    return re.sub(r"[^a-z0-9_]+", "_", column.lower()).strip("_") or "column"
+    return re.sub(r"[^a-z0-9_]+", "_", column.lower()).strip("_") or "rows"
 
 
 def _schema(channels: Sequence[tuple[str, str]], classes: Sequence[str], clock: _Clock) -> str:
-    step = next((nice for nice in NICE if nice >= clock.every_s * 0.999), NICE[-1])
+    step = clock.step_s
     lines = [
         '# CHECK every line marked so. The first class is rest: what "benign" is elsewhere.',
         'name = "draft"',
@@ -182,13 +231,19 @@ def _schema(channels: Sequence[tuple[str, str]], classes: Sequence[str], clock: 
         "deployed = true  # CHECK: does a defender outside the machine see it, and trust it?",
         'meaning = "columns of the tables"',
         "channels = [  # name, unit, kind (gauge, counter, event), meaning; CHECK units and kinds",
-        *(f'  [{_quoted(_channel(c))}, "1", "{kind}", {_quoted(c)}],' for c, kind in channels),
+        *(
+            f'  [{_quoted(_channel(c))}, "1", "{kind}", {_quoted(c or "rows")}],'
+            for c, kind in channels
+        ),
         "]",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _mapping(channels: Sequence[tuple[str, str]], phase: str, clock: _Clock) -> str:
+def _mapping(
+    channels: Sequence[tuple[str, str]], who: dict[str, str], phase: str, clock: _Clock
+) -> str:
+    events = [f"[rows]  # CHECK\nevents_every_s = {clock.step_s:g}", ""] if clock.events else []
     lines = [
         "# CHECK every line marked so; docs/import.md explains each field.",
         "[files]",
@@ -198,15 +253,18 @@ def _mapping(channels: Sequence[tuple[str, str]], phase: str, clock: _Clock) -> 
         f"column = {_quoted(clock.column)}",
         f'unit = "{clock.unit}"',
         "",
+        *events,
         "[episode]  # CHECK: what tells machine, recording and kind of program apart",
-        'host = "host-1"',
-        'sample = { path = "^([^.]+)" }  # the file\'s path',
+        *(f"{key} = {told}" for key, told in who.items()),
         'profile = "recorded"',
         "",
         "[phase]  # CHECK",
         phase,
         "",
         "[channels]",
-        *(f'"table.{_channel(column)}" = {_quoted(column)}' for column, _ in channels),
+        *(
+            f'"table.{_channel(column)}" = {_quoted(column) if column else "{ rows = true }"}'
+            for column, _ in channels
+        ),
     ]
     return "\n".join(lines) + "\n"

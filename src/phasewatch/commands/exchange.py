@@ -37,7 +37,7 @@ def import_(
 
     known = schemas.read(schema)
     mapped = mappings.read(mapping, known)
-    importing.files(source, mapped)
+    importing.files(source, mapped, store)
     outcomes = list(importing.run(source, mapped, Store.create(store, known)))
     found = importing.counts(outcomes)
     if as_json:

@@ -22,6 +22,7 @@ from phasewatch.episode import Episode, Label, Samples
 from phasewatch.events import Event, Given, Nanoseconds, Record, Tell
 from phasewatch.explain import Why, why
 from phasewatch.live import Judged, Machine, Panel, Scale, Stream
+from phasewatch.pipeline import FOLDS
 from phasewatch.producers.metrics import temperatures, thresholds
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Schema
@@ -242,12 +243,11 @@ class Producer(events.Producer):
             except (Refused, OSError):
                 continue
         if run is not None and not self._panel.jurors and not self._panel.refused:
-            raise Refused(
-                run,
-                "has no checkpoints",
-                "a run folder with checkpoints/",
-                "`phasewatch train` or `phasewatch run` makes one.",
-            )
+            folds = sorted((run / FOLDS).glob("*"))
+            remedy = "`phasewatch train` or `phasewatch run` makes one."
+            if folds:
+                remedy = f"It has a fold a host: watch with one of them, --run {folds[0]}."
+            raise Refused(run, "has no checkpoints", "a run folder with checkpoints/", remedy)
 
     def panel(self, schema: Schema) -> Panel:
         """The run's checkpoints for streams of `schema`; empty without a run."""
