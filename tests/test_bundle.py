@@ -119,7 +119,57 @@ def test_a_scaled_input_is_refused_with_its_channel(
 def test_a_graph_of_other_classes_is_refused(made: Path) -> None:
     model = onnx.load_from_string((made / GRAPH).read_bytes())
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 99
-    data = model.SerializeToString()
-    (made / GRAPH).write_bytes(data)
-    rewrite(made, onnx_bytes=len(data), onnx_sha256=hashlib.sha256(data).hexdigest())
+    regraph(made, model)
     assert code(made) == "weights_shape"
+
+
+def regraph(folder: Path, model: onnx.ModelProto) -> None:
+    """Another graph, put in by somebody who makes all digests fit."""
+    data = model.SerializeToString()
+    (folder / GRAPH).write_bytes(data)
+    rewrite(folder, onnx_bytes=len(data), onnx_sha256=hashlib.sha256(data).hexdigest())
+
+
+def test_a_graph_whose_weights_lie_in_another_file_is_refused(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No digest is over those, and onnxruntime looks for them where the process stands."""
+    monkeypatch.chdir(tmp_path)
+    Path("more.bin").write_bytes(bytes(4))
+    model = onnx.load_from_string((made / GRAPH).read_bytes())
+    more = onnx.helper.make_tensor("more", onnx.TensorProto.FLOAT, [1], [0.0])
+    more.ClearField("float_data")
+    more.data_location = onnx.TensorProto.EXTERNAL
+    more.external_data.add(key="location", value="more.bin")
+    model.graph.initializer.append(more)
+    regraph(made, model)
+    assert code(made) == "weights_format"
+    monkeypatch.setattr(bundle, "OUTSIDE", b"no such key")
+    load(made)
+
+
+def test_a_graph_that_fails_at_work_is_one_line(made: Path) -> None:
+    model = onnx.load_from_string((made / GRAPH).read_bytes())
+    for node in model.graph.node:
+        node.output[:] = ["whole" if one == "logits" else one for one in node.output]
+    cut = onnx.helper.make_tensor("cut", onnx.TensorProto.INT64, [2], [5, 6])
+    model.graph.initializer.append(cut)
+    model.graph.node.append(onnx.helper.make_node("Reshape", ["whole", "cut"], ["logits"]))
+    regraph(made, model)
+    assert code(made) == "weights_format"
+
+
+def test_a_graph_that_answers_otherwise_among_others_is_noticed(made: Path) -> None:
+    """Less the mean over the batch, which of one window is all there is of it."""
+    model = onnx.load_from_string((made / GRAPH).read_bytes())
+    for node in model.graph.node:
+        node.output[:] = ["whole" if one == "logits" else one for one in node.output]
+    model.graph.initializer.append(
+        onnx.helper.make_tensor("axes", onnx.TensorProto.INT64, [1], [0])
+    )
+    mean = onnx.helper.make_node("ReduceMean", ["whole", "axes"], ["mean"])
+    off = onnx.helper.make_node("Sub", ["mean", "whole"], ["off"])
+    whole = onnx.helper.make_node("Add", ["off", "whole"], ["logits"])
+    model.graph.node.extend([mean, off, whole])
+    regraph(made, model)
+    assert code(made) == "golden_mismatch"

@@ -303,6 +303,10 @@ WEIGHTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "nan": (_tensors(lambda own: own[FIRST].fill_(float("nan"))), "weights_nonfinite"),
     "infinite": (_tensors(lambda own: own[FIRST].fill_(float("inf"))), "weights_nonfinite"),
     "other answers": (_tensors(lambda own: own[FIRST].mul_(1.01)), "golden_mismatch"),
+    "other answers without a source": (
+        _tensors(lambda own: own[FIRST][:, own[FIRST].shape[1] // 2 :].mul_(1.01)),
+        "golden_mismatch",
+    ),
     "wide": (_about(lambda own: own["config"].update(hidden=10**9)), "semantics_config"),
     "wide and legal": (_about(lambda own: own["config"].update(hidden=4096)), "semantics_config"),
     "deep": (_about(lambda own: own["config"].update(depth=10**6)), "semantics_config"),
@@ -324,18 +328,36 @@ def _hidden(value: dict[str, Any]) -> None:
     value["data"]["channels"].append([*one.definition(), one.meaning])
 
 
+def _renamed(value: dict[str, Any]) -> None:
+    value["probe"]["sources"]["proc"]["names"][0] = "proc.other"
+
+
+def _held(value: dict[str, Any]) -> None:
+    value["data"]["grid"].update(hold_s=1e300)
+    value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
+
+
 HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "hidden channel": (_hidden, "semantics_mask"),
     "swapped channels": (lambda v: v["data"]["channels"].reverse(), "contract_mismatch"),
     "renamed class": (lambda v: v["data"]["classes"].reverse(), "contract_mismatch"),
-    "double class": (lambda v: v["data"]["classes"].append("benign"), "refused"),
+    "double class": (lambda v: v["data"]["classes"].append("benign"), "semantics_classes"),
     "another window": (lambda v: v["data"]["grid"].update(window_s=20.0), "contract_mismatch"),
-    "text for a truth": (lambda v: v["data"]["channels"][0].__setitem__(3, "yes"), "refused"),
+    "text for a truth": (
+        lambda v: v["data"]["channels"][0].__setitem__(3, "yes"),
+        "semantics_schema",
+    ),
     "no spread": (lambda v: v["lens"]["std"].__setitem__(0, 0.0), "semantics_scaler"),
     "negative spread": (lambda v: v["lens"]["std"].__setitem__(0, -1.0), "semantics_scaler"),
+    "tiny spread": (lambda v: v["lens"]["std"].__setitem__(0, 1e-300), "semantics_scaler"),
+    "far level": (lambda v: v["lens"]["mean"].__setitem__(0, 1e30), "semantics_scaler"),
+    "endless hold": (_held, "semantics_grid"),
     "shorter lens": (lambda v: v["lens"]["mean"].pop(), "semantics_scaler"),
     "shorter plane": (lambda v: v["plane"]["axes"].pop(), "semantics_plane"),
     "shorter golden": (lambda v: v["golden"][0]["logits"].pop(), "semantics_golden"),
+    "one class": (lambda v: v["data"].update(classes=["benign"]), "semantics_classes"),
+    "no classes": (lambda v: v["data"].pop("classes"), "semantics_classes"),
+    "another name in the probe": (_renamed, "semantics_probe"),
     "another model": (lambda v: v.update(model="os.path"), "model_unknown"),
     "another kind": (lambda v: v.update(model="cnn"), "semantics_config"),
     "another choice": (lambda v: v["config"].update(depth=3), "semantics_config"),

@@ -102,6 +102,9 @@ ATTACKS: dict[str, tuple[Callable[[Any], None], str]] = {
         "xgb_param",
     ),
     "booster": (lambda v: v["learner"]["gradient_booster"].update(name="dart"), "xgb_param"),
+    "another version": (lambda v: v.update(version=[1, 0, 0]), "xgb_param"),
+    "no version": (lambda v: v.update(version=[3, 2, "0"]), "xgb_param"),
+    "cover": (_set("sum_hessian", 0, 1.0), "xgb_tree"),
     "another field": (lambda v: v["learner"].update(more=1), "weights_format"),
 }
 

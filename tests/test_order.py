@@ -45,7 +45,7 @@ TELLING = (
     "pipeline",
 )
 SURVEY = ("survey",)
-BUNDLES = ("bundle", "quantise", "export", "feed", "lookout")
+BUNDLES = ("bundle", "trial", "quantise", "export", "feed", "lookout")
 EXCHANGE = ("reading", "mapping", "importing", "suggest", "extracts", "estimator")
 WATCHING = (
     "live",

@@ -140,11 +140,24 @@ def test_a_linked_folder_is_not_followed(target: Target) -> None:
     assert target.code() == "path_escape"
 
 
-def test_what_everybody_may_write_is_refused_where_that_is_asked(target: Target) -> None:
+@pytest.mark.parametrize("mode", [0o666, 0o664])
+@pytest.mark.parametrize("part", ["head", "body"])
+def test_what_others_may_write_is_refused_where_that_is_asked(
+    target: Target, part: str, mode: int
+) -> None:
     target.load(Trust(strict=True))
-    target.body.chmod(0o666)
+    getattr(target, part).chmod(mode)
     target.load()
     assert target.code(Trust(strict=True)) == "perms"
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o775])
+def test_what_others_may_replace_is_refused_where_that_is_asked(target: Target, mode: int) -> None:
+    target.folder.chmod(mode)
+    target.load()
+    assert target.code(Trust(strict=True)) == "perms"
+    target.folder.chmod(0o1777)
+    target.load(Trust(strict=True))
 
 
 def _with(field: str, text: str) -> Callable[[bytes], bytes]:
@@ -160,6 +173,15 @@ def _with(field: str, text: str) -> Callable[[bytes], bytes]:
 
 def _more(key: str, value: Any) -> Callable[[bytes], bytes]:
     return lambda data: json.dumps({**json.loads(data), key: value}).encode()
+
+
+def _back(data: bytes) -> bytes:
+    value = json.loads(data)
+    value["probe"]["sources"]["proc"]["t_wall_ns"].reverse()
+    return json.dumps(value).encode()
+
+
+LOST = {"other_labels": 0, "largest": 1e9, "macro_f1": 1.0, "float32_bytes": 1}
 
 
 HEADERS: list[tuple[str, Callable[[bytes], bytes], str]] = [
@@ -185,12 +207,14 @@ HEADERS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("list", lambda data: b"[]", "header_schema"),
     ("unknown", _more("sidecar", "../../etc/passwd"), "header_schema"),
     ("trust level", _more("signed", False), "header_schema"),
+    ("endless loss", _more("int8", LOST), "header_schema"),
     ("text for number", _more("threads", "4"), "header_schema"),
     ("true for number", _more("threads", True), "header_schema"),
     ("true for format", _more("format", True), "header_schema"),
     ("name", _more("name", "../x"), "header_schema"),
     ("newline", _more("name", "x\n"), "header_schema"),
     ("zero", _more("name", "x\x00"), "header_schema"),
+    ("time that runs back", _back, "header_schema"),
     ("old", _more("format", 0), "version_old"),
     ("new", _more("format", 99), "version_new"),
     ("changed", _more("threads", 77), "header_digest"),

@@ -26,8 +26,15 @@ TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
 GRAPH_MOST = 1 << 28
 """Bytes of ONNX."""
 
+OUTSIDE = b"location"
+"""The key under which ONNX names another file for a tensor; nothing that is exported holds it."""
+
 ELSEWHERE = 1e-4
 """Largest difference of logits on another processor, which sums in another order."""
+
+
+MOST_LOSS = 2.0
+"""By which int8 may move a logit: golden windows are held to what a bundle says it lost."""
 
 
 class Parity(BaseModel):
@@ -45,7 +52,7 @@ class Loss(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     other_labels: int
-    largest: float = Field(ge=0)
+    largest: float = Field(ge=0, le=MOST_LOSS)
     macro_f1: float
     float32_bytes: int
 
@@ -81,7 +88,12 @@ class Bundle:
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
         z = self.lens.apply(x, opening).astype(np.float32)
-        return np.asarray(self.session.run(["logits"], {"z": z})[0], dtype=np.float64)
+        try:
+            (found,) = self.session.run(["logits"], {"z": z})
+        # The runtime's own errors have no common class but this one.
+        except Exception as error:
+            raise _unread(f"the graph of {self.name}", error) from error
+        return np.asarray(found, dtype=np.float64)
 
 
 def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
@@ -107,8 +119,10 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
     graph = _read(folder / GRAPH, terms, trust)
     own, lens = contract.meaning(terms, path)
     made = Bundle(terms.name, own, terms.opening_s, lens, opened(graph, terms, folder / GRAPH))
-    # Another processor rounds to other steps of int8, by as much as int8 moved them at all.
-    contract.replay(made, terms, path, max(ELSEWHERE, terms.int8.largest if terms.int8 else 0.0))
+    # Another processor rounds to other steps of int8, by as much as int8 moved them at all; and the
+    # steps are those of all windows asked about together.
+    within = max(ELSEWHERE, terms.int8.largest if terms.int8 else 0.0)
+    contract.replay(made, terms, path, within, alone=terms.int8 is not None)
     return made
 
 
@@ -129,23 +143,31 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    if OUTSIDE in graph:
+        raise refuse(place, "has tensors in another file", "all of them in it", "weights_format")
     try:
-        session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    # The runtime's own errors have no common class but this one.
+        # Without the fallback, which prints where calls are written and tries the same again.
+        session = onnxruntime.InferenceSession(
+            graph, options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+        ends = (*session.get_inputs(), *session.get_outputs())
+        told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     except Exception as error:
-        told = str(error).partition("\n")[0]
-        raise refuse(place, told, "the graph as it was exported", "weights_format") from error
+        raise _unread(place, error) from error
     columns, steps = len(terms.lens["mean"]), len(terms.probe.window[0])
     asked = [columns] if terms.view == "summary" else [columns, steps]
     wanted = [
         ("z", "tensor(float)", asked),
         ("logits", "tensor(float)", [len(terms.data["classes"])]),
     ]
-    ends = (*session.get_inputs(), *session.get_outputs())
     found = [(one.name, one.type, one.shape[1:]) for one in ends]
     if found != wanted:
         raise refuse(place, f"has the ends {found}", f"{wanted}", "weights_shape")
-    told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     if told.encode() != durable.canonical(terms.data):
         raise refuse(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
     return session
+
+
+def _unread(place: object, error: Exception) -> Refused:
+    told = str(error).partition("\n")[0]
+    return refuse(place, told, "the graph as it was exported", "weights_format")

@@ -31,7 +31,7 @@ PublicKey = Annotated[
     Path | None, typer.Option("--trust", help="Public ed25519 key (PEM) that must have signed.")
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict-perms", help="Refuse files that everybody may write.")
+    bool, typer.Option("--strict-perms", help="Refuse what others may write or replace.")
 ]
 Opening = Annotated[
     float, typer.Option("--opening", help="Seconds known to be benign at each start.", min=0)

@@ -30,6 +30,9 @@ TOLERANCE = 1e-5
 MOST_STEPS, MOST_OPENING_S = 1_000_000, 86_400.0
 """Longest window or probe in steps, and longest opening: memory is never given on a file's word."""
 
+LEAST_SPREAD, MOST_LEVEL = 1e-9, 1e3
+"""Of a lens: it looks at logarithms of float32, and divides by no less."""
+
 GOLDEN = 8
 """Windows kept with their logits."""
 
@@ -63,6 +66,8 @@ class Part(BaseModel):
         rows = {len(self.t_wall_ns), len(self.t_mono_ns), len(self.values)}
         if len(rows) > 1 or {*map(len, self.values)} - {len(self.names)}:
             raise ValueError("every sample needs two times and a value for every name")
+        if self.t_wall_ns != sorted(self.t_wall_ns):
+            raise ValueError("samples run back in time")
         return self
 
     @classmethod
@@ -220,7 +225,15 @@ def path_of(folder: Path, name: str, ending: str) -> Path:
 
 def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
     """The schema and the lens of a contract. Raises Refused, or Drift."""
-    own = schema.parse(told.data, f"{path}: data")
+    classes = told.data.get("classes")
+    if not isinstance(classes, list) or not 2 <= len(classes) == len({*map(str, classes)}):
+        expected = "two phases or more, each once"
+        raise refuse(f"{path}: data.classes", "are no classes", expected, "semantics_classes")
+    try:
+        own = schema.parse(told.data, f"{path}: data")
+    except Refused as refused:
+        expected = refused.expected
+        raise refuse(refused.where, refused.problem, expected, "semantics_schema") from refused
     if own.mode(told.mode) != own:
         hidden = ", ".join(one.name for one in own.channels if not one.deployed)
         problem = f"asks for {hidden}, which a {told.mode} model does not see"
@@ -230,7 +243,8 @@ def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
         raise Drift(
             path, [f"its fingerprints are not those of its own schema: {now}"], "contract_mismatch"
         )
-    if own.grid.steps > MOST_STEPS or own.grid.step_s < 1e-6:
+    longest = max(own.grid.window_s, own.grid.stride_s, own.grid.hold_s) / own.grid.step_s
+    if not longest <= MOST_STEPS or own.grid.step_s < 1e-6:
         expected = f"at most {MOST_STEPS:,} steps of a microsecond or more"
         raise refuse(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
     _refuse_lens(told, own, path)
@@ -258,8 +272,10 @@ def _refuse_lens(told: Contract, own: Schema, path: Path) -> None:
     sizes = {"opening": len(own.channels), "mean": columns, "std": columns}
     if {name: len(values) for name, values in told.lens.items()} != sizes:
         raise refuse(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
-    if min(told.lens["std"]) <= 0:
-        raise refuse(f"{path}: lens.std", "cannot scale", "scales above 0", "semantics_scaler")
+    largest = max(abs(one) for values in told.lens.values() for one in values)
+    if min(told.lens["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
+        expected = f"scales above {LEAST_SPREAD:g}, and nothing beyond {MOST_LEVEL:g}"
+        raise refuse(f"{path}: lens", "cannot scale", expected, "semantics_scaler")
     shapes = {name: {len(rows), *map(len, rows)} for name, rows in told.plane.items()}
     if told.plane and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
         expected = f"a centre and two axes of {columns} numbers"
@@ -274,6 +290,11 @@ def _refuse_golden(told: Contract, own: Schema, path: Path) -> None:
         if found != ({channels, steps}, channels, classes):
             expected = f"windows of {channels} channels, {steps} steps and {classes} logits"
             raise refuse(f"{path}: golden", "has other sizes", expected, "semantics_golden")
+    there = {name for part in told.probe.sources.values() for name in part.names}
+    for channel, row in zip(own.channels, told.probe.window, strict=True):
+        if channel.name not in there and any(value is not None for value in row):
+            problem = f"has no samples of {channel.name}, and values of it in the window"
+            raise refuse(f"{path}: probe", problem, "all that made the window", "semantics_probe")
 
 
 def fingerprints(own: Schema) -> dict[str, str]:
@@ -308,15 +329,28 @@ def probe(model: Judging, episode: Episode) -> Probe:
 
 
 def golden(model: Judging, episode: Episode) -> list[Golden]:
-    """Windows of an episode, spread over it, and what the model says of them."""
+    """Windows of an episode, spread over it, and what the model says of them.
+
+    Its first window follows without an opening, without each source, and without anything: what
+    weighs only there is held to its answers as well.
+    """
     windows = cut(episode, model.schema, model.opening_s)
     rows = np.unique(np.linspace(0, len(windows) - 1, GOLDEN).astype(np.int64))[: len(windows)]
-    some = windows.take(rows)
-    logits = model.logits(some.x, some.opening)
-    openings = _nullable(some.opening)
+    pairs = [(windows.x[row], windows.opening[row]) for row in rows]
+    for x, level in pairs[:1]:
+        sources, nothing = model.schema.sources, np.full_like(level, np.nan)
+        pairs.append((x, nothing))
+        for lost in (*([source] for source in sources), sources):
+            gone = np.array([channel.source in lost for channel in model.schema.channels])
+            rare = np.where(gone[:, None], np.float32(np.nan), x)
+            pairs.append((rare, np.where(gone, nothing, level)))
     return [
-        Golden(window=_nullable(x), opening=opening, logits=own.tolist())
-        for x, opening, own in zip(some.x, openings, logits, strict=True)
+        Golden(
+            window=_nullable(x),
+            opening=_nullable(level[None])[0],
+            logits=model.logits(x[None], level[None])[0].tolist(),
+        )
+        for x, level in pairs
     ]
 
 
@@ -327,8 +361,14 @@ def answered(model: Judging, stored: Sample) -> Sample:
     return stored.model_copy(update={"logits": logits})
 
 
-def replay(model: Judging, told: Contract, path: Path, within: float = TOLERANCE) -> None:
-    """Raise Drift when stored samples no longer make their window, or windows their logits."""
+@np.errstate(over="ignore", invalid="ignore")
+def replay(
+    model: Judging, told: Contract, path: Path, within: float = TOLERANCE, alone: bool = False
+) -> None:
+    """Raise Drift when stored samples no longer make their window, or windows their logits.
+
+    Golden windows are asked about together, or each of them `alone`.
+    """
     own, stored = model.schema, told.probe
     sources = {source: part.samples() for source, part in stored.sources.items()}
     window = at(sources, own, stored.origin_ns, stored.end)
@@ -337,14 +377,23 @@ def replay(model: Judging, told: Contract, path: Path, within: float = TOLERANCE
     if not same.all():
         moved = [own.names[row] for row in np.flatnonzero(~same)]
         raise Drift(path, [f"channel {name} is not computed as in training" for name in moved])
-    kept = [(window, level, stored.logits)]
-    kept += [(_single(one.window), _single(one.opening), one.logits) for one in told.golden]
-    for number, (x, before, logits) in enumerate(kept):
-        found = model.logits(x[None], before[None])[0]
-        off = float(np.max(np.abs(found - np.array(logits))))
-        if not off <= within:
-            which = f"golden window {number}" if number else "the stored window"
-            raise Drift(path, [f"logits of {which} are {off:.3g} off"], "golden_mismatch")
+    kept = [(_single(one.window), _single(one.opening), one.logits) for one in told.golden]
+    groups = [[one] for one in kept] if alone else [kept] if kept else []
+    for asked in ([(window, level, stored.logits)], *groups):
+        _answer(model, path, asked, within)
+
+
+Asked = tuple[NDArray[np.float32], NDArray[np.float32], list[float]]
+
+
+def _answer(model: Judging, path: Path, asked: list[Asked], within: float) -> None:
+    """Raise Drift unless the windows, asked about together, get the logits they had."""
+    windows, openings, logits = (np.array(part) for part in zip(*asked, strict=True))
+    found = model.logits(windows, openings)
+    off = np.abs(found - logits) if found.shape == logits.shape else np.array(np.inf)
+    if not (off <= within).all():
+        told = f"logits of golden windows are {off.max():.3g} off"
+        raise Drift(path, [told], "golden_mismatch")
 
 
 def _same(now: NDArray[np.float32], stored: object) -> NDArray[np.bool_]:

@@ -19,6 +19,9 @@ ROOT = 2**31 - 1
 MOST_NODES = 4096
 """Of a tree; TreeSHAP recurses as deep as a tree may go."""
 
+OLDEST = [2, 1, 0]
+"""XGBoost reads what is older by other rules."""
+
 INTEGERS = (
     "left_children",
     "right_children",
@@ -35,7 +38,11 @@ NO_CATEGORIES: dict[str, list[int]] = {"enc": [], "feature_segments": [], "sorte
 
 def refuse(value: Any, features: int, classes: int) -> None:
     """Raise Unfit unless the JSON is a forest of numeric trees on `features` for `classes`."""
-    learner = _fields(_fields(value, {"learner", "version"})["learner"], LEARNER)
+    whole = _fields(value, {"learner", "version"})
+    learner = _fields(whole["learner"], LEARNER)
+    version = whole["version"]
+    if not isinstance(version, list) or [*map(type, version)] != [int] * 3 or version < OLDEST:
+        raise Unfit("xgb_param", f"of another version than {OLDEST} and later")
     _told(learner, features, classes)
     booster = _fields(learner["gradient_booster"], {"model", "name"})
     if booster["name"] != "gbtree":
@@ -127,7 +134,22 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     # XGBoost keeps float32: what is finite only as a double would not be there.
     if not all((np.abs(own) <= np.finfo(np.float32).max).all() for own in real):
         raise bad("it holds a number that is not finite")
+    _walk(whole, bad)
     left, right = whole["left_children"], whole["right_children"]
+    inner = np.flatnonzero(left != -1)
+    cover = real[REALS.index("sum_hessian")]
+    if not np.allclose(cover[left[inner]] + cover[right[inner]], cover[inner], rtol=1e-3, atol=0):
+        raise bad("what its nodes cover, which TreeSHAP weighs by, does not add up")
+    split = whole["split_indices"]
+    if (split < 0).any() or (split >= features).any():
+        raise bad(f"it splits on a feature beyond {features}")
+    if whole["split_type"].any() or not np.isin(whole["default_left"], [0, 1]).all():
+        raise bad("it has a split that is not numeric")
+
+
+def _walk(whole: Mapping[str, NDArray[np.int64]], bad: Any) -> None:
+    """Raise Unfit unless all nodes are one tree, children behind their parents."""
+    left, right, nodes = whole["left_children"], whole["right_children"], len(whole["parents"])
     inner = np.flatnonzero(left != -1)
     if (right[left == -1] != -1).any() or (right[inner] != left[inner] + 1).any():
         raise bad("a right child does not follow its left one")
@@ -140,11 +162,6 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     parents[left[inner]] = parents[right[inner]] = inner
     if (whole["parents"] != parents).any():
         raise bad("parents and children disagree")
-    split = whole["split_indices"]
-    if (split < 0).any() or (split >= features).any():
-        raise bad(f"it splits on a feature beyond {features}")
-    if whole["split_type"].any() or not np.isin(whole["default_left"], [0, 1]).all():
-        raise bad("it has a split that is not numeric")
 
 
 def _numbers(value: Any, kind: type, nodes: int, bad: Any) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from phasewatch import scores
-from phasewatch.bundle import Bundle, Loss
+from phasewatch.bundle import MOST_LOSS, Bundle, Loss
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.refusal import Refused
 from phasewatch.windows import Windows
@@ -49,11 +49,11 @@ def loss(made: Checkpoint, small: Bundle, windows: Windows, size: int) -> Loss:
     guess = other.argmax(axis=1)
     changed = int(np.count_nonzero(guess != own.argmax(axis=1)))
     apart = float(np.abs(own - other).max())
-    if not np.isfinite(apart) or changed > MOST_OTHER * len(windows):
+    if not apart <= MOST_LOSS or changed > MOST_OTHER * len(windows):
         raise Refused(
             f"{made.name} in int8",
             f"is up to {apart:.3g} off, with {changed} of {len(windows)} labels changed",
-            f"at most {MOST_OTHER:.0%} of them",
+            f"at most {MOST_LOSS:g}, and {MOST_OTHER:.0%} of them",
             "Nothing was written. Export it without --int8.",
             code="parity",
         )

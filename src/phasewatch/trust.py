@@ -31,7 +31,7 @@ class Trust:
     """What is asked of a file beyond being whole.
 
     `key` is a path: an ed25519 public key in PEM, whose owner must have signed; `strict` refuses
-    what others may write; `serial` is the oldest that may still be used.
+    what others may write or replace; `serial` is the oldest that may still be used.
     """
 
     key: Path | None = None
@@ -58,6 +58,8 @@ def content(path: Path, most: int, what: str, trust: Trust = ANY) -> bytes:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     folder = _folder(path, what)
     try:
+        if trust.strict:
+            _refuse_shared(path.parent, os.fstat(folder).st_mode)
         handle = os.open(path.name, flags, dir_fd=folder)
     except OSError as error:
         raise _unopened(path, error, what) from error
@@ -69,18 +71,25 @@ def content(path: Path, most: int, what: str, trust: Trust = ANY) -> bytes:
             raise refuse(path, "is no plain file", what, "path_not_regular")
         if found.st_nlink > 1:
             raise refuse(path, f"has {found.st_nlink} names (hard links)", what, "path_hardlink")
-        if trust.strict and found.st_mode & stat.S_IWOTH:
-            problem = "may be written by everybody"
-            raise refuse(path, problem, "a file of its owner (`chmod o-w`)", "perms")
+        if trust.strict:
+            _refuse_shared(path, found.st_mode)
         if found.st_size > most:
             problem = f"holds {found.st_size:,} bytes"
             raise refuse(path, problem, f"at most {most:,}", "too_large")
-        with open(handle, "rb", buffering=0, closefd=False) as file:
-            return file.readall() or b""
+        with open(handle, "rb", closefd=False) as file:
+            # One byte more than there were: what grows meanwhile is not whole, nor without end.
+            return file.read(found.st_size + 1)
     except OSError as error:
         raise refuse(path, error.strerror or str(error), what, "io_error") from error
     finally:
         os.close(handle)
+
+
+def _refuse_shared(path: Path, mode: int) -> None:
+    """Raise Refused for what others may write; in a sticky folder they cannot replace a file."""
+    if mode & (stat.S_IWGRP | stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
+        problem = "may be written by others than its owner"
+        raise refuse(path, problem, "that only its owner writes it (`chmod go-w`)", "perms")
 
 
 def _folder(path: Path, what: str) -> int:
@@ -119,8 +128,9 @@ def signed(data: bytes, path: Path, trust: Trust) -> None:
     expected = f"the 64 bytes that the owner of {trust.key} signed it with"
     place = path.with_name(f"{path.name}.sig")
     remedy = "Take the file from its owner again, or have it signed: `phasewatch sign`."
+    public = _public(trust.key)
     try:
-        _public(trust.key).verify(content(place, 64, expected, trust), data)
+        public.verify(content(place, 64, expected, trust), data)
     except InvalidSignature as error:
         problem = "does not sign this file"
         raise Refused(place, problem, expected, remedy, code="signature") from error

@@ -60,10 +60,8 @@ def trained(name: str, own: schema.Schema, windows: Windows) -> Checkpoint:
     )
 
 
-def main() -> None:
-    out = HERE / __version__
-    if out.exists():
-        raise SystemExit(f"{out} is there: what a release wrote is never changed")
+def write(out: Path) -> None:
+    """All of them, with their bundles."""
     whole = schema.vm46()
     own = replace(whole, channels=tuple(one for one in whole.channels if one.name in CHANNELS))
     with tempfile.TemporaryDirectory() as folder:
@@ -75,4 +73,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    target = HERE / __version__
+    if target.exists():
+        raise SystemExit(f"{target} is there: what a release wrote is never changed")
+    write(target)

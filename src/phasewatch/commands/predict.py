@@ -121,6 +121,10 @@ def inspect(
     ],
     trust: PublicKey = None,
     strict: Strict = False,
+    trial: Annotated[
+        bool,
+        typer.Option("--trial", help="Of others: load it first, in a process with limits."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """What a model says of itself; its digest is checked, its weights are not read.
@@ -129,10 +133,13 @@ def inspect(
     """
     from phasewatch.bundle import load_terms
     from phasewatch.checkpoint import Header, load_header
+    from phasewatch.trial import tried
     from phasewatch.trust import Trust
 
-    read = load_terms if checkpoint.is_dir() else load_header
-    header = read(checkpoint, Trust.asked(trust, strict))
+    asked = Trust.asked(trust, strict)
+    if trial:
+        tried(checkpoint, asked)
+    header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)
     if as_json:
         print_json(header.model_dump())
         return

@@ -1,0 +1,75 @@
+"""A model from others, loaded in a process of its own first: what it does to its reader, it does
+there.
+
+Nothing in the checks before it can tell that a graph of ONNX never ends, or asks for all memory:
+the runtime of others finds out while it works. So a child loads it, with limits, and says how that
+went; whoever asked goes on unharmed.
+"""
+
+import importlib
+import json
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from phasewatch import bundle, model
+from phasewatch.refusal import Refused
+from phasewatch.trust import ANY, Trust, refuse
+
+LIMIT_S, MEMORY = 10, 2 << 30
+"""Seconds, and bytes beyond what the libraries take."""
+
+REFUSED = 2
+
+
+def tried(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> None:
+    """Load a checkpoint or a bundle in a child process.
+
+    Raises Refused as loading does, with the code `child` where the child did not live to tell.
+    """
+    asked = [str(path), trust.key and str(trust.key), trust.strict, trust.serial, limit_s]
+    command = [sys.executable, "-m", "phasewatch.trial", json.dumps(asked)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == REFUSED:
+        raise Refused(*json.loads(done.stdout.splitlines()[-1]))
+    if done.returncode:
+        code = done.returncode
+        how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
+        expected = f"a model that loads in {limit_s} s and {MEMORY >> 30} GiB"
+        raise refuse(path, f"ended the process that tried it ({how})", expected, "child")
+
+
+def _limited(seconds: int) -> None:
+    """From now on; an alarm that nobody handles ends also what never returns to Python."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    memory = pages * resource.getpagesize() + MEMORY
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = int(used.ru_utime + used.ru_stime) + seconds
+    for what, most in (("AS", memory), ("CPU", cpu), ("CORE", 0)):
+        resource.setrlimit(getattr(resource, f"RLIMIT_{what}"), (most, most))
+    signal.alarm(seconds)
+
+
+def _main() -> None:
+    name, key, strict, serial, limit_s = json.loads(sys.argv[1])
+    path, trust = Path(name), Trust(key and Path(key), strict, serial)
+    try:
+        if path.is_dir():
+            importlib.import_module("onnxruntime")
+            _limited(limit_s)
+            bundle.load(path, trust)
+        else:
+            from phasewatch import checkpoint
+
+            model.find(checkpoint.load_header(path, trust).model)
+            _limited(limit_s)
+            checkpoint.load(path, trust)
+    except Refused as told:
+        sys.stdout.write("\n" + json.dumps(told.__reduce__()[1]))
+        sys.exit(REFUSED)
+
+
+if __name__ == "__main__":
+    _main()

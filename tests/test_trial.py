@@ -1,0 +1,72 @@
+"""A model that would end its reader ends a child instead."""
+
+import json
+from pathlib import Path
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import mutations
+from mutations import Model
+from phasewatch.bundle import TERMS
+from phasewatch.refusal import Refused
+from phasewatch.trial import tried
+from phasewatch.trust import Trust
+
+
+def put(folder: Path, name: str, kind: str, weights: bytes | None = None) -> Path:
+    """A frozen model, with other weights by somebody who makes all digests fit."""
+    own = Model(mutations.newest(), name, kind)
+    data = own.weights if weights is None else weights
+    head = own.put(folder, own.sealed(own.header, data), data, mutations.digest(data))
+    return folder if head.name == TERMS else head
+
+
+def graph(counts: onnx.TensorProto, body: onnx.GraphProto) -> bytes:
+    """A frozen graph that goes round a loop before it answers."""
+    made = onnx.load_from_string(Model(mutations.newest(), "mlp", "onnx").weights)
+    for node in made.graph.node:
+        node.output[:] = ["whole" if one == "logits" else one for one in node.output]
+    made.graph.initializer.append(counts)
+    loop = helper.make_node("Loop", [counts.name, "", "whole"], ["logits"], body=body)
+    made.graph.node.append(loop)
+    return bytes(made.SerializeToString())
+
+
+def endless() -> bytes:
+    value = helper.make_tensor_value_info
+    ends = [value(name, TensorProto.FLOAT, None) for name in ("before", "after")]
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["on"], ["still"]),
+            helper.make_node("Identity", ["before"], ["after"]),
+        ],
+        "body",
+        [value("turn", TensorProto.INT64, []), value("on", TensorProto.BOOL, []), ends[0]],
+        [value("still", TensorProto.BOOL, []), ends[1]],
+    )
+    return graph(helper.make_tensor("turns", TensorProto.INT64, [], [1 << 62]), body)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("gbt", "xgboost"), ("gbt", "bundle")])
+def test_a_whole_model_passes_and_a_damaged_one_is_refused_as_ever(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    path = put(tmp_path, name, kind)
+    tried(path)
+    with pytest.raises(Refused) as refused:
+        tried(path, Trust(key=tmp_path / "absent.pub"))
+    assert refused.value.code == "key"
+    body = next(one for one in tmp_path.iterdir() if one != path and one.name != TERMS)
+    body.write_bytes(body.read_bytes()[:-1])
+    with pytest.raises(Refused) as refused:
+        tried(path)
+    assert refused.value.code == "digest"
+    assert json.dumps(refused.value.__reduce__()[1])
+
+
+def test_a_graph_without_end_ends_the_child_alone(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"ended the process that tried it \(SIG") as refused:
+        tried(put(tmp_path, "mlp", "onnx", endless()), limit_s=2)
+    assert refused.value.code == "child"
