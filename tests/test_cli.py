@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -424,3 +425,14 @@ def test_only_whole_models_are_signed(run: Run, keys: Path, tmp_path: Path) -> N
     model.write_bytes(model.read_bytes()[:-9])
     assert model.name in refused(run("sign", model, "--key", keys / "own.pem"))
     assert not list(model.parent.glob("*.ckpt.json.sig"))
+
+
+@pytest.mark.parametrize("words", [("serve",), ("live", "--profile", "benign")], ids=str)
+def test_a_page_is_refused_before_anything_is_loaded_or_recorded(
+    run: Run, toy_store: Store, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    asked = (*words, "--store", toy_store.root)
+    assert "is no folder" in refused(run(*asked, "--run", tmp_path / "nowhere"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert "in use" in refused(run(*asked, "--run", tmp_path, "--port", port))

@@ -11,6 +11,8 @@ from phasewatch.console import PublicKey, Strict, app, err, images, out
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from phasewatch.events import Given
     from phasewatch.serve import Desk
     from phasewatch.store import Store
@@ -42,12 +44,12 @@ def serve(
     Plays one held-out episode of each profile, one after the other, unless --episode says which.
     The token asked for beyond loopback is drawn anew, or PHASEWATCH_TOKEN.
     """
-    from phasewatch.serve import Desk
+    from phasewatch.serve import Desk, listen
     from phasewatch.trust import Trust
 
     given = given_of(run, store, episode or [], Trust.asked(trust, strict))
-    with Desk(given, allow_control).working() as desk:
-        _serve(desk, bind, port, tuple(name or ()))
+    with listen(bind, port) as sock, Desk(given, allow_control).working() as desk:
+        _serve(desk, sock, bind, tuple(name or ()))
 
 
 def given_of(run: Path | None, store: Path | None, chosen: list[str], trust: "Trust") -> "Given":
@@ -55,15 +57,20 @@ def given_of(run: Path | None, store: Path | None, chosen: list[str], trust: "Tr
     from phasewatch.events import Given
     from phasewatch.store import Store
 
-    if run is not None and not run.is_dir():
-        remedy = "`phasewatch run` makes one."
-        raise Refused(run, "is no folder", "the folder of a run", remedy, code="missing")
+    if run is not None:
+        _refuse_absent(run)
     opened = Store.open(store) if store is not None else None
     if opened is None:
         return Given(run, None, trust=trust)
     for id in chosen:
         opened.manifest(id)
     return Given(run, opened, tuple(chosen) or _one_of_each(run, opened), trust=trust)
+
+
+def _refuse_absent(run: Path) -> None:
+    if not run.is_dir():
+        remedy = "`phasewatch run` makes one."
+        raise Refused(run, "is no folder", "the folder of a run", remedy, code="missing")
 
 
 def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
@@ -89,20 +96,19 @@ def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _serve(desk: "Desk", bind: str, port: int, names: tuple[str, ...]) -> None:
-    from phasewatch.serve import Access, application, listen, server
+def _serve(desk: "Desk", sock: "socket", bind: str, names: tuple[str, ...]) -> None:
+    from phasewatch.serve import Access, application, server
 
     token = os.environ.get("PHASEWATCH_TOKEN", "")
     access = Access.at(bind, names, token, desk.control)
-    with listen(bind, port) as sock:
-        shown = f"[{bind}]" if ":" in bind else bind
-        address = f"http://{shown}:{sock.getsockname()[1]}/"
-        query = f"?token={access.token}" if access.token else ""
-        out.print(f"serving {address}{query}", soft_wrap=True)
-        if not access.control:
-            out.print("viewers may look and not touch; --allow-control lets them play and seek")
-        sys.stdout.flush()
-        server(application(desk, access)).run(sockets=[sock])
+    shown = f"[{bind}]" if ":" in bind else bind
+    address = f"http://{shown}:{sock.getsockname()[1]}/"
+    query = f"?token={access.token}" if access.token else ""
+    out.print(f"serving {address}{query}", soft_wrap=True)
+    if not access.control:
+        out.print("viewers may look and not touch; --allow-control lets them play and seek")
+    sys.stdout.flush()
+    server(application(desk, access)).run(sockets=[sock])
 
 
 @app.command()
@@ -127,19 +133,21 @@ def live(
 
     from phasewatch.events import Given
     from phasewatch.lab.recording import Take
-    from phasewatch.serve import Desk
+    from phasewatch.serve import Desk, listen
     from phasewatch.show import Show
     from phasewatch.store import Store
     from phasewatch.trust import Trust
 
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
-    with Desk(Given(run, opened, trust=Trust.asked(trust, strict))).working() as desk:
+    _refuse_absent(run)
+    given = Given(run, opened, trust=Trust.asked(trust, strict))
+    with listen(bind, port) as sock, Desk(given).working() as desk:
         # A model that loads while the machine runs would take the processor from it.
         desk.replay.open()
         show = Show(take, opened, images(cache), desk.replay, err.print)
         threading.Thread(target=show.run, name="recorder", daemon=True).start()
-        _serve(desk, bind, port, tuple(name or ()))
+        _serve(desk, sock, bind, tuple(name or ()))
 
 
 @app.command()
