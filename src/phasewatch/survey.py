@@ -244,7 +244,8 @@ def table(found: Survey) -> bytes:
 
 def markdown(found: Survey) -> str:
     """The findings as Markdown tables, for a dataset card."""
-    return "\n\n".join([_counted(found), _spread(found), _leaked(found), _flattered(found)]) + "\n"
+    parts = (_counted(found), _spread(found), _leaked(found), _flattered(found))
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -289,6 +290,8 @@ def _spread(found: Survey) -> str:
 
 
 def _leaked(found: Survey) -> str:
+    if not found.leaks:
+        return ""
     lines = [*found.leaks, *(line for line in found.gaps if line.split == "held_out_host")]
     rows = [
         [line.mode, line.model, _scored(line.score), f"{line.worst_score:.3f} ({line.worst})"]
