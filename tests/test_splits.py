@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +129,15 @@ def test_time_is_held_out_at_its_end() -> None:
     latest = [max(when[id] for id in side) for side in (split.train, split.validation)]
     assert latest[0] < min(when[id] for id in split.validation)
     assert latest[1] < min(when[id] for id in split.test)
+
+
+def test_campaigns_that_overlap_have_no_last_one() -> None:
+    mixed = [
+        replace(one, start_ns=9) if one.campaign == "c0" and one.host == "a" else one
+        for one in even(each=6)
+    ]
+    with pytest.raises(Refused, match="c2 began while c0 went on"):
+        held_out_time(mixed, "", "")
 
 
 def test_too_few_samples_or_campaigns_are_refused() -> None:

@@ -162,8 +162,8 @@ def _number(role: str, text: str) -> int:
 def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on the last campaign, choose on the one before, train on those before that.
 
-    Raises Refused when there are fewer than three campaigns, or `test` or `validation` names one:
-    time has one order.
+    Raises Refused when there are fewer than three campaigns, when the last one began before another
+    was over, or when `test` or `validation` names one: time has one order.
     """
     _known("held_out_time", episodes, "campaign", ())
     order = sorted(episodes, key=lambda episode: episode.start_ns)
@@ -182,7 +182,16 @@ def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> S
             "neither --test nor --validation: the last campaign is tested, the one before chooses",
             "Leave both out.",
         )
-    return _held_out("held_out_time", episodes, "campaign", {campaigns[-1]}, {campaigns[-2]})
+    last = campaigns[-1]
+    began = min(one.start_ns for one in order if one.campaign == last)
+    if late := sorted({one.campaign for one in order if one.start_ns > began} - {last}):
+        raise Refused(
+            "split held_out_time",
+            f"campaign {last} began while {', '.join(late)} went on",
+            "campaigns one after the other",
+            "Hold out something else, or name campaigns by their time.",
+        )
+    return _held_out("held_out_time", episodes, "campaign", {last}, {campaigns[-2]})
 
 
 def _known(recipe: str, episodes: Sequence[Identity], key: str, wanted: Sequence[str]) -> list[str]:
