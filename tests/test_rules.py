@@ -169,6 +169,12 @@ def test_a_little_contention_is_normal() -> None:
     assert examine(contended(toy.episode(), 0.9 * LOST), VM46) == ("accepted", ())
 
 
+def test_a_wait_without_bound_is_no_contention() -> None:
+    spoiled = with_values(toy.episode(), "proc", 40, VM46.names.index(WAITING), np.inf)
+    codes = {finding.code for finding in examine(spoiled, VM46)[1]}
+    assert "value_nonfinite" in codes and "contention" not in codes
+
+
 @pytest.mark.parametrize("source, stuck", [("proc", True), ("guest", True), ("qmp", False)])
 def test_disks_may_rest_but_not_the_time_of_a_machine(source: str, stuck: bool) -> None:
     values = np.repeat(toy.episode().sources[source].values[:1], 84, axis=0)

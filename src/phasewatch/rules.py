@@ -449,6 +449,7 @@ def _contention(facts: Facts) -> Iterator[str]:
     if WAITING not in proc.names or len(proc) < 2:
         return
     waited = proc.values[:, proc.names.index(WAITING)]
+    waited = np.where(np.isfinite(waited), waited, np.nan)
     t = (proc.t_wall_ns - episode.start_ns) / NS
     window = facts.schema.grid.window_s
     ends = np.arange(window, episode.seconds, window / 2)
@@ -456,6 +457,6 @@ def _contention(facts: Facts) -> Iterator[str]:
     bad = lost > LOST
     if bad.any():
         yield (
-            f"its vCPUs lost up to {lost.max():.2f} of a core to others, over {LOST} of one in "
+            f"its vCPUs lost up to {np.nanmax(lost):.2f} of a core to others, over {LOST} of one in "
             f"{bad.sum()} of {len(ends)} stretches of {window:g} s: CPU channels are low there"
         )
