@@ -457,6 +457,6 @@ def _contention(facts: Facts) -> Iterator[str]:
     bad = lost > LOST
     if bad.any():
         yield (
-            f"its vCPUs lost up to {lost[bad].max():.2f} of a core to others, over {LOST} of one in "
-            f"{bad.sum()} of {len(ends)} stretches of {window:g} s: CPU channels are low there"
+            f"its vCPUs lost up to {lost[bad].max():.2f} of a core to others, over {LOST} of one "
+            f"in {bad.sum()} of {len(ends)} stretches of {window:g} s: CPU channels are low there"
         )
