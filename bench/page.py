@@ -24,6 +24,7 @@ from phasewatch.episode import Samples
 from phasewatch.feed import taken
 from phasewatch.serve import Access, Desk
 from phasewatch.store import Store
+from phasewatch.trust import ANY
 
 CHROMIUM = "/usr/bin/chromium"
 SCENES = ("", "replay?mode=both", "channels", "scoreboard", "duel", "profiles", "perf", "tv")
@@ -187,7 +188,7 @@ def main() -> None:
     asked.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
     told = asked.parse_args()
     say(f"scripts: {scripts():,} bytes gzipped")
-    with Desk(given_of(told.run, told.store, [])).working() as desk:
+    with Desk(given_of(told.run, told.store, [], ANY)).working() as desk:
         while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
             time.sleep(0.1)
         sock = serve.listen("127.0.0.1", 0)

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 from phasewatch import serve
 from phasewatch.commands.serve import given_of
 from phasewatch.serve import Access, Desk
+from phasewatch.trust import ANY
 
 CHROMIUM = "/usr/bin/chromium"
 SPEED = 4.0
@@ -62,7 +63,7 @@ def main() -> None:
     asked.add_argument("--store", type=Path, required=True)
     asked.add_argument("--out", type=Path, required=True)
     told = asked.parse_args()
-    with Desk(given_of(told.run, told.store, [])).working() as desk:
+    with Desk(given_of(told.run, told.store, [], ANY)).working() as desk:
         while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
             time.sleep(0.1)
         sock = serve.listen("127.0.0.1", 0)
