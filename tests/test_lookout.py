@@ -14,6 +14,7 @@ from phasewatch.bundle import Bundle
 from phasewatch.episode import Episode
 from phasewatch.lookout import lookout
 from phasewatch.refusal import Refused
+from phasewatch.schema import NS
 from test_bundle import exported, made
 
 __all__ = ["exported", "made"]
@@ -68,7 +69,9 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
         '{"source": "proc", "t_wall_ns": 99999999999999999999, "values": {}}',
         '{"source": "proc", "t_wall_ns": 1, "values": {"proc.vcpu_run": "much"}}',
         '{"source": "proc", "t_wall_ns": 1, "values": [1]}',
-        '{"source": "moon", "t_wall_ns": 1, "values": {}}',
+        '{"source": "moon", "t_wall_ns": 1790000000000000000, "values": {}}',
+        '{"source": "proc", "t_wall_ns": 1790000000, "values": {}}',
+        '{"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"vcpu_run": 1}}',
     ],
 )
 def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
@@ -78,7 +81,8 @@ def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str)
 
 
 def test_a_clock_that_leaps_is_refused(loaded: Bundle) -> None:
-    told = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in (1, toy.START_NS)]
+    times = toy.START_NS, toy.START_NS + 90_000 * NS
+    told = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in times]
     with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:
         list(lookout(loaded, told))
     assert refused.value.code == "clock"

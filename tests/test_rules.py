@@ -9,11 +9,10 @@ import pytest
 
 import toy
 from phasewatch import rules, schema
-from phasewatch.episode import Episode, Label, Samples
+from phasewatch.episode import UNIX_CEILING_NS, Episode, Label, Samples
 from phasewatch.rules import (
     LOST,
     RULES,
-    UNIX_CEILING_NS,
     WAITING,
     Facts,
     Rule,

@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 UNIX_FLOOR_NS = 946_684_800 * NS
 """2000-01-01: a clock before it was not set, or counts from boot."""
 
+UNIX_CEILING_NS = 4_102_444_800 * NS
+"""2100-01-01: a clock after it was not set, or does not count nanoseconds."""
+
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 

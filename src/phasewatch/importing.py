@@ -18,16 +18,13 @@ from typing import NoReturn
 import numpy as np
 
 from phasewatch import durable, reading, rules
-from phasewatch.episode import UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
+from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
 from phasewatch.mapping import CLOCKS, WHO, Mapping, Told
 from phasewatch.reading import Dropped, Table
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store import MANIFEST, Store, pack
 from phasewatch.verdict import Verdict
-
-CEILING_NS = 4_102_444_800 * NS
-"""2100-01-01: no clock is past it yet."""
 
 MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -189,7 +186,7 @@ def _times(table: Table, mapping: Mapping, bad: dict[int, str]) -> Ints:
         except (ValueError, InvalidOperation, OverflowError):
             bad.setdefault(row, f"{mapping.time} is {cell[:40]!r}, no time in {mapping.unit}")
             continue
-        if not UNIX_FLOOR_NS <= t_ns < CEILING_NS:
+        if not UNIX_FLOOR_NS <= t_ns < UNIX_CEILING_NS:
             raise Refused(
                 f"{table.path}: line {table.lines[row]}: {mapping.time}",
                 f"{cell} is not between the years 2000 and 2100 in {mapping.unit}",
@@ -213,7 +210,7 @@ def _moment(text: str, unit: str) -> int:
 def _fitting(text: str) -> str:
     """The unit in which a number would be a time of our days, or nothing."""
     for unit in CLOCKS:
-        if UNIX_FLOOR_NS <= _moment(text, unit) < CEILING_NS:
+        if UNIX_FLOOR_NS <= _moment(text, unit) < UNIX_CEILING_NS:
             return unit
     return ""
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.bundle import Bundle
-from phasewatch.episode import Samples
+from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.feed import Feed, first_end, missing
 from phasewatch.refusal import Refused
 from phasewatch.schema import NS
@@ -91,13 +91,25 @@ def _sample(bundle: Bundle, line: str, number: int) -> tuple[str, Samples]:
         raise Refused(
             f"standard input: line {number}",
             f"{type(error).__name__}: {error}",
-            'a line like {"source": "proc", "t_wall_ns": 1, "values": {"proc.vcpu_run": 0.5}}',
+            'a line like {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {…}}',
             "Correct what writes it.",
             code="line",
         ) from error
+    if not UNIX_FLOOR_NS <= t_ns < UNIX_CEILING_NS:
+        raise Refused(
+            f"standard input: line {number}: t_wall_ns",
+            f"{t_ns} is not between the years 2000 and 2100",
+            "nanoseconds since 1970",
+            "Correct what writes it.",
+            code="clock",
+        )
     if not own:
         expected = ", ".join(bundle.schema.sources)
         problem = f"source {source!r} is none of the bundle's"
         remedy = "Leave out what it does not ask for."
         raise Refused(f"standard input: line {number}", problem, expected, remedy, code="source")
+    if values and not values.keys() & set(own):
+        problem = f"{', '.join(list(values)[:3])} is no channel of {source}"
+        expected, remedy = f"some of {', '.join(own)}", "Correct what writes it."
+        raise Refused(f"standard input: line {number}", problem, expected, remedy, code="channel")
     return source, Samples(own, *times, np.array([row]), 1.0)

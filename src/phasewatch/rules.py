@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from phasewatch.clocks import Shared, measure
-from phasewatch.episode import UNIX_FLOOR_NS, Episode, Ints, Samples
+from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Ints, Samples
 from phasewatch.schema import NS, Schema
 from phasewatch.verdict import Finding, Severity, Verdict, weigh
 
@@ -22,9 +22,6 @@ STUCK, TIMES = 2, ("ns", "us", "ms", "s", "tick")
 
 Disks and networks may rest; the time that a running machine takes does not.
 """
-
-UNIX_CEILING_NS = 4_102_444_800 * NS
-"""2100-01-01: a clock after it was not set, or does not count nanoseconds."""
 
 LONGEST_S = 7 * 86_400.0
 """A week: what claims to be longer has a broken clock, and would cost hours to look at."""

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from phasewatch import reading
-from phasewatch.episode import UNIX_FLOOR_NS, Floats
-from phasewatch.importing import CEILING_NS, MISSING
+from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Floats
+from phasewatch.importing import MISSING
 from phasewatch.mapping import CLOCKS
 from phasewatch.reading import Table
 from phasewatch.refusal import Refused
@@ -177,7 +177,7 @@ def _seconds(cells: Sequence[str], scale: float, unit: str) -> Floats | None:
             t = np.array([float(cell) for cell in cells]) * scale
     except (ValueError, OverflowError):
         return None
-    good = (t >= UNIX_FLOOR_NS / NS) & (t < CEILING_NS / NS)
+    good = (t >= UNIX_FLOOR_NS / NS) & (t < UNIX_CEILING_NS / NS)
     return t if good.all() else None
 
 

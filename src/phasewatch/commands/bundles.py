@@ -84,7 +84,7 @@ def watch(
 ) -> None:
     """Call phases of samples that come as JSON Lines on standard input; calls go out the same way.
 
-    A line is {"source": "proc", "t_wall_ns": 1, "values": {"proc.vcpu_run": 0.5}}.
+    A line is {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
     """
     from phasewatch import bundle as bundles
     from phasewatch.lookout import lookout
