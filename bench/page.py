@@ -135,7 +135,7 @@ class Pretended(threading.Thread):
         now = episode.start_ns + late
         given = dict.fromkeys(episode.sources, 0)
         self.desk.replay.begin(
-            replace(episode, id="now", start_ns=now, end_ns=now, sources={}, labels=moved)
+            replace(episode, id=f"now.{id}", start_ns=now, end_ns=now, sources={}, labels=moved)
         )
         while time.time_ns() < episode.end_ns + late and time.monotonic() < self.until:
             for source, samples in episode.sources.items():
