@@ -211,6 +211,17 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     assert said(judge(own, resealed(own, data))) == ("rejected", {"over_limit"})
 
 
+def test_a_footer_that_contradicts_itself_under_a_digest_that_fits(own: Store) -> None:
+    """Names of channels that cannot be absent, beside a count of how deep their absence goes.
+
+    Arrow's reader ends the process when it is asked about such a column.
+    """
+    data = (own.folder(own.ids()[0]) / SAMPLES).read_bytes()
+    assert data.count(b"\x35\x02\x18\x08channels") == 1
+    other = data.replace(b"\x35\x02\x18\x08channels", b"\x35\x00\x18\x08channels")
+    assert said(judge(own, resealed(own, other))) == ("rejected", {"samples_format"})
+
+
 def test_a_manifest_over_its_limit_and_a_socket_are_not_read(tmp_path: Path) -> None:
     own = toy.store(tmp_path / "s", seeds=1)
     large, talking, *_ = own.ids()

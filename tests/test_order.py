@@ -9,7 +9,7 @@ import pytest
 import phasewatch
 
 ROOT = Path(phasewatch.__file__).parent
-DATA = ("refusal", "durable", "schema", "episode", "store")
+DATA = ("refusal", "durable", "schema", "episode", "pages", "store")
 JUDGING = ("bucket", "verdict", "clocks", "rules", "index", "ledger", "spread", "sweep", "story")
 WINDOWS = ("windows", "splits")
 MODELS = (

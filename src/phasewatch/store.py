@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from phasewatch import durable, schema
+from phasewatch import durable, pages, schema
 from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.refusal import Refused, differences
 from phasewatch.schema import NS, Schema
@@ -496,10 +496,10 @@ def encode(sources: Mapping[str, Samples]) -> bytes:
 def decode(data: bytes, where: object) -> dict[str, Samples]:
     """Samples per source from `encode`'s bytes. Raises Refused naming `where`, or MemoryError."""
     try:
+        _refuse_bomb(pages.unpacked(data), where)
         file = pq.ParquetFile(
             pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False
         )
-        _refuse_bomb(file.metadata, where)
         # An episode is small: threads cost more than they bring.
         table = file.read(use_threads=False)
         return samples(table)
@@ -515,19 +515,16 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
         ) from error
 
 
-def _refuse_bomb(metadata: Any, where: object) -> None:
+def _refuse_bomb(size: int, where: object) -> None:
     """Raise Refused where few bytes would become many: a run of equal values costs hardly any."""
-    columns = range(metadata.num_columns)
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        most = 8 * max((group.column(at).num_values for at in columns), default=0)
-        if max(most, group.total_byte_size) > SAMPLES_MOST:
-            raise Refused(
-                where,
-                f"unpacks to over {max(most, group.total_byte_size):,} bytes",
-                f"at most {SAMPLES_MOST:,}",
-                "Record shorter episodes.",
-                code="over_limit",
-            )
+    if size > SAMPLES_MOST:
+        raise Refused(
+            where,
+            f"unpacks to up to {size:,} bytes",
+            f"at most {SAMPLES_MOST:,}",
+            "Record shorter episodes.",
+            code="over_limit",
+        )
 
 
 def samples(table: Any) -> dict[str, Samples]:

@@ -1,0 +1,206 @@
+"""How much memory a Parquet file asks for, told from its headers alone.
+
+Arrow's reader allocates what headers claim, and ends the process where some of them contradict
+each other. So they are read here first, and nothing is unpacked: the structures of
+https://github.com/apache/parquet-format (`parquet.thrift`) in Thrift's compact protocol
+(https://github.com/apache/thrift, `thrift-compact-protocol.md`). Headers that two readers could
+understand in two ways are refused.
+"""
+
+from typing import Any
+
+MAGIC = b"PAR1"
+
+FOOTER_MOST, PAGE_MOST = 1 << 20, 1 << 14
+"""Bytes that the footer and the header of a page may have; an episode's have 750 and 30."""
+
+_NUMBER_MOST, _DEEPEST = (1 << 15) - 1, 16
+"""The highest number of a field, and how many structures may lie in each other."""
+
+_WIDE = 8
+"""Bytes of a value that is no text."""
+
+_BOOLEANS, _I8, _I16, _I32, _I64, _BINARY, _LIST, _STRUCT = (1, 2), 3, 4, 5, 6, 8, 9, 12
+"""Thrift's types."""
+
+_NUMBERS = (_I16, _I32, _I64)
+_ELEMENTS = {(3, 2): _NUMBERS, (3, 3): (_BINARY,), (4, 2): _NUMBERS, (4, 3): _NUMBERS}
+"""What a list holds, by its depth and number, where not structures. Arrow does not ask the list."""
+
+
+def _field(number: int, kind: int) -> int:
+    """A field's key: its number and type, since readers skip a field of another type."""
+    return number << 4 | kind
+
+
+# FileMetaData, SchemaElement, RowGroup, ColumnChunk
+_SCHEMA, _GROUPS = _field(2, _LIST), _field(4, _LIST)
+_TYPE = _field(1, _I32)
+_COLUMNS, _ROWS = _field(1, _LIST), _field(3, _I64)
+_ABOUT = _field(3, _STRUCT)
+
+# ColumnMetaData
+_VALUES, _LENGTH = _field(5, _I64), _field(7, _I64)
+_DATA, _DICTIONARY = _field(9, _I64), _field(11, _I64)
+
+# PageHeader and the structure in it, by the kind of page; encodings of data in versions 1 and 2
+_UNPACKED, _PACKED = _field(2, _I32), _field(3, _I32)
+_DATA_PAGE, _DICTIONARY_PAGE, _DATA_PAGE_2 = (_field(number, _STRUCT) for number in (5, 7, 8))
+_COUNT = _field(1, _I32)
+_ENCODING = {_DATA_PAGE: _field(2, _I32), _DATA_PAGE_2: _field(4, _I32)}
+
+_TEXT = 6
+"""The physical type BYTE_ARRAY."""
+
+_VERBATIM = (0, 6)
+"""The encodings PLAIN and DELTA_LENGTH_BYTE_ARRAY: every text stands in its page."""
+
+Fields = dict[int, Any]
+"""A structure: its fields by `_field`; texts are left out."""
+
+
+def unpacked(data: bytes) -> int:
+    """At most how many bytes `data` becomes: its pages unpacked, and the values they stand for.
+
+    Raises ValueError where it is no Parquet file, or one whose pages do not fill its columns.
+    """
+    if len(data) < 12 or data[:4] != MAGIC or data[-4:] != MAGIC:
+        raise ValueError("it does not begin and end as a Parquet file does")
+    length = int.from_bytes(data[-8:-4], "little")
+    start = len(data) - 8 - length
+    if length > FOOTER_MOST or start < 4:
+        raise ValueError(f"its footer claims {length:,} bytes")
+    try:
+        footer, _ = _structure(data[start:-8], 0)
+        types = [element[_TYPE] for element in footer[_SCHEMA][1:] if _TYPE in element]
+        columns = [
+            (type, column[_ABOUT], group[_ROWS])
+            for group in footer[_GROUPS]
+            for type, column in zip(types, group[_COLUMNS], strict=True)
+        ]
+        if sum(about[_LENGTH] for _, about, _ in columns) > start:
+            raise ValueError("its columns are longer than the file")
+        return sum(_column(data, start, *column) for column in columns)
+    except KeyError as error:
+        raise ValueError("a header lacks a field") from error
+    except IndexError as error:
+        raise ValueError("a header is cut short") from error
+
+
+def _column(data: bytes, most: int, type: int, about: Fields, rows: int) -> int:
+    """Bytes of one column, which must end before `most`."""
+    at, dictionary = about[_DATA], about.get(_DICTIONARY, 0)
+    if 0 < dictionary < at:
+        at = dictionary
+    end = at + about[_LENGTH]
+    if not 4 <= at <= end <= most:
+        raise ValueError("a column lies outside the pages")
+    values, size, repeats, largest = 0, 0, False, 0
+    while at < end:
+        page, used = _structure(data[at : at + PAGE_MOST], 0)
+        bytes, packed = page[_UNPACKED], page[_PACKED]
+        if bytes < 0 or packed < 0:
+            raise ValueError("a page has fewer than no bytes")
+        at += used + packed
+        size, largest = size + bytes, max(largest, bytes)
+        for kind, encoding in _ENCODING.items():
+            if kind in page:
+                values += _count(page[kind])
+                repeats |= page[kind][encoding] not in _VERBATIM
+        if _DICTIONARY_PAGE in page:
+            size += _WIDE * _count(page[_DICTIONARY_PAGE])
+    if at != end or values != about[_VALUES]:
+        raise ValueError("the pages of a column do not fill it")
+    width = largest if type == _TEXT and repeats else 0
+    return size + max(values, rows) * (_WIDE + width)
+
+
+def _count(header: Fields) -> int:
+    count: int = header[_COUNT]
+    if count < 0:
+        raise ValueError("a page has fewer than no values")
+    return count
+
+
+def _structure(data: bytes, at: int, depth: int = 0) -> tuple[Fields, int]:
+    """The structure at `at`, and where it ends. Raises ValueError, IndexError where it is cut."""
+    if depth > _DEEPEST:
+        raise ValueError("its headers lie too deep in each other")
+    fields: Fields = {}
+    number = 0
+    while head := data[at]:
+        at += 1
+        if head > 15:
+            number += head >> 4
+        else:
+            before = number
+            number, at = _integer(data, at)
+            if number <= before:
+                raise ValueError("the fields of a header are out of order")
+        kind = head & 15
+        if kind in _NUMBERS:
+            fields[number << 4 | kind], at = _integer(data, at)
+        elif kind not in _BOOLEANS:
+            fields[number << 4 | kind], at = _value(data, at, kind, depth, number)
+    if number > _NUMBER_MOST:
+        raise ValueError("a header has too many fields")
+    return fields, at + 1
+
+
+def _value(data: bytes, at: int, kind: int, depth: int, number: int) -> tuple[Any, int]:
+    """What is no number at `at`, as far as it is of use, and where it ends."""
+    if kind == _STRUCT:
+        return _structure(data, at, depth + 1)
+    if kind == _LIST:
+        return _list(data, at, depth, number)
+    if kind == _BINARY:
+        return None, _behind_text(data, at)
+    if kind == _I8:
+        return None, at + 1
+    raise ValueError("a header has a field of an unknown type")
+
+
+def _list(data: bytes, at: int, depth: int, number: int) -> tuple[list[Fields], int]:
+    """The structures in the list at `at`; none where it holds numbers or texts."""
+    count, kind = data[at] >> 4, data[at] & 15
+    at += 1
+    if count == 15:
+        count, at = _varint(data, at)
+    if count and kind not in _ELEMENTS.get((depth, number), (_STRUCT,)):
+        raise ValueError("a header has a list of another type")
+    found = []
+    for _ in range(count):
+        if kind == _STRUCT:
+            fields, at = _structure(data, at, depth + 1)
+            found.append(fields)
+        elif kind == _BINARY:
+            at = _behind_text(data, at)
+        else:
+            _, at = _varint(data, at)
+    return found, at
+
+
+def _behind_text(data: bytes, at: int) -> int:
+    length, at = _varint(data, at)
+    return at + length
+
+
+def _integer(data: bytes, at: int) -> tuple[int, int]:
+    value, at = _varint(data, at)
+    return value >> 1 ^ -(value & 1), at
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 128:
+        return byte, at + 1
+    value = byte & 127
+    for shift in range(7, 64, 7):
+        at += 1
+        byte = data[at]
+        value |= (byte & 127) << shift
+        if byte < 128:
+            break
+    if byte > 127 or value >> 64:
+        raise ValueError("a header has a number of over 64 bits")
+    return value, at + 1

@@ -1,0 +1,188 @@
+"""What a Parquet file asks for is told from its headers, whatever these claim."""
+
+import io
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import toy
+from phasewatch import pages, store
+from phasewatch.pages import unpacked
+from phasewatch.refusal import Refused
+
+Parquet = Callable[..., bytes]
+
+
+def written(table: pa.Table, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+def footer(data: bytes) -> bytes:
+    return data[-8 - int.from_bytes(data[-8:-4], "little") : -8]
+
+
+def with_footer(data: bytes, other: bytes) -> bytes:
+    pages_alone = data[: -8 - len(footer(data))]
+    return pages_alone + other + len(other).to_bytes(4, "little") + pages.MAGIC
+
+
+def number(value: int) -> bytes:
+    """A whole number as Thrift's compact protocol has it."""
+    folded, out = (value << 1) ^ (value >> 63), bytearray()
+    while folded > 127:
+        out.append(folded & 127 | 128)
+        folded >>= 7
+    return bytes([*out, folded])
+
+
+@pytest.fixture(scope="module")
+def table() -> pa.Table:
+    """Our own form of samples."""
+    return pq.read_table(io.BytesIO(store.encode(toy.episode().sources)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    compression=st.sampled_from(["none", "snappy", "zstd", "lz4", "gzip", "brotli"]),
+    data_page_version=st.sampled_from(["1.0", "2.0"]),
+    use_dictionary=st.booleans(),
+    write_statistics=st.booleans(),
+    write_page_index=st.booleans(),
+    row_group_size=st.sampled_from([None, 1]),
+    data_page_size=st.sampled_from([None, 64, 4096]),
+)
+def test_whoever_wrote_it_the_bound_holds_and_is_near(**options: Any) -> None:
+    table = pq.read_table(io.BytesIO(store.encode(toy.episode().sources)))
+    data = written(table, **options)
+    assert table.nbytes <= unpacked(data) < 4 * table.nbytes
+    assert set(store.decode(data, "here")) == set(table["source"].to_pylist())
+
+
+def test_texts_in_a_dictionary_count_as_often_as_they_stand() -> None:
+    data = written(pa.table({"a": ["x" * 1000] * 5000}), compression="zstd")
+    assert len(data) < 5000
+    assert unpacked(data) > 5_000_000
+
+
+def test_a_run_of_nulls_counts_although_it_has_no_bytes() -> None:
+    data = written(pa.table({"a": pa.nulls(1 << 20, pa.float64())}), max_rows_per_page=1 << 21)
+    assert len(data) < 1000
+    assert unpacked(data) >= 8 << 20
+
+
+def test_a_footer_that_makes_its_pages_small_is_not_believed() -> None:
+    """Some kilobytes of zeros unpack to eight megabytes, of which the footer tells a hundred."""
+    many = 1 << 20
+    options = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
+    zeros = pa.table({"a": np.zeros(many)})
+    data = written(zeros, compression="zstd", max_rows_per_page=many + 1, **options)
+    about = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0)
+    told = footer(data)
+    for true, false in ((many, 1), (about.total_uncompressed_size, 100)):
+        assert number(true) in told
+        told = told.replace(number(true), number(false))
+    lying = with_footer(data, told)
+    assert pq.ParquetFile(io.BytesIO(lying)).metadata.row_group(0).column(0).num_values == 1
+    with pytest.raises(ValueError, match="do not fill it"):
+        unpacked(lying)
+
+
+def test_no_flip_of_a_footer_ends_the_process() -> None:
+    """Size statistics that contradict themselves did: Arrow's reader aborted."""
+    ran = subprocess.run(
+        [sys.executable, __file__], capture_output=True, text=True, cwd=Path(__file__).parent
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    refused, read = map(int, ran.stdout.split())
+    assert refused > 3000
+    assert read > 100
+
+
+def flips() -> tuple[int, int]:
+    """How many footers with one bit or several bytes changed were refused, and how many read."""
+    data = store.encode(toy.episode().sources)
+    told, ends = footer(data), [0, 0]
+    changed = [(at, 1 << bit) for at in range(len(told)) for bit in range(8)]
+    generator = random.Random(1)
+    several = [
+        [(generator.randrange(len(told)), generator.randrange(1, 256)) for _ in range(3)]
+        for _ in range(1000)
+    ]
+    for changes in [*([change] for change in changed), *several]:
+        other = bytearray(told)
+        for at, bits in changes:
+            other[at] ^= bits
+        try:
+            store.decode(with_footer(data, bytes(other)), "here")
+        except (Refused, MemoryError):
+            ends[0] += 1
+        else:
+            ends[1] += 1
+    return ends[0], ends[1]
+
+
+BEFORE_ROWS = bytes([1 << 4 | 6])
+"""One field on, an i64: so the number of rows begins in a footer."""
+
+
+def with_rows_after(data: bytes, other: bytes) -> bytes:
+    """The same file with something else before the footer's number of rows."""
+    told = footer(data)
+    rows = number(pq.ParquetFile(io.BytesIO(data)).metadata.num_rows) + bytes([1 << 4 | 9])
+    assert told.count(BEFORE_ROWS + rows) == 1
+    return with_footer(data, told.replace(BEFORE_ROWS + rows, other + rows))
+
+
+@pytest.mark.parametrize(
+    ("head", "problem"),
+    [
+        (bytes([6]) + number(3), None),
+        (bytes([6]) + number(2), "out of order"),
+        (bytes([6]) + number(-1), "out of order"),
+        (bytes([6]) + number((1 << 16) + 3), "too many fields"),
+        (BEFORE_ROWS + b"\xff" * 9 + b"\x02", "over 64 bits"),
+        (BEFORE_ROWS + b"\xff" * 10, "over 64 bits"),
+        (bytes([1 << 4 | 11]), "unknown type"),
+        (bytes([1 << 4 | 12]) * 40, "too deep"),
+        (bytes([1 << 4 | 9, 1 << 4 | 5]), "another type"),
+    ],
+)
+def test_what_two_readers_may_read_in_two_ways(
+    table: pa.Table, head: bytes, problem: str | None
+) -> None:
+    data = with_rows_after(store.encode(toy.episode().sources), head)
+    if problem is None:
+        assert unpacked(data) >= table.nbytes
+        return
+    with pytest.raises(ValueError, match=problem):
+        unpacked(data)
+
+
+@given(st.binary(max_size=64), st.integers(min_value=0, max_value=1 << 32))
+def test_any_bytes_are_a_value_error(middle: bytes, length: int) -> None:
+    for claimed in (length % (1 << 32), len(middle)):
+        data = pages.MAGIC + middle + claimed.to_bytes(4, "little") + pages.MAGIC
+        with pytest.raises(ValueError, match=r".+"):
+            unpacked(data)
+
+
+@pytest.mark.parametrize("cut", [0, 3, 11])
+def test_what_is_too_short_is_no_file(cut: int) -> None:
+    with pytest.raises(ValueError, match="begin and end"):
+        unpacked((pages.MAGIC * 3)[:cut])
+
+
+if __name__ == "__main__":
+    sys.stdout.write("{} {}".format(*flips()))
