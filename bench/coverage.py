@@ -111,9 +111,9 @@ def run(out: Console) -> None:
         hits = Counter()
         for _ in range(TIMES):
             like(truth, count, generator, hits)
-        told = ("like", "like, episodes", "like, windows", "like, equal told apart")
+        kinds = ("like", "like, episodes", "like, windows", "like, equal told apart")
         table.add_row(
-            "hosts like these", f"{count} hosts, 20 episodes each", *(share(hits, n) for n in told)
+            "hosts like these", f"{count} hosts, 20 episodes each", *(share(hits, n) for n in kinds)
         )
     out.print(table)
 

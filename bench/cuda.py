@@ -11,10 +11,14 @@ from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from phasewatch.schema import Schema
+    from phasewatch.windows import Windows
 
 NETWORKS = ("mlp", "cnn", "gru", "lstm", "transformer")
 HALF_WAY = 12
@@ -63,7 +67,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
     return Trained(score, len(told), sum(one.seconds for one in told), model.save())
 
 
-def windows():  # type: ignore[no-untyped-def]
+def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
     from phasewatch import pipeline, splits
     from phasewatch.store import Store

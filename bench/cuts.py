@@ -41,7 +41,7 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     edges = {
         one.id: one.start_ns + grid.step_ns * np.arange(1, total[one.id] + 1) for one in episodes
     }
-    np.savez(scratch / "edges.npz", **edges)
+    np.savez(scratch / "edges.npz", allow_pickle=False, **edges)
     np.save(scratch / "hold.npy", grid.hold_ns)
     for one in episodes:
         for source, samples in one.sources.items():

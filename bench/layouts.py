@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -155,12 +156,12 @@ def silent(files: Files, read: Callable[[Files], object], trials: int = 200) -> 
         name = generator.choice(list(files))
         damaged = bytearray(files[name])
         damaged[generator.randrange(len(damaged))] ^= 1 << generator.randrange(8)
-        found += _decodes(lambda changed={**files, name: bytes(damaged)}: read(changed))
+        found += _decodes(partial(read, {**files, name: bytes(damaged)}))
     return found
 
 
 def _decodes(work: Callable[[], object]) -> bool:
-    """Whether it ends well, in a process of its own: a damaged footer aborts Arrow's reader."""
+    """Whether it ends well, in a process of its own: some damaged footers abort Arrow's reader."""
     child = os.fork()
     if not child:
         try:

@@ -54,6 +54,7 @@ async def viewer(
     writer.write(b"GET /api/events?types=perf HTTP/1.1\r\nhost: localhost\r\n\r\n")
     began = time.monotonic()
     if stalls:
+        assert isinstance(writer.transport, asyncio.Transport)
         writer.transport.pause_reading()
         # Bytes the kernel holds are not read; what ends the connection is an error or its end.
         link = writer.get_extra_info("socket")

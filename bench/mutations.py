@@ -1,7 +1,7 @@
 """Model files changed at random, and what became of them: `python bench/mutations.py`.
 
 10,000 of each format (`--each`), two ways: digests left as they were, or all made to fit by
-somebody who leaves the golden windows. `tests/mutations.py` says how they are changed and loads
+somebody who leaves the golden windows. `tests/mutated.py` says how they are changed and loads
 them in a child process; `tests/test_mutations.py` does some hundred.
 """
 
@@ -9,6 +9,7 @@ import argparse
 import resource
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -19,7 +20,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "frozen")]
 
 import make  # noqa: E402
 
-import mutations  # noqa: E402
+import mutated  # noqa: E402
 
 COLUMNS = ("equal", "elsewhere", "different", "traceback", "crash", "hang")
 
@@ -28,16 +29,16 @@ def main() -> None:
     """See above."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=10_000)
-    parser.add_argument("--formats", nargs="*", default=mutations.FORMATS)
+    parser.add_argument("--formats", nargs="*", default=mutated.FORMATS)
     asked = parser.parse_args()
     out = Console(highlight=False, width=160)
     table = Table("format", "way", "refused", *COLUMNS, "refused by")
     with tempfile.TemporaryDirectory() as folder:
         make.write(Path(folder))
-        child = mutations.Child(Path(folder))
+        child = mutated.Child(Path(folder))
         for kind in asked.formats:
-            for way in mutations.WAYS:
-                table.add_row(kind, way, *told(mutations.count(child, kind, way, asked.each)))
+            for way in mutated.WAYS:
+                table.add_row(kind, way, *told(mutated.count(child, kind, way, asked.each)))
                 table.add_section()
         child.close()
     out.print(table)
@@ -45,7 +46,7 @@ def main() -> None:
     out.print(f"the child held {most:,.0f} MiB at most")
 
 
-def told(found: "mutations.Counter[str]") -> list[str]:
+def told(found: Counter[str]) -> list[str]:
     """How many were refused, how many met each other fate, and the codes of refusals."""
     codes = {name.removeprefix("refused "): many for name, many in found.most_common()}
     refused = {code: many for code, many in codes.items() if f"refused {code}" in found}

@@ -19,7 +19,8 @@ def get(address: str) -> Any:
 def call(window: dict[str, Any], mode: str) -> str:
     """What most models of a mode say."""
     said = [one["label"] for key, one in window["models"].items() if key.endswith(mode)]
-    return Counter(said).most_common(1)[0][0]
+    (most,) = Counter(said).most_common(1)
+    return str(most[0])
 
 
 def main(server: str, id: str) -> None:

@@ -69,7 +69,7 @@ def opened(browser: Browser, address: str) -> Page:
 
 def nodes(browser: Browser, base: str) -> int:
     """The most of any scene."""
-    found = []
+    found: list[int] = []
     for scene in SCENES:
         page = opened(browser, f"{base}#/{scene}")
         found.append(page.evaluate("document.querySelectorAll('*').length"))
@@ -148,7 +148,9 @@ class Pretended(threading.Thread):
         self.desk.replay.end(time.time_ns())
 
     def _take(self, source: str, samples: Samples) -> None:
-        machine = self.desk.replay._watched.machine
+        watched = self.desk.replay._watched
+        assert watched is not None
+        machine = watched.machine
         known, now = set(machine.judged), time.time()
         self.desk.replay.take(source, samples)
         grid = machine.panel.schema.grid

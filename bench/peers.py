@@ -42,7 +42,7 @@ def main(given: str, answers: str) -> None:
         found[name] = calls
         found[f"{name} seconds"] = np.array([learned - began, time.monotonic() - learned])
         sys.stderr.write(f"  {name}: {learned - began:.0f} s\n")
-    np.savez(answers, **found)
+    np.savez(answers, allow_pickle=False, **found)
 
 
 if __name__ == "__main__":

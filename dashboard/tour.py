@@ -9,7 +9,7 @@ import threading
 import time
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from phasewatch import serve
 from phasewatch.commands.serve import given_of
@@ -18,7 +18,7 @@ from phasewatch.trust import ANY
 
 CHROMIUM = "/usr/bin/chromium"
 SPEED = 4.0
-SIZE = {"width": 1920, "height": 1080}
+SIZE: ViewportSize = {"width": 1920, "height": 1080}
 SCENES = {
     "replay": "#/replay?mode=both",
     "channels": "#/channels",

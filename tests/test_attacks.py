@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import mutations
+import mutated
 import toy
-from mutations import Model
+from mutated import Model
 from phasewatch import bundle, checkpoint
 from phasewatch.bundle import GRAPH, TERMS
 from phasewatch.checkpoint import Checkpoint
@@ -73,7 +73,7 @@ def raised() -> set[str]:
 
 def _sealed(tmp_path: Path, name: str, kind: str, change: Callable[[bytes], bytes]) -> Path:
     """A frozen model whose weights were changed by somebody who makes all digests fit."""
-    model = Model(mutations.newest(), name, kind)
+    model = Model(mutated.newest(), name, kind)
     weights = change(model.weights)
     digest = hashlib.sha256(weights).hexdigest()
     return model.put(tmp_path, model.sealed(model.header, weights), weights, digest)
@@ -120,7 +120,7 @@ def test_changed_weights_with_fitting_digests(
     """Golden windows notice, and the signature of the whole model no longer fits."""
     head = _sealed(tmp_path, name, kind, change)
     assert code(head) == "golden_mismatch"
-    signed = Model(mutations.newest(), name, kind).header
+    signed = Model(mutated.newest(), name, kind).header
     head.with_name(f"{head.name}.sig").write_bytes(sign(signed, keys / "own.pem"))
     assert code(head, Trust(keys / "own.pub")) == "signature"
 
@@ -204,7 +204,7 @@ class Swapping(threading.Thread):
 
 def test_a_swap_while_it_loads_never_mixes(tmp_path: Path) -> None:
     """1,000 loads: one model's answers, the other's, or a refusal that says so."""
-    models = [Model(mutations.newest(), name, "onnx") for name in ("gbt", "mlp")]
+    models = [Model(mutated.newest(), name, "onnx") for name in ("gbt", "mlp")]
     for model in models:
         model.put(tmp_path, model.header, model.weights, "")
     x, level = models[0].x[:20], models[0].opening[:20]

@@ -24,12 +24,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-import mutations
+import mutated
 import phasewatch
 import test_checkpoint
 import test_forest
 import test_trust
-from mutations import Model
+from mutated import Model
 from phasewatch import bundle, checkpoint, forest, trust
 from phasewatch.model import Unfit, find
 from phasewatch.refusal import Refused
@@ -128,14 +128,12 @@ def load(head: Path, asked: Trust = trust.ANY) -> object:
 
 @cache
 def model(kind: str) -> Model:
-    return Model(
-        mutations.newest(), "mlp" if kind in ("checkpoint", "safetensors") else "gbt", kind
-    )
+    return Model(mutated.newest(), "mlp" if kind in ("checkpoint", "safetensors") else "gbt", kind)
 
 
 def written(kind: str, folder: Path) -> Path:
     own = model(kind)
-    return own.put(folder, own.header, own.weights, mutations.digest(own.weights))
+    return own.put(folder, own.header, own.weights, mutated.digest(own.weights))
 
 
 def bytes_of_header(kind: str, change: Callable[[bytes], bytes], folder: Path) -> object:
@@ -159,7 +157,7 @@ def weights(kind: str, change: Callable[[bytes], bytes], folder: Path) -> object
     """By somebody who makes all digests fit."""
     own = model(kind)
     data = change(own.weights)
-    return load(own.put(folder, own.sealed(own.header, data), data, mutations.digest(data)))
+    return load(own.put(folder, own.sealed(own.header, data), data, mutated.digest(data)))
 
 
 def graph(change: Callable[[onnx.ModelProto], object], folder: Path) -> object:

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-import mutations
-from mutations import FORMATS, WAYS, Child
+import mutated
+from mutated import FORMATS, WAYS, Child
 
 FINE = "refused", "equal", "elsewhere"
 
 
 @pytest.fixture(scope="module")
 def child() -> Iterator[Child]:
-    made = Child(mutations.newest())
+    made = Child(mutated.newest())
     yield made
     made.close()
 
@@ -24,7 +24,7 @@ def child() -> Iterator[Child]:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_no_mutation_crashes_or_answers_otherwise(child: Child, kind: str, way: str) -> None:
     """`elsewhere`, on windows that are not golden, only where all digests were made to fit."""
-    found = mutations.count(child, kind, way, 120)
+    found = mutated.count(child, kind, way, 120)
     allowed = FINE if way == "sealed" else FINE[:2]
     assert not [fate for fate in found if not fate.startswith(allowed)]
     assert sum(many for fate, many in found.items() if fate.startswith("refused")) > 60

@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-import mutations
-from mutations import Model
+import mutated
+from mutated import Model
 from phasewatch.bundle import TERMS
 from phasewatch.refusal import Refused
 from phasewatch.trial import tried
@@ -17,15 +17,15 @@ from phasewatch.trust import Trust
 
 def put(folder: Path, name: str, kind: str, weights: bytes | None = None) -> Path:
     """A frozen model, with other weights by somebody who makes all digests fit."""
-    own = Model(mutations.newest(), name, kind)
+    own = Model(mutated.newest(), name, kind)
     data = own.weights if weights is None else weights
-    head = own.put(folder, own.sealed(own.header, data), data, mutations.digest(data))
+    head = own.put(folder, own.sealed(own.header, data), data, mutated.digest(data))
     return folder if head.name == TERMS else head
 
 
 def graph(counts: onnx.TensorProto, body: onnx.GraphProto) -> bytes:
     """A frozen graph that goes round a loop before it answers."""
-    made = onnx.load_from_string(Model(mutations.newest(), "mlp", "onnx").weights)
+    made = onnx.load_from_string(Model(mutated.newest(), "mlp", "onnx").weights)
     for node in made.graph.node:
         node.output[:] = ["whole" if one == "logits" else one for one in node.output]
     made.graph.initializer.append(counts)
