@@ -151,7 +151,7 @@ def with_rows_after(data: bytes, other: bytes) -> bytes:
         (bytes([6]) + number(3), None),
         (bytes([6]) + number(2), "out of order"),
         (bytes([6]) + number(-1), "out of order"),
-        (bytes([6]) + number((1 << 16) + 3), "too many fields"),
+        (bytes([6]) + number((1 << 16) + 3), "or too many"),
         (BEFORE_ROWS + b"\xff" * 9 + b"\x02", "over 64 bits"),
         (BEFORE_ROWS + b"\xff" * 10, "over 64 bits"),
         (bytes([1 << 4 | 11]), "unknown type"),
@@ -168,6 +168,27 @@ def test_what_two_readers_may_read_in_two_ways(
         return
     with pytest.raises(ValueError, match=problem):
         unpacked(data)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(2, 400), min_size=2, max_size=4, unique=True), st.booleans())
+def test_a_form_that_is_known_says_what_reading_says(rows: list[int], statistics: bool) -> None:
+    tables = [pa.table({"a": np.arange(many) % 7.0, "b": ["x" * many] * many}) for many in rows]
+    files = [written(one, write_statistics=statistics) for one in tables]
+    afresh = []
+    for data in files:
+        pages._FORMS.clear()
+        afresh.append(unpacked(data))
+    assert [unpacked(data) for data in files] == afresh
+    assert len({*afresh}) == len(files)
+
+
+def test_as_many_forms_are_kept_as_may_be() -> None:
+    pages._FORMS.clear()
+    for wide in range(1, 2 * pages.FORMS_MOST):
+        unpacked(written(pa.table({str(at): [1.0] for at in range(wide)})))
+    assert len(pages._FORMS) == pages.FORMS_MOST
+    pages._FORMS.clear()
 
 
 @given(st.binary(max_size=64), st.integers(min_value=0, max_value=1 << 32))
