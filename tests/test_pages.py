@@ -189,6 +189,9 @@ def test_as_many_forms_are_kept_as_may_be() -> None:
         unpacked(written(pa.table({str(at): [1.0] for at in range(wide)})))
     assert len(pages._FORMS) == pages.FORMS_MOST
     pages._FORMS.clear()
+    unpacked(written(pa.table({str(at): [1.0] for at in range(200)}), write_statistics=False))
+    lengths = [len(form.pattern.pattern) for form in pages._FORMS]
+    assert max(lengths) < pages.FORM_MOST
 
 
 @given(st.binary(max_size=64), st.integers(min_value=0, max_value=1 << 32))

@@ -16,8 +16,8 @@ MAGIC = b"PAR1"
 FOOTER_MOST, PAGE_MOST = 1 << 20, 1 << 14
 """Bytes that the footer and the header of a page may have; an episode's have 750 and 30."""
 
-FORMS_MOST = 8
-"""Of how many forms of headers a pattern is kept: one writer has two."""
+FORMS_MOST, FORM_MOST = 8, 1 << 12
+"""Of how many forms of headers a pattern is kept, and of how many bytes: one writer has two."""
 
 _FIELD_MOST, _DEEPEST = (1 << 15) - 1, 16
 """The highest number of a field, and how many structures may lie in each other."""
@@ -173,7 +173,7 @@ def _header(data: bytes, at: int, most: int) -> tuple[_Header, int]:
             return _Header(data, found.start, form.fields), found.end()
     own, starts = data[at:most], [0]
     fields, length = _structure(own, 0, starts)
-    if len(_FORMS) < FORMS_MOST:
+    if len(_FORMS) < FORMS_MOST and length <= FORM_MOST:
         _FORMS.append(_Form(_pattern(own[:length], starts[1:]), fields))
     return _Header(own, starts.__getitem__, fields), at + length
 
