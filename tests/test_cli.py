@@ -176,6 +176,35 @@ def test_nothing_but_episodes_goes_into_a_store(
     assert sorted(toy_store.root.rglob("*")) == before
 
 
+@pytest.mark.parametrize("inside", ["store.json", "index", "a/b", "episodes/x.png"])
+@pytest.mark.parametrize(
+    "words", [("--index",), ("--explain", "ID", "--html"), ("compare", "--out")]
+)
+def test_no_file_that_is_made_goes_into_a_store(
+    run: Run, toy_store: Store, words: tuple[str, ...], inside: str
+) -> None:
+    root, id = toy_store.root, toy_store.ids()[0]
+    before = {path: path.is_file() and path.read_bytes() for path in root.rglob("*")}
+    more = [id if word == "ID" else word for word in words if word != "compare"]
+    stores = ("compare", root, root) if "compare" in words else ("validate", root)
+    line = refused(run(*stores, *more, root / inside))
+    assert "outside of every episode store" in line
+    assert {path: path.is_file() and path.read_bytes() for path in root.rglob("*")} == before
+
+
+def test_what_is_no_index_is_not_replaced_by_one(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    own = tmp_path / "thesis.tex"
+    own.write_text("years of work")
+    for place in (own, tmp_path):
+        assert "would be lost" in refused(run("validate", toy_store.root, "--index", place))
+    assert own.read_text() == "years of work"
+    own.write_bytes(b"")
+    for _ in range(2):
+        assert run("validate", toy_store.root, "--index", own)[0] == 0
+
+
 @pytest.mark.parametrize("command", ["train", "run", "survey"])
 def test_a_folder_that_cannot_be_is_named_before_long_work(
     run: Run, toy_store: Store, tmp_path: Path, command: str

@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch import __version__, durable
+from phasewatch.pages import MAGIC
 from phasewatch.refusal import Refused
+from phasewatch.store import refuse_inside
 from phasewatch.verdict import Finding, Judgement, Once
 
 INDEX = Path("data/processed/validation_v1.parquet")
@@ -32,6 +34,31 @@ _SCHEMA = pa.schema(
     + [("content", _TEXT), ("digest", _TEXT), ("tool", _TEXT)]
 )
 _PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", "end_ns")
+
+
+def ready(path: Path) -> None:
+    """Find out before long work whether an index can go to `path`. Raises Refused.
+
+    What lies there and is none is not replaced; a damaged one is, if it still begins as one.
+    """
+    refuse_inside(path)
+    durable.ready(path.parent)
+    if _replaceable(path):
+        return
+    raise Refused(
+        path,
+        "is something else than an acceptance index, and would be lost",
+        "an earlier index, or nothing yet",
+        "Give another --index, or move it away.",
+        code="index",
+    )
+
+
+def _replaceable(path: Path) -> bool:
+    if not path.is_file():
+        return not path.exists()
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) in (MAGIC, b"")
 
 
 def write(judgements: Sequence[Judgement], path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from phasewatch import __version__, clocks, durable, index, rules, store
+from phasewatch import __version__, clocks, durable, index, pages, rules, store
 from phasewatch.schema import Schema
 from phasewatch.verdict import Judgement
 
@@ -70,5 +70,5 @@ def _code() -> Sequence[str]:
     """Digests of the files that decide on verdicts: a changed rule judges everything again."""
     return [
         hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
-        for module in (store, clocks, rules)
+        for module in (pages, store, clocks, rules)
     ]

@@ -28,9 +28,10 @@ def export(
     """A checkpoint as a folder that runs without torch, proven equal before it is written."""
     from phasewatch import bundle
     from phasewatch import export as exporting
-    from phasewatch.store import Store
+    from phasewatch.store import Store, refuse_inside
     from phasewatch.trust import Trust
 
+    refuse_inside(folder)
     made = exporting.export(
         checkpoint, Store.open(store), folder, key, Trust.asked(trust, strict), int8
     )

@@ -63,8 +63,9 @@ def compare(
     from dataclasses import asdict
 
     from phasewatch.sim.compare import compare
-    from phasewatch.store import Store
+    from phasewatch.store import Store, refuse_inside
 
+    refuse_inside(figure)
     near = compare(Store.open(left), Store.open(right), figure)
     if as_json:
         print_json(asdict(near))

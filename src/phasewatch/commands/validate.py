@@ -54,7 +54,6 @@ def validate(
     Exit codes: 0 all accepted or degraded, 3 some could not be decided, 4 some rejected (and none
     undecided), 2 refused, 130 interrupted.
     """
-    from phasewatch import durable
     from phasewatch import index as indices
     from phasewatch.ledger import Ledger
     from phasewatch.sweep import sweep
@@ -64,7 +63,7 @@ def validate(
         _explain(opened, explain, html)
         return
     ids = _ids(opened, store)
-    durable.ready(index.parent)
+    indices.ready(index)
     kept = Ledger(index.with_suffix(".ledger"), opened.schema)
     with progress("validating", len(ids)) as tick:
         judgements = sweep(opened, tick, _spread(jobs, cluster), kept, full)
@@ -91,7 +90,10 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
 
 def _explain(episodes: "Episodes", id: str, html: Path | None) -> None:
     from phasewatch import durable, story
+    from phasewatch.store import refuse_inside
 
+    if html:
+        refuse_inside(html)
     told = story.tell(episodes, id)
     for line in story.text(told):
         out.print(line, markup=False, soft_wrap=True)
