@@ -70,6 +70,10 @@ def test_whoever_wrote_it_the_bound_holds_and_is_near(**options: Any) -> None:
     assert set(store.decode(data, "here")) == set(table["source"].to_pylist())
 
 
+def test_a_file_of_no_rows_has_no_pages() -> None:
+    assert unpacked(store.encode({})) == 0
+
+
 def test_texts_in_a_dictionary_count_as_often_as_they_stand() -> None:
     data = written(pa.table({"a": ["x" * 1000] * 5000}), compression="zstd")
     assert len(data) < 5000

@@ -134,7 +134,7 @@ def _column(data: bytes, most: int, type: int, about: _Header, rows: int) -> int
     if 0 < dictionary < at:
         at = dictionary
     end = at + about.number(_LENGTH)
-    if not 4 <= at <= end <= most:
+    if not 0 <= at <= end <= most:
         raise ValueError("a column lies outside the pages")
     values, size, repeats, largest = 0, 0, False, 0
     while at < end:
