@@ -92,7 +92,7 @@ def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
 
     def read(files: Files) -> None:
         (data,) = files.values()
-        store.samples(table(data))
+        store.samples(table(data), store.SAMPLES)
 
     return read
 

@@ -66,3 +66,11 @@ def test_labels_are_not_blamed_for_a_source_that_ended_early() -> None:
 def test_too_short_to_tell() -> None:
     short = replace(bursts(), end_ns=bursts().start_ns + 10 * NS)
     assert asked(short) == Shared()
+
+
+@pytest.mark.parametrize("step_s", [14.0, 90.0])
+def test_a_step_too_long_to_tell_clocks_apart_is_no_failure(step_s: float) -> None:
+    grid = schema.Grid(window_s=2 * step_s, stride_s=step_s, step_s=step_s, hold_s=step_s)
+    episode = bursts(seconds=400)
+    found = measure(episode, episode.sources, replace(VM46, grid=grid))
+    assert not any(pair.apart for pair in found.pairs)

@@ -350,14 +350,14 @@ def short(*given: object) -> Iterator[str]:
     raise MemoryError
 
 
-@pytest.mark.parametrize("place", ["decode", "rule", "arrow"])
+@pytest.mark.parametrize("place", ["checked", "opened", "table", "assemble", "rule", "arrow"])
 def test_no_memory_is_no_fault_of_the_bytes(
     own: Store, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    if place == "decode":
-        monkeypatch.setattr(store, "decode", short)
-    elif place == "rule":
+    if place == "rule":
         monkeypatch.setattr(rules, "RULES", [Rule("short", "rejected", short)])
+    elif place != "arrow":
+        monkeypatch.setattr(sweep, place, short)
     else:
 
         def file(*given: object, **named: object) -> None:

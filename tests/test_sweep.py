@@ -161,6 +161,20 @@ def test_the_verdicts_partition_what_was_enumerated(small: Store) -> None:
     assert all(own.findings for own in found if own.verdict != "accepted")
 
 
+def test_episodes_judged_together_are_judged_as_alone(small: Store) -> None:
+    flipped, cut, gone, *_ = small.ids()
+    data = bytearray((small.folder(flipped) / SAMPLES).read_bytes())
+    data[1000] ^= 1
+    (small.folder(flipped) / SAMPLES).write_bytes(data)
+    os.truncate(small.folder(cut) / MANIFEST, 100)
+    (small.folder(gone) / SAMPLES).unlink()
+    together = sweep.sweep(small)
+    assert together == [judge(small, id) for id in small.ids()]
+    assert [own.usable for own in together] == [
+        own.id not in (flipped, cut, gone) for own in together
+    ]
+
+
 def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
     """200 here over all files of an episode; `bench/flips.py` does 20,000 over a store."""
     own = Store.create(tmp_path, schema.vm46())
@@ -244,6 +258,7 @@ def test_errored_is_always_tried_again(
 def test_large_episodes_are_in_memory_one_at_a_time(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sweep, "TOGETHER", 8)
     few = [len(some) for some in sweep._some(small, small.ids())]
     assert few == [8, 4]
     monkeypatch.setattr(sweep, "HELD", 1000)

@@ -105,12 +105,11 @@ def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) ->
     first = max(int(samples.t_wall_ns[0]) for samples in sources.values())
     last = min(int(samples.t_wall_ns[-1]) for samples in sources.values())
     first, last = max(first, episode.start_ns), min(last, episode.end_ns)
-    if last - first < SHORTEST_S * NS:
-        return Shared()
-    step = schema.grid.step_ns
-    edges = np.arange(first, last, step)
-    rates = _rates(sources, schema, edges)
     most = round(min(FARTHEST_S, (last - first) / NS / 3) / schema.grid.step_s)
+    if last - first < SHORTEST_S * NS or not most:
+        return Shared()
+    edges = np.arange(first, last, schema.grid.step_ns)
+    rates = _rates(sources, schema, edges)
     # Labels beyond what was recorded cannot be told from late ones.
     covered = last - first >= COVERED * (episode.end_ns - episode.start_ns)
     onset = _onset(episode, rates, edges, most) if covered else None

@@ -6,7 +6,7 @@ codes that reading the bytes may give, and `STORE` those that need the whole sto
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -178,22 +178,34 @@ def sentences() -> dict[str, str]:
 
 def examine(episode: Episode, schema: Schema) -> tuple[Verdict, tuple[Finding, ...]]:
     """Every rule's findings on an episode whose bytes are sound, and the verdict they add up to."""
-    return ask(Facts(episode, schema))
+    (answer,) = ask([Facts(episode, schema)])
+    return answer
 
 
-def ask(facts: Facts) -> tuple[Verdict, tuple[Finding, ...]]:
-    """As `examine`, of facts. Raises MemoryError alone."""
-    findings: list[Finding] = []
+def ask(several: Sequence[Facts]) -> list[tuple[Verdict, tuple[Finding, ...]]]:
+    """As `examine`, of the facts of several episodes: each rule is asked of all, then the next."""
+    found: list[list[Finding]] = [[] for _ in several]
     for rule in RULES:
-        try:
-            reasons = list(rule.check(facts))
-        except MemoryError:
-            raise
-        except Exception as error:
-            reason = f"rule {rule.code} failed with {type(error).__name__}: {error}; report this"
-            return "errored", (Finding("check_bug", "errored", reason),)
-        findings += [Finding(rule.code, rule.severity, reason) for reason in reasons]
-    return weigh(findings), tuple(findings)
+        for facts, own in zip(several, found, strict=True):
+            own += _findings(rule, facts)
+    return [(weigh(own), tuple(own)) for own in map(_decided, found)]
+
+
+def _findings(rule: Rule, facts: Facts) -> list[Finding]:
+    try:
+        return [Finding(rule.code, rule.severity, reason) for reason in rule.check(facts)]
+    except MemoryError:
+        reason = f"no memory for rule {rule.code}; validate again"
+        return [Finding("io", "errored", reason)]
+    except Exception as error:
+        reason = f"rule {rule.code} failed with {type(error).__name__}: {error}; report this"
+        return [Finding("check_bug", "errored", reason)]
+
+
+def _decided(findings: list[Finding]) -> list[Finding]:
+    """The findings, or why there are none: the first rule that could not be asked."""
+    failed = [own for own in findings if own.severity == "errored"]
+    return failed[:1] or findings
 
 
 @rule("span", "rejected")

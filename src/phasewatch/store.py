@@ -429,10 +429,24 @@ def unpack(manifest: Manifest, files: Mapping[str, bytes], place: str) -> Episod
 
     Raises Refused naming files in `place`.
     """
+    where = f"{place}/{SAMPLES}"
+    return assemble(manifest, table(opened(checked(manifest, files, place), where), where), where)
+
+
+def checked(manifest: Manifest, files: Mapping[str, bytes], place: str) -> bytes:
+    """The bytes of the samples, when every file is the one that is listed.
+
+    Raises Refused naming files in `place`.
+    """
     for name in sorted({SAMPLES, *manifest.files}):
         if name not in files or name not in manifest.files:
             raise _missing(f"{place}/{name}")
         _verify(manifest.files[name], files[name], f"{place}/{name}")
+    return files[SAMPLES]
+
+
+def assemble(manifest: Manifest, table: pa.Table, where: object) -> Episode:
+    """An episode from its manifest and what `table` gave. Raises Refused naming `where`."""
     return Episode(
         id=manifest.id,
         host=manifest.host,
@@ -442,7 +456,7 @@ def unpack(manifest: Manifest, files: Mapping[str, bytes], place: str) -> Episod
         start_ns=manifest.start_ns,
         end_ns=manifest.end_ns,
         labels=tuple(Label(*row) for row in manifest.labels),
-        sources=decode(files[SAMPLES], f"{place}/{SAMPLES}"),
+        sources=samples(table, where),
         notes=manifest.notes,
     )
 
@@ -495,24 +509,16 @@ def encode(sources: Mapping[str, Samples]) -> bytes:
 
 def decode(data: bytes, where: object) -> dict[str, Samples]:
     """Samples per source from `encode`'s bytes. Raises Refused naming `where`, or MemoryError."""
-    try:
+    return samples(table(opened(data, where), where), where)
+
+
+def opened(data: bytes, where: object) -> pq.ParquetFile:
+    """`encode`'s bytes, to be unpacked. Raises Refused naming `where`, or MemoryError."""
+    with _decoding(where):
         _refuse_bomb(pages.unpacked(data), where)
-        file = pq.ParquetFile(
+        return pq.ParquetFile(
             pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False
         )
-        # An episode is small: threads cost more than they bring.
-        table = file.read(use_threads=False)
-        return samples(table)
-    except MemoryError:
-        raise
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise Refused(
-            where,
-            f"cannot be read ({str(error).splitlines()[0]})",
-            "samples as in docs/store-format.md",
-            "Publish the episode again.",
-            code="samples_format",
-        ) from error
 
 
 def _refuse_bomb(size: int, where: object) -> None:
@@ -527,8 +533,38 @@ def _refuse_bomb(size: int, where: object) -> None:
         )
 
 
-def samples(table: Any) -> dict[str, Samples]:
-    """Each row's samples by its source, out of the flat arrays behind the list columns.
+def table(file: pq.ParquetFile, where: object) -> pa.Table:
+    """What `opened` gave, unpacked. Raises Refused naming `where`, or MemoryError."""
+    with _decoding(where):
+        # An episode is small: threads cost more than they bring.
+        return file.read(use_threads=False)
+
+
+def samples(table: pa.Table, where: object) -> dict[str, Samples]:
+    """Each row's samples by its source. Raises Refused naming `where`."""
+    with _decoding(where):
+        return _samples(table)
+
+
+@contextlib.contextmanager
+def _decoding(where: object) -> Iterator[None]:
+    """What the block cannot read is Refused naming `where`; a lack of memory is not."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise Refused(
+            where,
+            f"cannot be read ({str(error).splitlines()[0]})",
+            "samples as in docs/store-format.md",
+            "Publish the episode again.",
+            code="samples_format",
+        ) from error
+
+
+def _samples(table: Any) -> dict[str, Samples]:
+    """As `samples`, out of the flat arrays behind the list columns.
 
     Raises ValueError for a table of another form.
     """
@@ -561,7 +597,7 @@ def samples(table: Any) -> dict[str, Samples]:
             tuple(names),
             t_wall_ns[rows[row] : rows[row + 1]],
             t_mono_ns[clocks[row] : clocks[row + 1]],
-            np.ascontiguousarray(square.T),
+            square.T,
             rates[row],
         )
     return found

@@ -16,19 +16,29 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phasewatch import rules
-from phasewatch.episode import Episode
 from phasewatch.ledger import Ledger, Stamped
 from phasewatch.refusal import Refused
 from phasewatch.rules import Facts
 from phasewatch.schema import Schema
 from phasewatch.spread import Spread, alone
-from phasewatch.store import MANIFEST, SAMPLES, SAMPLES_MOST, Manifest, Store, content, unpack
-from phasewatch.verdict import Finding, Judgement, Once, Severity, weigh
+from phasewatch.store import (
+    MANIFEST,
+    SAMPLES,
+    SAMPLES_MOST,
+    Manifest,
+    Store,
+    assemble,
+    checked,
+    content,
+    opened,
+    table,
+)
+from phasewatch.verdict import Finding, Judgement, Once, Severity, Verdict, weigh
 
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""
 
-TOGETHER, HELD = 8, 16 << 20
+TOGETHER, HELD = 16, 16 << 20
 """How many episodes, and bytes of their files, are in memory at once."""
 
 UNDECIDED = {"format_newer"}
@@ -170,17 +180,20 @@ def _folder(store: Store, id: str) -> None:
 
 
 def _judged(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[Judgement]:
-    """The verdicts on some episodes, alone: all are decoded, then all judged.
+    """The verdicts on some episodes, alone: each step is taken with all, then the next.
 
-    Going back and forth between the two would cost a fifth more: each is much code of its own,
-    which the processor's caches forget meanwhile.
+    Going back and forth would cost a fifth more: each is much code of its own, which the
+    processor's caches forget meanwhile.
     """
     reached = [so_far for _, so_far in fetched]
-    for step in (_decode, _decide):
+    for step in _STEPS:
         for at, (id, _) in enumerate(fetched):
             if not isinstance(reached[at], Judgement):
                 reached[at] = _tried(partial(step, episodes, reached[at]), episodes, id)
-    return reached
+    understood = [own for own in reached if not isinstance(own, Judgement)]
+    answers = rules.ask([facts for _, facts in understood])
+    told = iter(map(_told, understood, answers))
+    return [own if isinstance(own, Judgement) else next(told) for own in reached]
 
 
 def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:
@@ -203,6 +216,12 @@ class Fetched:
     manifest: Manifest
     files: dict[str, bytes]
     unlisted: tuple[Finding, ...]
+    place: str
+
+    @property
+    def samples(self) -> str:
+        """Where the samples lie, for a person."""
+        return f"{self.place}/{SAMPLES}"
 
     @property
     def size(self) -> int:
@@ -219,17 +238,43 @@ def _fetch(episodes: Episodes, id: str) -> Fetched:
     with episodes.near(id) as store:
         _folder(store, id)
         manifest = store.manifest(id)
-        return Fetched(manifest, store.files(manifest), _unlisted(store.folder(id), manifest))
+        unlisted = _unlisted(store.folder(id), manifest)
+        return Fetched(manifest, store.files(manifest), unlisted, episodes.place(id))
 
 
-def _decode(episodes: Episodes, found: Fetched) -> tuple[Fetched, Episode]:
-    return found, unpack(found.manifest, found.files, episodes.place(found.manifest.id))
+def _check(episodes: Episodes, found: Fetched) -> tuple[Fetched, Any]:
+    return found, checked(found.manifest, found.files, found.place)
 
 
-def _decide(episodes: Episodes, decoded: tuple[Fetched, Episode]) -> Judgement:
-    found, episode = decoded
-    facts = Facts(episode, episodes.schema)
-    verdict, findings = rules.ask(facts)
+def _open(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Any]:
+    found, data = reached
+    return found, opened(data, found.samples)
+
+
+def _read(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Any]:
+    found, file = reached
+    return found, table(file, found.samples)
+
+
+def _assemble(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Any]:
+    found, table = reached
+    return found, assemble(found.manifest, table, found.samples)
+
+
+def _understand(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Facts]:
+    found, episode = reached
+    return found, Facts(episode, episodes.schema)
+
+
+_STEPS = (_check, _open, _read, _assemble, _understand)
+"""From what was fetched to what rules are asked of; the later of each pair is what was reached."""
+
+
+def _told(
+    understood: tuple[Fetched, Facts], answer: tuple[Verdict, tuple[Finding, ...]]
+) -> Judgement:
+    (found, facts), (verdict, findings) = understood, answer
+    episode = facts.episode
     if verdict != "errored" and found.unlisted:
         findings = (*found.unlisted, *findings)
         verdict = weigh(findings)
