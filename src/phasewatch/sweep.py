@@ -187,12 +187,17 @@ def _judged(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[Judg
     """
     reached = [so_far for _, so_far in fetched]
     for step in _STEPS:
-        for at, (id, _) in enumerate(fetched):
+        for at, (id, found) in enumerate(fetched):
             if not isinstance(reached[at], Judgement):
-                reached[at] = _tried(partial(step, episodes, reached[at]), episodes, id)
-    understood = [own for own in reached if not isinstance(own, Judgement)]
-    answers = rules.ask([facts for _, facts in understood])
-    told = iter(map(_told, understood, answers))
+                reached[at] = _tried(
+                    partial(step, found, reached[at], episodes.schema), episodes, id
+                )
+    understood = [
+        (found, facts)
+        for (_, found), facts in zip(fetched, reached, strict=True)
+        if isinstance(facts, Facts)
+    ]
+    told = map(_told, understood, rules.ask([facts for _, facts in understood]))
     return [own if isinstance(own, Judgement) else next(told) for own in reached]
 
 
@@ -242,32 +247,14 @@ def _fetch(episodes: Episodes, id: str) -> Fetched:
         return Fetched(manifest, store.files(manifest), unlisted, episodes.place(id))
 
 
-def _check(episodes: Episodes, found: Fetched) -> tuple[Fetched, Any]:
-    return found, checked(found.manifest, found.files, found.place)
-
-
-def _open(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Any]:
-    found, data = reached
-    return found, opened(data, found.samples)
-
-
-def _read(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Any]:
-    found, file = reached
-    return found, table(file, found.samples)
-
-
-def _assemble(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Any]:
-    found, table = reached
-    return found, assemble(found.manifest, table, found.samples)
-
-
-def _understand(episodes: Episodes, reached: tuple[Fetched, Any]) -> tuple[Fetched, Facts]:
-    found, episode = reached
-    return found, Facts(episode, episodes.schema)
-
-
-_STEPS = (_check, _open, _read, _assemble, _understand)
-"""From what was fetched to what rules are asked of; the later of each pair is what was reached."""
+_STEPS: tuple[Callable[[Fetched, Any, Schema], Any], ...] = (
+    lambda found, _, schema: checked(found.manifest, found.files, found.place),
+    lambda found, data, schema: opened(data, found.samples),
+    lambda found, file, schema: table(file, found.samples),
+    lambda found, unpacked, schema: assemble(found.manifest, unpacked, found.samples),
+    lambda found, episode, schema: Facts(episode, schema),
+)
+"""From what was fetched to what rules are asked of, each from what the one before gave."""
 
 
 def _told(
