@@ -184,14 +184,14 @@ class Store:
 
     def ids(self) -> list[str]:
         """Ids of all published episodes, sorted."""
-        folder = self.root / "episodes"
+        folder = self._episodes
         if not folder.is_dir():
             return []
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
 
     def stamp(self, id: str) -> str:
         """What changes when an episode's files do, "" while they may still. Raises OSError."""
-        folder = self.root / "episodes" / id
+        folder = self._episodes / id
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         found = [entry.stat(follow_symlinks=False) for entry in entries]
         own = os.lstat(folder)
@@ -266,7 +266,7 @@ class Store:
 
     def remove(self, id: str) -> None:
         """Take an episode out of the store: it is there whole, or gone."""
-        doomed = self.root / "episodes" / f"{durable.PENDING}{id}"
+        doomed = self._episodes / f"{durable.PENDING}{id}"
         shutil.rmtree(doomed, ignore_errors=True)
         self.folder(id).rename(doomed)
         shutil.rmtree(doomed)
