@@ -134,3 +134,17 @@ def test_names_that_climb_stay_inside(lake: str) -> None:
 def test_no_store_there_is_one_line(url: str) -> None:
     with pytest.raises(Refused, match=url):
         Bucket.open(url)
+
+
+def test_a_service_need_not_tell_sizes(
+    small: Store, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = Bucket.open(lake)
+    find = far._files.find
+
+    def found(*words: Any, detail: bool = False, **how: Any) -> Any:
+        listed = find(*words, detail=detail, **how)
+        return {name: {**one, "size": None} for name, one in listed.items()} if detail else listed
+
+    monkeypatch.setattr(far._files, "find", found)
+    assert told(sweep.sweep(far), lake) == told(sweep.sweep(small), small.root)

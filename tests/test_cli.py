@@ -1,11 +1,14 @@
 """The command as a user meets it: exit codes, one line for bad input, JSON that parses."""
 
 import json
+import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -465,3 +468,80 @@ def test_a_page_is_refused_before_anything_is_loaded_or_recorded(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert "in use" in refused(run(*asked, "--run", tmp_path, "--port", port))
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--html", "page.html"), "--explain EPISODE beside it"),
+        (("--explain", ""), "--explain : is not in the store"),
+        (("--explain", "a\n\x1b[31m"), r"--explain a\\n\\x1b\[31m: is not in the store"),
+        (("--index", "s3://lake/i.parquet"), "is a URL"),
+        (("--explain", "e", "--html", "s3://lake/page.html"), "is a URL"),
+        (("--explain", "e", "--html", "."), "is a folder"),
+        (("--cluster", ""), "it is empty"),
+    ],
+)
+def test_validate_refuses_words_that_mean_nothing(
+    run: Run,
+    toy_store: Store,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = refused(run("validate", toy_store.root, *words))
+    assert re.search(told, said)
+    assert not {path.name for path in tmp_path.iterdir()} - {"data"}
+
+
+def test_names_of_others_are_no_markup_and_no_commands(run: Run, tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "s", schema.vm46())
+    names = {"a": ("[bold red]x[/]", "[/]"), "b": ("h" * 90, "\x1b[2J"), "c": ("one\ntwo", "p")}
+    for id, (host, profile) in names.items():
+        store.publish(replace(toy.episode(), id=id, host=host, profile=profile))
+    index = tmp_path / "i.parquet"
+    _, out, _ = run("validate", store.root, "--index", index, "--summary")
+    assert "[bold red]x[/]" in out and r"one\ntwo" in out and r"\x1b[2J" in out
+    assert "\x1b" not in out + run("validate", store.root, "--explain", "b")[1]
+    counts = [line for line in out.splitlines() if line.startswith("h")][1]
+    assert counts.split()[1:] == [".", "1", "."] or counts.split()[1:].count(".") == 2
+
+
+def test_one_story_is_json_too(run: Run, toy_store: Store) -> None:
+    id = toy_store.ids()[0]
+    _, out, _ = run("validate", toy_store.root, "--explain", id, "--json")
+    assert (json.loads(out)["id"], json.loads(out)["verdict"]) == (id, "accepted")
+
+
+def test_a_url_of_this_machine_is_its_folder(run: Run, tmp_path: Path) -> None:
+    store = toy.store(tmp_path / "s", seeds=1)
+    path = store.folder(store.ids()[0]) / SAMPLES
+    path.unlink()
+    os.mkfifo(path)
+    index = tmp_path / "i.parquet"
+    _, out, _ = run("validate", f"file://{store.root}", "--index", index)
+    assert "[unsafe_file]" in out
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"\u2588"), ("utf-8", b"\xe2\x96\x88")])
+def test_what_a_terminal_cannot_show_is_escaped(
+    toy_store: Store, encoding: str, shown: bytes
+) -> None:
+    words = ("validate", str(toy_store.root), "--explain", toy_store.ids()[0])
+    code = "from phasewatch.cli import main; main()"
+    made = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        capture_output=True,
+        check=True,
+    )
+    assert shown in made.stdout
+
+
+def test_nobody_need_listen(toy_store: Store) -> None:
+    words = f"validate {toy_store.root} --explain {toy_store.ids()[0]} --json"
+    code = f"{sys.executable} -c 'from phasewatch.cli import main; main()' {words} >&-"
+    made = subprocess.run(code, shell=True, capture_output=True, check=False)
+    assert (made.returncode, made.stderr) == (0, b"")

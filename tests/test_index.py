@@ -1,5 +1,6 @@
 """The acceptance index: what is written is read back, and a flipped bit is noticed."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import toy
 from phasewatch import index
 from phasewatch.refusal import Refused
-from phasewatch.store import Store
+from phasewatch.store import SAMPLES, Store
 from phasewatch.sweep import sweep
 from phasewatch.verdict import Finding, Judgement
 
@@ -45,3 +46,27 @@ def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
     samples = next((tmp_path / "s" / "episodes").iterdir()) / "samples.parquet"
     with pytest.raises(Refused, match="columns"):
         index.read(samples)
+
+
+def test_another_parquet_file_is_not_replaced(toy_store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "mine.parquet"
+    shutil.copy(toy_store.folder(toy_store.ids()[0]) / SAMPLES, path)
+    with pytest.raises(Refused, match="would be lost"):
+        index.ready(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    index.ready(path)
+
+
+def test_a_link_to_an_index_stays_one(toy_store: Store, tmp_path: Path) -> None:
+    link, target = tmp_path / "link.parquet", tmp_path / "far" / "i.parquet"
+    link.symlink_to(target)
+    index.ready(link)
+    index.write(sweep(toy_store), link)
+    assert link.is_symlink() and index.read(target) == sweep(toy_store)
+
+
+def test_a_link_leads_into_no_store(toy_store: Store, tmp_path: Path) -> None:
+    link = tmp_path / "link.parquet"
+    link.symlink_to(toy_store.root / "i.parquet")
+    with pytest.raises(Refused, match="lies in the episode store"):
+        index.ready(link)

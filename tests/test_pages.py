@@ -212,5 +212,11 @@ def test_what_is_too_short_is_no_file(cut: int) -> None:
         unpacked((pages.MAGIC * 3)[:cut])
 
 
+def test_a_file_of_no_rows_holds_nothing_whoever_wrote_it() -> None:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist([], schema=store._TABLE), buffer)
+    assert store.decode(buffer.getvalue(), "here") == {}
+
+
 if __name__ == "__main__":
     sys.stdout.write("{} {}".format(*flips()))

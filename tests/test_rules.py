@@ -239,3 +239,28 @@ def test_every_code_has_a_sentence_and_a_line_in_the_format() -> None:
     for code, sentence in sentences().items():
         assert len(sentence.split()) > 3, code
         assert f"`{code}`" in told, code
+
+
+@pytest.mark.parametrize("misfit", ["5000", [5000], True, -5000, {}])
+def test_a_misfit_that_is_no_number_is_objected_to(misfit: object) -> None:
+    verdict, findings = examine(
+        replace(toy.episode(), notes={"guest_clock_misfit_ms": misfit}), VM46
+    )
+    assert (verdict, [finding.code for finding in findings]) == ("rejected", ["clock_fit"])
+
+
+@pytest.mark.parametrize("value", [1e308, -1e308])
+def test_values_as_large_as_can_be_are_looked_at(value: float) -> None:
+    episode = toy.episode()
+    values = episode.sources["proc"].values.copy()
+    values[40::2] = value
+    _, findings = examine(with_source(episode, "proc", values=values), VM46)
+    assert "check_bug" not in {finding.code for finding in findings}
+
+
+def test_a_clock_that_ends_outside_of_unix_time_is_named() -> None:
+    episode = toy.episode()
+    t = episode.sources["proc"].t_wall_ns.copy()
+    t[-1] = 2**63 - 1
+    _, findings = examine(with_source(episode, "proc", t_wall_ns=t), VM46)
+    assert "proc.t_wall_ns ends at 9223372036854775807" in findings[0].reason

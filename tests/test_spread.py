@@ -2,11 +2,17 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
+import psutil
 import pytest
+from distributed import CancelledError
 
 from phasewatch.refusal import Refused
-from phasewatch.spread import alone, cluster, pool
+from phasewatch.spread import _lost, alone, cluster, pool
 
 
 def double(number: int) -> int:
@@ -25,6 +31,34 @@ def test_a_pool_keeps_the_order() -> None:
 def test_a_worker_that_was_killed_is_one_line() -> None:
     with pytest.raises(Refused, match="a worker was killed"):
         list(pool(2)(dies, range(4)))
+
+
+def waits(number: int) -> int:
+    """Says which process it is in, and stays there."""
+    os.write(1, f"{os.getpid()}\n".encode())
+    time.sleep(600)
+    return number
+
+
+def test_workers_end_with_the_process_that_they_work_for() -> None:
+    code = (
+        "import test_spread, phasewatch.spread as s; list(s.pool(2)(test_spread.waits, range(2)))"
+    )
+    boss = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parent
+    )
+    assert boss.stdout
+    workers = [psutil.Process(int(boss.stdout.readline())) for _ in range(2)]
+    boss.kill()
+    boss.wait()
+    boss.stdout.close()
+    gone, alive = psutil.wait_procs(workers, timeout=60)
+    assert (len(gone), alive) == (2, [])
+
+
+def test_a_cluster_that_went_away_is_one_line() -> None:
+    with pytest.raises(Refused, match="was lost"), _lost("tcp://10.0.0.5:8786"):
+        raise CancelledError
 
 
 def test_a_cluster_that_does_not_answer_is_one_line() -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -148,3 +149,32 @@ def test_a_store_keeps_its_schema(store: Store) -> None:
     with pytest.raises(Refused, match="Record into another folder"):
         Store.create(store.root, other)
     assert Store.create(store.root, schema.vm46()).schema == store.schema
+
+
+@pytest.mark.parametrize("note", ["NaN", "-Infinity", "1e400"])
+def test_a_note_that_is_no_json_is_the_manifests_fault(tmp_path: Path, note: str) -> None:
+    own = toy.store(tmp_path / "s", seeds=1)
+    path = own.folder(own.ids()[0]) / MANIFEST
+    told = json.loads(path.read_text())
+    told["notes"] = {"made": "X"}
+    path.write_text(json.dumps(told).replace('"X"', note))
+    with pytest.raises(Refused, match="notes: holds what JSON has no word for") as refused:
+        own.manifest(own.ids()[0])
+    assert refused.value.code == "manifest_schema"
+
+
+def test_a_header_may_be_anything(tmp_path: Path) -> None:
+    (tmp_path / "store.json").write_text("[" * 100_000)
+    with pytest.raises(Refused, match="not JSON"):
+        Store.open(tmp_path)
+    (tmp_path / "store.json").unlink()
+    os.mkfifo(tmp_path / "store.json")
+    with pytest.raises(Refused, match="a plain file"):
+        Store.open(tmp_path)
+
+
+def test_no_store_is_made_at_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match="is a URL"):
+        Store.create(Path("s3://lake/store"), schema.vm46())
+    assert not list(tmp_path.iterdir())

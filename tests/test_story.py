@@ -9,6 +9,7 @@ import toy
 from phasewatch import schema, story
 from phasewatch.refusal import Refused
 from phasewatch.store import SAMPLES, Store
+from phasewatch.sweep import sweep
 
 
 @pytest.fixture
@@ -53,3 +54,12 @@ def test_broken_bytes_have_a_story_without_tracks(store: Store) -> None:
 def test_an_unknown_episode_is_one_line(store: Store) -> None:
     with pytest.raises(Refused, match="not in the store"):
         story.tell(store, "nobody")
+
+
+def test_a_story_says_what_only_the_whole_store_shows(store: Store) -> None:
+    first = toy.episode()
+    for id in ("a", "b", "B"):
+        store.publish(replace(first, id=id))
+    swept = {own.id: own for own in sweep(store)}
+    assert {id: story.tell(store, id).judgement for id in ("a", "b", "B")} == swept
+    assert swept["b"].codes == ("content_duplicate", "name_conflict")

@@ -13,6 +13,7 @@ import pytest
 import toy
 from phasewatch import index, schema, store, sweep
 from phasewatch.ledger import Ledger
+from phasewatch.refusal import Refused
 from phasewatch.spread import cluster, pool
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store, entry
 from phasewatch.sweep import across, judge
@@ -312,3 +313,13 @@ def test_two_dask_workers_give_the_same_bytes(
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
     assert swept(small, tmp_path / "cluster", spread=cluster(address)) == alone
+
+
+def test_a_ledger_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path: Path) -> None:
+    mine = tmp_path / "ledger" / "mine.parquet"
+    mine.parent.mkdir()
+    mine.write_bytes(b"kept")
+    swept(small, tmp_path)
+    assert mine.read_bytes() == b"kept"
+    with pytest.raises(Refused, match="is a file"):
+        Ledger(mine, small.schema)

@@ -103,12 +103,15 @@ class Bucket:
 
     def _fetch(self, one: Object, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if one["size"] > SAMPLES_MOST:
-            path.touch()
-            os.truncate(path, one["size"])
-            return
+        size = one["size"] or 0
         with _named(self._files.unstrip_protocol(one["name"])):
-            path.write_bytes(self._files.cat_file(one["name"]))
+            if size <= SAMPLES_MOST:
+                # Some services, plain HTTP among them, do not tell sizes before.
+                data = self._files.cat_file(one["name"], end=SAMPLES_MOST + 1)
+                path.write_bytes(data)
+                return
+        path.touch()
+        os.truncate(path, size)
 
 
 def _inside(name: str, folder: str) -> str:

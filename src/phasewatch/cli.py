@@ -14,7 +14,7 @@ import typer
 from typer.exceptions import TyperException
 
 from phasewatch import __version__, commands
-from phasewatch.console import CANCELLED, REFUSED, app, err, out
+from phasewatch.console import CANCELLED, REFUSED, app, err, out, plain
 from phasewatch.refusal import Refused
 
 for _file in pkgutil.iter_modules(commands.__path__):
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def _end(line: str, code: int) -> NoReturn:
-    err.print(f"phasewatch: {line}", markup=False, soft_wrap=True)
+    err.print(plain(f"phasewatch: {line}"), markup=False, soft_wrap=True)
     sys.exit(code)
 
 

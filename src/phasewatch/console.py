@@ -3,6 +3,7 @@
 Heavy libraries are imported by the command that needs them, so `--help` answers at once.
 """
 
+import io
 import json
 import os
 import sys
@@ -20,6 +21,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+
+
+def _streams() -> None:
+    """What a terminal cannot show is escaped, and what nobody reads goes nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+_streams()
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -52,6 +66,14 @@ def progress(label: str, total: int) -> Iterator[Any]:
     with Progress(*parts, console=err, transient=True, disable=quiet) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count=1: bar.advance(task, count)
+
+
+def plain(text: str) -> str:
+    """On one line, and without what a terminal would obey: names come from other machines."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 def print_json(value: object) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from pathlib import Path
 from phasewatch.refusal import Refused
 
 PENDING = ".tmp-"
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 def write(path: Path, data: bytes) -> None:
@@ -44,6 +47,18 @@ def named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def refuse_url(path: Path) -> None:
+    """Raise Refused for what was meant to be far away: a folder named `s3:` helps nobody."""
+    if _SCHEME.match(str(path)):
+        raise Refused(
+            path,
+            "is a URL",
+            "a path on this machine",
+            "Write it here, and copy it there.",
+            code="url",
+        )
 
 
 def ready(folder: Path) -> None:

@@ -39,10 +39,12 @@ _PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", 
 def ready(path: Path) -> None:
     """Find out before long work whether an index can go to `path`. Raises Refused.
 
-    What lies there and is none is not replaced; a damaged one is, if it still begins as one.
+    What lies there and is none is not replaced; a damaged one is, if it still begins as one. A
+    link is followed.
     """
-    refuse_inside(path)
-    durable.ready(path.parent)
+    durable.refuse_url(path)
+    refuse_inside(path.resolve())
+    durable.ready(path.resolve().parent)
     if _replaceable(path):
         return
     raise Refused(
@@ -58,12 +60,21 @@ def _replaceable(path: Path) -> bool:
     if not path.is_file():
         return not path.exists()
     with path.open("rb") as file:
-        return file.read(len(MAGIC)) in (MAGIC, b"")
+        if file.read(len(MAGIC)) not in (MAGIC, b""):
+            return False
+    try:
+        return _ours(pq.read_schema(path))
+    except (pa.ArrowException, OSError, ValueError):
+        return True
+
+
+def _ours(found: pa.Schema) -> bool:
+    return bool(found.names[: len(_SCHEMA)] == _SCHEMA.names)
 
 
 def write(judgements: Sequence[Judgement], path: Path) -> None:
     """The index of a whole sweep, written whole or not at all."""
-    durable.write(path, encode(table(judgements)))
+    durable.write(path.resolve(), encode(table(judgements)))
 
 
 def read(path: Path) -> list[Judgement]:
@@ -104,7 +115,7 @@ def decode(data: bytes) -> pa.Table:
 
 def judgements(made: pa.Table) -> list[Judgement]:
     """The judgements of a table. Raises ValueError when it is none of them."""
-    if made.schema.names[: len(_SCHEMA)] != _SCHEMA.names:
+    if not _ours(made.schema):
         raise ValueError(f"columns {', '.join(made.schema.names)}")
     parts = made.select(_SCHEMA.names).to_batches(max_chunksize=PART)
     once = Once()

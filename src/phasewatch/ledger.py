@@ -7,22 +7,38 @@ neither is a damaged one: what cannot be trusted is judged again. Errored is nev
 """
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
 from phasewatch import __version__, clocks, durable, index, pages, rules, store
+from phasewatch.refusal import Refused
 from phasewatch.schema import Schema
 from phasewatch.verdict import Judgement
+
+PART = re.compile(r"[0-9a-f]{24}\.parquet")
+"""Names of parts: nothing else in the folder is read, or taken away."""
 
 Stamped = tuple[str, Judgement]
 
 
 class Ledger:
-    """The judgements of earlier sweeps under one schema, kept in `folder`."""
+    """The judgements of earlier sweeps under one schema, kept in `folder`.
+
+    Raises Refused where a file is in its place.
+    """
 
     def __init__(self, folder: Path, schema: Schema) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise Refused(
+                folder,
+                "is a file",
+                "the folder of an earlier sweep's judgements, or nothing yet",
+                "Give another --index, or move it away.",
+                code="index",
+            )
         self.folder = folder
         self._key = hashlib.sha256(
             durable.canonical([__version__, schema.fingerprint, *_code()])
@@ -63,7 +79,7 @@ class Ledger:
                 path.unlink(missing_ok=True)
 
     def _parts(self) -> list[Path]:
-        return sorted(path for path in self.folder.glob("*.parquet") if path.name[0] != ".")
+        return sorted(path for path in self.folder.glob("*.parquet") if PART.fullmatch(path.name))
 
 
 def _code() -> Sequence[str]:

@@ -136,6 +136,9 @@ def _column(data: bytes, most: int, type: int, about: _Header, rows: int) -> int
     end = at + about.number(_LENGTH)
     if not 0 <= at <= end <= most:
         raise ValueError("a column lies outside the pages")
+    if not about.number(_VALUES):
+        # Arrow reads no page of it, and what its own writer says of those leads nowhere.
+        return max(rows, 0) * _WIDE
     values, size, repeats, largest = 0, 0, False, 0
     while at < end:
         page, at = _header(data, at, min(end, at + PAGE_MOST))

@@ -185,9 +185,11 @@ def examine(episode: Episode, schema: Schema) -> tuple[Verdict, tuple[Finding, .
 def ask(several: Sequence[Facts]) -> list[tuple[Verdict, tuple[Finding, ...]]]:
     """As `examine`, of the facts of several episodes: each rule is asked of all, then the next."""
     found: list[list[Finding]] = [[] for _ in several]
-    for rule in RULES:
-        for facts, own in zip(several, found, strict=True):
-            own += _findings(rule, facts)
+    # Values may be anything that bytes can say; what overflows compares as it should.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rule in RULES:
+            for facts, own in zip(several, found, strict=True):
+                own += _findings(rule, facts)
     return [(weigh(own), tuple(own)) for own in map(_decided, found)]
 
 
@@ -281,10 +283,12 @@ def _columns(facts: Facts) -> Iterator[str]:
 def _clock_base(facts: Facts) -> Iterator[str]:
     """A source's clock counts from boot, or not in nanoseconds."""
     for source, samples in facts.present.items():
-        if len(samples) and not UNIX_FLOOR_NS <= samples.t_wall_ns[0] < UNIX_CEILING_NS:
+        ends = [int(samples.t_wall_ns[at]) for at in (0, -1)] if len(samples) else []
+        strange = [at for at in ends if not UNIX_FLOOR_NS <= at < UNIX_CEILING_NS]
+        if strange:
             yield (
-                f"{source}.t_wall_ns starts at {samples.t_wall_ns[0]}: counted from boot, or not "
-                "in nanoseconds, instead of Unix time"
+                f"{source}.t_wall_ns {'starts' if strange[0] == ends[0] else 'ends'} at "
+                f"{strange[0]}: counted from boot, or not in nanoseconds, instead of Unix time"
             )
 
 
@@ -442,7 +446,11 @@ def _source_stuck(facts: Facts) -> Iterator[str]:
 def _clock_fit(facts: Facts) -> Iterator[str]:
     """The guest's clock stepped: its times, and the labels, cannot be mapped."""
     misfit = facts.episode.notes.get("guest_clock_misfit_ms")
-    if isinstance(misfit, int | float) and misfit > MISFIT_MS:
+    if misfit is None:
+        return
+    if isinstance(misfit, bool) or not isinstance(misfit, int | float) or misfit < 0:
+        yield f"guest_clock_misfit_ms is {misfit!r}, which is no number of milliseconds"
+    elif misfit > MISFIT_MS:
         yield (
             f"the guest's clock stepped: its pings are up to {misfit:.0f} ms off the line that "
             "maps it, and the labels with them"

@@ -4,9 +4,11 @@ Each way is a function like `map`: blocks of work go in, and their results come 
 """
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -62,8 +64,15 @@ def pool(jobs: int) -> Spread:
 
 
 def _begin() -> None:
-    """An interrupt is for the main process."""
+    """An interrupt is for the main process; a worker ends with it, however it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
 
 
 def cluster(address: str) -> Spread:
@@ -73,9 +82,40 @@ def cluster(address: str) -> Spread:
         with connected(address) as client:
             # The same block may be asked again, of a store that has changed meanwhile.
             for future in client.map(work, blocks, pure=False):
-                yield future.result()
+                with _lost(address):
+                    found = future.result()
+                yield found
 
     return spread
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No log: Dask tells of each lost connection on a page of its own, and we in one line."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+@contextlib.contextmanager
+def _lost(address: str) -> Iterator[None]:
+    """A cluster that went away meanwhile is Refused."""
+    from distributed import CancelledError
+    from distributed.comm.core import CommClosedError
+    from distributed.scheduler import KilledWorker
+
+    try:
+        yield
+    except (CancelledError, CommClosedError, KilledWorker) as error:
+        raise Refused(
+            f"--cluster {address}",
+            f"was lost ({type(error).__name__})",
+            "a scheduler and workers that live",
+            "Start them again, and run the command again: it goes on.",
+            code="worker_lost",
+        ) from error
 
 
 @contextlib.contextmanager
@@ -93,6 +133,8 @@ def connected(address: str) -> "Iterator[Client]":
         ) from error
 
     try:
+        if not address:
+            raise ValueError("it is empty")
         client = Client(address, timeout=PATIENCE_S)
     except (OSError, ValueError) as error:
         raise Refused(
@@ -102,7 +144,7 @@ def connected(address: str) -> "Iterator[Client]":
             "Start one with `dask scheduler`, and workers with `dask worker ADDRESS`.",
             code="cluster",
         ) from error
-    with client:
+    with client, _quiet():
         if not client.scheduler_info(n_workers=-1)["workers"]:
             raise Refused(
                 f"--cluster {address}",

@@ -121,6 +121,8 @@ class Store:
         """The store at `root`; raises Refused when there is none or it is of another format."""
         path = root / HEADER
         try:
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise _unsafe(path)
             data = path.read_bytes()
         except OSError as error:
             raise Refused(
@@ -137,6 +139,7 @@ class Store:
         cls, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
     ) -> "Store":
         """A store at `root`, new or existing; an existing one must be of the same kind."""
+        durable.refuse_url(root)
         if (root / HEADER).exists():
             store = cls.open(root)
             if store.schema.fingerprint != schema.fingerprint:
@@ -219,7 +222,7 @@ class Store:
             raise Refused(
                 f"{self.root}: episode id",
                 f"{id!r} is not usable",
-                "letters, digits, '.', '_' and '-', at most 128, not starting with '.'",
+                "letters, digits, '.', '_' and '-', at most 128, the first a letter or digit",
                 "Rename the episode.",
                 code="id_invalid",
             )
@@ -277,7 +280,7 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
     """The schema of a store, and how it was simulated, from `store.json`. Raises Refused."""
     try:
         value = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(
             where, f"not JSON ({error})", "a store header", "Restore it.", code="store_json"
         ) from error
@@ -295,6 +298,7 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
 
 def refuse_inside(out: Path) -> None:
     """Raise Refused when `out` is an episode store or lies in one: only episodes go there."""
+    durable.refuse_url(out)
     for place in (out.absolute(), *out.absolute().parents):
         if (place / HEADER).exists():
             raise Refused(
@@ -364,7 +368,8 @@ def _misshapen(path: object, error: ValidationError) -> Refused:
 
 
 def _missing(path: Path | str) -> Refused:
-    what = "a manifest" if str(path).endswith(MANIFEST) else "the samples"
+    usual = {MANIFEST: "a manifest", SAMPLES: "the samples"}
+    what = usual.get(Path(path).name, "a file that the manifest lists")
     return Refused(path, "is missing", what, "Record it again.", code="file_missing")
 
 
@@ -405,11 +410,21 @@ def parse(data: bytes, id: str, where: object) -> Manifest:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
         raise _misshapen(where, error) from error
-    if manifest.digest != manifest.computed():
+    try:
+        computed = manifest.computed()
+    except ValueError as error:
+        raise Refused(
+            f"{where}: notes",
+            f"holds what JSON has no word for ({error})",
+            "numbers other than NaN and infinity, and text",
+            "Publish the episode again.",
+            code="manifest_schema",
+        ) from error
+    if manifest.digest != computed:
         raise Refused(
             f"{where}: digest",
             "the manifest was changed after it was written",
-            f"digest {manifest.computed()[:12]}…",
+            f"digest {computed[:12]}…",
             "Restore the file or publish the episode again.",
             code="manifest_digest",
         )
@@ -439,7 +454,15 @@ def checked(manifest: Manifest, files: Mapping[str, bytes], place: str) -> bytes
     Raises Refused naming files in `place`.
     """
     for name in sorted({SAMPLES, *manifest.files}):
-        if name not in files or name not in manifest.files:
+        if name not in manifest.files:
+            raise Refused(
+                f"{place}/{MANIFEST}: files",
+                f"does not list {name}",
+                "every file of the episode with its digest",
+                "Publish the episode again.",
+                code="manifest_schema",
+            )
+        if name not in files:
             raise _missing(f"{place}/{name}")
         _verify(manifest.files[name], files[name], f"{place}/{name}")
     return files[SAMPLES]

@@ -12,7 +12,8 @@ from phasewatch.episode import Episode, Samples
 from phasewatch.refusal import Refused
 from phasewatch.rules import Facts, sentences
 from phasewatch.schema import NS
-from phasewatch.sweep import Episodes, judge
+from phasewatch.store import SAMPLES, Store
+from phasewatch.sweep import Episodes, across, judge
 from phasewatch.verdict import Judgement
 
 CELLS = 60
@@ -57,7 +58,7 @@ def tell(episodes: Episodes, id: str) -> Story:
             "`phasewatch validate STORE --json` lists them.",
             code="episode_unknown",
         )
-    judgement = judge(episodes, id)
+    judgement = _among(episodes, ids, id)
     try:
         with episodes.near(id) as store:
             facts = Facts(store.read(id), episodes.schema)
@@ -68,6 +69,32 @@ def tell(episodes: Episodes, id: str) -> Story:
         ((label.t_wall_ns - episode.start_ns) / NS, label.phase) for label in episode.labels
     )
     return Story(judgement, tuple(_tracks(facts)), labels, episode.seconds)
+
+
+def _among(episodes: Episodes, ids: Sequence[str], id: str) -> Judgement:
+    """The judgement of one episode, with what only others show: theirs is its name, or its samples.
+
+    Far away, samples are not compared: that would fetch them all.
+    """
+    own = judge(episodes, id)
+    alike = [
+        other
+        for other in ids
+        if other.casefold() == id.casefold()
+        or (own.usable and own.content == _content(episodes, other))
+    ]
+    judged = [own if other == id else judge(episodes, other) for other in alike]
+    return across(judged)[alike.index(id)]
+
+
+def _content(episodes: Episodes, id: str) -> str:
+    """The digest of its samples, as its manifest has it; "" where that cannot be told."""
+    if not isinstance(episodes, Store):
+        return ""
+    try:
+        return episodes.manifest(id).files[SAMPLES].sha256
+    except (Refused, OSError, KeyError):
+        return ""
 
 
 def _tracks(facts: Facts) -> Iterator[Track]:

@@ -7,8 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
-from phasewatch.console import SOME_ERRORED, SOME_REJECTED, AsJson, app, out, print_json, progress
+from phasewatch.console import (
+    SOME_ERRORED,
+    SOME_REJECTED,
+    AsJson,
+    app,
+    out,
+    plain,
+    print_json,
+    progress,
+)
 from phasewatch.refusal import Refused
 
 if TYPE_CHECKING:
@@ -32,8 +42,8 @@ def validate(
         bool, typer.Option("--summary", help="Counts instead of a line an objection.")
     ] = False,
     explain: Annotated[
-        str, typer.Option(metavar="EPISODE", help="One episode's whole story; no sweep.")
-    ] = "",
+        str | None, typer.Option(metavar="EPISODE", help="One episode's whole story; no sweep.")
+    ] = None,
     html: Annotated[
         Path | None, typer.Option(help="With --explain: the story as a page, with a plot.")
     ] = None,
@@ -42,8 +52,8 @@ def validate(
     ] = False,
     jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
     cluster: Annotated[
-        str, typer.Option(metavar="tcp://…", help="Dask workers that see the same store.")
-    ] = "",
+        str | None, typer.Option(metavar="tcp://…", help="Dask workers that see the same store.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Judge every episode: accepted, degraded, rejected or errored, and why.
@@ -59,9 +69,16 @@ def validate(
     from phasewatch.sweep import sweep
 
     opened = _open(store)
-    if explain:
-        _explain(opened, explain, html)
+    if explain is not None:
+        _explain(opened, explain, html, as_json)
         return
+    if html:
+        raise Refused(
+            f"--html {html}",
+            "goes with the story of one episode",
+            "--explain EPISODE beside it",
+            "The whole store is told by --summary.",
+        )
     ids = _ids(opened, store)
     indices.ready(index)
     kept = Ledger(index.with_suffix(".ledger"), opened.schema)
@@ -75,7 +92,7 @@ def validate(
         _show(judgements, summary)
         if hits:
             _show_hits(hits)
-        out.print(f"index: {index}", soft_wrap=True)
+        out.print(f"index: {index}", markup=False, soft_wrap=True)
     _exit(judgements)
 
 
@@ -88,26 +105,41 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
         raise typer.Exit(SOME_REJECTED)
 
 
-def _explain(episodes: "Episodes", id: str, html: Path | None) -> None:
+def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
     from phasewatch import durable, story
-    from phasewatch.store import refuse_inside
 
     if html:
-        refuse_inside(html)
+        _refuse_page(html)
     told = story.tell(episodes, id)
-    for line in story.text(told):
-        out.print(line, markup=False, soft_wrap=True)
     if html:
         durable.write(html, story.page(told).encode())
-        out.print(f"page: {html}", soft_wrap=True)
+    if as_json:
+        print_json(_verdict(told.judgement))
+    else:
+        for line in story.text(told):
+            out.print(plain(line), markup=False, soft_wrap=True)
+        if html:
+            out.print(f"page: {html}", markup=False, soft_wrap=True)
     _exit([told.judgement])
+
+
+def _refuse_page(path: Path) -> None:
+    """Raise Refused where no page can go."""
+    from phasewatch.store import refuse_inside
+
+    refuse_inside(path)
+    if path.is_dir():
+        raise Refused(f"--html {path}", "is a folder", "a file", f"Try {path / 'story.html'}.")
 
 
 def _open(place: str) -> "Store | Bucket":
     from phasewatch.bucket import Bucket
     from phasewatch.store import Store
 
-    return Bucket.open(place) if "://" in place else Store.open(Path(place))
+    scheme, apart, rest = place.partition("://")
+    if not apart or scheme in ("file", "local"):
+        return Store.open(Path(rest or place))
+    return Bucket.open(place)
 
 
 def _ids(episodes: "Episodes", place: str) -> list[str]:
@@ -124,10 +156,10 @@ def _ids(episodes: "Episodes", place: str) -> list[str]:
     return ids
 
 
-def _spread(jobs: int, cluster: str) -> "Spread":
+def _spread(jobs: int, cluster: str | None) -> "Spread":
     from phasewatch import spread
 
-    return spread.cluster(cluster) if cluster else spread.pool(jobs or spread.cores())
+    return spread.pool(jobs or spread.cores()) if cluster is None else spread.cluster(cluster)
 
 
 def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits | None":
@@ -180,7 +212,7 @@ def _show(judgements: "Sequence[Judgement]", summary: bool) -> None:
     for judgement in judgements:
         for finding in judgement.findings:
             line = f"  {judgement.verdict} {judgement.id}: [{finding.code}] {finding.reason}"
-            out.print(line, markup=False, soft_wrap=True)
+            out.print(plain(line), markup=False, soft_wrap=True)
 
 
 def _show_cells(judgements: "Sequence[Judgement]") -> None:
@@ -188,17 +220,18 @@ def _show_cells(judgements: "Sequence[Judgement]") -> None:
     profiles = sorted({judgement.profile for judgement in judgements})
     letters = [LETTERS[at % 26] * (1 + at // 26) for at in range(len(profiles))]
     table = Table(box=None, padding=(0, 1), pad_edge=False)
-    table.add_column("host", no_wrap=True)
+    table.add_column("host", overflow="fold")
     for letter in letters:
-        table.add_column(letter)
+        table.add_column(letter, no_wrap=True)
     for host in sorted({judgement.host for judgement in judgements}):
         own = [judgement for judgement in judgements if judgement.host == host]
         cells = (_cell([one for one in own if one.profile == name]) for name in profiles)
-        table.add_row(host or "unreadable", *cells)
+        table.add_row(Text(plain(host) or "unreadable"), *cells)
     out.print(table)
     out.print("accepted, then d degraded, r rejected, e errored; . no episode", markup=False)
     named = zip(letters, profiles, strict=True)
-    out.print("; ".join(f"{letter}={name or 'unreadable'}" for letter, name in named))
+    told = "; ".join(f"{letter}={plain(name) or 'unreadable'}" for letter, name in named)
+    out.print(told, markup=False)
 
 
 def _cell(judgements: "Sequence[Judgement]") -> str:
