@@ -67,3 +67,22 @@ def test_an_error_names_the_file_and_no_draft(
     with pytest.raises(OSError, match="No space") as failed:
         durable.write(tmp_path / "b", b"new")
     assert failed.value.filename == str(tmp_path / "b")
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_an_error_in_a_folder_names_it_and_no_draft(tmp_path: Path, named: bool) -> None:
+    with (
+        pytest.raises(OSError, match="No space") as failed,
+        durable.folder(tmp_path / "e") as draft,
+    ):
+        raise OSError(28, "No space left on device", str(draft / "file") if named else None)
+    assert failed.value.filename == str(tmp_path / "e")
+    with pytest.raises(OSError, match="elsewhere"), durable.folder(tmp_path / "e"):
+        raise OSError(5, "Input/output error", "elsewhere")
+
+
+def test_a_folder_that_cannot_be_made_is_named_as_given(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError) as failed, durable.folder(tmp_path / "file" / "x" / "e"):
+        pass
+    assert failed.value.filename == str(tmp_path / "file" / "x" / "e")

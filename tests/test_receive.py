@@ -1,15 +1,19 @@
 """Nothing torn, nothing lost after its acknowledgement, nothing of a stranger."""
 
+import http.client
 import io
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
+from queue import Queue
 from types import SimpleNamespace
 
 import pytest
@@ -20,7 +24,7 @@ import toy
 import uploads
 from faulty import FATES, Faulty
 from phasewatch import durable, receive, schema
-from phasewatch.receive import PLACE, Declined, Limits, Receiver, Server, tokens
+from phasewatch.receive import PLACE, Declined, Limits, Receiver, Server, ready, tokens
 from phasewatch.refusal import Refused
 from phasewatch.ship import Line
 from phasewatch.store import MANIFEST, SAMPLES, Store, pack
@@ -42,8 +46,14 @@ def receiver(store: Store) -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def server(receiver: Receiver) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), receiver, lambda line: None) as made:
+def said() -> Queue[str]:
+    """The lines of the server's log."""
+    return Queue()
+
+
+@pytest.fixture
+def server(receiver: Receiver, said: Queue[str]) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), receiver, said.put) as made:
         threading.Thread(target=made.serve_forever, daemon=True).start()
         yield made
         made.shutdown()
@@ -215,7 +225,11 @@ def test_one_receiver_a_store_and_none_without_tokens(receiver: Receiver, store:
         (f'a = "{"x" * 32}"', 0o644, "can be read by others"),
         ("", 0o600, "holds no token"),
         ('a = "short"', 0o600, "is weak"),
-        ("a = 5", 0o600, "is weak"),
+        ("a = 5", 0o600, "a: is no string"),
+        ("[x]", 0o600, "x: is no string"),
+        (f'"" = "{"x" * 32}"', 0o600, "to a host without a name"),
+        (f'a = "{"é" * 32}"', 0o600, "which cannot be sent"),
+        (f'a = "{"x " * 32}"', 0o600, "which cannot be sent"),
         ("nonsense", 0o600, "lines of host"),
         (f'a = "{"x" * 32}"\nb = "{"x" * 32}"', 0o600, "one token to two hosts"),
     ],
@@ -228,6 +242,70 @@ def test_a_token_file_that_is_not_safe_is_refused(
     path.chmod(mode)
     with pytest.raises(Refused, match=told):
         tokens(path)
+
+
+def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="is a folder; expected a token file"):
+        tokens(tmp_path)
+
+
+def test_a_store_is_made_where_nothing_is_and_nowhere_else(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / f"{durable.PENDING}x").touch()
+    for root in (store.root, tmp_path / "absent", tmp_path / "empty", tmp_path / "killed"):
+        ready(root)
+    (tmp_path / "empty" / "thesis.tex").touch()
+    with pytest.raises(Refused, match="holds files and is no episode store"):
+        ready(tmp_path / "empty")
+    for url in ("file:///x", "s3://b/x"):
+        with pytest.raises(Refused, match="is a URL"):
+            ready(Path(url))
+
+
+def asked(server: Server, method: str, path: str = PLACE + ID) -> tuple[int, Message, bytes]:
+    """Status, head and body of the answer to an upload, by whatever method."""
+    line = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
+    _, head, body = upload(FILES)
+    line.request(method, path, body, dict(head.items()))
+    with line.getresponse() as response:
+        answer = response.status, response.headers, response.read()
+    line.close()
+    return answer
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "HEAD", "NONE"])
+def test_another_method_is_declined_as_the_rest_is(
+    server: Server, said: Queue[str], method: str
+) -> None:
+    status, head, body = asked(server, method)
+    assert (status, head["Allow"]) == (HTTPStatus.METHOD_NOT_ALLOWED, "PUT")
+    assert head["Content-Type"] == "application/json"
+    told = f"{method} is not taken, PUT is"
+    assert body == b"" if method == "HEAD" else json.loads(body) == {"error": told}
+    assert said.get(timeout=60) == f"405 {PLACE + ID!r}: {told}"
+
+
+def test_what_is_no_http_is_declined_in_json(server: Server) -> None:
+    address = "127.0.0.1", server.server_address[1]
+    with socket.create_connection(address, timeout=60) as line:
+        line.sendall(b"PUT / / HTTP/1.1\r\n\r\n")
+        line.shutdown(socket.SHUT_WR)
+        answer = line.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ") and b'\r\n\r\n{"error":' in answer
+
+
+def test_a_bug_is_an_answer_and_a_line(
+    server: Server, said: Queue[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*given: object) -> None:
+        raise ValueError("no\nnumber")
+
+    monkeypatch.setattr(receive, "parse", failing)
+    status, _, body = asked(server, "PUT")
+    assert status == HTTPStatus.INTERNAL_SERVER_ERROR
+    assert json.loads(body) == {"error": "it could not be handled"}
+    assert said.get(timeout=60) == f"500 {PLACE + ID!r}: ValueError: no number"
 
 
 def test_killed_at_every_step_it_is_whole_or_absent() -> None:

@@ -1,21 +1,43 @@
 """The copy stays until the acknowledgement is of the same bytes."""
 
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import toy
-from phasewatch import schema
+from phasewatch import cli, console, schema
+from phasewatch.receive import Server
 from phasewatch.refusal import Refused
-from phasewatch.ship import Line, ship, token
+from phasewatch.ship import Line, Stopped, chosen, ship, token
 from phasewatch.store import MANIFEST, SAMPLES, Store
-from test_receive import receiver, server, store  # noqa: F401
+from test_receive import receiver, said, server, store  # noqa: F401
 from uploads import TOKENS
 
 Answer = tuple[int, dict[str, object]]
+Run = Callable[..., tuple[int, str, list[str]]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Call `phasewatch` in a folder of its own; exit code, output, lines of standard error."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
+    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
+    (tmp_path / "tokens.toml").chmod(0o600)
+
+    def call(*words: object) -> tuple[int, str, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["phasewatch", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, told.out, told.err.splitlines()
+
+    return call
 
 
 @pytest.fixture
@@ -30,10 +52,10 @@ def answered(monkeypatch: pytest.MonkeyPatch, answers: Iterator[Answer | OSError
     line = Line("http://localhost", "t", 3, lambda seconds: None)
 
     def put(id: str, manifest: bytes, samples: bytes) -> Answer:
-        said = next(answers)
-        if isinstance(said, OSError):
-            raise said
-        return said
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
 
     monkeypatch.setattr(line, "_put", put)
     return line
@@ -69,17 +91,122 @@ def test_a_damaged_episode_is_not_sent(here: Store, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    "url", ["", "host", "ftp://localhost", "http://example.org", "http://10.0.0.1:80", "http://"]
+    "url",
+    [
+        *("", "host", "ftp://localhost", "http://example.org", "http://10.0.0.1:80", "http://"),
+        *("http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://localhost:-1", "http://[::1/"),
+        *("http://localhost:0", "https://a..b", "https://a b", "https://a\n"),
+    ],
 )
 def test_a_token_is_not_shown_to_others(url: str) -> None:
     with pytest.raises(Refused, match="is no address to ship to"):
         Line(url, "t")
 
 
+@pytest.mark.parametrize("more", ["?x=1", "#x", "/v1", "/?x"])
+def test_an_address_ends_with_its_port(more: str) -> None:
+    with pytest.raises(Refused, match="is more than an address"):
+        Line(f"http://localhost:8471{more}", "t")
+
+
+@pytest.mark.parametrize("user", ["http://user:pw", "user:pw", "http://user:p@pw", "http://u:/pw"])
+def test_a_password_is_neither_taken_nor_shown(user: str) -> None:
+    with pytest.raises(Refused, match="…@localhost:8471: holds a user or a password") as refused:
+        Line(f"{user}@localhost:8471", "t")
+    assert "pw" not in str(refused.value)
+
+
+@pytest.mark.parametrize("status", [401, 404, 405, 503, 507])
+def test_what_concerns_every_episode_is_told_of_the_receiver(
+    here: Store, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    line = answered(monkeypatch, iter([(status, {"error": "why"})] * 3))
+    with pytest.raises(Stopped, match=rf"^http://localhost: takes no episode \({status} why"):
+        ship(here, here.ids()[0], line, remove=True)
+    assert len(here.ids()) == 1
+
+
+def test_a_line_that_fails_one_episode_alone_stops_nothing(
+    here: Store,
+    server: Server,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    line = answered(monkeypatch, iter([OSError("reset")] * 3))
+    line.url = f"http://127.0.0.1:{server.server_address[1]}"
+    with pytest.raises(Refused, match=r"was not taken \(OSError: reset, 3 times") as refused:
+        ship(here, here.ids()[0], line, remove=True)
+    assert not isinstance(refused.value, Stopped)
+
+
+def test_a_wrong_token_is_told_once(
+    run: Run,
+    here: Store,
+    server: Server,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    here.publish(toy.episode("alpha", "leak"))
+    (tmp_path / "wrong").write_text("x" * 40)
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    code, out, lines = run("ship", here.root, url, "--token", "wrong", "--remove")
+    assert code == console.SOME_ERRORED and out == "0 acknowledged · 2 not taken\n"
+    assert len(lines) == 1 and "takes no episode (401 no host has this token)" in lines[0]
+    assert len(here.ids()) == 2
+
+
+def test_a_receiver_that_is_down_is_told_once(run: Run, here: Store) -> None:
+    here.publish(toy.episode("alpha", "leak"))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    code, out, lines = run("ship", here.root, url, "--token", "token", "--tries", 1)
+    assert code == console.SOME_ERRORED and out == "0 acknowledged · 2 not taken\n"
+    assert len(lines) == 1 and f"{url}: takes no episode (ConnectionRefusedError" in lines[0]
+
+
+def test_only_what_the_store_holds_is_shipped(here: Store, tmp_path: Path) -> None:
+    (id,) = here.ids()
+    assert chosen(here, "") == chosen(here, id) == [id]
+    with pytest.raises(Refused, match=f"nosuch: is not in the store; expected an id such as {id}"):
+        chosen(here, "nosuch")
+    with pytest.raises(Refused, match="holds no episode"):
+        chosen(Store.create(tmp_path / "empty", schema.vm46()), "")
+
+
+def test_ship_refuses_before_it_sends(run: Run, here: Store, tmp_path: Path) -> None:
+    empty = Store.create(tmp_path / "empty", schema.vm46()).root
+    rest = ("http://localhost:1", "--token", "token")
+    for words, told in (
+        ((here.root, *rest, "--episode", "nosuch"), "is not in the store"),
+        ((empty, *rest), "holds no episode"),
+        (("s3://b/x", *rest), "s3://b/x: is a URL"),
+    ):
+        code, _, lines = run("ship", *words)
+        assert code == console.REFUSED
+        assert len(lines) == 1 and told in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--store", "there", "--host", "192.0.2.1"), "192.0.2.1:8470: "),
+        (("--store", "there", "--host", "a..b"), "a..b:8470: "),
+        (("--store", "file:///x"), "is a URL"),
+        (("--store", "s3://b/x"), "is a URL"),
+        (("--store", "."), "holds files and is no episode store"),
+    ],
+)
+def test_receive_refuses_before_it_makes_a_store(
+    run: Run, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    code, _, lines = run("receive", *words, "--tokens", "tokens.toml")
+    assert code == console.REFUSED
+    assert len(lines) == 1 and told in lines[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["token", "tokens.toml"]
+
+
 def test_a_token_file_is_one_line(tmp_path: Path) -> None:
-    for text in ("", "two words", "two\nlines"):
+    for text, told in (("", "no token"), ("two words", "2 words"), ("two\nlines", "2 words")):
         (tmp_path / "t").write_text(text)
-        with pytest.raises(Refused, match="holds no token"):
+        with pytest.raises(Refused, match=f"holds {told}; expected this host's token alone"):
             token(tmp_path / "t")
     with pytest.raises(Refused, match="No such file"):
         token(tmp_path / "absent")

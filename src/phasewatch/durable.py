@@ -94,10 +94,11 @@ def folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
     """A new folder that appears at `path`, with all its files, when the block ends well.
 
     It is made in `drafts`, on the same disk, or beside `path`. Raises FileExistsError when `path`
-    already exists: what is published is never replaced.
+    already exists: what is published is never replaced. Other OSErrors of it name `path`.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=drafts or path.parent))
+    with named(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=drafts or path.parent))
     try:
         yield draft
         for file in draft.iterdir():
@@ -105,15 +106,18 @@ def folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
         sync(draft)
         draft.chmod(0o755)
         if path.exists():
-            raise FileExistsError(path)
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
         try:
             draft.rename(path)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
-                raise FileExistsError(path) from error
+                raise FileExistsError(errno.EEXIST, "File exists", str(path)) from error
             raise
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
+        if isinstance(error, OSError) and str(error.filename or draft).startswith(str(draft)):
+            with named(path):
+                raise
         raise
     sync(path.parent)
 

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import hmac
 import io
+import os
 import re
 import shutil
 import socket
@@ -30,7 +31,7 @@ from typing import Any
 from phasewatch import durable
 from phasewatch.episode import ID
 from phasewatch.refusal import Refused
-from phasewatch.store import MANIFEST, SAMPLES, Store, parse, unpack
+from phasewatch.store import HEADER, MANIFEST, SAMPLES, Store, parse, unpack
 
 PLACE = "/v1/episodes/"
 SPLIT = "Phasewatch-Manifest-Bytes"
@@ -40,6 +41,9 @@ INCOMING = "incoming"
 MANIFEST_LIMIT = 1 << 20
 TOKEN_LEAST = 32
 NUMBER = re.compile(r"[0-9]{1,18}\Z")
+SENDABLE = re.compile(r"[!-~]*\Z")
+"""What a token is made of: it travels in a header."""
+
 SILENCE_S = 30.0
 SLOWEST = 1024
 """Bytes a second below which an upload is given up, after `SILENCE_S` for free."""
@@ -94,7 +98,10 @@ class Announced:
 def tokens(path: Path) -> dict[str, str]:
     """Hosts by the sha256 of their token, from a TOML file of `host = "token"`; raises Refused."""
     try:
-        if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise _token(path, "is a folder", "a token file")
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
             raise _token(path, "can be read by others", "a file for its owner alone: chmod 600")
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -104,17 +111,48 @@ def tokens(path: Path) -> dict[str, str]:
     if not told:
         raise _token(path, "holds no token", "one a host")
     for host, token in told.items():
-        if not isinstance(token, str) or len(token) < TOKEN_LEAST:
-            raise _token(f"{path}: {host}", "is weak", f"{TOKEN_LEAST} characters or more")
+        _refuse_token(path, host, token)
     found = {hashlib.sha256(token.encode()).hexdigest(): host for host, token in told.items()}
     if len(found) < len(told):
         raise _token(path, "gives one token to two hosts", "one of its own for each")
     return found
 
 
+def _refuse_token(path: Path, host: str, token: object) -> None:
+    """Raise Refused unless it is a host's name, and a token that can be sent and not guessed."""
+    where = f"{path}: {host}"
+    if not host.strip():
+        raise _token(path, "gives a token to a host without a name", "the host's name before it")
+    if not isinstance(token, str):
+        raise _token(where, "is no string", "a token in quotes")
+    if not SENDABLE.match(token):
+        problem = "holds blanks or characters beyond ASCII, which cannot be sent"
+        raise _token(where, problem, "letters and digits")
+    if len(token) < TOKEN_LEAST:
+        raise _token(where, "is weak", f"{TOKEN_LEAST} characters or more")
+
+
 def _token(where: object, problem: str, expected: str) -> Refused:
     remedy = "`openssl rand -hex 32` makes a token."
     return Refused(where, problem, expected, remedy, code="tokens")
+
+
+def ready(root: Path) -> None:
+    """Raise Refused unless a store is at `root`, or can be made there: it is absent or empty."""
+    durable.refuse_url(root)
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return
+    # A receiver that was killed while it made the store may have left a draft.
+    if HEADER not in names and not all(name.startswith(durable.PENDING) for name in names):
+        raise Refused(
+            root,
+            "holds files and is no episode store",
+            "an episode store, or a folder that is new or empty",
+            "Give another folder with --store.",
+            code="store_missing",
+        )
 
 
 class Receiver:
@@ -284,6 +322,26 @@ def _read(body: io.BufferedIOBase, most: int, deadline: float) -> bytes:
 # ---------------------------------------------------------------- over HTTP
 
 
+def try_to_listen(host: str, port: int) -> None:
+    """Raise Refused where a server could not listen."""
+    try:
+        with socket.socket(_family(host)) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind((host, port))
+    except (OSError, UnicodeError) as error:
+        raise Refused(
+            f"{host}:{port}",
+            getattr(error, "strerror", None) or str(error),
+            "an address and port to listen at",
+            "Choose others with --host and --port.",
+            code="address",
+        ) from error
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 class Server(ThreadingHTTPServer):
     """A receiver at an address; `say` is told one line an upload."""
 
@@ -291,7 +349,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def __init__(self, address: tuple[str, int], receiver: Receiver, say: Say) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.address_family = _family(address[0])
         self.receiver = receiver
         self.say = say
         self._slots = threading.BoundedSemaphore(receiver.limits.slots)
@@ -329,17 +387,39 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             taken = self.server.receiver.put(self.path, self.headers, self.rfile)
         except Declined as declined:
-            self.close_connection = True
-            self._answer(declined.status, {"error": str(declined)})
-            self.server.say(f"{declined.status.value} {self.path!r}: {declined}")
-            self._drain()
+            self._decline(declined.status, str(declined), self.path)
         except OSError as error:
-            self.close_connection = True
-            self._answer(HTTPStatus.INTERNAL_SERVER_ERROR, {"error": "it could not be written"})
-            self.server.say(f"500 {self.path!r}: {error}")
+            self._fail("it could not be written", str(error))
+        except Exception as error:
+            self._fail("it could not be handled", f"{type(error).__name__}: {error}")
         else:
-            self._answer(taken.status, {"id": taken.id, "sha256": taken.sha256})
-            self.server.say(f"{taken.status.value} {taken.id} of {taken.host}")
+            told = {"id": taken.id, "sha256": taken.sha256}
+            self._end(taken.status, told, f"{taken.id} of {taken.host}")
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server declines by itself, as the rest is: first of all other methods."""
+        status, place = HTTPStatus(code), self.requestline
+        why = message or status.phrase
+        if status == HTTPStatus.NOT_IMPLEMENTED:
+            status, place = HTTPStatus.METHOD_NOT_ALLOWED, self.path
+            why = f"{self.command} is not taken, PUT is"
+        self._decline(status, why, place)
+
+    def _fail(self, why: str, cause: str) -> None:
+        self._decline(HTTPStatus.INTERNAL_SERVER_ERROR, why, self.path, " ".join(cause.split()))
+
+    def _decline(self, status: HTTPStatus, why: str, place: str, cause: str = "") -> None:
+        """Say no and hang up; `cause` is for the log alone."""
+        self.close_connection = True
+        self._end(status, {"error": why}, f"{place!r}: {cause or why}")
+        self._drain()
+
+    def _end(self, status: HTTPStatus, value: dict[str, str], line: str) -> None:
+        """Answer, and tell the log, also of an answer that nobody waits for any more."""
+        try:
+            self._answer(status, value)
+        finally:
+            self.server.say(f"{status.value} {line}")
 
     def _answer(self, status: HTTPStatus, value: dict[str, str]) -> None:
         data = durable.canonical(value)
@@ -350,10 +430,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Retry-After", "1")
         if status == HTTPStatus.UNAUTHORIZED:
             self.send_header("WWW-Authenticate", "Bearer")
+        if status == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.send_header("Allow", "PUT")
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def _drain(self) -> None:
         """Take some of what is still coming, or the sender would be cut off before the answer."""

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from phasewatch.receive import PLACE, SPLIT
 from phasewatch.refusal import Refused
@@ -24,8 +24,15 @@ from phasewatch.store import MANIFEST, SAMPLES, Store
 
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0
-FINAL = {401, 403, 404, 409, 411, 413, 422}
+FINAL = {401, 403, 404, 405, 409, 411, 413, 422}
 """Answers that another try would not change."""
+
+EVERY = {401, 404, 405, 502, 503, 504, 507}
+"""Answers that another episode would get as well."""
+
+
+class Stopped(Refused):
+    """Why no episode at all is taken: the next would only be told the same."""
 
 
 @dataclass
@@ -44,27 +51,30 @@ class Line:
 
     def __post_init__(self) -> None:
         """Refuse an address that is none, or not safe."""
-        parts = urlsplit(self.url)
+        if "@" in self.url:
+            remedy = "Leave that out: the token says who sends."
+            # Not as it was given: a password would be shown.
+            place = f"…@{self.url.rpartition('@')[2]}"
+            raise _address(place, "holds a user or a password", remedy)
+        parts = _split(self.url)
         safe = parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))
-        if not safe or not parts.hostname or parts.path not in ("", "/"):
-            raise Refused(
-                self.url,
-                "is no address to ship to",
-                "https://HOST[:PORT], or http:// on this machine",
-                "Tunnel with `ssh -L`, or put a TLS proxy before the receiver.",
-                code="address",
-            )
+        if not safe or not parts.hostname:
+            remedy = "Tunnel with `ssh -L`, or put a TLS proxy before the receiver."
+            raise _address(self.url, "is no address to ship to", remedy)
+        if parts.path not in ("", "/") or parts.query or parts.fragment:
+            remedy = "Leave out what stands behind the host and port."
+            raise _address(self.url, "is more than an address to ship to", remedy)
 
     def send(self, id: str, manifest: bytes, samples: bytes) -> str:
         """Send an episode; returns the acknowledged sha256, which is its own. Raises Refused."""
-        why = ""
+        status, why = 0, ""
         for attempt in range(self.tries):
             if attempt:
                 self.sleep(random.uniform(0, min(LONGEST_S, 0.2 * 2**attempt)))
             try:
                 status, answer = self._put(id, manifest, samples)
             except (OSError, http.client.HTTPException) as error:
-                why = f"{type(error).__name__}: {error}"
+                status, why = 0, f"{type(error).__name__}: {error}"
                 self.close()
                 continue
             own = hashlib.sha256(manifest + samples).hexdigest()
@@ -72,15 +82,45 @@ class Line:
                 return own
             why = f"{status} {answer.get('error', 'acknowledges other bytes')}"
             if status in FINAL:
-                raise _refused(id, self.url, why)
+                raise self._refused(id, status, why)
             self.close()
-        raise _refused(id, self.url, f"{why}, {self.tries} times")
+        raise self._refused(id, status, f"{why}, {self.tries} times")
 
     def close(self) -> None:
         """Hang up."""
         if self._open is not None:
             self._open.close()
             self._open = None
+
+    def _refused(self, id: str, status: int, why: str) -> Refused:
+        """Why an episode was not taken, Stopped if it is not to blame; `status` 0 is no answer."""
+        if status in EVERY or not (status or self._answers()):
+            return Stopped(
+                self.url,
+                f"takes no episode ({why})",
+                "a receiver that answers and knows this host's token",
+                "What it did not acknowledge is still here; ship it again when that is mended.",
+                code="not_shipped",
+            )
+        return Refused(
+            id,
+            f"was not taken ({why})",
+            f"an acknowledgement of its bytes from {self.url}",
+            "It is still here; ship it again when that is mended.",
+            code="not_shipped",
+        )
+
+    def _answers(self) -> bool:
+        """Whether the receiver says anything at all, be it that it takes no GET."""
+        try:
+            line = self._line()
+            line.request("GET", PLACE)
+            line.getresponse().close()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            self.close()
+        return True
 
     def _put(self, id: str, manifest: bytes, samples: bytes) -> tuple[int, dict[str, object]]:
         body = manifest + samples
@@ -106,7 +146,7 @@ class Line:
 
     def _line(self) -> http.client.HTTPConnection:
         if self._open is None:
-            parts = urlsplit(self.url)
+            parts = _split(self.url)
             secure = parts.scheme == "https"
             kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
             line = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
@@ -122,14 +162,23 @@ def _loopback(host: str | None) -> bool:
         return False
 
 
-def _refused(id: str, url: str, why: str) -> Refused:
-    return Refused(
-        id,
-        f"was not taken ({why})",
-        f"an acknowledgement of its bytes from {url}",
-        "It is still here; ship it again when that is mended.",
-        code="not_shipped",
-    )
+def _split(url: str) -> SplitResult:
+    """The parts of a URL whose host and port can be connected to. Raises Refused."""
+    try:
+        parts = urlsplit(url)
+        (parts.hostname or "").encode("idna")
+        usable = parts.port != 0 and url.isprintable() and " " not in url
+    except ValueError:
+        usable = False
+    if not usable:
+        remedy = "Give the address that `phasewatch receive` printed."
+        raise _address(repr(url)[1:-1], "is no address to ship to", remedy)
+    return parts
+
+
+def _address(where: str, problem: str, remedy: str) -> Refused:
+    expected = "https://HOST[:PORT], or http:// on this machine"
+    return Refused(where, problem, expected, remedy, code="address")
 
 
 def token(path: Path) -> str:
@@ -139,10 +188,34 @@ def token(path: Path) -> str:
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "is no text"
         raise Refused(path, problem, "this host's token", "Ask who runs the receiver.") from error
-    if len(told.split()) != 1:
+    words = len(told.split())
+    if words != 1:
+        problem = f"holds {words} words" if words else "holds no token"
         remedy = "Ask who runs the receiver."
-        raise Refused(path, "holds no token", "this host's, on one line", remedy)
+        raise Refused(path, problem, "this host's token alone, on one line", remedy)
     return told
+
+
+def chosen(store: Store, episode: str) -> list[str]:
+    """Ids to ship: that `episode`, or all of the store for "". Raises Refused when it has none."""
+    ids = store.ids()
+    if not ids:
+        raise Refused(
+            store.root / "episodes",
+            "holds no episode",
+            "at least one",
+            "Record some, or give another folder.",
+            code="store_empty",
+        )
+    if episode and episode not in ids:
+        raise Refused(
+            f"--episode {episode}",
+            "is not in the store",
+            f"an id such as {ids[0]}",
+            "`phasewatch validate STORE --json` lists them.",
+            code="episode_unknown",
+        )
+    return [episode] if episode else ids
 
 
 def ship(store: Store, id: str, line: Line, remove: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.console import SOME_ERRORED, StorePath, app, err, out, progress
+from phasewatch.console import SOME_ERRORED, StorePath, app, err, out, plain, progress
 from phasewatch.refusal import Refused
 
 MIB = 1 << 20
@@ -32,32 +32,29 @@ def receive(
     from phasewatch import schema
     from phasewatch.store import Store
 
+    receiving.ready(store)
     hosts = receiving.tokens(tokens)
     limits = receiving.Limits(body_mb * MIB, rate, reserve_mb * MIB, slots)
+    # Before the store is made: a slip in the address leaves nothing behind.
+    receiving.try_to_listen(host, port)
     opened = Store.create(store, schema.vm46())
 
     def say(line: str) -> None:
-        err.print(line, markup=False, soft_wrap=True)
+        err.print(plain(line), markup=False, soft_wrap=True)
 
-    with receiving.Receiver(opened, hosts, limits) as receiver:
-        try:
-            server = receiving.Server((host, port), receiver, say)
-        except OSError as error:
-            raise Refused(
-                f"{host}:{port}",
-                error.strerror or str(error),
-                "an address and port to listen at",
-                "Choose others with --host and --port.",
-            ) from error
-        address = f"http://{host}:{server.server_address[1]}"
-        out.print(f"receiving at {address} for {', '.join(sorted(hosts.values()))}")
-        with server:
-            server.serve_forever()
+    with (
+        receiving.Receiver(opened, hosts, limits) as receiver,
+        receiving.Server((host, port), receiver, say) as server,
+    ):
+        shown = f"[{host}]" if ":" in host else host
+        line = f"receiving at http://{shown}:{server.server_address[1]} for "
+        out.print(line + ", ".join(sorted(hosts.values())), markup=False, soft_wrap=True)
+        server.serve_forever()
 
 
 @app.command()
 def ship(
-    store: Annotated[Path, typer.Argument(help="Folder of the episode store.")],
+    store: Annotated[str, typer.Argument(metavar="STORE", help="Folder of the episode store.")],
     url: Annotated[str, typer.Argument(help="Address that `phasewatch receive` printed.")],
     token: Annotated[Path, typer.Option(help="File with this host's token.")],
     episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
@@ -68,24 +65,40 @@ def ship(
 ) -> None:
     """Send episodes to a receiver; what it has already costs nothing but the sending.
 
-    Exit code 3 when some were not taken: they stay here, and the rest is sent all the same.
+    Exit code 3 when some were not taken: they stay here, and the rest is sent all the same, unless
+    the receiver is down or would decline every one.
     """
     from phasewatch import ship as shipping
     from phasewatch.store import Store
 
-    opened = Store.open(store)
+    opened = Store.open(_folder(store))
+    ids = shipping.chosen(opened, episode)
     line = shipping.Line(url, shipping.token(token), tries)
-    ids = [episode] if episode else opened.ids()
-    failed = 0
+    taken = 0
     with progress("shipping", len(ids)) as tick:
         for id in ids:
             try:
                 shipping.ship(opened, id, line, remove)
+                taken += 1
             except Refused as refused:
-                failed += 1
-                err.print(f"phasewatch: {refused}", markup=False, soft_wrap=True)
+                err.print(plain(f"phasewatch: {refused}"), markup=False, soft_wrap=True)
+                if isinstance(refused, shipping.Stopped):
+                    break
             tick()
     line.close()
-    out.print(f"{len(ids) - failed} acknowledged · {failed} not taken")
-    if failed:
+    out.print(f"{taken} acknowledged · {len(ids) - taken} not taken")
+    if taken < len(ids):
         raise typer.Exit(SOME_ERRORED)
+
+
+def _folder(store: str) -> Path:
+    """A folder of this machine; raises Refused for a URL."""
+    if "://" in store:
+        raise Refused(
+            store,
+            "is a URL",
+            "a folder of this machine",
+            "Give its path, or copy the store here.",
+            code="url",
+        )
+    return Path(store)
