@@ -20,7 +20,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from phasewatch.receive import PLACE, SPLIT
 from phasewatch.refusal import Refused
-from phasewatch.store import MANIFEST, SAMPLES, Store
+from phasewatch.store import MANIFEST, SAMPLES, Store, refuse_empty, refuse_unknown
 
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0
@@ -199,22 +199,9 @@ def token(path: Path) -> str:
 def chosen(store: Store, episode: str) -> list[str]:
     """Ids to ship: that `episode`, or all of the store for "". Raises Refused when it has none."""
     ids = store.ids()
-    if not ids:
-        raise Refused(
-            store.root / "episodes",
-            "holds no episode",
-            "at least one",
-            "Record some, or give another folder.",
-            code="store_empty",
-        )
-    if episode and episode not in ids:
-        raise Refused(
-            f"--episode {episode}",
-            "is not in the store",
-            f"an id such as {ids[0]}",
-            "`phasewatch validate STORE --json` lists them.",
-            code="episode_unknown",
-        )
+    refuse_empty(ids, store.root)
+    if episode:
+        refuse_unknown(episode, ids, "--episode")
     return [episode] if episode else ids
 
 

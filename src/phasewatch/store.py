@@ -15,7 +15,7 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -294,6 +294,30 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
             code="store_format",
         )
     return schema.parse(value.get("schema"), where), value.get("simulated")
+
+
+def refuse_empty(ids: Sequence[str], place: object) -> None:
+    """Raise Refused where the store at `place` holds no episode: nothing could go wrong there."""
+    if not ids:
+        raise Refused(
+            f"{place}/episodes",
+            "holds no episode",
+            "at least one",
+            "Record some, or give another folder.",
+            code="store_empty",
+        )
+
+
+def refuse_unknown(id: str, ids: Sequence[str], option: str) -> None:
+    """Raise Refused when the `id` that was given as an option is none of the store's."""
+    if id not in ids:
+        raise Refused(
+            f"{option} {id}",
+            "is not in the store",
+            f"an id such as {next(iter(ids), 'those under episodes/')}",
+            "`phasewatch validate STORE --json` lists them.",
+            code="episode_unknown",
+        )
 
 
 def refuse_inside(out: Path) -> None:

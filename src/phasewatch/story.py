@@ -12,7 +12,7 @@ from phasewatch.episode import Episode, Samples
 from phasewatch.refusal import Refused
 from phasewatch.rules import Facts, sentences
 from phasewatch.schema import NS
-from phasewatch.store import SAMPLES, Store
+from phasewatch.store import SAMPLES, Store, refuse_unknown
 from phasewatch.sweep import Episodes, across, judge
 from phasewatch.verdict import Judgement
 
@@ -50,14 +50,7 @@ class Story:
 def tell(episodes: Episodes, id: str) -> Story:
     """The story of one episode; raises Refused when the store has none of that id."""
     ids = episodes.ids()
-    if id not in ids:
-        raise Refused(
-            f"--explain {id}",
-            "is not in the store",
-            f"an id such as {next(iter(ids), 'those under episodes/')}",
-            "`phasewatch validate STORE --json` lists them.",
-            code="episode_unknown",
-        )
+    refuse_unknown(id, ids, "--explain")
     judgement = _among(episodes, ids, id)
     try:
         with episodes.near(id) as store:

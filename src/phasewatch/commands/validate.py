@@ -66,6 +66,7 @@ def validate(
     """
     from phasewatch import index as indices
     from phasewatch.ledger import Ledger
+    from phasewatch.store import refuse_empty
     from phasewatch.sweep import sweep
 
     opened = _open(store)
@@ -79,7 +80,8 @@ def validate(
             "--explain EPISODE beside it",
             "The whole store is told by --summary.",
         )
-    ids = _ids(opened, store)
+    ids = opened.ids()
+    refuse_empty(ids, store)
     indices.ready(index)
     kept = Ledger(index.with_suffix(".ledger"), opened.schema)
     with progress("validating", len(ids)) as tick:
@@ -140,20 +142,6 @@ def _open(place: str) -> "Store | Bucket":
     if not apart or scheme in ("file", "local"):
         return Store.open(Path(rest or place))
     return Bucket.open(place)
-
-
-def _ids(episodes: "Episodes", place: str) -> list[str]:
-    """Those of all episodes; raises Refused where nothing could be rejected."""
-    ids = episodes.ids()
-    if not ids:
-        raise Refused(
-            f"{place}/episodes",
-            "holds no episode",
-            "at least one",
-            "Record some, or give another folder.",
-            code="store_empty",
-        )
-    return ids
 
 
 def _spread(jobs: int, cluster: str | None) -> "Spread":
