@@ -333,7 +333,7 @@ def _renamed(value: dict[str, Any]) -> None:
 
 
 def _held(value: dict[str, Any]) -> None:
-    value["data"]["grid"].update(hold_s=1e300)
+    value["data"]["grid"].update(step_s=0.01, hold_s=86_400.0)
     value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
 
 

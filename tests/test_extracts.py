@@ -1,23 +1,29 @@
 """What is exported is what models are shown, whole or absent."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import typer
 
-from phasewatch import extracts, pipeline
+import toy
+from phasewatch import console, extracts, pipeline
+from phasewatch.commands import exchange
+from phasewatch.extracts import Extract
 from phasewatch.refusal import Refused
-from phasewatch.store import Store
+from phasewatch.store import MANIFEST, SAMPLES, Store
 from phasewatch.views import STATISTICS
 
 
 def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) -> None:
-    count = extracts.write(toy_store, tmp_path / "out")
+    made = extracts.write(toy_store, tmp_path / "out")
     windows = pipeline.extract(toy_store, toy_store.ids(), toy_store.schema, 0.0)
     table = pq.read_table(tmp_path / "out" / "windows.parquet")
     arrays = np.load(tmp_path / "out" / "windows.npz")
-    assert count == len(windows) == table.num_rows
+    assert made == Extract(table.num_rows, {"rejected": 0, "errored": 0})
+    assert len(windows) == table.num_rows
     np.testing.assert_array_equal(arrays["X"], windows.x)
     np.testing.assert_array_equal(arrays["y"], windows.y)
     name = toy_store.schema.names[3]
@@ -41,6 +47,47 @@ def test_nothing_is_written_over(toy_store: Store, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is there already"):
         extracts.write(toy_store, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("opening_s", [-1.0, 86_401.0, 1e300, float("inf"), float("nan")])
+def test_an_opening_that_is_none_is_refused(
+    toy_store: Store, tmp_path: Path, opening_s: float
+) -> None:
+    with pytest.raises(Refused, match=r"--opening .* seconds from 0 to 86,400"):
+        extracts.write(toy_store, tmp_path / "out", "tensor", opening_s)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_that_cannot_be_written_is_named_as_it_was_given(toy_store: Store) -> None:
+    with pytest.raises(OSError) as error:
+        extracts.write(toy_store, Path("/proc/x"))
+    assert error.value.filename == "/proc/x"
+
+
+def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = toy.store(tmp_path / "store", seeds=1)
+    first, second, *_ = store.ids()
+    damaged = store.folder(first) / SAMPLES
+    damaged.write_bytes(damaged.read_bytes() + b"x")
+    exchange.windows(store.root, tmp_path / "one")
+    assert "left out: 1 rejected, 0 that could not be read" in capsys.readouterr().out
+    newer = store.folder(second) / MANIFEST
+    newer.write_text(json.dumps({**json.loads(newer.read_text()), "format": 2}))
+    with pytest.raises(typer.Exit) as ended:
+        exchange.windows(store.root, tmp_path / "two", as_json=True)
+    assert ended.value.exit_code == console.SOME_ERRORED
+    assert json.loads(capsys.readouterr().out)["left_out"] == {"rejected": 1, "errored": 1}
+    assert pq.read_table(tmp_path / "two" / "windows.parquet").num_rows
+
+
+def test_a_place_far_away_is_refused(
+    toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for command in (exchange.windows, exchange.suggest):
+        with pytest.raises(Refused, match="is a URL"):
+            command(toy_store.root, Path("s3://bucket/x"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_shapes_of_others(toy_store: Store) -> None:

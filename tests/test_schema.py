@@ -1,5 +1,7 @@
+import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -69,6 +71,97 @@ def test_dump_and_parse_are_inverse() -> None:
 def test_parse_refuses_with_the_place(value: object) -> None:
     with pytest.raises(Refused, match="here"):
         schema.parse(value, "here")
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """The dump of VM46 with another value at a dotted path."""
+    dumped = json.loads(json.dumps(VM46.dump()))
+    *outer, last = path.split(".")
+    table: Any = dumped
+    for name in outer:
+        table = table[int(name)] if name.isdigit() else table[name]
+    table[int(last) if last.isdigit() else last] = value
+    return cast(dict[str, Any], dumped)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "told"),
+    [
+        ("classes", "benign", r"schema\.classes: is 'benign'; expected a list"),
+        ("classes.0", 5, r"schema\.classes\[0\]: is 5; expected a text"),
+        ("classes.0", "", r"schema\.classes\[0\]: is empty"),
+        ("name", 5, r"schema\.name: is 5; expected a text"),
+        ("nmae", "x", r"schema\.nmae: is an unknown field"),
+        ("extraction", 99, r"schema\.extraction: is 99; expected a version"),
+        ("extraction", -1, r"schema\.extraction: is -1"),
+        ("extraction", True, r"schema\.extraction: is True"),
+        (
+            "grid",
+            [10, 5, 1, 1],
+            r"schema\.grid: is \[10, 5, 1, 1\]; expected a table with window_s",
+        ),
+        ("grid.hop_s", 1, r"schema\.grid\.hop_s: is an unknown field"),
+        ("grid.window_s", 1e300, r"schema\.grid\.window_s: is 1e\+300; expected seconds"),
+        ("grid.window_s", "10", r"schema\.grid\.window_s: is '10'; expected seconds"),
+        ("grid.window_s", 6000, r"schema\.grid\.window_s: is 12,000 times step_s"),
+        ("grid.stride_s", float("inf"), r"schema\.grid\.stride_s: is inf"),
+        ("grid.step_s", 1e-9, r"schema\.grid\.step_s: is 1e-09; expected seconds from 0\.001"),
+        ("grid.step_s", float("nan"), r"schema\.grid\.step_s: is nan"),
+        ("grid.hold_s", 90_000, r"schema\.grid\.hold_s: is 90000"),
+        ("grid.hold_s", True, r"schema\.grid\.hold_s: is True"),
+        ("channels", {"a": 1}, r"schema\.channels: is \{'a': 1\}; expected a list"),
+        ("channels.1", ["a.b"], r"schema\.channels\[1\]: has 1 entry; expected 5: name, unit"),
+        ("channels.1.2", None, r"schema\.channels\[1\]: kind: is None; expected a text"),
+        ("channels.1.3", 1, r"schema\.channels\[1\]: deployed: is 1; expected true or false"),
+        ("untested", "malware", r"schema\.untested: is 'malware'; expected a list"),
+    ],
+)
+def test_parse_names_the_field_and_what_was_expected(path: str, value: object, told: str) -> None:
+    with pytest.raises(Refused, match=f"^here: {told}"):
+        schema.parse(changed(path, value), "here")
+
+
+def test_what_is_at_the_bounds_is_taken() -> None:
+    grid = {"window_s": 10, "stride_s": 86_400, "step_s": 0.001, "hold_s": 86_400}
+    assert schema.parse(changed("grid", grid), "here").grid.steps == 10_000
+
+
+TOML = """name = "mine"
+classes = ["calm", "busy"]
+[grid]
+window_s = 10
+stride_s = 5
+step_s = 1
+hold_s = 2
+[sources.proc]
+deployed = true
+channels = [["run", "s", "counter", "time"]]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('["calm", "busy"]', '"calm"', r"classes: is 'calm'; expected a list"),
+        ("step_s = 1", "step_s = nan", r"grid\.step_s: is nan; expected seconds"),
+        ("step_s = 1", "step_s = '1'", r"grid\.step_s: is '1'; expected seconds"),
+        ("deployed = true", "deployed = 1", r"sources\.proc\.channels\[0\]: deployed: is 1"),
+        ("deployed", "deplyoed", r"sources\.proc\.deployed: is missing"),
+        ('"run", ', "", r"sources\.proc\.channels\[0\]: has 3 entries; expected 4: name, unit"),
+        ('"run"', "7", r"sources\.proc\.channels\[0\]: name: is 7; expected a text"),
+        ("[sources.proc]", "[sources]", r"sources\.deployed: is True; expected a table"),
+        ("[grid]", "gird = 1\n[grid]", r"gird: is an unknown field"),
+    ],
+)
+def test_read_names_the_field_and_what_was_expected(
+    tmp_path: Path, old: str, new: str, told: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(TOML)
+    assert schema.read(path).names == ("proc.run",)
+    path.write_text(TOML.replace(old, new))
+    with pytest.raises(Refused, match=rf"mine\.toml: {told}"):
+        schema.read(path)
 
 
 def test_read_names_the_file_and_the_field(tmp_path: Path) -> None:

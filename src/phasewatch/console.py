@@ -48,7 +48,8 @@ Strict = Annotated[
     bool, typer.Option("--strict-perms", help="Refuse what others may write or replace.")
 ]
 Opening = Annotated[
-    float, typer.Option("--opening", help="Seconds known to be benign at each start.", min=0)
+    float,
+    typer.Option("--opening", help="Seconds known to be benign at each start.", min=0, max=86_400),
 ]
 
 

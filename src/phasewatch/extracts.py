@@ -4,7 +4,9 @@ A row a window: who, when, the truth, and the values. In `windows.parquet` the t
 list a channel and the summary a number a channel and statistic; `windows.npz` has them as arrays.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,14 +14,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch import durable
+from phasewatch.contract import MOST_OPENING_S
 from phasewatch.refusal import Refused
 from phasewatch.schema import Schema
 from phasewatch.store import Store
 from phasewatch.sweep import sweep
+from phasewatch.verdict import Verdict, counts
 from phasewatch.views import STATISTICS, View, summary
 from phasewatch.windows import Windows, cut, join, log
 
 WHO = ("episode", "host", "sample", "profile", "campaign")
+LEFT_OUT: tuple[Verdict, ...] = ("rejected", "errored")
+
+
+@dataclass(frozen=True)
+class Extract:
+    """How many windows were written, and how many episodes were left out: by verdict."""
+
+    windows: int
+    left_out: dict[Verdict, int]
 
 
 def write(
@@ -28,40 +41,53 @@ def write(
     view: View = "tensor",
     opening_s: float = 0.0,
     tick: Callable[[], object] = lambda: None,
-) -> int:
-    """How many windows are in `windows.parquet` and `windows.npz`, written into a new `folder`.
+) -> Extract:
+    """What is in `windows.parquet` and `windows.npz`, written into a new `folder`.
 
     `schema.json` beside them says what the channels are. Values are as measured, the summary's of
     log1p, as models are shown them. Raises Refused when the folder is there or no episode is
     usable.
     """
-    usable = [judgement.id for judgement in sweep(store) if judgement.usable]
+    _refuse_opening(opening_s)
+    if folder.exists():
+        raise Refused(folder, "is there already", "no such folder", "Choose another --out.")
+    judgements = sweep(store)
+    usable = [judgement.id for judgement in judgements if judgement.usable]
     if not usable:
         raise Refused(
             store.root, "has no usable episode", "accepted or degraded ones", "See `validate`."
         )
-    if folder.exists():
-        raise Refused(folder, "is there already", "no such folder", "Choose another --out.")
     parts = []
-    with durable.folder(folder) as fresh:
-        first = cut(store.read(usable[0]), store.schema, opening_s)
-        table = _table(first, store.schema, view)
-        with pq.ParquetWriter(fresh / "windows.parquet", table.schema, compression="zstd") as out:
-            for windows in _cuts(store, usable, opening_s):
-                out.write_table(_table(windows, store.schema, view))
-                parts.append(windows)
-                tick()
-        whole = join(parts)
-        arrays = dict(_arrays(whole, store.schema, view))
-        np.savez_compressed(fresh / "windows.npz", allow_pickle=False, **arrays)
-        told = durable.canonical(store.schema.definition())
-        (fresh / "schema.json").write_bytes(told)
-    return len(whole)
+    for id in usable:
+        parts.append(cut(store.read(id), store.schema, opening_s))
+        tick()
+    with durable.named(folder), durable.folder(folder) as fresh:
+        _write(parts, fresh, store.schema, view)
+    found = counts(judgements)
+    left_out = {verdict: found[verdict] for verdict in LEFT_OUT}
+    return Extract(sum(map(len, parts)), left_out)
 
 
-def _cuts(store: Store, ids: list[str], opening_s: float) -> Iterator[Windows]:
-    for id in ids:
-        yield cut(store.read(id), store.schema, opening_s)
+def _refuse_opening(seconds: float) -> None:
+    if not 0 <= seconds <= MOST_OPENING_S:
+        raise Refused(
+            f"--opening {seconds:g}",
+            "is no opening",
+            f"seconds from 0 to {MOST_OPENING_S:,.0f}",
+            "Say how long each start is known to be benign; 0 does without.",
+            code="opening",
+        )
+
+
+def _write(parts: Sequence[Windows], fresh: Path, schema: Schema, view: View) -> None:
+    tables = (_table(windows, schema, view) for windows in parts)
+    first = next(tables)
+    with pq.ParquetWriter(fresh / "windows.parquet", first.schema, compression="zstd") as out:
+        for table in chain([first], tables):
+            out.write_table(table)
+    arrays = dict(_arrays(join(parts), schema, view))
+    np.savez_compressed(fresh / "windows.npz", allow_pickle=False, **arrays)
+    (fresh / "schema.json").write_bytes(durable.canonical(schema.definition()))
 
 
 def features(windows: Windows, schema: Schema) -> tuple[np.ndarray, list[str]]:

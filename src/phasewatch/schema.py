@@ -6,13 +6,14 @@ oracle mode is the schema itself, so no mask exists that could disagree with any
 """
 
 import hashlib
+import reprlib
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 from phasewatch import durable
 from phasewatch.refusal import Refused
@@ -25,6 +26,9 @@ EXTRACTION = 1
 """Version of the code that turns samples into steps; a change of its meaning raises it."""
 
 NS = 1_000_000_000
+
+LEAST_STEP_S, MOST_S, MOST_STEPS = 0.001, 86_400, 10_000
+"""Of a grid in a file: its shortest step, its longest length, its steps a window at most."""
 
 
 @dataclass(frozen=True)
@@ -222,59 +226,42 @@ class Schema:
 
 
 def parse(value: object, where: object) -> Schema:
-    """A Schema from what `Schema.dump` gave; raises Refused naming `where`."""
+    """A Schema from what `Schema.dump` gave; raises Refused naming `where` and the field."""
     try:
-        assert isinstance(value, dict)
-        return Schema(
-            name=str(value["name"]),
-            channels=tuple(_channel(row) for row in value["channels"]),
-            classes=tuple(map(_text, value["classes"])),
-            grid=Grid(**value["grid"]),
-            extraction=int(value["extraction"]),
-            untested=tuple(map(_text, value.get("untested", ()))),
-        )
-    except (AssertionError, KeyError, TypeError, ValueError, OverflowError) as error:
+        needed = ("name", "extraction", "classes", "grid", "channels")
+        table = _table(value, "schema", needed, ("untested",))
+        place = "schema.channels"
+        rows = enumerate(_list(table["channels"], place))
+        channels = [_channel(row, f"{place}[{number}]") for number, row in rows]
+        version = _version(table["extraction"], "schema.extraction")
+        return _schema(table, "schema.", channels, version)
+    except Refused as refused:
+        raise refused.inside(where) from refused
+    except ValueError as error:
         raise Refused(
-            where, f"schema: {_reason(error)}", "a schema as in docs/store-format.md", "Correct it."
+            where, f"schema: {error}", "a schema as in docs/store-format.md", "Correct it."
         ) from error
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _channel(row: Sequence[object]) -> Channel:
-    name, unit, kind, deployed, meaning = row
-    if not isinstance(deployed, bool):
-        raise TypeError(f"deployed of channel {name!r} is no truth value")
-    return Channel(_text(name), _text(unit), cast(Kind, _text(kind)), deployed, _text(meaning))
 
 
 def read(path: Path) -> Schema:
     """A Schema from a TOML file such as `schemas/vm46.toml`; raises Refused."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        channels = [
-            Channel(f"{source}.{name}", unit, kind, bool(entry["deployed"]), meaning)
-            for source, entry in table["sources"].items()
-            for name, unit, kind, meaning in entry["channels"]
-        ]
-        return Schema(
-            name=str(table["name"]),
-            channels=tuple(channels),
-            classes=tuple(table["classes"]),
-            grid=Grid(**table["grid"]),
-            untested=tuple(map(_text, table.get("untested", ()))),
-        )
+        value = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = _table(value, "", ("name", "classes", "grid", "sources"), ("untested",))
+        if not isinstance(table["sources"], dict):
+            raise _wrong("sources", _is(table["sources"]), "a table a source")
+        sources = table["sources"].items()
+        channels = [channel for source in sources for channel in _source(*source)]
+        return _schema(table, "", channels, EXTRACTION)
+    except Refused as refused:
+        raise refused.inside(path) from refused
     except OSError as error:
         raise Refused(
             path, error.strerror or str(error), "a schema in TOML", "Check the path."
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(
-            path, _reason(error), "a schema like schemas/vm46.toml", "Correct the file."
+            path, str(error), "a schema like schemas/vm46.toml", "Correct the file."
         ) from error
 
 
@@ -284,7 +271,117 @@ def vm46() -> Schema:
         return read(path)
 
 
-def _reason(error: Exception) -> str:
-    return (
-        f"field {error} is missing" if isinstance(error, KeyError) else str(error) or "not a table"
+# ---------------------------------------------------------------- fields of a file
+
+
+def _schema(
+    table: dict[str, Any], prefix: str, channels: Sequence[Channel], extraction: int
+) -> Schema:
+    return Schema(
+        name=_name(table["name"], f"{prefix}name"),
+        channels=tuple(channels),
+        classes=_names(table["classes"], f"{prefix}classes"),
+        grid=_grid(table["grid"], f"{prefix}grid"),
+        extraction=extraction,
+        untested=_names(table.get("untested", []), f"{prefix}untested"),
     )
+
+
+def _grid(value: object, place: str) -> Grid:
+    table = _table(value, place, ("window_s", "stride_s", "step_s", "hold_s"))
+    for name, length in table.items():
+        least = LEAST_STEP_S if name == "step_s" else 0.0
+        if type(length) not in (int, float) or not least <= length <= MOST_S:
+            expected = f"seconds from {least:g} to {MOST_S:,}"
+            raise _wrong(f"{place}.{name}", _is(length), expected)
+    grid = Grid(**table)
+    if grid.steps > MOST_STEPS:
+        problem = f"is {grid.steps:,} times step_s"
+        raise _wrong(f"{place}.window_s", problem, f"at most {MOST_STEPS:,} steps a window")
+    return grid
+
+
+def _source(source: str, entry: object) -> list[Channel]:
+    place = f"sources.{source}"
+    table = _table(entry, place, ("deployed", "channels"), ("meaning",))
+    told = []
+    for number, row in enumerate(_list(table["channels"], f"{place}.channels")):
+        at = f"{place}.channels[{number}]"
+        name, unit, kind, meaning = _row(row, at, "name", "unit", "kind", "meaning")
+        full = f"{source}.{_name(name, f'{at}: name')}"
+        told.append(_channel([full, unit, kind, table["deployed"], meaning], at))
+    return told
+
+
+def _channel(row: object, place: str) -> Channel:
+    name, unit, kind, deployed, meaning = _row(
+        row, place, "name", "unit", "kind", "deployed", "meaning"
+    )
+    if not isinstance(deployed, bool):
+        raise _wrong(f"{place}: deployed", _is(deployed), "true or false")
+    return Channel(
+        name=_name(name, f"{place}: name"),
+        unit=_text(unit, f"{place}: unit"),
+        kind=cast(Kind, _text(kind, f"{place}: kind")),
+        deployed=deployed,
+        meaning=_text(meaning, f"{place}: meaning"),
+    )
+
+
+def _version(value: object, place: str) -> int:
+    if type(value) is not int or not 1 <= value <= EXTRACTION:
+        versions = "1" if EXTRACTION == 1 else f"1 to {EXTRACTION}"
+        raise _wrong(place, _is(value), f"a version that this release knows: {versions}")
+    return value
+
+
+def _table(
+    value: object, place: str, needed: Sequence[str], more: Sequence[str] = ()
+) -> dict[str, Any]:
+    """A table with the fields that it needs, and no unknown one beside them."""
+    expected = f"a table with {', '.join(needed)}"
+    if not isinstance(value, dict):
+        raise _wrong(place, _is(value), expected)
+    wrong = {name: "is missing" for name in needed if name not in value}
+    wrong |= {name: "is an unknown field" for name in value if name not in (*needed, *more)}
+    for name, problem in wrong.items():
+        raise _wrong(f"{place}.{name}" if place else name, problem, expected)
+    return value
+
+
+def _row(value: object, place: str, *names: str) -> Sequence[object]:
+    row = _list(value, place)
+    if len(row) != len(names):
+        count = f"has {len(row)} entr{'y' if len(row) == 1 else 'ies'}"
+        raise _wrong(place, count, f"{len(names)}: {', '.join(names)}")
+    return row
+
+
+def _names(value: object, place: str) -> tuple[str, ...]:
+    return tuple(_name(own, f"{place}[{at}]") for at, own in enumerate(_list(value, place)))
+
+
+def _name(value: object, place: str) -> str:
+    if not _text(value, place):
+        raise _wrong(place, "is empty", "a name")
+    return str(value)
+
+
+def _text(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise _wrong(place, _is(value), "a text")
+    return value
+
+
+def _list(value: object, place: str) -> Sequence[object]:
+    if not isinstance(value, list | tuple):
+        raise _wrong(place, _is(value), "a list")
+    return value
+
+
+def _is(value: object) -> str:
+    return f"is {reprlib.repr(value)}"
+
+
+def _wrong(place: str, problem: str, expected: str) -> Refused:
+    return Refused(place, problem, expected, "Correct it.")

@@ -48,7 +48,9 @@ def pool(jobs: int) -> Spread:
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(jobs, len(blocks)), context, _begin) as executor:
             try:
-                yield from executor.map(work, blocks)
+                with deaf():
+                    found = executor.map(work, blocks)
+                yield from found
             except BrokenProcessPool as error:
                 raise Refused(
                     f"--jobs {jobs}",
@@ -63,9 +65,24 @@ def pool(jobs: int) -> Spread:
     return spread
 
 
+@contextlib.contextmanager
+def deaf() -> Iterator[None]:
+    """Processes that are begun in the block hear no interrupt, which is for this one.
+
+    They inherit it: any function of their own would come after their imports, a second late.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _begin() -> None:
-    """An interrupt is for the main process; a worker ends with it, however it ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker ends with the process that it works for, however that ends."""
     threading.Thread(target=_follow, daemon=True).start()
 
 

@@ -1,19 +1,28 @@
 """Simulated stores: the same bytes whoever made them, the truth on file, verdicts scored."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import toy
 from phasewatch import schema
+from phasewatch.commands import simulate as command
 from phasewatch.refusal import Refused
 from phasewatch.sim import stream
-from phasewatch.sim.fit import FITTED
+from phasewatch.sim.fit import FITTED, Fit
 from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths
 from phasewatch.store import Store
 from phasewatch.sweep import sweep
 
-RECIPE = Recipe(FITTED, schema.vm46(), seed=3, faults=0.5)
+VM46 = schema.vm46()
+RECIPE = Recipe(FITTED, VM46, seed=3, faults=0.5)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -72,6 +81,59 @@ def test_a_store_is_of_one_recipe(store: Path) -> None:
         simulate(replace(RECIPE, seed=9), store, 5, 1, none)
     with pytest.raises(Refused, match="a store of recorded episodes"):
         Store.create(store, schema.vm46())
+
+
+def thin() -> Fit:
+    """A fit to whom `impact` never happened."""
+    made = Fit.load(FITTED, VM46)
+    label = VM46.classes.index("impact")
+    mask = np.arange(len(VM46.classes)) != label
+    return replace(made, quantiles=made.quantiles * mask[None, :, None, None])
+
+
+def test_a_fit_too_thin_to_draw_from_makes_no_store(tmp_path: Path) -> None:
+    nowhere = replace(Fit.load(FITTED, VM46), hosts=np.array(["alpha"]))
+    for made, told in ((thin(), "no step of impact"), (nowhere, "no host of the lab, but alpha")):
+        made.save(tmp_path / "fit.npz")
+        with pytest.raises(Refused, match=told):
+            simulate(replace(RECIPE, fit=tmp_path / "fit.npz"), tmp_path / "store", 5, 1, none)
+        assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize("given", ["thin", "foreign"])
+def test_a_store_that_cannot_be_fitted_to_is_named(tmp_path: Path, given: str) -> None:
+    own = VM46 if given == "thin" else replace(VM46, classes=VM46.classes[::-1])
+    recorded = Store.create(tmp_path / "recorded", own)
+    recorded.publish(toy.episode())
+    told = "no host of the lab, but alpha" if given == "thin" else "classes"
+    with pytest.raises(Refused, match=rf"^--fit {recorded.root}: .*{told}"):
+        command.simulate(tmp_path / "store", 5, fit=recorded.root)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_place_far_away_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Refused, match="is a URL"):
+        command.simulate(Path("s3://bucket/x"), 5)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
+    words = ("simulate", "--episodes", "5000", "--jobs", "2", "--out", str(tmp_path / "store"))
+    with subprocess.Popen(
+        [sys.executable, "-c", "from phasewatch.cli import main; main()", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as child:
+        begun = Path(f"/proc/{child.pid}/task/{child.pid}/children")
+        while child.poll() is None and len(begun.read_text().split()) < 3:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.killpg(child.pid, signal.SIGINT)
+        _, said = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert said.decode().splitlines() == ["phasewatch: cancelled; nothing half-written was kept"]
 
 
 def test_a_store_without_truth_is_refused(tmp_path: Path) -> None:

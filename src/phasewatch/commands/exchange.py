@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from phasewatch.console import SOME_REJECTED, AsJson, Opening, app, out, print_json, progress
+from phasewatch.console import (
+    SOME_ERRORED,
+    SOME_REJECTED,
+    AsJson,
+    Opening,
+    app,
+    out,
+    print_json,
+    progress,
+)
 
 if TYPE_CHECKING:
     from phasewatch.importing import Outcome
@@ -97,6 +106,7 @@ def suggest(
     from phasewatch.refusal import Refused
     from phasewatch.suggest import suggest as drafted
 
+    durable.refuse_url(folder)
     draft = drafted(source)
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name
@@ -121,15 +131,26 @@ def windows(
     opening_s: Opening = 0.0,
     as_json: AsJson = False,
 ) -> None:
-    """Write windows for other tools: windows.parquet, windows.npz, schema.json."""
+    """Write windows for other tools: windows.parquet, windows.npz, schema.json.
+
+    Episodes that are rejected are left out, and counted. Exit codes: 0 fine, 3 some episodes could
+    not be read.
+    """
     from phasewatch import extracts
     from phasewatch.store import Store, refuse_inside
 
     refuse_inside(folder)
     opened = Store.open(store)
     with progress("windows", len(opened.ids())) as tick:
-        count = extracts.write(opened, folder, "summary" if features else "tensor", opening_s, tick)
+        made = extracts.write(opened, folder, "summary" if features else "tensor", opening_s, tick)
+    rejected, errored = made.left_out["rejected"], made.left_out["errored"]
     if as_json:
-        print_json({"windows": count, "folder": str(folder)})
+        print_json({"windows": made.windows, "folder": str(folder), "left_out": made.left_out})
     else:
-        out.print(f"{count} windows in {folder}: windows.parquet, windows.npz, schema.json")
+        out.print(f"{made.windows} windows in {folder}: windows.parquet, windows.npz, schema.json")
+        if rejected or errored:
+            told = f"{rejected} rejected, {errored} that could not be read"
+            line = f"episodes left out: {told}; see `phasewatch validate {store}`"
+            out.print(line, markup=False, soft_wrap=True)
+    if errored:
+        raise typer.Exit(SOME_ERRORED)

@@ -25,10 +25,11 @@ def simulate(
     Their statistics are fitted to the recorded corpus; faults of every kind that the validator
     knows are planted, and told in truth.parquet. `phasewatch validate` scores itself against it.
     """
-    from phasewatch import schema
+    from phasewatch import durable, schema
     from phasewatch.sim import stream
     from phasewatch.sim.fit import FITTED
 
+    durable.refuse_url(store)
     with tempfile.TemporaryDirectory() as folder:
         chosen = FITTED if fit is None else fitted(fit, Path(folder) / "fit.npz")
         recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)
@@ -40,13 +41,24 @@ def simulate(
 def fitted(recorded: Path, path: Path) -> Path:
     """A fit of a store's usable episodes, written to `path`."""
     from phasewatch import schema
+    from phasewatch.refusal import Refused
+    from phasewatch.sim.draw import Stage
     from phasewatch.sim.fit import fit
     from phasewatch.store import Store
     from phasewatch.sweep import sweep
 
-    opened = Store.open(recorded)
+    opened, known = Store.open(recorded), schema.vm46()
+    gaps = known.gaps(opened.schema)
+    if gaps:
+        expected, remedy = f"recordings under {known.name}", "Give another store, or none."
+        raise Refused(f"--fit {recorded}", f"{gaps[0]} ({len(gaps)} in all)", expected, remedy)
     usable = (opened.read(judgement.id) for judgement in sweep(opened) if judgement.usable)
-    fit(usable, schema.vm46()).save(path)
+    try:
+        made = fit(usable, known)
+        Stage(made, known, seed=0)
+    except Refused as refused:
+        raise refused.at(f"--fit {recorded}") from refused
+    made.save(path)
     return path
 
 

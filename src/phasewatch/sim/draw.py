@@ -4,6 +4,7 @@ An episode depends on the fit, the seed and its number alone, so any part of a s
 again, by any number of processes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy import signal
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
+from phasewatch.refusal import Refused
 from phasewatch.rules import LOST, WAITING
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import KNOTS, Fit
@@ -43,10 +45,14 @@ class Cast:
 
 
 class Stage:
-    """Everything that episodes share: the fit, the schema, and the lab's hosts and profiles."""
+    """Everything that episodes share: the fit, the schema, and the lab's hosts and profiles.
+
+    Raises Refused when the fit knows too little to draw from.
+    """
 
     def __init__(self, fit: Fit, schema: Schema, seed: int) -> None:
         known = hosts()
+        refuse_thin(fit, list(known))
         self.fit = fit
         self.schema = schema
         self.seed = seed
@@ -137,6 +143,23 @@ class Stage:
             mono = t - start_ns + boot_ns if source != "guest" else t - start_ns + 30 * NS
             made[source] = Samples(names, t, mono, values, HZ)
         return made
+
+
+def refuse_thin(fit: Fit, known: Sequence[str]) -> None:
+    """Raise Refused when the fit has no `known` host, or has seen nothing of some phase."""
+    measured = np.asarray(fit.quantiles.any(axis=(0, 2, 3)))
+    blank = ", ".join(map(str, fit.classes[~measured]))
+    problem = f"has no step of {blank}" if blank else ""
+    if not set(fit.hosts) & set(known):
+        problem = f"has no host of the lab, but {', '.join(fit.hosts)}"
+    if problem:
+        raise Refused(
+            "fit",
+            f"too little to draw from: {problem}",
+            f"episodes of every phase, from one of {', '.join(known)}",
+            "Record some, or leave out --fit.",
+            code="fit_thin",
+        )
 
 
 def _labels(cast: Cast, start_ns: int) -> tuple[Label, ...]:

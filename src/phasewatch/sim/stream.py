@@ -7,11 +7,10 @@ stopped. The truth about planted faults goes to `truth.parquet` beside the episo
 
 import contextlib
 import hashlib
-import multiprocessing
-import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from phasewatch.schema import Schema
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.plant import Truth, codes, plant
+from phasewatch.spread import pool
 from phasewatch.store import Store
 from phasewatch.verdict import VERDICTS, Judgement, Verdict
 
@@ -80,34 +80,24 @@ def simulate(
 
     A run that was ended goes on where it was: what is there is not drawn again.
     """
+    Stage(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed)
     store = Store.create(root, recipe.schema, simulated=recipe.header())
+    durable.ready(root)
     blocks = [range(first, min(first + BLOCK, episodes)) for first in range(0, episodes, BLOCK)]
     with _writer(store.root / TRUTH) as writer:
-        for made in _made(recipe, root, blocks, jobs):
+        for made in pool(jobs)(partial(_block, recipe, root), blocks):
             writer.write_table(pa.Table.from_pylist([asdict(truth) for truth in made], _COLUMNS))
             tick(len(made))
 
 
-def _made(recipe: Recipe, root: Path, blocks: Sequence[range], jobs: int) -> Iterator[list[Truth]]:
-    """The blocks in their order, by `jobs` processes."""
-    if jobs == 1:
-        yield from map(Worker(recipe, root).block, blocks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(jobs, _begin, (recipe, root)) as pool:
-        yield from pool.imap(_block, blocks)
+def _block(recipe: Recipe, root: Path, numbers: range) -> list[Truth]:
+    return _worker(recipe, root).block(numbers)
 
 
-_worker: list[Worker] = []
-
-
-def _begin(recipe: Recipe, root: Path) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _worker.append(Worker(recipe, root))
-
-
-def _block(numbers: range) -> list[Truth]:
-    return _worker[0].block(numbers)
+@lru_cache(maxsize=1)
+def _worker(recipe: Recipe, root: Path) -> Worker:
+    """This process's own: it takes a second to make."""
+    return Worker(recipe, root)
 
 
 @contextlib.contextmanager
