@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 import toy
@@ -523,6 +524,14 @@ def test_a_url_of_this_machine_is_its_folder(run: Run, tmp_path: Path) -> None:
     index = tmp_path / "i.parquet"
     _, out, _ = run("validate", f"file://{store.root}", "--index", index)
     assert "[unsafe_file]" in out
+
+
+def test_a_story_from_far_away_says_what_it_leaves_out(run: Run, toy_store: Store) -> None:
+    files = fsspec.filesystem("memory")
+    files.put(str(toy_store.root), "/told/store", recursive=True)
+    _, out, _ = run("validate", "memory://told/store", "--explain", toy_store.ids()[0])
+    files.rm("/told", recursive=True)
+    assert "accepted" in out and "only a sweep tells" in out
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"\u2588"), ("utf-8", b"\xe2\x96\x88")])

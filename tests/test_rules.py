@@ -264,3 +264,9 @@ def test_a_clock_that_ends_outside_of_unix_time_is_named() -> None:
     t[-1] = 2**63 - 1
     _, findings = examine(with_source(episode, "proc", t_wall_ns=t), VM46)
     assert "proc.t_wall_ns ends at 9223372036854775807" in findings[0].reason
+
+
+def test_a_rate_that_expects_nothing_is_told_in_short() -> None:
+    _, findings = examine(with_source(toy.episode(), "proc", rate_hz=1e-300), VM46)
+    (told,) = [finding.reason for finding in findings if finding.code == "rows_high"]
+    assert len(told) < 80

@@ -367,7 +367,9 @@ def _rows_high(facts: Facts) -> Iterator[str]:
     """A source has more rows than its rate allows, or no rate."""
     for source, samples in facts.present.items():
         if facts.coverage.get(source, 0.0) > THICK:
-            yield f"{source} has {facts.coverage[source]:.0%} of its rows: its rate is another"
+            share = facts.coverage[source]
+            told = f"{share:.0%}" if share < 100 else f"{share:.0e} times"
+            yield f"{source} has {told} of its rows: its rate is another"
         if not samples.rate_hz > 0:
             yield f"{source} says that its rate is {samples.rate_hz} Hz"
 

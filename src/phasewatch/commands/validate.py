@@ -109,6 +109,7 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
 
 def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
     from phasewatch import durable, story
+    from phasewatch.store import Store
 
     if html:
         _refuse_page(html)
@@ -120,6 +121,8 @@ def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) ->
     else:
         for line in story.text(told):
             out.print(plain(line), markup=False, soft_wrap=True)
+        if not isinstance(episodes, Store):
+            out.print("  whether another episode has the same samples, only a sweep tells here")
         if html:
             out.print(f"page: {html}", markup=False, soft_wrap=True)
     _exit([told.judgement])
