@@ -218,5 +218,17 @@ def test_a_file_of_no_rows_holds_nothing_whoever_wrote_it() -> None:
     assert store.decode(buffer.getvalue(), "here") == {}
 
 
+def test_of_a_column_that_claims_no_values_no_page_is_read() -> None:
+    """Neither by us nor by Arrow: what stands in its place need be no page."""
+    many = 1 << 20
+    options = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
+    data = written(pa.table({"a": np.zeros(many)}), compression="zstd", **options)
+    told = footer(data).replace(number(many), number(0))
+    held = len(data) - 12 - len(footer(data))
+    lying = with_footer(pages.MAGIC + b"\xff" * held + bytes(8), told)
+    assert unpacked(lying) == 0
+    assert pq.ParquetFile(io.BytesIO(lying)).read().nbytes == 0
+
+
 if __name__ == "__main__":
     sys.stdout.write("{} {}".format(*flips()))

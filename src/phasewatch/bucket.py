@@ -103,15 +103,15 @@ class Bucket:
 
     def _fetch(self, one: Object, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        size = one["size"] or 0
+        size = one["size"]
+        if size is not None and size > SAMPLES_MOST:
+            path.touch()
+            os.truncate(path, size)
+            return
+        # Some services, plain HTTP among them, do not tell sizes before.
+        most = SAMPLES_MOST + 1 if size is None else None
         with _named(self._files.unstrip_protocol(one["name"])):
-            if size <= SAMPLES_MOST:
-                # Some services, plain HTTP among them, do not tell sizes before.
-                data = self._files.cat_file(one["name"], end=SAMPLES_MOST + 1)
-                path.write_bytes(data)
-                return
-        path.touch()
-        os.truncate(path, size)
+            path.write_bytes(self._files.cat_file(one["name"], end=most))
 
 
 def _inside(name: str, folder: str) -> str:

@@ -51,12 +51,12 @@ def named(path: Path) -> Iterator[None]:
 
 def refuse_url(path: Path) -> None:
     """Raise Refused for what was meant to be far away: a folder named `s3:` helps nobody."""
-    if _SCHEME.match(str(path)):
+    if found := _SCHEME.match(str(path)):
         raise Refused(
-            path,
+            f"{found[0]}/{str(path)[found.end() :]}",
             "is a URL",
             "a path on this machine",
-            "Write it here, and copy it there.",
+            "Give one, and copy from there or to there.",
             code="url",
         )
 

@@ -61,7 +61,7 @@ def write(
     for id in usable:
         parts.append(cut(store.read(id), store.schema, opening_s))
         tick()
-    with durable.named(folder), durable.folder(folder) as fresh:
+    with durable.folder(folder) as fresh:
         _write(parts, fresh, store.schema, view)
     found = counts(judgements)
     left_out = {verdict: found[verdict] for verdict in LEFT_OUT}

@@ -54,7 +54,7 @@ def receive(
 
 @app.command()
 def ship(
-    store: Annotated[str, typer.Argument(metavar="STORE", help="Folder of the episode store.")],
+    store: Annotated[Path, typer.Argument(help="Folder of the episode store.")],
     url: Annotated[str, typer.Argument(help="Address that `phasewatch receive` printed.")],
     token: Annotated[Path, typer.Option(help="File with this host's token.")],
     episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
@@ -68,10 +68,12 @@ def ship(
     Exit code 3 when some were not taken: they stay here, and the rest is sent all the same, unless
     the receiver is down or would decline every one.
     """
+    from phasewatch import durable
     from phasewatch import ship as shipping
     from phasewatch.store import Store
 
-    opened = Store.open(_folder(store))
+    durable.refuse_url(store)
+    opened = Store.open(store)
     ids = shipping.chosen(opened, episode)
     line = shipping.Line(url, shipping.token(token), tries)
     taken = 0
@@ -89,16 +91,3 @@ def ship(
     out.print(f"{taken} acknowledged · {len(ids) - taken} not taken")
     if taken < len(ids):
         raise typer.Exit(SOME_ERRORED)
-
-
-def _folder(store: str) -> Path:
-    """A folder of this machine; raises Refused for a URL."""
-    if "://" in store:
-        raise Refused(
-            store,
-            "is a URL",
-            "a folder of this machine",
-            "Give its path, or copy the store here.",
-            code="url",
-        )
-    return Path(store)

@@ -96,7 +96,7 @@ def _block(recipe: Recipe, root: Path, numbers: range) -> list[Truth]:
 
 @lru_cache(maxsize=1)
 def _worker(recipe: Recipe, root: Path) -> Worker:
-    """This process's own: it takes a second to make."""
+    """This process's own, made once."""
     return Worker(recipe, root)
 
 
