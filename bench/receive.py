@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.ship import Line
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store
 

@@ -24,7 +24,7 @@ from phasewatch import bundle, checkpoint, contract, schema
 from phasewatch.bundle import GRAPH, TERMS, Bundle
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.contract import Contract
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 FROZEN = Path(__file__).parent / "frozen"
 FORMATS = ("checkpoint", "bundle", "safetensors", "xgboost", "onnx")

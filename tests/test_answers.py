@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from phasewatch import answers
+from phasewatch.errors import Refused
 from phasewatch.evaluate import evaluate
 from phasewatch.pipeline import Done
-from phasewatch.refusal import Refused
 from phasewatch.windows import Windows
 
 

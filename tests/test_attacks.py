@@ -19,7 +19,7 @@ from mutated import Model
 from phasewatch import bundle, checkpoint
 from phasewatch.bundle import GRAPH, TERMS
 from phasewatch.checkpoint import Checkpoint
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import Store
 from phasewatch.trust import Trust, content, sign
 from test_bundle import exported

@@ -9,8 +9,8 @@ import pytest
 import toy
 from phasewatch import audit, splits
 from phasewatch.audit import AFTER, BEFORE, Evidence
+from phasewatch.errors import Refused
 from phasewatch.pipeline import Done, divide, extract
-from phasewatch.refusal import Refused
 from phasewatch.splits import Split
 from phasewatch.store import Store
 from phasewatch.sweep import sweep

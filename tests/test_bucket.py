@@ -11,8 +11,8 @@ import pytest
 import toy
 from phasewatch import bucket, store, sweep
 from phasewatch.bucket import Bucket
+from phasewatch.errors import Refused
 from phasewatch.ledger import Ledger
-from phasewatch.refusal import Refused
 from phasewatch.spread import pool
 from phasewatch.store import MANIFEST, SAMPLES, Store
 from phasewatch.verdict import Judgement

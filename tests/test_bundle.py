@@ -12,8 +12,8 @@ import pytest
 
 from phasewatch import bundle, contract
 from phasewatch.bundle import CARD, GRAPH, TERMS, Terms, load
+from phasewatch.errors import Refused
 from phasewatch.export import export
-from phasewatch.refusal import Refused
 from phasewatch.store import Store
 from phasewatch.trust import Trust
 from test_export import saved

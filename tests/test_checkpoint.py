@@ -15,8 +15,8 @@ import toy
 from phasewatch import checkpoint, contract, durable, pipeline, schema, trainer, training, windows
 from phasewatch.checkpoint import Checkpoint, load, save
 from phasewatch.contract import Drift
+from phasewatch.errors import Refused
 from phasewatch.model import UNWATCHED, names
-from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store import Store

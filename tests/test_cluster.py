@@ -8,7 +8,7 @@ import pytest
 
 import toy
 from phasewatch import pipeline
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import Store
 from phasewatch.training import Crew
 

@@ -8,9 +8,9 @@ import pytest
 
 import toy
 from phasewatch import bundle, checkpoint, windows
+from phasewatch.errors import Refused
 from phasewatch.export import export
 from phasewatch.model import Classifier, find, names
-from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, Mode
 from phasewatch.splits import Split
 from phasewatch.store import Store

@@ -11,8 +11,8 @@ import typer
 import toy
 from phasewatch import console, extracts, pipeline
 from phasewatch.commands import exchange
+from phasewatch.errors import Refused
 from phasewatch.extracts import Extract
-from phasewatch.refusal import Refused
 from phasewatch.store import MANIFEST, SAMPLES, Store
 from phasewatch.views import STATISTICS
 

@@ -31,8 +31,8 @@ import test_forest
 import test_trust
 from mutated import Model
 from phasewatch import bundle, checkpoint, forest, trust
+from phasewatch.errors import Refused
 from phasewatch.model import Unfit, find
-from phasewatch.refusal import Refused
 from phasewatch.trust import Trust, sign
 
 SOURCE = Path(phasewatch.__file__).parent

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from phasewatch import importing, mapping, schema
+from phasewatch.errors import Refused
 from phasewatch.importing import Outcome, counts
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store import Store
 from phasewatch.sweep import sweep

@@ -8,7 +8,7 @@ import pytest
 
 import toy
 from phasewatch import index
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import SAMPLES, Store
 from phasewatch.sweep import sweep
 from phasewatch.verdict import Finding, Judgement

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import toy
 from phasewatch import live, schema, windows
 from phasewatch.episode import Episode, Samples
+from phasewatch.errors import Refused
 from phasewatch.feed import GRACE_S, Feed, taken
 from phasewatch.live import Juror, Machine, Panel, Scale, Stream
 from phasewatch.pipeline import Done
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from phasewatch.store import Store
 from phasewatch.trust import Trust

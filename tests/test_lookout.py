@@ -12,8 +12,8 @@ import toy
 from phasewatch import bundle, windows
 from phasewatch.bundle import Bundle
 from phasewatch.episode import Episode
+from phasewatch.errors import Refused
 from phasewatch.lookout import lookout
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from test_bundle import exported, made
 

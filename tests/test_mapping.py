@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from phasewatch import mapping, schema
+from phasewatch.errors import Refused
 from phasewatch.mapping import Told
-from phasewatch.refusal import Refused
 from phasewatch.schema import Schema
 
 SCHEMA = """

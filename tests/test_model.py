@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from phasewatch.errors import Refused
 from phasewatch.model import Data, balance, find, names
-from phasewatch.refusal import Refused
 from phasewatch.views import Array
 
 CLASSES = 4

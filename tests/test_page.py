@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from phasewatch import events, serve
+from phasewatch.errors import Refused
 from phasewatch.events import Given
 from phasewatch.pipeline import Done
 from phasewatch.producers import perf
-from phasewatch.refusal import Refused
 from phasewatch.serve import Access, Desk
 from phasewatch.store import Store
 from test_serve import Served, serving, until

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import toy
 from phasewatch import pages, store
+from phasewatch.errors import Refused
 from phasewatch.pages import unpacked
-from phasewatch.refusal import Refused
 
 Parquet = Callable[..., bytes]
 

@@ -7,8 +7,8 @@ import pytest
 
 import toy
 from phasewatch import checkpoint, pipeline, schema
+from phasewatch.errors import Refused
 from phasewatch.pipeline import Done
-from phasewatch.refusal import Refused
 from phasewatch.splits import Split
 from phasewatch.store import SAMPLES, Store
 from phasewatch.views import Lens

@@ -7,8 +7,8 @@ import pytest
 
 import toy
 from phasewatch import bundle, checkpoint, quantise, windows
+from phasewatch.errors import Refused
 from phasewatch.export import export
-from phasewatch.refusal import Refused
 from phasewatch.store import Store
 from test_export import GRAPHS, saved
 

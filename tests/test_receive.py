@@ -24,8 +24,8 @@ import toy
 import uploads
 from faulty import FATES, Faulty
 from phasewatch import durable, receive, schema
+from phasewatch.errors import Refused
 from phasewatch.receive import PLACE, Declined, Limits, Receiver, Server, ready, tokens
-from phasewatch.refusal import Refused
 from phasewatch.ship import Line
 from phasewatch.store import MANIFEST, SAMPLES, Store, pack
 from uploads import HOSTS, LIMITS, TOKENS, renamed, upload

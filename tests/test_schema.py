@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from phasewatch import schema
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Channel, Grid, Schema
 
 VM46 = schema.vm46()

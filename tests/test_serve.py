@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from phasewatch import schema, serve
+from phasewatch.errors import Refused
 from phasewatch.events import Given
 from phasewatch.pipeline import Done
 from phasewatch.producers import perf
-from phasewatch.refusal import Refused
 from phasewatch.serve import Access, Desk
 from phasewatch.store import Store
 

@@ -10,8 +10,8 @@ import pytest
 
 import toy
 from phasewatch import cli, console, schema
+from phasewatch.errors import Refused
 from phasewatch.receive import Server
-from phasewatch.refusal import Refused
 from phasewatch.ship import Line, Stopped, chosen, ship, token
 from phasewatch.store import MANIFEST, SAMPLES, Store
 from test_receive import receiver, said, server, store  # noqa: F401

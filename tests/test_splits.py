@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.episode import Identity
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.splits import (
     Split,
     find,

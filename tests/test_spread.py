@@ -11,7 +11,7 @@ import psutil
 import pytest
 from distributed import CancelledError
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.spread import _lost, alone, cluster, pool
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import toy
 from phasewatch import schema
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import MANIFEST, SAMPLES, Store, decode, refuse_inside
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import toy
 from phasewatch import schema, story
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import SAMPLES, Store
 from phasewatch.sweep import sweep
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from phasewatch import importing, mapping, schema
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import Store
 from phasewatch.suggest import suggest
 

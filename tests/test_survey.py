@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from phasewatch import leaks
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import Store
 from phasewatch.survey import Survey, markdown, survey, table, tally
 from phasewatch.sweep import sweep

@@ -12,8 +12,8 @@ import pytest
 
 import toy
 from phasewatch import index, schema, store, sweep
+from phasewatch.errors import Refused
 from phasewatch.ledger import Ledger
-from phasewatch.refusal import Refused
 from phasewatch.spread import cluster, pool
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store, entry
 from phasewatch.sweep import across, judge

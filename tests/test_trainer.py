@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from phasewatch import trainer
+from phasewatch.errors import Refused
 from phasewatch.model import UNWATCHED, Data, Epoch, Watch
-from phasewatch.refusal import Refused
 from phasewatch.trainer import Schedule
 
 SHORT = Schedule(epochs=12, batch=32, patience=12)

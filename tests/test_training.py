@@ -97,7 +97,7 @@ def test_a_run_killed_as_a_whole_goes_on(alone: Path, toy_store: Store, tmp_path
 
 
 def test_the_first_refusal_of_a_worker_comes_through(toy_store: Store, tmp_path: Path) -> None:
-    from phasewatch.refusal import Refused
+    from phasewatch.errors import Refused
 
     wrong = replace(BOTH, models=("mlp", "nonsense"))
     for jobs in (1, 2):

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 import mutated
 from mutated import Model
 from phasewatch.bundle import TERMS
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.trial import tried
 from phasewatch.trust import Trust
 

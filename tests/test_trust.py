@@ -14,8 +14,8 @@ import pytest
 import toy
 from phasewatch import bundle, checkpoint
 from phasewatch.checkpoint import save
+from phasewatch.errors import Refused
 from phasewatch.export import export
-from phasewatch.refusal import Refused
 from phasewatch.store import Store
 from phasewatch.trust import ANY, Trust, sign
 from test_bundle import exported

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 import toy
 from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
 from phasewatch.windows import POOLED, at, columns, cut, join, log, pool
 

@@ -20,7 +20,7 @@ from phasewatch import durable
 from phasewatch.audit import Check
 from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
 from phasewatch.views import Array

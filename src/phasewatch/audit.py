@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from phasewatch import leaks, scores, splits
 from phasewatch.episode import Identity
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training import learn

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 from phasewatch.store import HEADER, SAMPLES_MOST, Store, parse_header
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from phasewatch import contract, durable
 from phasewatch.contract import Contract
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 from phasewatch.trust import ANY, MOST, Trust, content, refuse, signed
 from phasewatch.views import Array, Lens

@@ -19,8 +19,8 @@ from pydantic import Field
 from phasewatch import __version__, contract, durable
 from phasewatch.contract import Contract, Drift
 from phasewatch.episode import Episode
+from phasewatch.errors import Refused
 from phasewatch.model import THREADS, Classifier, Unfit, find
-from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.trust import ANY, MOST, Trust, content, signed
 from phasewatch.views import Array, Lens, Plane

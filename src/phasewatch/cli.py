@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from phasewatch import __version__, commands
 from phasewatch.console import CANCELLED, REFUSED, app, err, out, plain
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 for _file in pkgutil.iter_modules(commands.__path__):
     import_module(f"{commands.__name__}.{_file.name}")

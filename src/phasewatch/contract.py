@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from phasewatch import durable, schema
 from phasewatch.episode import Episode, Samples
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.trust import refuse, strict
 from phasewatch.views import STATISTICS, VIEWS, Array, Lens, Plane, fingerprint

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 PENDING = ".tmp-"
 

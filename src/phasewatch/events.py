@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 
 from phasewatch import __version__, durable, producers
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import Store
 from phasewatch.trust import ANY, Trust
 

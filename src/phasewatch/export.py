@@ -12,8 +12,8 @@ from phasewatch import bundle, checkpoint, contract, durable, quantise, scores
 from phasewatch.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
 from phasewatch.checkpoint import Checkpoint, Header
 from phasewatch.contract import TOLERANCE
+from phasewatch.errors import Refused
 from phasewatch.pipeline import extract
-from phasewatch.refusal import Refused
 from phasewatch.schema import Schema
 from phasewatch.store import Store
 from phasewatch.trust import ANY, Trust, sign

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from phasewatch import durable
 from phasewatch.contract import MOST_OPENING_S
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 from phasewatch.store import Store
 from phasewatch.sweep import sweep

@@ -19,9 +19,9 @@ import numpy as np
 
 from phasewatch import durable, reading, rules
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
+from phasewatch.errors import Refused
 from phasewatch.mapping import CLOCKS, WHO, Mapping, Told
 from phasewatch.reading import Dropped, Table
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store import MANIFEST, Store, pack
 from phasewatch.verdict import Verdict

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch import __version__, durable
+from phasewatch.errors import Refused
 from phasewatch.pages import MAGIC
-from phasewatch.refusal import Refused
 from phasewatch.store import refuse_inside
 from phasewatch.verdict import Finding, Judgement, Once
 

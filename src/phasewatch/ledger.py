@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from phasewatch import __version__, clocks, durable, index, pages, rules, store
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 from phasewatch.verdict import Judgement
 

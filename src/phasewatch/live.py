@@ -18,8 +18,8 @@ from scipy.special import softmax
 from phasewatch import checkpoint as checkpoints
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
+from phasewatch.errors import Refused
 from phasewatch.feed import Feed, first_end, missing, taken
-from phasewatch.refusal import Refused
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store import Manifest, Store
 from phasewatch.sweep import judge

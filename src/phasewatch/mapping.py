@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Channel, Schema
 
 WHO = ("host", "sample", "profile", "campaign")

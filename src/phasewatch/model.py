@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch import models
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.views import Array, View
 
 THREADS = 1

@@ -26,9 +26,9 @@ from phasewatch.audit import Check, Evidence, audit
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
+from phasewatch.errors import Refused, differences
 from phasewatch.evaluate import Report, evaluate
 from phasewatch.recipes import Recipe
-from phasewatch.refusal import Refused, differences
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store import MANIFEST, Store, refuse_inside

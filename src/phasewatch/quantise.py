@@ -9,7 +9,7 @@ import numpy as np
 from phasewatch import scores
 from phasewatch.bundle import MOST_LOSS, Bundle, Loss
 from phasewatch.checkpoint import Checkpoint
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.windows import Windows
 
 MOST_OTHER = 0.05

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 CSV, TSV, LINES, PARQUET = (".csv",), (".tsv", ".log"), (".jsonl", ".ndjson"), (".parquet",)
 ARCHIVE = (".ts",)

@@ -30,7 +30,7 @@ from typing import Any
 
 from phasewatch import durable
 from phasewatch.episode import ID
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.store import HEADER, MANIFEST, SAMPLES, Store, parse, unpack
 
 PLACE = "/v1/episodes/"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import MODES, Mode
 
 

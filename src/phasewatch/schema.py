@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
 from phasewatch import durable
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 Kind = Literal["gauge", "counter", "event"]
 Mode = Literal["realistic", "oracle"]

@@ -29,10 +29,10 @@ from pydantic import BaseModel, ConfigDict
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from phasewatch import __version__, alerts, events
+from phasewatch.errors import Refused
 from phasewatch.events import Given, Producer
 from phasewatch.hub import Hub, Viewer
 from phasewatch.producers import replay
-from phasewatch.refusal import Refused
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "phasewatch_token"

@@ -18,8 +18,8 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from phasewatch.errors import Refused
 from phasewatch.receive import PLACE, SPLIT
-from phasewatch.refusal import Refused
 from phasewatch.store import MANIFEST, SAMPLES, Store, refuse_empty, refuse_unknown
 
 TIMEOUT_S = 60.0

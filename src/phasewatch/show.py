@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.errors import Refused
 from phasewatch.lab.recording import Recording, Say, Take
 from phasewatch.producers import replay
-from phasewatch.refusal import Refused
 from phasewatch.store import Store
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import wraps
 
 from phasewatch.episode import Identity
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, Protocol
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from distributed import Client

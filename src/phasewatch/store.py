@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasewatch import durable, pages, schema
 from phasewatch.episode import ID, Episode, Label, Samples
-from phasewatch.refusal import Refused, differences
+from phasewatch.errors import Refused, differences
 from phasewatch.schema import NS, Schema
 
 FORMAT: Literal[1] = 1

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from phasewatch.episode import Episode, Samples
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.rules import Facts, sentences
 from phasewatch.schema import NS
 from phasewatch.store import SAMPLES, Store, refuse_unknown

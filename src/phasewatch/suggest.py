@@ -16,10 +16,10 @@ import numpy as np
 
 from phasewatch import reading
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Floats
+from phasewatch.errors import Refused
 from phasewatch.importing import MISSING
 from phasewatch.mapping import CLOCKS
 from phasewatch.reading import Table
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 
 FILES = 12

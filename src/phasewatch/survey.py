@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from phasewatch import leaks, scores
 from phasewatch.episode import Episode, Identity
+from phasewatch.errors import Refused
 from phasewatch.pipeline import extract
 from phasewatch.recipes import RECIPES
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Mode, Schema
 from phasewatch.scores import Score
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phasewatch import rules
+from phasewatch.errors import Refused
 from phasewatch.ledger import Ledger, Stamped
-from phasewatch.refusal import Refused
 from phasewatch.rules import Facts
 from phasewatch.schema import Schema
 from phasewatch.spread import Spread, alone

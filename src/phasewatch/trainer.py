@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from phasewatch import durable, scores
+from phasewatch.errors import Refused
 from phasewatch.model import THREADS, Data, Epoch, Watch, balance
-from phasewatch.refusal import Refused
 
 State = dict[str, Tensor]
 

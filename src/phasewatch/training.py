@@ -17,9 +17,9 @@ from pathlib import Path
 from phasewatch import checkpoint, dropout, durable, scores
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode
+from phasewatch.errors import Refused
 from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, find
 from phasewatch.recipes import Recipe
-from phasewatch.refusal import Refused
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.views import Lens, Plane

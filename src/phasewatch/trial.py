@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from phasewatch import bundle, model
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.trust import ANY, Trust, refuse
 
 LIMIT_S, MEMORY = 10, 2 << 30

@@ -14,7 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from phasewatch.episode import Episode, Floats, Ints, Label, Samples
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
 
 Strings = NDArray[np.str_]

@@ -10,9 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from phasewatch.errors import Refused
 from phasewatch.lab import fault
 from phasewatch.lab.fault import FAULTS, Scene
-from phasewatch.refusal import Refused
 
 
 @pytest.fixture

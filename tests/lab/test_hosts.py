@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from phasewatch.errors import Refused
 from phasewatch.lab.hosts import Host, hosts
-from phasewatch.refusal import Refused
 
 BLOCK = """
 [[host]]

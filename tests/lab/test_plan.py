@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from phasewatch.errors import Refused
 from phasewatch.lab import plan
 from phasewatch.lab.fault import FAULTS
 from phasewatch.lab.hosts import hosts
 from phasewatch.lab.profile import BENIGN, profiles, schedule
 from phasewatch.lab.recording import Take
-from phasewatch.refusal import Refused
 
 CORPUS = Path(__file__).parent.parent.parent / "plans" / "corpus.toml"
 CAMPAIGNS = ("first", "second", "third")

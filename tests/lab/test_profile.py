@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasewatch import schema
+from phasewatch.errors import Refused
 from phasewatch.lab import image, plan
 from phasewatch.lab.hosts import host, hosts
 from phasewatch.lab.profile import BENIGN, PHASES, Act, Profile, profile, profiles, schedule
-from phasewatch.refusal import Refused
 
 ALL = sorted(profiles())
 CORPUS = Path(__file__).parent.parent.parent / "plans" / "corpus.toml"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from phasewatch.errors import Refused
 from phasewatch.pipeline import Done
 from phasewatch.producers import metrics
 from phasewatch.producers.metrics import Comparison, Scoreboard
-from phasewatch.refusal import Refused
 
 
 def report(out: Path) -> dict[str, object]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch import schema
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.sim.compare import compare
 from phasewatch.sim.fit import FITTED
 from phasewatch.sim.stream import Recipe, simulate

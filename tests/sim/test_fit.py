@@ -8,7 +8,7 @@ import pytest
 import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.sim.fit import FITTED, KNOTS, Fit, fit, inside, recall
 
 VM46 = schema.vm46()

@@ -14,7 +14,7 @@ import pytest
 import toy
 from phasewatch import schema
 from phasewatch.commands import simulate as command
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.sim import stream
 from phasewatch.sim.fit import FITTED, Fit
 from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths

@@ -103,7 +103,7 @@ def suggest(
 ) -> None:
     """Draft schema.toml and mapping.toml from the data, for a person to correct."""
     from phasewatch import durable
-    from phasewatch.refusal import Refused
+    from phasewatch.errors import Refused
     from phasewatch.suggest import suggest as drafted
 
     durable.refuse_url(folder)

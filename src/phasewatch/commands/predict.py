@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from phasewatch.console import AsJson, PublicKey, StorePath, Strict, app, out, print_json
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.store import Store

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from phasewatch.console import SOME_ERRORED, AsJson, app, err, images, out, print_json
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.lab.recording import Take

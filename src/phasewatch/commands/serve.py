@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasewatch.console import PublicKey, Strict, app, err, images, out
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from socket import socket

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from phasewatch.console import SOME_ERRORED, StorePath, app, err, out, plain, progress
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 MIB = 1 << 20
 

@@ -41,7 +41,7 @@ def simulate(
 def fitted(recorded: Path, path: Path) -> Path:
     """A fit of a store's usable episodes, written to `path`."""
     from phasewatch import schema
-    from phasewatch.refusal import Refused
+    from phasewatch.errors import Refused
     from phasewatch.sim.draw import Stage
     from phasewatch.sim.fit import fit
     from phasewatch.store import Store

@@ -19,7 +19,7 @@ from phasewatch.console import (
     print_json,
     progress,
 )
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.bucket import Bucket

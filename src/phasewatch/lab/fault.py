@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from phasewatch.errors import Refused
 from phasewatch.lab.machine import Machine
 from phasewatch.lab.network import Tap, die_with_parent
 from phasewatch.lab.switch import Switch
-from phasewatch.refusal import Refused
 
 BURNERS = 3
 

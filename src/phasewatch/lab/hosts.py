@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 HOSTS = Path(__file__).parent / "hosts.toml"
 # No microvm: Debian's kernel hangs on it in half of the boots, unable to measure its own speed.

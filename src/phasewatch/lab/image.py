@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 GUEST = Path(__file__).parent / "guest"
 PROGRAMS = ("agent", "load")

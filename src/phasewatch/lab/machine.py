@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+from phasewatch.errors import Refused
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image
 from phasewatch.lab.network import GUEST, MAC, die_with_parent
-from phasewatch.refusal import Refused
 
 AGENT_HZ = 2
 BOOT_S = 120.0

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 
 HOSTS = range(1, 10)
 GUEST = "10.77.0.100"

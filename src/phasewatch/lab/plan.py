@@ -29,13 +29,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from phasewatch.errors import Refused
 from phasewatch.lab.campaign import Campaign
 from phasewatch.lab.fault import find
 from phasewatch.lab.hosts import hosts
 from phasewatch.lab.image import image, scratch
 from phasewatch.lab.profile import profiles, schedule
 from phasewatch.lab.recording import Recording, Take
-from phasewatch.refusal import Refused
 from phasewatch.store import Store
 
 STAGGER_S = 8.0

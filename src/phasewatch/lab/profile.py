@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from phasewatch.errors import Refused
 from phasewatch.lab.hosts import Host
-from phasewatch.refusal import Refused
 
 PROFILES = Path(__file__).parent / "profiles"
 BENIGN = "benign"

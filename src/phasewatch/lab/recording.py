@@ -23,6 +23,7 @@ import numpy as np
 
 from phasewatch import __version__
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.errors import Refused
 from phasewatch.lab import hosts
 from phasewatch.lab.campaign import SINGLE, Campaign
 from phasewatch.lab.fault import Fault, Scene, find
@@ -45,7 +46,6 @@ from phasewatch.lab.probes import (
 from phasewatch.lab.profile import Act, Profile, Sample, profile, schedule
 from phasewatch.lab.snapshot import snapshot
 from phasewatch.lab.switch import Switch, link
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from phasewatch.store import Store
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from phasewatch.errors import Refused
 from phasewatch.lab.network import (
     BIN_NS,
     HOSTS,
@@ -30,7 +31,6 @@ from phasewatch.lab.network import (
     Traffic,
     quiet_child,
 )
-from phasewatch.refusal import Refused
 
 FIN, SYN, RST, PUSH, ACK = 1, 2, 4, 8, 16
 SEGMENT = 1400

@@ -7,8 +7,8 @@ from threading import Event as Signal
 from typing import Any, ClassVar, Literal
 
 from phasewatch import checkpoint, events
+from phasewatch.errors import Refused
 from phasewatch.events import Event, Record
-from phasewatch.refusal import Refused
 from phasewatch.schema import Mode
 
 REPORT = "report.json"

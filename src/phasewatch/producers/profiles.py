@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch import checkpoint, events, windows
+from phasewatch.errors import Refused
 from phasewatch.events import Event, Record
 from phasewatch.recipes import RECIPES
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS
 from phasewatch.store import Store
 from phasewatch.sweep import judge

@@ -19,12 +19,12 @@ import numpy as np
 from phasewatch import alerts, events, live
 from phasewatch.alerts import Hysteresis, Incident, Sight
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.errors import Refused
 from phasewatch.events import Event, Given, Nanoseconds, Record, Tell
 from phasewatch.explain import Why, why
 from phasewatch.live import Judged, Machine, Panel, Scale, Stream
 from phasewatch.pipeline import FOLDS
 from phasewatch.producers.metrics import temperatures, thresholds
-from phasewatch.refusal import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store import Manifest, Store
 from phasewatch.sweep import judge

@@ -16,7 +16,7 @@ from matplotlib.patches import Patch
 
 from phasewatch import durable
 from phasewatch.episode import Episode
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.report import PALETTE, colours
 from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall

@@ -11,9 +11,9 @@ import numpy as np
 from scipy import signal
 
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.errors import Refused
 from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
-from phasewatch.refusal import Refused
 from phasewatch.rules import LOST, WAITING
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import KNOTS, Fit

@@ -18,7 +18,7 @@ from scipy import special, stats
 
 from phasewatch import durable
 from phasewatch.episode import Episode
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 from phasewatch.views import Array
 from phasewatch.windows import columns

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch import durable
-from phasewatch.refusal import Refused
+from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import Fit

@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.refusal import differences
+from phasewatch.errors import differences
 
 LEAVES = st.none() | st.integers() | st.text(max_size=4)
 VALUES = st.dictionaries(
