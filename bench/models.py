@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from phasewatch import durable, scores, trainer, training
+from phasewatch import scores, trainer, training
 from phasewatch.checkpoint import Checkpoint
+from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Data, find, names
 from phasewatch.neural import Network
 from phasewatch.pipeline import Fold
@@ -200,7 +201,7 @@ def main() -> None:
         if asked.peers:
             lines += peers(split, fold, asked.peers)
     text = told(lines)
-    durable.write(ROOT / "docs" / "results" / "peers.md", text.encode())
+    atomic.write(ROOT / "docs" / "results" / "peers.md", text.encode())
     out.print(text, markup=False, soft_wrap=True)
 
 

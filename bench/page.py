@@ -22,9 +22,9 @@ from phasewatch import serve
 from phasewatch.commands.serve import given_of
 from phasewatch.episode import Samples
 from phasewatch.feed import taken
+from phasewatch.io.trust import ANY
 from phasewatch.serve import Access, Desk
 from phasewatch.store import Store
-from phasewatch.trust import ANY
 
 CHROMIUM = "/usr/bin/chromium"
 SCENES = ("", "replay?mode=both", "channels", "scoreboard", "duel", "profiles", "perf", "tv")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from phasewatch import abstract, durable, pipeline, recipes, report
+from phasewatch import abstract, pipeline, recipes, report
 from phasewatch.evaluate import Plain, Row
+from phasewatch.io import atomic
 from phasewatch.pipeline import Trained
 from phasewatch.recipes import Recipe
 from phasewatch.scores import Score
@@ -131,7 +132,7 @@ def main() -> None:
     for name in RUNS:
         out.print(f"\n[bold]{name}[/]")
         found[name] = result(name, store)
-    durable.write(ROOT / "docs" / "results.md", told(found).encode())
+    atomic.write(ROOT / "docs" / "results.md", told(found).encode())
     out.print(f"written: {ROOT / 'docs' / 'results.md'}")
 
 

@@ -13,8 +13,8 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from phasewatch import serve
 from phasewatch.commands.serve import given_of
+from phasewatch.io.trust import ANY
 from phasewatch.serve import Access, Desk
-from phasewatch.trust import ANY
 
 CHROMIUM = "/usr/bin/chromium"
 SPEED = 4.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_trust import Target, kept, keys, target
 
 import mutated
 import toy
@@ -20,11 +21,10 @@ from phasewatch import bundle, checkpoint
 from phasewatch.bundle import GRAPH, TERMS
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.errors import Refused
+from phasewatch.io.trust import Trust, content, sign
 from phasewatch.store import Store
-from phasewatch.trust import Trust, content, sign
 from test_bundle import exported
 from test_checkpoint import network, trained
-from test_trust import Target, kept, keys, target
 
 __all__ = ["exported", "kept", "keys", "network", "target"]
 

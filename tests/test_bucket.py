@@ -12,8 +12,8 @@ import toy
 from phasewatch import bucket, store, sweep
 from phasewatch.bucket import Bucket
 from phasewatch.errors import Refused
+from phasewatch.io.executors import pool
 from phasewatch.ledger import Ledger
-from phasewatch.spread import pool
 from phasewatch.store import MANIFEST, SAMPLES, Store
 from phasewatch.verdict import Judgement
 

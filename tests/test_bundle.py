@@ -14,8 +14,8 @@ from phasewatch import bundle, contract
 from phasewatch.bundle import CARD, GRAPH, TERMS, Terms, load
 from phasewatch.errors import Refused
 from phasewatch.export import export
+from phasewatch.io.trust import Trust
 from phasewatch.store import Store
-from phasewatch.trust import Trust
 from test_export import saved
 
 HEAVY = "torch", "xgboost", "sklearn", "scipy", "polars", "pyarrow", "pandas", "onnx", "fastapi"

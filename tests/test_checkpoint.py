@@ -12,10 +12,11 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 
 import toy
-from phasewatch import checkpoint, contract, durable, pipeline, schema, trainer, training, windows
+from phasewatch import checkpoint, contract, pipeline, schema, trainer, training, windows
 from phasewatch.checkpoint import Checkpoint, load, save
 from phasewatch.contract import Drift
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, names
 from phasewatch.schema import MODES, Mode, Schema
 from phasewatch.splits import Split
@@ -204,7 +205,7 @@ def test_a_name_cannot_leave_the_folder(made: Checkpoint, tmp_path: Path, name: 
 def test_saving_again_leaves_a_whole_checkpoint_when_it_fails(
     path: Path, made: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = durable.write
+    written = atomic.write
 
     def full(target: Path, data: bytes) -> None:
         if target == path:
@@ -212,7 +213,7 @@ def test_saving_again_leaves_a_whole_checkpoint_when_it_fails(
         written(target, data)
 
     before = path.read_bytes()
-    monkeypatch.setattr(durable, "write", full)
+    monkeypatch.setattr(atomic, "write", full)
     with pytest.raises(OSError, match="No space"):
         save(replace(made, scores={}), toy.episode(), path.parent)
     assert path.read_bytes() == before

@@ -14,13 +14,14 @@ from typing import Any
 
 import fsspec
 import pytest
+from test_trust import keys
 
 import toy
-from phasewatch import __version__, cli, console, durable, pipeline, schema, sweep
+from phasewatch import __version__, cli, console, pipeline, schema, sweep
+from phasewatch.io import atomic
 from phasewatch.pipeline import Done
 from phasewatch.store import MANIFEST, SAMPLES, Store
 from test_frozen import BUNDLES, CHECKPOINTS
-from test_trust import keys
 
 __all__ = ["keys"]
 
@@ -257,7 +258,7 @@ def test_a_full_disk_is_one_line(
     def full(path: Path, data: bytes) -> None:
         raise OSError(28, "No space left on device", str(path))
 
-    monkeypatch.setattr(durable, "write", full)
+    monkeypatch.setattr(atomic, "write", full)
     words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--recipe", "baselines")
     line = refused(run("train", *words))
     assert "No space left on device" in line and "run.json" in line

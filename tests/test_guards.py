@@ -20,6 +20,7 @@ from typing import Any
 
 import onnx
 import pytest
+import test_trust
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
@@ -28,12 +29,12 @@ import mutated
 import phasewatch
 import test_checkpoint
 import test_forest
-import test_trust
 from mutated import Model
-from phasewatch import bundle, checkpoint, forest, trust
+from phasewatch import bundle, checkpoint, forest
 from phasewatch.errors import Refused
+from phasewatch.io import trust
+from phasewatch.io.trust import Trust, sign
 from phasewatch.model import Unfit, find
-from phasewatch.trust import Trust, sign
 
 SOURCE = Path(phasewatch.__file__).parent
 NAMES = "trust contract checkpoint bundle neural forest model models/majority models/logistic"

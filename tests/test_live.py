@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_trust import keys
 
 import toy
 from phasewatch import live, schema, windows
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.feed import GRACE_S, Feed, taken
+from phasewatch.io.trust import Trust
 from phasewatch.live import Juror, Machine, Panel, Scale, Stream
 from phasewatch.pipeline import Done
 from phasewatch.schema import NS
 from phasewatch.store import Store
-from phasewatch.trust import Trust
-from test_trust import keys
 
 __all__ = ["keys"]
 

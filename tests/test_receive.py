@@ -23,8 +23,9 @@ from hypothesis import strategies as st
 import toy
 import uploads
 from faulty import FATES, Faulty
-from phasewatch import durable, receive, schema
+from phasewatch import receive, schema
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.receive import PLACE, Declined, Limits, Receiver, Server, ready, tokens
 from phasewatch.ship import Line
 from phasewatch.store import MANIFEST, SAMPLES, Store, pack
@@ -200,7 +201,7 @@ def test_what_is_there_already_is_flushed_before_it_is_acknowledged(
     """Its publisher may have been killed between the rename and the flush."""
     put(receiver, *upload(FILES))
     flushed: list[Path] = []
-    monkeypatch.setattr(durable, "sync", flushed.append)
+    monkeypatch.setattr(atomic, "sync", flushed.append)
     assert put(receiver, *upload(FILES)) == HTTPStatus.OK
     assert store.root / "episodes" in flushed
 
@@ -252,7 +253,7 @@ def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
 def test_a_store_is_made_where_nothing_is_and_nowhere_else(tmp_path: Path, store: Store) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "killed").mkdir()
-    (tmp_path / "killed" / f"{durable.PENDING}x").touch()
+    (tmp_path / "killed" / f"{atomic.PENDING}x").touch()
     for root in (store.root, tmp_path / "absent", tmp_path / "empty", tmp_path / "killed"):
         ready(root)
     (tmp_path / "empty" / "thesis.tex").touch()

@@ -13,8 +13,8 @@ import pytest
 import toy
 from phasewatch import index, schema, store, sweep
 from phasewatch.errors import Refused
+from phasewatch.io.executors import cluster, pool
 from phasewatch.ledger import Ledger
-from phasewatch.spread import cluster, pool
 from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store, entry
 from phasewatch.sweep import across, judge
 from phasewatch.verdict import VERDICTS, Judgement

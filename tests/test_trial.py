@@ -11,8 +11,8 @@ import mutated
 from mutated import Model
 from phasewatch.bundle import TERMS
 from phasewatch.errors import Refused
+from phasewatch.io.trust import Trust
 from phasewatch.trial import tried
-from phasewatch.trust import Trust
 
 
 def put(folder: Path, name: str, kind: str, weights: bytes | None = None) -> Path:

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from phasewatch import durable
 from phasewatch.audit import Check
 from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
 from phasewatch.views import Array
@@ -129,7 +129,7 @@ def save(answered: Answered, path: Path) -> None:
     table = table.replace_schema_metadata({"phasewatch": json.dumps(facts)})
     buffer = io.BytesIO()
     pq.write_table(table.unify_dictionaries(), buffer, compression="zstd", write_page_checksum=True)
-    durable.write(path, buffer.getvalue())
+    atomic.write(path, buffer.getvalue())
 
 
 def _table(one: Answers, classes: tuple[str, ...]) -> pa.Table:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from phasewatch import contract, durable
+from phasewatch import contract
 from phasewatch.contract import Contract
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
+from phasewatch.io.trust import ANY, MOST, Trust, content, refuse, signed
 from phasewatch.schema import Schema
-from phasewatch.trust import ANY, MOST, Trust, content, refuse, signed
 from phasewatch.views import Array, Lens
 
 FORMAT, ENDING = 2, ".bundle"
@@ -163,7 +164,7 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
     found = [(one.name, one.type, one.shape[1:]) for one in ends]
     if found != wanted:
         raise refuse(place, f"has the ends {found}", f"{wanted}", "weights_shape")
-    if told.encode() != durable.canonical(terms.data):
+    if told.encode() != atomic.canonical(terms.data):
         raise refuse(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
     return session
 

@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from phasewatch import __version__, contract, durable
+from phasewatch import __version__, contract
 from phasewatch.contract import Contract, Drift
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
+from phasewatch.io.trust import ANY, MOST, Trust, content, signed
 from phasewatch.model import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
-from phasewatch.trust import ANY, MOST, Trust, content, signed
 from phasewatch.views import Array, Lens, Plane
 
 FORMAT, ENDING = 2, ".ckpt.json"
@@ -115,8 +116,8 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
         golden=contract.golden(checkpoint, episode),
         digest="",
     )
-    durable.write(_weights(path, header, checkpoint.model.suffix), weights)
-    durable.write(path, header.sealed())
+    atomic.write(_weights(path, header, checkpoint.model.suffix), weights)
+    atomic.write(path, header.sealed())
     load(path)
     return path
 
@@ -164,7 +165,7 @@ def _model(kind: type[Classifier], weights: bytes, header: Header, path: Path) -
                 "semantics_config", f"view {header.view}, where {header.model} takes {kind.view}"
             )
         model = kind.load(weights, shape, len(header.data["classes"]))
-        if durable.canonical(model.config) != durable.canonical(header.config):
+        if atomic.canonical(model.config) != atomic.canonical(header.config):
             raise Unfit("semantics_config", "another configuration than the header's")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused(

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from phasewatch import trainer
+from phasewatch.io.executors import connected
 from phasewatch.model import UNWATCHED, Data, Epoch
-from phasewatch.spread import connected
 from phasewatch.trainer import Rank, Schedule, State
 
 

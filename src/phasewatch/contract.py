@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from phasewatch import durable, schema
+from phasewatch import schema
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
+from phasewatch.io.trust import refuse, strict
 from phasewatch.schema import Mode, Schema
-from phasewatch.trust import refuse, strict
 from phasewatch.views import STATISTICS, VIEWS, Array, Lens, Plane, fingerprint
 from phasewatch.windows import at, cut, opening
 
@@ -141,7 +142,7 @@ class Contract(BaseModel):
     def computed(self) -> str:
         """The digest it should carry."""
         rest = self.model_dump(exclude={"digest", *self._absent()})
-        return hashlib.sha256(durable.canonical(rest)).hexdigest()
+        return hashlib.sha256(atomic.canonical(rest)).hexdigest()
 
     def sealed(self) -> bytes:
         """The file's bytes, with the digest it should carry."""

@@ -19,10 +19,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 
-from phasewatch import __version__, durable, producers
+from phasewatch import __version__, producers
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
+from phasewatch.io.trust import ANY, Trust
 from phasewatch.store import Store
-from phasewatch.trust import ANY, Trust
 
 VERSION = 1
 """Of all kinds of events; a change that a reader could trip over raises it."""
@@ -183,7 +184,7 @@ def asyncapi() -> dict[str, Any]:
 def write(folder: Path) -> list[Path]:
     """Write the generated documents; returns what was written."""
     for name, data in documents().items():
-        durable.write(folder / name, data)
+        atomic.write(folder / name, data)
     return [folder / name for name in documents()]
 
 

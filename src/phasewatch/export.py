@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import bundle, checkpoint, contract, durable, quantise, scores
+from phasewatch import bundle, checkpoint, contract, quantise, scores
 from phasewatch.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
 from phasewatch.checkpoint import Checkpoint, Header
 from phasewatch.contract import TOLERANCE
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
+from phasewatch.io.trust import ANY, Trust, sign
 from phasewatch.pipeline import extract
 from phasewatch.schema import Schema
 from phasewatch.store import Store
-from phasewatch.trust import ANY, Trust, sign
 from phasewatch.windows import Windows, pool
 
 BATCH = 512
@@ -80,9 +81,9 @@ def export(
     files = {TERMS: data, GRAPH: graph, CARD: card(terms).encode()}
     if key:
         files[f"{TERMS}.sig"] = sign(data, key)
-    with durable.folder(place) as draft:
+    with atomic.folder(place) as draft:
         for name, content in files.items():
-            durable.write(draft / name, content)
+            atomic.write(draft / name, content)
         bundle.load(draft)
     return place
 
@@ -165,7 +166,7 @@ def _told(graph: bytes, schema: Schema) -> bytes:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     onnx.helper.set_model_props(
-        model, {"phasewatch.schema": durable.canonical(schema.dump()).decode()}
+        model, {"phasewatch.schema": atomic.canonical(schema.dump()).decode()}
     )
     return bytes(model.SerializeToString())
 

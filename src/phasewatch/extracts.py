@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from phasewatch import durable
 from phasewatch.contract import MOST_OPENING_S
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.store import Store
 from phasewatch.sweep import sweep
@@ -61,7 +61,7 @@ def write(
     for id in usable:
         parts.append(cut(store.read(id), store.schema, opening_s))
         tick()
-    with durable.folder(folder) as fresh:
+    with atomic.folder(folder) as fresh:
         _write(parts, fresh, store.schema, view)
     found = counts(judgements)
     left_out = {verdict: found[verdict] for verdict in LEFT_OUT}
@@ -87,7 +87,7 @@ def _write(parts: Sequence[Windows], fresh: Path, schema: Schema, view: View) ->
             out.write_table(table)
     arrays = dict(_arrays(join(parts), schema, view))
     np.savez_compressed(fresh / "windows.npz", allow_pickle=False, **arrays)
-    (fresh / "schema.json").write_bytes(durable.canonical(schema.definition()))
+    (fresh / "schema.json").write_bytes(atomic.canonical(schema.definition()))
 
 
 def features(windows: Windows, schema: Schema) -> tuple[np.ndarray, list[str]]:

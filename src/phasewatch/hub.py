@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from phasewatch import durable, events
+from phasewatch import events
 from phasewatch.events import Event
+from phasewatch.io import atomic
 
 QUEUE = 64
 """Events that wait for a viewer, before the oldest windows are dropped."""
@@ -93,7 +94,7 @@ class Hub:
                 "replayed": len(told),
                 "time_ms": time.time_ns() // 1_000_000,
             }
-        return b"retry: %d\nevent: hello\ndata: %s\n\n" % (RETRY_MS, durable.canonical(facts))
+        return b"retry: %d\nevent: hello\ndata: %s\n\n" % (RETRY_MS, atomic.canonical(facts))
 
     def leave(self, viewer: "Viewer") -> None:
         """A viewer that is gone."""

@@ -17,9 +17,10 @@ from typing import NoReturn
 
 import numpy as np
 
-from phasewatch import durable, reading, rules
+from phasewatch import reading, rules
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.mapping import CLOCKS, WHO, Mapping, Told
 from phasewatch.reading import Dropped, Table
 from phasewatch.schema import NS, Schema
@@ -270,7 +271,7 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
     usual = int(np.median(np.diff(rows.t_ns)))
     # A row tells of the time since the row before.
     start_ns = int(rows.t_ns[0]) - usual
-    told = durable.canonical([host, sample, profile, campaign, start_ns])
+    told = atomic.canonical([host, sample, profile, campaign, start_ns])
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{host}.{profile}.{sample}").strip("-_")[:100]
     columns = {source: [c.name for c in schema.of(source)] for source in schema.sources}
     return Episode(

@@ -13,9 +13,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from phasewatch import __version__, durable
+from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.pages import MAGIC
+from phasewatch.io import atomic
+from phasewatch.io.parquet_headers import MAGIC
 from phasewatch.store import refuse_inside
 from phasewatch.verdict import Finding, Judgement, Once
 
@@ -42,9 +43,9 @@ def ready(path: Path) -> None:
     What lies there and is none is not replaced; a damaged one is, if it still begins as one. A
     link is followed.
     """
-    durable.refuse_url(path)
+    atomic.refuse_url(path)
     refuse_inside(path.resolve())
-    durable.ready(path.resolve().parent)
+    atomic.ready(path.resolve().parent)
     if _replaceable(path):
         return
     raise Refused(
@@ -74,7 +75,7 @@ def _ours(found: pa.Schema) -> bool:
 
 def write(judgements: Sequence[Judgement], path: Path) -> None:
     """The index of a whole sweep, written whole or not at all."""
-    durable.write(path.resolve(), encode(table(judgements)))
+    atomic.write(path.resolve(), encode(table(judgements)))
 
 
 def read(path: Path) -> list[Judgement]:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from phasewatch import __version__, clocks, durable, index, pages, rules, store
+from phasewatch import __version__, clocks, index, rules, store
 from phasewatch.errors import Refused
+from phasewatch.io import atomic, parquet_headers
 from phasewatch.schema import Schema
 from phasewatch.verdict import Judgement
 
@@ -41,7 +42,7 @@ class Ledger:
             )
         self.folder = folder
         self._key = hashlib.sha256(
-            durable.canonical([__version__, schema.fingerprint, *_code()])
+            atomic.canonical([__version__, schema.fingerprint, *_code()])
         ).hexdigest()
 
     def read(self) -> dict[str, Stamped]:
@@ -67,7 +68,7 @@ class Ledger:
         extra = {"stamp": stamps, "key": [self._key] * len(kept)}
         data = index.encode(index.table(own, extra))
         path = self.folder / f"{hashlib.sha256(data).hexdigest()[:24]}.parquet"
-        durable.write(path, data)
+        atomic.write(path, data)
         return path
 
     def replace(self, judged: Iterable[Stamped]) -> None:
@@ -86,5 +87,5 @@ def _code() -> Sequence[str]:
     """Digests of the files that decide on verdicts: a changed rule judges everything again."""
     return [
         hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
-        for module in (pages, store, clocks, rules)
+        for module in (parquet_headers, store, clocks, rules)
     ]

@@ -20,10 +20,10 @@ from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.feed import Feed, first_end, missing, taken
+from phasewatch.io.trust import ANY, Trust
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store import Manifest, Store
 from phasewatch.sweep import judge
-from phasewatch.trust import ANY, Trust
 from phasewatch.views import STATISTICS, Array
 from phasewatch.windows import POOLED, at, log, opening, pooled
 

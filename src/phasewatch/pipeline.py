@@ -14,7 +14,6 @@ from phasewatch import (
     answers,
     checkpoint,
     dropout,
-    durable,
     index,
     leaks,
     splits,
@@ -28,6 +27,7 @@ from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused, differences
 from phasewatch.evaluate import Report, evaluate
+from phasewatch.io import atomic
 from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
@@ -96,7 +96,7 @@ def run(
     answers.save(_answered(trained, store.schema), out / POSTERIORS)
     answered = answers.load(out / POSTERIORS)
     report = evaluate(answered)
-    durable.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
+    atomic.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
     return Done(trained, answered, report)
 
 
@@ -149,7 +149,7 @@ def train(
     store.refuse_simulated("training")
     _refuse_names(recipe, store)
     refuse_inside(out)
-    durable.ready(out)
+    atomic.ready(out)
     judgements = sweep(store)
     told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
     say(f"checked {len(judgements)} episodes: {told}")
@@ -254,7 +254,7 @@ def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement])
     }
     path = out / RUN
     if not path.exists():
-        durable.write(path, (json.dumps(asked, indent=1) + "\n").encode())
+        atomic.write(path, (json.dumps(asked, indent=1) + "\n").encode())
         return
     try:
         there = json.loads(path.read_bytes())

@@ -28,9 +28,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from phasewatch import durable
 from phasewatch.episode import ID
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.store import HEADER, MANIFEST, SAMPLES, Store, parse, unpack
 
 PLACE = "/v1/episodes/"
@@ -139,13 +139,13 @@ def _token(where: object, problem: str, expected: str) -> Refused:
 
 def ready(root: Path) -> None:
     """Raise Refused unless a store is at `root`, or can be made there: it is absent or empty."""
-    durable.refuse_url(root)
+    atomic.refuse_url(root)
     try:
         names = os.listdir(root)
     except FileNotFoundError:
         return
     # A receiver that was killed while it made the store may have left a draft.
-    if HEADER not in names and not all(name.startswith(durable.PENDING) for name in names):
+    if HEADER not in names and not all(name.startswith(atomic.PENDING) for name in names):
         raise Refused(
             root,
             "holds files and is no episode store",
@@ -181,7 +181,7 @@ class Receiver:
         self._incoming = store.root / INCOMING
         self._incoming.mkdir(exist_ok=True)
         (store.root / "episodes").mkdir(exist_ok=True)
-        durable.sync(store.root)
+        atomic.sync(store.root)
         self._lock = (self._incoming / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -191,7 +191,7 @@ class Receiver:
             raise Refused(
                 store.root, "another receiver is at work", "one a store", remedy
             ) from error
-        for left in self._incoming.glob(f"{durable.PENDING}*"):
+        for left in self._incoming.glob(f"{atomic.PENDING}*"):
             shutil.rmtree(left)
 
     def __enter__(self) -> "Receiver":
@@ -213,7 +213,7 @@ class Receiver:
         if shutil.disk_usage(self._store.root).free - announced.length < self.limits.reserve:
             raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is nearly full")
         try:
-            with durable.folder(self._store.folder(id), self._incoming) as draft:
+            with atomic.folder(self._store.folder(id), self._incoming) as draft:
                 _stream(body, draft, announced)
                 self._check(draft, id, host)
         except FileExistsError:
@@ -277,7 +277,7 @@ class Receiver:
         if digest.hexdigest() != sha256:
             raise Declined(HTTPStatus.CONFLICT, f"{id} is there with other content")
         # Whoever published it may not have come to this yet, and it is about to be acknowledged.
-        durable.sync(folder.parent)
+        atomic.sync(folder.parent)
 
 
 def _sha256(header: str) -> str:
@@ -422,7 +422,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.say(f"{status.value} {line}")
 
     def _answer(self, status: HTTPStatus, value: dict[str, str]) -> None:
-        data = durable.canonical(value)
+        data = atomic.canonical(value)
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

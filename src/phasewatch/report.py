@@ -22,11 +22,12 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from phasewatch import __version__, abstract, durable
+from phasewatch import __version__, abstract
 from phasewatch.answers import Answered, Answers
 from phasewatch.episode import Episode
 from phasewatch.evaluate import Report, best
 from phasewatch.figures import FIGURES
+from phasewatch.io import atomic
 from phasewatch.schema import NS, Schema
 from phasewatch.scores import Score
 from phasewatch.store import Store
@@ -61,9 +62,9 @@ def pages(report: Report, answered: Answered, folder: Path, store: Store | None)
         pictures=_portraits(report, answered, store) if store else {},
         figures={name: draw(report) for name, draw in FIGURES.items()},
     )
-    durable.write(folder / "report.html", page.encode())
-    durable.write(folder / "report.md", _template("report.md.j2", False).render(**told).encode())
-    durable.write(folder / "report.json", json.dumps(asdict(report), indent=1).encode())
+    atomic.write(folder / "report.html", page.encode())
+    atomic.write(folder / "report.md", _template("report.md.j2", False).render(**told).encode())
+    atomic.write(folder / "report.json", json.dumps(asdict(report), indent=1).encode())
 
 
 def _template(name: str, escaped: bool) -> jinja2.Template:

@@ -15,8 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from phasewatch import durable
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 
 Kind = Literal["gauge", "counter", "event"]
 Mode = Literal["realistic", "oracle"]
@@ -177,7 +177,7 @@ class Schema:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over the canonical, ordered definition."""
-        return hashlib.sha256(durable.canonical(self.definition())).hexdigest()
+        return hashlib.sha256(atomic.canonical(self.definition())).hexdigest()
 
     def gaps(self, other: "Schema") -> list[str]:
         """What this schema asks for that `other` lacks or defines otherwise, one line each.

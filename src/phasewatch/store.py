@@ -24,9 +24,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from phasewatch import durable, pages, schema
+from phasewatch import schema
 from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.errors import Refused, differences
+from phasewatch.io import atomic, parquet_headers
 from phasewatch.schema import NS, Schema
 
 FORMAT: Literal[1] = 1
@@ -94,7 +95,7 @@ class Manifest(BaseModel):
         files = {name: vars(file) for name, file in self.files.items()}
         rest = {**vars(self), "files": files}
         del rest["digest"]
-        return hashlib.sha256(durable.canonical(rest)).hexdigest()
+        return hashlib.sha256(atomic.canonical(rest)).hexdigest()
 
     def sealed(self) -> bytes:
         """The file's bytes, with the digest it should carry."""
@@ -139,7 +140,7 @@ class Store:
         cls, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
     ) -> "Store":
         """A store at `root`, new or existing; an existing one must be of the same kind."""
-        durable.refuse_url(root)
+        atomic.refuse_url(root)
         if (root / HEADER).exists():
             store = cls.open(root)
             if store.schema.fingerprint != schema.fingerprint:
@@ -155,7 +156,7 @@ class Store:
         header = {"format": FORMAT, "schema": schema.dump()} | (
             {"simulated": simulated} if simulated else {}
         )
-        durable.write(root / HEADER, (json.dumps(header, indent=1) + "\n").encode())
+        atomic.write(root / HEADER, (json.dumps(header, indent=1) + "\n").encode())
         return cls(root, schema, simulated)
 
     def _refuse_kind(self, simulated: Mapping[str, Any] | None) -> None:
@@ -236,7 +237,7 @@ class Store:
         """Write an episode's files as they are. Raises Refused when the id is taken."""
         target = self.folder(id)
         try:
-            with durable.folder(target) as folder:
+            with atomic.folder(target) as folder:
                 for name, data in files.items():
                     (folder / name).write_bytes(data)
         except FileExistsError as error:
@@ -269,11 +270,11 @@ class Store:
 
     def remove(self, id: str) -> None:
         """Take an episode out of the store: it is there whole, or gone."""
-        doomed = self._episodes / f"{durable.PENDING}{id}"
+        doomed = self._episodes / f"{atomic.PENDING}{id}"
         shutil.rmtree(doomed, ignore_errors=True)
         self.folder(id).rename(doomed)
         shutil.rmtree(doomed)
-        durable.sync(doomed.parent)
+        atomic.sync(doomed.parent)
 
 
 def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] | None]:
@@ -322,7 +323,7 @@ def refuse_unknown(id: str, ids: Sequence[str], option: str) -> None:
 
 def refuse_inside(out: Path) -> None:
     """Raise Refused when `out` is an episode store or lies in one: only episodes go there."""
-    durable.refuse_url(out)
+    atomic.refuse_url(out)
     for place in (out.absolute(), *out.absolute().parents):
         if (place / HEADER).exists():
             raise Refused(
@@ -562,7 +563,7 @@ def decode(data: bytes, where: object) -> dict[str, Samples]:
 def opened(data: bytes, where: object) -> pq.ParquetFile:
     """`encode`'s bytes, to be unpacked. Raises Refused naming `where`, or MemoryError."""
     with _decoding(where):
-        _refuse_bomb(pages.unpacked(data), where)
+        _refuse_bomb(parquet_headers.unpacked(data), where)
         return pq.ParquetFile(
             pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False
         )

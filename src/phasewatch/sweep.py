@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from phasewatch import rules
 from phasewatch.errors import Refused
+from phasewatch.io.executors import Spread, alone
 from phasewatch.ledger import Ledger, Stamped
 from phasewatch.rules import Facts
 from phasewatch.schema import Schema
-from phasewatch.spread import Spread, alone
 from phasewatch.store import (
     MANIFEST,
     SAMPLES,

@@ -27,8 +27,9 @@ from safetensors.torch import save as pack
 from torch import Tensor, nn
 from torch.nn import functional
 
-from phasewatch import durable, scores
+from phasewatch import scores
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.model import THREADS, Data, Epoch, Watch, balance
 
 State = dict[str, Tensor]
@@ -303,7 +304,7 @@ def _keep(kept: Kept, path: Path) -> None:
         for name, value in getattr(kept, part).items()
     }
     told = json.dumps([epoch._asdict() for epoch in kept.history])
-    durable.write(path, pack(tensors, metadata={"history": told}))
+    atomic.write(path, pack(tensors, metadata={"history": told}))
 
 
 def _restored(path: Path | None, module: nn.Module) -> Kept | None:

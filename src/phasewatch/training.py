@@ -14,10 +14,11 @@ from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
-from phasewatch import checkpoint, dropout, durable, scores
+from phasewatch import checkpoint, dropout, scores
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, find
 from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
@@ -132,7 +133,7 @@ def done(task: Task) -> bool:
     except Refused:
         return False
     asked = (asdict(task.recipe), asdict(task.split))
-    return durable.canonical(asked) == durable.canonical((header.recipe, header.split))
+    return atomic.canonical(asked) == atomic.canonical((header.recipe, header.split))
 
 
 def work(task: Task, follow: Follow) -> Path:

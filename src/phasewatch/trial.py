@@ -16,7 +16,7 @@ from pathlib import Path
 
 from phasewatch import bundle, model
 from phasewatch.errors import Refused
-from phasewatch.trust import ANY, Trust, refuse
+from phasewatch.io.trust import ANY, Trust, refuse
 
 LIMIT_S, MEMORY = 10, 2 << 30
 """Seconds, and bytes beyond what the libraries take."""

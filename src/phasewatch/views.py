@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import durable
+from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.windows import Windows, log
 
@@ -90,7 +90,7 @@ VIEWS: dict[View, Callable[[Array], Array]] = {"summary": summary, "tensor": ten
 def fingerprint(schema: Schema, view: View) -> str:
     """sha256 over all that gives a view's columns their meaning."""
     meaning = [schema.definition(), view, list(STATISTICS) if view == "summary" else [], VERSION]
-    return hashlib.sha256(durable.canonical(meaning)).hexdigest()
+    return hashlib.sha256(atomic.canonical(meaning)).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ def export(
     """A checkpoint as a folder that runs without torch, proven equal before it is written."""
     from phasewatch import bundle
     from phasewatch import export as exporting
+    from phasewatch.io.trust import Trust
     from phasewatch.store import Store, refuse_inside
-    from phasewatch.trust import Trust
 
     refuse_inside(folder)
     made = exporting.export(
@@ -62,7 +62,8 @@ def sign(
     key: Annotated[Path, typer.Option(help="Private ed25519 key (PEM) to sign with.")],
 ) -> None:
     """Sign models that load: `--trust` with the public half then takes no others."""
-    from phasewatch import bundle, checkpoint, durable, trust
+    from phasewatch import bundle, checkpoint
+    from phasewatch.io import atomic, trust
 
     for path in models:
         contract = path / bundle.TERMS if path.is_dir() else path
@@ -72,7 +73,7 @@ def sign(
         else:
             checkpoint.load(path)
         place = contract.with_name(f"{contract.name}.sig")
-        durable.write(place, trust.sign(data, key))
+        atomic.write(place, trust.sign(data, key))
         out.print(f"{place}", soft_wrap=True, markup=False)
 
 
@@ -88,8 +89,8 @@ def watch(
     A line is {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
     """
     from phasewatch import bundle as bundles
+    from phasewatch.io.trust import Trust
     from phasewatch.lookout import lookout
-    from phasewatch.trust import Trust
 
     loaded = bundles.load(bundle, Trust.asked(trust, strict, serial))
     err.print(

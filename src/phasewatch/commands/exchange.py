@@ -102,17 +102,17 @@ def suggest(
     folder: Annotated[Path, typer.Option("--out", help="Folder for the two drafts.")] = Path("."),
 ) -> None:
     """Draft schema.toml and mapping.toml from the data, for a person to correct."""
-    from phasewatch import durable
     from phasewatch.errors import Refused
+    from phasewatch.io import atomic
     from phasewatch.suggest import suggest as drafted
 
-    durable.refuse_url(folder)
+    atomic.refuse_url(folder)
     draft = drafted(source)
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name
         if path.exists():
             raise Refused(path, "is there already", "no such file", "Choose another --out.")
-        durable.write(path, text.encode())
+        atomic.write(path, text.encode())
         out.print(f"draft: {path}")
     for remark in draft.remarks:
         out.print(f"  {remark}", markup=False, soft_wrap=True)

@@ -30,10 +30,10 @@ def predict(
     import numpy as np
 
     from phasewatch import checkpoint as checkpoints
+    from phasewatch.io.trust import Trust
     from phasewatch.pipeline import extract
     from phasewatch.store import Store
     from phasewatch.sweep import sweep
-    from phasewatch.trust import Trust
     from phasewatch.windows import pool
 
     loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))
@@ -133,8 +133,8 @@ def inspect(
     """
     from phasewatch.bundle import load_terms
     from phasewatch.checkpoint import Header, load_header
+    from phasewatch.io.trust import Trust
     from phasewatch.trial import tried
-    from phasewatch.trust import Trust
 
     asked = Trust.asked(trust, strict)
     if trial:

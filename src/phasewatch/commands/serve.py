@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from socket import socket
 
     from phasewatch.events import Given
+    from phasewatch.io.trust import Trust
     from phasewatch.serve import Desk
     from phasewatch.store import Store
-    from phasewatch.trust import Trust
 
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
 StoreFolder = Annotated[Path | None, typer.Option("--store", help="Episodes to play.")]
@@ -44,8 +44,8 @@ def serve(
     Plays one held-out episode of each profile, one after the other, unless --episode says which.
     The token asked for beyond loopback is drawn anew, or PHASEWATCH_TOKEN.
     """
+    from phasewatch.io.trust import Trust
     from phasewatch.serve import Desk, listen
-    from phasewatch.trust import Trust
 
     given = given_of(run, store, episode or [], Trust.asked(trust, strict))
     with listen(bind, port) as sock, Desk(given, allow_control).working() as desk:
@@ -132,11 +132,11 @@ def live(
     from dataclasses import replace
 
     from phasewatch.events import Given
+    from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
     from phasewatch.serve import Desk, listen
     from phasewatch.show import Show
     from phasewatch.store import Store
-    from phasewatch.trust import Trust
 
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
@@ -162,8 +162,8 @@ def alerts(
 ) -> None:
     """The incidents of an episode under one model, at its operating point, as JSON Lines."""
     from phasewatch import alerts as told
+    from phasewatch.io.trust import Trust
     from phasewatch.producers.replay import Producer
-    from phasewatch.trust import Trust
 
     given = given_of(run, store, [episode], Trust.asked(trust, strict))
     producer = Producer(given, lambda event: None)

@@ -68,11 +68,11 @@ def ship(
     Exit code 3 when some were not taken: they stay here, and the rest is sent all the same, unless
     the receiver is down or would decline every one.
     """
-    from phasewatch import durable
     from phasewatch import ship as shipping
+    from phasewatch.io import atomic
     from phasewatch.store import Store
 
-    durable.refuse_url(store)
+    atomic.refuse_url(store)
     opened = Store.open(store)
     ids = shipping.chosen(opened, episode)
     line = shipping.Line(url, shipping.token(token), tries)

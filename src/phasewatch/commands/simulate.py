@@ -25,11 +25,12 @@ def simulate(
     Their statistics are fitted to the recorded corpus; faults of every kind that the validator
     knows are planted, and told in truth.parquet. `phasewatch validate` scores itself against it.
     """
-    from phasewatch import durable, schema
+    from phasewatch import schema
+    from phasewatch.io import atomic
     from phasewatch.sim import stream
     from phasewatch.sim.fit import FITTED
 
-    durable.refuse_url(store)
+    atomic.refuse_url(store)
     with tempfile.TemporaryDirectory() as folder:
         chosen = FITTED if fit is None else fitted(fit, Path(folder) / "fit.npz")
         recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)

@@ -29,14 +29,15 @@ def survey(
     """
     from dataclasses import asdict
 
-    from phasewatch import durable, recipes
+    from phasewatch import recipes
     from phasewatch import survey as surveys
+    from phasewatch.io import atomic
     from phasewatch.store import Store, refuse_inside
 
     say = err.print if as_json else out.print
     opened = Store.open(store)
     refuse_inside(folder)
-    durable.ready(folder)
+    atomic.ready(folder)
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
 
     def tell(line: str) -> None:
@@ -44,9 +45,9 @@ def survey(
 
     found = surveys.survey(opened, tell, opening_s, models)
     text = json.dumps(asdict(found), indent=1).encode()
-    durable.write(folder / "survey.json", text)
-    durable.write(folder / "survey.md", surveys.markdown(found).encode())
-    durable.write(folder / "counts.csv", surveys.table(found))
+    atomic.write(folder / "survey.json", text)
+    atomic.write(folder / "survey.md", surveys.markdown(found).encode())
+    atomic.write(folder / "counts.csv", surveys.table(found))
     if as_json:
         sys.stdout.write(text.decode() + "\n")
     else:

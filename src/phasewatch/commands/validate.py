@@ -23,8 +23,8 @@ from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.bucket import Bucket
+    from phasewatch.io.executors import Spread
     from phasewatch.sim.stream import Hits
-    from phasewatch.spread import Spread
     from phasewatch.store import Store
     from phasewatch.sweep import Episodes
     from phasewatch.verdict import Judgement
@@ -108,14 +108,15 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
 
 
 def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
-    from phasewatch import durable, story
+    from phasewatch import story
+    from phasewatch.io import atomic
     from phasewatch.store import Store
 
     if html:
         _refuse_page(html)
     told = story.tell(episodes, id)
     if html:
-        durable.write(html, story.page(told).encode())
+        atomic.write(html, story.page(told).encode())
     if as_json:
         print_json(_verdict(told.judgement))
     else:
@@ -148,9 +149,11 @@ def _open(place: str) -> "Store | Bucket":
 
 
 def _spread(jobs: int, cluster: str | None) -> "Spread":
-    from phasewatch import spread
+    from phasewatch.io import executors
 
-    return spread.pool(jobs or spread.cores()) if cluster is None else spread.cluster(cluster)
+    return (
+        executors.pool(jobs or executors.cores()) if cluster is None else executors.cluster(cluster)
+    )
 
 
 def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits | None":

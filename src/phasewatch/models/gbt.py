@@ -111,7 +111,7 @@ class Model(Classifier):
         import dask.array
         from xgboost import dask as spread
 
-        from phasewatch.spread import connected
+        from phasewatch.io.executors import connected
 
         with connected(cluster) as client:
             count = len(client.scheduler_info(n_workers=-1)["workers"])

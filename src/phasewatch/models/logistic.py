@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from phasewatch import durable
+from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch, balance
 from phasewatch.views import Array
 
@@ -64,7 +64,7 @@ class Model(Classifier):
     def save(self) -> bytes:
         """Coefficients and intercepts as JSON."""
         weights = {"coef": self._coef.tolist(), "intercept": self._intercept.tolist()}
-        return durable.canonical(weights)
+        return atomic.canonical(weights)
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:

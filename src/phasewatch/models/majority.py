@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from phasewatch import durable
+from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch
 from phasewatch.views import Array
 
@@ -43,7 +43,7 @@ class Model(Classifier):
 
     def save(self) -> bytes:
         """Counts as JSON."""
-        return durable.canonical(self._count.tolist())
+        return atomic.canonical(self._count.tolist())
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:

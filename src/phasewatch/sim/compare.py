@@ -14,9 +14,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Patch
 
-from phasewatch import durable
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.report import PALETTE, colours
 from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall
@@ -68,7 +68,7 @@ def compare(left: Store, right: Store, path: Path) -> Nearness:
         "channels": (_channels(here), _channels(there)),
     }
     near = {name: _agreement(*pair) for name, pair in pairs.items()}
-    durable.write(path, _draw(schema, _twins(ours, theirs), pairs, near, (left, right)))
+    atomic.write(path, _draw(schema, _twins(ours, theirs), pairs, near, (left, right)))
     return Nearness(**near, cells=int(np.isfinite(pairs["quantiles"][0]).sum()))
 
 

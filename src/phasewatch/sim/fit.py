@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from phasewatch import durable
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.views import Array
 from phasewatch.windows import columns
@@ -70,7 +70,7 @@ class Fit:
 
     def save(self, path: Path) -> None:
         """Write it to `path`, whole or not at all."""
-        durable.write(path, self.dump())
+        atomic.write(path, self.dump())
 
     @classmethod
     def load(cls, path: Path, schema: Schema) -> "Fit":

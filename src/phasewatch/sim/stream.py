@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from phasewatch import durable
 from phasewatch.errors import Refused
+from phasewatch.io import atomic
+from phasewatch.io.executors import pool
 from phasewatch.schema import Schema
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.plant import Truth, codes, plant
-from phasewatch.spread import pool
 from phasewatch.store import Store
 from phasewatch.verdict import VERDICTS, Judgement, Verdict
 
@@ -82,7 +82,7 @@ def simulate(
     """
     Stage(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed)
     store = Store.create(root, recipe.schema, simulated=recipe.header())
-    durable.ready(root)
+    atomic.ready(root)
     blocks = [range(first, min(first + BLOCK, episodes)) for first in range(0, episodes, BLOCK)]
     with _writer(store.root / TRUTH) as writer:
         for made in pool(jobs)(partial(_block, recipe, root), blocks):
@@ -103,15 +103,15 @@ def _worker(recipe: Recipe, root: Path) -> Worker:
 @contextlib.contextmanager
 def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
     """A Parquet file that appears when the block ends well."""
-    draft = path.with_name(f"{durable.PENDING}{path.name}")
+    draft = path.with_name(f"{atomic.PENDING}{path.name}")
     try:
         with pq.ParquetWriter(draft, _COLUMNS, compression="zstd") as writer:
             yield writer
-        durable.sync(draft)
+        atomic.sync(draft)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    durable.sync(path.parent)
+    atomic.sync(path.parent)
 
 
 def truths(root: Path) -> dict[str, Truth]:

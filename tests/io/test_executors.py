@@ -12,7 +12,7 @@ import pytest
 from distributed import CancelledError
 
 from phasewatch.errors import Refused
-from phasewatch.spread import _lost, alone, cluster, pool
+from phasewatch.io.executors import _lost, alone, cluster, pool
 
 
 def double(number: int) -> int:
@@ -41,9 +41,7 @@ def waits(number: int) -> int:
 
 
 def test_workers_end_with_the_process_that_they_work_for() -> None:
-    code = (
-        "import test_spread, phasewatch.spread as s; list(s.pool(2)(test_spread.waits, range(2)))"
-    )
+    code = "import test_spread, phasewatch.io.executors as s; list(s.pool(2)(test_spread.waits, range(2)))"
     boss = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parent
     )

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toy
-from phasewatch import pages, store
+from phasewatch import store
 from phasewatch.errors import Refused
-from phasewatch.pages import unpacked
+from phasewatch.io import parquet_headers
+from phasewatch.io.parquet_headers import unpacked
 
 Parquet = Callable[..., bytes]
 
@@ -35,7 +36,7 @@ def footer(data: bytes) -> bytes:
 
 def with_footer(data: bytes, other: bytes) -> bytes:
     pages_alone = data[: -8 - len(footer(data))]
-    return pages_alone + other + len(other).to_bytes(4, "little") + pages.MAGIC
+    return pages_alone + other + len(other).to_bytes(4, "little") + parquet_headers.MAGIC
 
 
 def number(value: int) -> bytes:
@@ -181,27 +182,29 @@ def test_a_form_that_is_known_says_what_reading_says(rows: list[int], statistics
     files = [written(one, write_statistics=statistics) for one in tables]
     afresh = []
     for data in files:
-        pages._FORMS.clear()
+        parquet_headers._FORMS.clear()
         afresh.append(unpacked(data))
     assert [unpacked(data) for data in files] == afresh
     assert len({*afresh}) == len(files)
 
 
 def test_as_many_forms_are_kept_as_may_be() -> None:
-    pages._FORMS.clear()
-    for wide in range(1, 2 * pages.FORMS_MOST):
+    parquet_headers._FORMS.clear()
+    for wide in range(1, 2 * parquet_headers.FORMS_MOST):
         unpacked(written(pa.table({str(at): [1.0] for at in range(wide)})))
-    assert len(pages._FORMS) == pages.FORMS_MOST
-    pages._FORMS.clear()
+    assert len(parquet_headers._FORMS) == parquet_headers.FORMS_MOST
+    parquet_headers._FORMS.clear()
     unpacked(written(pa.table({str(at): [1.0] for at in range(200)}), write_statistics=False))
-    lengths = [len(form.pattern.pattern) for form in pages._FORMS]
-    assert max(lengths) < pages.FORM_MOST
+    lengths = [len(form.pattern.pattern) for form in parquet_headers._FORMS]
+    assert max(lengths) < parquet_headers.FORM_MOST
 
 
 @given(st.binary(max_size=64), st.integers(min_value=0, max_value=1 << 32))
 def test_any_bytes_are_a_value_error(middle: bytes, length: int) -> None:
     for claimed in (length % (1 << 32), len(middle)):
-        data = pages.MAGIC + middle + claimed.to_bytes(4, "little") + pages.MAGIC
+        data = (
+            parquet_headers.MAGIC + middle + claimed.to_bytes(4, "little") + parquet_headers.MAGIC
+        )
         with pytest.raises(ValueError, match=r".+"):
             unpacked(data)
 
@@ -209,7 +212,7 @@ def test_any_bytes_are_a_value_error(middle: bytes, length: int) -> None:
 @pytest.mark.parametrize("cut", [0, 3, 11])
 def test_what_is_too_short_is_no_file(cut: int) -> None:
     with pytest.raises(ValueError, match="begin and end"):
-        unpacked((pages.MAGIC * 3)[:cut])
+        unpacked((parquet_headers.MAGIC * 3)[:cut])
 
 
 def test_a_file_of_no_rows_holds_nothing_whoever_wrote_it() -> None:
@@ -225,7 +228,7 @@ def test_of_a_column_that_claims_no_values_no_page_is_read() -> None:
     data = written(pa.table({"a": np.zeros(many)}), compression="zstd", **options)
     told = footer(data).replace(number(many), number(0))
     held = len(data) - 12 - len(footer(data))
-    lying = with_footer(pages.MAGIC + b"\xff" * held + bytes(8), told)
+    lying = with_footer(parquet_headers.MAGIC + b"\xff" * held + bytes(8), told)
     assert unpacked(lying) == 0
     assert pq.ParquetFile(io.BytesIO(lying)).read().nbytes == 0
 

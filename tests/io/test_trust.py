@@ -16,8 +16,8 @@ from phasewatch import bundle, checkpoint
 from phasewatch.checkpoint import save
 from phasewatch.errors import Refused
 from phasewatch.export import export
+from phasewatch.io.trust import ANY, Trust, sign
 from phasewatch.store import Store
-from phasewatch.trust import ANY, Trust, sign
 from test_bundle import exported
 from test_checkpoint import trained
 

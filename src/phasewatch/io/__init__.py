@@ -1,0 +1,1 @@
+"""Files written whole or not at all, files read as if an enemy wrote them, and where work runs."""
