@@ -17,7 +17,7 @@ from rich.table import Table
 from phasewatch import checkpoint
 from phasewatch.export import export
 from phasewatch.pipeline import extract
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.windows import pool
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))

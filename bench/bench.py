@@ -16,7 +16,7 @@ import resamples
 from receive import receiving
 from rich.console import Console
 
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 def main() -> None:

@@ -20,12 +20,13 @@ from layouts import four_parquet, json_lines, seconds
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import rules, store, sweep
+from phasewatch import rules, sweep
 from phasewatch.clocks import measure
 from phasewatch.episode import Episode
 from phasewatch.rules import Facts
 from phasewatch.schema import Schema
-from phasewatch.store import SAMPLES, Store
+from phasewatch.store import local
+from phasewatch.store.local import SAMPLES, Store
 
 EPISODES, BLOCK = 48, 8192
 
@@ -62,15 +63,15 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     out.print(table)
 
     datas = [(ours.folder(id) / SAMPLES).read_bytes() for id in ids]
-    files = [store.opened(data, SAMPLES) for data in datas]
-    tables = [store.table(file, SAMPLES) for file in files]
+    files = [local.opened(data, SAMPLES) for data in datas]
+    tables = [local.table(file, SAMPLES) for file in files]
     parts = {
         "stamps, for the next sweep to skip by": lambda: [ours.stamp(id) for id in ids],
         "manifest: JSON and its digest": lambda: [ours.manifest(id) for id in ids],
         "read and sha256": lambda: _hash(ours, ids),
-        "headers of Parquet": lambda: [store.opened(data, SAMPLES) for data in datas],
-        "Parquet to Arrow": lambda: [store.table(file, SAMPLES) for file in files],
-        "Arrow to arrays": lambda: [store.samples(table, SAMPLES) for table in tables],
+        "headers of Parquet": lambda: [local.opened(data, SAMPLES) for data in datas],
+        "Parquet to Arrow": lambda: [local.table(file, SAMPLES) for file in files],
+        "Arrow to arrays": lambda: [local.samples(table, SAMPLES) for table in tables],
         "rules": lambda: rules.ask([Facts(one, opened.schema) for one in episodes]),
         "of the rules: clocks and onsets": lambda: [
             measure(one, one.sources, opened.schema) for one in episodes

@@ -70,7 +70,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
 def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
     from phasewatch import pipeline, splits
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
     from phasewatch.sweep import sweep
 
     store = Store.open(Path(__file__).parent.parent / "corpus")

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phasewatch import views
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.windows import columns, log
 
 EPISODES = 24

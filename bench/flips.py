@@ -15,7 +15,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import judge
 
 

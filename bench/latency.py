@@ -24,7 +24,7 @@ from phasewatch.export import export
 from phasewatch.model import Data, find
 from phasewatch.neural import Network
 from phasewatch.pipeline import extract
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.views import Lens
 from phasewatch.windows import pool
 

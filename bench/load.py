@@ -24,7 +24,7 @@ from phasewatch import serve
 from phasewatch.events import Given
 from phasewatch.producers import perf
 from phasewatch.serve import Access, Desk
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 ROUNDS, STALL_S = 3, 20.0
 """Turns without and with stalled viewers, and how long each is."""

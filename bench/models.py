@@ -25,7 +25,7 @@ from phasewatch.model import UNWATCHED, Data, find, names
 from phasewatch.neural import Network
 from phasewatch.pipeline import Fold
 from phasewatch.scores import Cube, Score
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.views import Lens
 from phasewatch.windows import Windows, join
 

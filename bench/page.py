@@ -24,7 +24,7 @@ from phasewatch.episode import Samples
 from phasewatch.feed import taken
 from phasewatch.io.trust import ANY
 from phasewatch.serve import Access, Desk
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 CHROMIUM = "/usr/bin/chromium"
 SCENES = ("", "replay?mode=both", "channels", "scoreboard", "duel", "profiles", "perf", "tv")

@@ -23,8 +23,8 @@ from pathlib import Path
 from rich.console import Console
 
 from phasewatch.errors import Refused
-from phasewatch.ship import Line
-from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store
+from phasewatch.store.client import Line
+from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from faulty import Faulty

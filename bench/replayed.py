@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from phasewatch.live import Judged, Panel, history, replay
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import judge
 from phasewatch.windows import Windows, cut, join, pool
 

@@ -13,7 +13,7 @@ from rich.table import Table
 from sklearn.metrics import f1_score
 
 from phasewatch import pipeline, scores
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import sweep
 
 CHECKPOINTS, DRAWS, TIMED = 12, scores.PAIRED, 40

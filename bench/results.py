@@ -16,7 +16,7 @@ from phasewatch.io import atomic
 from phasewatch.pipeline import Trained
 from phasewatch.recipes import Recipe
 from phasewatch.scores import Score
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.survey import MODEL, Bench
 from phasewatch.training import Crew
 from phasewatch.windows import pool

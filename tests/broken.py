@@ -15,7 +15,7 @@ import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.sim.plant import codes, plant
-from phasewatch.store import SAMPLES, Store, pack
+from phasewatch.store.local import SAMPLES, Store, pack
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

@@ -7,7 +7,7 @@ import pytest
 import toy
 from phasewatch import pipeline
 from phasewatch.pipeline import Done
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,8 @@ from typing import Any
 import toy
 import uploads
 from phasewatch import schema
-from phasewatch.receive import Receiver
-from phasewatch.store import Store, pack
+from phasewatch.store.local import Store, pack
+from phasewatch.store.server import Receiver
 
 CALLS = {
     "open",

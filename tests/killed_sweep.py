@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import toy
-from phasewatch import index, store, sweep
+from phasewatch import index, sweep
 from phasewatch.ledger import Ledger
-from phasewatch.store import Store
+from phasewatch.store import local
+from phasewatch.store.local import Store
 
 CALLS = ("fsync", "replace", "unlink")
 
@@ -83,7 +84,7 @@ def killed(own: Store, out: Path, step: int) -> bool:
 
 def main() -> None:
     """Every step, until a sweep gets through."""
-    store.SETTLED_NS, sweep.BLOCK = 0, int(sys.argv[1])
+    local.SETTLED_NS, sweep.BLOCK = 0, int(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
         own = toy.store(Path(folder, "store"), seeds=5)
         for id in own.ids()[50:]:

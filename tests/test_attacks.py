@@ -22,7 +22,7 @@ from phasewatch.bundle import GRAPH, TERMS
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.errors import Refused
 from phasewatch.io.trust import Trust, content, sign
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from test_bundle import exported
 from test_checkpoint import network, trained
 

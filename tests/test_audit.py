@@ -12,7 +12,7 @@ from phasewatch.audit import AFTER, BEFORE, Evidence
 from phasewatch.errors import Refused
 from phasewatch.pipeline import Done, divide, extract
 from phasewatch.splits import Split
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import sweep
 from phasewatch.views import Lens
 from phasewatch.windows import Windows, join

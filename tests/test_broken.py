@@ -4,7 +4,7 @@ import pytest
 
 from broken import ELSEWHERE, FIXTURES
 from phasewatch.rules import sentences
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import sweep
 from phasewatch.verdict import Judgement
 

@@ -15,7 +15,7 @@ from phasewatch.bundle import CARD, GRAPH, TERMS, Terms, load
 from phasewatch.errors import Refused
 from phasewatch.export import export
 from phasewatch.io.trust import Trust
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from test_export import saved
 
 HEAVY = "torch", "xgboost", "sklearn", "scipy", "polars", "pyarrow", "pandas", "onnx", "fastapi"

@@ -20,7 +20,7 @@ from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, names
 from phasewatch.schema import MODES, Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.training import Task
 
 SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), (), ())

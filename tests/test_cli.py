@@ -20,7 +20,7 @@ import toy
 from phasewatch import __version__, cli, console, pipeline, schema, sweep
 from phasewatch.io import atomic
 from phasewatch.pipeline import Done
-from phasewatch.store import MANIFEST, SAMPLES, Store
+from phasewatch.store.local import MANIFEST, SAMPLES, Store
 from test_frozen import BUNDLES, CHECKPOINTS
 
 __all__ = ["keys"]

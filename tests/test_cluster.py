@@ -9,7 +9,7 @@ import pytest
 import toy
 from phasewatch import pipeline
 from phasewatch.errors import Refused
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.training import Crew
 
 distributed = pytest.importorskip("distributed", reason="pip install phasewatch[cluster]")

@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 
 import toy
-from phasewatch import index, rules, schema, store, sweep
+from phasewatch import index, rules, schema, sweep
 from phasewatch.episode import Episode
 from phasewatch.ledger import Ledger
 from phasewatch.rules import Facts, Rule, examine, sentences
 from phasewatch.schema import NS
-from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store, entry
+from phasewatch.store import local
+from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store, entry
 from phasewatch.sweep import judge
 from phasewatch.verdict import VERDICTS, Judgement
 from test_rules import EPISODE, PER_SOURCE, VM46, with_source
@@ -193,7 +194,7 @@ def test_columns_of_another_type_or_none(own: Store, tmp_path: Path) -> None:
 def test_a_ragged_row(own: Store, tmp_path: Path) -> None:
     rows = pq.read_table(own.folder(own.ids()[0]) / SAMPLES).to_pylist()
     rows[1]["values"][3].pop()
-    id = resealed(own, written(pa.Table.from_pylist(rows, store._TABLE), tmp_path))
+    id = resealed(own, written(pa.Table.from_pylist(rows, local._TABLE), tmp_path))
     assert said(judge(own, id)) == ("rejected", {"samples_format"})
 
 
@@ -201,12 +202,12 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of one repeated value takes some bytes; here the limit is a megabyte."""
-    monkeypatch.setattr(store, "SAMPLES_MOST", 1 << 20)
+    monkeypatch.setattr(local, "SAMPLES_MOST", 1 << 20)
     many = 1 << 18
     times = pa.array([np.zeros(many, np.int64)])
     values = pa.array([[np.zeros(many)]], pa.list_(pa.list_(pa.float64())))
     columns = [pa.array(["proc"]), pa.array([2.0]), pa.array([["proc.c"]]), times, times, values]
-    data = written(pa.Table.from_arrays(columns, schema=store._TABLE), tmp_path)
+    data = written(pa.Table.from_arrays(columns, schema=local._TABLE), tmp_path)
     assert len(data) < 1 << 12
     assert said(judge(own, resealed(own, data))) == ("rejected", {"over_limit"})
 
@@ -395,7 +396,7 @@ def test_an_episode_that_vanished_is_errored_and_then_gone(
 def test_a_file_that_changes_while_it_is_read_is_errored(
     own: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (id,), read = own.ids(), store.content
+    (id,), read = own.ids(), local.content
 
     def growing(path: Path, most: int) -> bytes:
         data = read(path, most)
@@ -404,7 +405,7 @@ def test_a_file_that_changes_while_it_is_read_is_errored(
                 file.write(b"x")
         return data[:-1] if path.name == SAMPLES else data
 
-    monkeypatch.setattr(store, "content", growing)
+    monkeypatch.setattr(local, "content", growing)
     assert said(judge(own, id)) == ("errored", {"unstable_read"})
 
 
@@ -461,7 +462,7 @@ def test_two_sweeps_at_once_end_with_the_same_bytes(tmp_path: Path) -> None:
 def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The interrupt comes as the second block ends; the first is not judged again."""
     own = toy.store(tmp_path / "s", seeds=1)
-    monkeypatch.setattr(store, "SETTLED_NS", 0)
+    monkeypatch.setattr(local, "SETTLED_NS", 0)
     monkeypatch.setattr(sweep, "BLOCK", 5)
     kept = Ledger(tmp_path / "ledger", own.schema)
     asked: list[str] = []

@@ -5,7 +5,7 @@ import pytest
 
 from phasewatch import dropout
 from phasewatch.pipeline import extract
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.windows import Windows
 
 

@@ -9,7 +9,7 @@ import phasewatch
 from phasewatch import pipeline, schema
 from phasewatch.estimator import Estimator, _parts
 from phasewatch.model import find, names
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 CHECKED = [name for name in names() if find(name).view == "summary"]
 

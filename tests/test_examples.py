@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch import importing, mapping, pipeline, schema
 from phasewatch.estimator import Estimator
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"

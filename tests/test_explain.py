@@ -9,7 +9,7 @@ from phasewatch import live
 from phasewatch.explain import why
 from phasewatch.live import Judged, Panel
 from phasewatch.pipeline import Done
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from phasewatch.export import export
 from phasewatch.model import Classifier, find, names
 from phasewatch.schema import MODES, Mode
 from phasewatch.splits import Split
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from test_checkpoint import trained
 
 GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]

@@ -13,7 +13,7 @@ from phasewatch import console, extracts, pipeline
 from phasewatch.commands import exchange
 from phasewatch.errors import Refused
 from phasewatch.extracts import Extract
-from phasewatch.store import MANIFEST, SAMPLES, Store
+from phasewatch.store.local import MANIFEST, SAMPLES, Store
 from phasewatch.views import STATISTICS
 
 

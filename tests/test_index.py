@@ -9,7 +9,7 @@ import pytest
 import toy
 from phasewatch import index
 from phasewatch.errors import Refused
-from phasewatch.store import SAMPLES, Store
+from phasewatch.store.local import SAMPLES, Store
 from phasewatch.sweep import sweep
 from phasewatch.verdict import Finding, Judgement
 

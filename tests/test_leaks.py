@@ -8,7 +8,7 @@ import pytest
 from phasewatch import leaks, scores
 from phasewatch.pipeline import extract
 from phasewatch.schema import Schema
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.windows import Windows
 
 CLASSES = 6

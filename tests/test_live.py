@@ -18,7 +18,7 @@ from phasewatch.io.trust import Trust
 from phasewatch.live import Juror, Machine, Panel, Scale, Stream
 from phasewatch.pipeline import Done
 from phasewatch.schema import NS
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 __all__ = ["keys"]
 

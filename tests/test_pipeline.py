@@ -10,7 +10,7 @@ from phasewatch import checkpoint, pipeline, schema
 from phasewatch.errors import Refused
 from phasewatch.pipeline import Done
 from phasewatch.splits import Split
-from phasewatch.store import SAMPLES, Store
+from phasewatch.store.local import SAMPLES, Store
 from phasewatch.views import Lens
 from phasewatch.windows import pool
 

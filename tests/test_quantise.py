@@ -9,7 +9,7 @@ import toy
 from phasewatch import bundle, checkpoint, quantise, windows
 from phasewatch.errors import Refused
 from phasewatch.export import export
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from test_export import GRAPHS, saved
 
 

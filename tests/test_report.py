@@ -8,7 +8,7 @@ import toy
 from phasewatch import figures, report
 from phasewatch.answers import Answers
 from phasewatch.pipeline import Done
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 def drawn_of(done: Done, id: str) -> list[Answers]:

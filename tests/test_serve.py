@@ -20,7 +20,7 @@ from phasewatch.events import Given
 from phasewatch.pipeline import Done
 from phasewatch.producers import perf
 from phasewatch.serve import Access, Desk
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 @dataclass

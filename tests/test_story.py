@@ -8,7 +8,7 @@ import pytest
 import toy
 from phasewatch import schema, story
 from phasewatch.errors import Refused
-from phasewatch.store import SAMPLES, Store
+from phasewatch.store.local import SAMPLES, Store
 from phasewatch.sweep import sweep
 
 

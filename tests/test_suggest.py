@@ -7,7 +7,7 @@ import pytest
 
 from phasewatch import importing, mapping, schema
 from phasewatch.errors import Refused
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.suggest import suggest
 
 T_S = 1_790_000_000

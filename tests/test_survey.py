@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch import leaks
 from phasewatch.errors import Refused
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.survey import Survey, markdown, survey, table, tally
 from phasewatch.sweep import sweep
 

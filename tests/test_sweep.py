@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import index, schema, store, sweep
+from phasewatch import index, schema, sweep
 from phasewatch.errors import Refused
 from phasewatch.io.executors import cluster, pool
 from phasewatch.ledger import Ledger
-from phasewatch.store import MANIFEST, SAMPLES, Manifest, Store, entry
+from phasewatch.store import local
+from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store, entry
 from phasewatch.sweep import across, judge
 from phasewatch.verdict import VERDICTS, Judgement
 
@@ -23,7 +24,7 @@ from phasewatch.verdict import VERDICTS, Judgement
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files just written may be stamped: nobody writes them a second time here."""
-    monkeypatch.setattr(store, "SETTLED_NS", 0)
+    monkeypatch.setattr(local, "SETTLED_NS", 0)
 
 
 @pytest.fixture
@@ -49,14 +50,14 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
     damaged, unread, *rest = small.ids()
     path = small.folder(damaged) / SAMPLES
     path.write_bytes(path.read_bytes()[:-1])
-    read = store.content
+    read = local.content
 
     def failing(path: Path, most: int) -> bytes:
         if path.parent.name == unread:
             raise PermissionError(13, "Permission denied", str(path))
         return read(path, most)
 
-    monkeypatch.setattr(store, "content", failing)
+    monkeypatch.setattr(local, "content", failing)
     verdicts = {judgement.id: judgement for judgement in sweep.sweep(small)}
     assert (verdicts[damaged].verdict, codes(verdicts[damaged])) == ("rejected", {"sha_mismatch"})
     assert verdicts[damaged].digest
@@ -68,13 +69,13 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
 def test_bytes_that_read_differently_the_second_time_are_not_blamed(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id, read, asked = small.ids()[0], store.content, []
+    id, read, asked = small.ids()[0], local.content, []
 
     def once(path: Path, most: int) -> bytes:
         asked.append(path)
         return read(path, most)[: -1 if len(asked) == 2 else None]
 
-    monkeypatch.setattr(store, "content", once)
+    monkeypatch.setattr(local, "content", once)
     found = judge(small, id)
     assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
 
@@ -249,7 +250,7 @@ def test_errored_is_always_tried_again(
         raise OSError(5, "Input/output error", str(path))
 
     with monkeypatch.context() as broken:
-        broken.setattr(store, "content", failing)
+        broken.setattr(local, "content", failing)
         swept(small, tmp_path)
         assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"errored"}
     swept(small, tmp_path)
@@ -269,7 +270,7 @@ def test_large_episodes_are_in_memory_one_at_a_time(
 def test_an_episode_changed_a_moment_ago_is_not_skipped(
     small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "SETTLED_NS", 10**15)
+    monkeypatch.setattr(local, "SETTLED_NS", 10**15)
     swept(small, tmp_path)
     assert Ledger(tmp_path / "ledger", small.schema).read() == {}
 

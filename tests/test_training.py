@@ -15,7 +15,7 @@ import toy
 from phasewatch import pipeline, recipes, training
 from phasewatch.model import Epoch
 from phasewatch.recipes import Recipe
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.training import Crew
 
 BOTH = replace(toy.RECIPE, name="both", models=("mlp", "gbt"), modes=("realistic",))
@@ -79,7 +79,7 @@ def test_a_run_killed_as_a_whole_goes_on(alone: Path, toy_store: Store, tmp_path
     """SIGKILL to the command in the midst of the network's training; its workers end, too."""
     code = (
         "import sys; from pathlib import Path; import test_training as t; "
-        "from phasewatch.store import Store; "
+        "from phasewatch.store.local import Store; "
         "t.train(t.BOTH, Store.open(Path(sys.argv[1])), Path(sys.argv[2]), jobs=2)"
     )
     log = tmp_path / "out" / "logs" / "mlp-realistic.jsonl"

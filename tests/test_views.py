@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as hnp
 
 from phasewatch import schema
 from phasewatch.pipeline import extract
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.views import STATISTICS, VIEWS, Lens, View, fingerprint, summary
 from phasewatch.windows import Windows, log
 

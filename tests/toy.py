@@ -9,7 +9,7 @@ from phasewatch import recipes, schema
 from phasewatch.answers import Answered
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS, Schema
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 RECIPE = replace(recipes.find("quick"), test="delta", validation="gamma", opening_s=6.0)
 START_NS = 1_790_000_000 * NS

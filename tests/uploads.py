@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from email.message import Message
 
 import toy
-from phasewatch.receive import PLACE, SPLIT, Limits
-from phasewatch.store import MANIFEST, SAMPLES, Manifest
+from phasewatch.store.local import MANIFEST, SAMPLES, Manifest
+from phasewatch.store.server import PLACE, SPLIT, Limits
 
 TOKENS = {host: host * 10 for host in toy.HOSTS}
 HOSTS = {hashlib.sha256(token.encode()).hexdigest(): host for host, token in TOKENS.items()}

@@ -23,7 +23,7 @@ from phasewatch import __version__, producers
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 VERSION = 1
 """Of all kinds of events; a change that a reader could trip over raises it."""

@@ -17,7 +17,7 @@ from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust, sign
 from phasewatch.pipeline import extract
 from phasewatch.schema import Schema
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.windows import Windows, pool
 
 BATCH = 512

@@ -17,7 +17,7 @@ from phasewatch.contract import MOST_OPENING_S
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import sweep
 from phasewatch.verdict import Verdict, counts
 from phasewatch.views import STATISTICS, View, summary

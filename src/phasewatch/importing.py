@@ -24,7 +24,7 @@ from phasewatch.io import atomic
 from phasewatch.mapping import CLOCKS, WHO, Mapping, Told
 from phasewatch.reading import Dropped, Table
 from phasewatch.schema import NS, Schema
-from phasewatch.store import MANIFEST, Store, pack
+from phasewatch.store.local import MANIFEST, Store, pack
 from phasewatch.verdict import Verdict
 
 MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN")

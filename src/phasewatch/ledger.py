@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from phasewatch import __version__, clocks, index, rules, store
+from phasewatch import __version__, clocks, index, rules
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet_headers
 from phasewatch.schema import Schema
+from phasewatch.store import local
 from phasewatch.verdict import Judgement
 
 PART = re.compile(r"[0-9a-f]{24}\.parquet")
@@ -87,5 +88,5 @@ def _code() -> Sequence[str]:
     """Digests of the files that decide on verdicts: a changed rule judges everything again."""
     return [
         hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
-        for module in (parquet_headers, store, clocks, rules)
+        for module in (parquet_headers, local, clocks, rules)
     ]

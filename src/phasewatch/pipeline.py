@@ -31,7 +31,7 @@ from phasewatch.io import atomic
 from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.store import MANIFEST, Store, refuse_inside
+from phasewatch.store.local import MANIFEST, Store, refuse_inside
 from phasewatch.sweep import sweep
 from phasewatch.training import Crew, Task
 from phasewatch.verdict import Judgement, counts

@@ -30,7 +30,7 @@ from phasewatch.figures import FIGURES
 from phasewatch.io import atomic
 from phasewatch.schema import NS, Schema
 from phasewatch.scores import Score
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.windows import columns
 
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")

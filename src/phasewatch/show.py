@@ -7,7 +7,7 @@ from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.lab.recording import Recording, Say, Take
 from phasewatch.producers import replay
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 @dataclass

@@ -12,7 +12,7 @@ from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.rules import Facts, sentences
 from phasewatch.schema import NS
-from phasewatch.store import SAMPLES, Store, refuse_unknown
+from phasewatch.store.local import SAMPLES, Store, refuse_unknown
 from phasewatch.sweep import Episodes, across, judge
 from phasewatch.verdict import Judgement
 

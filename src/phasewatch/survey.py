@@ -23,7 +23,7 @@ from phasewatch.recipes import RECIPES
 from phasewatch.schema import NS, Mode, Schema
 from phasewatch.scores import Score
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import sweep
 from phasewatch.training import learn
 from phasewatch.verdict import Judgement

@@ -21,7 +21,7 @@ from phasewatch.io.executors import Spread, alone
 from phasewatch.ledger import Ledger, Stamped
 from phasewatch.rules import Facts
 from phasewatch.schema import Schema
-from phasewatch.store import (
+from phasewatch.store.local import (
     MANIFEST,
     SAMPLES,
     SAMPLES_MOST,

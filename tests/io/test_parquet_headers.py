@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import toy
-from phasewatch import store
 from phasewatch.errors import Refused
 from phasewatch.io import parquet_headers
 from phasewatch.io.parquet_headers import unpacked
+from phasewatch.store import local
 
 Parquet = Callable[..., bytes]
 
@@ -51,7 +51,7 @@ def number(value: int) -> bytes:
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
     """Our own form of samples."""
-    return pq.read_table(io.BytesIO(store.encode(toy.episode().sources)))
+    return pq.read_table(io.BytesIO(local.encode(toy.episode().sources)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -65,14 +65,14 @@ def table() -> pa.Table:
     data_page_size=st.sampled_from([None, 64, 4096]),
 )
 def test_whoever_wrote_it_the_bound_holds_and_is_near(**options: Any) -> None:
-    table = pq.read_table(io.BytesIO(store.encode(toy.episode().sources)))
+    table = pq.read_table(io.BytesIO(local.encode(toy.episode().sources)))
     data = written(table, **options)
     assert table.nbytes <= unpacked(data) < 4 * table.nbytes
-    assert set(store.decode(data, "here")) == set(table["source"].to_pylist())
+    assert set(local.decode(data, "here")) == set(table["source"].to_pylist())
 
 
 def test_a_file_of_no_rows_has_no_pages() -> None:
-    assert unpacked(store.encode({})) == 0
+    assert unpacked(local.encode({})) == 0
 
 
 def test_texts_in_a_dictionary_count_as_often_as_they_stand() -> None:
@@ -117,7 +117,7 @@ def test_no_flip_of_a_footer_ends_the_process() -> None:
 
 def flips() -> tuple[int, int]:
     """How many footers with one bit or several bytes changed were refused, and how many read."""
-    data = store.encode(toy.episode().sources)
+    data = local.encode(toy.episode().sources)
     told, ends = footer(data), [0, 0]
     changed = [(at, 1 << bit) for at in range(len(told)) for bit in range(8)]
     generator = random.Random(1)
@@ -130,7 +130,7 @@ def flips() -> tuple[int, int]:
         for at, bits in changes:
             other[at] ^= bits
         try:
-            store.decode(with_footer(data, bytes(other)), "here")
+            local.decode(with_footer(data, bytes(other)), "here")
         except (Refused, MemoryError):
             ends[0] += 1
         else:
@@ -167,7 +167,7 @@ def with_rows_after(data: bytes, other: bytes) -> bytes:
 def test_what_two_readers_may_read_in_two_ways(
     table: pa.Table, head: bytes, problem: str | None
 ) -> None:
-    data = with_rows_after(store.encode(toy.episode().sources), head)
+    data = with_rows_after(local.encode(toy.episode().sources), head)
     if problem is None:
         assert unpacked(data) >= table.nbytes
         return
@@ -217,8 +217,8 @@ def test_what_is_too_short_is_no_file(cut: int) -> None:
 
 def test_a_file_of_no_rows_holds_nothing_whoever_wrote_it() -> None:
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([], schema=store._TABLE), buffer)
-    assert store.decode(buffer.getvalue(), "here") == {}
+    pq.write_table(pa.Table.from_pylist([], schema=local._TABLE), buffer)
+    assert local.decode(buffer.getvalue(), "here") == {}
 
 
 def test_of_a_column_that_claims_no_values_no_page_is_read() -> None:

@@ -17,7 +17,7 @@ from phasewatch.checkpoint import save
 from phasewatch.errors import Refused
 from phasewatch.export import export
 from phasewatch.io.trust import ANY, Trust, sign
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from test_bundle import exported
 from test_checkpoint import trained
 

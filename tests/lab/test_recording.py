@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import judge
 from phasewatch.windows import cut
 

@@ -7,7 +7,7 @@ from phasewatch.events import Event, Given
 from phasewatch.pipeline import Done
 from phasewatch.producers import profiles
 from phasewatch.producers.profiles import ProfileTold
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 def told(given: Given) -> dict[str, ProfileTold]:

@@ -18,7 +18,7 @@ from phasewatch.pipeline import Done
 from phasewatch.producers.replay import Clock, EpisodeLoaded, Producer, Window
 from phasewatch.schema import NS
 from phasewatch.show import Show
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 @pytest.fixture

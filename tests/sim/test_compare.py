@@ -9,7 +9,7 @@ from phasewatch.errors import Refused
 from phasewatch.sim.compare import compare
 from phasewatch.sim.fit import FITTED
 from phasewatch.sim.stream import Recipe, simulate
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 
 def test_a_store_is_near_itself_and_less_near_to_another_seed(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from phasewatch.lab.profile import profiles
 from phasewatch.rules import examine
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import FITTED, KNOTS, Fit, collect
-from phasewatch.store import encode
+from phasewatch.store.local import encode
 
 VM46 = schema.vm46()
 FIT = Fit.load(FITTED, VM46)

@@ -9,7 +9,7 @@ import toy
 from phasewatch import schema
 from phasewatch.rules import RULES
 from phasewatch.sim.plant import BYTES, TELEMETRY, codes, plant
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import judge
 
 VM46 = schema.vm46()

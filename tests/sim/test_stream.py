@@ -18,7 +18,7 @@ from phasewatch.errors import Refused
 from phasewatch.sim import stream
 from phasewatch.sim.fit import FITTED, Fit
 from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import sweep
 
 VM46 = schema.vm46()

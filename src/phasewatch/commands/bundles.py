@@ -29,7 +29,7 @@ def export(
     from phasewatch import bundle
     from phasewatch import export as exporting
     from phasewatch.io.trust import Trust
-    from phasewatch.store import Store, refuse_inside
+    from phasewatch.store.local import Store, refuse_inside
 
     refuse_inside(folder)
     made = exporting.export(

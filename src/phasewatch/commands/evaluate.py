@@ -27,7 +27,7 @@ def evaluate_run(
     from phasewatch.evaluate import evaluate
     from phasewatch.pipeline import POSTERIORS
     from phasewatch.report import pages
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     answered = load(folder / POSTERIORS)
     report = evaluate(answered)

@@ -42,7 +42,7 @@ def import_(
     from phasewatch import importing
     from phasewatch import mapping as mappings
     from phasewatch import schema as schemas
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     known = schemas.read(schema)
     mapped = mappings.read(mapping, known)
@@ -137,7 +137,7 @@ def windows(
     not be read.
     """
     from phasewatch import extracts
-    from phasewatch.store import Store, refuse_inside
+    from phasewatch.store.local import Store, refuse_inside
 
     refuse_inside(folder)
     opened = Store.open(store)

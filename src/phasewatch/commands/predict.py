@@ -12,7 +12,7 @@ from phasewatch.console import AsJson, PublicKey, StorePath, Strict, app, out, p
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
     from phasewatch.verdict import Judgement
     from phasewatch.windows import Windows
 
@@ -32,7 +32,7 @@ def predict(
     from phasewatch import checkpoint as checkpoints
     from phasewatch.io.trust import Trust
     from phasewatch.pipeline import extract
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
     from phasewatch.sweep import sweep
     from phasewatch.windows import pool
 

@@ -11,7 +11,7 @@ from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.lab.recording import Take
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
 
 ONE = ("profile", "host", "sample", "seed", "seconds", "fault")
@@ -51,7 +51,7 @@ def record(
     from phasewatch.lab import plan as plans
     from phasewatch.lab import recording
     from phasewatch.lab.profile import schedule
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     if plan is None:
         take = recording.Take.of(profile, host, sample)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from phasewatch.events import Given
     from phasewatch.io.trust import Trust
     from phasewatch.serve import Desk
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
 StoreFolder = Annotated[Path | None, typer.Option("--store", help="Episodes to play.")]
@@ -55,7 +55,7 @@ def serve(
 def given_of(run: Path | None, store: Path | None, chosen: list[str], trust: "Trust") -> "Given":
     """What producers work with; raises Refused for what is not there."""
     from phasewatch.events import Given
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     if run is not None:
         _refuse_absent(run)
@@ -136,7 +136,7 @@ def live(
     from phasewatch.lab.recording import Take
     from phasewatch.serve import Desk, listen
     from phasewatch.show import Show
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)

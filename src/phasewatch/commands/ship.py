@@ -28,9 +28,9 @@ def receive(
 
     Speaks plain HTTP: beyond this machine, put a TLS proxy or an SSH tunnel before it.
     """
-    from phasewatch import receive as receiving
     from phasewatch import schema
-    from phasewatch.store import Store
+    from phasewatch.store import server as receiving
+    from phasewatch.store.local import Store
 
     receiving.ready(store)
     hosts = receiving.tokens(tokens)
@@ -68,9 +68,9 @@ def ship(
     Exit code 3 when some were not taken: they stay here, and the rest is sent all the same, unless
     the receiver is down or would decline every one.
     """
-    from phasewatch import ship as shipping
     from phasewatch.io import atomic
-    from phasewatch.store import Store
+    from phasewatch.store import client as shipping
+    from phasewatch.store.local import Store
 
     atomic.refuse_url(store)
     opened = Store.open(store)

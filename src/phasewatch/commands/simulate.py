@@ -45,7 +45,7 @@ def fitted(recorded: Path, path: Path) -> Path:
     from phasewatch.errors import Refused
     from phasewatch.sim.draw import Stage
     from phasewatch.sim.fit import fit
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
     from phasewatch.sweep import sweep
 
     opened, known = Store.open(recorded), schema.vm46()
@@ -76,7 +76,7 @@ def compare(
     from dataclasses import asdict
 
     from phasewatch.sim.compare import compare
-    from phasewatch.store import Store, refuse_inside
+    from phasewatch.store.local import Store, refuse_inside
 
     refuse_inside(figure)
     near = compare(Store.open(left), Store.open(right), figure)

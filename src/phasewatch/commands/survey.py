@@ -32,7 +32,7 @@ def survey(
     from phasewatch import recipes
     from phasewatch import survey as surveys
     from phasewatch.io import atomic
-    from phasewatch.store import Store, refuse_inside
+    from phasewatch.store.local import Store, refuse_inside
 
     say = err.print if as_json else out.print
     opened = Store.open(store)

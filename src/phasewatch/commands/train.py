@@ -90,7 +90,7 @@ def run(
 ) -> None:
     """All that `train` does, and a report page."""
     from phasewatch import report
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
     done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
@@ -105,7 +105,7 @@ def _judged(
 ) -> "Done":
     """Train and judge, with a bar a model."""
     from phasewatch import pipeline
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
     from phasewatch.training import Crew
 
     opened = Store.open(path)

@@ -22,10 +22,10 @@ from phasewatch.console import (
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
-    from phasewatch.bucket import Bucket
     from phasewatch.io.executors import Spread
     from phasewatch.sim.stream import Hits
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
+    from phasewatch.store.remote import Bucket
     from phasewatch.sweep import Episodes
     from phasewatch.verdict import Judgement
 
@@ -66,7 +66,7 @@ def validate(
     """
     from phasewatch import index as indices
     from phasewatch.ledger import Ledger
-    from phasewatch.store import refuse_empty
+    from phasewatch.store.local import refuse_empty
     from phasewatch.sweep import sweep
 
     opened = _open(store)
@@ -110,7 +110,7 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
 def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
     from phasewatch import story
     from phasewatch.io import atomic
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     if html:
         _refuse_page(html)
@@ -131,7 +131,7 @@ def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) ->
 
 def _refuse_page(path: Path) -> None:
     """Raise Refused where no page can go."""
-    from phasewatch.store import refuse_inside
+    from phasewatch.store.local import refuse_inside
 
     refuse_inside(path)
     if path.is_dir():
@@ -139,8 +139,8 @@ def _refuse_page(path: Path) -> None:
 
 
 def _open(place: str) -> "Store | Bucket":
-    from phasewatch.bucket import Bucket
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
+    from phasewatch.store.remote import Bucket
 
     scheme, apart, rest = place.partition("://")
     if not apart or scheme in ("file", "local"):
@@ -159,7 +159,7 @@ def _spread(jobs: int, cluster: str | None) -> "Spread":
 def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits | None":
     """How the verdicts fare against the truth, where a simulated store tells it."""
     from phasewatch.sim import stream
-    from phasewatch.store import Store
+    from phasewatch.store.local import Store
 
     if not isinstance(store, Store) or not store.simulated:
         return None

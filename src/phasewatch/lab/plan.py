@@ -36,7 +36,7 @@ from phasewatch.lab.hosts import hosts
 from phasewatch.lab.image import image, scratch
 from phasewatch.lab.profile import profiles, schedule
 from phasewatch.lab.recording import Recording, Take
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 STAGGER_S = 8.0
 """Between two starts: a boot takes a whole core, and should not fall into another's first phase."""

@@ -47,7 +47,7 @@ from phasewatch.lab.profile import Act, Profile, Sample, profile, schedule
 from phasewatch.lab.snapshot import snapshot
 from phasewatch.lab.switch import Switch, link
 from phasewatch.schema import NS
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 
 SETTLE_S = 3.0
 LEAD_S = 1.0

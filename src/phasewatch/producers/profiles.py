@@ -14,7 +14,7 @@ from phasewatch.errors import Refused
 from phasewatch.events import Event, Record
 from phasewatch.recipes import RECIPES
 from phasewatch.schema import NS
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.sweep import judge
 from phasewatch.verdict import Judgement
 

@@ -26,7 +26,7 @@ from phasewatch.live import Judged, Machine, Panel, Scale, Stream
 from phasewatch.pipeline import FOLDS
 from phasewatch.producers.metrics import temperatures, thresholds
 from phasewatch.schema import NS, Schema
-from phasewatch.store import Manifest, Store
+from phasewatch.store.local import Manifest, Store
 from phasewatch.sweep import judge
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)

@@ -15,7 +15,7 @@ from phasewatch.clocks import TWINS
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.rules import RULES, WAITING
 from phasewatch.schema import NS
-from phasewatch.store import MANIFEST, SAMPLES, Manifest, entry, pack
+from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, entry, pack
 from phasewatch.verdict import Verdict
 
 Chance = np.random.Generator

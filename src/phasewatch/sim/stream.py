@@ -24,7 +24,7 @@ from phasewatch.schema import Schema
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.plant import Truth, codes, plant
-from phasewatch.store import Store
+from phasewatch.store.local import Store
 from phasewatch.verdict import VERDICTS, Judgement, Verdict
 
 TRUTH = "truth.parquet"

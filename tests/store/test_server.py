@@ -23,12 +23,13 @@ from hypothesis import strategies as st
 import toy
 import uploads
 from faulty import FATES, Faulty
-from phasewatch import receive, schema
+from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.receive import PLACE, Declined, Limits, Receiver, Server, ready, tokens
-from phasewatch.ship import Line
-from phasewatch.store import MANIFEST, SAMPLES, Store, pack
+from phasewatch.store import server
+from phasewatch.store.client import Line
+from phasewatch.store.local import MANIFEST, SAMPLES, Store, pack
+from phasewatch.store.server import PLACE, Declined, Limits, Receiver, Server, ready, tokens
 from uploads import HOSTS, LIMITS, TOKENS, renamed, upload
 
 FILES = pack(toy.episode("alpha"))
@@ -149,7 +150,7 @@ def test_what_the_store_cannot_read_is_not_taken(
     body = changed[what][MANIFEST] + changed[what][SAMPLES]
     _, head, _ = upload(FILES, Content_Length=str(len(body)))
     head.replace_header("Content-Digest", uploads.digest(body))
-    head.replace_header(receive.SPLIT, str(len(changed[what][MANIFEST])))
+    head.replace_header(server.SPLIT, str(len(changed[what][MANIFEST])))
     assert put(receiver, path, head, body) == HTTPStatus.UNPROCESSABLE_ENTITY
     assert store.ids() == [] and left(store) == []
 
@@ -189,7 +190,7 @@ def test_a_full_disk_takes_nothing_and_recovers(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(receive, "_stream", full)
+        patch.setattr(server, "_stream", full)
         assert put(receiver, *upload(FILES)) == HTTPStatus.INSUFFICIENT_STORAGE
     assert store.ids() == [] and left(store) == []
     assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
@@ -302,7 +303,7 @@ def test_a_bug_is_an_answer_and_a_line(
     def failing(*given: object) -> None:
         raise ValueError("no\nnumber")
 
-    monkeypatch.setattr(receive, "parse", failing)
+    monkeypatch.setattr(server, "parse", failing)
     status, _, body = asked(server, "PUT")
     assert status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert json.loads(body) == {"error": "it could not be handled"}

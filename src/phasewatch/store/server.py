@@ -31,7 +31,7 @@ from typing import Any
 from phasewatch.episode import ID
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.store import HEADER, MANIFEST, SAMPLES, Store, parse, unpack
+from phasewatch.store.local import HEADER, MANIFEST, SAMPLES, Store, parse, unpack
 
 PLACE = "/v1/episodes/"
 SPLIT = "Phasewatch-Manifest-Bytes"

@@ -19,8 +19,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from phasewatch.errors import Refused
-from phasewatch.receive import PLACE, SPLIT
-from phasewatch.store import MANIFEST, SAMPLES, Store, refuse_empty, refuse_unknown
+from phasewatch.store.local import MANIFEST, SAMPLES, Store, refuse_empty, refuse_unknown
+from phasewatch.store.server import PLACE, SPLIT
 
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0

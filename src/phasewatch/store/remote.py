@@ -16,7 +16,7 @@ from typing import Any
 
 from phasewatch.errors import Refused
 from phasewatch.schema import Schema
-from phasewatch.store import HEADER, SAMPLES_MOST, Store, parse_header
+from phasewatch.store.local import HEADER, SAMPLES_MOST, Store, parse_header
 
 VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
 """What services call that which changes with an object's bytes."""

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from test_receive import receiver, said, server, store  # noqa: F401
 
 import toy
 from phasewatch import cli, console, schema
 from phasewatch.errors import Refused
-from phasewatch.receive import Server
-from phasewatch.ship import Line, Stopped, chosen, ship, token
-from phasewatch.store import MANIFEST, SAMPLES, Store
-from test_receive import receiver, said, server, store  # noqa: F401
+from phasewatch.store.client import Line, Stopped, chosen, ship, token
+from phasewatch.store.local import MANIFEST, SAMPLES, Store
+from phasewatch.store.server import Server
 from uploads import TOKENS
 
 Answer = tuple[int, dict[str, object]]

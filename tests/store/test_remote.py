@@ -9,12 +9,13 @@ import fsspec
 import pytest
 
 import toy
-from phasewatch import bucket, store, sweep
-from phasewatch.bucket import Bucket
+from phasewatch import sweep
 from phasewatch.errors import Refused
 from phasewatch.io.executors import pool
 from phasewatch.ledger import Ledger
-from phasewatch.store import MANIFEST, SAMPLES, Store
+from phasewatch.store import local, remote
+from phasewatch.store.local import MANIFEST, SAMPLES, Store
+from phasewatch.store.remote import Bucket
 from phasewatch.verdict import Judgement
 
 URL = "memory://lake/store"
@@ -23,7 +24,7 @@ URL = "memory://lake/store"
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """Four sound episodes, and one of each that the bytes may do."""
-    monkeypatch.setattr(store, "SETTLED_NS", 0)
+    monkeypatch.setattr(local, "SETTLED_NS", 0)
     made = toy.store(tmp_path / "small", seeds=1)
     flipped, cut, gone, extra, *_ = made.ids()
     data = bytearray((made.folder(flipped) / SAMPLES).read_bytes())
@@ -117,7 +118,7 @@ def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> N
     for one in opened._objects(id):
         if one["name"].endswith(SAMPLES):
             one["size"] = 1 << 40  # type: ignore[index]
-    monkeypatch.setattr(bucket, "SAMPLES_MOST", 1 << 20)
+    monkeypatch.setattr(remote, "SAMPLES_MOST", 1 << 20)
     found = sweep.judge(opened, id)
     assert [one.code for one in found.findings] == ["over_limit"]
 

@@ -11,7 +11,7 @@ import pytest
 import toy
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.store import MANIFEST, SAMPLES, Store, decode, refuse_inside
+from phasewatch.store.local import MANIFEST, SAMPLES, Store, decode, refuse_inside
 
 
 @pytest.fixture
