@@ -20,13 +20,13 @@ from layouts import four_parquet, json_lines, seconds
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import rules, sweep
-from phasewatch.clocks import measure
 from phasewatch.episode import Episode
-from phasewatch.rules import Facts
 from phasewatch.schema import Schema
 from phasewatch.store import local
 from phasewatch.store.local import SAMPLES, Store
+from phasewatch.validation import rules, sweep
+from phasewatch.validation.clocks import measure
+from phasewatch.validation.rules import Facts
 
 EPISODES, BLOCK = 48, 8192
 

@@ -71,7 +71,7 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
     from phasewatch import pipeline, splits
     from phasewatch.store.local import Store
-    from phasewatch.sweep import sweep
+    from phasewatch.validation.sweep import sweep
 
     store = Store.open(Path(__file__).parent.parent / "corpus")
     usable = [one.identity for one in sweep(store) if one.usable]

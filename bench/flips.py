@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phasewatch.store.local import Store
-from phasewatch.sweep import judge
+from phasewatch.validation.sweep import judge
 
 
 def run(opened: Store, out: Console, count: int) -> None:

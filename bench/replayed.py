@@ -14,7 +14,7 @@ import numpy as np
 
 from phasewatch.live import Judged, Panel, history, replay
 from phasewatch.store.local import Store
-from phasewatch.sweep import judge
+from phasewatch.validation.sweep import judge
 from phasewatch.windows import Windows, cut, join, pool
 
 WITHIN = 1e-6

@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 
 from phasewatch import pipeline, scores
 from phasewatch.store.local import Store
-from phasewatch.sweep import sweep
+from phasewatch.validation.sweep import sweep
 
 CHECKPOINTS, DRAWS, TIMED = 12, scores.PAIRED, 40
 

@@ -16,8 +16,8 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import index as indices
 from phasewatch.sim import stream
+from phasewatch.validation import index as indices
 
 CLI = (sys.executable, "-c", "from phasewatch.cli import main; main()")
 LOOK_S = 0.1

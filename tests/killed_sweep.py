@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import toy
-from phasewatch import index, sweep
-from phasewatch.ledger import Ledger
 from phasewatch.store import local
 from phasewatch.store.local import Store
+from phasewatch.validation import index, sweep
+from phasewatch.validation.cache import Ledger
 
 CALLS = ("fsync", "replace", "unlink")
 

@@ -13,7 +13,7 @@ from phasewatch.errors import Refused
 from phasewatch.pipeline import Done, divide, extract
 from phasewatch.splits import Split
 from phasewatch.store.local import Store
-from phasewatch.sweep import sweep
+from phasewatch.validation.sweep import sweep
 from phasewatch.views import Lens
 from phasewatch.windows import Windows, join
 

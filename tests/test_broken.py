@@ -3,10 +3,10 @@
 import pytest
 
 from broken import ELSEWHERE, FIXTURES
-from phasewatch.rules import sentences
 from phasewatch.store.local import Store
-from phasewatch.sweep import sweep
-from phasewatch.verdict import Judgement
+from phasewatch.validation.rules import sentences
+from phasewatch.validation.sweep import sweep
+from phasewatch.validation.verdict import Judgement
 
 FOUND = {own.id: own for own in sweep(Store.open(FIXTURES))}
 

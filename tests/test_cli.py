@@ -17,10 +17,11 @@ import pytest
 from test_trust import keys
 
 import toy
-from phasewatch import __version__, cli, console, pipeline, schema, sweep
+from phasewatch import __version__, cli, console, pipeline, schema
 from phasewatch.io import atomic
 from phasewatch.pipeline import Done
 from phasewatch.store.local import MANIFEST, SAMPLES, Store
+from phasewatch.validation import sweep
 from test_frozen import BUNDLES, CHECKPOINTS
 
 __all__ = ["keys"]

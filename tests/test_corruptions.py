@@ -16,18 +16,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from test_rules import EPISODE, PER_SOURCE, VM46, with_source
 
 import toy
-from phasewatch import index, rules, schema, sweep
+from phasewatch import schema
 from phasewatch.episode import Episode
-from phasewatch.ledger import Ledger
-from phasewatch.rules import Facts, Rule, examine, sentences
 from phasewatch.schema import NS
 from phasewatch.store import local
 from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store, entry
-from phasewatch.sweep import judge
-from phasewatch.verdict import VERDICTS, Judgement
-from test_rules import EPISODE, PER_SOURCE, VM46, with_source
+from phasewatch.validation import index, rules, sweep
+from phasewatch.validation.cache import Ledger
+from phasewatch.validation.rules import Facts, Rule, examine, sentences
+from phasewatch.validation.sweep import judge
+from phasewatch.validation.verdict import VERDICTS, Judgement
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "corruptions.md").read_text(encoding="utf-8")

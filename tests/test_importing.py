@@ -14,7 +14,7 @@ from phasewatch.errors import Refused
 from phasewatch.importing import Outcome, counts
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
-from phasewatch.sweep import sweep
+from phasewatch.validation.sweep import sweep
 from phasewatch.windows import cut
 from test_mapping import MAPPING, SCHEMA
 

@@ -10,7 +10,7 @@ from phasewatch import leaks
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
 from phasewatch.survey import Survey, markdown, survey, table, tally
-from phasewatch.sweep import sweep
+from phasewatch.validation.sweep import sweep
 
 
 @pytest.fixture(scope="module")

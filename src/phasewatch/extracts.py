@@ -18,8 +18,8 @@ from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.sweep import sweep
-from phasewatch.verdict import Verdict, counts
+from phasewatch.validation.sweep import sweep
+from phasewatch.validation.verdict import Verdict, counts
 from phasewatch.views import STATISTICS, View, summary
 from phasewatch.windows import Windows, cut, join, log
 

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from phasewatch import reading, rules
+from phasewatch import reading
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
@@ -25,7 +25,8 @@ from phasewatch.mapping import CLOCKS, WHO, Mapping, Told
 from phasewatch.reading import Dropped, Table
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import MANIFEST, Store, pack
-from phasewatch.verdict import Verdict
+from phasewatch.validation import rules
+from phasewatch.validation.verdict import Verdict
 
 MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -23,7 +23,7 @@ from phasewatch.feed import Feed, first_end, missing, taken
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store.local import Manifest, Store
-from phasewatch.sweep import judge
+from phasewatch.validation.sweep import judge
 from phasewatch.views import STATISTICS, Array
 from phasewatch.windows import POOLED, at, log, opening, pooled
 

@@ -9,17 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import (
-    __version__,
-    answers,
-    checkpoint,
-    dropout,
-    index,
-    leaks,
-    splits,
-    timing,
-    training,
-)
+from phasewatch import __version__, answers, checkpoint, dropout, leaks, splits, timing, training
 from phasewatch.answers import Answered, Answers
 from phasewatch.audit import Check, Evidence, audit
 from phasewatch.checkpoint import Checkpoint
@@ -32,9 +22,10 @@ from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store.local import MANIFEST, Store, refuse_inside
-from phasewatch.sweep import sweep
 from phasewatch.training import Crew, Task
-from phasewatch.verdict import Judgement, counts
+from phasewatch.validation import index
+from phasewatch.validation.sweep import sweep
+from phasewatch.validation.verdict import Judgement, counts
 from phasewatch.windows import Windows, cut, join, pool
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"

@@ -24,9 +24,9 @@ from phasewatch.schema import NS, Mode, Schema
 from phasewatch.scores import Score
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store.local import Store
-from phasewatch.sweep import sweep
 from phasewatch.training import learn
-from phasewatch.verdict import Judgement
+from phasewatch.validation.sweep import sweep
+from phasewatch.validation.verdict import Judgement
 from phasewatch.windows import Windows, pool
 
 MODEL = "gbt"

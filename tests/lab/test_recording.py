@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.store.local import Store
-from phasewatch.sweep import judge
+from phasewatch.validation.sweep import judge
 from phasewatch.windows import cut
 
 NEEDS = "qemu-system-x86_64", "gcc", "mke2fs", "depmod", "ip"

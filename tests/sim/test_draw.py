@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from phasewatch import schema
 from phasewatch.lab.hosts import hosts
 from phasewatch.lab.profile import profiles
-from phasewatch.rules import examine
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import FITTED, KNOTS, Fit, collect
 from phasewatch.store.local import encode
+from phasewatch.validation.rules import examine
 
 VM46 = schema.vm46()
 FIT = Fit.load(FITTED, VM46)

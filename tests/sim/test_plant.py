@@ -7,10 +7,10 @@ import pytest
 
 import toy
 from phasewatch import schema
-from phasewatch.rules import RULES
 from phasewatch.sim.plant import BYTES, TELEMETRY, codes, plant
 from phasewatch.store.local import Store
-from phasewatch.sweep import judge
+from phasewatch.validation.rules import RULES
+from phasewatch.validation.sweep import judge
 
 VM46 = schema.vm46()
 

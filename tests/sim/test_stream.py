@@ -19,7 +19,7 @@ from phasewatch.sim import stream
 from phasewatch.sim.fit import FITTED, Fit
 from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths
 from phasewatch.store.local import Store
-from phasewatch.sweep import sweep
+from phasewatch.validation.sweep import sweep
 
 VM46 = schema.vm46()
 RECIPE = Recipe(FITTED, VM46, seed=3, faults=0.5)

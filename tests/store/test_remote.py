@@ -9,14 +9,14 @@ import fsspec
 import pytest
 
 import toy
-from phasewatch import sweep
 from phasewatch.errors import Refused
 from phasewatch.io.executors import pool
-from phasewatch.ledger import Ledger
 from phasewatch.store import local, remote
 from phasewatch.store.local import MANIFEST, SAMPLES, Store
 from phasewatch.store.remote import Bucket
-from phasewatch.verdict import Judgement
+from phasewatch.validation import sweep
+from phasewatch.validation.cache import Ledger
+from phasewatch.validation.verdict import Judgement
 
 URL = "memory://lake/store"
 

@@ -13,7 +13,7 @@ from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.store.local import Store
-    from phasewatch.verdict import Judgement
+    from phasewatch.validation.verdict import Judgement
     from phasewatch.windows import Windows
 
 
@@ -33,7 +33,7 @@ def predict(
     from phasewatch.io.trust import Trust
     from phasewatch.pipeline import extract
     from phasewatch.store.local import Store
-    from phasewatch.sweep import sweep
+    from phasewatch.validation.sweep import sweep
     from phasewatch.windows import pool
 
     loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))

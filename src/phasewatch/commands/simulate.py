@@ -46,7 +46,7 @@ def fitted(recorded: Path, path: Path) -> Path:
     from phasewatch.sim.draw import Stage
     from phasewatch.sim.fit import fit
     from phasewatch.store.local import Store
-    from phasewatch.sweep import sweep
+    from phasewatch.validation.sweep import sweep
 
     opened, known = Store.open(recorded), schema.vm46()
     gaps = known.gaps(opened.schema)

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from phasewatch.sim.stream import Hits
     from phasewatch.store.local import Store
     from phasewatch.store.remote import Bucket
-    from phasewatch.sweep import Episodes
-    from phasewatch.verdict import Judgement
+    from phasewatch.validation.sweep import Episodes
+    from phasewatch.validation.verdict import Judgement
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -64,10 +64,10 @@ def validate(
     Exit codes: 0 all accepted or degraded, 3 some could not be decided, 4 some rejected (and none
     undecided), 2 refused, 130 interrupted.
     """
-    from phasewatch import index as indices
-    from phasewatch.ledger import Ledger
     from phasewatch.store.local import refuse_empty
-    from phasewatch.sweep import sweep
+    from phasewatch.validation import index as indices
+    from phasewatch.validation.cache import Ledger
+    from phasewatch.validation.sweep import sweep
 
     opened = _open(store)
     if explain is not None:
@@ -108,19 +108,19 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
 
 
 def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
-    from phasewatch import story
     from phasewatch.io import atomic
     from phasewatch.store.local import Store
+    from phasewatch.validation import explain
 
     if html:
         _refuse_page(html)
-    told = story.tell(episodes, id)
+    told = explain.tell(episodes, id)
     if html:
-        atomic.write(html, story.page(told).encode())
+        atomic.write(html, explain.page(told).encode())
     if as_json:
         print_json(_verdict(told.judgement))
     else:
-        for line in story.text(told):
+        for line in explain.text(told):
             out.print(plain(line), markup=False, soft_wrap=True)
         if not isinstance(episodes, Store):
             out.print("  whether another episode has the same samples, only a sweep tells here")
@@ -171,7 +171,7 @@ def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits |
 def _print_json(judgements: "Sequence[Judgement]", index: Path, hits: "Hits | None") -> None:
     from dataclasses import asdict
 
-    from phasewatch.verdict import counts
+    from phasewatch.validation.verdict import counts
 
     print_json(
         {
@@ -195,7 +195,7 @@ def _verdict(judgement: "Judgement") -> dict[str, Any]:
 
 
 def _show(judgements: "Sequence[Judgement]", summary: bool) -> None:
-    from phasewatch.verdict import counts
+    from phasewatch.validation.verdict import counts
 
     told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
     out.print(f"{_many(len(judgements))}: {told}")
@@ -229,7 +229,7 @@ def _show_cells(judgements: "Sequence[Judgement]") -> None:
 
 
 def _cell(judgements: "Sequence[Judgement]") -> str:
-    from phasewatch.verdict import counts
+    from phasewatch.validation.verdict import counts
 
     found = counts(judgements)
     accepted = found.pop("accepted")
@@ -239,7 +239,7 @@ def _cell(judgements: "Sequence[Judgement]") -> str:
 
 def _show_codes(judgements: "Iterable[Judgement]") -> None:
     """How many episodes each rule objected to, and what it says."""
-    from phasewatch.rules import sentences
+    from phasewatch.validation.rules import sentences
 
     codes = Counter(code for judgement in judgements for code in judgement.codes)
     if not codes:

@@ -15,8 +15,8 @@ from phasewatch.events import Event, Record
 from phasewatch.recipes import RECIPES
 from phasewatch.schema import NS
 from phasewatch.store.local import Store
-from phasewatch.sweep import judge
-from phasewatch.verdict import Judgement
+from phasewatch.validation.sweep import judge
+from phasewatch.validation.verdict import Judgement
 
 TOP = 8
 """Channels that are named as a profile's own."""

@@ -27,7 +27,7 @@ from phasewatch.pipeline import FOLDS
 from phasewatch.producers.metrics import temperatures, thresholds
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Manifest, Store
-from phasewatch.sweep import judge
+from phasewatch.validation.sweep import judge
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 TICK_S = 0.05

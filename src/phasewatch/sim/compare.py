@@ -21,7 +21,7 @@ from phasewatch.report import PALETTE, colours
 from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall
 from phasewatch.store.local import Store
-from phasewatch.sweep import judge
+from phasewatch.validation.sweep import judge
 from phasewatch.views import Array
 from phasewatch.windows import columns
 

@@ -14,9 +14,9 @@ from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
-from phasewatch.rules import LOST, WAITING
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import KNOTS, Fit
+from phasewatch.validation.rules import LOST, WAITING
 from phasewatch.views import Array
 
 BEGIN_NS = 1_767_225_600 * NS

@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from phasewatch.clocks import TWINS
 from phasewatch.episode import Episode, Label, Samples
-from phasewatch.rules import RULES, WAITING
 from phasewatch.schema import NS
 from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, entry, pack
-from phasewatch.verdict import Verdict
+from phasewatch.validation.clocks import TWINS
+from phasewatch.validation.rules import RULES, WAITING
+from phasewatch.validation.verdict import Verdict
 
 Chance = np.random.Generator
 Files = dict[str, bytes]

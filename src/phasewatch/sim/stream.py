@@ -25,7 +25,7 @@ from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.plant import Truth, codes, plant
 from phasewatch.store.local import Store
-from phasewatch.verdict import VERDICTS, Judgement, Verdict
+from phasewatch.validation.verdict import VERDICTS, Judgement, Verdict
 
 TRUTH = "truth.parquet"
 BLOCK = 128

@@ -18,7 +18,7 @@ from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.parquet_headers import MAGIC
 from phasewatch.store.local import refuse_inside
-from phasewatch.verdict import Finding, Judgement, Once
+from phasewatch.validation.verdict import Finding, Judgement, Once
 
 INDEX = Path("data/processed/validation_v1.parquet")
 

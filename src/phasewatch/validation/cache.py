@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from phasewatch import __version__, clocks, index, rules
+from phasewatch import __version__
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet_headers
 from phasewatch.schema import Schema
 from phasewatch.store import local
-from phasewatch.verdict import Judgement
+from phasewatch.validation import clocks, index, rules
+from phasewatch.validation.verdict import Judgement
 
 PART = re.compile(r"[0-9a-f]{24}\.parquet")
 """Names of parts: nothing else in the folder is read, or taken away."""

@@ -10,11 +10,11 @@ import numpy as np
 
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
-from phasewatch.rules import Facts, sentences
 from phasewatch.schema import NS
 from phasewatch.store.local import SAMPLES, Store, refuse_unknown
-from phasewatch.sweep import Episodes, across, judge
-from phasewatch.verdict import Judgement
+from phasewatch.validation.rules import Facts, sentences
+from phasewatch.validation.sweep import Episodes, across, judge
+from phasewatch.validation.verdict import Judgement
 
 CELLS = 60
 """Stretches that a source's coverage is told in."""

@@ -15,11 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from phasewatch import rules
 from phasewatch.errors import Refused
 from phasewatch.io.executors import Spread, alone
-from phasewatch.ledger import Ledger, Stamped
-from phasewatch.rules import Facts
 from phasewatch.schema import Schema
 from phasewatch.store.local import (
     MANIFEST,
@@ -33,7 +30,10 @@ from phasewatch.store.local import (
     opened,
     table,
 )
-from phasewatch.verdict import Finding, Judgement, Once, Severity, Verdict, weigh
+from phasewatch.validation import rules
+from phasewatch.validation.cache import Ledger, Stamped
+from phasewatch.validation.rules import Facts
+from phasewatch.validation.verdict import Finding, Judgement, Once, Severity, Verdict, weigh
 
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""

@@ -12,10 +12,10 @@ from functools import cached_property
 
 import numpy as np
 
-from phasewatch.clocks import Shared, measure
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Ints, Samples
 from phasewatch.schema import NS, Schema
-from phasewatch.verdict import Finding, Severity, Verdict, weigh
+from phasewatch.validation.clocks import Shared, measure
+from phasewatch.validation.verdict import Finding, Severity, Verdict, weigh
 
 STUCK, TIMES = 2, ("ns", "us", "ms", "s", "tick")
 """After how many windows a row may not come again where a counter has one of these units.

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 import toy
-from phasewatch import schema, story
+from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.store.local import SAMPLES, Store
-from phasewatch.sweep import sweep
+from phasewatch.validation import explain
+from phasewatch.validation.sweep import sweep
 
 
 @pytest.fixture
@@ -24,36 +25,36 @@ def test_a_hole_in_a_source_shows_where_it_is(store: Store) -> None:
     parts = {name: getattr(guest, name)[kept] for name in ("t_wall_ns", "t_mono_ns", "values")}
     half = replace(episode, sources={**episode.sources, "guest": replace(guest, **parts)})
     store.publish(half)
-    told = story.tell(store, episode.id)
+    told = explain.tell(store, episode.id)
     tracks = {track.source: track for track in told.tracks}
     assert min(tracks["proc"].shares) == 1.0
     guests = tracks["guest"].shares
-    assert min(guests[: story.CELLS // 2]) == 1.0 and max(guests[story.CELLS // 2 + 2 :]) == 0.0
-    lines = "\n".join(story.text(told))
+    assert min(guests[: explain.CELLS // 2]) == 1.0 and max(guests[explain.CELLS // 2 + 2 :]) == 0.0
+    lines = "\n".join(explain.text(told))
     assert "[rows_low]" in lines or "[rows_none]" in lines
-    assert f"{story.BLOCKS[-1] * 15}" in lines and "labels: 0.0 s benign" in lines
+    assert f"{explain.BLOCKS[-1] * 15}" in lines and "labels: 0.0 s benign" in lines
 
 
 def test_the_page_holds_the_plot_and_escapes_what_it_was_given(store: Store) -> None:
     episode = replace(toy.episode(), profile="<script>alert(1)</script>")
     store.publish(episode)
-    page = story.page(story.tell(store, episode.id))
+    page = explain.page(explain.tell(store, episode.id))
     assert "<script" not in page and "&lt;script" in page
-    assert page.count("<rect") > 4 * story.CELLS
+    assert page.count("<rect") > 4 * explain.CELLS
     assert "http" not in page
 
 
 def test_broken_bytes_have_a_story_without_tracks(store: Store) -> None:
     path = store.publish(toy.episode()) / SAMPLES
     path.write_bytes(b"")
-    told = story.tell(store, toy.episode().id)
-    assert not told.tracks and "<svg" not in story.page(told)
-    assert any("[sha_mismatch]" in line for line in story.text(told))
+    told = explain.tell(store, toy.episode().id)
+    assert not told.tracks and "<svg" not in explain.page(told)
+    assert any("[sha_mismatch]" in line for line in explain.text(told))
 
 
 def test_an_unknown_episode_is_one_line(store: Store) -> None:
     with pytest.raises(Refused, match="not in the store"):
-        story.tell(store, "nobody")
+        explain.tell(store, "nobody")
 
 
 def test_a_story_says_what_only_the_whole_store_shows(store: Store) -> None:
@@ -61,5 +62,5 @@ def test_a_story_says_what_only_the_whole_store_shows(store: Store) -> None:
     for id in ("a", "b", "B"):
         store.publish(replace(first, id=id))
     swept = {own.id: own for own in sweep(store)}
-    assert {id: story.tell(store, id).judgement for id in ("a", "b", "B")} == swept
+    assert {id: explain.tell(store, id).judgement for id in ("a", "b", "B")} == swept
     assert swept["b"].codes == ("content_duplicate", "name_conflict")

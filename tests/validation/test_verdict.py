@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.verdict import VERDICTS, Finding, Judgement, Once, counts, weigh
+from phasewatch.validation.verdict import VERDICTS, Finding, Judgement, Once, counts, weigh
 
 FINDINGS = st.builds(
     Finding, st.just("code"), st.sampled_from(["degraded", "rejected", "errored"]), st.just("why")

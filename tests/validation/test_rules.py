@@ -8,19 +8,12 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import rules, schema
+from phasewatch import schema
 from phasewatch.episode import UNIX_CEILING_NS, Episode, Label, Samples
-from phasewatch.rules import (
-    LOST,
-    RULES,
-    WAITING,
-    Facts,
-    Rule,
-    examine,
-    sentences,
-)
 from phasewatch.schema import NS
 from phasewatch.sim.plant import TELEMETRY
+from phasewatch.validation import rules
+from phasewatch.validation.rules import LOST, RULES, WAITING, Facts, Rule, examine, sentences
 
 VM46 = schema.vm46()
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import index
 from phasewatch.errors import Refused
 from phasewatch.store.local import SAMPLES, Store
-from phasewatch.sweep import sweep
-from phasewatch.verdict import Finding, Judgement
+from phasewatch.validation import index
+from phasewatch.validation.sweep import sweep
+from phasewatch.validation.verdict import Finding, Judgement
 
 
 def test_what_is_written_is_read_back(toy_store: Store, tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import index, schema, sweep
+from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.io.executors import cluster, pool
-from phasewatch.ledger import Ledger
 from phasewatch.store import local
 from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store, entry
-from phasewatch.sweep import across, judge
-from phasewatch.verdict import VERDICTS, Judgement
+from phasewatch.validation import index, sweep
+from phasewatch.validation.cache import Ledger
+from phasewatch.validation.sweep import across, judge
+from phasewatch.validation.verdict import VERDICTS, Judgement
 
 
 @pytest.fixture(autouse=True)

@@ -7,10 +7,10 @@ import pytest
 
 import toy
 from phasewatch import schema
-from phasewatch.clocks import Shared, measure
 from phasewatch.episode import Episode
 from phasewatch.schema import NS
 from phasewatch.sim.plant import _active
+from phasewatch.validation.clocks import Shared, measure
 
 VM46 = schema.vm46()
 
