@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import views
+from phasewatch.features import views
 from phasewatch.store.local import Store
 from phasewatch.windows import columns, log
 

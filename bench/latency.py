@@ -21,11 +21,11 @@ from rich.table import Table
 from phasewatch import bundle, checkpoint, recipes, splits
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.export import export
+from phasewatch.features.views import Lens
 from phasewatch.model import Data, find
 from phasewatch.neural import Network
 from phasewatch.pipeline import extract
 from phasewatch.store.local import Store
-from phasewatch.views import Lens
 from phasewatch.windows import pool
 
 COLD = """

@@ -20,13 +20,13 @@ from torch import nn
 
 from phasewatch import scores, trainer, training
 from phasewatch.checkpoint import Checkpoint
+from phasewatch.features.views import Lens
 from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Data, find, names
 from phasewatch.neural import Network
 from phasewatch.pipeline import Fold
 from phasewatch.scores import Cube, Score
 from phasewatch.store.local import Store
-from phasewatch.views import Lens
 from phasewatch.windows import Windows, join
 
 ROOT = Path(__file__).parent.parent

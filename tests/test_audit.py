@@ -10,11 +10,11 @@ import toy
 from phasewatch import audit, splits
 from phasewatch.audit import AFTER, BEFORE, Evidence
 from phasewatch.errors import Refused
+from phasewatch.features.views import Lens
 from phasewatch.pipeline import Done, divide, extract
 from phasewatch.splits import Split
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import sweep
-from phasewatch.views import Lens
 from phasewatch.windows import Windows, join
 
 RULES = {**BEFORE, **AFTER}

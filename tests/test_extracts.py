@@ -13,8 +13,8 @@ from phasewatch import console, extracts, pipeline
 from phasewatch.commands import exchange
 from phasewatch.errors import Refused
 from phasewatch.extracts import Extract
+from phasewatch.features.views import STATISTICS
 from phasewatch.store.local import MANIFEST, SAMPLES, Store
-from phasewatch.views import STATISTICS
 
 
 def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) -> None:

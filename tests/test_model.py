@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array
 from phasewatch.model import Data, balance, find, names
-from phasewatch.views import Array
 
 CLASSES = 4
 

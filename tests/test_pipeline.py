@@ -8,10 +8,10 @@ import pytest
 import toy
 from phasewatch import checkpoint, pipeline, schema
 from phasewatch.errors import Refused
+from phasewatch.features.views import Lens
 from phasewatch.pipeline import Done
 from phasewatch.splits import Split
 from phasewatch.store.local import SAMPLES, Store
-from phasewatch.views import Lens
 from phasewatch.windows import pool
 
 

@@ -20,10 +20,10 @@ from phasewatch.audit import Check
 from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
-from phasewatch.views import Array
 from phasewatch.windows import Windows, join
 
 FORMAT = 2

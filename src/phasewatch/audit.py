@@ -15,10 +15,10 @@ from scipy.spatial.distance import cdist
 from phasewatch import leaks, scores, splits
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
+from phasewatch.features.views import Lens
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training import learn
-from phasewatch.views import Lens
 from phasewatch.windows import Windows, join, log
 
 NEAR, SHARED = 0.3, 0.5

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from phasewatch import contract
 from phasewatch.contract import Contract
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array, Lens
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MOST, Trust, content, refuse, signed
 from phasewatch.schema import Schema
-from phasewatch.views import Array, Lens
 
 FORMAT, ENDING = 2, ".bundle"
 TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
 
-from phasewatch.views import Array
+from phasewatch.features.views import Array
 
 Labels = NDArray[np.int64]
 BINS = 15

@@ -20,11 +20,11 @@ from phasewatch import __version__, contract
 from phasewatch.contract import Contract, Drift
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array, Lens, Plane
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MOST, Trust, content, signed
 from phasewatch.model import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
-from phasewatch.views import Array, Lens, Plane
 
 FORMAT, ENDING = 2, ".ckpt.json"
 WEIGHTS_MOST = 1 << 30

@@ -18,10 +18,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from phasewatch import schema
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
+from phasewatch.features.views import STATISTICS, VIEWS, Array, Lens, Plane, fingerprint
 from phasewatch.io import atomic
 from phasewatch.io.trust import refuse, strict
 from phasewatch.schema import Mode, Schema
-from phasewatch.views import STATISTICS, VIEWS, Array, Lens, Plane, fingerprint
 from phasewatch.windows import at, cut, opening
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from phasewatch.views import Array
+from phasewatch.features.views import Array
 
 Labels = NDArray[np.int64]
 SMOOTHING = 0.5

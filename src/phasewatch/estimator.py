@@ -13,8 +13,8 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from phasewatch.features.views import Array, Lens
 from phasewatch.model import Data, find
-from phasewatch.views import Array, Lens
 from phasewatch.windows import Windows
 
 HELD_BACK = 5

@@ -13,9 +13,9 @@ from math import factorial
 import numpy as np
 from numpy.typing import NDArray
 
+from phasewatch.features.views import Array
 from phasewatch.live import Judged, Juror
 from phasewatch.schema import Schema
-from phasewatch.views import Array
 
 
 @dataclass(frozen=True)

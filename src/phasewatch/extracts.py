@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 
 from phasewatch.contract import MOST_OPENING_S
 from phasewatch.errors import Refused
+from phasewatch.features.views import STATISTICS, View, summary
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import sweep
 from phasewatch.validation.verdict import Verdict, counts
-from phasewatch.views import STATISTICS, View, summary
 from phasewatch.windows import Windows, cut, join, log
 
 WHO = ("episode", "host", "sample", "profile", "campaign")

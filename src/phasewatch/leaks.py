@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
 from phasewatch import scores
+from phasewatch.features.views import STATISTICS, summary
 from phasewatch.model import balance
 from phasewatch.schema import NS
-from phasewatch.views import STATISTICS, summary
 from phasewatch.windows import Windows, log
 
 Guess = NDArray[np.int64]

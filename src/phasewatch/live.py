@@ -19,12 +19,12 @@ from phasewatch import checkpoint as checkpoints
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
+from phasewatch.features.views import STATISTICS, Array
 from phasewatch.feed import Feed, first_end, missing, taken
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store.local import Manifest, Store
 from phasewatch.validation.sweep import judge
-from phasewatch.views import STATISTICS, Array
 from phasewatch.windows import POOLED, at, log, opening, pooled
 
 KEPT = 720

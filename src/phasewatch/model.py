@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from phasewatch import models
 from phasewatch.errors import Refused
-from phasewatch.views import Array, View
+from phasewatch.features.views import Array, View
 
 THREADS = 1
 """In which every model learns and answers: another number of them gives other last bits."""

@@ -20,9 +20,9 @@ from safetensors.torch import save as pack
 from torch import Tensor, nn
 
 from phasewatch import trainer
+from phasewatch.features.views import Array
 from phasewatch.model import THREADS, UNWATCHED, Classifier, Data, Unfit, Watch
 from phasewatch.trainer import Schedule
-from phasewatch.views import Array
 
 MOST = 1_000_000
 """Parameters a network may have."""

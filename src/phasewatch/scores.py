@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from phasewatch.views import Array
+from phasewatch.features.views import Array
 
 Cube = NDArray[np.int64]
 DRAWS, PAIRED = 2000, 10_000

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from phasewatch.views import Array
+from phasewatch.features.views import Array
 
 Calls = NDArray[np.int64]
 STABLE = 2

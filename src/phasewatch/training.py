@@ -18,12 +18,12 @@ from phasewatch import checkpoint, dropout, scores
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.features.views import Lens, Plane
 from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, find
 from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.views import Lens, Plane
 from phasewatch.windows import Windows
 
 CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"

@@ -19,10 +19,10 @@ import toy  # noqa: E402
 from phasewatch import __version__, checkpoint, pipeline, schema  # noqa: E402
 from phasewatch.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.export import export  # noqa: E402
+from phasewatch.features.views import Lens, Plane  # noqa: E402
 from phasewatch.model import Data, find  # noqa: E402
 from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
-from phasewatch.views import Lens, Plane  # noqa: E402
 from phasewatch.windows import Windows  # noqa: E402
 
 CHANNELS = "proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out"

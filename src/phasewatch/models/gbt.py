@@ -11,8 +11,8 @@ from typing import Any, Self
 import xgboost
 
 from phasewatch import forest
+from phasewatch.features.views import Array
 from phasewatch.model import THREADS, UNWATCHED, Classifier, Data, Epoch, Watch, balance
-from phasewatch.views import Array
 
 
 @dataclass(frozen=True)

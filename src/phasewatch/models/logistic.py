@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch, balance
-from phasewatch.views import Array
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch
-from phasewatch.views import Array
 
 
 class Model(Classifier):

@@ -16,13 +16,13 @@ from matplotlib.patches import Patch
 
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.report import PALETTE, colours
 from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import judge
-from phasewatch.views import Array
 from phasewatch.windows import columns
 
 SHARES = (0.1, 0.5, 0.9)

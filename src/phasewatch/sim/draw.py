@@ -12,12 +12,12 @@ from scipy import signal
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array
 from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import KNOTS, Fit
 from phasewatch.validation.rules import LOST, WAITING
-from phasewatch.views import Array
 
 BEGIN_NS = 1_767_225_600 * NS
 """2026-01-01, when the first simulated campaign begins; campaigns are 90 days apart."""

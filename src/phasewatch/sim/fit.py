@@ -18,9 +18,9 @@ from scipy import special, stats
 
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
-from phasewatch.views import Array
 from phasewatch.windows import columns
 
 FITTED = Path(__file__).parent / "fit.npz"

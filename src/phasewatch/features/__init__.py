@@ -1,0 +1,1 @@
+"""What a model sees of a window: views, their normalizer, and a two-dimensional projection."""
