@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import scores
-from phasewatch.scores import Cube, Score
+from phasewatch import metrics
+from phasewatch.metrics import Cube, Score
 
 CLASSES, WINDOWS, SEGMENT = 4, 24, 4
 TIMES = 1000
@@ -52,8 +52,8 @@ def world(
 def windows(parts: Cube, generator: np.random.Generator) -> tuple[float, float]:
     """The naive interval: windows drawn as if they knew nothing of each other."""
     total = parts.sum(axis=0)
-    drawn = generator.multinomial(total.sum(), (total / total.sum()).ravel(), size=scores.DRAWS)
-    values = scores.macro_f1(drawn.reshape(-1, CLASSES, CLASSES))
+    drawn = generator.multinomial(total.sum(), (total / total.sum()).ravel(), size=metrics.DRAWS)
+    values = metrics.macro_f1(drawn.reshape(-1, CLASSES, CLASSES))
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
 
@@ -70,11 +70,11 @@ def these(generator: np.random.Generator, hits: Counter[str]) -> None:
     host = SKILL + HOST_SPREAD * generator.standard_normal(1)
     parts, _ = world(host, 30, generator)
     other, _ = world(host, 30, generator)
-    truth = float(scores.macro_f1(world(host, 4000, generator)[0].sum(axis=0)))
-    hits["these"] += within(scores.macro(parts, 0), truth)
+    truth = float(metrics.macro_f1(world(host, 4000, generator)[0].sum(axis=0)))
+    hits["these"] += within(metrics.macro(parts, 0), truth)
     low, high = windows(parts, generator)
     hits["these, windows"] += low <= truth <= high
-    hits["these, equal told apart"] += scores.difference(parts, other, 0)[1] < 0.05
+    hits["these, equal told apart"] += metrics.difference(parts, other, 0)[1] < 0.05
 
 
 def like(truth: float, count: int, generator: np.random.Generator, hits: Counter[str]) -> None:
@@ -82,11 +82,11 @@ def like(truth: float, count: int, generator: np.random.Generator, hits: Counter
     spread = HOST_SPREAD * generator.standard_normal((2, count))
     parts, host = world(SKILL + spread[0], 20, generator)
     other, _ = world(SKILL + 0.5 * spread[0] + np.sqrt(0.75) * spread[1], 20, generator)
-    hits["like"] += within(scores.across(parts, host, 0), truth)
-    hits["like, episodes"] += within(scores.macro(parts, 0), truth)
+    hits["like"] += within(metrics.across(parts, host, 0), truth)
+    hits["like, episodes"] += within(metrics.macro(parts, 0), truth)
     low, high = windows(parts, generator)
     hits["like, windows"] += low <= truth <= high
-    hits["like, equal told apart"] += scores.difference_across(parts, other, host, 0)[1] < 0.05
+    hits["like, equal told apart"] += metrics.difference_across(parts, other, host, 0)[1] < 0.05
 
 
 def run(out: Console) -> None:
@@ -106,7 +106,7 @@ def run(out: Console) -> None:
     ours, naive, apart = (share(hits, name) for name in told)
     table.add_row("these hosts, other episodes", "1 host, 30 episodes", ours, ours, naive, apart)
     all_hosts = SKILL + HOST_SPREAD * generator.standard_normal(20_000)
-    truth = float(scores.macro_f1(world(all_hosts, 20, generator)[0].sum(axis=0)))
+    truth = float(metrics.macro_f1(world(all_hosts, 20, generator)[0].sum(axis=0)))
     for count in (5, 10):
         hits = Counter()
         for _ in range(TIMES):

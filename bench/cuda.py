@@ -43,7 +43,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
     """One network, from the windows to its score; `cut_short` is interrupted, and goes on."""
     import numpy as np
 
-    from phasewatch import scores, training
+    from phasewatch import metrics, training
     from phasewatch.model import Epoch, Watch
 
     parts, schema = windows()
@@ -62,8 +62,8 @@ def train(name: str, cut_short: bool = False) -> Trained:
         lens, model = training.learn(name, schema, 0, sides, Watch(told.append, state))
     unseen = parts["unseen"]
     guess = model.logits(lens.apply(unseen.x, unseen.opening)).argmax(axis=1)
-    _, cube = scores.cube(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
-    score = float(scores.macro_f1(cube.sum(axis=0)))
+    _, cube = metrics.cube(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
+    score = float(metrics.macro_f1(cube.sum(axis=0)))
     return Trained(score, len(told), sum(one.seconds for one in told), model.save())
 
 

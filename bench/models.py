@@ -18,14 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from phasewatch import scores, trainer, training
+from phasewatch import metrics, trainer, training
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.features.views import Lens
 from phasewatch.io import atomic
+from phasewatch.metrics import Cube, Score
 from phasewatch.model import UNWATCHED, Data, find, names
 from phasewatch.neural import Network
 from phasewatch.pipeline import Fold
-from phasewatch.scores import Cube, Score
 from phasewatch.store.local import Store
 from phasewatch.windows import Windows, join
 
@@ -49,7 +49,7 @@ class Line:
     @property
     def score(self) -> Score:
         """Macro F1 with its interval over episodes."""
-        return scores.macro(self.cube, 0)
+        return metrics.macro(self.cube, 0)
 
 
 def ours(split: str, fold: Fold) -> list[Line]:
@@ -70,7 +70,7 @@ def ours(split: str, fold: Fold) -> list[Line]:
 
 def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Cube:
     """Confusion an episode."""
-    return scores.cube(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
+    return metrics.cube(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
 
 
 def peers(split: str, fold: Fold, python: Path) -> list[Line]:
@@ -114,7 +114,7 @@ def told(lines: list[Line]) -> str:
                 (line for line in own if line.mode == mode), key=lambda line: -line.score.value
             )
             for line in ranked:
-                gap, _ = scores.difference(line.cube, ranked[0].cube, 0)
+                gap, _ = metrics.difference(line.cube, ranked[0].cube, 0)
                 beside = "best" if line is ranked[0] else f"{gap.value:+.3f} {words(gap)}"
                 learned = f"{line.parameters:,}" if line.parameters else ""
                 text.append(

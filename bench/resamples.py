@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import f1_score
 
-from phasewatch import pipeline, scores
+from phasewatch import metrics, pipeline
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import sweep
 
-CHECKPOINTS, DRAWS, TIMED = 12, scores.PAIRED, 40
+CHECKPOINTS, DRAWS, TIMED = 12, metrics.PAIRED, 40
 
 Labels = NDArray[np.int64]
 
@@ -29,11 +29,11 @@ def run(opened: Store, out: Console) -> None:
     windows = pipeline.extract(opened, ids, schema, 15.0)
     wrong = generator.integers(0, len(schema.classes), (CHECKPOINTS, len(windows)))
     calls = np.where(generator.random(wrong.shape) < 0.7, windows.y, wrong)
-    parts = [scores.cube(windows.episode, windows.y, one, len(schema.classes))[1] for one in calls]
+    parts = [metrics.cube(windows.episode, windows.y, one, len(schema.classes))[1] for one in calls]
 
     began = time.perf_counter()
-    weights = scores.draws(len(parts[0]), 0, DRAWS)
-    ours = np.stack([scores.macro_f1(scores.resample(cube, weights)) for cube in parts])
+    weights = metrics.draws(len(parts[0]), 0, DRAWS)
+    ours = np.stack([metrics.macro_f1(metrics.resample(cube, weights)) for cube in parts])
     mine = time.perf_counter() - began
 
     _, place = np.unique(windows.episode, return_inverse=True)

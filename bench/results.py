@@ -13,9 +13,9 @@ from rich.console import Console
 from phasewatch import abstract, pipeline, recipes, report
 from phasewatch.evaluate import Plain, Row
 from phasewatch.io import atomic
+from phasewatch.metrics import Score
 from phasewatch.pipeline import Trained
 from phasewatch.recipes import Recipe
-from phasewatch.scores import Score
 from phasewatch.store.local import Store
 from phasewatch.survey import MODEL, Bench
 from phasewatch.training import Crew

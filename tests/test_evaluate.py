@@ -9,8 +9,8 @@ from phasewatch.answers import Answered, Answers
 from phasewatch.course import BENIGN
 from phasewatch.episode import Identity
 from phasewatch.evaluate import Report
+from phasewatch.metrics import Score
 from phasewatch.pipeline import Done
-from phasewatch.scores import Score
 
 CLASSES = schema.vm46().classes
 

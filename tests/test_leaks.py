@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from phasewatch import leaks, scores
+from phasewatch import leaks, metrics
 from phasewatch.pipeline import extract
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
@@ -28,8 +28,8 @@ def answer(name: str, windows: Windows) -> float:
         windows.take(np.isin(windows.episode, part)) for part in np.array_split(ids, 3)
     )
     guess = leaks.BASELINES[name](train, validation, test, CLASSES)
-    _, cube = scores.cube(test.episode, test.y, guess, CLASSES)
-    return float(scores.macro_f1(cube.sum(axis=0)))
+    _, cube = metrics.cube(test.episode, test.y, guess, CLASSES)
+    return float(metrics.macro_f1(cube.sum(axis=0)))
 
 
 @pytest.mark.parametrize("name", leaks.BASELINES)

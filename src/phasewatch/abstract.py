@@ -4,7 +4,7 @@ Every sentence is a number of the report in words; what was not asked is said to
 """
 
 from phasewatch.evaluate import Comparison, Report, Row, best
-from phasewatch.scores import Score
+from phasewatch.metrics import Score
 
 
 def sentences(report: Report) -> list[str]:

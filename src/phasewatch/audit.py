@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from phasewatch import leaks, scores, splits
+from phasewatch import leaks, metrics, splits
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
 from phasewatch.features.views import Lens
@@ -331,7 +331,9 @@ def host_tells_phase(evidence: Evidence) -> Verdict:
     def value(name: str) -> float:
         guess = leaks.BASELINES[name](learned, learned, learned, classes)
         return float(
-            scores.macro_f1(scores.cube(learned.episode, learned.y, guess, classes)[1].sum(axis=0))
+            metrics.macro_f1(
+                metrics.cube(learned.episode, learned.y, guess, classes)[1].sum(axis=0)
+            )
         )
 
     gain = value("host only") - value("chance")
@@ -380,8 +382,8 @@ def _dealt(evidence: Evidence, seed: int) -> tuple[float, float]:
     lens, model = learn("gbt", evidence.schema, 0, (train, validation))
 
     def value(guess: NDArray[np.int64]) -> float:
-        cube = scores.cube(judged.episode, judged.y, guess, classes)[1]
-        return float(scores.macro_f1(cube.sum(axis=0)))
+        cube = metrics.cube(judged.episode, judged.y, guess, classes)[1]
+        return float(metrics.macro_f1(cube.sum(axis=0)))
 
     found = value(model.logits(lens.apply(judged.x, judged.opening)).argmax(axis=1))
     blind = (leaks.BASELINES[name] for name in ("chance", "time only"))

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import scores, timing
+from phasewatch import metrics, timing
 from phasewatch.answers import Answered, Answers
 from phasewatch.timing import Alarms, Lateness, Onset, Segments
 from phasewatch.windows import Windows, join
@@ -95,8 +95,8 @@ def alarms(windows: Windows, alarm: Mask, asked: Asked) -> Alarms:
     events = np.array([event for _, event, _ in counted])
     hours = np.array([float(count) for _, _, count in counted]) * asked.stride_s / 3600
     across = None
-    if asked.new_hosts and len(np.unique(host)) >= scores.FEWEST_HOSTS:
-        weights = scores.nested(host, asked.seed)
+    if asked.new_hosts and len(np.unique(host)) >= metrics.FEWEST_HOSTS:
+        weights = metrics.nested(host, asked.seed)
         rates = (weights @ events) / np.maximum(weights @ hours, 1e-9)
         low, high = np.quantile(rates, [0.025, 0.975])
         across = (float(low), float(high))

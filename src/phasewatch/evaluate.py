@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import answers, calibration, course, scores, splits, timing
+from phasewatch import answers, calibration, course, metrics, splits, timing
 from phasewatch.answers import Answered, Answers, Fold
 from phasewatch.calibration import Confidence
 from phasewatch.course import Asked, Budgeted, Course
 from phasewatch.decoding import Chain
+from phasewatch.metrics import Cube, Score
 from phasewatch.schema import Mode
-from phasewatch.scores import Cube, Score
 
 RISK = 0.1
 """Share of wrong calls that somebody who may abstain might accept."""
@@ -207,11 +207,11 @@ def _pooled(folds: Mapping[str, Parts]) -> dict[str, Answers]:
 
 def _cube(one: Answers, answered: Answered) -> Cube:
     windows = one.windows
-    return scores.cube(windows.episode, windows.y, one.guess, len(answered.classes))[1]
+    return metrics.cube(windows.episode, windows.y, one.guess, len(answered.classes))[1]
 
 
 def _macro(one: Answers, answered: Answered) -> Score:
-    return scores.macro(_cube(one, answered), answered.seed)
+    return metrics.macro(_cube(one, answered), answered.seed)
 
 
 def _hosts(one: Answers) -> NDArray[np.str_]:
@@ -231,11 +231,11 @@ def _plain(parts: Parts, answered: Answered) -> Plain:
         mode=unseen.mode,
         validation=_macro(parts["validation"], answered),
         seen=_macro(parts["seen"], answered),
-        unseen=scores.macro(cube, seed),
-        across=scores.across(cube, _hosts(unseen), seed) if answered.new_hosts else None,
+        unseen=metrics.macro(cube, seed),
+        across=metrics.across(cube, _hosts(unseen), seed) if answered.new_hosts else None,
         worst_host=min(by_host, key=lambda host: by_host[host].value),
         by_class={
-            name: scores.single(cube, label, seed) if true[label] else None
+            name: metrics.single(cube, label, seed) if true[label] else None
             for label, name in enumerate(answered.classes)
         },
         by_profile=_by("profile", unseen, answered),
@@ -271,7 +271,7 @@ def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
         again=(
             plain.unseen.value,
             *(
-                float(scores.macro_f1(_cube(own, answered).sum(axis=0)))
+                float(metrics.macro_f1(_cube(own, answered).sum(axis=0)))
                 for part, own in parts.items()
                 if part.startswith("again ")
             ),
@@ -312,7 +312,7 @@ def _sharpness(validation: Answers, chain: Chain, answered: Answered) -> float:
 
     def value(tried: float) -> float:
         cube = _cube(_decoded(validation, chain, tried), answered)
-        return float(scores.macro_f1(cube.sum(axis=0)))
+        return float(metrics.macro_f1(cube.sum(axis=0)))
 
     return max(SHARPNESS, key=value)
 
@@ -346,15 +346,15 @@ def _compare(unseen: Mapping[Key, Answers], answered: Answered) -> list[Comparis
         own = {name: one for (name, other), one in unseen.items() if other == mode}
         cubes = {name: _cube(one, answered) for name, one in own.items()}
         hosts = _hosts(next(iter(own.values())))
-        across = answered.new_hosts and len(np.unique(hosts)) >= scores.FEWEST_HOSTS
+        across = answered.new_hosts and len(np.unique(hosts)) >= metrics.FEWEST_HOSTS
         pairs = list(combinations(cubes, 2))
         gaps = [
-            scores.difference_across(cubes[one], cubes[two], hosts, answered.seed)
+            metrics.difference_across(cubes[one], cubes[two], hosts, answered.seed)
             if across
-            else scores.difference(cubes[one], cubes[two], answered.seed)
+            else metrics.difference(cubes[one], cubes[two], answered.seed)
             for one, two in pairs
         ]
-        adjusted = scores.holm([p for _, p in gaps])
+        adjusted = metrics.holm([p for _, p in gaps])
         found += [
             Comparison(one, two, mode, gap, p, across, _words(gap, p))
             for (one, two), (gap, _), p in zip(pairs, gaps, adjusted, strict=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import bundle, checkpoint, contract, quantise, scores
+from phasewatch import bundle, checkpoint, contract, metrics, quantise
 from phasewatch.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
 from phasewatch.checkpoint import Checkpoint, Header
 from phasewatch.contract import TOLERANCE
@@ -100,12 +100,12 @@ def compare(made: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
     )
     edges = [_agree(made, fast, x, level) for x, level in _edges(made.schema, windows)]
     guess = made.logits(windows.x, windows.opening).argmax(axis=1)
-    _, cube = scores.cube(windows.episode, windows.y, guess, len(made.schema.classes))
+    _, cube = metrics.cube(windows.episode, windows.y, guess, len(made.schema.classes))
     return Parity(
         windows=len(windows),
         edges=sum(map(len, edges)),
         largest=float(max(part.max() for part in (whole, *edges))),
-        macro_f1=float(scores.macro_f1(cube.sum(axis=0))),
+        macro_f1=float(metrics.macro_f1(cube.sum(axis=0))),
     )
 
 

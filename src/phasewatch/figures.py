@@ -13,7 +13,7 @@ import matplotlib
 from matplotlib import pyplot as plt
 
 from phasewatch.evaluate import Plain, Report, Row
-from phasewatch.scores import Score
+from phasewatch.metrics import Score
 
 INK, SOFT, ACCENT = "#1f2933", "#8896a5", "#0b6e99"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#999999")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.tree import DecisionTreeClassifier
 
-from phasewatch import scores
+from phasewatch import metrics
 from phasewatch.features.views import STATISTICS, summary
 from phasewatch.model import balance
 from phasewatch.schema import NS
@@ -73,10 +73,10 @@ def best_channel(train: Windows, validation: Windows, test: Windows, classes: in
         own = slice(channel * len(STATISTICS), (channel + 1) * len(STATISTICS))
         tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, random_state=0)
         tree.fit(views[0][:, own], train.y, sample_weight=weight)
-        _, cube = scores.cube(
+        _, cube = metrics.cube(
             validation.episode, validation.y, tree.predict(views[1][:, own]), classes
         )
-        score = float(scores.macro_f1(cube.sum(axis=0)))
+        score = float(metrics.macro_f1(cube.sum(axis=0)))
         if score > best:
             best, found = score, tree.predict(views[2][:, own])
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import scores
+from phasewatch import metrics
 from phasewatch.bundle import MOST_LOSS, Bundle, Loss
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.errors import Refused
@@ -57,10 +57,10 @@ def loss(made: Checkpoint, small: Bundle, windows: Windows, size: int) -> Loss:
             "Nothing was written. Export it without --int8.",
             code="parity",
         )
-    _, cube = scores.cube(windows.episode, windows.y, guess, len(made.schema.classes))
+    _, cube = metrics.cube(windows.episode, windows.y, guess, len(made.schema.classes))
     return Loss(
         other_labels=changed,
         largest=apart,
-        macro_f1=float(scores.macro_f1(cube.sum(axis=0))),
+        macro_f1=float(metrics.macro_f1(cube.sum(axis=0))),
         float32_bytes=size,
     )

@@ -28,8 +28,8 @@ from phasewatch.episode import Episode
 from phasewatch.evaluate import Report, best
 from phasewatch.figures import FIGURES
 from phasewatch.io import atomic
+from phasewatch.metrics import Score
 from phasewatch.schema import NS, Schema
-from phasewatch.scores import Score
 from phasewatch.store.local import Store
 from phasewatch.windows import columns
 

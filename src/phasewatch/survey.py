@@ -15,13 +15,13 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import leaks, scores
+from phasewatch import leaks, metrics
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused
+from phasewatch.metrics import Score
 from phasewatch.pipeline import extract
 from phasewatch.recipes import RECIPES
 from phasewatch.schema import NS, Mode, Schema
-from phasewatch.scores import Score
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store.local import Store
 from phasewatch.training import learn
@@ -161,12 +161,12 @@ class Bench:
         for split in splits:
             parts = [self._rows(ids) for ids in (split.train, split.validation, split.test)]
             guess = self._answer(model, *parts)
-            score = float(scores.macro_f1(self._cube(parts[2], guess).sum(axis=0)))
+            score = float(metrics.macro_f1(self._cube(parts[2], guess).sum(axis=0)))
             worst = min(worst, (split.held_out, score), key=lambda pair: pair[1])
             rows.append(parts[2])
             guesses.append(guess)
         cube = self._cube(np.concatenate(rows), np.concatenate(guesses))
-        return Line(kind, model, self.mode, scores.macro(cube, SEED), *worst)
+        return Line(kind, model, self.mode, metrics.macro(cube, SEED), *worst)
 
     def random(self, splits: Sequence[Split], model: str) -> Score:
         """A model on windows dealt at random into parts of the same sizes as the first split's.
@@ -177,14 +177,14 @@ class Bench:
         sizes = [len(self._rows(ids)) for ids in sides]
         order = np.random.default_rng(SEED).permutation(len(self.windows))[: sum(sizes)]
         parts = np.split(order, np.cumsum(sizes)[:-1])
-        return scores.macro(self._cube(parts[2], self._answer(model, *parts)), SEED)
+        return metrics.macro(self._cube(parts[2], self._answer(model, *parts)), SEED)
 
     def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(np.isin(self.windows.episode, ids))
 
-    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> scores.Cube:
+    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> metrics.Cube:
         asked = self.windows.episode[rows], self.windows.y[rows]
-        return scores.cube(*asked, guess, self.classes)[1]
+        return metrics.cube(*asked, guess, self.classes)[1]
 
     def _answer(
         self,

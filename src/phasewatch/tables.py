@@ -9,7 +9,7 @@ from phasewatch.console import out
 
 if TYPE_CHECKING:
     from phasewatch.evaluate import Plain, Report
-    from phasewatch.scores import Score
+    from phasewatch.metrics import Score
 
 Learned = Mapping[tuple[str, str], tuple[str, str]]
 """Parameters and seconds of each model and mode."""

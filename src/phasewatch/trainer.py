@@ -27,7 +27,7 @@ from safetensors.torch import save as pack
 from torch import Tensor, nn
 from torch.nn import functional
 
-from phasewatch import scores
+from phasewatch import metrics
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.model import THREADS, Data, Epoch, Watch, balance
@@ -250,8 +250,8 @@ class _Training:
         guess = ask(self.plain, self.judged).argmax(axis=1)
         y = self.validation.y
         classes = len(self.weight)
-        _, cube = scores.cube(np.zeros(len(y), dtype=np.str_), y, guess, classes)
-        return float(scores.macro_f1(cube.sum(axis=0)))
+        _, cube = metrics.cube(np.zeros(len(y), dtype=np.str_), y, guess, classes)
+        return float(metrics.macro_f1(cube.sum(axis=0)))
 
 
 def ask(module: nn.Module, z: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:

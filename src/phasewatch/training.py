@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
-from phasewatch import checkpoint, dropout, scores
+from phasewatch import checkpoint, dropout, metrics
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
@@ -105,7 +105,7 @@ def fit(task: Task, watch: Watch) -> Checkpoint:
         raise refused.inside(task.name) from None
     guess = model.logits(lens.apply(validation.x, validation.opening)).argmax(axis=1)
     classes = len(task.schema.classes)
-    _, cube = scores.cube(validation.episode, validation.y, guess, classes)
+    _, cube = metrics.cube(validation.episode, validation.y, guess, classes)
     return Checkpoint(
         name=task.name,
         model_name=task.model,
@@ -117,7 +117,7 @@ def fit(task: Task, watch: Watch) -> Checkpoint:
         model=model,
         recipe=asdict(task.recipe),
         split=asdict(task.split),
-        scores={"validation_macro_f1": float(scores.macro_f1(cube.sum(axis=0)))},
+        scores={"validation_macro_f1": float(metrics.macro_f1(cube.sum(axis=0)))},
     )
 
 
