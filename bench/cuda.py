@@ -44,7 +44,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
     import numpy as np
 
     from phasewatch import metrics, training
-    from phasewatch.model import Epoch, Watch
+    from phasewatch.models.base import Epoch, Watch
 
     parts, schema = windows()
     told: list[Epoch] = []

@@ -22,8 +22,8 @@ from phasewatch import bundle, checkpoint, recipes, splits
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.export import export
 from phasewatch.features.views import Lens
-from phasewatch.model import Data, find
-from phasewatch.neural import Network
+from phasewatch.models._network import Network
+from phasewatch.models.base import Data, find
 from phasewatch.pipeline import extract
 from phasewatch.store.local import Store
 from phasewatch.windows import pool

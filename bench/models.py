@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from phasewatch import metrics, trainer, training
+from phasewatch import metrics, training
 from phasewatch.checkpoint import Checkpoint
 from phasewatch.features.views import Lens
 from phasewatch.io import atomic
 from phasewatch.metrics import Cube, Score
-from phasewatch.model import UNWATCHED, Data, find, names
-from phasewatch.neural import Network
+from phasewatch.models import _trainer
+from phasewatch.models._network import Network
+from phasewatch.models.base import UNWATCHED, Data, find, names
 from phasewatch.pipeline import Fold
 from phasewatch.store.local import Store
 from phasewatch.windows import Windows, join
@@ -143,7 +144,7 @@ def loops() -> None:
     """Our training loop beside the plainest one for the same module, samples a second."""
     table = Table("network", "ours, windows/s", "plain loop, windows/s", "ours/plain")
     generator = np.random.default_rng(0)
-    schedule = replace(trainer.Schedule(), epochs=3, patience=99)
+    schedule = replace(_trainer.Schedule(), epochs=3, patience=99)
     for name in names():
         kind = find(name)
         if not issubclass(kind, Network):
@@ -158,7 +159,7 @@ def loops() -> None:
                 model._make(shape)
                 began = time.monotonic()
                 if label == "ours":
-                    trainer.train(model._module, (data, few), schedule, 0, UNWATCHED)
+                    _trainer.train(model._module, (data, few), schedule, 0, UNWATCHED)
                 else:
                     plain(model._module, data, few, schedule)
                 rates[label].append(3 * 4096 / (time.monotonic() - began))
@@ -168,7 +169,7 @@ def loops() -> None:
     out.print(table)
 
 
-def plain(module: nn.Module, data: Data, few: Data, schedule: trainer.Schedule) -> None:
+def plain(module: nn.Module, data: Data, few: Data, schedule: _trainer.Schedule) -> None:
     """What anybody would write: DataLoader, AdamW, cross-entropy, validation after an epoch."""
     torch.set_num_threads(1)
     z, y = torch.from_numpy(data.z.astype(np.float32)), torch.from_numpy(data.y)

@@ -12,12 +12,13 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 
 import toy
-from phasewatch import checkpoint, contract, pipeline, schema, trainer, training, windows
+from phasewatch import checkpoint, contract, pipeline, schema, training, windows
 from phasewatch.checkpoint import Checkpoint, load, save
 from phasewatch.contract import Drift
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.model import UNWATCHED, names
+from phasewatch.models import _trainer
+from phasewatch.models.base import UNWATCHED, names
 from phasewatch.schema import MODES, Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store.local import Store
@@ -270,14 +271,14 @@ def _tensors(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], by
     def forge(weights: bytes) -> bytes:
         tensors = unpack(weights)
         change(tensors)
-        return pack(tensors, metadata=trainer.metadata(weights))
+        return pack(tensors, metadata=_trainer.metadata(weights))
 
     return forge
 
 
 def _about(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], bytes]:
     def forge(weights: bytes) -> bytes:
-        about = json.loads(trainer.metadata(weights)["about"])
+        about = json.loads(_trainer.metadata(weights)["about"])
         change(about)
         return pack(unpack(weights), metadata={"about": json.dumps(about)})
 

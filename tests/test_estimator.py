@@ -8,7 +8,7 @@ from sklearn.utils.estimator_checks import check_estimator
 import phasewatch
 from phasewatch import pipeline, schema
 from phasewatch.estimator import Estimator, _parts
-from phasewatch.model import find, names
+from phasewatch.models.base import find, names
 from phasewatch.store.local import Store
 
 CHECKED = [name for name in names() if find(name).view == "summary"]

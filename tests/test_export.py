@@ -10,7 +10,7 @@ import toy
 from phasewatch import bundle, checkpoint, windows
 from phasewatch.errors import Refused
 from phasewatch.export import export
-from phasewatch.model import Classifier, find, names
+from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
 from phasewatch.splits import Split
 from phasewatch.store.local import Store

@@ -20,6 +20,7 @@ from typing import Any
 
 import onnx
 import pytest
+import test_forest
 import test_trust
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,13 +29,13 @@ from pydantic import ValidationError
 import mutated
 import phasewatch
 import test_checkpoint
-import test_forest
 from mutated import Model
-from phasewatch import bundle, checkpoint, forest
+from phasewatch import bundle, checkpoint
 from phasewatch.errors import Refused
 from phasewatch.io import trust
 from phasewatch.io.trust import Trust, sign
-from phasewatch.model import Unfit, find
+from phasewatch.models import _xgboost_file
+from phasewatch.models.base import Unfit, find
 
 SOURCE = Path(phasewatch.__file__).parent
 NAMES = "trust contract checkpoint bundle neural forest model models/majority models/logistic"
@@ -181,7 +182,7 @@ def trees(change: Callable[[Any], object], folder: Path) -> None:
     """Not by XGBoost's own loader, which would end this process."""
     value = json.loads(model("xgboost").weights)
     change(value)
-    forest.refuse(value, len(json.loads(model("xgboost").header)["lens"]["mean"]), 6)
+    _xgboost_file.refuse(value, len(json.loads(model("xgboost").header)["lens"]["mean"]), 6)
 
 
 def asked(want: Callable[[Path], Trust], change: Callable[[Path], object], folder: Path) -> object:
@@ -216,7 +217,7 @@ def _shorter(data: bytes) -> bytes:
 def _unreached(value: Any) -> None:
     tree = test_forest.trees(value)[0]
     tree["left_children"][0] = tree["right_children"][0] = -1
-    tree["parents"] = [forest.ROOT] * len(tree["parents"])
+    tree["parents"] = [_xgboost_file.ROOT] * len(tree["parents"])
 
 
 def _linked(folder: Path) -> None:

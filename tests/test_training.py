@@ -13,7 +13,7 @@ import pytest
 
 import toy
 from phasewatch import pipeline, recipes, training
-from phasewatch.model import Epoch
+from phasewatch.models.base import Epoch
 from phasewatch.recipes import Recipe
 from phasewatch.store.local import Store
 from phasewatch.training import Crew
@@ -106,7 +106,7 @@ def test_the_first_refusal_of_a_worker_comes_through(toy_store: Store, tmp_path:
 
 
 def test_recipes_name_models_that_exist() -> None:
-    from phasewatch.model import names
+    from phasewatch.models.base import names
 
     for recipe in recipes.RECIPES.values():
         assert set(recipe.models) <= set(names())

@@ -23,7 +23,7 @@ from phasewatch.errors import Refused
 from phasewatch.features.views import Array, Lens, Plane
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MOST, Trust, content, signed
-from phasewatch.model import THREADS, Classifier, Unfit, find
+from phasewatch.models.base import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
 
 FORMAT, ENDING = 2, ".ckpt.json"

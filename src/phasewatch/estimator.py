@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from phasewatch.features.views import Array, Lens
-from phasewatch.model import Data, find
+from phasewatch.models.base import Data, find
 from phasewatch.windows import Windows
 
 HELD_BACK = 5

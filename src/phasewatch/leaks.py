@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from phasewatch import metrics
 from phasewatch.features.views import STATISTICS, summary
-from phasewatch.model import balance
+from phasewatch.models.base import balance
 from phasewatch.schema import NS
 from phasewatch.windows import Windows, log
 

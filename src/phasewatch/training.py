@@ -20,7 +20,7 @@ from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.features.views import Lens, Plane
 from phasewatch.io import atomic
-from phasewatch.model import UNWATCHED, Classifier, Data, Epoch, Watch, find
+from phasewatch.models.base import UNWATCHED, Classifier, Data, Epoch, Watch, find
 from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split

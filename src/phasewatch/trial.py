@@ -14,9 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from phasewatch import bundle, model
+from phasewatch import bundle
 from phasewatch.errors import Refused
 from phasewatch.io.trust import ANY, Trust, refuse
+from phasewatch.models import base
 
 LIMIT_S, MEMORY = 10, 2 << 30
 """Seconds, and bytes beyond what the libraries take."""
@@ -63,7 +64,7 @@ def _main() -> None:
         else:
             from phasewatch import checkpoint
 
-            model.find(checkpoint.load_header(path, trust).model)
+            base.find(checkpoint.load_header(path, trust).model)
             _limited(limit_s)
             checkpoint.load(path, trust)
     except Refused as told:

@@ -20,7 +20,7 @@ from phasewatch import __version__, checkpoint, pipeline, schema  # noqa: E402
 from phasewatch.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.export import export  # noqa: E402
 from phasewatch.features.views import Lens, Plane  # noqa: E402
-from phasewatch.model import Data, find  # noqa: E402
+from phasewatch.models.base import Data, find  # noqa: E402
 from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
 from phasewatch.windows import Windows  # noqa: E402

@@ -11,7 +11,7 @@ from phasewatch import tables
 from phasewatch.console import AsJson, Opening, StorePath, app, err, out, print_json
 
 if TYPE_CHECKING:
-    from phasewatch.model import Epoch
+    from phasewatch.models.base import Epoch
     from phasewatch.pipeline import Done
     from phasewatch.recipes import Recipe
     from phasewatch.training import Follow

@@ -1,1 +1,1 @@
-"""One file a model; `phasewatch.model` finds them. Each holds a class `Model` and its `Config`."""
+"""One file a model; `phasewatch.models.base` finds them. Each holds a class `Model` and its `Config`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from phasewatch.neural import Network
+from phasewatch.models._network import Network
 
 
 @dataclass(frozen=True)

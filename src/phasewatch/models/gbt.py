@@ -10,9 +10,9 @@ from typing import Any, Self
 
 import xgboost
 
-from phasewatch import forest
 from phasewatch.features.views import Array
-from phasewatch.model import THREADS, UNWATCHED, Classifier, Data, Epoch, Watch, balance
+from phasewatch.models import _xgboost_file
+from phasewatch.models.base import THREADS, UNWATCHED, Classifier, Data, Epoch, Watch, balance
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Model(Classifier):
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
         """From XGBoost's JSON, every tree of which is checked first: XGBoost checks little."""
-        forest.refuse(json.loads(weights), shape[0], classes)
+        _xgboost_file.refuse(json.loads(weights), shape[0], classes)
         model = cls(classes)
         try:
             model._booster.load_model(bytearray(weights))

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch, balance
+from phasewatch.models.base import UNWATCHED, Classifier, Data, Unfit, Watch, balance
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from torch import nn
 
-from phasewatch.neural import Network
-from phasewatch.recurrent import Config, Recurrent
+from phasewatch.models._network import Network
+from phasewatch.models._recurrent import Config, Recurrent
 
 
 class Model(Network):

@@ -7,7 +7,7 @@ import numpy as np
 
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.model import UNWATCHED, Classifier, Data, Unfit, Watch
+from phasewatch.models.base import UNWATCHED, Classifier, Data, Unfit, Watch
 
 
 class Model(Classifier):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from phasewatch.neural import Network
+from phasewatch.models._network import Network
 
 
 @dataclass(frozen=True)

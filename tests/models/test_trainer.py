@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from phasewatch import trainer
 from phasewatch.errors import Refused
-from phasewatch.model import UNWATCHED, Data, Epoch, Watch
-from phasewatch.trainer import Schedule
+from phasewatch.models import _trainer
+from phasewatch.models._trainer import Schedule
+from phasewatch.models.base import UNWATCHED, Data, Epoch, Watch
 
 SHORT = Schedule(epochs=12, batch=32, patience=12)
 CLASSES = 4
@@ -44,7 +44,7 @@ def weights(made: nn.Module) -> bytes:
 
 def trained(watch: Watch = UNWATCHED, schedule: Schedule = SHORT) -> tuple[bytes, list[Epoch]]:
     made = module()
-    history = trainer.train(made, parts(), schedule, 3, watch)
+    history = _trainer.train(made, parts(), schedule, 3, watch)
     return weights(made), history
 
 
@@ -92,15 +92,15 @@ def test_a_damaged_state_is_begun_again(damage: bytes, tmp_path: Path) -> None:
 def test_the_state_of_another_module_is_begun_again(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     other = nn.Linear(6, CLASSES)
-    trainer.train(other, parts(), SHORT, 3, Watch(state=state))
+    _trainer.train(other, parts(), SHORT, 3, Watch(state=state))
     assert trained(Watch(state=state))[0] == trained()[0]
 
 
 def test_it_ends_with_the_weights_that_were_best_on_validation() -> None:
     made = module()
-    history = trainer.train(made, parts(), SHORT, 3, UNWATCHED)
+    history = _trainer.train(made, parts(), SHORT, 3, UNWATCHED)
     z = torch.from_numpy(parts()[1].z.astype(np.float32))
-    guess = trainer.ask(made, z).argmax(axis=1)
+    guess = _trainer.ask(made, z).argmax(axis=1)
     from sklearn.metrics import f1_score
 
     score = f1_score(parts()[1].y, guess, average="macro")
@@ -112,7 +112,7 @@ def test_it_stops_when_validation_no_longer_improves() -> None:
     train, validation = parts()
     noise = validation._replace(y=np.random.default_rng(0).integers(0, 3, len(validation.y)))
     patient = replace(SHORT, epochs=400, patience=5)
-    history = trainer.train(module(), (train, noise), patient, 3, UNWATCHED)
+    history = _trainer.train(module(), (train, noise), patient, 3, UNWATCHED)
     best = max(range(len(history)), key=lambda place: (history[place].score, place))
     assert len(history) == best + 1 + 5 < 400
 
@@ -121,7 +121,7 @@ def test_a_loss_that_is_no_number_is_one_line() -> None:
     train, validation = parts()
     train.z[5, 2] = np.nan
     with pytest.raises(Refused, match="epoch 1: the loss is nan; expected a finite loss"):
-        trainer.train(module(), (train, validation), SHORT, 3, UNWATCHED)
+        _trainer.train(module(), (train, validation), SHORT, 3, UNWATCHED)
 
 
 def test_the_rate_warms_up_and_ends_at_nothing() -> None:
@@ -134,7 +134,7 @@ def test_the_rate_warms_up_and_ends_at_nothing() -> None:
 
 def test_every_class_weighs_the_same() -> None:
     y = np.array([0] * 90 + [2] * 10)
-    weight = trainer._weights(Data(np.zeros((100, 1)), y, CLASSES))
+    weight = _trainer._weights(Data(np.zeros((100, 1)), y, CLASSES))
     assert (weight[0] * 90).item() == pytest.approx((weight[2] * 10).item())
     assert weight[[1, 3]].tolist() == [0.0, 0.0]
 

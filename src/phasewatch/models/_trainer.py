@@ -30,7 +30,7 @@ from torch.nn import functional
 from phasewatch import metrics
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.model import THREADS, Data, Epoch, Watch, balance
+from phasewatch.models.base import THREADS, Data, Epoch, Watch, balance
 
 State = dict[str, Tensor]
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from phasewatch import trainer
 from phasewatch.io.executors import connected
-from phasewatch.model import UNWATCHED, Data, Epoch
-from phasewatch.trainer import Rank, Schedule, State
+from phasewatch.models import _trainer
+from phasewatch.models._trainer import Rank, Schedule, State
+from phasewatch.models.base import UNWATCHED, Data, Epoch
 
 
 def train(
@@ -57,10 +57,10 @@ def _work(given: Any, how: tuple[Schedule, int, Rank]) -> tuple[State, list[tupl
     schedule, seed, rank = how
     before = dict(os.environ)
     try:
-        history = trainer.train(module, parts, schedule, seed, UNWATCHED, rank)
+        history = _trainer.train(module, parts, schedule, seed, UNWATCHED, rank)
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
         os.environ.clear()
         os.environ.update(before)
-    return trainer.copied(module), [tuple(epoch) for epoch in history]
+    return _trainer.copied(module), [tuple(epoch) for epoch in history]

@@ -5,7 +5,7 @@ import pytest
 
 from phasewatch.errors import Refused
 from phasewatch.features.views import Array
-from phasewatch.model import Data, balance, find, names
+from phasewatch.models.base import Data, balance, find, names
 
 CLASSES = 4
 

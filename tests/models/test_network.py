@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewatch.model import Data, find, names
-from phasewatch.neural import MOST, Network
+from phasewatch.models._network import MOST, Network
+from phasewatch.models.base import Data, find, names
 
 NETWORKS = [name for name in names() if issubclass(find(name), Network)]
 ARCHIVE = Path(__file__).parents[2] / "shared" / "data" / "uea"

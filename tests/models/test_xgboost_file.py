@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phasewatch import forest
-from phasewatch.model import Data, Unfit, find
+from phasewatch.models import _xgboost_file
+from phasewatch.models.base import Data, Unfit, find
 
 SHAPE, CLASSES = (6,), 3
 
@@ -37,7 +37,7 @@ def trees(value: Any) -> Any:
 
 
 def test_what_training_made_passes(saved: bytes, value: Any) -> None:
-    forest.refuse(value, SHAPE[0], CLASSES)
+    _xgboost_file.refuse(value, SHAPE[0], CLASSES)
     find("gbt").load(saved, SHAPE, CLASSES)
 
 
@@ -114,7 +114,7 @@ def test_a_manipulated_forest_is_refused(value: Any, attack: str) -> None:
     change, code = ATTACKS[attack]
     change(value)
     with pytest.raises(Unfit) as unfit:
-        forest.refuse(value, SHAPE[0], CLASSES)
+        _xgboost_file.refuse(value, SHAPE[0], CLASSES)
     assert unfit.value.code == code
 
 

@@ -19,10 +19,10 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 from torch import Tensor, nn
 
-from phasewatch import trainer
 from phasewatch.features.views import Array
-from phasewatch.model import THREADS, UNWATCHED, Classifier, Data, Unfit, Watch
-from phasewatch.trainer import Schedule
+from phasewatch.models import _trainer
+from phasewatch.models._trainer import Schedule
+from phasewatch.models.base import THREADS, UNWATCHED, Classifier, Data, Unfit, Watch
 
 MOST = 1_000_000
 """Parameters a network may have."""
@@ -94,9 +94,9 @@ class Network(Classifier):
         self._make(train.z.shape[1:])
         parts, how = (train, validation), (Schedule(), self._seed)
         if not cluster:
-            trainer.train(self._module, parts, *how, watch)
+            _trainer.train(self._module, parts, *how, watch)
             return
-        from phasewatch import cluster as clusters
+        from phasewatch.models import _distributed as clusters
 
         for epoch in clusters.train(cluster, self._module, parts, *how):
             watch.tell(epoch)
@@ -109,7 +109,7 @@ class Network(Classifier):
         threads = torch.get_num_threads()
         torch.set_num_threads(THREADS)
         try:
-            return trainer.ask(self._precise, asked)
+            return _trainer.ask(self._precise, asked)
         finally:
             torch.set_num_threads(threads)
 
@@ -124,7 +124,7 @@ class Network(Classifier):
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
         """From safetensors; raises Unfit before it allocates what a file merely asks for."""
         try:
-            about = json.loads(trainer.metadata(weights)["about"])
+            about = json.loads(_trainer.metadata(weights)["about"])
             model = cls(classes, **_chosen(cls.settings, about["config"]))
             if tuple(about["shape"]) != shape:
                 raise Unfit("weights_shape", f"made for {about['shape']}, not {list(shape)}")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch.model import Unfit
+from phasewatch.models.base import Unfit
 
 ROOT = 2**31 - 1
 """What XGBoost writes for the parent of a root."""
