@@ -14,8 +14,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import checkpoint
-from phasewatch.export import export
+from phasewatch.artifacts import checkpoint
+from phasewatch.artifacts.export import export
 from phasewatch.pipeline import extract
 from phasewatch.store.local import Store
 from phasewatch.windows import pool

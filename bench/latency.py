@@ -18,9 +18,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import bundle, checkpoint, recipes, splits
-from phasewatch.checkpoint import Checkpoint
-from phasewatch.export import export
+from phasewatch import recipes, splits
+from phasewatch.artifacts import bundle, checkpoint
+from phasewatch.artifacts.checkpoint import Checkpoint
+from phasewatch.artifacts.export import export
 from phasewatch.features.views import Lens
 from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find

@@ -19,7 +19,7 @@ from rich.table import Table
 from torch import nn
 
 from phasewatch import metrics, training
-from phasewatch.checkpoint import Checkpoint
+from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.features.views import Lens
 from phasewatch.io import atomic
 from phasewatch.metrics import Cube, Score

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from phasewatch import bundle, checkpoint, contract, schema
-from phasewatch.bundle import GRAPH, TERMS, Bundle
-from phasewatch.checkpoint import Checkpoint
-from phasewatch.contract import Contract
+from phasewatch import schema
+from phasewatch.artifacts import bundle, checkpoint, contract
+from phasewatch.artifacts.bundle import GRAPH, TERMS, Bundle
+from phasewatch.artifacts.checkpoint import Checkpoint
+from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
 
 FROZEN = Path(__file__).parent / "frozen"

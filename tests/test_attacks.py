@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_bundle import exported
+from test_checkpoint import network, trained
 from test_trust import Target, kept, keys, target
 
 import mutated
 import toy
 from mutated import Model
-from phasewatch import bundle, checkpoint
-from phasewatch.bundle import GRAPH, TERMS
-from phasewatch.checkpoint import Checkpoint
+from phasewatch.artifacts import bundle, checkpoint
+from phasewatch.artifacts.bundle import GRAPH, TERMS
+from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
 from phasewatch.io.trust import Trust, content, sign
 from phasewatch.store.local import Store
-from test_bundle import exported
-from test_checkpoint import network, trained
 
 __all__ = ["exported", "kept", "keys", "network", "target"]
 

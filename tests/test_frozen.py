@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch import bundle, checkpoint
+from phasewatch.artifacts import bundle, checkpoint
 
 FILES = Path(__file__).parent / "frozen"
 CHECKPOINTS = sorted(FILES.glob("*/*.ckpt.json"))

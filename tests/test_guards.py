@@ -20,6 +20,7 @@ from typing import Any
 
 import onnx
 import pytest
+import test_checkpoint
 import test_forest
 import test_trust
 from cryptography.hazmat.primitives import serialization
@@ -28,9 +29,8 @@ from pydantic import ValidationError
 
 import mutated
 import phasewatch
-import test_checkpoint
 from mutated import Model
-from phasewatch import bundle, checkpoint
+from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.errors import Refused
 from phasewatch.io import trust
 from phasewatch.io.trust import Trust, sign

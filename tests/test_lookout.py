@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_bundle import exported, made
 
 import toy
-from phasewatch import bundle, windows
-from phasewatch.bundle import Bundle
+from phasewatch import windows
+from phasewatch.artifacts import bundle
+from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.lookout import lookout
 from phasewatch.schema import NS
-from test_bundle import exported, made
 
 __all__ = ["exported", "made"]
 

@@ -9,8 +9,9 @@ import pytest
 
 import pi
 import toy
-from phasewatch import bundle, windows
-from phasewatch.bundle import ELSEWHERE
+from phasewatch import windows
+from phasewatch.artifacts import bundle
+from phasewatch.artifacts.bundle import ELSEWHERE
 from phasewatch.lookout import lookout
 from test_frozen import BUNDLES
 from test_lookout import lines

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import checkpoint, pipeline, schema
+from phasewatch import pipeline, schema
+from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.features.views import Lens
 from phasewatch.pipeline import Done

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from phasewatch.contract import MOST_OPENING_S
+from phasewatch.artifacts.contract import MOST_OPENING_S
 from phasewatch.errors import Refused
 from phasewatch.features.views import STATISTICS, View, summary
 from phasewatch.io import atomic

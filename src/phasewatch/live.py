@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import checkpoint as checkpoints
-from phasewatch.checkpoint import Checkpoint
+from phasewatch.artifacts import checkpoint as checkpoints
+from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.features.views import STATISTICS, Array

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch.bundle import Bundle
+from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.feed import Feed, first_end, missing

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import __version__, answers, checkpoint, dropout, leaks, splits, timing, training
+from phasewatch import __version__, answers, dropout, leaks, splits, timing, training
 from phasewatch.answers import Answered, Answers
+from phasewatch.artifacts import checkpoint
+from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.audit import Check, Evidence, audit
-from phasewatch.checkpoint import Checkpoint
 from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused, differences

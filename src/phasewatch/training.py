@@ -14,8 +14,9 @@ from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
-from phasewatch import checkpoint, dropout, metrics
-from phasewatch.checkpoint import Checkpoint
+from phasewatch import dropout, metrics
+from phasewatch.artifacts import checkpoint
+from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.features.views import Lens, Plane

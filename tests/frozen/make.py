@@ -16,9 +16,10 @@ sys.path.insert(0, str(HERE.parent))
 import numpy as np  # noqa: E402
 
 import toy  # noqa: E402
-from phasewatch import __version__, checkpoint, pipeline, schema  # noqa: E402
-from phasewatch.checkpoint import Checkpoint  # noqa: E402
-from phasewatch.export import export  # noqa: E402
+from phasewatch import __version__, pipeline, schema  # noqa: E402
+from phasewatch.artifacts import checkpoint  # noqa: E402
+from phasewatch.artifacts.checkpoint import Checkpoint  # noqa: E402
+from phasewatch.artifacts.export import export  # noqa: E402
 from phasewatch.features.views import Lens, Plane  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
 from phasewatch.splits import Split  # noqa: E402

@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-import toy
-from phasewatch import bundle, checkpoint
-from phasewatch.checkpoint import save
-from phasewatch.errors import Refused
-from phasewatch.export import export
-from phasewatch.io.trust import ANY, Trust, sign
-from phasewatch.store.local import Store
 from test_bundle import exported
 from test_checkpoint import trained
+
+import toy
+from phasewatch.artifacts import bundle, checkpoint
+from phasewatch.artifacts.checkpoint import save
+from phasewatch.artifacts.export import export
+from phasewatch.errors import Refused
+from phasewatch.io.trust import ANY, Trust, sign
+from phasewatch.store.local import Store
 
 __all__ = ["exported"]
 

@@ -26,8 +26,8 @@ def export(
     strict: Strict = False,
 ) -> None:
     """A checkpoint as a folder that runs without torch, proven equal before it is written."""
-    from phasewatch import bundle
-    from phasewatch import export as exporting
+    from phasewatch.artifacts import bundle
+    from phasewatch.artifacts import export as exporting
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store, refuse_inside
 
@@ -62,7 +62,7 @@ def sign(
     key: Annotated[Path, typer.Option(help="Private ed25519 key (PEM) to sign with.")],
 ) -> None:
     """Sign models that load: `--trust` with the public half then takes no others."""
-    from phasewatch import bundle, checkpoint
+    from phasewatch.artifacts import bundle, checkpoint
     from phasewatch.io import atomic, trust
 
     for path in models:
@@ -88,7 +88,7 @@ def watch(
 
     A line is {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
     """
-    from phasewatch import bundle as bundles
+    from phasewatch.artifacts import bundle as bundles
     from phasewatch.io.trust import Trust
     from phasewatch.lookout import lookout
 

@@ -29,7 +29,7 @@ def predict(
     """Call the phase of every window of an episode, beside the truth."""
     import numpy as np
 
-    from phasewatch import checkpoint as checkpoints
+    from phasewatch.artifacts import checkpoint as checkpoints
     from phasewatch.io.trust import Trust
     from phasewatch.pipeline import extract
     from phasewatch.store.local import Store
@@ -131,10 +131,10 @@ def inspect(
 
     --json prints the contract itself, with the lens, the plane, the probe and the golden windows.
     """
-    from phasewatch.bundle import load_terms
-    from phasewatch.checkpoint import Header, load_header
+    from phasewatch.artifacts.bundle import load_terms
+    from phasewatch.artifacts.checkpoint import Header, load_header
+    from phasewatch.artifacts.sandbox import tried
     from phasewatch.io.trust import Trust
-    from phasewatch.trial import tried
 
     asked = Trust.asked(trust, strict)
     if trial:

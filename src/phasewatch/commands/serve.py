@@ -75,7 +75,7 @@ def _refuse_absent(run: Path) -> None:
 
 def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
     """One episode of each profile: of those the run holds out, where there is a run."""
-    from phasewatch.checkpoint import load_header
+    from phasewatch.artifacts.checkpoint import load_header
 
     held: set[str] = set()
     headers = sorted((run / "checkpoints").glob("*.ckpt.json")) if run else []

@@ -6,7 +6,8 @@ from pathlib import Path
 from threading import Event as Signal
 from typing import Any, ClassVar, Literal
 
-from phasewatch import checkpoint, events
+from phasewatch import events
+from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.events import Event, Record
 from phasewatch.schema import Mode

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import checkpoint, events, windows
+from phasewatch import events, windows
+from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.events import Event, Record
 from phasewatch.recipes import RECIPES

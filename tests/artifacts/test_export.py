@@ -5,16 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_checkpoint import trained
 
 import toy
-from phasewatch import bundle, checkpoint, windows
+from phasewatch import windows
+from phasewatch.artifacts import bundle, checkpoint
+from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
-from phasewatch.export import export
 from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
 from phasewatch.splits import Split
 from phasewatch.store.local import Store
-from test_checkpoint import trained
 
 GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]
 SPLIT = Split(

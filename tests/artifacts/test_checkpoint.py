@@ -12,9 +12,10 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 
 import toy
-from phasewatch import checkpoint, contract, pipeline, schema, training, windows
-from phasewatch.checkpoint import Checkpoint, load, save
-from phasewatch.contract import Drift
+from phasewatch import pipeline, schema, training, windows
+from phasewatch.artifacts import checkpoint, contract
+from phasewatch.artifacts.checkpoint import Checkpoint, load, save
+from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.models import _trainer

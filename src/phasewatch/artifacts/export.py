@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import bundle, checkpoint, contract, metrics, quantise
-from phasewatch.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
-from phasewatch.checkpoint import Checkpoint, Header
-from phasewatch.contract import TOLERANCE
+from phasewatch import metrics
+from phasewatch.artifacts import bundle, checkpoint, contract, quantize
+from phasewatch.artifacts.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
+from phasewatch.artifacts.checkpoint import Checkpoint, Header
+from phasewatch.artifacts.contract import TOLERANCE
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust, sign
@@ -57,9 +58,9 @@ def export(
     probe = header.probe
     if int8:
         size = len(graph)
-        graph = _told(quantise.int8(graph, made.name), made.schema)
+        graph = _told(quantize.int8(graph, made.name), made.schema)
         fast = replace(fast, session=bundle.opened(graph, header, place))
-        loss = quantise.loss(made, fast, windows, size)
+        loss = quantize.loss(made, fast, windows, size)
         golden = [contract.answered(fast, one) for one in golden]
         probe = contract.answered(fast, probe)
     shared = header.model_dump(exclude={"weights_sha256", "weights_bytes"})

@@ -9,10 +9,10 @@ from onnx import TensorProto, helper
 
 import mutated
 from mutated import Model
-from phasewatch.bundle import TERMS
+from phasewatch.artifacts.bundle import TERMS
+from phasewatch.artifacts.sandbox import tried
 from phasewatch.errors import Refused
 from phasewatch.io.trust import Trust
-from phasewatch.trial import tried
 
 
 def put(folder: Path, name: str, kind: str, weights: bytes | None = None) -> Path:

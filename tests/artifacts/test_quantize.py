@@ -4,13 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_export import GRAPHS, saved
 
 import toy
-from phasewatch import bundle, checkpoint, quantise, windows
+from phasewatch import windows
+from phasewatch.artifacts import bundle, checkpoint, quantize
+from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
-from phasewatch.export import export
 from phasewatch.store.local import Store
-from test_export import GRAPHS, saved
 
 
 @pytest.mark.parametrize("name", [name for name in GRAPHS if name != "gbt"])
@@ -37,7 +38,7 @@ def test_another_model_is_not_written(
     toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(toy_store, tmp_path, "mlp", "realistic")
-    monkeypatch.setattr(quantise, "MOST_OTHER", -0.1)
+    monkeypatch.setattr(quantize, "MOST_OTHER", -0.1)
     with pytest.raises(Refused, match="labels changed"):
         export(path, toy_store, tmp_path, int8=True)
     assert not list(tmp_path.glob("*.bundle"))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from phasewatch import metrics
-from phasewatch.bundle import MOST_LOSS, Bundle, Loss
-from phasewatch.checkpoint import Checkpoint
+from phasewatch.artifacts.bundle import MOST_LOSS, Bundle, Loss
+from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
 from phasewatch.windows import Windows
 

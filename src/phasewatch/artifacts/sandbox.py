@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from phasewatch import bundle
+from phasewatch.artifacts import bundle
 from phasewatch.errors import Refused
 from phasewatch.io.trust import ANY, Trust, refuse
 from phasewatch.models import base
@@ -31,7 +31,7 @@ def tried(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> None:
     Raises Refused as loading does, with the code `child` where the child did not live to tell.
     """
     asked = [str(path), trust.key and str(trust.key), trust.strict, trust.serial, limit_s]
-    command = [sys.executable, "-m", "phasewatch.trial", json.dumps(asked)]
+    command = [sys.executable, "-m", "phasewatch.artifacts.sandbox", json.dumps(asked)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == REFUSED:
         raise Refused(*json.loads(done.stdout.splitlines()[-1]))
@@ -62,7 +62,7 @@ def _main() -> None:
             _limited(limit_s)
             bundle.load(path, trust)
         else:
-            from phasewatch import checkpoint
+            from phasewatch.artifacts import checkpoint
 
             base.find(checkpoint.load_header(path, trust).model)
             _limited(limit_s)

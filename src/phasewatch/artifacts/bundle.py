@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from phasewatch import contract
-from phasewatch.contract import Contract
+from phasewatch.artifacts import contract
+from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
 from phasewatch.features.views import Array, Lens
 from phasewatch.io import atomic

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from phasewatch import __version__, contract
-from phasewatch.contract import Contract, Drift
+from phasewatch import __version__
+from phasewatch.artifacts import contract
+from phasewatch.artifacts.contract import Contract, Drift
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.features.views import Array, Lens, Plane

@@ -9,14 +9,14 @@ from typing import Any
 
 import onnx
 import pytest
+from test_export import saved
 
-from phasewatch import bundle, contract
-from phasewatch.bundle import CARD, GRAPH, TERMS, Terms, load
+from phasewatch.artifacts import bundle, contract
+from phasewatch.artifacts.bundle import CARD, GRAPH, TERMS, Terms, load
+from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
-from phasewatch.export import export
 from phasewatch.io.trust import Trust
 from phasewatch.store.local import Store
-from test_export import saved
 
 HEAVY = "torch", "xgboost", "sklearn", "scipy", "polars", "pyarrow", "pandas", "onnx", "fastapi"
 

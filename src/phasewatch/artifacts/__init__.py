@@ -1,0 +1,1 @@
+"""Trained models on disk: the contract, checkpoints, bundles, and loading them in a sandbox."""
