@@ -43,8 +43,9 @@ def train(name: str, cut_short: bool = False) -> Trained:
     """One network, from the windows to its score; `cut_short` is interrupted, and goes on."""
     import numpy as np
 
-    from phasewatch import metrics, training
+    from phasewatch import metrics
     from phasewatch.models.base import Epoch, Watch
+    from phasewatch.training import jobs
 
     parts, schema = windows()
     told: list[Epoch] = []
@@ -58,8 +59,8 @@ def train(name: str, cut_short: bool = False) -> Trained:
         sides = parts["train"], parts["validation"]
         if cut_short:
             with suppress(KeyboardInterrupt):
-                training.learn(name, schema, 0, sides, Watch(stop, state))
-        lens, model = training.learn(name, schema, 0, sides, Watch(told.append, state))
+                jobs.learn(name, schema, 0, sides, Watch(stop, state))
+        lens, model = jobs.learn(name, schema, 0, sides, Watch(told.append, state))
     unseen = parts["unseen"]
     guess = model.logits(lens.apply(unseen.x, unseen.opening)).argmax(axis=1)
     _, cube = metrics.cube(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
@@ -69,8 +70,9 @@ def train(name: str, cut_short: bool = False) -> Trained:
 
 def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
-    from phasewatch import pipeline, splits
+    from phasewatch import pipeline
     from phasewatch.store.local import Store
+    from phasewatch.training import splits
     from phasewatch.validation.sweep import sweep
 
     store = Store.open(Path(__file__).parent.parent / "corpus")

@@ -18,7 +18,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import recipes, splits
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.export import export
@@ -27,6 +26,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
 from phasewatch.pipeline import extract
 from phasewatch.store.local import Store
+from phasewatch.training import recipes, splits
 from phasewatch.windows import pool
 
 COLD = """

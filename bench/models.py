@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from phasewatch import metrics, training
+from phasewatch import metrics
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.features.views import Lens
 from phasewatch.io import atomic
@@ -28,6 +28,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import UNWATCHED, Data, find, names
 from phasewatch.pipeline import Fold
 from phasewatch.store.local import Store
+from phasewatch.training import jobs
 from phasewatch.windows import Windows, join
 
 ROOT = Path(__file__).parent.parent
@@ -57,13 +58,13 @@ def ours(split: str, fold: Fold) -> list[Line]:
     """What our checkpoints say of the unseen windows."""
     lines = []
     for loaded in fold.checkpoints:
-        if training.again(loaded.name):
+        if jobs.again(loaded.name):
             continue
         asked = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
         guess = loaded.logits(asked.x, asked.opening).argmax(axis=1)
         rate = len(asked) / (time.monotonic() - began)
-        spent = training.seconds(fold.folder, loaded.name)
+        spent = jobs.seconds(fold.folder, loaded.name)
         own = (cube(asked, guess, loaded), spent, loaded.model.parameters, rate)
         lines.append(Line(split, loaded.mode, loaded.model_name, *own))
     return lines

@@ -10,15 +10,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from phasewatch import abstract, pipeline, recipes, report
+from phasewatch import abstract, pipeline, report
 from phasewatch.evaluate import Plain, Row
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
 from phasewatch.pipeline import Trained
-from phasewatch.recipes import Recipe
 from phasewatch.store.local import Store
 from phasewatch.survey import MODEL, Bench
-from phasewatch.training import Crew
+from phasewatch.training import recipes
+from phasewatch.training.jobs import Crew
+from phasewatch.training.recipes import Recipe
 from phasewatch.windows import pool
 
 ROOT = Path(__file__).parent.parent

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import audit, splits
+from phasewatch import audit
 from phasewatch.audit import AFTER, BEFORE, Evidence
 from phasewatch.errors import Refused
 from phasewatch.features.views import Lens
 from phasewatch.pipeline import Done, divide, extract
-from phasewatch.splits import Split
 from phasewatch.store.local import Store
+from phasewatch.training import splits
+from phasewatch.training.splits import Split
 from phasewatch.validation.sweep import sweep
 from phasewatch.windows import Windows, join
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from phasewatch import importing, mapping, pipeline, schema
-from phasewatch.estimator import Estimator
 from phasewatch.store.local import Store
+from phasewatch.training.sklearn import Estimator
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"

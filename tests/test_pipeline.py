@@ -11,8 +11,8 @@ from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.features.views import Lens
 from phasewatch.pipeline import Done
-from phasewatch.splits import Split
 from phasewatch.store.local import SAMPLES, Store
+from phasewatch.training.splits import Split
 from phasewatch.windows import pool
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import recipes, schema
+from phasewatch import schema
 from phasewatch.answers import Answered
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
+from phasewatch.training import recipes
 
 RECIPE = replace(recipes.find("quick"), test="delta", validation="gamma", opening_s=6.0)
 START_NS = 1_790_000_000 * NS

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from phasewatch import leaks, metrics, splits
+from phasewatch import leaks, metrics
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
 from phasewatch.features.views import Lens
 from phasewatch.schema import NS, Schema
-from phasewatch.splits import Split
-from phasewatch.training import learn
+from phasewatch.training import splits
+from phasewatch.training.jobs import learn
+from phasewatch.training.splits import Split
 from phasewatch.windows import Windows, join, log
 
 NEAR, SHARED = 0.3, 0.5

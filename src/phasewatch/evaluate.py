@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import answers, calibration, course, metrics, splits, timing
+from phasewatch import answers, calibration, course, metrics, timing
 from phasewatch.answers import Answered, Answers, Fold
 from phasewatch.calibration import Confidence
 from phasewatch.course import Asked, Budgeted, Course
 from phasewatch.decoding import Chain
 from phasewatch.metrics import Cube, Score
 from phasewatch.schema import Mode
+from phasewatch.training import splits
 
 RISK = 0.1
 """Share of wrong calls that somebody who may abstain might accept."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import __version__, answers, dropout, leaks, splits, timing, training
+from phasewatch import __version__, answers, leaks, timing
 from phasewatch.answers import Answered, Answers
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
@@ -19,11 +19,12 @@ from phasewatch.episode import Identity
 from phasewatch.errors import Refused, differences
 from phasewatch.evaluate import Report, evaluate
 from phasewatch.io import atomic
-from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split
 from phasewatch.store.local import MANIFEST, Store, refuse_inside
-from phasewatch.training import Crew, Task
+from phasewatch.training import augment, jobs, splits
+from phasewatch.training.jobs import Crew, Task
+from phasewatch.training.recipes import Recipe
+from phasewatch.training.splits import Split
 from phasewatch.validation import index
 from phasewatch.validation.sweep import sweep
 from phasewatch.validation.verdict import Judgement, counts
@@ -164,7 +165,7 @@ def train(
         evidence = _evidence(split, usable, store.schema, windows)
         checks = audit(evidence, waived)
         say(f"audit   {len(checks)} rules looked for leaks: {_leaks(checks)}")
-        for path in training.work_all(tasks, crew):
+        for path in jobs.work_all(tasks, crew):
             say(f"saved   {path}  (written, read back, probe replayed)")
         made = [checkpoint.load(task.path) for task in tasks]
         for loaded in made:
@@ -360,13 +361,13 @@ def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterato
         logits = loaded.logits(windows.x, windows.opening)
         return Answers(held_out, loaded.model_name, loaded.mode, part, windows, logits)
 
-    if again := training.again(loaded.name):
+    if again := jobs.again(loaded.name):
         yield answer(f"again {again}", parts["unseen"])
         return
     for part in answers.NEEDED:
         yield answer(part, parts[part])
-    for part in dropout.parts(loaded.schema):
-        lacking = dropout.without(parts["unseen"], loaded.schema, part)
+    for part in augment.parts(loaded.schema):
+        lacking = augment.without(parts["unseen"], loaded.schema, part)
         yield answer(f"without {part}", lacking)
 
 

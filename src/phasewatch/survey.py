@@ -20,11 +20,11 @@ from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused
 from phasewatch.metrics import Score
 from phasewatch.pipeline import extract
-from phasewatch.recipes import RECIPES
 from phasewatch.schema import NS, Mode, Schema
-from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store.local import Store
-from phasewatch.training import learn
+from phasewatch.training.jobs import learn
+from phasewatch.training.recipes import RECIPES
+from phasewatch.training.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.validation.sweep import sweep
 from phasewatch.validation.verdict import Judgement
 from phasewatch.windows import Windows, pool

@@ -12,7 +12,7 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 
 import toy
-from phasewatch import pipeline, schema, training, windows
+from phasewatch import pipeline, schema, windows
 from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
@@ -21,9 +21,10 @@ from phasewatch.io import atomic
 from phasewatch.models import _trainer
 from phasewatch.models.base import UNWATCHED, names
 from phasewatch.schema import MODES, Mode, Schema
-from phasewatch.splits import Split
 from phasewatch.store.local import Store
-from phasewatch.training import Task
+from phasewatch.training import jobs
+from phasewatch.training.jobs import Task
+from phasewatch.training.splits import Split
 
 SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), (), ())
 
@@ -34,7 +35,7 @@ def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoin
     both = pipeline.extract(store, ids, own, toy.RECIPE.opening_s)
     probe = (toy.episode(), Path("nowhere"))
     task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
-    return training.fit(task, UNWATCHED)
+    return jobs.fit(task, UNWATCHED)
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
 from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
-from phasewatch.splits import Split
 from phasewatch.store.local import Store
+from phasewatch.training.splits import Split
 
 GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]
 SPLIT = Split(

@@ -22,8 +22,8 @@ from phasewatch.artifacts.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.artifacts.export import export  # noqa: E402
 from phasewatch.features.views import Lens, Plane  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
-from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
+from phasewatch.training.splits import Split  # noqa: E402
 from phasewatch.windows import Windows  # noqa: E402
 
 CHANNELS = "proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out"

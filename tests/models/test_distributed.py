@@ -10,7 +10,7 @@ import toy
 from phasewatch import pipeline
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
-from phasewatch.training import Crew
+from phasewatch.training.jobs import Crew
 
 distributed = pytest.importorskip("distributed", reason="pip install phasewatch[cluster]")
 BOTH = replace(toy.RECIPE, models=("mlp", "gbt"), modes=("oracle",))

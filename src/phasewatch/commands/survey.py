@@ -29,10 +29,10 @@ def survey(
     """
     from dataclasses import asdict
 
-    from phasewatch import recipes
     from phasewatch import survey as surveys
     from phasewatch.io import atomic
     from phasewatch.store.local import Store, refuse_inside
+    from phasewatch.training import recipes
 
     say = err.print if as_json else out.print
     opened = Store.open(store)

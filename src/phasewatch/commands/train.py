@@ -13,8 +13,8 @@ from phasewatch.console import AsJson, Opening, StorePath, app, err, out, print_
 if TYPE_CHECKING:
     from phasewatch.models.base import Epoch
     from phasewatch.pipeline import Done
-    from phasewatch.recipes import Recipe
-    from phasewatch.training import Follow
+    from phasewatch.training.jobs import Follow
+    from phasewatch.training.recipes import Recipe
 
 
 RecipeName = Annotated[str, typer.Option("--recipe", help="all, quick or baselines.")]
@@ -40,7 +40,7 @@ def _recipe(
 ) -> "Recipe":
     from dataclasses import replace
 
-    from phasewatch import recipes
+    from phasewatch.training import recipes
 
     way, test, validation = split
     found = replace(recipes.find(name), opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
@@ -106,7 +106,7 @@ def _judged(
     """Train and judge, with a bar a model."""
     from phasewatch import pipeline
     from phasewatch.store.local import Store
-    from phasewatch.training import Crew
+    from phasewatch.training.jobs import Crew
 
     opened = Store.open(path)
     say = err.print if as_json else out.print
@@ -151,7 +151,7 @@ def _show_scores(done: "Done", as_json: bool) -> None:
 
 def _learned(done: "Done") -> tables.Learned:
     """Parameters of each model and mode, and the seconds of its trainings."""
-    from phasewatch import training
+    from phasewatch.training import jobs
 
     spent: Counter[tuple[str, str]] = Counter()
     sizes: dict[tuple[str, str], int] = {}
@@ -159,5 +159,5 @@ def _learned(done: "Done") -> tables.Learned:
         for loaded in fold.checkpoints:
             key = (loaded.model_name, loaded.mode)
             sizes[key] = loaded.model.parameters
-            spent[key] += round(training.seconds(fold.folder, loaded.name))
+            spent[key] += round(jobs.seconds(fold.folder, loaded.name))
     return {key: (f"{sizes[key]:,}", str(spent[key])) for key in sizes}

@@ -13,9 +13,9 @@ from phasewatch import events, windows
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.events import Event, Record
-from phasewatch.recipes import RECIPES
 from phasewatch.schema import NS
 from phasewatch.store.local import Store
+from phasewatch.training.recipes import RECIPES
 from phasewatch.validation.sweep import judge
 from phasewatch.validation.verdict import Judgement
 

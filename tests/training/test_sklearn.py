@@ -7,9 +7,9 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import phasewatch
 from phasewatch import pipeline, schema
-from phasewatch.estimator import Estimator, _parts
 from phasewatch.models.base import find, names
 from phasewatch.store.local import Store
+from phasewatch.training.sklearn import Estimator, _parts
 
 CHECKED = [name for name in names() if find(name).view == "summary"]
 

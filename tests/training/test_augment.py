@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from phasewatch import dropout
 from phasewatch.pipeline import extract
 from phasewatch.store.local import Store
+from phasewatch.training import augment
 from phasewatch.windows import Windows
 
 
@@ -19,23 +19,23 @@ def test_a_lost_source_is_gone_with_its_opening(
     part: str, windows: Windows, toy_store: Store
 ) -> None:
     own = np.array([name.startswith(f"{part}.") for name in toy_store.schema.names])
-    lost = dropout.without(windows, toy_store.schema, part)
+    lost = augment.without(windows, toy_store.schema, part)
     assert np.isnan(lost.x[:, own]).all() and np.isnan(lost.opening[:, own]).all()
     np.testing.assert_array_equal(lost.x[:, ~own], windows.x[:, ~own])
     np.testing.assert_array_equal(lost.opening[:, ~own], windows.opening[:, ~own])
 
 
 def test_a_lost_opening_leaves_the_window(windows: Windows, toy_store: Store) -> None:
-    lost = dropout.without(windows, toy_store.schema, dropout.OPENING)
+    lost = augment.without(windows, toy_store.schema, augment.OPENING)
     assert np.isnan(lost.opening).all()
     np.testing.assert_array_equal(lost.x, windows.x)
 
 
 def test_dropping_keeps_every_window_whole_once(windows: Windows, toy_store: Store) -> None:
     schema = toy_store.schema
-    made = dropout.drop(windows, schema, 1)
+    made = augment.drop(windows, schema, 1)
     count = len(windows)
-    assert len(made) == count + round(dropout.SHARE * count)
+    assert len(made) == count + round(augment.SHARE * count)
     np.testing.assert_array_equal(made.x[:count], windows.x)
     extra = made.take(np.arange(count, len(made)))
     gone = [
@@ -45,6 +45,6 @@ def test_dropping_keeps_every_window_whole_once(windows: Windows, toy_store: Sto
     gone.append(np.isnan(extra.opening).all(axis=1) & ~np.any(gone, axis=0))
     assert (np.sum(gone, axis=0) == 1).all()
     assert min(map(np.sum, gone)) > 0
-    again = dropout.drop(windows, schema, 1)
+    again = augment.drop(windows, schema, 1)
     np.testing.assert_array_equal(again.x, made.x)
-    assert (dropout.drop(windows, schema, 2).episode != made.episode).any()
+    assert (augment.drop(windows, schema, 2).episode != made.episode).any()

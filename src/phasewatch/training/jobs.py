@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
-from phasewatch import dropout, metrics
+from phasewatch import metrics
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode
@@ -22,9 +22,10 @@ from phasewatch.errors import Refused
 from phasewatch.features.views import Lens, Plane
 from phasewatch.io import atomic
 from phasewatch.models.base import UNWATCHED, Classifier, Data, Epoch, Watch, find
-from phasewatch.recipes import Recipe
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split
+from phasewatch.training import augment
+from phasewatch.training.recipes import Recipe
+from phasewatch.training.splits import Split
 from phasewatch.windows import Windows
 
 CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"
@@ -91,7 +92,7 @@ def learn(
         return Data(lens.apply(windows.x, windows.opening), windows.y, classes)
 
     model = kind(classes, seed)
-    model.fit(seen(dropout.drop(train, schema, seed)), seen(validation), watch, cluster)
+    model.fit(seen(augment.drop(train, schema, seed)), seen(validation), watch, cluster)
     return lens, model
 
 

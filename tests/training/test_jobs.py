@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 import toy
-from phasewatch import pipeline, recipes, training
+from phasewatch import pipeline
 from phasewatch.models.base import Epoch
-from phasewatch.recipes import Recipe
 from phasewatch.store.local import Store
-from phasewatch.training import Crew
+from phasewatch.training import jobs, recipes
+from phasewatch.training.jobs import Crew
+from phasewatch.training.recipes import Recipe
 
 BOTH = replace(toy.RECIPE, name="both", models=("mlp", "gbt"), modes=("realistic",))
 
@@ -54,7 +55,7 @@ def test_side_by_side_gives_the_same_bits_and_tells_every_epoch(
         lines = (tmp_path / "logs" / f"{name}.jsonl").read_text().splitlines()
         numbers = [json.loads(line)["number"] for line in lines]
         assert numbers == list(range(1, len(lines) + 1))
-        assert training.seconds(tmp_path, name) > 0
+        assert jobs.seconds(tmp_path, name) > 0
         assert {number for own, number in told if own == name} <= set(numbers)
     assert not list((tmp_path / "states").iterdir())
 
