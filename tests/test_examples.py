@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewatch import importing, mapping, pipeline, schema
+from phasewatch import pipeline, schema
+from phasewatch.adapters import importer, mapping
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator
 
@@ -15,11 +16,11 @@ DATA = ROOT.parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs recordings of others in {DATA}")
 
 
-def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importing.Outcome]]:
+def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importer.Outcome]]:
     own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
     mapped = mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own)
     store = Store.create(folder, own)
-    return store, list(importing.run(source, mapped, store))
+    return store, list(importer.run(source, mapped, store))
 
 
 @pytest.mark.parametrize("name", ["rpi3", "natops"])

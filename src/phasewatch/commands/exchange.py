@@ -18,7 +18,7 @@ from phasewatch.console import (
 )
 
 if TYPE_CHECKING:
-    from phasewatch.importing import Outcome
+    from phasewatch.adapters.importer import Outcome
 
 SHOWN = 3
 """Lines named for each reason that rows were dropped for."""
@@ -39,16 +39,16 @@ def import_(
     """
     from dataclasses import asdict
 
-    from phasewatch import importing
-    from phasewatch import mapping as mappings
     from phasewatch import schema as schemas
+    from phasewatch.adapters import importer
+    from phasewatch.adapters import mapping as mappings
     from phasewatch.store.local import Store
 
     known = schemas.read(schema)
     mapped = mappings.read(mapping, known)
-    importing.files(source, mapped, store)
-    outcomes = list(importing.run(source, mapped, Store.create(store, known)))
-    found = importing.counts(outcomes)
+    importer.files(source, mapped, store)
+    outcomes = list(importer.run(source, mapped, Store.create(store, known)))
+    found = importer.counts(outcomes)
     if as_json:
         print_json({"counts": found, "files": [asdict(outcome) for outcome in outcomes]})
     else:
@@ -102,9 +102,9 @@ def suggest(
     folder: Annotated[Path, typer.Option("--out", help="Folder for the two drafts.")] = Path("."),
 ) -> None:
     """Draft schema.toml and mapping.toml from the data, for a person to correct."""
+    from phasewatch.adapters.suggest import suggest as drafted
     from phasewatch.errors import Refused
     from phasewatch.io import atomic
-    from phasewatch.suggest import suggest as drafted
 
     atomic.refuse_url(folder)
     draft = drafted(source)
@@ -136,13 +136,13 @@ def windows(
     Episodes that are rejected are left out, and counted. Exit codes: 0 fine, 3 some episodes could
     not be read.
     """
-    from phasewatch import extracts
+    from phasewatch.adapters import exporter
     from phasewatch.store.local import Store, refuse_inside
 
     refuse_inside(folder)
     opened = Store.open(store)
     with progress("windows", len(opened.ids())) as tick:
-        made = extracts.write(opened, folder, "summary" if features else "tensor", opening_s, tick)
+        made = exporter.write(opened, folder, "summary" if features else "tensor", opening_s, tick)
     rejected, errored = made.left_out["rejected"], made.left_out["errored"]
     if as_json:
         print_json({"windows": made.windows, "folder": str(folder), "left_out": made.left_out})

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch import mapping, schema
+from phasewatch import schema
+from phasewatch.adapters import mapping
+from phasewatch.adapters.mapping import Told
 from phasewatch.errors import Refused
-from phasewatch.mapping import Told
 from phasewatch.schema import Schema
 
 SCHEMA = """

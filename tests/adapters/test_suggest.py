@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewatch import importing, mapping, schema
+from phasewatch import schema
+from phasewatch.adapters import importer, mapping
+from phasewatch.adapters.suggest import suggest
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
-from phasewatch.suggest import suggest
 
 T_S = 1_790_000_000
 
@@ -41,7 +42,7 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
     own = schema.read(tmp_path / "schema.toml")
     mapped = mapping.read(tmp_path / "mapping.toml", own)
     store = Store.create(tmp_path / "store", own)
-    outcomes = list(importing.run(source, mapped, store))
+    outcomes = list(importer.run(source, mapped, store))
     assert sum(len(one.episodes) for one in outcomes) == 4
     assert {one.verdict for outcome in outcomes for one in outcome.episodes} == {"accepted"}
     assert own.classes == ("idle", "mining")
@@ -114,7 +115,7 @@ def test_rows_at_all_times_are_events(tmp_path: Path) -> None:
     ]
     mapped = mapping.read(tmp_path / "mapping.toml", own)
     store = Store.create(tmp_path / "store", own)
-    (outcome,) = importing.run(path.parent, mapped, store)
+    (outcome,) = importer.run(path.parent, mapped, store)
     samples = store.read(outcome.episodes[0].id).sources["table"]
     assert samples.values[:, 1].sum() == 400
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from phasewatch.adapters.tables import ENDINGS, Table, readable, table
 from phasewatch.errors import Refused
-from phasewatch.reading import ENDINGS, Table, readable, table
 
 COLUMNS = {"ts": ["1", "2"], "cpu": ["0.5", ""]}
 

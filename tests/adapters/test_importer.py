@@ -8,15 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_mapping import MAPPING, SCHEMA
 
-from phasewatch import importing, mapping, schema
+from phasewatch import schema
+from phasewatch.adapters import importer, mapping
+from phasewatch.adapters.importer import Outcome, counts
 from phasewatch.errors import Refused
-from phasewatch.importing import Outcome, counts
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import sweep
 from phasewatch.windows import cut
-from test_mapping import MAPPING, SCHEMA
 
 T_MS = 1_790_000_000_000
 HEAD = "ts,job,state,cpu,rx,seconds"
@@ -45,7 +46,7 @@ def take(source: Path, text: str = MAPPING, kinds: str = SCHEMA) -> tuple[list[O
     own = schema.read(folder / "schema.toml")
     store = Store.create(folder / "store", own)
     mapped = mapping.read(folder / "mapping.toml", own)
-    return list(importing.run(source, mapped, store)), store
+    return list(importer.run(source, mapped, store)), store
 
 
 def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None:
@@ -176,7 +177,7 @@ def test_a_store_in_its_own_source_is_refused(source: Path) -> None:
     mapped = mapping.read(source.parent / "mapping.toml", own)
     for place in (source, source / "store"):
         with pytest.raises(Refused, match=r"lies in the source .* Choose another --out"):
-            importing.files(source, mapped, place)
+            importer.files(source, mapped, place)
 
 
 def test_two_rows_of_one_time_are_refused_by_line(source: Path) -> None:
@@ -204,5 +205,5 @@ def test_a_zipped_json_source_is_the_same_episode(source: Path) -> None:
     own: Schema = schema.read(folder / "schema.toml")
     mapped = mapping.read(folder / "mapping.toml", own)
     store = Store.create(folder / "other", own)
-    (other,) = importing.run(source, mapped, store)
+    (other,) = importer.run(source, mapped, store)
     assert other.episodes[0].id == first.episodes[0].id

@@ -9,16 +9,17 @@ import pytest
 import typer
 
 import toy
-from phasewatch import console, extracts, pipeline
+from phasewatch import console, pipeline
+from phasewatch.adapters import exporter
+from phasewatch.adapters.exporter import Extract
 from phasewatch.commands import exchange
 from phasewatch.errors import Refused
-from phasewatch.extracts import Extract
 from phasewatch.features.views import STATISTICS
 from phasewatch.store.local import MANIFEST, SAMPLES, Store
 
 
 def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) -> None:
-    made = extracts.write(toy_store, tmp_path / "out")
+    made = exporter.write(toy_store, tmp_path / "out")
     windows = pipeline.extract(toy_store, toy_store.ids(), toy_store.schema, 0.0)
     table = pq.read_table(tmp_path / "out" / "windows.parquet")
     arrays = np.load(tmp_path / "out" / "windows.npz")
@@ -33,7 +34,7 @@ def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) ->
 
 
 def test_features_are_named_by_channel_and_statistic(toy_store: Store, tmp_path: Path) -> None:
-    extracts.write(toy_store, tmp_path / "out", "summary", 6.0)
+    exporter.write(toy_store, tmp_path / "out", "summary", 6.0)
     arrays = np.load(tmp_path / "out" / "windows.npz")
     assert arrays["X"].shape[1] == len(toy_store.schema.names) * len(STATISTICS)
     table = pq.read_table(tmp_path / "out" / "windows.parquet")
@@ -45,7 +46,7 @@ def test_features_are_named_by_channel_and_statistic(toy_store: Store, tmp_path:
 def test_nothing_is_written_over(toy_store: Store, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(Refused, match="is there already"):
-        extracts.write(toy_store, tmp_path / "out")
+        exporter.write(toy_store, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -54,13 +55,13 @@ def test_an_opening_that_is_none_is_refused(
     toy_store: Store, tmp_path: Path, opening_s: float
 ) -> None:
     with pytest.raises(Refused, match=r"--opening .* seconds from 0 to 86,400"):
-        extracts.write(toy_store, tmp_path / "out", "tensor", opening_s)
+        exporter.write(toy_store, tmp_path / "out", "tensor", opening_s)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_that_cannot_be_written_is_named_as_it_was_given(toy_store: Store) -> None:
     with pytest.raises(OSError) as error:
-        extracts.write(toy_store, Path("/proc/x"))
+        exporter.write(toy_store, Path("/proc/x"))
     assert error.value.filename == "/proc/x"
 
 

@@ -17,12 +17,12 @@ from typing import NoReturn
 
 import numpy as np
 
-from phasewatch import reading
+from phasewatch.adapters import tables
+from phasewatch.adapters.mapping import CLOCKS, WHO, Mapping, Told
+from phasewatch.adapters.tables import Dropped, Table
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.mapping import CLOCKS, WHO, Mapping, Told
-from phasewatch.reading import Dropped, Table
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import MANIFEST, Store, pack
 from phasewatch.validation import rules
@@ -88,14 +88,14 @@ def files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
         raise Refused(out, problem, "a folder beside it", remedy)
     if source.is_file():
         return [source]
-    some = sorted(path for path in source.glob(mapping.pattern) if reading.readable(path))
+    some = sorted(path for path in source.glob(mapping.pattern) if tables.readable(path))
     chosen = [
         path for path in some if not any(one.search(_named(source, path)) for one in mapping.skip)
     ]
     if not chosen:
         raise Refused(
             source, f"no file to read fits {mapping.pattern!r}",
-            f"files ending in {', '.join(reading.ENDINGS)}, gzipped or not",
+            f"files ending in {', '.join(tables.ENDINGS)}, gzipped or not",
             "Check the path, and [files] in the mapping.",
         )  # fmt: skip
     return chosen
@@ -113,7 +113,7 @@ def _named(source: Path, path: Path) -> str:
 
 def take(path: Path, name: str, mapping: Mapping, store: Store) -> Outcome:
     """Import one file, known to its episodes as `name`. Raises Refused."""
-    table = reading.table(path)
+    table = tables.table(path)
     read = len(table) + len(table.dropped)
     rows, dropped = _rows(table, name, mapping, store.schema)
     episodes = []

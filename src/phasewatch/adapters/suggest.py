@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import reading
+from phasewatch.adapters import tables
+from phasewatch.adapters.importer import MISSING
+from phasewatch.adapters.mapping import CLOCKS
+from phasewatch.adapters.tables import Table
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Floats
 from phasewatch.errors import Refused
-from phasewatch.importing import MISSING
-from phasewatch.mapping import CLOCKS
-from phasewatch.reading import Table
 from phasewatch.schema import NS
 
 FILES = 12
@@ -73,15 +73,15 @@ class _Clock:
 def suggest(source: Path) -> Draft:
     """Drafts from a table or a folder of them. Raises Refused when no column is a time."""
     paths = [source] if source.is_file() else [p for p in sorted(source.rglob("*")) if p.is_file()]
-    paths = [path for path in paths if reading.readable(path)]
+    paths = [path for path in paths if tables.readable(path)]
     if not paths:
         raise Refused(
-            source, "holds no table", f"files ending in {', '.join(reading.ENDINGS)}",
+            source, "holds no table", f"files ending in {', '.join(tables.ENDINGS)}",
             "Check the path.",
         )  # fmt: skip
     root = source.parent if source.is_file() else source
     names = [path.relative_to(root).as_posix() for path in paths]
-    looked = [reading.table(path) for path in paths[:: -(-len(paths) // FILES)]]
+    looked = [tables.table(path) for path in paths[:: -(-len(paths) // FILES)]]
     shared = [c for c in looked[0].columns if all(c in table.columns for table in looked)]
     clock = _clock(looked, shared)
     told, classes, left = _phase(looked, shared, names)

@@ -1,0 +1,1 @@
+"""Other people's tables in, and windows out as files."""
