@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from phasewatch import abstract, pipeline, report
-from phasewatch.evaluate import Plain, Row
+from phasewatch.evaluation.evaluate import Plain, Row
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
 from phasewatch.pipeline import Trained

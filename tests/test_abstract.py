@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 import toy
-from phasewatch import abstract, evaluate
+from phasewatch import abstract
+from phasewatch.evaluation import evaluate
 from phasewatch.pipeline import Done
 
 

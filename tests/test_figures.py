@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 import pytest
 
 import toy
-from phasewatch import evaluate
-from phasewatch.evaluate import Report
+from phasewatch.evaluation import evaluate
+from phasewatch.evaluation.evaluate import Report
 from phasewatch.figures import FIGURES
 from phasewatch.pipeline import Done
 

@@ -6,7 +6,7 @@ import pytest
 
 import toy
 from phasewatch import figures, report
-from phasewatch.answers import Answers
+from phasewatch.evaluation.predictions import Answers
 from phasewatch.pipeline import Done
 from phasewatch.store.local import Store
 

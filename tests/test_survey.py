@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from phasewatch import leaks
 from phasewatch.errors import Refused
+from phasewatch.evaluation import baselines
 from phasewatch.store.local import Store
 from phasewatch.survey import Survey, markdown, survey, table, tally
 from phasewatch.validation.sweep import sweep
@@ -36,7 +36,7 @@ def test_every_split_and_every_baseline_is_judged(found: Survey) -> None:
     assert all(line.random and line.random.windows for line in found.gaps)
     for mode in ("realistic", "oracle"):
         own = {line.model for line in found.leaks if line.mode == mode}
-        assert own == set(leaks.BASELINES)
+        assert own == set(baselines.BASELINES)
 
 
 def test_hosts_held_out_are_all_judged_together(found: Survey, toy_store: Store) -> None:

@@ -4,8 +4,9 @@ import pytest
 from rich.console import Console
 
 import toy
-from phasewatch import evaluate, tables
-from phasewatch.evaluate import Report
+from phasewatch import tables
+from phasewatch.evaluation import evaluate
+from phasewatch.evaluation.evaluate import Report
 from phasewatch.pipeline import Done
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from phasewatch import schema
-from phasewatch.answers import Answered
 from phasewatch.episode import Episode, Label, Samples
+from phasewatch.evaluation.predictions import Answered
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.training import recipes

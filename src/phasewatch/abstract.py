@@ -3,7 +3,7 @@
 Every sentence is a number of the report in words; what was not asked is said to be unknown.
 """
 
-from phasewatch.evaluate import Comparison, Report, Row, best
+from phasewatch.evaluation.evaluate import Comparison, Report, Row, best
 from phasewatch.metrics import Score
 
 

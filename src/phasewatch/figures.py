@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib import pyplot as plt
 
-from phasewatch.evaluate import Plain, Report, Row
+from phasewatch.evaluation.evaluate import Plain, Report, Row
 from phasewatch.metrics import Score
 
 INK, SOFT, ACCENT = "#1f2933", "#8896a5", "#0b6e99"

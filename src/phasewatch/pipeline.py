@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import __version__, answers, leaks, timing
-from phasewatch.answers import Answered, Answers
+from phasewatch import __version__
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
-from phasewatch.audit import Check, Evidence, audit
-from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused, differences
-from phasewatch.evaluate import Report, evaluate
+from phasewatch.evaluation import baselines, predictions, timing
+from phasewatch.evaluation.evaluate import Report, evaluate
+from phasewatch.evaluation.leakage import Check, Evidence, audit
+from phasewatch.evaluation.predictions import Answered, Answers
+from phasewatch.evaluation.smoothing import Chain
 from phasewatch.io import atomic
 from phasewatch.schema import Mode, Schema
 from phasewatch.store.local import MANIFEST, Store, refuse_inside
@@ -86,8 +87,8 @@ def run(
     the report is made from the file, so whoever has it can make it again. Raises Refused.
     """
     trained = train(recipe, store, out, say, crew, waived)
-    answers.save(_answered(trained, store.schema), out / POSTERIORS)
-    answered = answers.load(out / POSTERIORS)
+    predictions.save(_answered(trained, store.schema), out / POSTERIORS)
+    answered = predictions.load(out / POSTERIORS)
     report = evaluate(answered)
     atomic.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
     return Done(trained, answered, report)
@@ -96,10 +97,10 @@ def run(
 def _answered(trained: Trained, schema: Schema) -> Answered:
     """Everything that is asked of every checkpoint, and of those who need none."""
     return Answered(
-        tuple(answers.Fold(fold.split, _chain(fold, schema)) for fold in trained.folds),
+        tuple(predictions.Fold(fold.split, _chain(fold, schema)) for fold in trained.folds),
         tuple(trained.usable),
         schema.classes,
-        tuple(leaks.BASELINES),
+        tuple(baselines.BASELINES),
         schema.grid.stride_s,
         trained.recipe.seed,
         tuple(check for fold in trained.folds for check in fold.audit),
@@ -120,8 +121,8 @@ def _asked(fold: Fold, schema: Schema) -> Iterator[Answers]:
         yield from ask(loaded, held_out, fold.windows[loaded.mode])
     first = next(iter(fold.windows))
     for mode, parts in fold.windows.items():
-        for name in leaks.BASELINES:
-            if mode == first or name not in leaks.BLIND:
+        for name in baselines.BASELINES:
+            if mode == first or name not in baselines.BLIND:
                 yield from guess(name, held_out, mode, parts, len(schema.classes))
 
 
@@ -364,7 +365,7 @@ def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterato
     if again := jobs.again(loaded.name):
         yield answer(f"again {again}", parts["unseen"])
         return
-    for part in answers.NEEDED:
+    for part in predictions.NEEDED:
         yield answer(part, parts[part])
     for part in augment.parts(loaded.schema):
         lacking = augment.without(parts["unseen"], loaded.schema, part)
@@ -375,8 +376,8 @@ def guess(
     name: str, held_out: str, mode: Mode, parts: dict[str, Windows], classes: int
 ) -> Iterator[Answers]:
     """What a baseline says of the same windows; it is either sure or silent."""
-    asked = [parts[part] for part in answers.NEEDED]
-    calls = leaks.BASELINES[name](parts["train"], parts["validation"], join(asked), classes)
+    asked = [parts[part] for part in predictions.NEEDED]
+    calls = baselines.BASELINES[name](parts["train"], parts["validation"], join(asked), classes)
     ends = np.cumsum([len(windows) for windows in asked])[:-1]
-    for part, windows, own in zip(answers.NEEDED, asked, np.split(calls, ends), strict=True):
+    for part, windows, own in zip(predictions.NEEDED, asked, np.split(calls, ends), strict=True):
         yield Answers(held_out, name, mode, part, windows, np.eye(classes)[own])

@@ -23,9 +23,9 @@ from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from phasewatch import __version__, abstract
-from phasewatch.answers import Answered, Answers
 from phasewatch.episode import Episode
-from phasewatch.evaluate import Report, best
+from phasewatch.evaluation.evaluate import Report, best
+from phasewatch.evaluation.predictions import Answered, Answers
 from phasewatch.figures import FIGURES
 from phasewatch.io import atomic
 from phasewatch.metrics import Score

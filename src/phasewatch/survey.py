@@ -15,9 +15,10 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import leaks, metrics
+from phasewatch import metrics
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused
+from phasewatch.evaluation import baselines
 from phasewatch.metrics import Score
 from phasewatch.pipeline import extract
 from phasewatch.schema import NS, Mode, Schema
@@ -68,7 +69,7 @@ class Survey:
 
     classes: tuple[str, ...]
     counts: list[Count]
-    leaks: list[Line]
+    baselines: list[Line]
     gaps: list[Line]
 
 
@@ -96,7 +97,7 @@ def survey(
     gaps: list[Line] = []
     for mode in store.schema.modes:
         bench = Bench(store.schema, mode, whole)
-        for name in leaks.BASELINES:
+        for name in baselines.BASELINES:
             if "held_out_host" in made:
                 found_leaks.append(bench.judge("held_out_host", made["held_out_host"], name))
                 say(_told(found_leaks[-1]))
@@ -193,9 +194,11 @@ class Bench:
         validation: NDArray[np.int64],
         test: NDArray[np.int64],
     ) -> NDArray[np.int64]:
-        if name in leaks.BASELINES:
+        if name in baselines.BASELINES:
             take = self.windows.take
-            return leaks.BASELINES[name](take(train), take(validation), take(test), self.classes)
+            return baselines.BASELINES[name](
+                take(train), take(validation), take(test), self.classes
+            )
         parts = (self.windows.take(train), self.windows.take(validation))
         lens, model = learn(name, self._schema, SEED, parts)
         asked = self.windows.take(test)

@@ -8,7 +8,7 @@ from rich.table import Table
 from phasewatch.console import out
 
 if TYPE_CHECKING:
-    from phasewatch.evaluate import Plain, Report
+    from phasewatch.evaluation.evaluate import Plain, Report
     from phasewatch.metrics import Score
 
 Learned = Mapping[tuple[str, str], tuple[str, str]]

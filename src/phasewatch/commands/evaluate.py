@@ -23,8 +23,8 @@ def evaluate_run(
     Writes report.html, report.md and report.json into the run's folder, from its
     posteriors.parquet alone.
     """
-    from phasewatch.answers import load
-    from phasewatch.evaluate import evaluate
+    from phasewatch.evaluation.evaluate import evaluate
+    from phasewatch.evaluation.predictions import load
     from phasewatch.pipeline import POSTERIORS
     from phasewatch.report import pages
     from phasewatch.store.local import Store
@@ -47,8 +47,8 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Compute every number of a report again, from the answers on file alone."""
-    from phasewatch.answers import load
-    from phasewatch.evaluate import evaluate
+    from phasewatch.evaluation.evaluate import evaluate
+    from phasewatch.evaluation.predictions import load
 
     report = evaluate(load(answers))
     if as_json:

@@ -3,12 +3,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from phasewatch import course
-from phasewatch.answers import Answers
+from phasewatch.evaluation import timeline
+from phasewatch.evaluation.predictions import Answers
 from phasewatch.windows import Windows
 
 STRIDE_S = 5.0
-ASKED = course.Asked(("benign", "impact"), STRIDE_S, seed=0, new_hosts=True)
+ASKED = timeline.Asked(("benign", "impact"), STRIDE_S, seed=0, new_hosts=True)
 
 
 def said(episodes: dict[str, tuple[list[int], list[int]]], sure: float = 9.0) -> Answers:
@@ -52,7 +52,7 @@ def test_delays_and_alarms_are_counted_episode_by_episode() -> None:
             "b1": ([0, 0, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0]),
         }
     )
-    found = course.course(one, ASKED)
+    found = timeline.course(one, ASKED)
     late = found.lateness["impact"]
     assert late is not None
     assert (late.onsets, late.missed, late.median_s) == (2, 0.5, 7.0)
@@ -63,19 +63,19 @@ def test_delays_and_alarms_are_counted_episode_by_episode() -> None:
 
 
 def test_a_phase_that_never_was_has_no_delay() -> None:
-    assert course.course(said({"a": ([0, 0], [0, 0])}), ASKED).lateness["impact"] is None
+    assert timeline.course(said({"a": ([0, 0], [0, 0])}), ASKED).lateness["impact"] is None
 
 
 def test_five_hosts_give_an_interval_for_hosts_like_these() -> None:
     quiet = {f"{host}1": ([0] * 8, [0] * 8) for host in "abcd"}
     loud = {"e1": ([0] * 8, [1, 0] * 4)}
-    found = course.course(said(quiet | loud), ASKED).alarms
+    found = timeline.course(said(quiet | loud), ASKED).alarms
     assert found.across is not None
     low, high = found.across
     assert low == 0.0 and high > found.rate
-    assert course.course(said(quiet), ASKED).alarms.across is None
+    assert timeline.course(said(quiet), ASKED).alarms.across is None
     known = replace(ASKED, new_hosts=False)
-    assert course.course(said(quiet | loud), known).alarms.across is None
+    assert timeline.course(said(quiet | loud), known).alarms.across is None
 
 
 def test_the_threshold_is_the_validation_parts_own_and_tried_on_the_unseen() -> None:
@@ -83,11 +83,11 @@ def test_the_threshold_is_the_validation_parts_own_and_tried_on_the_unseen() -> 
     chosen = said({"v1": (truth, truth)})
     # Unsure of every window, and yet over a threshold that a firm validation put low.
     unsure = Answers("x", "m", "realistic", "unseen", chosen.windows, np.array([[0.0, 0.5]] * 10))
-    kept = course.budgeted([(chosen, unsure)], ASKED)
+    kept = timeline.budgeted([(chosen, unsure)], ASKED)
     assert kept.thresholds[0] is not None
     assert kept.chosen.events == 0
     assert (kept.achieved.events, kept.raised) == (1, 1.0)
-    tried = course.budgeted([(chosen, chosen)], ASKED)
+    tried = timeline.budgeted([(chosen, chosen)], ASKED)
     assert (tried.achieved.events, tried.raised) == (0, 1.0)
 
 
@@ -95,14 +95,14 @@ def test_no_threshold_raises_no_alarm() -> None:
     truth = [0] * 6 + [1] * 4
     firm = said({"v1": (truth, truth)})
     unsure = Answers("x", "m", "realistic", "unseen", firm.windows, np.array([[0.0, 0.5]] * 10))
-    none = course.budgeted([(unsure, firm)], ASKED)
+    none = timeline.budgeted([(unsure, firm)], ASKED)
     assert (none.thresholds, none.raised) == ((None,), 0.0)
 
 
 def test_every_fold_has_a_threshold_of_its_own() -> None:
     truth = [0] * 6 + [1] * 4
     calm, firm = said({"v1": (truth, truth)}, 9.0), said({"w1": (truth, truth)}, 2.0)
-    both = course.budgeted([(calm, calm), (firm, firm)], ASKED)
+    both = timeline.budgeted([(calm, calm), (firm, firm)], ASKED)
     assert len(set(both.thresholds)) == 2
     assert both.raised == 1.0
     assert both.achieved.hours == pytest.approx(12 * STRIDE_S / 3600)
@@ -110,6 +110,6 @@ def test_every_fold_has_a_threshold_of_its_own() -> None:
 
 def test_little_benign_time_cannot_show_a_low_rate() -> None:
     few = said({"v1": ([0] * 6, [0] * 6)})
-    assert not course.budgeted([(few, few)], ASKED).verifiable
+    assert not timeline.budgeted([(few, few)], ASKED).verifiable
     many = said({f"v{number}": ([0] * 720, [0] * 720) for number in range(40)})
-    assert course.budgeted([(many, many)], ASKED).verifiable
+    assert timeline.budgeted([(many, many)], ASKED).verifiable

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import audit
-from phasewatch.audit import AFTER, BEFORE, Evidence
 from phasewatch.errors import Refused
+from phasewatch.evaluation import leakage
+from phasewatch.evaluation.leakage import AFTER, BEFORE, Evidence
 from phasewatch.features.views import Lens
 from phasewatch.pipeline import Done, divide, extract
 from phasewatch.store.local import Store
@@ -157,15 +157,15 @@ def test_a_leak_stops_the_run_unless_it_is_waived(clean: Evidence) -> None:
     leaking = replace(host_on_two_sides(clean), lenses=None)
     leaking = put(leaking, train=clean.windows["train"])
     with pytest.raises(Refused, match=r"same_episode|same_key.*--waive"):
-        audit.audit(leaking)
-    checks = audit.audit(leaking, ["same_key", "same_episode"])
+        leakage.audit(leaking)
+    checks = leakage.audit(leaking, ["same_key", "same_episode"])
     assert [check.rule for check in checks] == list(BEFORE)
     assert {check.rule for check in checks if not check.passed} == {"same_key", "same_episode"}
 
 
 def test_a_rule_that_does_not_exist_is_refused(clean: Evidence) -> None:
     with pytest.raises(Refused, match="nope is no rule; expected one of same_episode"):
-        audit.audit(clean, ["nope"])
+        leakage.audit(clean, ["nope"])
 
 
 def test_every_run_tells_what_it_audited(toy_run: Done) -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from phasewatch import leaks, metrics
+from phasewatch import metrics
+from phasewatch.evaluation import baselines
 from phasewatch.pipeline import extract
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
@@ -27,12 +28,12 @@ def answer(name: str, windows: Windows) -> float:
     train, validation, test = (
         windows.take(np.isin(windows.episode, part)) for part in np.array_split(ids, 3)
     )
-    guess = leaks.BASELINES[name](train, validation, test, CLASSES)
+    guess = baselines.BASELINES[name](train, validation, test, CLASSES)
     _, cube = metrics.cube(test.episode, test.y, guess, CLASSES)
     return float(metrics.macro_f1(cube.sum(axis=0)))
 
 
-@pytest.mark.parametrize("name", leaks.BASELINES)
+@pytest.mark.parametrize("name", baselines.BASELINES)
 def test_nothing_is_found_where_nothing_is(name: str, windows: Windows) -> None:
     assert answer(name, windows) < 0.35
 
@@ -50,7 +51,7 @@ def test_the_host_gives_phases_away(windows: Windows) -> None:
     whole = replace(windows, y=np.searchsorted(hosts, windows.host).astype(np.int64))
     first = np.concatenate([np.flatnonzero(windows.host == host)[::3] for host in hosts])
     train, test = whole.take(first), whole.take(np.setdiff1d(np.arange(len(whole)), first))
-    assert (leaks.host_only(train, train, test, CLASSES) == test.y).all()
+    assert (baselines.host_only(train, train, test, CLASSES) == test.y).all()
 
 
 def test_one_channel_gives_phases_away(windows: Windows, toy_store: Store) -> None:

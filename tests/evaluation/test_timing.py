@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch import timing
-from phasewatch.timing import (
+from phasewatch.evaluation import timing
+from phasewatch.evaluation.timing import (
     Calls,
     Onset,
     alarms,

@@ -8,15 +8,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from phasewatch import answers
 from phasewatch.errors import Refused
-from phasewatch.evaluate import evaluate
+from phasewatch.evaluation import predictions
+from phasewatch.evaluation.evaluate import evaluate
 from phasewatch.pipeline import Done
 from phasewatch.windows import Windows
 
 
 def test_the_report_comes_from_the_file_alone(toy_run: Done, toy_out: Path) -> None:
-    report = evaluate(answers.load(toy_out / "posteriors.parquet"))
+    report = evaluate(predictions.load(toy_out / "posteriors.parquet"))
     on_file = json.loads((toy_out / "report.json").read_text())
     assert json.loads(json.dumps(asdict(report))) == on_file
 
@@ -32,14 +32,14 @@ def test_what_was_said_is_what_the_checkpoints_say(toy_run: Done) -> None:
         )
         np.testing.assert_array_equal(said.logits, loaded.logits(windows.x, windows.opening))
         for field in fields(Windows):
-            if field.name not in answers.SHOWN:
+            if field.name not in predictions.SHOWN:
                 mine, theirs = getattr(windows, field.name), getattr(said.windows, field.name)
                 np.testing.assert_array_equal(mine, theirs)
 
 
 def test_saving_again_gives_the_same_bytes(toy_run: Done, toy_out: Path, tmp_path: Path) -> None:
     path = toy_out / "posteriors.parquet"
-    answers.save(answers.load(path), tmp_path / "again")
+    predictions.save(predictions.load(path), tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
@@ -91,6 +91,6 @@ def test_another_file_is_one_line(
     elif damage == "folder":
         path.mkdir()
     with pytest.raises(Refused) as refused:
-        answers.load(path)
+        predictions.load(path)
     assert str(refused.value).startswith(f"{path}{told}")
     assert "\n" not in str(refused.value)

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import answers, calibration, course, metrics, timing
-from phasewatch.answers import Answered, Answers, Fold
-from phasewatch.calibration import Confidence
-from phasewatch.course import Asked, Budgeted, Course
-from phasewatch.decoding import Chain
+from phasewatch import metrics
+from phasewatch.evaluation import calibration, predictions, timeline, timing
+from phasewatch.evaluation.calibration import Confidence
+from phasewatch.evaluation.predictions import Answered, Answers, Fold
+from phasewatch.evaluation.smoothing import Chain
+from phasewatch.evaluation.timeline import Asked, Budgeted, Course
 from phasewatch.metrics import Cube, Score
 from phasewatch.schema import Mode
 from phasewatch.training import splits
@@ -74,7 +75,7 @@ class Row(Plain):
 
     again: tuple[float, ...]
     without: dict[str, Score]
-    course: Course
+    timeline: Course
     decoded: Score
     decoded_course: Course
     budgeted: Budgeted
@@ -168,7 +169,7 @@ def evaluate(answered: Answered) -> Report:
         recipe=answered.folds[0].split.recipe,
         folds=[_sides(fold) for fold in answered.folds],
         classes=answered.classes,
-        windows={part: len(first[part].windows) for part in answers.NEEDED},
+        windows={part: len(first[part].windows) for part in predictions.NEEDED},
         rows=[_row(plain[key], own, answered) for key, own in learned.items()],
         baselines=[plain[key] for key in found if key not in learned],
         comparisons=_compare(
@@ -201,7 +202,7 @@ def _pooled(folds: Mapping[str, Parts]) -> dict[str, Answers]:
     """Every part over all folds."""
     names = dict.fromkeys(name for parts in folds.values() for name in parts)
     return {
-        name: answers.pooled([parts[name] for parts in folds.values() if name in parts])
+        name: predictions.pooled([parts[name] for parts in folds.values() if name in parts])
         for name in names
     }
 
@@ -259,13 +260,13 @@ def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
         (_scaled(one, 1 / degree), _scaled(other, 1 / degree))
         for (one, other), degree in zip(told, temperatures, strict=True)
     ]
-    decoded = answers.pooled(
+    decoded = predictions.pooled(
         [
             _decoded(other, chains[fold], _sharpness(one, chains[fold], answered))
             for fold, (one, other) in zip(folds, told, strict=True)
         ]
     )
-    warm = answers.pooled([unseen for _, unseen in calm])
+    warm = predictions.pooled([unseen for _, unseen in calm])
     asked = Asked.of(answered)
     return Row(
         **vars(plain),
@@ -282,10 +283,10 @@ def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
             for part, own in parts.items()
             if part.startswith("without ")
         },
-        course=course.course(parts["unseen"], asked),
+        course=timeline.course(parts["unseen"], asked),
         decoded=_macro(decoded, answered),
-        decoded_course=course.course(decoded, asked),
-        budgeted=course.budgeted(calm, asked),
+        decoded_course=timeline.course(decoded, asked),
+        budgeted=timeline.budgeted(calm, asked),
         temperatures=temperatures,
         confidence=calibration.confidence(warm.logits, warm.windows.y, 1.0),
         abstaining=_abstaining(calm),

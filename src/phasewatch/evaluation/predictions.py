@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from phasewatch.audit import Check
-from phasewatch.decoding import Chain
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
+from phasewatch.evaluation.leakage import Check
+from phasewatch.evaluation.smoothing import Chain
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Mode

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from phasewatch.decoding import Chain
+from phasewatch.evaluation.smoothing import Chain
 
 SEQUENCES = [np.array([0, 0, 0, 1, 1, 2, 2, 2]), np.array([0, 0, 2, 2, 2, 0])]
 CHAIN = Chain.fit(SEQUENCES, 3)

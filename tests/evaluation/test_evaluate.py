@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import evaluate, schema, timing
-from phasewatch.answers import Answered, Answers
-from phasewatch.course import BENIGN
+from phasewatch import schema
 from phasewatch.episode import Identity
-from phasewatch.evaluate import Report
+from phasewatch.evaluation import evaluate, timing
+from phasewatch.evaluation.evaluate import Report
+from phasewatch.evaluation.predictions import Answered, Answers
+from phasewatch.evaluation.timeline import BENIGN
 from phasewatch.metrics import Score
 from phasewatch.pipeline import Done
 

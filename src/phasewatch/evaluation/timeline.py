@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import metrics, timing
-from phasewatch.answers import Answered, Answers
-from phasewatch.timing import Alarms, Lateness, Onset, Segments
+from phasewatch import metrics
+from phasewatch.evaluation import timing
+from phasewatch.evaluation.predictions import Answered, Answers
+from phasewatch.evaluation.timing import Alarms, Lateness, Onset, Segments
 from phasewatch.windows import Windows, join
 
 BUDGET = 0.1

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from phasewatch import leaks, metrics
+from phasewatch import metrics
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
+from phasewatch.evaluation import baselines
 from phasewatch.features.views import Lens
 from phasewatch.schema import NS, Schema
 from phasewatch.training import splits
@@ -330,7 +331,7 @@ def host_tells_phase(evidence: Evidence) -> Verdict:
     classes = len(evidence.schema.classes)
 
     def value(name: str) -> float:
-        guess = leaks.BASELINES[name](learned, learned, learned, classes)
+        guess = baselines.BASELINES[name](learned, learned, learned, classes)
         return float(
             metrics.macro_f1(
                 metrics.cube(learned.episode, learned.y, guess, classes)[1].sum(axis=0)
@@ -387,7 +388,7 @@ def _dealt(evidence: Evidence, seed: int) -> tuple[float, float]:
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
     found = value(model.logits(lens.apply(judged.x, judged.opening)).argmax(axis=1))
-    blind = (leaks.BASELINES[name] for name in ("chance", "time only"))
+    blind = (baselines.BASELINES[name] for name in ("chance", "time only"))
     return found, max(value(answer(train, validation, judged, classes)) for answer in blind)
 
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from phasewatch.calibration import abstention, confidence, temperature
+from phasewatch.evaluation.calibration import abstention, confidence, temperature
 
 GENERATOR = np.random.default_rng(3)
 LOGITS = GENERATOR.normal(0, 2, (20_000, 4))
