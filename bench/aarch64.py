@@ -16,7 +16,7 @@ from rich.table import Table
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.export import export
-from phasewatch.pipeline import extract
+from phasewatch.experiment.pipeline import extract
 from phasewatch.store.local import Store
 from phasewatch.windows import pool
 

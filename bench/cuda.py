@@ -70,7 +70,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
 
 def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
-    from phasewatch import pipeline
+    from phasewatch.experiment import pipeline
     from phasewatch.store.local import Store
     from phasewatch.training import splits
     from phasewatch.validation.sweep import sweep

@@ -21,10 +21,10 @@ from rich.table import Table
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.export import export
+from phasewatch.experiment.pipeline import extract
 from phasewatch.features.views import Lens
 from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
-from phasewatch.pipeline import extract
 from phasewatch.store.local import Store
 from phasewatch.training import recipes, splits
 from phasewatch.windows import pool

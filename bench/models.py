@@ -20,13 +20,13 @@ from torch import nn
 
 from phasewatch import metrics
 from phasewatch.artifacts.checkpoint import Checkpoint
+from phasewatch.experiment.pipeline import Fold
 from phasewatch.features.views import Lens
 from phasewatch.io import atomic
 from phasewatch.metrics import Cube, Score
 from phasewatch.models import _trainer
 from phasewatch.models._network import Network
 from phasewatch.models.base import UNWATCHED, Data, find, names
-from phasewatch.pipeline import Fold
 from phasewatch.store.local import Store
 from phasewatch.training import jobs
 from phasewatch.windows import Windows, join

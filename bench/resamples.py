@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import f1_score
 
-from phasewatch import metrics, pipeline
+from phasewatch import metrics
+from phasewatch.experiment import pipeline
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import sweep
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from phasewatch import abstract, pipeline, report
+from phasewatch import abstract, report
 from phasewatch.evaluation.evaluate import Plain, Row
+from phasewatch.experiment import pipeline
+from phasewatch.experiment.pipeline import Trained
+from phasewatch.experiment.survey import MODEL, Bench
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
-from phasewatch.pipeline import Trained
 from phasewatch.store.local import Store
-from phasewatch.survey import MODEL, Bench
 from phasewatch.training import recipes
 from phasewatch.training.jobs import Crew
 from phasewatch.training.recipes import Recipe

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import toy
-from phasewatch import pipeline
-from phasewatch.pipeline import Done
+from phasewatch.experiment import pipeline
+from phasewatch.experiment.pipeline import Done
 from phasewatch.store.local import Store
 
 

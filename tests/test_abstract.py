@@ -5,7 +5,7 @@ import pytest
 import toy
 from phasewatch import abstract
 from phasewatch.evaluation import evaluate
-from phasewatch.pipeline import Done
+from phasewatch.experiment.pipeline import Done
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,10 @@ import pytest
 from test_trust import keys
 
 import toy
-from phasewatch import __version__, cli, console, pipeline, schema
+from phasewatch import __version__, cli, console, schema
+from phasewatch.experiment import pipeline
+from phasewatch.experiment.pipeline import Done
 from phasewatch.io import atomic
-from phasewatch.pipeline import Done
 from phasewatch.store.local import MANIFEST, SAMPLES, Store
 from phasewatch.validation import sweep
 from test_frozen import BUNDLES, CHECKPOINTS

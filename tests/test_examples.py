@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewatch import pipeline, schema
+from phasewatch import schema
 from phasewatch.adapters import importer, mapping
+from phasewatch.experiment import pipeline
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from phasewatch import live
+from phasewatch.experiment.pipeline import Done
 from phasewatch.explain import why
 from phasewatch.live import Judged, Panel
-from phasewatch.pipeline import Done
 from phasewatch.store.local import Store
 
 

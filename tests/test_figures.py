@@ -6,8 +6,8 @@ import pytest
 import toy
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
+from phasewatch.experiment.pipeline import Done
 from phasewatch.figures import FIGURES
-from phasewatch.pipeline import Done
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import toy
 from phasewatch import live, schema, windows
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
+from phasewatch.experiment.pipeline import Done
 from phasewatch.feed import GRACE_S, Feed, taken
 from phasewatch.io.trust import Trust
 from phasewatch.live import Juror, Machine, Panel, Scale, Stream
-from phasewatch.pipeline import Done
 from phasewatch.schema import NS
 from phasewatch.store.local import Store
 

@@ -7,7 +7,7 @@ import pytest
 import toy
 from phasewatch import figures, report
 from phasewatch.evaluation.predictions import Answers
-from phasewatch.pipeline import Done
+from phasewatch.experiment.pipeline import Done
 from phasewatch.store.local import Store
 
 

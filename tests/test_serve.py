@@ -17,7 +17,7 @@ import pytest
 from phasewatch import schema, serve
 from phasewatch.errors import Refused
 from phasewatch.events import Given
-from phasewatch.pipeline import Done
+from phasewatch.experiment.pipeline import Done
 from phasewatch.producers import perf
 from phasewatch.serve import Access, Desk
 from phasewatch.store.local import Store

@@ -7,7 +7,7 @@ import toy
 from phasewatch import tables
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
-from phasewatch.pipeline import Done
+from phasewatch.experiment.pipeline import Done
 
 
 @pytest.fixture

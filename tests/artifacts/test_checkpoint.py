@@ -12,11 +12,12 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 
 import toy
-from phasewatch import pipeline, schema, windows
+from phasewatch import schema, windows
 from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
+from phasewatch.experiment import pipeline
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
 from phasewatch.models.base import UNWATCHED, names

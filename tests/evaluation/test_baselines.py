@@ -7,7 +7,7 @@ import pytest
 
 from phasewatch import metrics
 from phasewatch.evaluation import baselines
-from phasewatch.pipeline import extract
+from phasewatch.experiment.pipeline import extract
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
 from phasewatch.windows import Windows

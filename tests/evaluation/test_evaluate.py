@@ -10,8 +10,8 @@ from phasewatch.evaluation import evaluate, timing
 from phasewatch.evaluation.evaluate import Report
 from phasewatch.evaluation.predictions import Answered, Answers
 from phasewatch.evaluation.timeline import BENIGN
+from phasewatch.experiment.pipeline import Done
 from phasewatch.metrics import Score
-from phasewatch.pipeline import Done
 
 CLASSES = schema.vm46().classes
 

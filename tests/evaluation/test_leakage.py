@@ -10,8 +10,8 @@ import toy
 from phasewatch.errors import Refused
 from phasewatch.evaluation import leakage
 from phasewatch.evaluation.leakage import AFTER, BEFORE, Evidence
+from phasewatch.experiment.pipeline import Done, divide, extract
 from phasewatch.features.views import Lens
-from phasewatch.pipeline import Done, divide, extract
 from phasewatch.store.local import Store
 from phasewatch.training import splits
 from phasewatch.training.splits import Split

@@ -11,7 +11,7 @@ import pytest
 from phasewatch.errors import Refused
 from phasewatch.evaluation import predictions
 from phasewatch.evaluation.evaluate import evaluate
-from phasewatch.pipeline import Done
+from phasewatch.experiment.pipeline import Done
 from phasewatch.windows import Windows
 
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phasewatch import schema
+from phasewatch.experiment.pipeline import extract
 from phasewatch.features.views import STATISTICS, VIEWS, Lens, View, fingerprint, summary
-from phasewatch.pipeline import extract
 from phasewatch.store.local import Store
 from phasewatch.windows import Windows, log
 

@@ -16,10 +16,11 @@ sys.path.insert(0, str(HERE.parent))
 import numpy as np  # noqa: E402
 
 import toy  # noqa: E402
-from phasewatch import __version__, pipeline, schema  # noqa: E402
+from phasewatch import __version__, schema  # noqa: E402
 from phasewatch.artifacts import checkpoint  # noqa: E402
 from phasewatch.artifacts.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.artifacts.export import export  # noqa: E402
+from phasewatch.experiment import pipeline  # noqa: E402
 from phasewatch.features.views import Lens, Plane  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import toy
-from phasewatch import pipeline
 from phasewatch.errors import Refused
+from phasewatch.experiment import pipeline
 from phasewatch.store.local import Store
 from phasewatch.training.jobs import Crew
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.errors import Refused
-from phasewatch.pipeline import Done
+from phasewatch.experiment.pipeline import Done
 from phasewatch.producers import metrics
 from phasewatch.producers.metrics import Comparison, Scoreboard
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from threading import Event as Signal
 
 from phasewatch.events import Event, Given
-from phasewatch.pipeline import Done
+from phasewatch.experiment.pipeline import Done
 from phasewatch.producers import profiles
 from phasewatch.producers.profiles import ProfileTold
 from phasewatch.store.local import Store

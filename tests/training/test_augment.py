@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasewatch.pipeline import extract
+from phasewatch.experiment.pipeline import extract
 from phasewatch.store.local import Store
 from phasewatch.training import augment
 from phasewatch.windows import Windows

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import toy
-from phasewatch import pipeline
+from phasewatch.experiment import pipeline
 from phasewatch.models.base import Epoch
 from phasewatch.store.local import Store
 from phasewatch.training import jobs, recipes

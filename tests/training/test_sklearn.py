@@ -6,7 +6,8 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 import phasewatch
-from phasewatch import pipeline, schema
+from phasewatch import schema
+from phasewatch.experiment import pipeline
 from phasewatch.models.base import find, names
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator, _parts

@@ -30,8 +30,8 @@ def predict(
     import numpy as np
 
     from phasewatch.artifacts import checkpoint as checkpoints
+    from phasewatch.experiment.pipeline import extract
     from phasewatch.io.trust import Trust
-    from phasewatch.pipeline import extract
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import sweep
     from phasewatch.windows import pool

@@ -29,7 +29,7 @@ def survey(
     """
     from dataclasses import asdict
 
-    from phasewatch import survey as surveys
+    from phasewatch.experiment import survey as surveys
     from phasewatch.io import atomic
     from phasewatch.store.local import Store, refuse_inside
     from phasewatch.training import recipes

@@ -11,8 +11,8 @@ from phasewatch import tables
 from phasewatch.console import AsJson, Opening, StorePath, app, err, out, print_json
 
 if TYPE_CHECKING:
+    from phasewatch.experiment.pipeline import Done
     from phasewatch.models.base import Epoch
-    from phasewatch.pipeline import Done
     from phasewatch.training.jobs import Follow
     from phasewatch.training.recipes import Recipe
 
@@ -104,7 +104,7 @@ def _judged(
     chosen: "Recipe", path: Path, folder: Path, how: tuple[int, str, list[str]], as_json: bool
 ) -> "Done":
     """Train and judge, with a bar a model."""
-    from phasewatch import pipeline
+    from phasewatch.experiment import pipeline
     from phasewatch.store.local import Store
     from phasewatch.training.jobs import Crew
 

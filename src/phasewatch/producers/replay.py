@@ -21,9 +21,9 @@ from phasewatch.alerts import Hysteresis, Incident, Sight
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.events import Event, Given, Nanoseconds, Record, Tell
+from phasewatch.experiment.pipeline import FOLDS
 from phasewatch.explain import Why, why
 from phasewatch.live import Judged, Machine, Panel, Scale, Stream
-from phasewatch.pipeline import FOLDS
 from phasewatch.producers.metrics import temperatures, thresholds
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Manifest, Store

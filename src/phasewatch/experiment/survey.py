@@ -19,8 +19,8 @@ from phasewatch import metrics
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused
 from phasewatch.evaluation import baselines
+from phasewatch.experiment.pipeline import extract
 from phasewatch.metrics import Score
-from phasewatch.pipeline import extract
 from phasewatch.schema import NS, Mode, Schema
 from phasewatch.store.local import Store
 from phasewatch.training.jobs import learn

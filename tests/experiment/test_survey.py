@@ -8,8 +8,8 @@ import pytest
 
 from phasewatch.errors import Refused
 from phasewatch.evaluation import baselines
+from phasewatch.experiment.survey import Survey, markdown, survey, table, tally
 from phasewatch.store.local import Store
-from phasewatch.survey import Survey, markdown, survey, table, tally
 from phasewatch.validation.sweep import sweep
 
 

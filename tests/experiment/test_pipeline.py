@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 import toy
-from phasewatch import pipeline, schema
+from phasewatch import schema
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
+from phasewatch.experiment import pipeline
+from phasewatch.experiment.pipeline import Done
 from phasewatch.features.views import Lens
-from phasewatch.pipeline import Done
 from phasewatch.store.local import SAMPLES, Store
 from phasewatch.training.splits import Split
 from phasewatch.windows import pool

@@ -1,0 +1,1 @@
+"""A whole run from a store to a report, and the survey of a store."""
