@@ -10,13 +10,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from phasewatch import abstract, report
 from phasewatch.evaluation.evaluate import Plain, Row
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Trained
 from phasewatch.experiment.survey import MODEL, Bench
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
+from phasewatch.reports import page, summary
 from phasewatch.store.local import Store
 from phasewatch.training import recipes
 from phasewatch.training.jobs import Crew
@@ -59,7 +59,7 @@ def result(name: str, store: Store) -> Result:
     """A run and its pages: the Markdown one stands in docs/results, too."""
     done = learn(name, store)
     folder = ROOT / "runs" / name
-    report.pages(done.report, done.answered, folder, store)
+    page.pages(done.report, done.answered, folder, store)
     place = ROOT / "docs" / "results" / f"{name}.md"
     place.parent.mkdir(exist_ok=True)
     shutil.copy(folder / "report.md", place)
@@ -88,7 +88,7 @@ def told(results: dict[str, Result]) -> str:
         told = found.done.report
         parts += [
             f"## {told.recipe.replace('_', ' ').capitalize()}: {told.held_out}",
-            " ".join(abstract.sentences(told)),
+            " ".join(summary.sentences(told)),
             table(found),
             f"Everything else that was asked: [results/{name}.md](results/{name}.md).",
         ]
@@ -108,7 +108,7 @@ def table(found: Result) -> str:
             cells = [mode, row.model, scored(row.seen), scored(row.unseen)]
             if many:
                 worst = row.by_host[row.worst_host]
-                cells += [abstract.span(row.across), f"{worst.value:.3f} {row.worst_host}"]
+                cells += [summary.span(row.across), f"{worst.value:.3f} {row.worst_host}"]
             lines.append([*cells, *[seeds(row)] * again])
         random = f"{found.random[mode]:.3f}"
         lines.append([mode, f"*{MODEL}, windows dealt at random*", "", random, *[""] * len(extra)])
@@ -117,7 +117,7 @@ def table(found: Result) -> str:
 
 def scored(score: Score) -> str:
     """A score and its interval."""
-    return f"{score.value:.3f} [{abstract.span(score)}]"
+    return f"{score.value:.3f} [{summary.span(score)}]"
 
 
 def seeds(row: Plain) -> str:

@@ -54,7 +54,7 @@ def everything(report: "Report") -> None:
 
 def verdicts(report: "Report") -> None:
     """Which pairs are decided, and on what nothing was tested."""
-    from phasewatch.abstract import chance
+    from phasewatch.reports.summary import chance
 
     out.print("never seen, pair by pair, p adjusted for all pairs:")
     for one in report.comparisons:

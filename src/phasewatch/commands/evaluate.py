@@ -26,7 +26,7 @@ def evaluate_run(
     from phasewatch.evaluation.evaluate import evaluate
     from phasewatch.evaluation.predictions import load
     from phasewatch.experiment.pipeline import POSTERIORS
-    from phasewatch.report import pages
+    from phasewatch.reports.page import pages
     from phasewatch.store.local import Store
 
     answered = load(folder / POSTERIORS)

@@ -89,12 +89,12 @@ def run(
     as_json: AsJson = False,
 ) -> None:
     """All that `train` does, and a report page."""
-    from phasewatch import report
+    from phasewatch.reports import page
     from phasewatch.store.local import Store
 
     chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
     done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
-    report.pages(done.report, done.answered, folder, Store.open(store))
+    page.pages(done.report, done.answered, folder, Store.open(store))
     _show_scores(done, as_json)
     if not as_json:
         out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)

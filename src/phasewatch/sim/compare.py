@@ -18,7 +18,7 @@ from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.report import PALETTE, colours
+from phasewatch.reports.page import PALETTE, colours
 from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall
 from phasewatch.store.local import Store

@@ -22,13 +22,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from phasewatch import __version__, abstract
+from phasewatch import __version__
 from phasewatch.episode import Episode
 from phasewatch.evaluation.evaluate import Report, best
 from phasewatch.evaluation.predictions import Answered, Answers
-from phasewatch.figures import FIGURES
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
+from phasewatch.reports import summary
+from phasewatch.reports.figures import FIGURES
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.windows import columns
@@ -51,8 +52,8 @@ def pages(report: Report, answered: Answered, folder: Path, store: Store | None)
     """
     told = {
         "report": report,
-        "abstract": abstract.sentences(report),
-        "never": abstract.never(report),
+        "abstract": summary.sentences(report),
+        "never": summary.never(report),
         "grid": _grid(answered),
         "audit": answered.audit,
         "version": __version__,
@@ -73,7 +74,7 @@ def _template(name: str, escaped: bool) -> jinja2.Template:
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": _score, "range": _range, "words": _words}
-    environment.filters["chance"] = abstract.chance
+    environment.filters["chance"] = summary.chance
     return environment.from_string(source)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import toy
-from phasewatch import figures, report
 from phasewatch.evaluation.predictions import Answers
 from phasewatch.experiment.pipeline import Done
+from phasewatch.reports import figures, page
 from phasewatch.store.local import Store
 
 
@@ -25,7 +25,7 @@ def folder(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFac
     """All pages on one run, whose profiles have names that HTML would stumble over."""
     made = tmp_path_factory.mktemp("page")
     told = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
-    report.pages(told, toy_run.answered, made, toy_store)
+    page.pages(told, toy_run.answered, made, toy_store)
     return made
 
 
@@ -80,7 +80,7 @@ def test_the_card_has_the_same_numbers(card: str, toy_run: Done) -> None:
 
 
 def test_a_page_without_the_store_has_no_episode(toy_run: Done, tmp_path: Path) -> None:
-    report.pages(toy_run.report, toy_run.answered, tmp_path, None)
+    page.pages(toy_run.report, toy_run.answered, tmp_path, None)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "One episode of each profile" not in page and "<svg" in page
 
@@ -96,16 +96,16 @@ def test_few_episodes_are_told_instead_of_an_interval(page: str) -> None:
 def test_a_picture_is_the_same_bytes_twice(toy_run: Done, toy_store: Store) -> None:
     id = "delta.leak.s1"
     said = drawn_of(toy_run, id)
-    drawn = [report.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]
+    drawn = [page.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith("data:image/png;base64,")
 
 
 def test_colours_differ() -> None:
-    shades = report.colours([str(number) for number in range(6)])
+    shades = page.colours([str(number) for number in range(6)])
     assert len(set(shades.values())) == 6
 
 
 @pytest.mark.parametrize("name", ["report.html.j2", "report.md.j2"])
 def test_templates_ship_with_the_package(name: str) -> None:
-    assert (Path(report.__file__).parent / name).is_file()
+    assert (Path(page.__file__).parent / name).is_file()

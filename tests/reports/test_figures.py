@@ -7,7 +7,7 @@ import toy
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
 from phasewatch.experiment.pipeline import Done
-from phasewatch.figures import FIGURES
+from phasewatch.reports.figures import FIGURES
 
 
 @pytest.fixture(scope="module")

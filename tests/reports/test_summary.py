@@ -3,14 +3,14 @@ from dataclasses import replace
 import pytest
 
 import toy
-from phasewatch import abstract
 from phasewatch.evaluation import evaluate
 from phasewatch.experiment.pipeline import Done
+from phasewatch.reports import summary
 
 
 @pytest.fixture(scope="module")
 def text(toy_run: Done) -> str:
-    return " ".join(abstract.sentences(toy_run.report))
+    return " ".join(summary.sentences(toy_run.report))
 
 
 def test_it_tells_the_numbers_of_the_model_that_validation_chose(text: str, toy_run: Done) -> None:
@@ -29,9 +29,9 @@ def test_one_host_is_said_to_be_one_host(text: str) -> None:
 
 def test_many_hosts_are_told_with_their_worst(toy_run: Done) -> None:
     told = evaluate.evaluate(toy.scattered(toy_run.answered, 5))
-    text = " ".join(abstract.sentences(told))
+    text = " ".join(summary.sentences(told))
     row = evaluate.best([row for row in told.rows if row.mode == "realistic"])
-    assert f"for other hosts like these it is {abstract.span(row.across)}" in text
+    assert f"for other hosts like these it is {summary.span(row.across)}" in text
     assert f"the worst of them, {row.worst_host}" in text
 
 
@@ -39,14 +39,14 @@ def test_what_was_never_tested_is_named(toy_run: Done) -> None:
     told = replace(
         toy_run.report, untested_profiles=["leak"], untested_phases=["command_and_control"]
     )
-    last = abstract.sentences(told)[-1]
+    last = summary.sentences(told)[-1]
     assert "Never tested: leak, command and control." in last
     assert "Real malware and hardware virtualisation were not tested" in last
-    one = abstract.sentences(replace(told, never=("night shifts",)))[-1]
+    one = summary.sentences(replace(told, never=("night shifts",)))[-1]
     assert one.endswith("Night shifts was not tested at all.")
-    assert "at all" not in abstract.sentences(replace(told, never=()))[-1]
+    assert "at all" not in summary.sentences(replace(told, never=()))[-1]
     whole = replace(toy_run.report, never=(), untested_cells=[])
-    assert "" not in abstract.sentences(whole)
+    assert "" not in summary.sentences(whole)
 
 
 def test_verdicts_are_told_from_the_side_of_the_model(toy_run: Done) -> None:
@@ -57,9 +57,9 @@ def test_verdicts_are_told_from_the_side_of_the_model(toy_run: Done) -> None:
         if one.mode == "realistic"
     ][:1]
     assert "it is worse than other" in " ".join(
-        abstract.sentences(replace(toy_run.report, comparisons=pairs))
+        summary.sentences(replace(toy_run.report, comparisons=pairs))
     )
-    none = abstract.sentences(replace(toy_run.report, comparisons=[]))
+    none = summary.sentences(replace(toy_run.report, comparisons=[]))
     assert "It was compared with no other model." in none
 
 
@@ -70,10 +70,10 @@ def test_a_model_beaten_by_a_baseline_says_so(toy_run: Done) -> None:
         mode="realistic",
         unseen=replace(toy_run.report.baselines[0].unseen, value=0.999),
     )
-    text = " ".join(abstract.sentences(replace(toy_run.report, baselines=[perfect])))
+    text = " ".join(summary.sentences(replace(toy_run.report, baselines=[perfect])))
     assert "channel 0.999" in text
     assert "It does not beat channel." in text
     low = replace(perfect, unseen=replace(perfect.unseen, value=0.001))
     assert "does not beat" not in " ".join(
-        abstract.sentences(replace(toy_run.report, baselines=[low]))
+        summary.sentences(replace(toy_run.report, baselines=[low]))
     )
