@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 from phasewatch import serve
 from phasewatch.commands.serve import given_of
 from phasewatch.episode import Samples
-from phasewatch.feed import taken
 from phasewatch.io.trust import ANY
+from phasewatch.live.buffer import taken
 from phasewatch.serve import Access, Desk
 from phasewatch.store.local import Store
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phasewatch.live import Judged, Panel, history, replay
+from phasewatch.live.machine import Judged, Panel, history, replay
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import judge
 from phasewatch.windows import Windows, cut, join, pool

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from test_lookout import lines
 
 import pi
 import toy
 from phasewatch import windows
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import ELSEWHERE
-from phasewatch.lookout import lookout
+from phasewatch.live.jsonl import lookout
 from test_frozen import BUNDLES
-from test_lookout import lines
 
 COMMAND = "from phasewatch.cli import main; main()"
 pytestmark = pytest.mark.skipif(bool(pi.lacks()), reason=pi.lacks())

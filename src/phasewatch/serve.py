@@ -28,10 +28,11 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from phasewatch import __version__, alerts, events
+from phasewatch import __version__, events
 from phasewatch.errors import Refused
 from phasewatch.events import Given, Producer
 from phasewatch.hub import Hub, Viewer
+from phasewatch.live import incidents
 from phasewatch.producers import replay
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -379,12 +380,12 @@ def _questions(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/episodes/{id}/incidents.jsonl")
     def _incidents(id: str, model: str) -> Response:
-        found = alerts.json_lines(desk.replay.incidents(id, model))
+        found = incidents.json_lines(desk.replay.incidents(id, model))
         return PlainTextResponse(found, media_type="application/jsonl")
 
     @app.get("/api/episodes/{id}/incidents.stix.json")
     def _stix(id: str, model: str) -> Response:
-        found = alerts.stix(desk.replay.incidents(id, model))
+        found = incidents.stix(desk.replay.incidents(id, model))
         return Response(found, media_type="application/stix+json;version=2.1")
 
 

@@ -14,7 +14,7 @@ from phasewatch.errors import Refused
 from phasewatch.events import Event, Given
 from phasewatch.experiment.pipeline import Done
 from phasewatch.lab.recording import Take
-from phasewatch.live import Machine, Stream
+from phasewatch.live.machine import Machine, Stream
 from phasewatch.producers.replay import Clock, EpisodeLoaded, Producer, Window
 from phasewatch.schema import NS
 from phasewatch.show import Show

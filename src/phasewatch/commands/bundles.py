@@ -90,7 +90,7 @@ def watch(
     """
     from phasewatch.artifacts import bundle as bundles
     from phasewatch.io.trust import Trust
-    from phasewatch.lookout import lookout
+    from phasewatch.live.jsonl import lookout
 
     loaded = bundles.load(bundle, Trust.asked(trust, strict, serial))
     err.print(

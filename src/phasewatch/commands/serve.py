@@ -161,8 +161,8 @@ def alerts(
     strict: Strict = False,
 ) -> None:
     """The incidents of an episode under one model, at its operating point, as JSON Lines."""
-    from phasewatch import alerts as told
     from phasewatch.io.trust import Trust
+    from phasewatch.live import incidents as told
     from phasewatch.producers.replay import Producer
 
     given = given_of(run, store, [episode], Trust.asked(trust, strict))

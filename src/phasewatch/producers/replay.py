@@ -16,14 +16,15 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from phasewatch import alerts, events, live
-from phasewatch.alerts import Hysteresis, Incident, Sight
+from phasewatch import events
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.events import Event, Given, Nanoseconds, Record, Tell
 from phasewatch.experiment.pipeline import FOLDS
-from phasewatch.explain import Why, why
-from phasewatch.live import Judged, Machine, Panel, Scale, Stream
+from phasewatch.live import incidents, machine
+from phasewatch.live.attribution import Why, why
+from phasewatch.live.incidents import Hysteresis, Incident, Sight
+from phasewatch.live.machine import Judged, Machine, Panel, Scale, Stream
 from phasewatch.producers.metrics import temperatures, thresholds
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Manifest, Store
@@ -353,12 +354,12 @@ class Producer(events.Producer):
 
     def _past(self, episode: Episode) -> list[Any]:
         store, panel = self._needed()
-        return live.history(store, list(self._manifests.values()), episode, panel.opening_s)
+        return machine.history(store, list(self._manifests.values()), episode, panel.opening_s)
 
     def _replayed(self, id: str) -> tuple[Episode, Machine]:
         _, panel = self._needed()
         episode = self._read(id)
-        return episode, live.replay(episode, panel, self._past(episode))
+        return episode, machine.replay(episode, panel, self._past(episode))
 
     def _seek(self, position_s: float) -> None:
         """Put the clock somewhere; the machine is rebuilt from its samples up to there."""
@@ -568,7 +569,7 @@ class Producer(events.Producer):
             phase = classes[1 + int(p[1:].argmax())]
             sights.append(Sight(one.end_ns, float(1 - p[0]), phase))
         rule = Hysteresis.at(threshold)
-        return alerts.incidents(sights, rule, episode.id, episode.host, key)
+        return incidents.incidents(sights, rule, episode.id, episode.host, key)
 
     def current(self) -> str:
         """The id of the episode under watch; raises Refused when there is none."""
@@ -704,7 +705,7 @@ class Producer(events.Producer):
         )
 
 
-def _call(juror: live.Juror, judged: Judged, classes: tuple[str, ...]) -> Call:
+def _call(juror: machine.Juror, judged: Judged, classes: tuple[str, ...]) -> Call:
     p = juror.probabilities(judged.logits[juror.key])
     entropy = float(-(p * np.log2(np.maximum(p, 1e-300))).sum())
     place = judged.places.get(juror.key)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.alerts import Hysteresis, Incident, Sight, incidents, json_lines, stix
+from phasewatch.live.incidents import Hysteresis, Incident, Sight, incidents, json_lines, stix
 from phasewatch.schema import NS
 
 RULE = Hysteresis(0.8, 0.5)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.features.views import Array
-from phasewatch.live import Judged, Juror
+from phasewatch.live.machine import Judged, Juror
 from phasewatch.schema import Schema
 
 

@@ -20,8 +20,8 @@ from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.features.views import STATISTICS, Array
-from phasewatch.feed import Feed, first_end, missing, taken
 from phasewatch.io.trust import ANY, Trust
+from phasewatch.live.buffer import Feed, first_end, missing, taken
 from phasewatch.schema import MODES, NS, Schema
 from phasewatch.store.local import Manifest, Store
 from phasewatch.validation.sweep import judge

@@ -15,7 +15,7 @@ from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.lookout import lookout
+from phasewatch.live.jsonl import lookout
 from phasewatch.schema import NS
 
 __all__ = ["exported", "made"]

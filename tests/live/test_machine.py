@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from test_trust import keys
 
 import toy
-from phasewatch import live, schema, windows
+from phasewatch import schema, windows
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
-from phasewatch.feed import GRACE_S, Feed, taken
 from phasewatch.io.trust import Trust
-from phasewatch.live import Juror, Machine, Panel, Scale, Stream
+from phasewatch.live import machine
+from phasewatch.live.buffer import GRACE_S, Feed, taken
+from phasewatch.live.machine import Juror, Machine, Panel, Scale, Stream
 from phasewatch.schema import NS
 from phasewatch.store.local import Store
 
@@ -64,15 +65,15 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
             made = windows.cut(episode, store.schema)
         except (Refused, ValueError):
             continue
-        same(live.replay(episode, Panel(store.schema, ())), made)
+        same(machine.replay(episode, Panel(store.schema, ())), made)
 
 
 def test_answers_are_the_offline_ones(panel: Panel, toy_run: Done, toy_store: Store) -> None:
     manifests = [toy_store.manifest(id) for id in toy_store.ids()]
     for id in toy_run.answered.folds[0].split.test[:2]:
         episode = toy_store.read(id)
-        past = live.history(toy_store, manifests, episode, panel.opening_s)
-        machine = live.replay(episode, panel, past)
+        past = machine.history(toy_store, manifests, episode, panel.opening_s)
+        machine = machine.replay(episode, panel, past)
         asked = 0
         for said in toy_run.answered.answers:
             own = said.windows.episode == id
@@ -89,7 +90,7 @@ def test_answers_are_the_offline_ones(panel: Panel, toy_run: Done, toy_store: St
 def test_history_knows_nothing_that_came_later(toy_store: Store) -> None:
     manifests = [toy_store.manifest(id) for id in toy_store.ids()]
     first = min((one for one in manifests if one.host == "alpha"), key=lambda one: one.start_ns)
-    assert live.history(toy_store, manifests, toy_store.read(first.id), 6.0) == []
+    assert machine.history(toy_store, manifests, toy_store.read(first.id), 6.0) == []
 
 
 def test_a_window_waits_for_a_source_that_speaks_and_not_for_one_that_fell_silent() -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
-from phasewatch.feed import Feed, first_end, missing
+from phasewatch.live.buffer import Feed, first_end, missing
 from phasewatch.schema import NS
 from phasewatch.windows import at, opening
 
