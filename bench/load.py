@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from phasewatch import serve
-from phasewatch.events import Given
-from phasewatch.producers import perf
-from phasewatch.serve import Access, Desk
+from phasewatch.serve import app
+from phasewatch.serve.app import Access, Desk
+from phasewatch.serve.events import Given
+from phasewatch.serve.producers import perf
 from phasewatch.store.local import Store
 
 ROUNDS, STALL_S = 3, 20.0
@@ -156,8 +156,8 @@ def main() -> None:
         until_s = desk.replay._watched.episode.seconds - 1
         desk.replay.operate("loop", (20.0, until_s), None)
         desk.replay.operate("speed", 16, None)
-        sock = serve.listen("127.0.0.1", 0)
-        server = serve.server(serve.application(desk, Access()))
+        sock = app.listen("127.0.0.1", 0)
+        server = app.server(app.application(desk, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         port = sock.getsockname()[1]
         time.sleep(2)

@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
-from phasewatch import serve
 from phasewatch.commands.serve import given_of
 from phasewatch.episode import Samples
 from phasewatch.io.trust import ANY
 from phasewatch.live.buffer import taken
-from phasewatch.serve import Access, Desk
+from phasewatch.serve import app
+from phasewatch.serve.app import Access, Desk
 from phasewatch.store.local import Store
 
 CHROMIUM = "/usr/bin/chromium"
@@ -193,8 +193,8 @@ def main() -> None:
     with Desk(given_of(told.run, told.store, [], ANY)).working() as desk:
         while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
             time.sleep(0.1)
-        sock = serve.listen("127.0.0.1", 0)
-        server = serve.server(serve.application(desk, Access()))
+        sock = app.listen("127.0.0.1", 0)
+        server = app.server(app.application(desk, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         base = f"http://127.0.0.1:{sock.getsockname()[1]}/"
         desk.replay.operate("speed", 1, None)

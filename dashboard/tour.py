@@ -11,10 +11,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from phasewatch import serve
 from phasewatch.commands.serve import given_of
 from phasewatch.io.trust import ANY
-from phasewatch.serve import Access, Desk
+from phasewatch.serve import app
+from phasewatch.serve.app import Access, Desk
 
 CHROMIUM = "/usr/bin/chromium"
 SPEED = 4.0
@@ -66,8 +66,8 @@ def main() -> None:
     with Desk(given_of(told.run, told.store, [], ANY)).working() as desk:
         while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
             time.sleep(0.1)
-        sock = serve.listen("127.0.0.1", 0)
-        server = serve.server(serve.application(desk, Access()))
+        sock = app.listen("127.0.0.1", 0)
+        server = app.server(app.application(desk, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         desk.replay.operate("load", desk.given.episodes[0], None)
         desk.replay.operate("speed", SPEED, None)

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from phasewatch import events, serve
-from phasewatch.errors import Refused
-from phasewatch.events import Given
-from phasewatch.experiment.pipeline import Done
-from phasewatch.producers import perf
-from phasewatch.serve import Access, Desk
-from phasewatch.store.local import Store
 from test_serve import Served, serving, until
+
+from phasewatch.errors import Refused
+from phasewatch.experiment.pipeline import Done
+from phasewatch.serve import app, events
+from phasewatch.serve.app import Access, Desk
+from phasewatch.serve.events import Given
+from phasewatch.serve.producers import perf
+from phasewatch.store.local import Store
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -383,8 +383,8 @@ def test_the_page_comes_back_with_the_server(page: "Page") -> None:
     with Desk(Given(None, None)).working() as desk:
         import threading
 
-        sock = serve.listen("127.0.0.1", port)
-        server = serve.server(serve.application(desk, Access()))
+        sock = app.listen("127.0.0.1", port)
+        server = app.server(app.application(desk, Access()))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
         page.wait_for_selector("[role=alert]", state="detached", timeout=20000)

@@ -13,9 +13,9 @@ from phasewatch.errors import Refused
 if TYPE_CHECKING:
     from socket import socket
 
-    from phasewatch.events import Given
     from phasewatch.io.trust import Trust
-    from phasewatch.serve import Desk
+    from phasewatch.serve.app import Desk
+    from phasewatch.serve.events import Given
     from phasewatch.store.local import Store
 
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
@@ -45,7 +45,7 @@ def serve(
     The token asked for beyond loopback is drawn anew, or PHASEWATCH_TOKEN.
     """
     from phasewatch.io.trust import Trust
-    from phasewatch.serve import Desk, listen
+    from phasewatch.serve.app import Desk, listen
 
     given = given_of(run, store, episode or [], Trust.asked(trust, strict))
     with listen(bind, port) as sock, Desk(given, allow_control).working() as desk:
@@ -54,7 +54,7 @@ def serve(
 
 def given_of(run: Path | None, store: Path | None, chosen: list[str], trust: "Trust") -> "Given":
     """What producers work with; raises Refused for what is not there."""
-    from phasewatch.events import Given
+    from phasewatch.serve.events import Given
     from phasewatch.store.local import Store
 
     if run is not None:
@@ -97,7 +97,7 @@ def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
 
 
 def _serve(desk: "Desk", sock: "socket", bind: str, names: tuple[str, ...]) -> None:
-    from phasewatch.serve import Access, application, server
+    from phasewatch.serve.app import Access, application, server
 
     token = os.environ.get("PHASEWATCH_TOKEN", "")
     access = Access.at(bind, names, token, desk.control)
@@ -131,11 +131,11 @@ def live(
     import threading
     from dataclasses import replace
 
-    from phasewatch.events import Given
     from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
-    from phasewatch.serve import Desk, listen
-    from phasewatch.show import Show
+    from phasewatch.serve.app import Desk, listen
+    from phasewatch.serve.events import Given
+    from phasewatch.serve.recorder import Show
     from phasewatch.store.local import Store
 
     opened = Store.open(store)
@@ -163,7 +163,7 @@ def alerts(
     """The incidents of an episode under one model, at its operating point, as JSON Lines."""
     from phasewatch.io.trust import Trust
     from phasewatch.live import incidents as told
-    from phasewatch.producers.replay import Producer
+    from phasewatch.serve.producers.replay import Producer
 
     given = given_of(run, store, [episode], Trust.asked(trust, strict))
     producer = Producer(given, lambda event: None)
@@ -178,7 +178,7 @@ def events(
     out_folder: Annotated[Path, typer.Option("--out", help="Where to write them.")],
 ) -> None:
     """Write the JSON Schema of every event, and the stream as AsyncAPI."""
-    from phasewatch import events as told
+    from phasewatch.serve import events as told
 
     for path in told.write(out_folder):
         out.print(str(path), soft_wrap=True)

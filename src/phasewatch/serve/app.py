@@ -28,12 +28,13 @@ from prometheus_client.registry import Collector
 from pydantic import BaseModel, ConfigDict
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from phasewatch import __version__, events
+from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.events import Given, Producer
-from phasewatch.hub import Hub, Viewer
 from phasewatch.live import incidents
-from phasewatch.producers import replay
+from phasewatch.serve import events
+from phasewatch.serve.broker import Hub, Viewer
+from phasewatch.serve.events import Given, Producer
+from phasewatch.serve.producers import replay
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 COOKIE = "phasewatch_token"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from phasewatch import events
 from phasewatch.errors import Refused
-from phasewatch.events import Event
+from phasewatch.serve import events
+from phasewatch.serve.events import Event
 
 DOCS = Path(__file__).parent.parent / "docs" / "events"
 UNITS = ("_s", "_ns", "_bytes", "_ratio", "_hz", "_celsius", "_bits")

@@ -11,13 +11,13 @@ import pytest
 import toy
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.events import Event, Given
 from phasewatch.experiment.pipeline import Done
 from phasewatch.lab.recording import Take
 from phasewatch.live.machine import Machine, Stream
-from phasewatch.producers.replay import Clock, EpisodeLoaded, Producer, Window
 from phasewatch.schema import NS
-from phasewatch.show import Show
+from phasewatch.serve.events import Event, Given
+from phasewatch.serve.producers.replay import Clock, EpisodeLoaded, Producer, Window
+from phasewatch.serve.recorder import Show
 from phasewatch.store.local import Store
 
 
@@ -40,7 +40,7 @@ def windows(told: list[Event]) -> list[Window]:
 def test_the_clock_stands_still_unless_it_plays(monkeypatch: pytest.MonkeyPatch) -> None:
     now: Any = SimpleNamespace(at=100.0)
     now.monotonic = lambda: now.at
-    monkeypatch.setattr("phasewatch.producers.replay.time", now)
+    monkeypatch.setattr("phasewatch.serve.producers.replay.time", now)
     clock = Clock(_since=100.0)
     now.at = 110.0
     assert clock.position_s(60) == 0
@@ -73,7 +73,7 @@ def test_seeking_judges_the_window_there_and_counts_no_skip(
 def test_the_list_is_played_one_after_the_other(
     producer: Producer, told: list[Event], toy_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phasewatch.producers.replay.PAUSE_S", 0.0)
+    monkeypatch.setattr("phasewatch.serve.producers.replay.PAUSE_S", 0.0)
     first, second = toy_store.ids()[:2]
     producer.given = replace(producer.given, episodes=(first, second))
     producer.load(first)
@@ -89,7 +89,7 @@ def test_incidents_need_an_operating_point(
 ) -> None:
     id = next(id for id in toy_store.ids() if "dig" in id)
     monkeypatch.setattr(
-        "phasewatch.producers.replay.thresholds",
+        "phasewatch.serve.producers.replay.thresholds",
         lambda run: {"gbt.oracle": 0.3, "gbt.realistic": None},
     )
     (first, *_) = producer.incidents(id, "gbt.oracle")
@@ -128,7 +128,7 @@ def test_a_machine_that_runs_now_is_judged_as_its_rows_come(
     episode = toy.episode("delta")
     clock: Any = SimpleNamespace(monotonic=lambda: 0.0, now=0)
     clock.time_ns = lambda: clock.now
-    monkeypatch.setattr("phasewatch.producers.replay.time", clock)
+    monkeypatch.setattr("phasewatch.serve.producers.replay.time", clock)
     empty = replace(episode, sources={}, labels=episode.labels[:1], end_ns=episode.start_ns)
     clock.now = episode.start_ns
     producer.begin(empty)

@@ -19,10 +19,11 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
 
-from phasewatch import __version__, producers
+from phasewatch import __version__
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust
+from phasewatch.serve import producers
 from phasewatch.store.local import Store
 
 VERSION = 1

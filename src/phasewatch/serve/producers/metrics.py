@@ -6,11 +6,11 @@ from pathlib import Path
 from threading import Event as Signal
 from typing import Any, ClassVar, Literal
 
-from phasewatch import events
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
-from phasewatch.events import Event, Record
 from phasewatch.schema import Mode
+from phasewatch.serve import events
+from phasewatch.serve.events import Event, Record
 
 REPORT = "report.json"
 LOOK_S = 5.0

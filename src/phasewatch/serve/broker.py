@@ -16,9 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from phasewatch import events
-from phasewatch.events import Event
 from phasewatch.io import atomic
+from phasewatch.serve import events
+from phasewatch.serve.events import Event
 
 QUEUE = 64
 """Events that wait for a viewer, before the oldest windows are dropped."""

@@ -3,10 +3,10 @@
 from pathlib import Path
 from threading import Event as Signal
 
-from phasewatch.events import Event, Given
 from phasewatch.experiment.pipeline import Done
-from phasewatch.producers import profiles
-from phasewatch.producers.profiles import ProfileTold
+from phasewatch.serve.events import Event, Given
+from phasewatch.serve.producers import profiles
+from phasewatch.serve.producers.profiles import ProfileTold
 from phasewatch.store.local import Store
 
 

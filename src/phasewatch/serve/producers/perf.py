@@ -10,8 +10,8 @@ from typing import ClassVar
 import numpy as np
 import psutil
 
-from phasewatch import events
-from phasewatch.events import Event, Record
+from phasewatch.serve import events
+from phasewatch.serve.events import Event, Record
 
 THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")

@@ -7,8 +7,8 @@ import pytest
 
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
-from phasewatch.producers import metrics
-from phasewatch.producers.metrics import Comparison, Scoreboard
+from phasewatch.serve.producers import metrics
+from phasewatch.serve.producers.metrics import Comparison, Scoreboard
 
 
 def report(out: Path) -> dict[str, object]:

@@ -14,12 +14,13 @@ from typing import Any
 import psutil
 import pytest
 
-from phasewatch import schema, serve
+from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.events import Given
 from phasewatch.experiment.pipeline import Done
-from phasewatch.producers import perf
-from phasewatch.serve import Access, Desk
+from phasewatch.serve import app
+from phasewatch.serve.app import Access, Desk
+from phasewatch.serve.events import Given
+from phasewatch.serve.producers import perf
 from phasewatch.store.local import Store
 
 
@@ -89,8 +90,8 @@ class Reader:
 @contextlib.contextmanager
 def serving(given: Given, access: Access) -> Iterator[Served]:
     with Desk(given, access.control).working() as desk:
-        sock = serve.listen("127.0.0.1", 0)
-        server = serve.server(serve.application(desk, access))
+        sock = app.listen("127.0.0.1", 0)
+        server = app.server(app.application(desk, access))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
         deadline = time.monotonic() + 20
@@ -278,7 +279,7 @@ def test_a_run_without_checkpoints_is_refused(tmp_path: Path, toy_store: Store) 
 
 
 def test_who_does_not_read_is_cut_off(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serve, "WRITE_S", 0.3)
+    monkeypatch.setattr(app, "WRITE_S", 0.3)
     with serving(Given(None, None), Access()) as one:
         link = socket.create_connection(("127.0.0.1", one.port))
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -300,5 +301,5 @@ def _cut(one: Served) -> bool:
 
 
 def test_a_port_that_is_taken_is_refused(served: Served) -> None:
-    with pytest.raises(Refused, match="in use"), serve.listen("127.0.0.1", served.port) as again:
+    with pytest.raises(Refused, match="in use"), app.listen("127.0.0.1", served.port) as again:
         again.listen()

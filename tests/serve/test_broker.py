@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.events import Event
-from phasewatch.hub import QUEUE, RING, Hub, Viewer
+from phasewatch.serve.broker import QUEUE, RING, Hub, Viewer
+from phasewatch.serve.events import Event
 
 
 class Tick(Event):
@@ -67,7 +67,7 @@ def test_coming_back_gives_all_that_was_missed_or_says_that_it_cannot(told: int,
 
 
 def _told(number: int) -> Any:
-    from phasewatch.hub import Told
+    from phasewatch.serve.broker import Told
 
     return Told(number, "tick", b"")
 

@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import events, windows
+from phasewatch import windows
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
-from phasewatch.events import Event, Record
 from phasewatch.schema import NS
+from phasewatch.serve import events
+from phasewatch.serve.events import Event, Record
 from phasewatch.store.local import Store
 from phasewatch.training.recipes import RECIPES
 from phasewatch.validation.sweep import judge

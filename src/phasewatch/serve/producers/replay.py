@@ -16,17 +16,17 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 
-from phasewatch import events
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
-from phasewatch.events import Event, Given, Nanoseconds, Record, Tell
 from phasewatch.experiment.pipeline import FOLDS
 from phasewatch.live import incidents, machine
 from phasewatch.live.attribution import Why, why
 from phasewatch.live.incidents import Hysteresis, Incident, Sight
 from phasewatch.live.machine import Judged, Machine, Panel, Scale, Stream
-from phasewatch.producers.metrics import temperatures, thresholds
 from phasewatch.schema import NS, Schema
+from phasewatch.serve import events
+from phasewatch.serve.events import Event, Given, Nanoseconds, Record, Tell
+from phasewatch.serve.producers.metrics import temperatures, thresholds
 from phasewatch.store.local import Manifest, Store
 from phasewatch.validation.sweep import judge
 

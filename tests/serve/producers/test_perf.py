@@ -6,8 +6,8 @@ from typing import Any
 import psutil
 import pytest
 
-from phasewatch.events import Given
-from phasewatch.producers import perf
+from phasewatch.serve.events import Given
+from phasewatch.serve.producers import perf
 
 
 def measured(counted: dict[str, Any]) -> perf.Perf:

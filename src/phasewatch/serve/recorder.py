@@ -6,7 +6,7 @@ from pathlib import Path
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.lab.recording import Recording, Say, Take
-from phasewatch.producers import replay
+from phasewatch.serve.producers import replay
 from phasewatch.store.local import Store
 
 

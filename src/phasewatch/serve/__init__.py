@@ -1,0 +1,1 @@
+"""The page, its events and their producers, over HTTP."""
