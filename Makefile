@@ -73,7 +73,7 @@ record: setup
 
 # What the simulator knows: after the corpus has changed.
 fit: setup
-	$(BIN)/python -c 'from pathlib import Path; from phasewatch.commands.simulate import fitted; \
+	$(BIN)/python -c 'from pathlib import Path; from phasewatch.cli.commands.simulate import fitted; \
 	  fitted(Path("corpus"), Path("src/phasewatch/sim/fit.npz"))'
 
 # fixtures/: one broken episode for each thing that can be wrong.

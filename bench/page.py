@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
-from phasewatch.commands.serve import given_of
+from phasewatch.cli.commands.serve import given_of
 from phasewatch.episode import Samples
 from phasewatch.io.trust import ANY
 from phasewatch.live.buffer import taken

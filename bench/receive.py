@@ -49,7 +49,7 @@ class Keeper:
         self._start()
 
     def _start(self) -> None:
-        call = (sys.executable, "-c", "from phasewatch.cli import main; main()", *self._words)
+        call = (sys.executable, "-c", "from phasewatch.cli.main import main; main()", *self._words)
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [*map(str, call), "--port", str(self.port)], stdout=subprocess.PIPE, stderr=log

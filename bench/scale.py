@@ -19,7 +19,7 @@ from rich.table import Table
 from phasewatch.sim import stream
 from phasewatch.validation import index as indices
 
-CLI = (sys.executable, "-c", "from phasewatch.cli import main; main()")
+CLI = (sys.executable, "-c", "from phasewatch.cli.main import main; main()")
 LOOK_S = 0.1
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from phasewatch.commands.serve import given_of
+from phasewatch.cli.commands.serve import given_of
 from phasewatch.io.trust import ANY
 from phasewatch.serve import app
 from phasewatch.serve.app import Access, Desk

@@ -16,7 +16,7 @@ from phasewatch.artifacts.bundle import ELSEWHERE
 from phasewatch.live.jsonl import lookout
 from test_frozen import BUNDLES
 
-COMMAND = "from phasewatch.cli import main; main()"
+COMMAND = "from phasewatch.cli.main import main; main()"
 pytestmark = pytest.mark.skipif(bool(pi.lacks()), reason=pi.lacks())
 
 

@@ -9,10 +9,10 @@ import pytest
 import typer
 
 import toy
-from phasewatch import console
 from phasewatch.adapters import exporter
 from phasewatch.adapters.exporter import Extract
-from phasewatch.commands import exchange
+from phasewatch.cli import console
+from phasewatch.cli.commands import exchange
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
 from phasewatch.features.views import STATISTICS

@@ -13,7 +13,7 @@ import pytest
 
 import toy
 from phasewatch import schema
-from phasewatch.commands import simulate as command
+from phasewatch.cli.commands import simulate as command
 from phasewatch.errors import Refused
 from phasewatch.sim import stream
 from phasewatch.sim.fit import FITTED, Fit
@@ -121,7 +121,7 @@ def test_a_place_far_away_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
     words = ("simulate", "--episodes", "5000", "--jobs", "2", "--out", str(tmp_path / "store"))
     with subprocess.Popen(
-        [sys.executable, "-c", "from phasewatch.cli import main; main()", *words],
+        [sys.executable, "-c", "from phasewatch.cli.main import main; main()", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,

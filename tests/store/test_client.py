@@ -10,7 +10,8 @@ import pytest
 from test_receive import receiver, said, server, store  # noqa: F401
 
 import toy
-from phasewatch import cli, console, schema
+from phasewatch import schema
+from phasewatch.cli import console, main
 from phasewatch.errors import Refused
 from phasewatch.store.client import Line, Stopped, chosen, ship, token
 from phasewatch.store.local import MANIFEST, SAMPLES, Store
@@ -32,7 +33,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
     def call(*words: object) -> tuple[int, str, list[str]]:
         monkeypatch.setattr(sys, "argv", ["phasewatch", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         told = capsys.readouterr()
         assert isinstance(ended.value.code, int)
         return ended.value.code, told.out, told.err.splitlines()
@@ -220,7 +221,7 @@ def test_from_store_to_store_by_command(tmp_path: Path, here: Store) -> None:
     (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
     (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
     (tmp_path / "tokens.toml").chmod(0o600)
-    call = [sys.executable, "-c", "from phasewatch.cli import main; main()"]
+    call = [sys.executable, "-c", "from phasewatch.cli.main import main; main()"]
     words = ["receive", "--store", "there", "--tokens", "tokens.toml", "--port", "0"]
     with subprocess.Popen([*call, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as far:
         assert far.stdout

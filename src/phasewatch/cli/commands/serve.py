@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.console import PublicKey, Strict, app, err, images, out
+from phasewatch.cli.console import PublicKey, Strict, app, err, images, out
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:

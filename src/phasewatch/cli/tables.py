@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from phasewatch.console import out
+from phasewatch.cli.console import out
 
 if TYPE_CHECKING:
     from phasewatch.evaluation.evaluate import Plain, Report

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.console import SOME_ERRORED, StorePath, app, err, out, plain, progress
+from phasewatch.cli.console import SOME_ERRORED, StorePath, app, err, out, plain, progress
 from phasewatch.errors import Refused
 
 MIB = 1 << 20

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from phasewatch.console import SOME_ERRORED, AsJson, app, err, images, out, print_json
+from phasewatch.cli.console import SOME_ERRORED, AsJson, app, err, images, out, print_json
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:

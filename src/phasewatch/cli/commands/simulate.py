@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.console import AsJson, app, out, print_json, progress
+from phasewatch.cli.console import AsJson, app, out, print_json, progress
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.console import AsJson, Opening, app, err, out
+from phasewatch.cli.console import AsJson, Opening, app, err, out
 
 
 @app.command()

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from phasewatch import tables
-from phasewatch.console import AsJson, app, out, print_json
+from phasewatch.cli import tables
+from phasewatch.cli.console import AsJson, app, out, print_json
 
 
 @app.command("evaluate")

@@ -17,7 +17,8 @@ import pytest
 from test_trust import keys
 
 import toy
-from phasewatch import __version__, cli, console, schema
+from phasewatch import __version__, schema
+from phasewatch.cli import console, main
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Done
 from phasewatch.io import atomic
@@ -38,7 +39,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     def call(*words: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["phasewatch", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            main.main()
         said = capsys.readouterr()
         code = ended.value.code
         return (code if isinstance(code, int) else int(bool(code))), said.out, said.err
@@ -431,9 +432,9 @@ def test_a_library_that_is_not_installed_is_named(
     def absent(*words: object, **options: object) -> None:
         raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
-    monkeypatch.setattr(cli, "app", absent)
+    monkeypatch.setattr(main, "app", absent)
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert ended.value.code == 2
     assert capsys.readouterr().err.startswith("phasewatch: torch: is not installed;")
 
@@ -542,7 +543,7 @@ def test_what_a_terminal_cannot_show_is_escaped(
     toy_store: Store, encoding: str, shown: bytes
 ) -> None:
     words = ("validate", str(toy_store.root), "--explain", toy_store.ids()[0])
-    code = "from phasewatch.cli import main; main()"
+    code = "from phasewatch.cli.main import main; main()"
     made = subprocess.run(
         [sys.executable, "-c", code, *words],
         env={**os.environ, "PYTHONIOENCODING": encoding},
@@ -554,6 +555,6 @@ def test_what_a_terminal_cannot_show_is_escaped(
 
 def test_nobody_need_listen(toy_store: Store) -> None:
     words = f"validate {toy_store.root} --explain {toy_store.ids()[0]} --json"
-    code = f"{sys.executable} -c 'from phasewatch.cli import main; main()' {words} >&-"
+    code = f"{sys.executable} -c 'from phasewatch.cli.main import main; main()' {words} >&-"
     made = subprocess.run(code, shell=True, capture_output=True, check=False)
     assert (made.returncode, made.stderr) == (0, b"")

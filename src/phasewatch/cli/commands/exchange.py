@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from phasewatch.console import (
+from phasewatch.cli.console import (
     SOME_ERRORED,
     SOME_REJECTED,
     AsJson,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from phasewatch import tables
-from phasewatch.console import AsJson, Opening, StorePath, app, err, out, print_json
+from phasewatch.cli import tables
+from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
 
 if TYPE_CHECKING:
     from phasewatch.experiment.pipeline import Done

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.console import PublicKey, StorePath, Strict, app, err, out
+from phasewatch.cli.console import PublicKey, StorePath, Strict, app, err, out
 
 
 @app.command()

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 import toy
-from phasewatch import tables
+from phasewatch.cli import tables
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
 from phasewatch.experiment.pipeline import Done

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from phasewatch.console import AsJson, PublicKey, StorePath, Strict, app, out, print_json
+from phasewatch.cli.console import AsJson, PublicKey, StorePath, Strict, app, out, print_json
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:

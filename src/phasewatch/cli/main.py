@@ -13,8 +13,9 @@ from typing import Annotated, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from phasewatch import __version__, commands
-from phasewatch.console import CANCELLED, REFUSED, app, err, out, plain
+from phasewatch import __version__
+from phasewatch.cli import commands
+from phasewatch.cli.console import CANCELLED, REFUSED, app, err, out, plain
 from phasewatch.errors import Refused
 
 for _file in pkgutil.iter_modules(commands.__path__):

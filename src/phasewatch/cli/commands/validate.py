@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from phasewatch.console import (
+from phasewatch.cli.console import (
     SOME_ERRORED,
     SOME_REJECTED,
     AsJson,
