@@ -16,12 +16,11 @@ from rich.table import Table
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.export import export
-from phasewatch.experiment.pipeline import extract
 from phasewatch.store.local import Store
-from phasewatch.windows import pool
+from phasewatch.windows import extract, pool
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-import pi
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests import pi
 
 
 def main() -> None:

@@ -22,8 +22,9 @@ from rich.table import Table
 
 from phasewatch.episode import Episode
 from phasewatch.schema import Schema
-from phasewatch.store import local
-from phasewatch.store.local import SAMPLES, Store
+from phasewatch.store import format
+from phasewatch.store.format import SAMPLES
+from phasewatch.store.local import Store
 from phasewatch.validation import rules, sweep
 from phasewatch.validation.clocks import measure
 from phasewatch.validation.rules import Facts
@@ -63,15 +64,15 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     out.print(table)
 
     datas = [(ours.folder(id) / SAMPLES).read_bytes() for id in ids]
-    files = [local.opened(data, SAMPLES) for data in datas]
-    tables = [local.table(file, SAMPLES) for file in files]
+    files = [format.opened(data, SAMPLES) for data in datas]
+    tables = [format.table(file, SAMPLES) for file in files]
     parts = {
         "stamps, for the next sweep to skip by": lambda: [ours.stamp(id) for id in ids],
         "manifest: JSON and its digest": lambda: [ours.manifest(id) for id in ids],
         "read and sha256": lambda: _hash(ours, ids),
-        "headers of Parquet": lambda: [local.opened(data, SAMPLES) for data in datas],
-        "Parquet to Arrow": lambda: [local.table(file, SAMPLES) for file in files],
-        "Arrow to arrays": lambda: [local.samples(table, SAMPLES) for table in tables],
+        "headers of Parquet": lambda: [format.opened(data, SAMPLES) for data in datas],
+        "Parquet to Arrow": lambda: [format.table(file, SAMPLES) for file in files],
+        "Arrow to arrays": lambda: [format.samples(table, SAMPLES) for table in tables],
         "rules": lambda: rules.ask([Facts(one, opened.schema) for one in episodes]),
         "of the rules: clocks and onsets": lambda: [
             measure(one, one.sources, opened.schema) for one in episodes

@@ -70,17 +70,16 @@ def train(name: str, cut_short: bool = False) -> Trained:
 
 def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
-    from phasewatch.experiment import pipeline
+    from phasewatch import splits, windows
     from phasewatch.store.local import Store
-    from phasewatch.training import splits
     from phasewatch.validation.sweep import sweep
 
     store = Store.open(Path(__file__).parent.parent / "corpus")
     usable = [one.identity for one in sweep(store) if one.usable]
     [split] = splits.find("held_out_host")(usable, "arm-store", "pc-tick")
     schema = store.schema.mode("realistic")
-    whole = pipeline.extract(store, [one.id for one in usable], schema, 15.0)
-    return pipeline.divide(whole, split), schema
+    whole = windows.extract(store, [one.id for one in usable], schema, 15.0)
+    return splits.divide(whole, split), schema
 
 
 def main() -> None:

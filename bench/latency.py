@@ -18,16 +18,16 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from phasewatch import splits
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.export import export
-from phasewatch.experiment.pipeline import extract
-from phasewatch.features.views import Lens
+from phasewatch.features.normalizer import Lens
 from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
 from phasewatch.store.local import Store
-from phasewatch.training import recipes, splits
-from phasewatch.windows import pool
+from phasewatch.training import recipes
+from phasewatch.windows import extract, pool
 
 COLD = """
 import sys, time

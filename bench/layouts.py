@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phasewatch.episode import Episode, Samples
-from phasewatch.store import local
+from phasewatch.store import format
 from phasewatch.store.local import Store
 
 Files = dict[str, bytes]
@@ -65,7 +65,7 @@ def four_arrow(episode: Episode) -> Files:
 
 def one_arrow(episode: Episode) -> Files:
     """Our table, a row a source, as one Arrow IPC stream."""
-    table, buffer = parquet(local.encode(episode.sources)), io.BytesIO()
+    table, buffer = parquet(format.encode(episode.sources)), io.BytesIO()
     options = ipc.IpcWriteOptions(compression="lz4")
     with ipc.new_stream(buffer, table.schema, options=options) as writer:
         writer.write_table(table)
@@ -74,7 +74,7 @@ def one_arrow(episode: Episode) -> Files:
 
 def one_zstd(episode: Episode) -> Files:
     """Ours with another compression, as releases wrote it before decision 22."""
-    table, buffer = parquet(local.encode(episode.sources)), io.BytesIO()
+    table, buffer = parquet(format.encode(episode.sources)), io.BytesIO()
     pq.write_table(
         table,
         buffer,
@@ -82,9 +82,9 @@ def one_zstd(episode: Episode) -> Files:
         use_dictionary=False,
         write_statistics=False,
         write_page_checksum=True,
-        column_encoding=local.ENCODINGS,
+        column_encoding=format.ENCODINGS,
     )
-    return {local.SAMPLES: buffer.getvalue()}
+    return {format.SAMPLES: buffer.getvalue()}
 
 
 def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
@@ -92,7 +92,7 @@ def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
 
     def read(files: Files) -> None:
         (data,) = files.values()
-        local.samples(table(data), local.SAMPLES)
+        format.samples(table(data), format.SAMPLES)
 
     return read
 
@@ -135,10 +135,10 @@ def stream(data: bytes) -> pa.Table:
 
 LAYOUTS: Mapping[str, tuple[Callable[[Episode], Files], Callable[[Files], object]]] = {
     "one Parquet, a row a source (ours)": (
-        lambda episode: {local.SAMPLES: local.encode(episode.sources)},
-        lambda files: local.decode(files[local.SAMPLES], "bench"),
+        lambda episode: {format.SAMPLES: format.encode(episode.sources)},
+        lambda files: format.decode(files[format.SAMPLES], "bench"),
     ),
-    "the same, zstd": (one_zstd, lambda files: local.decode(files[local.SAMPLES], "bench")),
+    "the same, zstd": (one_zstd, lambda files: format.decode(files[format.SAMPLES], "bench")),
     "the same, Arrow IPC": (one_arrow, read_rows(stream)),
     "four Parquet files": (four_parquet, read_tables(parquet)),
     "four Arrow IPC files": (four_arrow, read_tables(arrow)),

@@ -21,9 +21,10 @@ import numpy as np
 import psutil
 
 from phasewatch.serve import app
-from phasewatch.serve.app import Access, Desk
+from phasewatch.serve.access import Access
 from phasewatch.serve.events import Given
 from phasewatch.serve.producers import perf
+from phasewatch.serve.runtime import Desk
 from phasewatch.store.local import Store
 
 ROUNDS, STALL_S = 3, 20.0

@@ -21,7 +21,7 @@ from torch import nn
 from phasewatch import metrics
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.experiment.pipeline import Fold
-from phasewatch.features.views import Lens
+from phasewatch.features.normalizer import Lens
 from phasewatch.io import atomic
 from phasewatch.metrics import Cube, Score
 from phasewatch.models import _trainer

@@ -16,11 +16,10 @@ from rich.console import Console
 from rich.table import Table
 
 TESTS = Path(__file__).parent.parent / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "frozen")]
+sys.path[:0] = [str(TESTS.parent), str(TESTS / "frozen")]
 
-import make  # noqa: E402
-
-import mutated  # noqa: E402
+from tests import mutated  # noqa: E402
+from tests.frozen import make  # noqa: E402
 
 COLUMNS = ("equal", "elsewhere", "different", "traceback", "crash", "hang")
 

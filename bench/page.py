@@ -23,7 +23,8 @@ from phasewatch.episode import Samples
 from phasewatch.io.trust import ANY
 from phasewatch.live.buffer import taken
 from phasewatch.serve import app
-from phasewatch.serve.app import Access, Desk
+from phasewatch.serve.access import Access
+from phasewatch.serve.runtime import Desk
 from phasewatch.store.local import Store
 
 CHROMIUM = "/usr/bin/chromium"
@@ -53,7 +54,7 @@ def say(line: str) -> None:
 
 def scripts() -> int:
     """Bytes of all scripts, gzipped."""
-    folder = resources.files("phasewatch") / "page" / "assets"
+    folder = resources.files("phasewatch") / "serve" / "page" / "assets"
     files = [one for one in folder.iterdir() if one.name.endswith(".js")]
     return sum(len(gzip.compress(one.read_bytes(), 9)) for one in files)
 

@@ -24,10 +24,11 @@ from rich.console import Console
 
 from phasewatch.errors import Refused
 from phasewatch.store.client import Line
-from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest
+from phasewatch.store.local import Store
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from faulty import Faulty
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.faulty import Faulty
 
 SENDERS, CLEAN, KILL_S = 16, 500, 10.0
 Files = dict[str, bytes]

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phasewatch.live.machine import Judged, Panel, history, replay
+from phasewatch.live.ensemble import Panel
+from phasewatch.live.machine import Judged
+from phasewatch.live.playback import history, replay
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import judge
 from phasewatch.windows import Windows, cut, join, pool

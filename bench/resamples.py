@@ -13,9 +13,9 @@ from rich.table import Table
 from sklearn.metrics import f1_score
 
 from phasewatch import metrics
-from phasewatch.experiment import pipeline
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import sweep
+from phasewatch.windows import extract
 
 CHECKPOINTS, DRAWS, TIMED = 12, metrics.PAIRED, 40
 
@@ -27,7 +27,7 @@ def run(opened: Store, out: Console) -> None:
     generator = np.random.default_rng(0)
     schema = opened.schema.mode("realistic")
     ids = [judgement.id for judgement in sweep(opened) if judgement.usable]
-    windows = pipeline.extract(opened, ids, schema, 15.0)
+    windows = extract(opened, ids, schema, 15.0)
     wrong = generator.integers(0, len(schema.classes), (CHECKPOINTS, len(windows)))
     calls = np.where(generator.random(wrong.shape) < 0.7, windows.y, wrong)
     parts = [metrics.cube(windows.episode, windows.y, one, len(schema.classes))[1] for one in calls]

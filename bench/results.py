@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from phasewatch import windows
 from phasewatch.evaluation.evaluate import Plain, Row
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Trained
@@ -69,7 +70,7 @@ def result(name: str, store: Store) -> Result:
 def random(trained: Trained, store: Store) -> dict[str, float]:
     """Boosted trees on parts of the same sizes, whose windows were dealt at random."""
     ids = [one.id for one in trained.usable]
-    whole = pool(pipeline.extract(store, ids, store.schema, trained.recipe.opening_s))
+    whole = pool(windows.extract(store, ids, store.schema, trained.recipe.opening_s))
     splits = [fold.split for fold in trained.folds]
     modes = trained.recipe.modes
     return {mode: Bench(store.schema, mode, whole).random(splits, MODEL).value for mode in modes}

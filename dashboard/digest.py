@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BUILT = HERE.parent / "src" / "phasewatch" / "page" / "source.sha256"
+BUILT = HERE.parent / "src" / "phasewatch" / "serve" / "page" / "source.sha256"
 FILES = ("package.json", "package-lock.json", "vite.config.ts", "tsconfig.json", "index.html")
 
 

@@ -14,7 +14,8 @@ from playwright.sync_api import Page, ViewportSize, sync_playwright
 from phasewatch.cli.commands.serve import given_of
 from phasewatch.io.trust import ANY
 from phasewatch.serve import app
-from phasewatch.serve.app import Access, Desk
+from phasewatch.serve.access import Access
+from phasewatch.serve.runtime import Desk
 
 CHROMIUM = "/usr/bin/chromium"
 SPEED = 4.0

@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.sim.plant import codes, plant
-from phasewatch.store.local import SAMPLES, Store, pack
+from phasewatch.store.format import SAMPLES, pack
+from phasewatch.store.local import Store
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

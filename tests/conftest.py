@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Done
 from phasewatch.store.local import Store

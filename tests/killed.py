@@ -16,10 +16,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import toy
-import uploads
+from tests import toy, uploads
+
 from phasewatch import schema
-from phasewatch.store.local import Store, pack
+from phasewatch.store.format import pack
+from phasewatch.store.local import Store
 from phasewatch.store.server import Receiver
 
 CALLS = {

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import toy
+from tests import toy
+
 from phasewatch.store import local
 from phasewatch.store.local import Store
 from phasewatch.validation import index, sweep

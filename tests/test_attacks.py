@@ -12,13 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_bundle import exported
-from test_checkpoint import network, trained
-from test_trust import Target, kept, keys, target
+from tests import mutated, toy
+from tests.artifacts.test_bundle import exported
+from tests.artifacts.test_checkpoint import network, trained
+from tests.io.test_trust import Target, kept, keys, target
+from tests.mutated import Model
 
-import mutated
-import toy
-from mutated import Model
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.bundle import GRAPH, TERMS
 from phasewatch.artifacts.checkpoint import Checkpoint
@@ -49,7 +48,7 @@ def test_every_attack_is_there_once() -> None:
 def test_a_row_tells_codes_that_are_raised_and_tests_that_are_there(row: list[str]) -> None:
     _, _, codes, shown = row
     assert set(re.findall(r"`(\w+)`", codes)) <= raised()
-    tests = re.findall(r"(test_\w+)\.(\w+)", shown)
+    tests = re.findall(r"((?:[a-z]+/)*test_\w+)\.(\w+)", shown)
     assert tests
     for file, name in tests:
         tree = ast.parse((TESTS / f"{file}.py").read_text(encoding="utf-8"))
@@ -59,10 +58,14 @@ def test_a_row_tells_codes_that_are_raised_and_tests_that_are_there(row: list[st
 
 def raised() -> set[str]:
     """Every text of the load path's files that looks like a code."""
-    files = ("trust", "contract", "checkpoint", "bundle", "model", "neural", "forest", "trial")
+    files = [
+        SOURCE / "io" / "trust.py",
+        *SOURCE.glob("artifacts/*.py"),
+        *SOURCE.glob("models/*.py"),
+    ]
     texts = set()
     for file in files:
-        for node in ast.walk(ast.parse((SOURCE / f"{file}.py").read_text(encoding="utf-8"))):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.add(node.value)
     return {text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)*", text)}

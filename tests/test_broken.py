@@ -1,8 +1,8 @@
 """The fixtures of broken episodes get what they are named after, and none is missing."""
 
 import pytest
+from tests.broken import ELSEWHERE, FIXTURES
 
-from broken import ELSEWHERE, FIXTURES
 from phasewatch.store.local import Store
 from phasewatch.validation.rules import sentences
 from phasewatch.validation.sweep import sweep

@@ -16,14 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_rules import EPISODE, PER_SOURCE, VM46, with_source
+from tests import toy
+from tests.validation.test_rules import EPISODE, PER_SOURCE, VM46, with_source
 
-import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.schema import NS
-from phasewatch.store import local
-from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store, entry
+from phasewatch.store import format, local
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry
+from phasewatch.store.local import Store
 from phasewatch.validation import index, rules, sweep
 from phasewatch.validation.cache import Ledger
 from phasewatch.validation.rules import Facts, Rule, examine, sentences
@@ -67,7 +68,7 @@ def test_codes_on_the_page_are_those_there_are() -> None:
 
 
 def test_every_test_on_the_page_exists() -> None:
-    named = {test for row in ROWS for test in re.findall(r"(test_\w+)\.(\w+)", row)}
+    named = {test for row in ROWS for test in re.findall(r"((?:[a-z]+/)*test_\w+)\.(\w+)", row)}
     assert len(named) > 30
     for file, test in named:
         text = (TESTS / f"{file}.py").read_text(encoding="utf-8")
@@ -195,7 +196,7 @@ def test_columns_of_another_type_or_none(own: Store, tmp_path: Path) -> None:
 def test_a_ragged_row(own: Store, tmp_path: Path) -> None:
     rows = pq.read_table(own.folder(own.ids()[0]) / SAMPLES).to_pylist()
     rows[1]["values"][3].pop()
-    id = resealed(own, written(pa.Table.from_pylist(rows, local._TABLE), tmp_path))
+    id = resealed(own, written(pa.Table.from_pylist(rows, format._TABLE), tmp_path))
     assert said(judge(own, id)) == ("rejected", {"samples_format"})
 
 
@@ -203,12 +204,12 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of one repeated value takes some bytes; here the limit is a megabyte."""
-    monkeypatch.setattr(local, "SAMPLES_MOST", 1 << 20)
+    monkeypatch.setattr(format, "SAMPLES_MOST", 1 << 20)
     many = 1 << 18
     times = pa.array([np.zeros(many, np.int64)])
     values = pa.array([[np.zeros(many)]], pa.list_(pa.list_(pa.float64())))
     columns = [pa.array(["proc"]), pa.array([2.0]), pa.array([["proc.c"]]), times, times, values]
-    data = written(pa.Table.from_arrays(columns, schema=local._TABLE), tmp_path)
+    data = written(pa.Table.from_arrays(columns, schema=format._TABLE), tmp_path)
     assert len(data) < 1 << 12
     assert said(judge(own, resealed(own, data))) == ("rejected", {"over_limit"})
 
@@ -397,7 +398,7 @@ def test_an_episode_that_vanished_is_errored_and_then_gone(
 def test_a_file_that_changes_while_it_is_read_is_errored(
     own: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (id,), read = own.ids(), local.content
+    (id,), read = own.ids(), format.content
 
     def growing(path: Path, most: int) -> bytes:
         data = read(path, most)
@@ -406,7 +407,7 @@ def test_a_file_that_changes_while_it_is_read_is_errored(
                 file.write(b"x")
         return data[:-1] if path.name == SAMPLES else data
 
-    monkeypatch.setattr(local, "content", growing)
+    monkeypatch.setattr(format, "content", growing)
     assert said(judge(own, id)) == ("errored", {"unstable_read"})
 
 
@@ -441,10 +442,11 @@ def test_a_full_disk_leaves_the_old_index(
 TWO = """
 import sys
 from pathlib import Path
-from phasewatch import index, store as stores, sweep
-from phasewatch.ledger import Ledger
-stores.SETTLED_NS, sweep.BLOCK = 0, 2
-store, out = stores.Store.open(Path(sys.argv[1])), Path(sys.argv[2])
+from phasewatch.store import local
+from phasewatch.validation import index, sweep
+from phasewatch.validation.cache import Ledger
+local.SETTLED_NS, sweep.BLOCK = 0, 2
+store, out = local.Store.open(Path(sys.argv[1])), Path(sys.argv[2])
 for round in range(8):
     index.write(sweep.sweep(store, kept=Ledger(out / "ledger", store.schema)), out / "index")
 """

@@ -8,9 +8,9 @@ import pytest
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
-from phasewatch.experiment import pipeline
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator
+from phasewatch.windows import extract
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -34,7 +34,7 @@ def test_an_examples_files_fit_each_other(name: str) -> None:
 def test_natops_as_published(tmp_path: Path) -> None:
     store, outcomes = imported("natops", DATA / "uea", tmp_path)
     assert [len(one.episodes) for one in outcomes] == [180, 180]
-    windows = pipeline.extract(store, store.ids(), store.schema, 0.0)
+    windows = extract(store, store.ids(), store.schema, 0.0)
     assert windows.x.shape == (360, 24, 51)
     assert np.isfinite(windows.x).all()
     tested = windows.host == "test"

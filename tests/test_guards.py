@@ -20,16 +20,16 @@ from typing import Any
 
 import onnx
 import pytest
-import test_checkpoint
-import test_forest
-import test_trust
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
+from tests import mutated
+from tests.artifacts import test_checkpoint
+from tests.io import test_trust
+from tests.models import test_xgboost_file
+from tests.mutated import Model
 
-import mutated
 import phasewatch
-from mutated import Model
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.errors import Refused
 from phasewatch.io import trust
@@ -38,13 +38,14 @@ from phasewatch.models import _xgboost_file
 from phasewatch.models.base import Unfit, find
 
 SOURCE = Path(phasewatch.__file__).parent
-NAMES = "trust contract checkpoint bundle neural forest model models/majority models/logistic"
+NAMES = """io/trust artifacts/contract artifacts/checkpoint artifacts/bundle models/_network
+models/_xgboost_file models/base models/majority models/logistic"""
 ELSEWHERE = {
-    "contract.path_of": "names what is written",
-    "trust.sign": "signs",
-    "trust._key": "is about the user's own file: the same code, by another line",
-    "model.Classifier.onnx": "exports",
-    "checkpoint.Checkpoint.bind": "looks at data, not at files: tests/test_checkpoint.py",
+    "artifacts/contract.path_of": "names what is written",
+    "io/trust.sign": "signs",
+    "io/trust._key": "is about the user's own file: the same code, by another line",
+    "models/base.Classifier.onnx": "exports",
+    "artifacts/checkpoint.Checkpoint.bind": "looks at data: tests/artifacts/test_checkpoint.py",
 }
 Attack = Callable[[Path], object]
 Guard = tuple[str, str, int]
@@ -215,7 +216,7 @@ def _shorter(data: bytes) -> bytes:
 
 
 def _unreached(value: Any) -> None:
-    tree = test_forest.trees(value)[0]
+    tree = test_xgboost_file.trees(value)[0]
     tree["left_children"][0] = tree["right_children"][0] = -1
     tree["parents"] = [_xgboost_file.ROOT] * len(tree["parents"])
 
@@ -299,7 +300,7 @@ ATTACKS: dict[str, Attack] = {
     },
     **{
         f"trees {name}": partial(trees, change)
-        for name, (change, _) in test_forest.ATTACKS.items()
+        for name, (change, _) in test_xgboost_file.ATTACKS.items()
         if name != "feature"
     },
     "damaged read": lambda folder: trust.content(Path(f"/proc/{os.getpid()}/mem"), 9, "a model"),
@@ -327,11 +328,11 @@ ATTACKS: dict[str, Attack] = {
         weights, "safetensors", test_checkpoint._about(lambda own: own["config"].update(hidden=0.5))
     ),
     "unreached nodes": partial(trees, _unreached),
-    "feature beyond": partial(trees, test_forest._set("split_indices", 0, 42)),
-    "no list": partial(trees, test_forest._model("trees", lambda own: {})),
+    "feature beyond": partial(trees, test_xgboost_file._set("split_indices", 0, 42)),
+    "no list": partial(trees, test_xgboost_file._model("trees", lambda own: {})),
     "names": partial(trees, lambda v: v["learner"].update(feature_names=["a"])),
     "attributes": partial(trees, lambda v: v["learner"].update(attributes={"x": "1"})),
-    "categories of all": partial(trees, test_forest._model("cats", lambda own: {"enc": [1]})),
+    "categories of all": partial(trees, test_xgboost_file._model("cats", lambda own: {"enc": [1]})),
     "counts": partial(counts, "majority", b"[1]"),
     "no counts": partial(counts, "majority", b"[1, -1]"),
     "coefficients": partial(counts, "logistic", b'{"coef": [[1]], "intercept": [0, 0]}'),

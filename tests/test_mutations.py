@@ -6,9 +6,8 @@
 from collections.abc import Iterator
 
 import pytest
-
-import mutated
-from mutated import FORMATS, WAYS, Child
+from tests import mutated
+from tests.mutated import FORMATS, WAYS, Child
 
 FINE = "refused", "equal", "elsewhere"
 

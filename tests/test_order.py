@@ -1,104 +1,49 @@
-"""Files are read in the order they import each other; nothing imports upwards."""
+"""Files are read in the order of docs/architecture.md, and nothing imports upwards."""
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 
 import pytest
+from tests.paths import ROOT
 
 import phasewatch
 
-ROOT = Path(phasewatch.__file__).parent
-DATA = ("refusal", "durable", "schema", "episode", "pages", "store")
-JUDGING = ("bucket", "verdict", "clocks", "rules", "index", "ledger", "spread", "sweep", "story")
-WINDOWS = ("windows", "splits")
-MODELS = (
-    "views",
-    "scores",
-    "models",
-    "model",
-    "forest",
-    "trainer",
-    "cluster",
-    "neural",
-    "recurrent",
-    "models.*",
-)
-TELLING = (
-    "trust",
-    "contract",
-    "checkpoint",
-    "dropout",
-    "recipes",
-    "training",
-    "leaks",
-    "audit",
-    "timing",
-    "calibration",
-    "decoding",
-    "answers",
-    "course",
-    "evaluate",
-    "abstract",
-    "figures",
-    "report",
-    "pipeline",
-)
-SURVEY = ("survey",)
-BUNDLES = ("bundle", "trial", "quantise", "export", "feed", "lookout")
-EXCHANGE = ("reading", "mapping", "importing", "suggest", "extracts", "estimator")
-WATCHING = (
-    "live",
-    "explain",
-    "alerts",
-    "producers",
-    "events",
-    "producers.metrics",
-    "producers.*",
-    "show",
-    "hub",
-    "serve",
-)
-MOVED = ("receive", "ship")
-MACHINES = ("hosts", "campaign", "profile", "image", "network", "switch", "machine")
-LAB = (*MACHINES, "fault", "probes", "snapshot", "recording", "plan")
-SIM = ("sim", "sim.fit", "sim.draw", "sim.plant", "sim.stream", "sim.compare")
-TOLD = ("console", "tables", "commands", "commands.*", "cli")
-ORDER = [
-    "phasewatch",
-    *DATA,
-    *JUDGING,
-    *WINDOWS,
-    *MODELS,
-    *TELLING,
-    *SURVEY,
-    *BUNDLES,
-    *EXCHANGE,
-    *MOVED,
-    "lab",
-    *(f"lab.{name}" for name in LAB),
-    *SIM,
-    *WATCHING,
-    *TOLD,
-]
+SOURCE = Path(phasewatch.__file__).parent
+PAGE = ROOT / "docs" / "architecture.md"
+MOST_MODULES = 15
+"""How many modules a package may hold besides `__init__`."""
 
 
-def place(module: str) -> int:
-    """Where a module stands; a file under models/ stands where models.* does, unless named."""
-    name = module.removeprefix("phasewatch.")
-    folder, _, file = name.partition(".")
-    if file and folder in ("models", "commands", "producers") and name not in ORDER:
-        name = f"{folder}.*"
-    assert name in ORDER, f"{name} has no place in the reading order: give it one"
-    return ORDER.index(name)
+def tree() -> list[str]:
+    """Return the modules that the page lists, in its reading order, as dotted names."""
+    block = re.findall(r"```\n(phasewatch/.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)[0]
+    found: list[str] = []
+    folders: list[str] = []
+    for line in block.splitlines():
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        folders = folders[:depth]
+        if name.endswith("/"):
+            folders.append(name.removesuffix("/"))
+            found.append(".".join(folders))
+        elif name.endswith(".py"):
+            found.append(".".join([*folders, name.removesuffix(".py")]))
+    return found
+
+
+ORDER = tree()
 
 
 def modules() -> list[Path]:
-    return sorted(ROOT.rglob("*.py"))
+    return sorted(SOURCE.rglob("*.py"))
 
 
 def module(path: Path) -> str:
-    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
     return ".".join(part for part in parts if part != "__init__")
 
 
@@ -115,15 +60,27 @@ def imported(path: Path) -> Iterator[str]:
         yield from (name for name in names if name in known and name != "phasewatch")
 
 
+def test_the_page_lists_every_module_once() -> None:
+    assert Counter(ORDER) == Counter(module(path) for path in modules())
+
+
 @pytest.mark.parametrize("path", modules(), ids=module)
 def test_imports_only_what_stands_before(path: Path) -> None:
     own = module(path)
-    upwards = [name for name in imported(path) if name != own and place(name) >= place(own)]
-    assert not upwards
+    upwards = [name for name in imported(path) if ORDER.index(name) >= ORDER.index(own)]
+    # The package itself is the public API: it may name everything, and nothing may need it.
+    assert own == "phasewatch" or not upwards
+
+
+def test_a_package_is_read_in_one_go() -> None:
+    """The modules of a package stand together, so packages have an order as well."""
+    packages = [name.split(".")[1] for name in ORDER if name.count(".")]
+    once = [name for name, _ in groupby(packages)]
+    assert len(once) == len(set(once))
 
 
 def test_finds_imports() -> None:
-    assert "phasewatch.schema" in set(imported(ROOT / "store.py"))
+    assert "phasewatch.schema" in set(imported(SOURCE / "store" / "local.py"))
 
 
 @pytest.mark.parametrize("path", modules(), ids=module)
@@ -131,7 +88,8 @@ def test_every_file_says_what_it_owns(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
-def test_the_readme_names_every_file() -> None:
-    readme = (ROOT.parent.parent / "README.md").read_text(encoding="utf-8")
-    absent = [path.name for path in modules() if path.name not in readme]
-    assert not [name for name in absent if name != "__init__.py"]
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in modules()}), ids=lambda path: path.name
+)
+def test_no_package_is_too_full_to_remember(folder: Path) -> None:
+    assert len([*folder.glob("*.py")]) - 1 <= MOST_MODULES

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_serve import Served, serving, until
+from tests.serve.test_app import Served, serving, until
 
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
-from phasewatch.serve import app, events
-from phasewatch.serve.app import Access, Desk
+from phasewatch.serve import app, documents
+from phasewatch.serve.access import Access
 from phasewatch.serve.events import Given
 from phasewatch.serve.producers import perf
+from phasewatch.serve.runtime import Desk
 from phasewatch.store.local import Store
 
 if TYPE_CHECKING:
@@ -312,7 +313,7 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
     def refuse(self: object, stop: object) -> None:
         raise Refused("checkpoints", "were made for other data", "this schema", "Train again.")
 
-    for kind in events.find().values():
+    for kind in documents.find().values():
         monkeypatch.setattr(kind, "work", refuse)
     with serving(Given(None, None), Access()) as one:
         until(lambda: len(one.desk.troubles) == len(one.desk.producers))

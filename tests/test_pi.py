@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_lookout import lines
+from tests import pi, toy
+from tests.live.test_jsonl import lines
+from tests.test_frozen import BUNDLES
 
-import pi
-import toy
 from phasewatch import windows
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import ELSEWHERE
 from phasewatch.live.jsonl import lookout
-from test_frozen import BUNDLES
 
 COMMAND = "from phasewatch.cli.main import main; main()"
 pytestmark = pytest.mark.skipif(bool(pi.lacks()), reason=pi.lacks())

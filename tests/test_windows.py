@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused

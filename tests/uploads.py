@@ -5,8 +5,9 @@ import hashlib
 from collections.abc import Mapping
 from email.message import Message
 
-import toy
-from phasewatch.store.local import MANIFEST, SAMPLES, Manifest
+from tests import toy
+
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest
 from phasewatch.store.server import PLACE, SPLIT, Limits
 
 TOKENS = {host: host * 10 for host in toy.HOSTS}

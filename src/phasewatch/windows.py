@@ -7,7 +7,7 @@ the one cut from the whole episode. NaN means: not measured.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -263,3 +263,16 @@ def pooled(openings: Sequence[NDArray[np.float32]]) -> Floats:
     median = np.full(past.shape[1], np.nan)
     median[known] = np.nanmedian(past[:, known], axis=0)
     return median
+
+
+class Readable(Protocol):
+    """What episodes are read from: a store, or whatever else has them by id."""
+
+    def read(self, id: str) -> Episode:
+        """Return an episode. Raises Refused when it is absent or damaged."""
+        ...
+
+
+def extract(store: Readable, ids: Sequence[str], schema: Schema, opening_s: float) -> Windows:
+    """Return the windows of some episodes, in the order of `ids`."""
+    return join(cut(store.read(id), schema, opening_s) for id in ids)

@@ -7,21 +7,22 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import typer
+from tests import toy
 
-import toy
 from phasewatch.adapters import exporter
 from phasewatch.adapters.exporter import Extract
 from phasewatch.cli import console
 from phasewatch.cli.commands import exchange
 from phasewatch.errors import Refused
-from phasewatch.experiment import pipeline
 from phasewatch.features.views import STATISTICS
-from phasewatch.store.local import MANIFEST, SAMPLES, Store
+from phasewatch.store.format import MANIFEST, SAMPLES
+from phasewatch.store.local import Store
+from phasewatch.windows import extract
 
 
 def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) -> None:
     made = exporter.write(toy_store, tmp_path / "out")
-    windows = pipeline.extract(toy_store, toy_store.ids(), toy_store.schema, 0.0)
+    windows = extract(toy_store, toy_store.ids(), toy_store.schema, 0.0)
     table = pq.read_table(tmp_path / "out" / "windows.parquet")
     arrays = np.load(tmp_path / "out" / "windows.npz")
     assert made == Extract(table.num_rows, {"rejected": 0, "errored": 0})
@@ -93,7 +94,7 @@ def test_a_place_far_away_is_refused(
 
 
 def test_the_shapes_of_others(toy_store: Store) -> None:
-    windows = pipeline.extract(toy_store, toy_store.ids()[:3], toy_store.schema, 0.0)
+    windows = extract(toy_store, toy_store.ids()[:3], toy_store.schema, 0.0)
     count, channels, steps = windows.x.shape
     assert windows.aeon()[0].shape == windows.tsai()[0].shape == (count, channels, steps)
     assert windows.sklearn()[0].shape == (count, channels * steps)

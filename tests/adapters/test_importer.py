@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_mapping import MAPPING, SCHEMA
+from tests.adapters.test_mapping import MAPPING, SCHEMA
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping

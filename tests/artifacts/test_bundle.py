@@ -9,7 +9,7 @@ from typing import Any
 
 import onnx
 import pytest
-from test_export import saved
+from tests.artifacts.test_export import saved
 
 from phasewatch.artifacts import bundle, contract
 from phasewatch.artifacts.bundle import CARD, GRAPH, TERMS, Terms, load

@@ -10,22 +10,21 @@ import pytest
 import torch
 from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
+from tests import toy
 
-import toy
 from phasewatch import schema, windows
 from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
-from phasewatch.experiment import pipeline
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
 from phasewatch.models.base import UNWATCHED, names
 from phasewatch.schema import MODES, Mode, Schema
+from phasewatch.splits import Split
 from phasewatch.store.local import Store
 from phasewatch.training import jobs
 from phasewatch.training.jobs import Task
-from phasewatch.training.splits import Split
 
 SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), (), ())
 
@@ -33,7 +32,7 @@ SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), ()
 def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoint:
     own = store.schema.mode(mode)
     ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
-    both = pipeline.extract(store, ids, own, toy.RECIPE.opening_s)
+    both = windows.extract(store, ids, own, toy.RECIPE.opening_s)
     probe = (toy.episode(), Path("nowhere"))
     task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
     return jobs.fit(task, UNWATCHED)

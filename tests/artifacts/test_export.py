@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_checkpoint import trained
+from tests import toy
+from tests.artifacts.test_checkpoint import trained
 
-import toy
 from phasewatch import windows
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
 from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
+from phasewatch.splits import Split
 from phasewatch.store.local import Store
-from phasewatch.training.splits import Split
 
 GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]
 SPLIT = Split(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_export import GRAPHS, saved
+from tests import toy
+from tests.artifacts.test_export import GRAPHS, saved
 
-import toy
 from phasewatch import windows
 from phasewatch.artifacts import bundle, checkpoint, quantize
 from phasewatch.artifacts.export import export

@@ -6,9 +6,9 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from tests import mutated
+from tests.mutated import Model
 
-import mutated
-from mutated import Model
 from phasewatch.artifacts.bundle import TERMS
 from phasewatch.artifacts.sandbox import tried
 from phasewatch.errors import Refused

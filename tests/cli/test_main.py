@@ -14,17 +14,19 @@ from typing import Any
 
 import fsspec
 import pytest
-from test_trust import keys
+from tests import toy
+from tests.io.test_trust import keys
+from tests.paths import ROOT
+from tests.test_frozen import BUNDLES, CHECKPOINTS
 
-import toy
 from phasewatch import __version__, schema
 from phasewatch.cli import console, main
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Done
 from phasewatch.io import atomic
-from phasewatch.store.local import MANIFEST, SAMPLES, Store
+from phasewatch.store.format import MANIFEST, SAMPLES
+from phasewatch.store.local import Store
 from phasewatch.validation import sweep
-from test_frozen import BUNDLES, CHECKPOINTS
 
 __all__ = ["keys"]
 
@@ -59,13 +61,13 @@ def refused(answer: tuple[int, str, str]) -> str:
 
 def test_version_is_the_changelogs(run: Run) -> None:
     assert run("--version")[1].strip() == f"phasewatch {__version__}"
-    changelog = (Path(__file__).parent.parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert changelog.split("## [")[1].startswith(f"{__version__}]")
 
 
 def test_help_needs_no_heavy_library() -> None:
     code = (
-        "import sys; from phasewatch import cli; "
+        "import sys; from phasewatch.cli import main; "
         "heavy = {'numpy', 'pyarrow', 'xgboost', 'sklearn', 'matplotlib'}; "
         "sys.exit(bool(heavy & set(sys.modules)))"
     )

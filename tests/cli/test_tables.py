@@ -2,8 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 from rich.console import Console
+from tests import toy
 
-import toy
 from phasewatch.cli import tables
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report

@@ -7,10 +7,9 @@ import pytest
 
 from phasewatch import metrics
 from phasewatch.evaluation import baselines
-from phasewatch.experiment.pipeline import extract
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.windows import Windows
+from phasewatch.windows import Windows, extract
 
 CLASSES = 6
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.episode import Identity
 from phasewatch.evaluation import evaluate, timing

@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
+from phasewatch import splits
 from phasewatch.errors import Refused
 from phasewatch.evaluation import leakage
 from phasewatch.evaluation.leakage import AFTER, BEFORE, Evidence
-from phasewatch.experiment.pipeline import Done, divide, extract
-from phasewatch.features.views import Lens
+from phasewatch.experiment.pipeline import Done
+from phasewatch.features.normalizer import Lens
+from phasewatch.splits import Split, divide
 from phasewatch.store.local import Store
-from phasewatch.training import splits
-from phasewatch.training.splits import Split
 from phasewatch.validation.sweep import sweep
-from phasewatch.windows import Windows, join
+from phasewatch.windows import Windows, extract, join
 
 RULES = {**BEFORE, **AFTER}
 Plant = Callable[[Evidence], Evidence]

@@ -4,16 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
-from phasewatch import schema
+from phasewatch import schema, splits, windows
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Done
-from phasewatch.features.views import Lens
-from phasewatch.store.local import SAMPLES, Store
-from phasewatch.training.splits import Split
+from phasewatch.features.normalizer import Lens
+from phasewatch.splits import Split
+from phasewatch.store.format import SAMPLES
+from phasewatch.store.local import Store
 from phasewatch.windows import pool
 
 
@@ -99,7 +100,7 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
     toy_run: Done, toy_out: Path, toy_store: Store
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
-    train = pipeline.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
+    train = windows.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
     expected = Lens.fit("summary", pool(train))
     for field in ("opening", "mean", "std"):
         np.testing.assert_array_equal(getattr(loaded.lens, field), getattr(expected, field))
@@ -139,21 +140,21 @@ def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path
 
 def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
     ids = toy_store.ids()[:3]
-    whole = pipeline.extract(toy_store, ids, toy_store.schema, 6.0)
+    whole = windows.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))
     with pytest.raises(Refused, match="has no episode to be seen"):
-        pipeline.divide(whole, split)
+        splits.divide(whole, split)
 
 
 def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Store) -> None:
     """All on one host: the judged one's opening is the level of judged windows alone."""
     ids = [id for id in toy_store.ids() if id.startswith("alpha")][:4]
-    whole = pipeline.extract(toy_store, ids, toy_store.schema, 6.0)
+    whole = windows.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_sample", "x", (ids[1],), (ids[2],), (ids[0],), (ids[3],))
-    before = pipeline.divide(whole, split)
+    before = splits.divide(whole, split)
     judged = np.isin(whole.episode, [ids[0], ids[3]])
     loud = replace(whole, opening=np.where(judged[:, None], 99.0, whole.opening))
-    after = pipeline.divide(loud, split)
+    after = splits.divide(loud, split)
     for part in ("train", "validation"):
         np.testing.assert_array_equal(before[part].opening, after[part].opening)
     assert (before["seen"].opening != after["seen"].opening).any()

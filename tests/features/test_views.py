@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phasewatch import schema
-from phasewatch.experiment.pipeline import extract
-from phasewatch.features.views import STATISTICS, VIEWS, Lens, View, fingerprint, summary
+from phasewatch.features.normalizer import Lens
+from phasewatch.features.views import STATISTICS, VIEWS, View, fingerprint, summary
 from phasewatch.store.local import Store
-from phasewatch.windows import Windows, log
+from phasewatch.windows import Windows, extract, log
 
 WINDOWS = hnp.arrays(
     np.float32,

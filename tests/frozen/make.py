@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+sys.path.insert(0, str(HERE.parent.parent))
 
 import numpy as np  # noqa: E402
+from tests import toy  # noqa: E402
 
-import toy  # noqa: E402
 from phasewatch import __version__, schema  # noqa: E402
 from phasewatch.artifacts import checkpoint  # noqa: E402
 from phasewatch.artifacts.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.artifacts.export import export  # noqa: E402
-from phasewatch.experiment import pipeline  # noqa: E402
-from phasewatch.features.views import Lens, Plane  # noqa: E402
+from phasewatch.features.normalizer import Lens  # noqa: E402
+from phasewatch.features.projection import Plane  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
+from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
-from phasewatch.training.splits import Split  # noqa: E402
-from phasewatch.windows import Windows  # noqa: E402
+from phasewatch.windows import Windows, extract  # noqa: E402
 
 CHANNELS = "proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out"
 SMALL: dict[str, dict[str, Any]] = {
@@ -68,7 +68,7 @@ def write(out: Path) -> None:
     own = replace(whole, channels=tuple(one for one in whole.channels if one.name in CHANNELS))
     with tempfile.TemporaryDirectory() as folder:
         store: Store = toy.store(Path(folder) / "store")
-        windows = pipeline.extract(store, store.ids(), own, toy.RECIPE.opening_s)
+        windows = extract(store, store.ids(), own, toy.RECIPE.opening_s)
         for name in SMALL:
             path = checkpoint.save(trained(name, own, windows), toy.episode(), out)
             export(path, store, out)

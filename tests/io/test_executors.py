@@ -5,11 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 from distributed import CancelledError
+from tests.paths import ROOT
 
 from phasewatch.errors import Refused
 from phasewatch.io.executors import _lost, alone, cluster, pool
@@ -41,10 +41,11 @@ def waits(number: int) -> int:
 
 
 def test_workers_end_with_the_process_that_they_work_for() -> None:
-    code = "import test_spread, phasewatch.io.executors as s; list(s.pool(2)(test_spread.waits, range(2)))"
-    boss = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=Path(__file__).parent
+    code = (
+        "import tests.io.test_executors as t, phasewatch.io.executors as s; "
+        "list(s.pool(2)(t.waits, range(2)))"
     )
+    boss = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
     assert boss.stdout
     workers = [psutil.Process(int(boss.stdout.readline())) for _ in range(2)]
     boss.kill()

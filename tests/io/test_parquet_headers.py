@@ -5,7 +5,6 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests import toy
+from tests.paths import ROOT
 
-import toy
 from phasewatch.errors import Refused
 from phasewatch.io import parquet_headers
 from phasewatch.io.parquet_headers import unpacked
-from phasewatch.store import local
+from phasewatch.store import format
 
 Parquet = Callable[..., bytes]
 
@@ -51,7 +51,7 @@ def number(value: int) -> bytes:
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
     """Our own form of samples."""
-    return pq.read_table(io.BytesIO(local.encode(toy.episode().sources)))
+    return pq.read_table(io.BytesIO(format.encode(toy.episode().sources)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -65,14 +65,14 @@ def table() -> pa.Table:
     data_page_size=st.sampled_from([None, 64, 4096]),
 )
 def test_whoever_wrote_it_the_bound_holds_and_is_near(**options: Any) -> None:
-    table = pq.read_table(io.BytesIO(local.encode(toy.episode().sources)))
+    table = pq.read_table(io.BytesIO(format.encode(toy.episode().sources)))
     data = written(table, **options)
     assert table.nbytes <= unpacked(data) < 4 * table.nbytes
-    assert set(local.decode(data, "here")) == set(table["source"].to_pylist())
+    assert set(format.decode(data, "here")) == set(table["source"].to_pylist())
 
 
 def test_a_file_of_no_rows_has_no_pages() -> None:
-    assert unpacked(local.encode({})) == 0
+    assert unpacked(format.encode({})) == 0
 
 
 def test_texts_in_a_dictionary_count_as_often_as_they_stand() -> None:
@@ -107,7 +107,10 @@ def test_a_footer_that_makes_its_pages_small_is_not_believed() -> None:
 def test_no_flip_of_a_footer_ends_the_process() -> None:
     """Size statistics that contradict themselves did: Arrow's reader aborted."""
     ran = subprocess.run(
-        [sys.executable, __file__], capture_output=True, text=True, cwd=Path(__file__).parent
+        [sys.executable, "-m", "tests.io.test_parquet_headers"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert ran.returncode == 0, ran.stderr[-2000:]
     refused, read = map(int, ran.stdout.split())
@@ -117,7 +120,7 @@ def test_no_flip_of_a_footer_ends_the_process() -> None:
 
 def flips() -> tuple[int, int]:
     """How many footers with one bit or several bytes changed were refused, and how many read."""
-    data = local.encode(toy.episode().sources)
+    data = format.encode(toy.episode().sources)
     told, ends = footer(data), [0, 0]
     changed = [(at, 1 << bit) for at in range(len(told)) for bit in range(8)]
     generator = random.Random(1)
@@ -130,7 +133,7 @@ def flips() -> tuple[int, int]:
         for at, bits in changes:
             other[at] ^= bits
         try:
-            local.decode(with_footer(data, bytes(other)), "here")
+            format.decode(with_footer(data, bytes(other)), "here")
         except (Refused, MemoryError):
             ends[0] += 1
         else:
@@ -167,7 +170,7 @@ def with_rows_after(data: bytes, other: bytes) -> bytes:
 def test_what_two_readers_may_read_in_two_ways(
     table: pa.Table, head: bytes, problem: str | None
 ) -> None:
-    data = with_rows_after(local.encode(toy.episode().sources), head)
+    data = with_rows_after(format.encode(toy.episode().sources), head)
     if problem is None:
         assert unpacked(data) >= table.nbytes
         return
@@ -217,8 +220,8 @@ def test_what_is_too_short_is_no_file(cut: int) -> None:
 
 def test_a_file_of_no_rows_holds_nothing_whoever_wrote_it() -> None:
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist([], schema=local._TABLE), buffer)
-    assert local.decode(buffer.getvalue(), "here") == {}
+    pq.write_table(pa.Table.from_pylist([], schema=format._TABLE), buffer)
+    assert format.decode(buffer.getvalue(), "here") == {}
 
 
 def test_of_a_column_that_claims_no_values_no_page_is_read() -> None:

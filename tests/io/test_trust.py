@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_bundle import exported
-from test_checkpoint import trained
+from tests import toy
+from tests.artifacts.test_bundle import exported
+from tests.artifacts.test_checkpoint import trained
 
-import toy
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.checkpoint import save
 from phasewatch.artifacts.export import export
@@ -294,7 +294,7 @@ def test_a_signature_that_is_asked_for_is_checked(target: Target, keys: Path) ->
 def test_a_bundle_is_signed_when_a_key_is_given(
     toy_store: Store, keys: Path, kept: dict[str, bytes], tmp_path: Path
 ) -> None:
-    from test_export import saved
+    from tests.artifacts.test_export import saved
 
     made = export(saved(toy_store, tmp_path), toy_store, tmp_path, keys / "own.pem")
     bundle.load(made, Trust(keys / "own.pub"))

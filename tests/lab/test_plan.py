@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.paths import ROOT
 
 from phasewatch.errors import Refused
 from phasewatch.lab import plan
@@ -12,7 +13,7 @@ from phasewatch.lab.hosts import hosts
 from phasewatch.lab.profile import BENIGN, profiles, schedule
 from phasewatch.lab.recording import Take
 
-CORPUS = Path(__file__).parent.parent.parent / "plans" / "corpus.toml"
+CORPUS = ROOT / "plans" / "corpus.toml"
 CAMPAIGNS = ("first", "second", "third")
 
 

@@ -2,11 +2,11 @@
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.paths import ROOT
 
 from phasewatch import schema
 from phasewatch.errors import Refused
@@ -15,7 +15,7 @@ from phasewatch.lab.hosts import host, hosts
 from phasewatch.lab.profile import BENIGN, PHASES, Act, Profile, profile, profiles, schedule
 
 ALL = sorted(profiles())
-CORPUS = Path(__file__).parent.parent.parent / "plans" / "corpus.toml"
+CORPUS = ROOT / "plans" / "corpus.toml"
 
 
 def acts(name: str, seed: int, on: str = "pc-small", seconds: float = 90) -> tuple[Act, ...]:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from phasewatch.experiment.pipeline import Done
-from phasewatch.live import machine
+from phasewatch.live import playback
 from phasewatch.live.attribution import why
-from phasewatch.live.machine import Judged, Panel
+from phasewatch.live.ensemble import Panel
+from phasewatch.live.machine import Judged
 from phasewatch.store.local import Store
 
 
@@ -20,7 +21,7 @@ def panel(toy_run: Done, toy_out: Path, toy_store: Store) -> Panel:
 @pytest.fixture(scope="module")
 def judged(panel: Panel, toy_run: Done, toy_store: Store) -> Judged:
     id = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
-    machine = machine.replay(toy_store.read(id), panel)
+    machine = playback.replay(toy_store.read(id), panel)
     return list(machine.judged.values())[len(machine.judged) // 2]
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_bundle import exported, made
+from tests import toy
+from tests.artifacts.test_bundle import exported, made
 
-import toy
 from phasewatch import windows
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle

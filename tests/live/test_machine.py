@@ -7,23 +7,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_trust import keys
+from tests import toy
+from tests.io.test_trust import keys
+from tests.paths import ROOT
 
-import toy
 from phasewatch import schema, windows
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
 from phasewatch.io.trust import Trust
-from phasewatch.live import machine
+from phasewatch.live import playback
 from phasewatch.live.buffer import GRACE_S, Feed, taken
-from phasewatch.live.machine import Juror, Machine, Panel, Scale, Stream
+from phasewatch.live.ensemble import Juror, Panel
+from phasewatch.live.machine import Machine, Scale
+from phasewatch.live.playback import Stream
 from phasewatch.schema import NS
 from phasewatch.store.local import Store
 
 __all__ = ["keys"]
 
-CORPUS = Path(__file__).parent.parent / "corpus"
+CORPUS = ROOT / "corpus"
 BLIND = Panel(schema.vm46(), ())
 
 
@@ -65,15 +68,15 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
             made = windows.cut(episode, store.schema)
         except (Refused, ValueError):
             continue
-        same(machine.replay(episode, Panel(store.schema, ())), made)
+        same(playback.replay(episode, Panel(store.schema, ())), made)
 
 
 def test_answers_are_the_offline_ones(panel: Panel, toy_run: Done, toy_store: Store) -> None:
     manifests = [toy_store.manifest(id) for id in toy_store.ids()]
     for id in toy_run.answered.folds[0].split.test[:2]:
         episode = toy_store.read(id)
-        past = machine.history(toy_store, manifests, episode, panel.opening_s)
-        machine = machine.replay(episode, panel, past)
+        past = playback.history(toy_store, manifests, episode, panel.opening_s)
+        machine = playback.replay(episode, panel, past)
         asked = 0
         for said in toy_run.answered.answers:
             own = said.windows.episode == id
@@ -90,7 +93,7 @@ def test_answers_are_the_offline_ones(panel: Panel, toy_run: Done, toy_store: St
 def test_history_knows_nothing_that_came_later(toy_store: Store) -> None:
     manifests = [toy_store.manifest(id) for id in toy_store.ids()]
     first = min((one for one in manifests if one.host == "alpha"), key=lambda one: one.start_ns)
-    assert machine.history(toy_store, manifests, toy_store.read(first.id), 6.0) == []
+    assert playback.history(toy_store, manifests, toy_store.read(first.id), 6.0) == []
 
 
 def test_a_window_waits_for_a_source_that_speaks_and_not_for_one_that_fell_silent() -> None:

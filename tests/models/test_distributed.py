@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
 from phasewatch.store.local import Store

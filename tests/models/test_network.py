@@ -1,16 +1,16 @@
 """What networks share; and that they are as good as published ones on archives of others."""
 
 import gzip
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.paths import ROOT
 
 from phasewatch.models._network import MOST, Network
 from phasewatch.models.base import Data, find, names
 
 NETWORKS = [name for name in names() if issubclass(find(name), Network)]
-ARCHIVE = Path(__file__).parents[2] / "shared" / "data" / "uea"
+ARCHIVE = ROOT.parent / "shared" / "data" / "uea"
 FLOORS = {"cnn": 0.95, "gru": 0.90, "lstm": 0.90, "transformer": 0.92}
 """Accuracy on NATOPS' own split; published: InceptionTime .961, ROCKET .889 (Ruiz et al. 2021)."""
 

@@ -2,8 +2,8 @@ from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
 from phasewatch.experiment.pipeline import Done

@@ -3,11 +3,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.evaluation.predictions import Answers
 from phasewatch.experiment.pipeline import Done
-from phasewatch.reports import figures, page
+from phasewatch.reports import figures
+from phasewatch.reports import page as report_page
 from phasewatch.store.local import Store
 
 
@@ -25,7 +26,7 @@ def folder(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFac
     """All pages on one run, whose profiles have names that HTML would stumble over."""
     made = tmp_path_factory.mktemp("page")
     told = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
-    page.pages(told, toy_run.answered, made, toy_store)
+    report_page.pages(told, toy_run.answered, made, toy_store)
     return made
 
 
@@ -80,7 +81,7 @@ def test_the_card_has_the_same_numbers(card: str, toy_run: Done) -> None:
 
 
 def test_a_page_without_the_store_has_no_episode(toy_run: Done, tmp_path: Path) -> None:
-    page.pages(toy_run.report, toy_run.answered, tmp_path, None)
+    report_page.pages(toy_run.report, toy_run.answered, tmp_path, None)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "One episode of each profile" not in page and "<svg" in page
 
@@ -96,16 +97,16 @@ def test_few_episodes_are_told_instead_of_an_interval(page: str) -> None:
 def test_a_picture_is_the_same_bytes_twice(toy_run: Done, toy_store: Store) -> None:
     id = "delta.leak.s1"
     said = drawn_of(toy_run, id)
-    drawn = [page.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]
+    drawn = [report_page.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith("data:image/png;base64,")
 
 
 def test_colours_differ() -> None:
-    shades = page.colours([str(number) for number in range(6)])
+    shades = report_page.colours([str(number) for number in range(6)])
     assert len(set(shades.values())) == 6
 
 
 @pytest.mark.parametrize("name", ["report.html.j2", "report.md.j2"])
 def test_templates_ship_with_the_package(name: str) -> None:
-    assert (Path(page.__file__).parent / name).is_file()
+    assert (Path(report_page.__file__).parent / name).is_file()

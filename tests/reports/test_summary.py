@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.evaluation import evaluate
 from phasewatch.experiment.pipeline import Done
 from phasewatch.reports import summary

@@ -17,10 +17,11 @@ import pytest
 from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
-from phasewatch.serve import app
-from phasewatch.serve.app import Access, Desk
+from phasewatch.serve import app, sse
+from phasewatch.serve.access import Access
 from phasewatch.serve.events import Given
 from phasewatch.serve.producers import perf
+from phasewatch.serve.runtime import Desk
 from phasewatch.store.local import Store
 
 
@@ -279,7 +280,7 @@ def test_a_run_without_checkpoints_is_refused(tmp_path: Path, toy_store: Store) 
 
 
 def test_who_does_not_read_is_cut_off(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "WRITE_S", 0.3)
+    monkeypatch.setattr(sse, "WRITE_S", 0.3)
     with serving(Given(None, None), Access()) as one:
         link = socket.create_connection(("127.0.0.1", one.port))
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

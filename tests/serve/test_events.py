@@ -1,43 +1,43 @@
 """The contract: generated documents are fresh, and every kind keeps the house rules."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.paths import ROOT
 
 from phasewatch.errors import Refused
-from phasewatch.serve import events
+from phasewatch.serve import documents, events
 from phasewatch.serve.events import Event
 
-DOCS = Path(__file__).parent.parent / "docs" / "events"
+DOCS = ROOT / "docs" / "events"
 UNITS = ("_s", "_ns", "_bytes", "_ratio", "_hz", "_celsius", "_bits")
 COUNTED = ("_total",)
 
 
 def test_four_producers_tell_six_kinds() -> None:
-    assert set(events.find()) == {"metrics", "perf", "profiles", "replay"}
+    assert set(documents.find()) == {"metrics", "perf", "profiles", "replay"}
     told = {"episode", "window", "scoreboard", "comparison", "perf", "profile"}
-    assert set(events.kinds()) == told
+    assert set(documents.kinds()) == told
 
 
 def test_generated_documents_are_fresh() -> None:
-    documents = events.documents()
-    assert {path.name for path in DOCS.iterdir()} == set(documents), "phasewatch events --out"
-    stale = [name for name, data in documents.items() if (DOCS / name).read_bytes() != data]
+    found = documents.documents()
+    assert {path.name for path in DOCS.iterdir()} == set(found), "phasewatch events --out"
+    stale = [name for name, data in found.items() if (DOCS / name).read_bytes() != data]
     assert not stale, "run: phasewatch events --out docs/events"
 
 
-@pytest.mark.parametrize("kind", events.kinds().values(), ids=list(events.kinds()))
+@pytest.mark.parametrize("kind", documents.kinds().values(), ids=list(documents.kinds()))
 def test_every_field_is_told_even_when_it_is_not_known(kind: type[Event]) -> None:
-    made = events.schema(kind)
+    made = documents.schema(kind)
     for name, part in {"itself": made, **made.get("$defs", {})}.items():
         if part.get("type") == "object" and "properties" in part:
             assert set(part["required"]) == set(part["properties"]), name
             assert part["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("kind", events.kinds().values(), ids=list(events.kinds()))
+@pytest.mark.parametrize("kind", documents.kinds().values(), ids=list(documents.kinds()))
 def test_nanoseconds_are_strings_and_nothing_else_is_a_bare_time(kind: type[Event]) -> None:
     def walk(value: Any) -> None:
         for name, part in value.get("properties", {}).items():
@@ -46,7 +46,7 @@ def test_nanoseconds_are_strings_and_nothing_else_is_a_bare_time(kind: type[Even
         for part in value.get("$defs", {}).values():
             walk(part)
 
-    walk(events.schema(kind))
+    walk(documents.schema(kind))
 
 
 class Odd(Event):
@@ -73,6 +73,6 @@ def test_a_number_that_is_none_is_refused_by_name() -> None:
 
 
 def test_asyncapi_names_every_kind() -> None:
-    made = events.asyncapi()
-    assert set(made["components"]["messages"]) == set(events.kinds())
+    made = documents.asyncapi()
+    assert set(made["components"]["messages"]) == set(documents.kinds())
     assert all(one["summary"] for one in made["components"]["messages"].values())

@@ -9,7 +9,7 @@ from phasewatch.lab.hosts import hosts
 from phasewatch.lab.profile import profiles
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import FITTED, KNOTS, Fit, collect
-from phasewatch.store.local import encode
+from phasewatch.store.format import encode
 from phasewatch.validation.rules import examine
 
 VM46 = schema.vm46()

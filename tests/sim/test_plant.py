@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.sim.plant import BYTES, TELEMETRY, codes, plant
 from phasewatch.store.local import Store

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.cli.commands import simulate as command
 from phasewatch.errors import Refused

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_receive import receiver, said, server, store  # noqa: F401
+from tests import toy
+from tests.store.test_server import receiver, said, server, store  # noqa: F401
+from tests.uploads import TOKENS
 
-import toy
 from phasewatch import schema
 from phasewatch.cli import console, main
 from phasewatch.errors import Refused
 from phasewatch.store.client import Line, Stopped, chosen, ship, token
-from phasewatch.store.local import MANIFEST, SAMPLES, Store
+from phasewatch.store.format import MANIFEST, SAMPLES
+from phasewatch.store.local import Store
 from phasewatch.store.server import Server
-from uploads import TOKENS
 
 Answer = tuple[int, dict[str, object]]
 Run = Callable[..., tuple[int, str, list[str]]]

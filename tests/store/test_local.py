@@ -7,11 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.store.local import MANIFEST, SAMPLES, Store, decode, refuse_inside
+from phasewatch.store.format import MANIFEST, SAMPLES, decode
+from phasewatch.store.local import Store, refuse_inside
 
 
 @pytest.fixture

@@ -7,12 +7,13 @@ from typing import Any
 
 import fsspec
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.errors import Refused
 from phasewatch.io.executors import pool
-from phasewatch.store import local, remote
-from phasewatch.store.local import MANIFEST, SAMPLES, Store
+from phasewatch.store import format, local
+from phasewatch.store.format import MANIFEST, SAMPLES
+from phasewatch.store.local import Store
 from phasewatch.store.remote import Bucket
 from phasewatch.validation import sweep
 from phasewatch.validation.cache import Ledger

@@ -19,18 +19,19 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests import toy, uploads
+from tests.faulty import FATES, Faulty
+from tests.paths import ROOT
+from tests.uploads import HOSTS, LIMITS, TOKENS, renamed, upload
 
-import toy
-import uploads
-from faulty import FATES, Faulty
 from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.store import server
+from phasewatch.store import server as receiving
 from phasewatch.store.client import Line
-from phasewatch.store.local import MANIFEST, SAMPLES, Store, pack
+from phasewatch.store.format import MANIFEST, SAMPLES, pack
+from phasewatch.store.local import Store
 from phasewatch.store.server import PLACE, Declined, Limits, Receiver, Server, ready, tokens
-from uploads import HOSTS, LIMITS, TOKENS, renamed, upload
 
 FILES = pack(toy.episode("alpha"))
 ID = toy.episode("alpha").id
@@ -150,7 +151,7 @@ def test_what_the_store_cannot_read_is_not_taken(
     body = changed[what][MANIFEST] + changed[what][SAMPLES]
     _, head, _ = upload(FILES, Content_Length=str(len(body)))
     head.replace_header("Content-Digest", uploads.digest(body))
-    head.replace_header(server.SPLIT, str(len(changed[what][MANIFEST])))
+    head.replace_header(receiving.SPLIT, str(len(changed[what][MANIFEST])))
     assert put(receiver, path, head, body) == HTTPStatus.UNPROCESSABLE_ENTITY
     assert store.ids() == [] and left(store) == []
 
@@ -190,7 +191,7 @@ def test_a_full_disk_takes_nothing_and_recovers(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(server, "_stream", full)
+        patch.setattr(receiving, "_stream", full)
         assert put(receiver, *upload(FILES)) == HTTPStatus.INSUFFICIENT_STORAGE
     assert store.ids() == [] and left(store) == []
     assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
@@ -303,7 +304,7 @@ def test_a_bug_is_an_answer_and_a_line(
     def failing(*given: object) -> None:
         raise ValueError("no\nnumber")
 
-    monkeypatch.setattr(server, "parse", failing)
+    monkeypatch.setattr(receiving, "parse", failing)
     status, _, body = asked(server, "PUT")
     assert status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert json.loads(body) == {"error": "it could not be handled"}
@@ -312,8 +313,8 @@ def test_a_bug_is_an_answer_and_a_line(
 
 def test_killed_at_every_step_it_is_whole_or_absent() -> None:
     """An acknowledged episode is there; the same upload goes through afterwards, and is one."""
-    script = Path(__file__).parent / "killed.py"
-    done = subprocess.run([sys.executable, script], capture_output=True, check=True, text=True)
+    words = [sys.executable, "-m", "tests.killed"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, text=True)
     steps = [json.loads(line) for line in done.stdout.splitlines()]
     kinds = {step["at"].partition(" ")[2] for step in steps}
     assert {"open", "write", "fsync", "rename", "close"} <= kinds

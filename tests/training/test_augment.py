@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from phasewatch.experiment.pipeline import extract
 from phasewatch.store.local import Store
 from phasewatch.training import augment
-from phasewatch.windows import Windows
+from phasewatch.windows import Windows, extract
 
 
 @pytest.fixture(scope="module")

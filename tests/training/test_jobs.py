@@ -10,8 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import toy
+from tests.paths import ROOT
 
-import toy
 from phasewatch.experiment import pipeline
 from phasewatch.models.base import Epoch
 from phasewatch.store.local import Store
@@ -79,14 +80,14 @@ def test_a_damaged_checkpoint_is_trained_again(
 def test_a_run_killed_as_a_whole_goes_on(alone: Path, toy_store: Store, tmp_path: Path) -> None:
     """SIGKILL to the command in the midst of the network's training; its workers end, too."""
     code = (
-        "import sys; from pathlib import Path; import test_training as t; "
+        "import sys; from pathlib import Path; import tests.training.test_jobs as t; "
         "from phasewatch.store.local import Store; "
         "t.train(t.BOTH, Store.open(Path(sys.argv[1])), Path(sys.argv[2]), jobs=2)"
     )
     log = tmp_path / "out" / "logs" / "mlp-realistic.jsonl"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(toy_store.root), str(tmp_path / "out")],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.DEVNULL,
     )
     while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 3):
@@ -101,9 +102,9 @@ def test_the_first_refusal_of_a_worker_comes_through(toy_store: Store, tmp_path:
     from phasewatch.errors import Refused
 
     wrong = replace(BOTH, models=("mlp", "nonsense"))
-    for jobs in (1, 2):
+    for count in (1, 2):
         with pytest.raises(Refused, match="model 'nonsense': is unknown"):
-            train(wrong, toy_store, tmp_path / str(jobs), jobs)
+            train(wrong, toy_store, tmp_path / str(count), count)
 
 
 def test_recipes_name_models_that_exist() -> None:

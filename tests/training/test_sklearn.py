@@ -7,7 +7,6 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import phasewatch
 from phasewatch import schema
-from phasewatch.experiment import pipeline
 from phasewatch.models.base import find, names
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator, _parts
@@ -62,4 +61,4 @@ def test_cross_validation_of_others_on_our_windows(toy_store: Store) -> None:
         params={"groups": windows.episode},
     )
     assert (found > 0.6).all()
-    assert phasewatch.extract is pipeline.extract
+    assert phasewatch.extract is windows.extract

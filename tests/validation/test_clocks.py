@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.schema import NS

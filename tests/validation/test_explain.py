@@ -4,11 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.store.local import SAMPLES, Store
+from phasewatch.store.format import SAMPLES
+from phasewatch.store.local import Store
 from phasewatch.validation import explain
 from phasewatch.validation.sweep import sweep
 

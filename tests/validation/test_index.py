@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.errors import Refused
-from phasewatch.store.local import SAMPLES, Store
+from phasewatch.store.format import SAMPLES
+from phasewatch.store.local import Store
 from phasewatch.validation import index
 from phasewatch.validation.sweep import sweep
 from phasewatch.validation.verdict import Finding, Judgement

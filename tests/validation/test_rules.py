@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import toy
+from tests.paths import ROOT
 
-import toy
 from phasewatch import schema
 from phasewatch.episode import UNIX_CEILING_NS, Episode, Label, Samples
 from phasewatch.schema import NS
@@ -228,7 +228,7 @@ def test_a_clock_a_time_zone_off_is_called_so() -> None:
 
 
 def test_every_code_has_a_sentence_and_a_line_in_the_format() -> None:
-    told = (Path(__file__).parent.parent / "docs" / "store-format.md").read_text(encoding="utf-8")
+    told = (ROOT / "docs" / "store-format.md").read_text(encoding="utf-8")
     for code, sentence in sentences().items():
         assert len(sentence.split()) > 3, code
         assert f"`{code}`" in told, code

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
 from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.io.executors import cluster, pool
-from phasewatch.store import local
-from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, Store, entry
+from phasewatch.store import format, local
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry
+from phasewatch.store.local import Store
 from phasewatch.validation import index, sweep
 from phasewatch.validation.cache import Ledger
 from phasewatch.validation.sweep import across, judge
@@ -51,14 +52,14 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
     damaged, unread, *rest = small.ids()
     path = small.folder(damaged) / SAMPLES
     path.write_bytes(path.read_bytes()[:-1])
-    read = local.content
+    read = format.content
 
     def failing(path: Path, most: int) -> bytes:
         if path.parent.name == unread:
             raise PermissionError(13, "Permission denied", str(path))
         return read(path, most)
 
-    monkeypatch.setattr(local, "content", failing)
+    monkeypatch.setattr(format, "content", failing)
     verdicts = {judgement.id: judgement for judgement in sweep.sweep(small)}
     assert (verdicts[damaged].verdict, codes(verdicts[damaged])) == ("rejected", {"sha_mismatch"})
     assert verdicts[damaged].digest
@@ -70,13 +71,13 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
 def test_bytes_that_read_differently_the_second_time_are_not_blamed(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id, read, asked = small.ids()[0], local.content, []
+    id, read, asked = small.ids()[0], format.content, []
 
     def once(path: Path, most: int) -> bytes:
         asked.append(path)
         return read(path, most)[: -1 if len(asked) == 2 else None]
 
-    monkeypatch.setattr(local, "content", once)
+    monkeypatch.setattr(format, "content", once)
     found = judge(small, id)
     assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
 
@@ -251,7 +252,7 @@ def test_errored_is_always_tried_again(
         raise OSError(5, "Input/output error", str(path))
 
     with monkeypatch.context() as broken:
-        broken.setattr(local, "content", failing)
+        broken.setattr(format, "content", failing)
         swept(small, tmp_path)
         assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"errored"}
     swept(small, tmp_path)
@@ -281,7 +282,7 @@ def test_an_episode_changed_a_moment_ago_is_not_skipped(
 
 def test_killed_at_every_write_fsync_and_rename_of_a_sweep() -> None:
     """In blocks of 20; `python tests/killed_sweep.py 2` does six times as many points."""
-    words = [sys.executable, str(Path(__file__).parent / "killed_sweep.py"), "20"]
+    words = [sys.executable, "-m", "tests.killed_sweep", "20"]
     ended = subprocess.run(words, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout.split()[0]) > 15

@@ -24,7 +24,8 @@ from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, 
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.schema import NS, Schema
-from phasewatch.store.local import MANIFEST, Store, pack
+from phasewatch.store.format import MANIFEST, pack
+from phasewatch.store.local import Store
 from phasewatch.validation import rules
 from phasewatch.validation.verdict import Verdict
 

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from phasewatch.artifacts import contract
 from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
-from phasewatch.features.views import Array, Lens
+from phasewatch.features.normalizer import Lens
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MOST, Trust, content, refuse, signed
 from phasewatch.schema import Schema

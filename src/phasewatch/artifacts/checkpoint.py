@@ -21,7 +21,9 @@ from phasewatch.artifacts import contract
 from phasewatch.artifacts.contract import Contract, Drift
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.features.views import Array, Lens, Plane
+from phasewatch.features.normalizer import Lens
+from phasewatch.features.projection import Plane
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MOST, Trust, content, signed
 from phasewatch.models.base import THREADS, Classifier, Unfit, find

@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from phasewatch import schema
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
-from phasewatch.features.views import STATISTICS, VIEWS, Array, Lens, Plane, fingerprint
+from phasewatch.features.normalizer import Lens
+from phasewatch.features.projection import Plane
+from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
 from phasewatch.io import atomic
 from phasewatch.io.trust import refuse, strict
 from phasewatch.schema import Mode, Schema

@@ -14,12 +14,11 @@ from phasewatch.artifacts.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Pari
 from phasewatch.artifacts.checkpoint import Checkpoint, Header
 from phasewatch.artifacts.contract import TOLERANCE
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import extract
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust, sign
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.windows import Windows, pool
+from phasewatch.windows import Windows, extract, pool
 
 BATCH = 512
 EDGES = (1, 2, 7)

@@ -19,7 +19,8 @@ from phasewatch.cli.console import CANCELLED, REFUSED, app, err, out, plain
 from phasewatch.errors import Refused
 
 for _file in pkgutil.iter_modules(commands.__path__):
-    import_module(f"{commands.__name__}.{_file.name}")
+    if not _file.name.startswith("_"):
+        import_module(f"{commands.__name__}.{_file.name}")
 
 
 def main() -> None:

@@ -1,1 +1,1 @@
-"""Predictions and what they are worth: timing, calibration, baselines, leakage checks, the report's values."""
+"""Predictions and what they are worth: timing, calibration, baselines, leakage checks."""

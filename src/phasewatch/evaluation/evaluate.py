@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import metrics
+from phasewatch import metrics, splits
 from phasewatch.evaluation import calibration, predictions, timeline, timing
 from phasewatch.evaluation.calibration import Confidence
 from phasewatch.evaluation.predictions import Answered, Answers, Fold
@@ -21,7 +21,6 @@ from phasewatch.evaluation.smoothing import Chain
 from phasewatch.evaluation.timeline import Asked, Budgeted, Course
 from phasewatch.metrics import Cube, Score
 from phasewatch.schema import Mode
-from phasewatch.training import splits
 
 RISK = 0.1
 """Share of wrong calls that somebody who may abstain might accept."""
@@ -75,7 +74,7 @@ class Row(Plain):
 
     again: tuple[float, ...]
     without: dict[str, Score]
-    timeline: Course
+    course: Course
     decoded: Score
     decoded_course: Course
     budgeted: Budgeted

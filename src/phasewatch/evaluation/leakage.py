@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
-from phasewatch import metrics
+from phasewatch import metrics, splits
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
 from phasewatch.evaluation import baselines
-from phasewatch.features.views import Lens
+from phasewatch.features.normalizer import Lens
 from phasewatch.schema import NS, Schema
-from phasewatch.training import splits
+from phasewatch.splits import Split
 from phasewatch.training.jobs import learn
-from phasewatch.training.splits import Split
 from phasewatch.windows import Windows, join, log
 
 NEAR, SHARED = 0.3, 0.5

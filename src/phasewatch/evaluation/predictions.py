@@ -23,7 +23,7 @@ from phasewatch.evaluation.smoothing import Chain
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Mode
-from phasewatch.training.splits import Split
+from phasewatch.splits import Split
 from phasewatch.windows import Windows, join
 
 FORMAT = 2

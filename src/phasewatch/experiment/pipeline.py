@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasewatch import __version__
+from phasewatch import __version__, splits
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Identity
@@ -21,15 +21,16 @@ from phasewatch.evaluation.predictions import Answered, Answers
 from phasewatch.evaluation.smoothing import Chain
 from phasewatch.io import atomic
 from phasewatch.schema import Mode, Schema
-from phasewatch.store.local import MANIFEST, Store, refuse_inside
-from phasewatch.training import augment, jobs, splits
+from phasewatch.splits import Split, divide
+from phasewatch.store.format import MANIFEST
+from phasewatch.store.local import Store, refuse_inside
+from phasewatch.training import augment, jobs
 from phasewatch.training.jobs import Crew, Task
 from phasewatch.training.recipes import Recipe
-from phasewatch.training.splits import Split
 from phasewatch.validation import index
 from phasewatch.validation.sweep import sweep
 from phasewatch.validation.verdict import Judgement, counts
-from phasewatch.windows import Windows, cut, join, pool
+from phasewatch.windows import Windows, extract, join
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
 ALONE = Crew()
@@ -272,46 +273,6 @@ def told_of(split: Split) -> str:
         f"{len(split.seen)} episodes like those in training and {len(split.test)} of "
         f"{split.held_out}, never seen"
     )
-
-
-def extract(store: Store, ids: Sequence[str], schema: Schema, opening_s: float) -> Windows:
-    """Windows of some episodes, in the order of `ids`."""
-    return join(cut(store.read(id), schema, opening_s) for id in ids)
-
-
-def divide(whole: Windows, split: Split) -> dict[str, Windows]:
-    """The windows of each part of a split, each beside what was known of its machine by then.
-
-    What is learned from knows no opening of what is judged. Raises Refused when a part has no
-    episode.
-    """
-    sides = {
-        "train": split.train,
-        "validation": split.validation,
-        "seen": split.seen,
-        "unseen": split.test,
-    }
-    empty = [part for part, ids in sides.items() if not ids]
-    if empty:
-        raise Refused(
-            f"split {split.recipe}",
-            f"has no episode to be {', '.join(empty)}",
-            "episodes to train on, to choose by and to judge",
-            "Record more, or hold out something else.",
-            code="split_empty",
-        )
-    learned = [*split.train, *split.validation]
-    near = {
-        "train": split.train,
-        "validation": learned,
-        "seen": [*learned, *split.seen, *split.test],
-        "unseen": [*learned, *split.seen, *split.test],
-    }
-    parts = {}
-    for part, ids in sides.items():
-        known = pool(whole.take(np.isin(whole.episode, near[part])))
-        parts[part] = known.take(np.isin(known.episode, ids))
-    return parts
 
 
 def refuse_unlearnable(parts: dict[str, Windows], schema: Schema) -> None:

@@ -19,16 +19,15 @@ from phasewatch import metrics
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused
 from phasewatch.evaluation import baselines
-from phasewatch.experiment.pipeline import extract
 from phasewatch.metrics import Score
 from phasewatch.schema import NS, Mode, Schema
+from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store.local import Store
 from phasewatch.training.jobs import learn
 from phasewatch.training.recipes import RECIPES
-from phasewatch.training.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.validation.sweep import sweep
 from phasewatch.validation.verdict import Judgement
-from phasewatch.windows import Windows, pool
+from phasewatch.windows import Windows, extract, pool
 
 MODEL = "gbt"
 SEED = 0
@@ -69,7 +68,7 @@ class Survey:
 
     classes: tuple[str, ...]
     counts: list[Count]
-    baselines: list[Line]
+    leaks: list[Line]
     gaps: list[Line]
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.features.views import Array
-from phasewatch.live.machine import Judged, Juror
+from phasewatch.live.ensemble import Juror
+from phasewatch.live.machine import Judged
 from phasewatch.schema import Schema
 
 

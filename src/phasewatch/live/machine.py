@@ -8,92 +8,20 @@ missing is said. Who cannot keep up skips to the newest window, and counts what 
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
-from phasewatch.artifacts import checkpoint as checkpoints
-from phasewatch.artifacts.checkpoint import Checkpoint
-from phasewatch.episode import Episode, Samples
-from phasewatch.errors import Refused
+from phasewatch.episode import Samples
 from phasewatch.features.views import STATISTICS, Array
-from phasewatch.io.trust import ANY, Trust
-from phasewatch.live.buffer import Feed, first_end, missing, taken
-from phasewatch.schema import MODES, NS, Schema
-from phasewatch.store.local import Manifest, Store
-from phasewatch.validation.sweep import judge
-from phasewatch.windows import POOLED, at, log, opening, pooled
+from phasewatch.live.buffer import Feed, first_end, missing
+from phasewatch.live.ensemble import Panel
+from phasewatch.schema import NS
+from phasewatch.windows import at, log, opening, pooled
 
 KEPT = 720
 """Judged windows that questions may be asked about: an hour at a stride of 5 s."""
-
-
-@dataclass(frozen=True)
-class Juror:
-    """A checkpoint on a panel. `rows` are its channels' places in the panel's schema.
-
-    `temperature` is None where no report says how far its probabilities can be believed.
-    """
-
-    key: str
-    checkpoint: Checkpoint
-    rows: NDArray[np.int64]
-    temperature: float | None = None
-
-    def probabilities(self, logits: Array) -> Array:
-        """`[..., K]`, calibrated where a temperature is known."""
-        return np.asarray(softmax(logits / (self.temperature or 1.0), axis=-1))
-
-
-@dataclass(frozen=True)
-class Panel:
-    """The checkpoints that judge side by side under one schema, and those that were refused."""
-
-    schema: Schema
-    jurors: tuple[Juror, ...]
-    refused: Mapping[str, Refused] = field(default_factory=dict)
-
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        schema: Schema,
-        temperatures: Mapping[str, float] | None = None,
-        trust: Trust = ANY,
-    ) -> "Panel":
-        """Every checkpoint of a folder. One that cannot judge `schema` is kept with its refusal."""
-        jurors, refused = [], {}
-        ending = checkpoints.path_of(folder, "x").name[1:]
-        for path in sorted(folder.glob(f"*{ending}")):
-            key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
-            if key.partition(".")[2] not in MODES:
-                # Trained again from another seed, to tell how much that matters.
-                continue
-            try:
-                loaded = checkpoints.load(path, trust)
-                loaded.bind(schema, "this stream")
-            except Refused as problem:
-                refused[key] = problem
-                continue
-            rows = np.array([schema.names.index(name) for name in loaded.schema.names])
-            jurors.append(Juror(key, loaded, rows, (temperatures or {}).get(key)))
-        return cls(schema, tuple(jurors), refused)
-
-    @property
-    def opening_s(self) -> float:
-        """For how long a machine is watched before the first juror judges it."""
-        return max((juror.checkpoint.opening_s for juror in self.jurors), default=0.0)
-
-    def juror(self, key: str) -> Juror:
-        """By key; raises Refused."""
-        for juror in self.jurors:
-            if juror.key == key:
-                return juror
-        known = ", ".join(juror.key for juror in self.jurors) or "none"
-        raise Refused(f"model {key!r}", "is not on the panel", f"one of {known}", "Choose one.")
 
 
 @dataclass(frozen=True)
@@ -237,55 +165,6 @@ class Machine:
 
 
 # ---------------------------------------------------------------- a stored episode as a stream
-
-
-class Stream:
-    """A stored episode's samples in the order in which they were taken."""
-
-    def __init__(self, episode: Episode) -> None:
-        self._sources = episode.sources
-        self._told = dict.fromkeys(episode.sources, 0)
-
-    def upto(self, t_ns: int, machine: Machine) -> None:
-        """Give a machine what was taken since the last call, up to `t_ns`."""
-        for source, samples in self._sources.items():
-            first = self._told[source]
-            end = int(np.searchsorted(samples.t_wall_ns, t_ns, side="right"))
-            if end > first:
-                machine.add(source, taken(samples, np.arange(first, end)))
-                self._told[source] = end
-
-
-def replay(episode: Episode, panel: Panel, past: Sequence[NDArray[np.float32]] = ()) -> Machine:
-    """A whole stored episode through the live road, a stride at a time; no window is skipped."""
-    machine, stream = Machine(panel, episode.start_ns, past), Stream(episode)
-    stride_ns = round(panel.schema.grid.stride_s * NS)
-    for now_ns in range(episode.start_ns, episode.end_ns, stride_ns):
-        stream.upto(now_ns, machine)
-        machine.judge_all(now_ns)
-    stream.upto(episode.end_ns, machine)
-    machine.close(episode.end_ns)
-    machine.judge_all(episode.end_ns)
-    return machine
-
-
-def history(
-    store: Store, manifests: Sequence[Manifest], episode: Episode, seconds: float
-) -> list[NDArray[np.float32]]:
-    """The openings of a host's last usable episodes before this one, oldest first."""
-    earlier = [
-        one
-        for one in manifests
-        if one.host == episode.host and one.start_ns < episode.start_ns and one.id != episode.id
-    ]
-    found: list[NDArray[np.float32]] = []
-    for one in sorted(earlier, key=lambda one: -one.start_ns):
-        if len(found) == POOLED - 1:
-            break
-        if judge(store, one.id).usable:
-            past = store.load(one)
-            found.append(opening(past.sources, store.schema, past.start_ns, seconds))
-    return found[::-1]
 
 
 # ---------------------------------------------------------------- how far from usual

@@ -1,1 +1,1 @@
-"""One file a model; `phasewatch.models.base` finds them. Each holds a class `Model` and its `Config`."""
+"""The models, one file each: the folder is the registry, `_*` and `base` are shared parts."""

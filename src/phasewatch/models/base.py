@@ -129,7 +129,8 @@ class Classifier(ABC):
 
 def names() -> list[str]:
     """Every model there is."""
-    return sorted(module.name for module in pkgutil.iter_modules(models.__path__))
+    found = {module.name for module in pkgutil.iter_modules(models.__path__)}
+    return sorted(name for name in found - {"base"} if not name.startswith("_"))
 
 
 def find(name: str) -> type[Classifier]:

@@ -69,7 +69,7 @@ def pages(report: Report, answered: Answered, folder: Path, store: Store | None)
 
 
 def _template(name: str, escaped: bool) -> jinja2.Template:
-    source = resources.files("phasewatch").joinpath(name).read_text(encoding="utf-8")
+    source = resources.files("phasewatch.reports").joinpath(name).read_text(encoding="utf-8")
     environment = jinja2.Environment(
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

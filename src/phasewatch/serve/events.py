@@ -6,24 +6,19 @@ in a CloudEvents 1.0 envelope. The folder producers/ is the registry: a kind of 
 its producer's file, and its schema is generated from there.
 """
 
-import importlib
 import json
-import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Signal
 from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, TypeAdapter, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
-from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust
-from phasewatch.serve import producers
 from phasewatch.store.local import Store
 
 VERSION = 1
@@ -49,12 +44,14 @@ class Record(BaseModel):
 
 
 class Event(Record):
-    """One thing told. `kind` is its name, `every_s` how often it comes at the least, if ever.
+    """One message to whoever watches.
 
-    A new viewer is first told the last `keep` of each subject.
+    `kind` is its name, `source` that of its producer, `every_s` how often it comes at the least, if
+    ever. A new viewer is first sent the last `keep` of each subject.
     """
 
     kind: ClassVar[str]
+    source: ClassVar[str]
     keep: ClassVar[int] = 1
     every_s: ClassVar[float | None] = None
 
@@ -96,19 +93,6 @@ class Producer(ABC):
         """Tell all there is to tell until `stop`, in a thread of its own. Raises Refused."""
 
 
-def find() -> dict[str, type[Producer]]:
-    """Every producer there is, by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(producers.__path__))
-    return {
-        name: importlib.import_module(f"{producers.__name__}.{name}").Producer for name in names
-    }
-
-
-def kinds() -> dict[str, type[Event]]:
-    """Every kind of event, by name."""
-    return {kind.kind: kind for producer in find().values() for kind in producer.kinds}
-
-
 def type_of(kind: type[Event]) -> str:
     """Its name among CloudEvents."""
     return f"phasewatch.{kind.kind}.v{VERSION}"
@@ -119,7 +103,7 @@ def envelope(event: Event, id: str, time_ns: int) -> bytes:
     whole = {
         "specversion": "1.0",
         "id": id,
-        "source": f"/phasewatch/{_producer(type(event))}",
+        "source": f"/phasewatch/{event.source}",
         "type": type_of(type(event)),
         "subject": event.subject,
         "time": datetime.fromtimestamp(time_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
@@ -128,69 +112,6 @@ def envelope(event: Event, id: str, time_ns: int) -> bytes:
         "data": event.model_dump(mode="json"),
     }
     return json.dumps(whole, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _producer(kind: type[Event]) -> str:
-    return kind.__module__.rpartition(".")[2]
-
-
-# ---------------------------------------------------------------- generated documents
-
-
-def documents() -> dict[str, bytes]:
-    """All that is generated from the kinds of events, by file name: what docs/events holds."""
-    found = {f"{name}.v{VERSION}.json": _pretty(schema(kind)) for name, kind in kinds().items()}
-    return {**found, "asyncapi.json": _pretty(asyncapi())}
-
-
-def schema(kind: type[Event]) -> dict[str, Any]:
-    """JSON Schema of one kind's data."""
-    made = TypeAdapter(kind).json_schema(mode="serialization")
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"/api/schemas/{kind.kind}.v{VERSION}.json",
-        **made,
-    }
-
-
-def asyncapi() -> dict[str, Any]:
-    """The stream as an AsyncAPI 3.0 document."""
-    messages = {
-        name: {
-            "name": type_of(kind),
-            "title": name,
-            "summary": (kind.__doc__ or "").strip().splitlines()[0],
-            "contentType": "application/cloudevents+json",
-            "payload": {"$ref": f"./{name}.v{VERSION}.json"},
-        }
-        for name, kind in kinds().items()
-    }
-    return {
-        "asyncapi": "3.0.0",
-        "info": {"title": "Phasewatch events", "version": __version__},
-        "channels": {
-            "events": {
-                "address": "/api/events",
-                "description": "Server-sent events; `data` is a CloudEvents 1.0 envelope.",
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
-            }
-        },
-        "operations": {
-            "watch": {"action": "send", "channel": {"$ref": "#/channels/events"}},
-        },
-        "components": {"messages": messages},
-    }
-
-
-def write(folder: Path) -> list[Path]:
-    """Write the generated documents; returns what was written."""
-    for name, data in documents().items():
-        atomic.write(folder / name, data)
-    return [folder / name for name in documents()]
-
-
-def _pretty(value: Mapping[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1, sort_keys=False) + "\n").encode()
 
 
 def parse(kind: type[Event], value: object, where: object) -> Event:

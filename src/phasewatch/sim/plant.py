@@ -13,7 +13,7 @@ import numpy as np
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS
-from phasewatch.store.local import MANIFEST, SAMPLES, Manifest, entry, pack
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry, pack
 from phasewatch.validation.clocks import TWINS
 from phasewatch.validation.rules import RULES, WAITING
 from phasewatch.validation.verdict import Verdict

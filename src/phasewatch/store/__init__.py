@@ -1,1 +1,1 @@
-"""Episodes on disk: the format, a local folder, a remote one, and a server that takes episodes in."""
+"""Episodes on disk: the format, a local folder, a remote one, and shipping between hosts."""

@@ -19,7 +19,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from phasewatch.errors import Refused
-from phasewatch.store.local import MANIFEST, SAMPLES, Store, refuse_empty, refuse_unknown
+from phasewatch.store.format import MANIFEST, SAMPLES
+from phasewatch.store.local import Store, refuse_empty, refuse_unknown
 from phasewatch.store.server import PLACE, SPLIT
 
 TIMEOUT_S = 60.0

@@ -16,7 +16,8 @@ from typing import Any
 
 from phasewatch.errors import Refused
 from phasewatch.schema import Schema
-from phasewatch.store.local import HEADER, SAMPLES_MOST, Store, parse_header
+from phasewatch.store.format import HEADER, SAMPLES_MOST, parse_header
+from phasewatch.store.local import Store
 
 VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
 """What services call that which changes with an object's bytes."""
@@ -33,7 +34,7 @@ class Bucket:
         self.simulated = simulated
         self._files, self._root = _filesystem(self.url)
         self._episodes = f"{self._root}/episodes"
-        self._listed: dict[str, list[Object]] | None = None
+        self.listed: dict[str, list[Object]] | None = None
 
     def __reduce__(self) -> tuple[type["Bucket"], tuple[Any, ...]]:
         """Connections stay in the process that made them."""
@@ -62,10 +63,10 @@ class Bucket:
         with _named(self.url):
             self._files.invalidate_cache()
             found = self._files.find(self._episodes, detail=True)
-        self._listed = defaultdict(list)
+        self.listed = defaultdict(list)
         for name, one in found.items():
-            self._listed[_inside(name, self._episodes).partition("/")[0]].append(one)
-        return sorted(id for id in self._listed if not id.startswith("."))
+            self.listed[_inside(name, self._episodes).partition("/")[0]].append(one)
+        return sorted(id for id in self.listed if not id.startswith("."))
 
     def stamp(self, id: str) -> str:
         """What changes when an episode's objects do, "" where the service does not tell."""
@@ -96,8 +97,8 @@ class Bucket:
                 raise refused.at(refused.where.replace(folder, self.url)) from refused
 
     def _objects(self, id: str) -> list[Object]:
-        if self._listed is not None:
-            return self._listed.get(id, [])
+        if self.listed is not None:
+            return self.listed.get(id, [])
         with _named(f"{self.url}/episodes/{id}"):
             return list(self._files.find(f"{self._episodes}/{id}", detail=True).values())
 

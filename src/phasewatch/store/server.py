@@ -31,7 +31,8 @@ from typing import Any
 from phasewatch.episode import ID
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.store.local import HEADER, MANIFEST, SAMPLES, Store, parse, unpack
+from phasewatch.store.format import HEADER, MANIFEST, SAMPLES, parse, unpack
+from phasewatch.store.local import Store
 
 PLACE = "/v1/episodes/"
 SPLIT = "Phasewatch-Manifest-Bytes"

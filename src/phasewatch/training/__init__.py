@@ -1,1 +1,1 @@
-"""From windows to fitted models: recipes, splits, augmentation, jobs, and a scikit-learn estimator."""
+"""From windows to fitted models: recipes, splits, augmentation, jobs, an estimator."""

@@ -19,13 +19,14 @@ from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.features.views import Lens, Plane
+from phasewatch.features.normalizer import Lens
+from phasewatch.features.projection import Plane
 from phasewatch.io import atomic
 from phasewatch.models.base import UNWATCHED, Classifier, Data, Epoch, Watch, find
 from phasewatch.schema import Mode, Schema
+from phasewatch.splits import Split
 from phasewatch.training import augment
 from phasewatch.training.recipes import Recipe
-from phasewatch.training.splits import Split
 from phasewatch.windows import Windows
 
 CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"

@@ -13,7 +13,8 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from phasewatch.features.views import Array, Lens
+from phasewatch.features.normalizer import Lens
+from phasewatch.features.views import Array
 from phasewatch.models.base import Data, find
 from phasewatch.windows import Windows
 

@@ -11,7 +11,8 @@ import numpy as np
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import NS
-from phasewatch.store.local import SAMPLES, Store, refuse_unknown
+from phasewatch.store.format import SAMPLES
+from phasewatch.store.local import Store, refuse_unknown
 from phasewatch.validation.rules import Facts, sentences
 from phasewatch.validation.sweep import Episodes, across, judge
 from phasewatch.validation.verdict import Judgement

@@ -18,18 +18,18 @@ from typing import Any, Protocol
 from phasewatch.errors import Refused
 from phasewatch.io.executors import Spread, alone
 from phasewatch.schema import Schema
-from phasewatch.store.local import (
+from phasewatch.store.format import (
     MANIFEST,
     SAMPLES,
     SAMPLES_MOST,
     Manifest,
-    Store,
     assemble,
     checked,
     content,
     opened,
     table,
 )
+from phasewatch.store.local import Store
 from phasewatch.validation import rules
 from phasewatch.validation.cache import Ledger, Stamped
 from phasewatch.validation.rules import Facts

@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests import toy
 
-import toy
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
 from phasewatch.lab.recording import Take
-from phasewatch.live.machine import Machine, Stream
+from phasewatch.live.machine import Machine
+from phasewatch.live.playback import Stream
 from phasewatch.schema import NS
 from phasewatch.serve.events import Event, Given
 from phasewatch.serve.producers.replay import Clock, EpisodeLoaded, Producer, Window

@@ -1,1 +1,1 @@
-"""The commands, a file a group: the folder is the registry."""
+"""The commands, one file a group: the folder is the registry."""

@@ -30,11 +30,10 @@ def predict(
     import numpy as np
 
     from phasewatch.artifacts import checkpoint as checkpoints
-    from phasewatch.experiment.pipeline import extract
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import sweep
-    from phasewatch.windows import pool
+    from phasewatch.windows import extract, pool
 
     loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))
     opened = Store.open(store)

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from socket import socket
 
     from phasewatch.io.trust import Trust
-    from phasewatch.serve.app import Desk
     from phasewatch.serve.events import Given
+    from phasewatch.serve.runtime import Desk
     from phasewatch.store.local import Store
 
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
@@ -45,7 +45,8 @@ def serve(
     The token asked for beyond loopback is drawn anew, or PHASEWATCH_TOKEN.
     """
     from phasewatch.io.trust import Trust
-    from phasewatch.serve.app import Desk, listen
+    from phasewatch.serve.app import listen
+    from phasewatch.serve.runtime import Desk
 
     given = given_of(run, store, episode or [], Trust.asked(trust, strict))
     with listen(bind, port) as sock, Desk(given, allow_control).working() as desk:
@@ -97,7 +98,8 @@ def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
 
 
 def _serve(desk: "Desk", sock: "socket", bind: str, names: tuple[str, ...]) -> None:
-    from phasewatch.serve.app import Access, application, server
+    from phasewatch.serve.access import Access
+    from phasewatch.serve.app import application, server
 
     token = os.environ.get("PHASEWATCH_TOKEN", "")
     access = Access.at(bind, names, token, desk.control)
@@ -133,9 +135,10 @@ def live(
 
     from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
-    from phasewatch.serve.app import Desk, listen
+    from phasewatch.serve.app import listen
     from phasewatch.serve.events import Given
     from phasewatch.serve.recorder import Show
+    from phasewatch.serve.runtime import Desk
     from phasewatch.store.local import Store
 
     opened = Store.open(store)
@@ -178,7 +181,7 @@ def events(
     out_folder: Annotated[Path, typer.Option("--out", help="Where to write them.")],
 ) -> None:
     """Write the JSON Schema of every event, and the stream as AsyncAPI."""
-    from phasewatch.serve import events as told
+    from phasewatch.serve import documents
 
-    for path in told.write(out_folder):
+    for path in documents.write(out_folder):
         out.print(str(path), soft_wrap=True)

@@ -110,17 +110,17 @@ def _exit(judgements: "Sequence[Judgement]") -> None:
 def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
     from phasewatch.io import atomic
     from phasewatch.store.local import Store
-    from phasewatch.validation import explain
+    from phasewatch.validation import explain as explanation
 
     if html:
         _refuse_page(html)
-    told = explain.tell(episodes, id)
+    told = explanation.tell(episodes, id)
     if html:
-        atomic.write(html, explain.page(told).encode())
+        atomic.write(html, explanation.page(told).encode())
     if as_json:
         print_json(_verdict(told.judgement))
     else:
-        for line in explain.text(told):
+        for line in explanation.text(told):
             out.print(plain(line), markup=False, soft_wrap=True)
         if not isinstance(episodes, Store):
             out.print("  whether another episode has the same samples, only a sweep tells here")

@@ -1,1 +1,1 @@
-"""One file a producer of events; `phasewatch.serve.events` finds them. Each holds a class `Producer`."""
+"""The producers of events, one file each: the folder is the registry."""

@@ -88,6 +88,7 @@ class Scoreboard(Event):
     """How good every model of a run is on what was held out, and how sure that is."""
 
     kind = "scoreboard"
+    source = "metrics"
     run_id: str
     recipe: str
     held_out: str
@@ -117,6 +118,7 @@ class Comparison(Event):
     """Whether one model is really better than another, with "undecided" as a verdict."""
 
     kind = "comparison"
+    source = "metrics"
     run_id: str
     recipe: str
     held_out: str

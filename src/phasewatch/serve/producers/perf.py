@@ -40,6 +40,7 @@ class Perf(Event):
     """How the serving machine does: its load, its latencies, what it had to skip or drop."""
 
     kind = "perf"
+    source = "perf"
     every_s = 1.0
     host: str
     device: str

@@ -80,6 +80,7 @@ class ProfileTold(Event):
     """One load profile: how much was recorded where, what it looks like, what was tested on it."""
 
     kind = "profile"
+    source = "profiles"
     profile: str
     summary: str
     episodes: Verdicts

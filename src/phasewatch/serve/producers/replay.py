@@ -19,15 +19,18 @@ import numpy as np
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import FOLDS
-from phasewatch.live import incidents, machine
+from phasewatch.live import ensemble, incidents, playback
 from phasewatch.live.attribution import Why, why
+from phasewatch.live.ensemble import Panel
 from phasewatch.live.incidents import Hysteresis, Incident, Sight
-from phasewatch.live.machine import Judged, Machine, Panel, Scale, Stream
+from phasewatch.live.machine import Judged, Machine, Scale
+from phasewatch.live.playback import Stream
 from phasewatch.schema import NS, Schema
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Given, Nanoseconds, Record, Tell
 from phasewatch.serve.producers.metrics import temperatures, thresholds
-from phasewatch.store.local import Manifest, Store
+from phasewatch.store.format import Manifest
+from phasewatch.store.local import Store
 from phasewatch.validation.sweep import judge
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
@@ -98,6 +101,7 @@ class EpisodeLoaded(Event):
     """Which machine is watched, by which models, and where its clock stands."""
 
     kind = "episode"
+    source = "replay"
     episode_id: str
     mode: Literal["replay", "live"]
     host: str
@@ -140,6 +144,7 @@ class Window(Event):
     """One judged window: truth when it is known, all calls, and how unusual each channel was."""
 
     kind = "window"
+    source = "replay"
     keep: ClassVar[int] = 120
     episode_id: str
     index: int
@@ -354,12 +359,12 @@ class Producer(events.Producer):
 
     def _past(self, episode: Episode) -> list[Any]:
         store, panel = self._needed()
-        return machine.history(store, list(self._manifests.values()), episode, panel.opening_s)
+        return playback.history(store, list(self._manifests.values()), episode, panel.opening_s)
 
     def _replayed(self, id: str) -> tuple[Episode, Machine]:
         _, panel = self._needed()
         episode = self._read(id)
-        return episode, machine.replay(episode, panel, self._past(episode))
+        return episode, playback.replay(episode, panel, self._past(episode))
 
     def _seek(self, position_s: float) -> None:
         """Put the clock somewhere; the machine is rebuilt from its samples up to there."""
@@ -705,7 +710,7 @@ class Producer(events.Producer):
         )
 
 
-def _call(juror: machine.Juror, judged: Judged, classes: tuple[str, ...]) -> Call:
+def _call(juror: ensemble.Juror, judged: Judged, classes: tuple[str, ...]) -> Call:
     p = juror.probabilities(judged.logits[juror.key])
     entropy = float(-(p * np.log2(np.maximum(p, 1e-300))).sum())
     place = judged.places.get(juror.key)

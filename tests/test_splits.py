@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
-from phasewatch.training.splits import (
+from phasewatch.splits import (
     Split,
     find,
     held_out_host,

@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 
+import numpy as np
+
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
+from phasewatch.windows import Windows, pool
 
 
 @dataclass(frozen=True)
@@ -265,3 +268,38 @@ def untested(episodes: Sequence[Identity], ids: Sequence[str], what: str) -> lis
         return {phase for episode in chosen for phase in episode.phases}
 
     return sorted(values(episodes) - values([e for e in episodes if e.id in set(ids)]))
+
+
+def divide(whole: Windows, split: Split) -> dict[str, Windows]:
+    """The windows of each part of a split, each beside what was known of its machine by then.
+
+    What is learned from knows no opening of what is judged. Raises Refused when a part has no
+    episode.
+    """
+    sides = {
+        "train": split.train,
+        "validation": split.validation,
+        "seen": split.seen,
+        "unseen": split.test,
+    }
+    empty = [part for part, ids in sides.items() if not ids]
+    if empty:
+        raise Refused(
+            f"split {split.recipe}",
+            f"has no episode to be {', '.join(empty)}",
+            "episodes to train on, to choose by and to judge",
+            "Record more, or hold out something else.",
+            code="split_empty",
+        )
+    learned = [*split.train, *split.validation]
+    near = {
+        "train": split.train,
+        "validation": learned,
+        "seen": [*learned, *split.seen, *split.test],
+        "unseen": [*learned, *split.seen, *split.test],
+    }
+    parts = {}
+    for part, ids in sides.items():
+        known = pool(whole.take(np.isin(whole.episode, near[part])))
+        parts[part] = known.take(np.isin(known.episode, ids))
+    return parts

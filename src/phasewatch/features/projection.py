@@ -1,0 +1,40 @@
+"""A projection of windows onto two axes, for pictures of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasewatch.features.views import Array
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The two directions in which training windows differ most (PCA), for pictures of windows.
+
+    `axes[2,F]` of unit length and `centre[F]`, over a view's columns; of a tensor's, their means.
+    """
+
+    centre: Array
+    axes: Array
+
+    @classmethod
+    def fit(cls, z: Array) -> "Plane":
+        """The plane of training windows `z[N,F]` or `z[N,F,T]`, as the lens has them."""
+        flat = _flat(z)
+        centre = flat.mean(axis=0)
+        off = flat - centre
+        axes = np.linalg.eigh(off.T @ off)[1][:, :-3:-1].T
+        # An eigenvector's sign is arbitrary: its largest entry is positive here.
+        largest = axes[np.arange(len(axes)), np.abs(axes).argmax(axis=1)]
+        # BLAS's last bits change with threads and memory; a checkpoint's bytes must not.
+        return cls(centre.round(6), (axes * np.sign(largest)[:, None]).round(6))
+
+    def apply(self, z: Array) -> Array:
+        """Places `[N,2]` of windows."""
+        return np.asarray((_flat(z) - self.centre) @ self.axes.T)
+
+
+def _flat(z: Array) -> Array:
+    """`[N,F]`; what was not measured stands at the training mean, 0."""
+    known = np.nan_to_num(z, nan=0.0)
+    return known if known.ndim == 2 else np.asarray(known.mean(axis=2))

@@ -1,0 +1,1 @@
+"""The recorder: virtual hosts, load profiles, faults, probes, and episodes recorded from them."""

@@ -1,0 +1,81 @@
+"""The checkpoints that predict side by side under one schema."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+from phasewatch.artifacts import checkpoint as checkpoints
+from phasewatch.artifacts.checkpoint import Checkpoint
+from phasewatch.errors import Refused
+from phasewatch.features.views import Array
+from phasewatch.io.trust import ANY, Trust
+from phasewatch.schema import MODES, Schema
+
+
+@dataclass(frozen=True)
+class Juror:
+    """A checkpoint on a panel. `rows` are its channels' places in the panel's schema.
+
+    `temperature` is None where no report says how far its probabilities can be believed.
+    """
+
+    key: str
+    checkpoint: Checkpoint
+    rows: NDArray[np.int64]
+    temperature: float | None = None
+
+    def probabilities(self, logits: Array) -> Array:
+        """`[..., K]`, calibrated where a temperature is known."""
+        return np.asarray(softmax(logits / (self.temperature or 1.0), axis=-1))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The checkpoints that judge side by side under one schema, and those that were refused."""
+
+    schema: Schema
+    jurors: tuple[Juror, ...]
+    refused: Mapping[str, Refused] = field(default_factory=dict)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        schema: Schema,
+        temperatures: Mapping[str, float] | None = None,
+        trust: Trust = ANY,
+    ) -> "Panel":
+        """Every checkpoint of a folder. One that cannot judge `schema` is kept with its refusal."""
+        jurors, refused = [], {}
+        ending = checkpoints.path_of(folder, "x").name[1:]
+        for path in sorted(folder.glob(f"*{ending}")):
+            key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
+            if key.partition(".")[2] not in MODES:
+                # Trained again from another seed, to tell how much that matters.
+                continue
+            try:
+                loaded = checkpoints.load(path, trust)
+                loaded.bind(schema, "this stream")
+            except Refused as problem:
+                refused[key] = problem
+                continue
+            rows = np.array([schema.names.index(name) for name in loaded.schema.names])
+            jurors.append(Juror(key, loaded, rows, (temperatures or {}).get(key)))
+        return cls(schema, tuple(jurors), refused)
+
+    @property
+    def opening_s(self) -> float:
+        """For how long a machine is watched before the first juror judges it."""
+        return max((juror.checkpoint.opening_s for juror in self.jurors), default=0.0)
+
+    def juror(self, key: str) -> Juror:
+        """By key; raises Refused."""
+        for juror in self.jurors:
+            if juror.key == key:
+                return juror
+        known = ", ".join(juror.key for juror in self.jurors) or "none"
+        raise Refused(f"model {key!r}", "is not on the panel", f"one of {known}", "Choose one.")

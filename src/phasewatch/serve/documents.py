@@ -1,0 +1,85 @@
+"""The registry of producers, and the documents that are generated from their events."""
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from phasewatch import __version__
+from phasewatch.io import atomic
+from phasewatch.serve import producers
+from phasewatch.serve.events import VERSION, Event, Producer, type_of
+
+
+def find() -> dict[str, type[Producer]]:
+    """Every producer there is, by name."""
+    found = (module.name for module in pkgutil.iter_modules(producers.__path__))
+    names = sorted(name for name in found if not name.startswith("_"))
+    return {
+        name: importlib.import_module(f"{producers.__name__}.{name}").Producer for name in names
+    }
+
+
+def kinds() -> dict[str, type[Event]]:
+    """Every kind of event, by name."""
+    return {kind.kind: kind for producer in find().values() for kind in producer.kinds}
+
+
+def documents() -> dict[str, bytes]:
+    """All that is generated from the kinds of events, by file name: what docs/events holds."""
+    found = {f"{name}.v{VERSION}.json": _pretty(schema(kind)) for name, kind in kinds().items()}
+    return {**found, "asyncapi.json": _pretty(asyncapi())}
+
+
+def schema(kind: type[Event]) -> dict[str, Any]:
+    """JSON Schema of one kind's data."""
+    made = TypeAdapter(kind).json_schema(mode="serialization")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"/api/schemas/{kind.kind}.v{VERSION}.json",
+        **made,
+    }
+
+
+def asyncapi() -> dict[str, Any]:
+    """The stream as an AsyncAPI 3.0 document."""
+    messages = {
+        name: {
+            "name": type_of(kind),
+            "title": name,
+            "summary": (kind.__doc__ or "").strip().splitlines()[0],
+            "contentType": "application/cloudevents+json",
+            "payload": {"$ref": f"./{name}.v{VERSION}.json"},
+        }
+        for name, kind in kinds().items()
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Phasewatch events", "version": __version__},
+        "channels": {
+            "events": {
+                "address": "/api/events",
+                "description": "Server-sent events; `data` is a CloudEvents 1.0 envelope.",
+                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+            }
+        },
+        "operations": {
+            "watch": {"action": "send", "channel": {"$ref": "#/channels/events"}},
+        },
+        "components": {"messages": messages},
+    }
+
+
+def write(folder: Path) -> list[Path]:
+    """Write the generated documents; returns what was written."""
+    for name, data in documents().items():
+        atomic.write(folder / name, data)
+    return [folder / name for name in documents()]
+
+
+def _pretty(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=False) + "\n").encode()
