@@ -49,7 +49,7 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     def rate(work: Callable[[], object]) -> float:
         return len(ids) / seconds(work, 1.0)
 
-    mine = rate(lambda: sweep.sweep(ours))
+    mine = rate(lambda: sweep.validate_store(ours))
     table = Table("judging episodes, one core", "episodes/s", "ours is")
     table.add_row("ours: every rule, and what clocks say of each other", f"{mine:,.0f}", "")
     theirs = {

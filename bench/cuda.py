@@ -44,7 +44,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
     import numpy as np
 
     from phasewatch import metrics
-    from phasewatch.models.base import Epoch, Watch
+    from phasewatch.models.base import Epoch, TrainingMonitor
     from phasewatch.training import jobs
 
     parts, schema = windows()
@@ -59,10 +59,10 @@ def train(name: str, cut_short: bool = False) -> Trained:
         sides = parts["train"], parts["validation"]
         if cut_short:
             with suppress(KeyboardInterrupt):
-                jobs.learn(name, schema, 0, sides, Watch(stop, state))
-        lens, model = jobs.learn(name, schema, 0, sides, Watch(told.append, state))
+                jobs.learn(name, schema, 0, sides, TrainingMonitor(stop, state))
+        normalizer, model = jobs.learn(name, schema, 0, sides, TrainingMonitor(told.append, state))
     unseen = parts["unseen"]
-    guess = model.logits(lens.apply(unseen.x, unseen.opening)).argmax(axis=1)
+    guess = model.logits(normalizer.apply(unseen.x, unseen.opening)).argmax(axis=1)
     _, cube = metrics.cube(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
     score = float(metrics.macro_f1(cube.sum(axis=0)))
     return Trained(score, len(told), sum(one.seconds for one in told), model.save())
@@ -72,10 +72,10 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
     from phasewatch import splits, windows
     from phasewatch.store.local import Store
-    from phasewatch.validation.sweep import sweep
+    from phasewatch.validation.sweep import validate_store
 
     store = Store.open(Path(__file__).parent.parent / "corpus")
-    usable = [one.identity for one in sweep(store) if one.usable]
+    usable = [one.identity for one in validate_store(store) if one.usable]
     [split] = splits.find("held_out_host")(usable, "arm-store", "pc-tick")
     schema = store.schema.mode("realistic")
     whole = windows.extract(store, [one.id for one in usable], schema, 15.0)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import judge
+from phasewatch.validation.sweep import validate_episode
 
 
 def run(opened: Store, out: Console, count: int) -> None:
@@ -33,7 +33,7 @@ def run(opened: Store, out: Console, count: int) -> None:
 
 def flip(store: Store, count: int) -> Counter[str]:
     """What became of each flipped bit."""
-    sound = {id: judge(store, id) for id in store.ids()}
+    sound = {id: validate_episode(store, id) for id in store.ids()}
     paths = [path for id in sound for path in sorted(store.folder(id).iterdir())]
     ends = np.cumsum([path.stat().st_size for path in paths])
     generator, found = np.random.default_rng(0), Counter[str]()
@@ -42,7 +42,7 @@ def flip(store: Store, count: int) -> Counter[str]:
         path, byte = paths[at], int(place // 8 - (ends[at - 1] if at else 0))
         whole = path.read_bytes()
         path.write_bytes(whole[:byte] + bytes([whole[byte] ^ 1 << place % 8]) + whole[byte + 1 :])
-        own = judge(store, path.parent.name)
+        own = validate_episode(store, path.parent.name)
         if own == sound[own.id]:
             found["nothing was said that had not been said"] += 1
         elif own.usable:

@@ -22,7 +22,7 @@ from phasewatch import splits
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.export import export
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
 from phasewatch.store.local import Store
@@ -75,9 +75,9 @@ def trained(store: Store, folder: Path) -> Iterator[Path]:
     split = splits.Split("held_out_host", "none", tuple(ids[3:]), (), (), tuple(ids[:3]))
     for name in recipes.SIX:
         kind = find(name)
-        lens, model = Lens.fit(kind.view, learned), kind(len(schema.classes), 0)
+        normalizer, model = Normalizer.fit(kind.view, learned), kind(len(schema.classes), 0)
         parts = [
-            Data(lens.apply(part.x, part.opening), part.y, len(schema.classes))
+            Data(normalizer.apply(part.x, part.opening), part.y, len(schema.classes))
             for part in (learned, judged)
         ]
         model.fit(parts[0], parts[1])
@@ -87,8 +87,8 @@ def trained(store: Store, folder: Path) -> Iterator[Path]:
             mode="realistic",
             schema=schema,
             opening_s=recipe.opening_s,
-            lens=lens,
-            plane=None,
+            normalizer=normalizer,
+            projection=None,
             model=model,
             recipe=asdict(recipe),
             split=asdict(split),
@@ -111,7 +111,7 @@ def compare(path: Path, store: Store, folder: Path) -> list[str]:
         module = own.model._module.float().eval()
 
         def ask(number: int) -> object:
-            return module(torch.from_numpy(own.lens.apply(*rows[number % count])).float())
+            return module(torch.from_numpy(own.normalizer.apply(*rows[number % count])).float())
 
         asked["torch eager"] = quantiles(ask)
         with torch.inference_mode():

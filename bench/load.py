@@ -22,9 +22,9 @@ import psutil
 
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
-from phasewatch.serve.events import Given
+from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.producers import perf
-from phasewatch.serve.runtime import Desk
+from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 ROUNDS, STALL_S = 3, 20.0
@@ -34,16 +34,18 @@ ROUNDS, STALL_S = 3, 20.0
 class Teller(threading.Thread):
     """Tells a figure `hz` times a second, the moment of telling in its uptime."""
 
-    def __init__(self, desk: Desk, hz: float) -> None:
+    def __init__(self, runtime: Runtime, hz: float) -> None:
         super().__init__(daemon=True)
-        self.desk, self.hz, self.ended = desk, hz, threading.Event()
-        self.told = perf.Producer(desk.given, desk.hub.tell)._measure(psutil.Process(), 0.0)
+        self.runtime, self.hz, self.ended = runtime, hz, threading.Event()
+        self.told = perf.Producer(runtime.given, runtime.broker.tell)._measure(
+            psutil.Process(), 0.0
+        )
 
     def run(self) -> None:
         due = time.monotonic()
         while not self.ended.wait(max(0.0, due - time.monotonic())):
             stamp = {"uptime_s": time.monotonic(), "host": "load"}
-            self.desk.hub.tell(self.told.model_copy(update=stamp))
+            self.runtime.broker.tell(self.told.model_copy(update=stamp))
             due += 1 / self.hz
 
 
@@ -149,37 +151,37 @@ def main() -> None:
     asked.add_argument("--minutes", type=float, default=10.0)
     told = asked.parse_args()
     store = Store.open(told.store)
-    given = Given(told.run, store, tuple(store.ids()[:3]))
-    with Desk(given).working() as desk:
-        while desk.replay._watched is None:
+    given = ProducerContext(told.run, store, tuple(store.ids()[:3]))
+    with Runtime(given).working() as runtime:
+        while runtime.replay._watched is None:
             time.sleep(0.1)
-        desk.replay.control = True
-        until_s = desk.replay._watched.episode.seconds - 1
-        desk.replay.operate("loop", (20.0, until_s), None)
-        desk.replay.operate("speed", 16, None)
+        runtime.replay.control = True
+        until_s = runtime.replay._watched.episode.seconds - 1
+        runtime.replay.operate("loop", (20.0, until_s), None)
+        runtime.replay.operate("speed", 16, None)
         sock = app.listen("127.0.0.1", 0)
-        server = app.server(app.application(desk, Access()))
+        server = app.server(app.application(runtime, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         port = sock.getsockname()[1]
         time.sleep(2)
         # Viewers in a process of their own, as they would be.
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            measure(desk, port, told.minutes, pool)
+            measure(runtime, port, told.minutes, pool)
         server.should_exit = True
 
 
-def _forget(desk: Desk) -> None:
-    for times in (desk.given.counted["window_s"], *desk.given.counted["latency_s"].values()):
+def _forget(runtime: Runtime) -> None:
+    for times in (runtime.given.counted["window_s"], *runtime.given.counted["latency_s"].values()):
         times.clear()
 
 
-def measure(desk: Desk, port: int, minutes: float, pool: ProcessPoolExecutor) -> None:
+def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecutor) -> None:
     """Every figure, one after the other."""
-    teller = Teller(desk, 10)
+    teller = Teller(runtime, 10)
     teller.start()
-    _forget(desk)
+    _forget(runtime)
     late, _ = pool.submit(crowd, port, 100, 0, 60).result()
-    judged, per = list(desk.given.counted["window_s"]), desk.given.counted["latency_s"]
+    judged, per = list(runtime.given.counted["window_s"]), runtime.given.counted["latency_s"]
     say("100 viewers, 10 events/s", late_p50=ms(late, 50), late_p99=ms(late, 99), events=len(late))
     worst = max(per, key=lambda key: float(np.percentile(per[key], 99)))
     say(
@@ -209,7 +211,7 @@ def measure(desk: Desk, port: int, minutes: float, pool: ProcessPoolExecutor) ->
         slowest_cut=f"{max(gone, default=0):.1f} s",
     )
     teller.ended.set()
-    teller = Teller(desk, 100)
+    teller = Teller(runtime, 100)
     teller.start()
     gaps, resumed = pool.submit(reconnects, port, 1000).result()
     say("1,000 reconnects", undeclared_gaps=gaps, resumed=resumed)
@@ -222,7 +224,7 @@ def measure(desk: Desk, port: int, minutes: float, pool: ProcessPoolExecutor) ->
     third = max(len(sizes) // 3, 1)
     first, last = np.mean(sizes[:third]), np.mean(sizes[-third:])
     told = {"resident_first_third": f"{first:.1f} MiB", "resident_last_third": f"{last:.1f} MiB"}
-    say(f"{minutes:g} min at 100 events/s", **told, dropped=desk.hub.dropped)
+    say(f"{minutes:g} min at 100 events/s", **told, dropped=runtime.broker.dropped)
     teller.ended.set()
 
 

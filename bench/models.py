@@ -21,12 +21,12 @@ from torch import nn
 from phasewatch import metrics
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.experiment.pipeline import Fold
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.io import atomic
 from phasewatch.metrics import Cube, Score
 from phasewatch.models import _trainer
 from phasewatch.models._network import Network
-from phasewatch.models.base import UNWATCHED, Data, find, names
+from phasewatch.models.base import UNMONITORED, Data, find, names
 from phasewatch.store.local import Store
 from phasewatch.training import jobs
 from phasewatch.windows import Windows, join
@@ -80,12 +80,12 @@ def peers(split: str, fold: Fold, python: Path) -> list[Line]:
     lines = []
     for mode, parts in fold.windows.items():
         loaded = next(one for one in fold.checkpoints if one.mode == mode)
-        lens = Lens.fit("tensor", parts["train"])
+        normalizer = Normalizer.fit("tensor", parts["train"])
         known = join([parts["train"], parts["validation"]])
         asked = parts["unseen"]
         with tempfile.TemporaryDirectory() as place:
             given, said = Path(place) / "given.npz", Path(place) / "said.npz"
-            z, wanted = (np.nan_to_num(lens.apply(w.x, w.opening)) for w in (known, asked))
+            z, wanted = (np.nan_to_num(normalizer.apply(w.x, w.opening)) for w in (known, asked))
             np.savez(given, z=z, y=known.y, asked=wanted)
             script = Path(__file__).with_name("peers.py")
             subprocess.run([python, script, given, said], check=True)
@@ -160,7 +160,7 @@ def loops() -> None:
                 model._make(shape)
                 began = time.monotonic()
                 if label == "ours":
-                    _trainer.train(model._module, (data, few), schedule, 0, UNWATCHED)
+                    _trainer.train(model._module, (data, few), schedule, 0, UNMONITORED)
                 else:
                     plain(model._module, data, few, schedule)
                 rates[label].append(3 * 4096 / (time.monotonic() - began))

@@ -24,7 +24,7 @@ from phasewatch.io.trust import ANY
 from phasewatch.live.buffer import taken
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
-from phasewatch.serve.runtime import Desk
+from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 CHROMIUM = "/usr/bin/chromium"
@@ -117,14 +117,14 @@ class Pretended(threading.Thread):
     `entered` are windows, as the page names them, with the moment of the sample that made them due.
     """
 
-    def __init__(self, desk: Desk, store: Store, seconds: float) -> None:
+    def __init__(self, runtime: Runtime, store: Store, seconds: float) -> None:
         super().__init__(daemon=True)
-        self.desk, self.store, self.until = desk, store, time.monotonic() + seconds
+        self.runtime, self.store, self.until = runtime, store, time.monotonic() + seconds
         self.entered: list[tuple[str, float]] = []
 
     def run(self) -> None:
         """Until the time is over."""
-        for id in self.desk.given.episodes * 10:
+        for id in self.runtime.given.episodes * 10:
             if time.monotonic() > self.until:
                 return
             self._play(id)
@@ -135,7 +135,7 @@ class Pretended(threading.Thread):
         moved = tuple(replace(one, t_wall_ns=one.t_wall_ns + late) for one in episode.labels)
         now = episode.start_ns + late
         given = dict.fromkeys(episode.sources, 0)
-        self.desk.replay.begin(
+        self.runtime.replay.begin(
             replace(episode, id=f"now.{id}", start_ns=now, end_ns=now, sources={}, labels=moved)
         )
         while time.time_ns() < episode.end_ns + late and time.monotonic() < self.until:
@@ -146,15 +146,15 @@ class Pretended(threading.Thread):
                     self._take(source, replace(rows, t_wall_ns=rows.t_wall_ns + late))
                     given[source] = end
             time.sleep(0.01)
-        self.desk.replay.end(time.time_ns())
+        self.runtime.replay.end(time.time_ns())
 
     def _take(self, source: str, samples: Samples) -> None:
-        watched = self.desk.replay._watched
+        watched = self.runtime.replay._watched
         assert watched is not None
         machine = watched.machine
         known, now = set(machine.judged), time.time()
-        self.desk.replay.take(source, samples)
-        grid = machine.panel.schema.grid
+        self.runtime.replay.take(source, samples)
+        grid = machine.ensemble.schema.grid
         for end in set(machine.judged) - known:
             until_s = end * grid.step_s
             self.entered.append((f"{clock(until_s - grid.window_s)} to {clock(until_s)}", now))
@@ -165,11 +165,13 @@ def clock(seconds: float) -> str:
     return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
 
 
-def lags(browser: Browser, base: str, desk: Desk, store: Store, minutes: float) -> list[float]:
+def lags(
+    browser: Browser, base: str, runtime: Runtime, store: Store, minutes: float
+) -> list[float]:
     """Milliseconds from the sample that made a window due to the frame that shows its call."""
     page = opened(browser, f"{base}#/replay")
     page.evaluate(f"() => {{{WATCH}}}")
-    recorder = Pretended(desk, store, 60 * minutes)
+    recorder = Pretended(runtime, store, 60 * minutes)
     recorder.start()
     page.wait_for_timeout(60_000 * minutes + 2000)
     recorder.join()
@@ -191,45 +193,47 @@ def main() -> None:
     asked.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
     told = asked.parse_args()
     say(f"scripts: {scripts():,} bytes gzipped")
-    with Desk(given_of(told.run, told.store, [], ANY)).working() as desk:
-        while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
+    with Runtime(given_of(told.run, told.store, [], ANY)).working() as runtime:
+        while runtime.replay._watched is None or "profile" not in {
+            kind for kind, _ in runtime.broker._last
+        }:
             time.sleep(0.1)
         sock = app.listen("127.0.0.1", 0)
-        server = app.server(app.application(desk, Access()))
+        server = app.server(app.application(runtime, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         base = f"http://127.0.0.1:{sock.getsockname()[1]}/"
-        desk.replay.operate("speed", 1, None)
+        runtime.replay.operate("speed", 1, None)
         with sync_playwright() as works:
             browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            measure(browser, base, desk, told.minutes)
+            measure(browser, base, runtime, told.minutes)
             browser.close()
         server.should_exit = True
 
 
-def pace(desk: Desk, speed: float) -> None:
+def pace(runtime: Runtime, speed: float) -> None:
     """Any pace, not only those that the page offers."""
-    desk.replay._clock.speed = speed
-    desk.replay.operate("play", None, None)
+    runtime.replay._clock.speed = speed
+    runtime.replay.operate("play", None, None)
 
 
-def measure(browser: Browser, base: str, desk: Desk, minutes: float) -> None:
+def measure(browser: Browser, base: str, runtime: Runtime, minutes: float) -> None:
     """With a server that plays."""
     say(f"nodes: {nodes(browser, base)} at most, of {len(SCENES)} scenes")
-    assert desk.replay._watched is not None
-    desk.replay.operate("loop", (20.0, desk.replay._watched.episode.seconds - 1), None)
-    pace(desk, SPEED)
+    assert runtime.replay._watched is not None
+    runtime.replay.operate("loop", (20.0, runtime.replay._watched.episode.seconds - 1), None)
+    pace(runtime, SPEED)
     for scene in ("replay", "replay?mode=both", "channels", "perf"):
         share = busy(browser, f"{base}#/{scene}")
         say(f"main thread, {scene}: {100 * share:.1f} % at {THROTTLE} x throttle, {SPEED:g} x pace")
-    pace(desk, 1.0)
+    pace(runtime, 1.0)
     share = busy(browser, f"{base}#/replay")
     say(f"main thread, replay: {100 * share:.1f} % at {THROTTLE} x throttle, as fast as life")
-    desk.replay.operate("loop", None, None)
-    pace(desk, SPEED)
+    runtime.replay.operate("loop", None, None)
+    pace(runtime, SPEED)
     sizes = heap(browser, f"{base}#/replay?mode=both", minutes)
     say(f"heap over {minutes:g} min: {', '.join(f'{one:.2f}' for one in sizes)} MiB")
-    assert desk.given.store is not None
-    found = lags(browser, base, desk, desk.given.store, max(1.0, min(minutes, 4.0)))
+    assert runtime.given.store is not None
+    found = lags(browser, base, runtime, runtime.given.store, max(1.0, min(minutes, 4.0)))
     p50, p95 = np.percentile(found, [50, 95])
     say(f"sample to pixel: p50 {p50:.0f} ms, p95 {p95:.0f} ms, {len(found)} windows")
 

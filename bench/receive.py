@@ -23,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 
 from phasewatch.errors import Refused
-from phasewatch.store.client import Line
+from phasewatch.store.client import Connection
 from phasewatch.store.format import MANIFEST, SAMPLES, Manifest
 from phasewatch.store.local import Store
 
@@ -100,7 +100,7 @@ def hurry(seconds: float) -> None:
 
 def send(url: str, token: str, files: Files, ids: list[str]) -> list[str]:
     """Ship some episodes; those that were acknowledged."""
-    line, acknowledged = Line(url, token, tries=100, sleep=hurry), []
+    line, acknowledged = Connection(url, token, tries=100, sleep=hurry), []
     for id in ids:
         own = named(files, id)
         try:

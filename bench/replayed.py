@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from phasewatch.live.ensemble import Panel
-from phasewatch.live.machine import Judged
+from phasewatch.live.ensemble import Ensemble
+from phasewatch.live.machine import WindowPrediction
 from phasewatch.live.playback import history, replay
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import judge
+from phasewatch.validation.sweep import validate_episode
 from phasewatch.windows import Windows, cut, join, pool
 
 WITHIN = 1e-6
@@ -32,10 +32,10 @@ class Found(NamedTuple):
     largest: float
 
 
-def offline(store: Store, panel: Panel) -> Windows:
+def offline(store: Store, ensemble: Ensemble) -> Windows:
     """Every window of the store, each with its machine's level by then."""
-    whole = {id: cut(store.read(id), store.schema, panel.opening_s) for id in store.ids()}
-    usable = {id for id in whole if judge(store, id).usable}
+    whole = {id: cut(store.read(id), store.schema, ensemble.opening_s) for id in store.ids()}
+    usable = {id for id in whole if validate_episode(store, id).usable}
     parts = []
     for id, own in whole.items():
         # What may not be learned from tells nothing of its machine either, but can be watched.
@@ -45,20 +45,20 @@ def offline(store: Store, panel: Panel) -> Windows:
     return join(parts)
 
 
-def live(store: Store, panel: Panel) -> list[Judged]:
+def live(store: Store, ensemble: Ensemble) -> list[WindowPrediction]:
     """Every window of the store, in the same order."""
     manifests = [store.manifest(id) for id in store.ids()]
-    judged: list[Judged] = []
+    judged: list[WindowPrediction] = []
     for number, id in enumerate(store.ids(), 1):
         episode = store.read(id)
-        past = history(store, manifests, episode, panel.opening_s)
-        judged += replay(episode, panel, past).judged.values()
+        past = history(store, manifests, episode, ensemble.opening_s)
+        judged += replay(episode, ensemble, past).judged.values()
         sys.stderr.write(f"\r{number} of {len(manifests)} episodes")
     sys.stderr.write("\n")
     return judged
 
 
-def compare(panel: Panel, whole: Windows, judged: list[Judged]) -> Found:
+def compare(ensemble: Ensemble, whole: Windows, judged: list[WindowPrediction]) -> Found:
     """Both roads side by side; raises ValueError when they did not judge at the same times."""
     same = 0
     for x, level, t_ns, one in zip(whole.x, whole.opening, whole.t_ns, judged, strict=True):
@@ -66,12 +66,12 @@ def compare(panel: Panel, whole: Windows, judged: list[Judged]) -> Found:
             raise ValueError(f"live judged at {one.end_ns}, offline at {t_ns}")
         same += (one.x.tobytes(), one.level.tobytes()) == (x.tobytes(), level.tobytes())
     agreed, largest = 0, 0.0
-    for juror in panel.jurors:
-        own = juror.checkpoint.logits(whole.x[:, juror.rows], whole.opening[:, juror.rows])
-        other = np.stack([one.logits[juror.key] for one in judged])
+    for member in ensemble.members:
+        own = member.checkpoint.logits(whole.x[:, member.rows], whole.opening[:, member.rows])
+        other = np.stack([one.logits[member.key] for one in judged])
         agreed += int((own.argmax(axis=1) == other.argmax(axis=1)).sum())
         largest = max(largest, float(np.abs(own - other).max()))
-    return Found(len(whole), same, len(whole) * len(panel.jurors), agreed, largest)
+    return Found(len(whole), same, len(whole) * len(ensemble.members), agreed, largest)
 
 
 def main() -> None:
@@ -81,10 +81,10 @@ def main() -> None:
     asked.add_argument("--store", type=Path, required=True)
     told = asked.parse_args()
     store = Store.open(told.store)
-    panel = Panel.load(told.run / "checkpoints", store.schema)
-    found = compare(panel, offline(store, panel), live(store, panel))
+    ensemble = Ensemble.load(told.run / "checkpoints", store.schema)
+    found = compare(ensemble, offline(store, ensemble), live(store, ensemble))
     sys.stdout.write(
-        f"{len(store.ids())} episodes, {len(panel.jurors)} models: "
+        f"{len(store.ids())} episodes, {len(ensemble.members)} models: "
         f"windows bit-equal {found.same_windows}/{found.windows}, "
         f"labels equal {found.same_labels}/{found.labels}, "
         f"largest logit difference {found.largest:.2g}\n"

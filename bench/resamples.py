@@ -14,7 +14,7 @@ from sklearn.metrics import f1_score
 
 from phasewatch import metrics
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import sweep
+from phasewatch.validation.sweep import validate_store
 from phasewatch.windows import extract
 
 CHECKPOINTS, DRAWS, TIMED = 12, metrics.PAIRED, 40
@@ -26,7 +26,7 @@ def run(opened: Store, out: Console) -> None:
     """On the episodes and truth of the corpus, with made-up calls right in seven of ten."""
     generator = np.random.default_rng(0)
     schema = opened.schema.mode("realistic")
-    ids = [judgement.id for judgement in sweep(opened) if judgement.usable]
+    ids = [result.id for result in validate_store(opened) if result.usable]
     windows = extract(opened, ids, schema, 15.0)
     wrong = generator.integers(0, len(schema.classes), (CHECKPOINTS, len(windows)))
     calls = np.where(generator.random(wrong.shape) < 0.7, windows.y, wrong)

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from phasewatch import windows
-from phasewatch.evaluation.evaluate import Plain, Row
+from phasewatch.evaluation.evaluate import ModelReport, ModelScores
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Trained
 from phasewatch.experiment.survey import MODEL, Bench
@@ -20,7 +20,7 @@ from phasewatch.metrics import Score
 from phasewatch.reports import page, summary
 from phasewatch.store.local import Store
 from phasewatch.training import recipes
-from phasewatch.training.jobs import Crew
+from phasewatch.training.jobs import Workers
 from phasewatch.training.recipes import Recipe
 from phasewatch.windows import pool
 
@@ -52,7 +52,7 @@ def learn(name: str, store: Store) -> pipeline.Done:
         store,
         ROOT / "runs" / name,
         lambda line: out.print(line, soft_wrap=True, markup=False),
-        Crew(jobs=2),
+        Workers(jobs=2),
     )
 
 
@@ -121,9 +121,9 @@ def scored(score: Score) -> str:
     return f"{score.value:.3f} [{summary.span(score)}]"
 
 
-def seeds(row: Plain) -> str:
+def seeds(row: ModelScores) -> str:
     """The spread over seeds, of a model that has some."""
-    if not isinstance(row, Row):
+    if not isinstance(row, ModelReport):
         return ""
     return f"{min(row.again):.3f} to {max(row.again):.3f}"
 

@@ -15,7 +15,7 @@ from phasewatch.cli.commands.serve import given_of
 from phasewatch.io.trust import ANY
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
-from phasewatch.serve.runtime import Desk
+from phasewatch.serve.runtime import Runtime
 
 CHROMIUM = "/usr/bin/chromium"
 SPEED = 4.0
@@ -31,14 +31,14 @@ SCENES = {
 }
 
 
-def tour(desk: Desk, page: Page, server: str, out: Path) -> None:
+def tour(runtime: Runtime, page: Page, server: str, out: Path) -> None:
     """A scene a profile, each at the middle of its episode; then what is left."""
     left = dict(SCENES)
-    for id in desk.given.episodes:
-        while desk.replay.current() != id:
+    for id in runtime.given.episodes:
+        while runtime.replay.current() != id:
             time.sleep(0.05)
-        duration_s = desk.replay.facts(id).duration_s or 0.0
-        while desk.replay.facts(id).transport.position_s < 0.6 * duration_s:
+        duration_s = runtime.replay.facts(id).duration_s or 0.0
+        while runtime.replay.facts(id).transport.position_s < 0.6 * duration_s:
             time.sleep(0.05)
         name = next(iter(left), "")
         if name:
@@ -64,18 +64,20 @@ def main() -> None:
     asked.add_argument("--store", type=Path, required=True)
     asked.add_argument("--out", type=Path, required=True)
     told = asked.parse_args()
-    with Desk(given_of(told.run, told.store, [], ANY)).working() as desk:
-        while desk.replay._watched is None or "profile" not in {kind for kind, _ in desk.hub._last}:
+    with Runtime(given_of(told.run, told.store, [], ANY)).working() as runtime:
+        while runtime.replay._watched is None or "profile" not in {
+            kind for kind, _ in runtime.broker._last
+        }:
             time.sleep(0.1)
         sock = app.listen("127.0.0.1", 0)
-        server = app.server(app.application(desk, Access()))
+        server = app.server(app.application(runtime, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
-        desk.replay.operate("load", desk.given.episodes[0], None)
-        desk.replay.operate("speed", SPEED, None)
+        runtime.replay.operate("load", runtime.given.episodes[0], None)
+        runtime.replay.operate("speed", SPEED, None)
         with sync_playwright() as works:
             browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport=SIZE)
-            tour(desk, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", told.out)
+            tour(runtime, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", told.out)
             browser.close()
         server.should_exit = True
 

@@ -17,14 +17,17 @@ from tests import toy
 from phasewatch.store import local
 from phasewatch.store.local import Store
 from phasewatch.validation import index, sweep
-from phasewatch.validation.cache import Ledger
+from phasewatch.validation.cache import VerdictCache
 
 CALLS = ("fsync", "replace", "unlink")
 
 
 def run(own: Store, out: Path) -> bytes:
     """One sweep, resumed where there is something to resume; the index's bytes."""
-    index.write(sweep.sweep(own, kept=Ledger(out / "ledger", own.schema)), out / "index.parquet")
+    index.write(
+        sweep.validate_store(own, kept=VerdictCache(out / "ledger", own.schema)),
+        out / "index.parquet",
+    )
     return (out / "index.parquet").read_bytes()
 
 

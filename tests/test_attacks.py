@@ -22,7 +22,7 @@ from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.bundle import GRAPH, TERMS
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
-from phasewatch.io.trust import Trust, content, sign
+from phasewatch.io.trust import Trust, read_plain_file, sign
 from phasewatch.store.local import Store
 
 __all__ = ["exported", "kept", "keys", "network", "target"]
@@ -172,7 +172,7 @@ def test_other_formats_of_xgboost(tmp_path: Path, kind: str) -> None:
 def test_what_cannot_be_read_is_no_damage() -> None:
     """A real EIO: nothing is mapped at the start of a process's memory."""
     with pytest.raises(Refused) as refused:
-        content(Path(f"/proc/{os.getpid()}/mem"), 1 << 20, "a model")
+        read_plain_file(Path(f"/proc/{os.getpid()}/mem"), 1 << 20, "a model")
     assert refused.value.code == "io_error"
 
 

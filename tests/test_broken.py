@@ -5,14 +5,14 @@ from tests.broken import ELSEWHERE, FIXTURES
 
 from phasewatch.store.local import Store
 from phasewatch.validation.rules import sentences
-from phasewatch.validation.sweep import sweep
-from phasewatch.validation.verdict import Judgement
+from phasewatch.validation.sweep import validate_store
+from phasewatch.validation.verdict import ValidationResult
 
-FOUND = {own.id: own for own in sweep(Store.open(FIXTURES))}
+FOUND = {own.id: own for own in validate_store(Store.open(FIXTURES))}
 
 
 @pytest.mark.parametrize("own", FOUND.values(), ids=FOUND)
-def test_an_episode_gets_the_verdict_it_is_named_after(own: Judgement) -> None:
+def test_an_episode_gets_the_verdict_it_is_named_after(own: ValidationResult) -> None:
     verdict, _, code = own.id.partition("-")
     assert own.verdict == verdict
     assert code in {finding.code for finding in own.findings} or (

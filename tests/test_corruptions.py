@@ -26,10 +26,10 @@ from phasewatch.store import format, local
 from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry
 from phasewatch.store.local import Store
 from phasewatch.validation import index, rules, sweep
-from phasewatch.validation.cache import Ledger
+from phasewatch.validation.cache import VerdictCache
 from phasewatch.validation.rules import Facts, Rule, examine, sentences
-from phasewatch.validation.sweep import judge
-from phasewatch.validation.verdict import VERDICTS, Judgement
+from phasewatch.validation.sweep import validate_episode
+from phasewatch.validation.verdict import VERDICTS, ValidationResult
 
 TESTS = Path(__file__).parent
 PAGE = (TESTS.parent / "docs" / "corruptions.md").read_text(encoding="utf-8")
@@ -44,7 +44,7 @@ def own(tmp_path: Path) -> Store:
     return made
 
 
-def said(found: Judgement) -> tuple[str, set[str]]:
+def said(found: ValidationResult) -> tuple[str, set[str]]:
     return found.verdict, set(found.codes)
 
 
@@ -123,7 +123,7 @@ def test_a_manifest_of_another_shape(own: Store, change: OnManifest) -> None:
     value = json.loads(path.read_bytes())
     change(value)
     path.write_text(json.dumps(value))
-    assert said(judge(own, id)) == ("rejected", {"manifest_schema"})
+    assert said(validate_episode(own, id)) == ("rejected", {"manifest_schema"})
 
 
 @pytest.mark.parametrize("change", TEXTS.values(), ids=TEXTS)
@@ -133,7 +133,7 @@ def test_a_manifest_that_is_no_json_of_ours(own: Store, change: Callable[[bytes]
     data = path.read_bytes()
     assert change(data) != data
     path.write_bytes(change(data))
-    assert said(judge(own, id)) == ("rejected", {"manifest_schema"})
+    assert said(validate_episode(own, id)) == ("rejected", {"manifest_schema"})
 
 
 def test_of_a_key_given_twice_the_last_stands_and_is_what_the_digest_covers(own: Store) -> None:
@@ -141,9 +141,12 @@ def test_of_a_key_given_twice_the_last_stands_and_is_what_the_digest_covers(own:
     path = own.folder(id) / MANIFEST
     data = path.read_bytes()
     path.write_bytes(data.replace(b'{\n "format"', b'{\n "host": "eve",\n "format"'))
-    assert (judge(own, id).verdict, judge(own, id).host) == ("accepted", "alpha")
+    assert (validate_episode(own, id).verdict, validate_episode(own, id).host) == (
+        "accepted",
+        "alpha",
+    )
     path.write_bytes(data.replace(b"\n}", b',\n "host": "eve"\n}'))
-    assert said(judge(own, id)) == ("rejected", {"manifest_digest"})
+    assert said(validate_episode(own, id)) == ("rejected", {"manifest_digest"})
 
 
 @pytest.mark.parametrize("name", ["~/x", "C:\\x", "a\\b", "..", "/etc/passwd", "a/../b", ""])
@@ -153,7 +156,7 @@ def test_a_listed_name_stays_in_the_folder(own: Store, name: str) -> None:
     files = {**manifest.files, name: entry(b"")}
     changed = manifest.model_copy(update={"files": files}).sealed()
     (own.folder(id) / MANIFEST).write_bytes(changed)
-    assert said(judge(own, id)) == ("rejected", {"unsafe_path"})
+    assert said(validate_episode(own, id)) == ("rejected", {"unsafe_path"})
 
 
 def resealed(own: Store, data: bytes) -> str:
@@ -174,14 +177,14 @@ def test_a_wrong_digest_of_right_bytes_is_a_mismatch(own: Store) -> None:
     (id,) = own.ids()
     manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: entry(b"other")}})
     (own.folder(id) / MANIFEST).write_bytes(manifest.sealed())
-    assert said(judge(own, id)) == ("rejected", {"sha_mismatch"})
+    assert said(validate_episode(own, id)) == ("rejected", {"sha_mismatch"})
 
 
 @pytest.mark.parametrize("kept", [0, 4, 0.5, -8, -1])
 def test_samples_cut_short_and_listed_so(own: Store, kept: float) -> None:
     data = (own.folder(own.ids()[0]) / SAMPLES).read_bytes()
     id = resealed(own, data[: int(kept * len(data)) if kept == 0.5 else int(kept)])
-    assert said(judge(own, id)) == ("rejected", {"samples_format"})
+    assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
 
 
 def test_columns_of_another_type_or_none(own: Store, tmp_path: Path) -> None:
@@ -190,14 +193,14 @@ def test_columns_of_another_type_or_none(own: Store, tmp_path: Path) -> None:
         text = pa.array([str(value).encode() for value in table[name].to_pylist()])
         for other in (table.set_column(at, name, text), table.remove_column(at)):
             id = resealed(own, written(other, tmp_path))
-            assert said(judge(own, id)) == ("rejected", {"samples_format"})
+            assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
 
 
 def test_a_ragged_row(own: Store, tmp_path: Path) -> None:
     rows = pq.read_table(own.folder(own.ids()[0]) / SAMPLES).to_pylist()
     rows[1]["values"][3].pop()
     id = resealed(own, written(pa.Table.from_pylist(rows, format._TABLE), tmp_path))
-    assert said(judge(own, id)) == ("rejected", {"samples_format"})
+    assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
 
 
 def test_a_few_kilobytes_that_unpack_to_gigabytes(
@@ -211,7 +214,7 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     columns = [pa.array(["proc"]), pa.array([2.0]), pa.array([["proc.c"]]), times, times, values]
     data = written(pa.Table.from_arrays(columns, schema=format._TABLE), tmp_path)
     assert len(data) < 1 << 12
-    assert said(judge(own, resealed(own, data))) == ("rejected", {"over_limit"})
+    assert said(validate_episode(own, resealed(own, data))) == ("rejected", {"over_limit"})
 
 
 def test_a_footer_that_contradicts_itself_under_a_digest_that_fits(own: Store) -> None:
@@ -222,19 +225,19 @@ def test_a_footer_that_contradicts_itself_under_a_digest_that_fits(own: Store) -
     data = (own.folder(own.ids()[0]) / SAMPLES).read_bytes()
     assert data.count(b"\x35\x02\x18\x08channels") == 1
     other = data.replace(b"\x35\x02\x18\x08channels", b"\x35\x00\x18\x08channels")
-    assert said(judge(own, resealed(own, other))) == ("rejected", {"samples_format"})
+    assert said(validate_episode(own, resealed(own, other))) == ("rejected", {"samples_format"})
 
 
 def test_a_manifest_over_its_limit_and_a_socket_are_not_read(tmp_path: Path) -> None:
     own = toy.store(tmp_path / "s", seeds=1)
     large, talking, *_ = own.ids()
     os.truncate(own.folder(large) / MANIFEST, (16 << 20) + 1)
-    assert said(judge(own, large)) == ("rejected", {"over_limit"})
+    assert said(validate_episode(own, large)) == ("rejected", {"over_limit"})
     (own.folder(talking) / SAMPLES).unlink()
     here = os.open(own.folder(talking), os.O_RDONLY)
     with socket.socket(socket.AF_UNIX) as end:
         end.bind(f"/proc/self/fd/{here}/{SAMPLES}")
-        assert said(judge(own, talking)) == ("rejected", {"unsafe_file"})
+        assert said(validate_episode(own, talking)) == ("rejected", {"unsafe_file"})
     os.close(here)
 
 
@@ -246,7 +249,7 @@ def test_a_manifest_over_its_limit_and_a_socket_are_not_read(tmp_path: Path) -> 
 )
 def test_a_folder_whose_name_is_no_id(own: Store, tmp_path: Path, name: bytes) -> None:
     os.mkdir(os.fsencode(own.root / "episodes") + b"/" + name)
-    found = {own.verdict: own for own in sweep.sweep(own)}
+    found = {own.verdict: own for own in sweep.validate_store(own)}
     assert said(found["rejected"]) == ("rejected", {"id_invalid"})
     index.write(list(found.values()), tmp_path / "index.parquet")
     assert len(index.read(tmp_path / "index.parquet")) == 2
@@ -256,14 +259,14 @@ def test_a_folder_whose_name_is_no_id(own: Store, tmp_path: Path, name: bytes) -
 def test_a_listed_folder_has_files_of_any_name(own: Store, tmp_path: Path) -> None:
     (id,) = own.ids()
     (Path(os.fsdecode(os.fsencode(own.folder(id)) + b"/\xff\n"))).touch()
-    found = judge(own, id)
+    found = validate_episode(own, id)
     assert said(found) == ("degraded", {"file_unlisted"})
     index.write([found], tmp_path / "index.parquet")
 
 
 def test_what_is_being_written_is_not_judged(own: Store) -> None:
     (own.root / "episodes" / ".tmp-later").mkdir()
-    assert [own.id for own in sweep.sweep(own)] == own.ids()
+    assert [own.id for own in sweep.validate_store(own)] == own.ids()
 
 
 # ---------------------------------------------------------------- telemetry
@@ -340,7 +343,7 @@ def test_what_must_not_be_read_is_errored() -> None:
         if not child:
             os.setgid(65534)
             os.setuid(65534)
-            found = [[own.verdict, *own.codes] for own in sweep.sweep(own)]
+            found = [[own.verdict, *own.codes] for own in sweep.validate_store(own)]
             os.write(theirs, json.dumps(found[:3]).encode())
             os._exit(0)
         os.close(theirs)
@@ -367,7 +370,7 @@ def test_no_memory_is_no_fault_of_the_bytes(
             raise pa.ArrowMemoryError("malloc of size 1 failed")
 
         monkeypatch.setattr(pq, "ParquetFile", file)
-    assert said(judge(own, own.ids()[0])) == ("errored", {"io"})
+    assert said(validate_episode(own, own.ids()[0])) == ("errored", {"io"})
 
 
 def test_a_rule_that_fails_ends_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,7 +382,7 @@ def test_a_rule_that_fails_ends_no_sweep(tmp_path: Path, monkeypatch: pytest.Mon
         yield from ()
 
     monkeypatch.setattr(rules, "RULES", [*rules.RULES, Rule("broken", "rejected", broken)])
-    found = sweep.sweep(own)
+    found = sweep.validate_store(own)
     assert said(found[0]) == ("errored", {"check_bug"})
     assert {own.verdict for own in found[1:]} == {"accepted"}
 
@@ -391,8 +394,8 @@ def test_an_episode_that_vanished_is_errored_and_then_gone(
     own.remove(ids[0])
     with monkeypatch.context() as late:
         late.setattr(own, "ids", lambda: ids)
-        assert [said(one) for one in sweep.sweep(own)] == [("errored", {"io"})]
-    assert sweep.sweep(own) == []
+        assert [said(one) for one in sweep.validate_store(own)] == [("errored", {"io"})]
+    assert sweep.validate_store(own) == []
 
 
 def test_a_file_that_changes_while_it_is_read_is_errored(
@@ -408,7 +411,7 @@ def test_a_file_that_changes_while_it_is_read_is_errored(
         return data[:-1] if path.name == SAMPLES else data
 
     monkeypatch.setattr(format, "content", growing)
-    assert said(judge(own, id)) == ("errored", {"unstable_read"})
+    assert said(validate_episode(own, id)) == ("errored", {"unstable_read"})
 
 
 def test_what_appears_during_a_sweep_waits_for_the_next(own: Store) -> None:
@@ -418,15 +421,15 @@ def test_what_appears_during_a_sweep_waits_for_the_next(own: Store) -> None:
         if later.id not in own.ids():
             own.publish(later)
 
-    assert [one.id for one in sweep.sweep(own, tick)] != own.ids()
-    assert [one.id for one in sweep.sweep(own)] == own.ids()
+    assert [one.id for one in sweep.validate_store(own, tick)] != own.ids()
+    assert [one.id for one in sweep.validate_store(own)] == own.ids()
 
 
 def test_a_full_disk_leaves_the_old_index(
     own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "index.parquet"
-    index.write(sweep.sweep(own), path)
+    index.write(sweep.validate_store(own), path)
     before = path.read_bytes()
 
     def full(handle: int) -> None:
@@ -457,9 +460,9 @@ def test_two_sweeps_at_once_end_with_the_same_bytes(tmp_path: Path) -> None:
     words = [sys.executable, "-c", TWO, str(own.root), str(out)]
     both = [subprocess.Popen(words) for _ in range(2)]
     assert [one.wait() for one in both] == [0, 0]
-    index.write(sweep.sweep(own), tmp_path / "alone")
+    index.write(sweep.validate_store(own), tmp_path / "alone")
     assert (out / "index").read_bytes() == (tmp_path / "alone").read_bytes()
-    assert len(Ledger(out / "ledger", own.schema).read()) in (0, 12)
+    assert len(VerdictCache(out / "ledger", own.schema).read()) in (0, 12)
 
 
 def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -467,7 +470,7 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
     own = toy.store(tmp_path / "s", seeds=1)
     monkeypatch.setattr(local, "SETTLED_NS", 0)
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    kept = Ledger(tmp_path / "ledger", own.schema)
+    kept = VerdictCache(tmp_path / "ledger", own.schema)
     asked: list[str] = []
 
     def interrupted(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
@@ -479,8 +482,8 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
         return map(work, blocks)
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.sweep(own, spread=interrupted, kept=kept)
-    assert len(sweep.sweep(own, spread=noted, kept=kept)) == 12
+        sweep.validate_store(own, spread=interrupted, kept=kept)
+    assert len(sweep.validate_store(own, spread=noted, kept=kept)) == 12
     assert asked == own.ids()[5:]
 
 
@@ -507,8 +510,8 @@ def test_what_stops_the_reading_is_told_alone_and_the_worse_stands(own: Store) -
     path = own.folder(id) / SAMPLES
     path.write_bytes(path.read_bytes()[:-1])
     (path.parent / "core").touch()
-    assert said(judge(own, id)) == ("rejected", {"sha_mismatch"})
+    assert said(validate_episode(own, id)) == ("rejected", {"sha_mismatch"})
     manifest = Manifest.model_validate_json((path.parent / MANIFEST).read_bytes())
     value = {**manifest.model_dump(), "format": 2}
     (path.parent / MANIFEST).write_text(json.dumps(value))
-    assert said(judge(own, id)) == ("errored", {"format_newer"})
+    assert said(validate_episode(own, id)) == ("errored", {"format_newer"})

@@ -205,8 +205,8 @@ def _first_format(data: bytes) -> bytes:
 
 def _viewed(value: dict[str, Any]) -> None:
     columns = 2 * len(value["data"]["channels"])
-    lens = {"mean": [0.0] * columns, "std": [1.0] * columns}
-    value.update(view="tensor", lens={**value["lens"], **lens}, plane={})
+    normalizer = {"mean": [0.0] * columns, "std": [1.0] * columns}
+    value.update(view="tensor", lens={**value["lens"], **normalizer}, plane={})
 
 
 def _shorter(data: bytes) -> bytes:
@@ -303,7 +303,9 @@ ATTACKS: dict[str, Attack] = {
         for name, (change, _) in test_xgboost_file.ATTACKS.items()
         if name != "feature"
     },
-    "damaged read": lambda folder: trust.content(Path(f"/proc/{os.getpid()}/mem"), 9, "a model"),
+    "damaged read": lambda folder: trust.read_plain_file(
+        Path(f"/proc/{os.getpid()}/mem"), 9, "a model"
+    ),
     "shared": partial(asked, lambda folder: Trust(strict=True), lambda head: head.chmod(0o666)),
     "linked folder": partial(place, "bundle", "folder", _linked),
     "no folder": partial(place, "bundle", "folder", _gone),

@@ -17,9 +17,9 @@ from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
 from phasewatch.serve import app, documents
 from phasewatch.serve.access import Access
-from phasewatch.serve.events import Given
+from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.producers import perf
-from phasewatch.serve.runtime import Desk
+from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 if TYPE_CHECKING:
@@ -82,16 +82,16 @@ def _bad(line: Any) -> bool:
 
 
 @pytest.fixture(scope="module")
-def given(toy_store: Store, toy_out: Path, toy_run: Done) -> Given:
+def given(toy_store: Store, toy_out: Path, toy_run: Done) -> ProducerContext:
     ids = [id for id in toy_run.answered.folds[0].split.test if "dig" in id]
-    return Given(toy_out, toy_store, tuple(ids[:1]))
+    return ProducerContext(toy_out, toy_store, tuple(ids[:1]))
 
 
 @pytest.fixture(scope="module")
-def served(given: Given) -> Iterator[Served]:
+def served(given: ProducerContext) -> Iterator[Served]:
     with serving(given, Access(control=True)) as one:
-        until(lambda: one.desk.given.counted.get("windows_total", 0) > 0, 60)
-        until(lambda: "profile" in {kind for kind, _ in one.desk.hub._last})
+        until(lambda: one.runtime.given.counted.get("windows_total", 0) > 0, 60)
+        until(lambda: "profile" in {kind for kind, _ in one.runtime.broker._last})
         one.turn("pause")
         one.turn("seek", 25.0)
         yield one
@@ -170,7 +170,7 @@ def test_every_chart_has_its_table(page: "Page", served: Served) -> None:
 
 
 def test_the_map_shows_where_a_model_sees_the_windows(
-    page: "Page", served: Served, given: Given
+    page: "Page", served: Served, given: ProducerContext
 ) -> None:
     show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
     windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
@@ -185,7 +185,7 @@ def test_the_map_shows_where_a_model_sees_the_windows(
 
 
 def test_phases_of_another_schema_have_letters_of_their_own(
-    page: "Page", served: Served, given: Given
+    page: "Page", served: Served, given: ProducerContext
 ) -> None:
     labels = ["benign", "install", "infect", "backup", "idle", "d", "dd"]
     told = {**served.get(f"/api/episodes/{given.episodes[0]}"), "labels": labels, "phases": None}
@@ -200,7 +200,9 @@ def test_phases_of_another_schema_have_letters_of_their_own(
     assert letters == ["B", "I", "N", "A", "D", "6", "7"]
 
 
-def test_the_call_and_its_reasons_are_told(page: "Page", served: Served, given: Given) -> None:
+def test_the_call_and_its_reasons_are_told(
+    page: "Page", served: Served, given: ProducerContext
+) -> None:
     show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
     windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
     call = [w for w in windows if w["end_s"] <= 30][-1]["models"]["gbt.oracle"]
@@ -212,7 +214,7 @@ def test_the_call_and_its_reasons_are_told(page: "Page", served: Served, given: 
 
 
 def state(one: Served) -> tuple[str, float]:
-    clock = one.desk.replay._clock
+    clock = one.runtime.replay._clock
     return clock.state, clock.position_s(1e9)
 
 
@@ -255,7 +257,7 @@ def test_who_comes_late_sees_the_clock_where_it_stands(page: "Page", served: Ser
 
 
 def test_the_next_error_and_the_next_disagreement(
-    page: "Page", served: Served, given: Given
+    page: "Page", served: Served, given: ProducerContext
 ) -> None:
     windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
     wrong = [w for w in windows if _realistic(w) != {w["truth"]}]
@@ -272,21 +274,21 @@ def _realistic(window: dict[str, Any]) -> set[str]:
     return {call["label"] for key, call in window["models"].items() if key.endswith("realistic")}
 
 
-def test_who_may_not_move_it_looks_back_alone(page: "Page", given: Given) -> None:
+def test_who_may_not_move_it_looks_back_alone(page: "Page", given: ProducerContext) -> None:
     with serving(given, Access()) as one:
-        until(lambda: one.desk.replay._watched is not None, 60)
+        until(lambda: one.runtime.replay._watched is not None, 60)
         show(page, one, "#/replay")
         page.wait_for_selector(".time")
-        before = one.desk.replay._clock.revision
+        before = one.runtime.replay._clock.revision
         page.keyboard.press("End")
         page.wait_for_selector("text=looking back by yourself")
-        assert one.desk.replay._clock.revision == before
+        assert one.runtime.replay._clock.revision == before
         page.get_by_role("button", name="Follow").click()
         page.wait_for_selector("text=looking back by yourself", state="detached")
 
 
 def test_nothing_given_is_awaited_with_the_command_that_helps(page: "Page") -> None:
-    with serving(Given(None, None), Access()) as one:
+    with serving(ProducerContext(None, None), Access()) as one:
         show(page, one, "#/")
         everywhere(page, lambda place: "main" if place == "perf" else "[data-state=awaiting]")
         for scene in SCENES[1:-1]:
@@ -299,10 +301,12 @@ def test_nothing_given_is_awaited_with_the_command_that_helps(page: "Page") -> N
     everywhere(page, lambda place: "main" if place == "perf" else "[data-state=disconnected]")
 
 
-def test_what_was_told_is_kept_when_the_server_is_gone(page: "Page", given: Given) -> None:
+def test_what_was_told_is_kept_when_the_server_is_gone(
+    page: "Page", given: ProducerContext
+) -> None:
     with serving(given, Access()) as one:
-        until(lambda: one.desk.given.counted.get("windows_total", 0) > 0, 60)
-        until(lambda: "profile" in {kind for kind, _ in one.desk.hub._last})
+        until(lambda: one.runtime.given.counted.get("windows_total", 0) > 0, 60)
+        until(lambda: "profile" in {kind for kind, _ in one.runtime.broker._last})
         show(page, one, "#/replay")
         page.wait_for_selector(".reasons")
     page.wait_for_selector("[role=alert]:text('does not answer')")
@@ -315,8 +319,8 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
 
     for kind in documents.find().values():
         monkeypatch.setattr(kind, "work", refuse)
-    with serving(Given(None, None), Access()) as one:
-        until(lambda: len(one.desk.troubles) == len(one.desk.producers))
+    with serving(ProducerContext(None, None), Access()) as one:
+        until(lambda: len(one.runtime.troubles) == len(one.runtime.producers))
         show(page, one, "#/")
         everywhere(page, lambda place: "[data-state=refused]")
         page.evaluate("location.hash = '#/replay'")
@@ -325,8 +329,8 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
 
 def test_a_refused_producer_tells_why(page: "Page", tmp_path: Path, toy_store: Store) -> None:
     (tmp_path / "report.json").write_text("[]")
-    with serving(Given(tmp_path, toy_store), Access()) as one:
-        until(lambda: "metrics" in one.desk.troubles)
+    with serving(ProducerContext(tmp_path, toy_store), Access()) as one:
+        until(lambda: "metrics" in one.runtime.troubles)
         show(page, one, "#/scoreboard")
         page.wait_for_selector("[data-state=refused]")
         assert "report.json" in page.locator("main").inner_text()
@@ -334,7 +338,7 @@ def test_a_refused_producer_tells_why(page: "Page", tmp_path: Path, toy_store: S
 
 
 def test_a_refused_checkpoint_is_seen(
-    page: "Page", tmp_path: Path, given: Given, toy_out: Path
+    page: "Page", tmp_path: Path, given: ProducerContext, toy_out: Path
 ) -> None:
     shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")
     path = tmp_path / "checkpoints" / "gbt-realistic.ckpt.json"
@@ -342,7 +346,7 @@ def test_a_refused_checkpoint_is_seen(
     header["opening_s"] = 7.0
     path.write_text(json.dumps(header))
     with serving(replace(given, run=tmp_path), Access()) as one:
-        until(lambda: one.desk.replay._watched is not None, 60)
+        until(lambda: one.runtime.replay._watched is not None, 60)
         show(page, one, "#/replay")
         page.wait_for_selector("text=the header was changed after it was written")
         assert violations(page) == []
@@ -357,7 +361,7 @@ def test_figures_that_stop_are_stale_and_kept(
         self.tell(self._measure(psutil.Process(), 1.0))
 
     monkeypatch.setattr(perf.Producer, "work", once)
-    with serving(Given(None, None), Access()) as one:
+    with serving(ProducerContext(None, None), Access()) as one:
         show(page, one, "#/perf")
         page.wait_for_selector(".scene.stale", timeout=15000)
         assert "stale" in page.locator(".foot").inner_text()
@@ -375,17 +379,17 @@ STALE = {"": "[data-state=stale]", "tv?scenes=perf": ".scene.stale", "perf": ".s
 
 
 def test_the_page_comes_back_with_the_server(page: "Page") -> None:
-    with serving(Given(None, None), Access()) as one:
+    with serving(ProducerContext(None, None), Access()) as one:
         port = one.port
         show(page, one, "#/perf")
         page.wait_for_selector("text=Deadline")
     page.wait_for_selector("[role=alert]:text('does not answer')")
     assert page.locator("text=Deadline").count(), "what was told is kept"
-    with Desk(Given(None, None)).working() as desk:
+    with Runtime(ProducerContext(None, None)).working() as runtime:
         import threading
 
         sock = app.listen("127.0.0.1", port)
-        server = app.server(app.application(desk, Access()))
+        server = app.server(app.application(runtime, Access()))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
         page.wait_for_selector("[role=alert]", state="detached", timeout=20000)

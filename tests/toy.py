@@ -7,7 +7,7 @@ import numpy as np
 
 from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
-from phasewatch.evaluation.predictions import Answered
+from phasewatch.evaluation.predictions import PredictionSet
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.training import recipes
@@ -96,7 +96,7 @@ def store(root: Path, seeds: int = 3) -> Store:
     return made
 
 
-def scattered(answered: Answered, hosts: int) -> Answered:
+def scattered(answered: PredictionSet, hosts: int) -> PredictionSet:
     """The same answers, as if the judged episodes had been run on so many hosts."""
     told = []
     for one in answered.answers:

@@ -16,7 +16,7 @@ from phasewatch.adapters.importer import Outcome, counts
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import sweep
+from phasewatch.validation.sweep import validate_store
 from phasewatch.windows import cut
 
 T_MS = 1_790_000_000_000
@@ -51,9 +51,9 @@ def take(source: Path, text: str = MAPPING, kinds: str = SCHEMA) -> tuple[list[O
 
 def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None:
     (outcome,), store = take(source)
-    (judgement,) = sweep(store)
-    assert judgement.verdict == "accepted"
-    episode = store.read(judgement.id)
+    (result,) = validate_store(store)
+    assert result.verdict == "accepted"
+    episode = store.read(result.id)
     assert (episode.host, episode.sample, episode.profile) == ("pi-1", "run-1", "backup")
     assert episode.seconds == 24 * 5
     assert [(own.t_wall_ns - episode.start_ns, own.phase) for own in episode.labels] == [

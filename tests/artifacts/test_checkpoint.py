@@ -19,7 +19,7 @@ from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
-from phasewatch.models.base import UNWATCHED, names
+from phasewatch.models.base import UNMONITORED, names
 from phasewatch.schema import MODES, Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.store.local import Store
@@ -35,7 +35,7 @@ def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoin
     both = windows.extract(store, ids, own, toy.RECIPE.opening_s)
     probe = (toy.episode(), Path("nowhere"))
     task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
-    return jobs.fit(task, UNWATCHED)
+    return jobs.fit(task, UNMONITORED)
 
 
 @pytest.fixture(scope="module")
@@ -389,9 +389,9 @@ def test_the_weights_of_another_model_are_noticed(
 
 def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
     asked = windows.cut(toy.episode(), made.schema, made.opening_s)
-    z = made.lens.apply(asked.x, asked.opening)
-    assert made.plane is not None
-    again = load(path).plane
+    z = made.normalizer.apply(asked.x, asked.opening)
+    assert made.projection is not None
+    again = load(path).projection
     assert again is not None
-    np.testing.assert_array_equal(again.apply(z), made.plane.apply(z))
-    np.testing.assert_allclose(made.plane.axes @ made.plane.axes.T, np.eye(2), atol=1e-4)
+    np.testing.assert_array_equal(again.apply(z), made.projection.apply(z))
+    np.testing.assert_allclose(made.projection.axes @ made.projection.axes.T, np.eye(2), atol=1e-4)

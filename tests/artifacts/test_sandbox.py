@@ -10,7 +10,7 @@ from tests import mutated
 from tests.mutated import Model
 
 from phasewatch.artifacts.bundle import TERMS
-from phasewatch.artifacts.sandbox import tried
+from phasewatch.artifacts.sandbox import load_in_sandbox
 from phasewatch.errors import Refused
 from phasewatch.io.trust import Trust
 
@@ -54,19 +54,19 @@ def test_a_whole_model_passes_and_a_damaged_one_is_refused_as_ever(
     tmp_path: Path, name: str, kind: str
 ) -> None:
     path = put(tmp_path, name, kind)
-    tried(path)
+    load_in_sandbox(path)
     with pytest.raises(Refused) as refused:
-        tried(path, Trust(key=tmp_path / "absent.pub"))
+        load_in_sandbox(path, Trust(key=tmp_path / "absent.pub"))
     assert refused.value.code == "key"
     body = next(one for one in tmp_path.iterdir() if one != path and one.name != TERMS)
     body.write_bytes(body.read_bytes()[:-1])
     with pytest.raises(Refused) as refused:
-        tried(path)
+        load_in_sandbox(path)
     assert refused.value.code == "digest"
     assert json.dumps(refused.value.__reduce__()[1])
 
 
 def test_a_graph_without_end_ends_the_child_alone(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"ended the process that tried it \(SIG") as refused:
-        tried(put(tmp_path, "mlp", "onnx", endless()), limit_s=2)
+        load_in_sandbox(put(tmp_path, "mlp", "onnx", endless()), limit_s=2)
     assert refused.value.code == "child"

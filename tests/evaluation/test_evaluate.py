@@ -8,7 +8,7 @@ from phasewatch import schema
 from phasewatch.episode import Identity
 from phasewatch.evaluation import evaluate, timing
 from phasewatch.evaluation.evaluate import Report
-from phasewatch.evaluation.predictions import Answered, Answers
+from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.timeline import BENIGN
 from phasewatch.experiment.pipeline import Done
 from phasewatch.metrics import Score
@@ -16,16 +16,16 @@ from phasewatch.metrics import Score
 CLASSES = schema.vm46().classes
 
 
-def sure(one: Answers, calls: np.typing.NDArray[np.int64]) -> Answers:
+def sure(one: Predictions, calls: np.typing.NDArray[np.int64]) -> Predictions:
     """The same answers with other calls, all of them quite sure."""
     return replace(one, logits=np.eye(len(CLASSES))[calls] * 9.0)
 
 
-def judged(done: Done, answers: list[Answers]) -> Report:
+def judged(done: Done, answers: list[Predictions]) -> Report:
     return evaluate.evaluate(replace(done.answered, answers=tuple(answers)))
 
 
-def changed(done: Done, model: str, call: int | None) -> list[Answers]:
+def changed(done: Done, model: str, call: int | None) -> list[Predictions]:
     """All answers, with `model` always right, or always saying `call`."""
     return [
         sure(one, one.windows.y if call is None else np.full(len(one.windows), call))
@@ -61,7 +61,7 @@ def test_untested_phases_have_no_score(toy_run: Done) -> None:
 
 
 def test_what_the_held_out_host_lacks_is_listed(toy_run: Done) -> None:
-    def lacking(answered: Answered) -> Answered:
+    def lacking(answered: PredictionSet) -> PredictionSet:
         usable = [e for e in answered.usable if (e.host, e.profile) != ("delta", "leak")]
         test = tuple(e.id for e in usable if e.host == "delta")
         kept = []

@@ -12,10 +12,10 @@ from phasewatch.errors import Refused
 from phasewatch.evaluation import leakage
 from phasewatch.evaluation.leakage import AFTER, BEFORE, Evidence
 from phasewatch.experiment.pipeline import Done
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split, divide
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import sweep
+from phasewatch.validation.sweep import validate_store
 from phasewatch.windows import Windows, extract, join
 
 RULES = {**BEFORE, **AFTER}
@@ -23,7 +23,7 @@ Plant = Callable[[Evidence], Evidence]
 
 
 def evidence_of(store: Store, way: str, test: str, validation: str) -> Evidence:
-    identities = {one.id: one.identity for one in sweep(store)}
+    identities = {one.id: one.identity for one in validate_store(store)}
     (split,) = splits.find(way)(list(identities.values()), test, validation)
     whole = extract(store, list(identities), store.schema, 6.0)
     return Evidence(split, identities, store.schema, divide(whole, split))
@@ -33,12 +33,14 @@ def evidence_of(store: Store, way: str, test: str, validation: str) -> Evidence:
 def clean(toy_store: Store, toy_run: Done) -> Evidence:
     """One fold of the toy store, with the lenses of its checkpoints."""
     (fold,) = toy_run.trained.folds
-    lenses = {
-        one.name: (one.lens, fold.windows[one.mode]["train"])
+    normalizers = {
+        one.name: (one.normalizer, fold.windows[one.mode]["train"])
         for one in fold.checkpoints
         if one.model_name == "gbt"
     }
-    return replace(evidence_of(toy_store, "held_out_host", "delta", "gamma"), lenses=lenses)
+    return replace(
+        evidence_of(toy_store, "held_out_host", "delta", "gamma"), normalizers=normalizers
+    )
 
 
 def put(evidence: Evidence, **parts: Windows) -> Evidence:
@@ -113,7 +115,7 @@ def judged_on_training(evidence: Evidence) -> Evidence:
 def lens_of_everything(evidence: Evidence) -> Evidence:
     train = evidence.windows["train"]
     whole = join([train, evidence.windows["unseen"]])
-    return replace(evidence, lenses={"x": (Lens.fit("summary", whole), train)})
+    return replace(evidence, normalizers={"x": (Normalizer.fit("summary", whole), train)})
 
 
 PLANTS: dict[str, Plant] = {
@@ -154,7 +156,7 @@ def test_other_ways_to_split_are_clean(way: str, test: str, toy_store: Store) ->
 
 
 def test_a_leak_stops_the_run_unless_it_is_waived(clean: Evidence) -> None:
-    leaking = replace(host_on_two_sides(clean), lenses=None)
+    leaking = replace(host_on_two_sides(clean), normalizers=None)
     leaking = put(leaking, train=clean.windows["train"])
     with pytest.raises(Refused, match=r"same_episode|same_key.*--waive"):
         leakage.audit(leaking)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax
 
-from phasewatch.evaluation.smoothing import Chain
+from phasewatch.evaluation.smoothing import MarkovChain
 
 SEQUENCES = [np.array([0, 0, 0, 1, 1, 2, 2, 2]), np.array([0, 0, 2, 2, 2, 0])]
-CHAIN = Chain.fit(SEQUENCES, 3)
+CHAIN = MarkovChain.fit(SEQUENCES, 3)
 LOGITS = np.random.default_rng(0).normal(0, 1, (6, 3))
 
 
@@ -42,12 +42,12 @@ def test_chances_sum_to_one() -> None:
 
 def test_a_lone_contrary_window_is_not_believed() -> None:
     """Phases last: one window that leans elsewhere among many that agree is outvoted."""
-    lasting = Chain.fit([np.repeat([0, 1, 2], 30)], 3)
+    lasting = MarkovChain.fit([np.repeat([0, 1, 2], 30)], 3)
     logits = np.tile([2.0, 0.0, 0.0], (7, 1))
     logits[4] = [0.0, 1.0, 0.0]
     assert lasting.filter(logits).argmax(axis=1).tolist() == [0] * 7
 
 
 def test_an_even_prior_divides_out_nothing() -> None:
-    even = Chain.fit([np.array([0, 1, 2])], 3)
+    even = MarkovChain.fit([np.array([0, 1, 2])], 3)
     assert even.filter(LOGITS, balanced=False) == pytest.approx(even.filter(LOGITS))

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from phasewatch.evaluation import timeline
-from phasewatch.evaluation.predictions import Answers
+from phasewatch.evaluation.predictions import Predictions
 from phasewatch.windows import Windows
 
 STRIDE_S = 5.0
 ASKED = timeline.Asked(("benign", "impact"), STRIDE_S, seed=0, new_hosts=True)
 
 
-def said(episodes: dict[str, tuple[list[int], list[int]]], sure: float = 9.0) -> Answers:
+def said(episodes: dict[str, tuple[list[int], list[int]]], sure: float = 9.0) -> Predictions:
     """Truth and calls of each episode, on a host of its own name's first letter."""
     y = np.concatenate([np.array(truth) for truth, _ in episodes.values()])
     calls = np.concatenate([np.array(call) for _, call in episodes.values()])
@@ -33,7 +33,7 @@ def said(episodes: dict[str, tuple[list[int], list[int]]], sure: float = 9.0) ->
         profile=names,
         campaign=names,
     )
-    return Answers("x", "m", "realistic", "unseen", windows, np.eye(2)[calls] * sure)
+    return Predictions("x", "m", "realistic", "unseen", windows, np.eye(2)[calls] * sure)
 
 
 def _since(truth: list[int]) -> np.typing.NDArray[np.float64]:
@@ -82,7 +82,9 @@ def test_the_threshold_is_the_validation_parts_own_and_tried_on_the_unseen() -> 
     truth = [0] * 6 + [1] * 4
     chosen = said({"v1": (truth, truth)})
     # Unsure of every window, and yet over a threshold that a firm validation put low.
-    unsure = Answers("x", "m", "realistic", "unseen", chosen.windows, np.array([[0.0, 0.5]] * 10))
+    unsure = Predictions(
+        "x", "m", "realistic", "unseen", chosen.windows, np.array([[0.0, 0.5]] * 10)
+    )
     kept = timeline.budgeted([(chosen, unsure)], ASKED)
     assert kept.thresholds[0] is not None
     assert kept.chosen.events == 0
@@ -94,7 +96,7 @@ def test_the_threshold_is_the_validation_parts_own_and_tried_on_the_unseen() -> 
 def test_no_threshold_raises_no_alarm() -> None:
     truth = [0] * 6 + [1] * 4
     firm = said({"v1": (truth, truth)})
-    unsure = Answers("x", "m", "realistic", "unseen", firm.windows, np.array([[0.0, 0.5]] * 10))
+    unsure = Predictions("x", "m", "realistic", "unseen", firm.windows, np.array([[0.0, 0.5]] * 10))
     none = timeline.budgeted([(unsure, firm)], ASKED)
     assert (none.thresholds, none.raised) == ((None,), 0.0)
 

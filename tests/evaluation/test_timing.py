@@ -10,10 +10,10 @@ from phasewatch.evaluation.timing import (
     Calls,
     Onset,
     alarms,
+    detection_delay,
     each,
     edit,
     false_alarms,
-    lateness,
     matched,
     onsets,
 )
@@ -44,14 +44,14 @@ def test_lateness_counts_what_was_never_called() -> None:
     """Called after 5, 10 and 20 s; one phase ended uncalled after 8 s, one after 30 s."""
     found = [Onset("e", 1, s, False) for s in (5.0, 10.0, 20.0)]
     found += [Onset("e", 1, s, True) for s in (8.0, 30.0)]
-    told = lateness(found)
+    told = detection_delay(found)
     assert told.onsets == 5
     assert told.missed == pytest.approx(0.4)
     # Kaplan-Meier: 4/5 after 5, 4/5 · 2/3 = .533 after 10, .533 · 1/2 = .267 after 20.
     assert told.median_s == 20.0
     assert told.p90_s is None
-    assert lateness(found[:3]).median_s == 10.0
-    assert lateness(found[3:]).median_s is None
+    assert detection_delay(found[:3]).median_s == 10.0
+    assert detection_delay(found[3:]).median_s is None
 
 
 def test_an_alarm_is_false_when_it_begins_on_benign_time() -> None:

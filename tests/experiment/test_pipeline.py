@@ -11,7 +11,7 @@ from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Done
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
@@ -101,9 +101,9 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
     train = windows.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
-    expected = Lens.fit("summary", pool(train))
+    expected = Normalizer.fit("summary", pool(train))
     for field in ("opening", "mean", "std"):
-        np.testing.assert_array_equal(getattr(loaded.lens, field), getattr(expected, field))
+        np.testing.assert_array_equal(getattr(loaded.normalizer, field), getattr(expected, field))
 
 
 def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from phasewatch.errors import Refused
 from phasewatch.evaluation import baselines
 from phasewatch.experiment.survey import Survey, markdown, survey, table, tally
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import sweep
+from phasewatch.validation.sweep import validate_store
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def test_every_episode_is_counted_once(found: Survey, toy_store: Store) -> None:
 
 
 def test_a_rejected_episode_is_counted_without_seconds(toy_store: Store) -> None:
-    judged = [replace(one, verdict="rejected") for one in sweep(toy_store)[:1]]
+    judged = [replace(one, verdict="rejected") for one in validate_store(toy_store)[:1]]
     (count,) = tally(toy_store, judged)
     assert (count.verdict, count.episodes, count.seconds) == ("rejected", 1, {})
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from phasewatch import schema
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import STATISTICS, VIEWS, View, fingerprint, summary
 from phasewatch.store.local import Store
 from phasewatch.windows import Windows, extract, log
@@ -55,7 +55,7 @@ def windows(toy_store: Store) -> Windows:
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_lens_centres_training(view: View, windows: Windows) -> None:
-    z = Lens.fit(view, windows).apply(windows.x, windows.opening)
+    z = Normalizer.fit(view, windows).apply(windows.x, windows.opening)
     flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
     np.testing.assert_allclose(np.nanmean(flat, axis=1), 0, atol=1e-9)
     spread = np.nanstd(flat, axis=1)
@@ -67,20 +67,20 @@ def test_a_faster_machine_looks_the_same_beside_its_own_level(windows: Windows) 
     x = windows.x + 100
     slow = replace(windows, x=x, opening=log(x).mean(axis=2).astype(np.float32))
     fast = replace(slow, x=2 * x, opening=log(2 * x).mean(axis=2).astype(np.float32))
-    lens = Lens.fit("tensor", slow)
-    one, two = (lens.apply(own.x, own.opening) for own in (slow, fast))
+    normalizer = Normalizer.fit("tensor", slow)
+    one, two = (normalizer.apply(own.x, own.opening) for own in (slow, fast))
     channels = x.shape[1]
     np.testing.assert_allclose(one[:, channels:], two[:, channels:], atol=0.05)
     assert np.abs(one[:, :channels] - two[:, :channels]).max() > 1
-    assert np.abs(one - lens.apply(fast.x, slow.opening))[:, channels:].max() > 1
+    assert np.abs(one - normalizer.apply(fast.x, slow.opening))[:, channels:].max() > 1
 
 
 def test_a_machine_nobody_knows_is_seen_from_the_usual_level(windows: Windows) -> None:
-    lens = Lens.fit("tensor", windows)
-    usual = np.tile(lens.opening.astype(np.float32), (len(windows), 1))
+    normalizer = Normalizer.fit("tensor", windows)
+    usual = np.tile(normalizer.opening.astype(np.float32), (len(windows), 1))
     unknown = np.full_like(usual, np.nan)
     np.testing.assert_allclose(
-        lens.apply(windows.x, unknown), lens.apply(windows.x, usual), atol=1e-5
+        normalizer.apply(windows.x, unknown), normalizer.apply(windows.x, usual), atol=1e-5
     )
 
 

@@ -20,8 +20,8 @@ from phasewatch import __version__, schema  # noqa: E402
 from phasewatch.artifacts import checkpoint  # noqa: E402
 from phasewatch.artifacts.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.artifacts.export import export  # noqa: E402
-from phasewatch.features.normalizer import Lens  # noqa: E402
-from phasewatch.features.projection import Plane  # noqa: E402
+from phasewatch.features.normalizer import Normalizer  # noqa: E402
+from phasewatch.features.projection import Projection  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
 from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
@@ -41,8 +41,8 @@ SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), (), (), ("delta.dig.s
 
 def trained(name: str, own: schema.Schema, windows: Windows) -> Checkpoint:
     kind = find(name)
-    lens = Lens.fit(kind.view, windows)
-    z = lens.apply(windows.x, windows.opening)
+    normalizer = Normalizer.fit(kind.view, windows)
+    z = normalizer.apply(windows.x, windows.opening)
     model = kind(len(own.classes), 0, **SMALL[name])
     # Judged by labels that are beside the point, trees stop early and stay small.
     learned, judged = (Data(z, np.roll(windows.y, by), len(own.classes)) for by in (0, 9))
@@ -53,8 +53,8 @@ def trained(name: str, own: schema.Schema, windows: Windows) -> Checkpoint:
         mode="realistic",
         schema=own,
         opening_s=toy.RECIPE.opening_s,
-        lens=lens,
-        plane=Plane.fit(z),
+        normalizer=normalizer,
+        projection=Projection.fit(z),
         model=model,
         recipe=asdict(toy.RECIPE),
         split=asdict(SPLIT),

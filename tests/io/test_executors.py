@@ -12,7 +12,7 @@ from distributed import CancelledError
 from tests.paths import ROOT
 
 from phasewatch.errors import Refused
-from phasewatch.io.executors import _lost, alone, cluster, pool
+from phasewatch.io.executors import _lost, dask_workers, process_pool, serial
 
 
 def double(number: int) -> int:
@@ -25,12 +25,14 @@ def dies(number: int) -> int:
 
 
 def test_a_pool_keeps_the_order() -> None:
-    assert list(pool(2)(double, range(5))) == list(alone(double, range(5))) == [0, 2, 4, 6, 8]
+    assert (
+        list(process_pool(2)(double, range(5))) == list(serial(double, range(5))) == [0, 2, 4, 6, 8]
+    )
 
 
 def test_a_worker_that_was_killed_is_one_line() -> None:
     with pytest.raises(Refused, match="a worker was killed"):
-        list(pool(2)(dies, range(4)))
+        list(process_pool(2)(dies, range(4)))
 
 
 def waits(number: int) -> int:
@@ -63,4 +65,4 @@ def test_a_cluster_that_went_away_is_one_line() -> None:
 def test_a_cluster_that_does_not_answer_is_one_line() -> None:
     pytest.importorskip("distributed", reason="pip install phasewatch[cluster]")
     with pytest.raises(Refused, match="does not answer"):
-        list(cluster("tcp://127.0.0.1:9")(double, [1]))
+        list(dask_workers("tcp://127.0.0.1:9")(double, [1]))

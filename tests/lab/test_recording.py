@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import judge
+from phasewatch.validation.sweep import validate_episode
 from phasewatch.windows import cut
 
 NEEDS = "qemu-system-x86_64", "gcc", "mke2fs", "depmod", "ip"
@@ -67,9 +67,9 @@ def test_a_recorded_episode_is_whole(tmp_path: Path, cache: Path) -> None:
     assert process.returncode == 0, err
     store = Store.open(tmp_path / "store")
     (id,) = store.ids()
-    judgement = judge(store, id)
-    assert judgement.usable
-    assert "source_missing" not in {finding.code for finding in judgement.findings}
+    result = validate_episode(store, id)
+    assert result.usable
+    assert "source_missing" not in {finding.code for finding in result.findings}
     made = cut(store.read(id), store.schema)
     assert made.x.shape == (7, 46, 20)
     assert (made.x == made.x).any(axis=(0, 2)).all()

@@ -17,8 +17,8 @@ from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
 from phasewatch.io.trust import Trust
 from phasewatch.live import playback
-from phasewatch.live.buffer import GRACE_S, Feed, taken
-from phasewatch.live.ensemble import Juror, Panel
+from phasewatch.live.buffer import GRACE_S, Buffer, taken
+from phasewatch.live.ensemble import Ensemble, Member
 from phasewatch.live.machine import Machine, Scale
 from phasewatch.live.playback import Stream
 from phasewatch.schema import NS
@@ -27,17 +27,17 @@ from phasewatch.store.local import Store
 __all__ = ["keys"]
 
 CORPUS = ROOT / "corpus"
-BLIND = Panel(schema.vm46(), ())
+BLIND = Ensemble(schema.vm46(), ())
 
 
 @pytest.fixture(scope="module")
-def panel(toy_run: Done, toy_out: Path, toy_store: Store) -> Panel:
-    return Panel.load(toy_out / "checkpoints", toy_store.schema)
+def ensemble(toy_run: Done, toy_out: Path, toy_store: Store) -> Ensemble:
+    return Ensemble.load(toy_out / "checkpoints", toy_store.schema)
 
 
-def streamed(episode: Episode, panel: Panel, tick_ns: int) -> Machine:
+def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
     """The episode's samples given `tick_ns` at a time, every window judged."""
-    machine, stream = Machine(panel, episode.start_ns), Stream(episode)
+    machine, stream = Machine(ensemble, episode.start_ns), Stream(episode)
     for now in range(episode.start_ns, episode.end_ns, tick_ns):
         stream.upto(now, machine)
         machine.judge_all(now)
@@ -68,26 +68,26 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
             made = windows.cut(episode, store.schema)
         except (Refused, ValueError):
             continue
-        same(playback.replay(episode, Panel(store.schema, ())), made)
+        same(playback.replay(episode, Ensemble(store.schema, ())), made)
 
 
-def test_answers_are_the_offline_ones(panel: Panel, toy_run: Done, toy_store: Store) -> None:
+def test_answers_are_the_offline_ones(ensemble: Ensemble, toy_run: Done, toy_store: Store) -> None:
     manifests = [toy_store.manifest(id) for id in toy_store.ids()]
     for id in toy_run.answered.folds[0].split.test[:2]:
         episode = toy_store.read(id)
-        past = playback.history(toy_store, manifests, episode, panel.opening_s)
-        machine = playback.replay(episode, panel, past)
+        past = playback.history(toy_store, manifests, episode, ensemble.opening_s)
+        machine = playback.replay(episode, ensemble, past)
         asked = 0
         for said in toy_run.answered.answers:
             own = said.windows.episode == id
             key = f"{said.model}.{said.mode}"
-            judges = {juror.key for juror in panel.jurors}
+            judges = {member.key for member in ensemble.members}
             if said.part == "unseen" and own.any() and key in judges:
                 logits = np.stack([one.logits[key] for one in machine.judged.values()])
                 single = said.logits[own].astype(np.float32)
                 assert np.array_equal(logits.astype(np.float32), single)
                 asked += 1
-        assert asked == len(panel.jurors) > 0
+        assert asked == len(ensemble.members) > 0
 
 
 def test_history_knows_nothing_that_came_later(toy_store: Store) -> None:
@@ -153,51 +153,55 @@ def test_the_feed_stays_short_however_long_it_runs() -> None:
     for now in range(episode.start_ns, episode.end_ns, NS):
         stream.upto(now, machine)
         machine.judge(now)
-        most = max(most, *(len(own) for own in machine.feed.sources.values()), 0)
+        most = max(most, *(len(own) for own in machine.buffer.sources.values()), 0)
     assert most < 2 * 2 * (10 + 5 + 2 * 1 + 8)
 
 
 def test_a_source_that_changes_its_channels_is_refused() -> None:
-    feed, one = Feed(), toy.episode().sources["qmp"]
-    feed.add("qmp", one)
+    buffer, one = Buffer(), toy.episode().sources["qmp"]
+    buffer.add("qmp", one)
     with pytest.raises(ValueError, match="changed its channels"):
-        feed.add("qmp", Samples(one.names[:1], one.t_wall_ns, one.t_mono_ns, one.values[:, :1], 2))
+        buffer.add(
+            "qmp", Samples(one.names[:1], one.t_wall_ns, one.t_mono_ns, one.values[:, :1], 2)
+        )
 
 
-def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(toy_out: Path, panel: Panel) -> None:
-    own = panel.schema
+def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(
+    toy_out: Path, ensemble: Ensemble
+) -> None:
+    own = ensemble.schema
     renamed = tuple(
         replace(channel, unit="other") if channel.name == "proc.rss" else channel
         for channel in own.channels
     )
-    mixed = Panel.load(toy_out / "checkpoints", replace(own, channels=renamed))
-    assert not mixed.jurors
-    assert set(mixed.refused) == {juror.key for juror in panel.jurors}
+    mixed = Ensemble.load(toy_out / "checkpoints", replace(own, channels=renamed))
+    assert not mixed.members
+    assert set(mixed.refused) == {member.key for member in ensemble.members}
     assert all("proc.rss" in str(problem) for problem in mixed.refused.values())
     with pytest.raises(Refused, match="not on the panel"):
-        mixed.juror("gbt.realistic")
+        mixed.member("gbt.realistic")
 
 
 def test_an_unsigned_juror_is_refused_where_signatures_are_asked_for(
     toy_out: Path, toy_store: Store, keys: Path
 ) -> None:
-    asked = Panel.load(
+    asked = Ensemble.load(
         toy_out / "checkpoints", toy_store.schema, trust=Trust.asked(keys / "own.pub", strict=False)
     )
-    assert not asked.jurors
+    assert not asked.members
     assert {problem.code for problem in asked.refused.values()} == {"signature"}
 
 
-def test_temperature_moves_probabilities_and_no_call(panel: Panel) -> None:
+def test_temperature_moves_probabilities_and_no_call(ensemble: Ensemble) -> None:
     logits = np.array([1.0, 3.0, -1.0, 0.0, 0.0, 0.0])
-    cool = replace(panel.jurors[0], temperature=4.0)
+    cool = replace(ensemble.members[0], temperature=4.0)
     assert cool.probabilities(logits).argmax() == 1
-    assert cool.probabilities(logits)[1] < panel.jurors[0].probabilities(logits)[1]
-    assert isinstance(cool, Juror)
+    assert cool.probabilities(logits)[1] < ensemble.members[0].probabilities(logits)[1]
+    assert isinstance(cool, Member)
 
 
-def test_usual_windows_are_near_zero(panel: Panel, toy_run: Done) -> None:
-    scale = Scale.of(panel)
+def test_usual_windows_are_near_zero(ensemble: Ensemble, toy_run: Done) -> None:
+    scale = Scale.of(ensemble)
     assert scale is not None and Scale.of(BLIND) is None
     made = toy_run.trained.folds[0].windows["oracle"]["train"]
     z = np.array([scale.z(made.x[row], made.opening[row]) for row in range(len(made))])

@@ -10,7 +10,7 @@ from tests import toy
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
 from phasewatch.store.local import Store
-from phasewatch.training.jobs import Crew
+from phasewatch.training.jobs import Workers
 
 distributed = pytest.importorskip("distributed", reason="pip install phasewatch[cluster]")
 BOTH = replace(toy.RECIPE, models=("mlp", "gbt"), modes=("oracle",))
@@ -27,7 +27,7 @@ def address() -> Iterator[str]:
 
 def scores(store: Store, out: Path, cluster: str = "", seed: int = 0) -> dict[str, float]:
     recipe = replace(BOTH, seed=seed)
-    done = pipeline.run(recipe, store, out, lambda line: None, Crew(cluster=cluster))
+    done = pipeline.run(recipe, store, out, lambda line: None, Workers(cluster=cluster))
     return {row.model: row.unseen.value for row in done.report.rows}
 
 

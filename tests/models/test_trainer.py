@@ -14,7 +14,7 @@ from torch import nn
 from phasewatch.errors import Refused
 from phasewatch.models import _trainer
 from phasewatch.models._trainer import Schedule
-from phasewatch.models.base import UNWATCHED, Data, Epoch, Watch
+from phasewatch.models.base import UNMONITORED, Data, Epoch, TrainingMonitor
 
 SHORT = Schedule(epochs=12, batch=32, patience=12)
 CLASSES = 4
@@ -42,7 +42,9 @@ def weights(made: nn.Module) -> bytes:
     return b"".join(value.numpy().tobytes() for value in made.state_dict().values())
 
 
-def trained(watch: Watch = UNWATCHED, schedule: Schedule = SHORT) -> tuple[bytes, list[Epoch]]:
+def trained(
+    watch: TrainingMonitor = UNMONITORED, schedule: Schedule = SHORT
+) -> tuple[bytes, list[Epoch]]:
     made = module()
     history = _trainer.train(made, parts(), schedule, 3, watch)
     return weights(made), history
@@ -55,7 +57,7 @@ def killed_after(epochs: int, state: Path) -> None:
         if epoch.number == epochs:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    trained(Watch(tell, state))
+    trained(TrainingMonitor(tell, state))
 
 
 @pytest.mark.parametrize("epochs", np.random.default_rng(4).permutation(11)[:5] + 1)
@@ -67,7 +69,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(epochs: int, tmp_path: Path)
     process.join()
     assert process.exitcode == -signal.SIGKILL
     told: list[int] = []
-    resumed = trained(Watch(lambda epoch: told.append(epoch.number), state))
+    resumed = trained(TrainingMonitor(lambda epoch: told.append(epoch.number), state))
     whole = trained()
     assert resumed[0] == whole[0]
     assert [epoch[:4] for epoch in resumed[1]] == [epoch[:4] for epoch in whole[1]]
@@ -76,9 +78,9 @@ def test_killed_and_resumed_ends_with_the_same_bits(epochs: int, tmp_path: Path)
 
 def test_a_finished_state_is_not_trained_on(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
-    first = trained(Watch(state=state))
+    first = trained(TrainingMonitor(state=state))
     kept = state.read_bytes()
-    assert trained(Watch(state=state))[0] == first[0]
+    assert trained(TrainingMonitor(state=state))[0] == first[0]
     assert state.read_bytes() == kept
 
 
@@ -86,19 +88,19 @@ def test_a_finished_state_is_not_trained_on(tmp_path: Path) -> None:
 def test_a_damaged_state_is_begun_again(damage: bytes, tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     state.write_bytes(damage)
-    assert trained(Watch(state=state))[0] == trained()[0]
+    assert trained(TrainingMonitor(state=state))[0] == trained()[0]
 
 
 def test_the_state_of_another_module_is_begun_again(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     other = nn.Linear(6, CLASSES)
-    _trainer.train(other, parts(), SHORT, 3, Watch(state=state))
-    assert trained(Watch(state=state))[0] == trained()[0]
+    _trainer.train(other, parts(), SHORT, 3, TrainingMonitor(state=state))
+    assert trained(TrainingMonitor(state=state))[0] == trained()[0]
 
 
 def test_it_ends_with_the_weights_that_were_best_on_validation() -> None:
     made = module()
-    history = _trainer.train(made, parts(), SHORT, 3, UNWATCHED)
+    history = _trainer.train(made, parts(), SHORT, 3, UNMONITORED)
     z = torch.from_numpy(parts()[1].z.astype(np.float32))
     guess = _trainer.ask(made, z).argmax(axis=1)
     from sklearn.metrics import f1_score
@@ -112,7 +114,7 @@ def test_it_stops_when_validation_no_longer_improves() -> None:
     train, validation = parts()
     noise = validation._replace(y=np.random.default_rng(0).integers(0, 3, len(validation.y)))
     patient = replace(SHORT, epochs=400, patience=5)
-    history = _trainer.train(module(), (train, noise), patient, 3, UNWATCHED)
+    history = _trainer.train(module(), (train, noise), patient, 3, UNMONITORED)
     best = max(range(len(history)), key=lambda place: (history[place].score, place))
     assert len(history) == best + 1 + 5 < 400
 
@@ -121,7 +123,7 @@ def test_a_loss_that_is_no_number_is_one_line() -> None:
     train, validation = parts()
     train.z[5, 2] = np.nan
     with pytest.raises(Refused, match="epoch 1: the loss is nan; expected a finite loss"):
-        _trainer.train(module(), (train, validation), SHORT, 3, UNWATCHED)
+        _trainer.train(module(), (train, validation), SHORT, 3, UNMONITORED)
 
 
 def test_the_rate_warms_up_and_ends_at_nothing() -> None:

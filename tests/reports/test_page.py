@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from tests import toy
 
-from phasewatch.evaluation.predictions import Answers
+from phasewatch.evaluation.predictions import Predictions
 from phasewatch.experiment.pipeline import Done
 from phasewatch.reports import figures
 from phasewatch.reports import page as report_page
 from phasewatch.store.local import Store
 
 
-def drawn_of(done: Done, id: str) -> list[Answers]:
+def drawn_of(done: Done, id: str) -> list[Predictions]:
     """What boosted trees said of an episode, in both modes."""
     return [
         one

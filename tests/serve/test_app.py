@@ -19,9 +19,9 @@ from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
 from phasewatch.serve import app, sse
 from phasewatch.serve.access import Access
-from phasewatch.serve.events import Given
+from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.producers import perf
-from phasewatch.serve.runtime import Desk
+from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 
@@ -29,7 +29,7 @@ from phasewatch.store.local import Store
 class Served:
     """A server at work in this process."""
 
-    desk: Desk
+    runtime: Runtime
     port: int
 
     def ask(
@@ -89,16 +89,16 @@ class Reader:
 
 
 @contextlib.contextmanager
-def serving(given: Given, access: Access) -> Iterator[Served]:
-    with Desk(given, access.control).working() as desk:
+def serving(given: ProducerContext, access: Access) -> Iterator[Served]:
+    with Runtime(given, access.control).working() as runtime:
         sock = app.listen("127.0.0.1", 0)
-        server = app.server(app.application(desk, access))
+        server = app.server(app.application(runtime, access))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
         thread.start()
         deadline = time.monotonic() + 20
         while not server.started and time.monotonic() < deadline:
             time.sleep(0.01)
-        yield Served(desk, sock.getsockname()[1])
+        yield Served(runtime, sock.getsockname()[1])
         server.should_exit = True
         thread.join(20)
         sock.close()
@@ -112,21 +112,21 @@ def until(found: Any, seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="module")
-def given(toy_store: Store, toy_out: Path, toy_run: Done) -> Given:
-    return Given(toy_out, toy_store, toy_run.answered.folds[0].split.test[:1])
+def given(toy_store: Store, toy_out: Path, toy_run: Done) -> ProducerContext:
+    return ProducerContext(toy_out, toy_store, toy_run.answered.folds[0].split.test[:1])
 
 
 @pytest.fixture(scope="module")
-def served(given: Given) -> Iterator[Served]:
+def served(given: ProducerContext) -> Iterator[Served]:
     with serving(given, Access(control=True)) as one:
-        until(lambda: one.desk.replay._watched is not None)
+        until(lambda: one.runtime.replay._watched is not None)
         yield one
 
 
 def test_a_viewer_is_told_the_last_of_every_kind(served: Served) -> None:
     wanted = {"episode", "scoreboard", "comparison", "profile", "perf"}
     with served.events() as reader:
-        assert reader.next("hello")[2]["boot"] == served.desk.hub.boot
+        assert reader.next("hello")[2]["boot"] == served.runtime.broker.boot
         found: set[str] = set()
         while not wanted <= found:
             found.add(reader.next()[1])
@@ -175,10 +175,10 @@ def test_an_ended_replay_begins_again(served: Served) -> None:
     served.turn("speed", 64)
     served.turn("seek", 1e9)
     served.turn("play")
-    until(lambda: served.desk.replay._clock.state in ("playing", "ended"))
-    until(lambda: served.desk.replay._clock.state == "ended")
+    until(lambda: served.runtime.replay._clock.state in ("playing", "ended"))
+    until(lambda: served.runtime.replay._clock.state == "ended")
     assert served.turn("play") == 200
-    assert served.desk.replay._clock.state == "playing"
+    assert served.runtime.replay._clock.state == "playing"
 
 
 def test_a_loop_tells_pages_that_the_clock_has_jumped(served: Served) -> None:
@@ -238,8 +238,8 @@ def test_other_names_and_other_pages_are_refused(served: Served) -> None:
     assert served.ask("/api/transport", "POST", turn, origin="http://evil.example")[0] == 403
 
 
-def test_without_control_nothing_moves(given: Given) -> None:
-    with serving(Given(None, given.store), Access()) as one:
+def test_without_control_nothing_moves(given: ProducerContext) -> None:
+    with serving(ProducerContext(None, given.store), Access()) as one:
         assert one.turn("pause") == 403
 
 
@@ -247,7 +247,7 @@ def test_beyond_loopback_a_token_is_asked_for() -> None:
     access = Access.at("0.0.0.0", ["wall.example"], "", False)
     assert len(access.token) > 20 and "wall.example" in access.names
     assert Access.at("127.0.0.1", [], "", False).token == ""
-    with serving(Given(None, None), Access(token="secret")) as one:
+    with serving(ProducerContext(None, None), Access(token="secret")) as one:
         assert one.ask("/")[0] == 401
         assert one.ask("/api/events")[0] == 401
         assert one.ask("/?token=wrong")[0] == 401
@@ -264,8 +264,8 @@ def test_a_producer_that_is_refused_says_so_and_others_go_on(
     tmp_path: Path, toy_store: Store
 ) -> None:
     (tmp_path / "report.json").write_text("{}")
-    with serving(Given(tmp_path, toy_store), Access()) as one:
-        until(lambda: "metrics" in one.desk.troubles and "replay" in one.desk.troubles)
+    with serving(ProducerContext(tmp_path, toy_store), Access()) as one:
+        until(lambda: "metrics" in one.runtime.troubles and "replay" in one.runtime.troubles)
         told = {row["name"]: row for row in one.get("/api/producers")}
         assert "report.json" in told["metrics"]["trouble"]
         assert "report.json" in told["replay"]["trouble"]
@@ -274,18 +274,20 @@ def test_a_producer_that_is_refused_says_so_and_others_go_on(
 
 
 def test_a_run_without_checkpoints_is_refused(tmp_path: Path, toy_store: Store) -> None:
-    with serving(Given(tmp_path, toy_store), Access()) as one:
-        until(lambda: "replay" in one.desk.troubles)
-        assert "no checkpoints" in one.desk.troubles["replay"]
+    with serving(ProducerContext(tmp_path, toy_store), Access()) as one:
+        until(lambda: "replay" in one.runtime.troubles)
+        assert "no checkpoints" in one.runtime.troubles["replay"]
 
 
-def test_who_does_not_read_is_cut_off(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_read_is_cut_off(
+    given: ProducerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sse, "WRITE_S", 0.3)
-    with serving(Given(None, None), Access()) as one:
+    with serving(ProducerContext(None, None), Access()) as one:
         link = socket.create_connection(("127.0.0.1", one.port))
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.sendall(b"GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
-        until(lambda: one.desk.given.counted.get("viewers") == 1)
+        until(lambda: one.runtime.given.counted.get("viewers") == 1)
         until(lambda: _cut(one))
         with pytest.raises(ConnectionResetError):
             while link.recv(1 << 16):
@@ -295,10 +297,10 @@ def test_who_does_not_read_is_cut_off(given: Given, monkeypatch: pytest.MonkeyPa
 
 def _cut(one: Served) -> bool:
     """Tells much, and whether the viewer that reads nothing is gone."""
-    told = perf.Producer(one.desk.given, lambda event: None)._measure(psutil.Process(), 1.0)
+    told = perf.Producer(one.runtime.given, lambda event: None)._measure(psutil.Process(), 1.0)
     for _ in range(200):
-        one.desk.hub.tell(told)
-    return bool(one.desk.given.counted.get("viewers_cut", 0) == 1)
+        one.runtime.broker.tell(told)
+    return bool(one.runtime.given.counted.get("viewers_cut", 0) == 1)
 
 
 def test_a_port_that_is_taken_is_refused(served: Served) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.serve.broker import QUEUE, RING, Hub, Viewer
+from phasewatch.serve.broker import QUEUE, RING, Broker, Viewer
 from phasewatch.serve.events import Event
 
 
@@ -42,24 +42,24 @@ def greeting(message: bytes) -> dict[str, Any]:
 
 
 def test_a_new_viewer_is_told_the_last_of_everything() -> None:
-    hub = Hub({})
+    broker = Broker({})
     for number in range(9):
-        hub.tell(Tick(number=number))
-        hub.tell(Window(number=number))
+        broker.tell(Tick(number=number))
+        broker.tell(Window(number=number))
     viewer = Viewer()
-    told = greeting(hub.join(viewer, ""))
+    told = greeting(broker.join(viewer, ""))
     assert told["resumed"] is False
     assert [data["data"]["number"] for _, data in heard(viewer)] == [4, 5, 6, 7, 8, 8]
 
 
 @given(st.integers(1, RING + 200), st.integers(0, RING + 300))
 def test_coming_back_gives_all_that_was_missed_or_says_that_it_cannot(told: int, had: int) -> None:
-    hub = Hub({})
+    broker = Broker({})
     for number in range(1, told + 1):
-        hub._ring.append(_told(number))
-    hub.seq = told
+        broker._ring.append(_told(number))
+    broker.seq = told
     viewer = Viewer()
-    answer = greeting(hub.join(viewer, f"{hub.boot}:{had}"))
+    answer = greeting(broker.join(viewer, f"{broker.boot}:{had}"))
     if answer["resumed"]:
         assert len(viewer) == told - had == answer["replayed"]
     else:
@@ -67,43 +67,43 @@ def test_coming_back_gives_all_that_was_missed_or_says_that_it_cannot(told: int,
 
 
 def _told(number: int) -> Any:
-    from phasewatch.serve.broker import Told
+    from phasewatch.serve.broker import Message
 
-    return Told(number, "tick", b"")
+    return Message(number, "tick", b"")
 
 
 def test_an_id_of_another_boot_starts_anew() -> None:
-    hub, viewer = Hub({}), Viewer()
-    hub.tell(Tick(number=1))
-    assert greeting(hub.join(viewer, "other:1"))["resumed"] is False
+    broker, viewer = Broker({}), Viewer()
+    broker.tell(Tick(number=1))
+    assert greeting(broker.join(viewer, "other:1"))["resumed"] is False
     assert len(viewer) == 1
-    assert greeting(hub.join(Viewer(), f"{hub.boot}:x"))["resumed"] is False
+    assert greeting(broker.join(Viewer(), f"{broker.boot}:x"))["resumed"] is False
 
 
 def test_a_slow_viewer_loses_its_oldest_windows_and_is_told_how_many() -> None:
     counted: dict[str, Any] = {}
-    hub, slow = Hub(counted), Viewer()
-    hub.join(slow, "")
-    hub.tell(Tick(number=0))
+    broker, slow = Broker(counted), Viewer()
+    broker.join(slow, "")
+    broker.tell(Tick(number=0))
     for number in range(QUEUE + 10):
-        hub.tell(Window(number=number))
+        broker.tell(Window(number=number))
     assert len(slow) == QUEUE and counted["events_dropped"] == 11
     told = heard(slow)
     assert told[0] == ("gap", {"dropped": 11})
     assert told[1][0] == "tick"
     assert next(data["data"]["number"] for name, data in told if name == "window") == 11
-    hub.leave(slow)
-    hub.tell(Tick(number=1))
+    broker.leave(slow)
+    broker.tell(Tick(number=1))
     assert counted["viewers"] == 0 and len(slow) == 0
 
 
 def test_kinds_and_rate_are_the_viewers_choice() -> None:
-    hub, some, few = Hub({}), Viewer(["tick"]), Viewer((), max_hz=1)
-    hub.join(some, "")
-    hub.join(few, "")
+    broker, some, few = Broker({}), Viewer(["tick"]), Viewer((), max_hz=1)
+    broker.join(some, "")
+    broker.join(few, "")
     for number in range(3):
-        hub.tell(Window(number=number))
-        hub.tell(Tick(number=number))
+        broker.tell(Window(number=number))
+        broker.tell(Tick(number=number))
     assert numbers(some, "window") == [] and len(some) == 0
     told = heard(few)
     assert [data["data"]["number"] for name, data in told if name == "window"] == [2]
@@ -112,14 +112,14 @@ def test_kinds_and_rate_are_the_viewers_choice() -> None:
 
 def test_the_stream_gives_chunks_until_it_is_closed() -> None:
     async def listen() -> list[bytes]:
-        hub, viewer = Hub({}), Viewer()
-        hub.join(viewer, "")
+        broker, viewer = Broker({}), Viewer()
+        broker.join(viewer, "")
         chunks = []
-        hub.tell(Tick(number=1))
+        broker.tell(Tick(number=1))
         async for chunk in viewer.stream():
             chunks.append(chunk)
             if len(chunks) == 1:
-                hub.tell(Tick(number=2))
+                broker.tell(Tick(number=2))
             else:
                 viewer.close()
         return chunks

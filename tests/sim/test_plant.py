@@ -10,7 +10,7 @@ from phasewatch import schema
 from phasewatch.sim.plant import BYTES, TELEMETRY, codes, plant
 from phasewatch.store.local import Store
 from phasewatch.validation.rules import RULES
-from phasewatch.validation.sweep import judge
+from phasewatch.validation.sweep import validate_episode
 
 VM46 = schema.vm46()
 
@@ -26,6 +26,6 @@ def test_a_fault_is_reported_under_its_code(tmp_path: Path, code: str, seed: int
     store = Store.create(tmp_path, VM46)
     files, truth = plant(toy.episode(seconds=60, seed=seed), code, np.random.default_rng(seed))
     store.put(truth.id, files)
-    judgement = judge(store, truth.id)
-    assert judgement.verdict == truth.verdict
-    assert not code or code in {finding.code for finding in judgement.findings}
+    result = validate_episode(store, truth.id)
+    assert result.verdict == truth.verdict
+    assert not code or code in {finding.code for finding in result.findings}

@@ -19,7 +19,7 @@ from phasewatch.sim import stream
 from phasewatch.sim.fit import FITTED, Fit
 from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import sweep
+from phasewatch.validation.sweep import validate_store
 
 VM46 = schema.vm46()
 RECIPE = Recipe(FITTED, VM46, seed=3, faults=0.5)
@@ -59,7 +59,7 @@ def test_bytes_depend_on_seed_alone(
 
 
 def test_every_planted_fault_is_found_and_nothing_else(store: Path) -> None:
-    hits = score(sweep(Store.open(store)), truths(store))
+    hits = score(validate_store(Store.open(store)), truths(store))
     assert hits.planted + hits.clean == 120
     assert 35 < hits.planted < 85
     assert hits.planted == hits.reported == hits.judged

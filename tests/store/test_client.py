@@ -14,7 +14,7 @@ from tests.uploads import TOKENS
 from phasewatch import schema
 from phasewatch.cli import console, main
 from phasewatch.errors import Refused
-from phasewatch.store.client import Line, Stopped, chosen, ship, token
+from phasewatch.store.client import Connection, Stopped, chosen, ship, token
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.store.server import Server
@@ -49,9 +49,9 @@ def here(tmp_path: Path) -> Store:
     return made
 
 
-def answered(monkeypatch: pytest.MonkeyPatch, answers: Iterator[Answer | OSError]) -> Line:
+def answered(monkeypatch: pytest.MonkeyPatch, answers: Iterator[Answer | OSError]) -> Connection:
     """A line that answers so."""
-    line = Line("http://localhost", "t", 3, lambda seconds: None)
+    line = Connection("http://localhost", "t", 3, lambda seconds: None)
 
     def put(id: str, manifest: bytes, samples: bytes) -> Answer:
         answer = next(answers)
@@ -102,19 +102,19 @@ def test_a_damaged_episode_is_not_sent(here: Store, monkeypatch: pytest.MonkeyPa
 )
 def test_a_token_is_not_shown_to_others(url: str) -> None:
     with pytest.raises(Refused, match="is no address to ship to"):
-        Line(url, "t")
+        Connection(url, "t")
 
 
 @pytest.mark.parametrize("more", ["?x=1", "#x", "/v1", "/?x"])
 def test_an_address_ends_with_its_port(more: str) -> None:
     with pytest.raises(Refused, match="is more than an address"):
-        Line(f"http://localhost:8471{more}", "t")
+        Connection(f"http://localhost:8471{more}", "t")
 
 
 @pytest.mark.parametrize("user", ["http://user:pw", "user:pw", "http://user:p@pw", "http://u:/pw"])
 def test_a_password_is_neither_taken_nor_shown(user: str) -> None:
     with pytest.raises(Refused, match="…@localhost:8471: holds a user or a password") as refused:
-        Line(f"{user}@localhost:8471", "t")
+        Connection(f"{user}@localhost:8471", "t")
     assert "pw" not in str(refused.value)
 
 

@@ -10,14 +10,14 @@ import pytest
 from tests import toy
 
 from phasewatch.errors import Refused
-from phasewatch.io.executors import pool
-from phasewatch.store import format, local
+from phasewatch.io.executors import process_pool
+from phasewatch.store import local, remote
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
-from phasewatch.store.remote import Bucket
+from phasewatch.store.remote import RemoteStore
 from phasewatch.validation import sweep
-from phasewatch.validation.cache import Ledger
-from phasewatch.validation.verdict import Judgement
+from phasewatch.validation.cache import VerdictCache
+from phasewatch.validation.verdict import ValidationResult
 
 URL = "memory://lake/store"
 
@@ -46,7 +46,7 @@ def lake(small: Store) -> Iterator[str]:
     files.rm("/lake", recursive=True)
 
 
-def told(judgements: list[Judgement], root: object) -> list[Judgement]:
+def told(results: list[ValidationResult], root: object) -> list[ValidationResult]:
     """With reasons that do not say where the store lies."""
     return [
         replace(
@@ -55,21 +55,21 @@ def told(judgements: list[Judgement], root: object) -> list[Judgement]:
                 replace(one, reason=one.reason.replace(str(root), "STORE")) for one in own.findings
             ),
         )
-        for own in judgements
+        for own in results
     ]
 
 
 def test_the_same_verdicts_and_reasons(small: Store, lake: str) -> None:
-    far = sweep.sweep(Bucket.open(lake))
-    assert told(far, lake) == told(sweep.sweep(small), small.root)
+    far = sweep.validate_store(RemoteStore.open(lake))
+    assert told(far, lake) == told(sweep.validate_store(small), small.root)
     assert len({own.verdict for own in far}) == 3
 
 
 def test_workers_open_it_themselves(small: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "BLOCK", 7)
     url = f"file://{small.root}"
-    found = sweep.sweep(Bucket.open(url), spread=pool(2))
-    assert told(found, url) == told(sweep.sweep(small), small.root)
+    found = sweep.validate_store(RemoteStore.open(url), spread=process_pool(2))
+    assert told(found, url) == told(sweep.validate_store(small), small.root)
 
 
 def test_what_has_not_changed_is_not_fetched_again(
@@ -77,20 +77,20 @@ def test_what_has_not_changed_is_not_fetched_again(
 ) -> None:
     asked: list[str] = []
 
-    def noted(self: Bucket, one: Any, path: Path, call: Any = Bucket._fetch) -> None:
+    def noted(self: RemoteStore, one: Any, path: Path, call: Any = RemoteStore._fetch) -> None:
         asked.append(path.parent.name)
         call(self, one, path)
 
-    monkeypatch.setattr(Bucket, "_fetch", noted)
-    opened = Bucket.open(lake)
-    kept = Ledger(tmp_path / "ledger", opened.schema)
-    first = sweep.sweep(opened, kept=kept)
+    monkeypatch.setattr(RemoteStore, "_fetch", noted)
+    opened = RemoteStore.open(lake)
+    kept = VerdictCache(tmp_path / "ledger", opened.schema)
+    first = sweep.validate_store(opened, kept=kept)
     asked.clear()
-    assert sweep.sweep(Bucket.open(lake), kept=kept) == first
+    assert sweep.validate_store(RemoteStore.open(lake), kept=kept) == first
     assert asked == []
     changed = opened.ids()[-2]
     fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{changed}/{SAMPLES}", b"other")
-    found = sweep.sweep(Bucket.open(lake), kept=kept)
+    found = sweep.validate_store(RemoteStore.open(lake), kept=kept)
     assert set(asked) == {changed}
     assert found[-2].verdict == "rejected"
 
@@ -98,8 +98,8 @@ def test_what_has_not_changed_is_not_fetched_again(
 def test_a_service_that_fails_is_errored_and_tried_again(
     lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = Bucket.open(lake)
-    kept = Ledger(tmp_path / "ledger", opened.schema)
+    opened = RemoteStore.open(lake)
+    kept = VerdictCache(tmp_path / "ledger", opened.schema)
     with monkeypatch.context() as broken:
         down = RuntimeError("503 Slow Down")
 
@@ -107,27 +107,27 @@ def test_a_service_that_fails_is_errored_and_tried_again(
             raise down
 
         broken.setattr(type(opened._files), "cat_file", failing)
-        found = sweep.sweep(opened, kept=kept)
+        found = sweep.validate_store(opened, kept=kept)
         assert {own.verdict for own in found} == {"errored"}
         assert "503 Slow Down" in found[0].findings[0].reason
-    assert "errored" not in {own.verdict for own in sweep.sweep(opened, kept=kept)}
+    assert "errored" not in {own.verdict for own in sweep.validate_store(opened, kept=kept)}
 
 
 def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = Bucket.open(lake)
+    opened = RemoteStore.open(lake)
     id = opened.ids()[-2]
     for one in opened._objects(id):
         if one["name"].endswith(SAMPLES):
             one["size"] = 1 << 40  # type: ignore[index]
     monkeypatch.setattr(remote, "SAMPLES_MOST", 1 << 20)
-    found = sweep.judge(opened, id)
+    found = sweep.validate_episode(opened, id)
     assert [one.code for one in found.findings] == ["over_limit"]
 
 
 def test_names_that_climb_stay_inside(lake: str) -> None:
-    id = Bucket.open(lake).ids()[-2]
+    id = RemoteStore.open(lake).ids()[-2]
     fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{id}/x/../../../../../evil", b"x")
-    with Bucket.open(lake).near(id) as own:
+    with RemoteStore.open(lake).near(id) as own:
         inside = [path.relative_to(own.root) for path in own.root.rglob("*") if path.is_file()]
         assert len(inside) >= 2
 
@@ -135,13 +135,13 @@ def test_names_that_climb_stay_inside(lake: str) -> None:
 @pytest.mark.parametrize("url", ["memory://nowhere", "nosuch://lake/store"])
 def test_no_store_there_is_one_line(url: str) -> None:
     with pytest.raises(Refused, match=url):
-        Bucket.open(url)
+        RemoteStore.open(url)
 
 
 def test_a_service_need_not_tell_sizes(
     small: Store, lake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    far = Bucket.open(lake)
+    far = RemoteStore.open(lake)
     find = far._files.find
 
     def found(*words: Any, detail: bool = False, **how: Any) -> Any:
@@ -149,4 +149,4 @@ def test_a_service_need_not_tell_sizes(
         return {name: {**one, "size": None} for name, one in listed.items()} if detail else listed
 
     monkeypatch.setattr(far._files, "find", found)
-    assert told(sweep.sweep(far), lake) == told(sweep.sweep(small), small.root)
+    assert told(sweep.validate_store(far), lake) == told(sweep.validate_store(small), small.root)

@@ -28,7 +28,7 @@ from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.store import server as receiving
-from phasewatch.store.client import Line
+from phasewatch.store.client import Connection
 from phasewatch.store.format import MANIFEST, SAMPLES, pack
 from phasewatch.store.local import Store
 from phasewatch.store.server import PLACE, Declined, Limits, Receiver, Server, ready, tokens
@@ -339,7 +339,7 @@ def test_a_faulty_line_loses_tears_and_doubles_nothing(server: Server, store: St
     files = {id: renamed(FILES, id) for id in ids}
 
     def send(own: list[str]) -> None:
-        sender = Line(line.url, TOKENS["alpha"], 200, lambda seconds: None)
+        sender = Connection(line.url, TOKENS["alpha"], 200, lambda seconds: None)
         for id in own:
             sender.send(id, files[id][MANIFEST], files[id][SAMPLES])
             assert (store.folder(id) / SAMPLES).read_bytes() == files[id][SAMPLES]
@@ -363,7 +363,7 @@ def test_more_connections_than_slots_are_told_to_come_again(store: Store) -> Non
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_address[1]}"
-        first = Line(url, TOKENS["alpha"], 1)
+        first = Connection(url, TOKENS["alpha"], 1)
         first.send(ID, FILES[MANIFEST], FILES[SAMPLES])
         waits: list[float] = []
 
@@ -371,7 +371,7 @@ def test_more_connections_than_slots_are_told_to_come_again(store: Store) -> Non
             waits.append(seconds)
             first.close()
 
-        second = Line(url, TOKENS["alpha"], 50, hang_up)
+        second = Connection(url, TOKENS["alpha"], 50, hang_up)
         second.send(ID, FILES[MANIFEST], FILES[SAMPLES])
         second.close()
         assert waits

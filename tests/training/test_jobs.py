@@ -17,7 +17,7 @@ from phasewatch.experiment import pipeline
 from phasewatch.models.base import Epoch
 from phasewatch.store.local import Store
 from phasewatch.training import jobs, recipes
-from phasewatch.training.jobs import Crew
+from phasewatch.training.jobs import Workers
 from phasewatch.training.recipes import Recipe
 
 BOTH = replace(toy.RECIPE, name="both", models=("mlp", "gbt"), modes=("realistic",))
@@ -31,7 +31,7 @@ def train(
     def follow(name: str, epoch: Epoch) -> None:
         told.append((name, epoch.number))
 
-    pipeline.train(recipe, store, out, lambda line: None, Crew(jobs, cluster, follow))
+    pipeline.train(recipe, store, out, lambda line: None, Workers(jobs, cluster, follow))
     return told
 
 

@@ -11,7 +11,7 @@ from phasewatch.errors import Refused
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.validation import explain
-from phasewatch.validation.sweep import sweep
+from phasewatch.validation.sweep import validate_store
 
 
 @pytest.fixture
@@ -62,6 +62,6 @@ def test_a_story_says_what_only_the_whole_store_shows(store: Store) -> None:
     first = toy.episode()
     for id in ("a", "b", "B"):
         store.publish(replace(first, id=id))
-    swept = {own.id: own for own in sweep(store)}
-    assert {id: explain.tell(store, id).judgement for id in ("a", "b", "B")} == swept
+    swept = {own.id: own for own in validate_store(store)}
+    assert {id: explain.tell(store, id).result for id in ("a", "b", "B")} == swept
     assert swept["b"].codes == ("content_duplicate", "name_conflict")

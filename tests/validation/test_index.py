@@ -11,13 +11,13 @@ from phasewatch.errors import Refused
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.validation import index
-from phasewatch.validation.sweep import sweep
-from phasewatch.validation.verdict import Finding, Judgement
+from phasewatch.validation.sweep import validate_store
+from phasewatch.validation.verdict import Finding, ValidationResult
 
 
 def test_what_is_written_is_read_back(toy_store: Store, tmp_path: Path) -> None:
-    judged = sweep(toy_store)
-    judged.append(Judgement("zz", "rejected", (Finding("sha_mismatch", "rejected", "é\n"),)))
+    judged = validate_store(toy_store)
+    judged.append(ValidationResult("zz", "rejected", (Finding("sha_mismatch", "rejected", "é\n"),)))
     index.write(judged, tmp_path / "i.parquet")
     assert index.read(tmp_path / "i.parquet") == judged
     assert [own.id for own in judged[:-1]] == toy_store.ids()
@@ -25,7 +25,7 @@ def test_what_is_written_is_read_back(toy_store: Store, tmp_path: Path) -> None:
 
 
 def test_a_flipped_bit_is_never_read_as_another_verdict(toy_store: Store, tmp_path: Path) -> None:
-    judged, path = sweep(toy_store), tmp_path / "i.parquet"
+    judged, path = validate_store(toy_store), tmp_path / "i.parquet"
     index.write(judged, path)
     whole, generator = path.read_bytes(), np.random.default_rng(0)
     footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
@@ -62,8 +62,8 @@ def test_a_link_to_an_index_stays_one(toy_store: Store, tmp_path: Path) -> None:
     link, target = tmp_path / "link.parquet", tmp_path / "far" / "i.parquet"
     link.symlink_to(target)
     index.ready(link)
-    index.write(sweep(toy_store), link)
-    assert link.is_symlink() and index.read(target) == sweep(toy_store)
+    index.write(validate_store(toy_store), link)
+    assert link.is_symlink() and index.read(target) == validate_store(toy_store)
 
 
 def test_a_link_leads_into_no_store(toy_store: Store, tmp_path: Path) -> None:

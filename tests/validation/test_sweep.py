@@ -13,14 +13,14 @@ from tests import toy
 
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.io.executors import cluster, pool
+from phasewatch.io.executors import dask_workers, process_pool
 from phasewatch.store import format, local
 from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry
 from phasewatch.store.local import Store
 from phasewatch.validation import index, sweep
-from phasewatch.validation.cache import Ledger
-from phasewatch.validation.sweep import across, judge
-from phasewatch.validation.verdict import VERDICTS, Judgement
+from phasewatch.validation.cache import VerdictCache
+from phasewatch.validation.sweep import across, validate_episode
+from phasewatch.validation.verdict import VERDICTS, ValidationResult
 
 
 @pytest.fixture(autouse=True)
@@ -34,14 +34,14 @@ def small(tmp_path: Path) -> Store:
     return toy.store(tmp_path / "small", seeds=1)
 
 
-def codes(judgement: Judgement) -> set[str]:
-    return {finding.code for finding in judgement.findings}
+def codes(result: ValidationResult) -> set[str]:
+    return {finding.code for finding in result.findings}
 
 
 def swept(own: Store, out: Path, **how: object) -> bytes:
     """The index after one sweep into `out`."""
-    kept = Ledger(out / "ledger", own.schema)
-    found = sweep.sweep(own, kept=kept, **how)  # type: ignore[arg-type]
+    kept = VerdictCache(out / "ledger", own.schema)
+    found = sweep.validate_store(own, kept=kept, **how)  # type: ignore[arg-type]
     index.write(found, out / "index.parquet")
     return (out / "index.parquet").read_bytes()
 
@@ -60,7 +60,7 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
         return read(path, most)
 
     monkeypatch.setattr(format, "content", failing)
-    verdicts = {judgement.id: judgement for judgement in sweep.sweep(small)}
+    verdicts = {result.id: result for result in sweep.validate_store(small)}
     assert (verdicts[damaged].verdict, codes(verdicts[damaged])) == ("rejected", {"sha_mismatch"})
     assert verdicts[damaged].digest
     assert verdicts[unread].verdict == "errored"
@@ -78,7 +78,7 @@ def test_bytes_that_read_differently_the_second_time_are_not_blamed(
         return read(path, most)[: -1 if len(asked) == 2 else None]
 
     monkeypatch.setattr(format, "content", once)
-    found = judge(small, id)
+    found = validate_episode(small, id)
     assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
 
 
@@ -94,14 +94,17 @@ def test_what_is_no_plain_file_is_never_opened(small: Store) -> None:
     (small.folder(manifest) / MANIFEST).unlink()
     (small.folder(manifest) / MANIFEST).symlink_to("/dev/zero")
     for id in (link, pipe, folder, outside, manifest):
-        assert (judge(small, id).verdict, codes(judge(small, id))) == ("rejected", {"unsafe_file"})
+        assert (validate_episode(small, id).verdict, codes(validate_episode(small, id))) == (
+            "rejected",
+            {"unsafe_file"},
+        )
 
 
 def test_strays_among_the_episodes_are_named(small: Store) -> None:
     (small.root / "episodes" / "README.txt").write_text("not an episode")
     (small.root / "episodes" / "my run").mkdir()
     (small.root / "episodes" / "empty").mkdir()
-    found = {own.id: own for own in sweep.sweep(small)}
+    found = {own.id: own for own in sweep.validate_store(small)}
     assert codes(found["README.txt"]) == {"stray_file"}
     assert codes(found["my run"]) == {"id_invalid"}
     assert codes(found["empty"]) == {"file_missing"}
@@ -111,13 +114,13 @@ def test_strays_among_the_episodes_are_named(small: Store) -> None:
 def test_a_sparse_file_of_a_terabyte_is_not_read(small: Store) -> None:
     id = small.ids()[0]
     os.truncate(small.folder(id) / SAMPLES, 1 << 40)
-    assert codes(judge(small, id)) == {"over_limit"}
+    assert codes(validate_episode(small, id)) == {"over_limit"}
 
 
 def test_a_file_nobody_listed_degrades(small: Store) -> None:
     id = small.ids()[0]
     (small.folder(id) / "core").write_bytes(b"x")
-    found = judge(small, id)
+    found = validate_episode(small, id)
     assert (found.verdict, codes(found)) == ("degraded", {"file_unlisted"})
 
 
@@ -129,13 +132,13 @@ def test_every_listed_file_is_hashed_and_stays_inside(small: Store) -> None:
         files = {SAMPLES: manifest.files[SAMPLES], name: entry(b"right")}
         (folder / "extra.bin").write_bytes(b"wrong")
         (folder / MANIFEST).write_bytes(manifest.model_copy(update={"files": files}).sealed())
-        assert codes(judge(small, id)) == {code}
+        assert codes(validate_episode(small, id)) == {code}
 
 
 def test_a_newer_format_is_not_the_episodes_fault(small: Store) -> None:
     path = small.folder(small.ids()[0]) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
-    found = judge(small, small.ids()[0])
+    found = validate_episode(small, small.ids()[0])
     assert (found.verdict, codes(found)) == ("errored", {"format_newer"})
 
 
@@ -144,13 +147,13 @@ def test_the_same_samples_twice_count_once(small: Store) -> None:
     manifest = small.manifest(first)
     data = (small.folder(first) / SAMPLES).read_bytes()
     small.put("zz", {SAMPLES: data, MANIFEST: manifest.model_copy(update={"id": "zz"}).sealed()})
-    found = {own.id: own for own in sweep.sweep(small)}
+    found = {own.id: own for own in sweep.validate_store(small)}
     assert found[first].verdict == "accepted"
     assert (found["zz"].verdict, codes(found["zz"])) == ("rejected", {"content_duplicate"})
 
 
 def test_names_that_differ_in_case_alone_are_both_rejected() -> None:
-    judged = [Judgement(id, "accepted", content=id) for id in ("Run", "other", "run")]
+    judged = [ValidationResult(id, "accepted", content=id) for id in ("Run", "other", "run")]
     assert [own.verdict for own in across(judged)] == ["rejected", "accepted", "rejected"]
 
 
@@ -159,7 +162,7 @@ def test_the_verdicts_partition_what_was_enumerated(small: Store) -> None:
     for id in small.ids()[::2]:
         path = small.folder(id) / (MANIFEST, SAMPLES)[generator.integers(2)]
         os.truncate(path, int(generator.integers(path.stat().st_size)))
-    found = sweep.sweep(small)
+    found = sweep.validate_store(small)
     assert [own.id for own in found] == small.ids()
     assert {own.verdict for own in found} <= set(VERDICTS)
     assert all(own.findings for own in found if own.verdict != "accepted")
@@ -172,8 +175,8 @@ def test_episodes_judged_together_are_judged_as_alone(small: Store) -> None:
     (small.folder(flipped) / SAMPLES).write_bytes(data)
     os.truncate(small.folder(cut) / MANIFEST, 100)
     (small.folder(gone) / SAMPLES).unlink()
-    together = sweep.sweep(small)
-    assert together == [judge(small, id) for id in small.ids()]
+    together = sweep.validate_store(small)
+    assert together == [validate_episode(small, id) for id in small.ids()]
     assert [own.usable for own in together] == [
         own.id not in (flipped, cut, gone) for own in together
     ]
@@ -183,7 +186,7 @@ def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
     """200 here over all files of an episode; `bench/flips.py` does 20,000 over a store."""
     own = Store.create(tmp_path, schema.vm46())
     folder = own.publish(toy.episode())
-    sound, generator = judge(own, folder.name), np.random.default_rng(0)
+    sound, generator = validate_episode(own, folder.name), np.random.default_rng(0)
     for place in generator.integers(0, 8 * sum(p.stat().st_size for p in folder.iterdir()), 200):
         path = folder / MANIFEST
         if place >= 8 * path.stat().st_size:
@@ -192,7 +195,7 @@ def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
         damaged = bytearray(whole)
         damaged[place // 8] ^= 1 << (place % 8)
         path.write_bytes(damaged)
-        found = judge(own, folder.name)
+        found = validate_episode(own, folder.name)
         # Blank for blank between JSON tokens changes nothing that was said.
         assert found.verdict == "rejected" or (path.name == MANIFEST and found == sound)
         path.write_bytes(whole)
@@ -206,7 +209,7 @@ def test_the_index_is_the_same_bytes_whoever_judged(
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "pool", spread=pool(2)) == alone
+    assert swept(small, tmp_path / "pool", spread=process_pool(2)) == alone
     listed = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: listed(path)[::-1])
     assert swept(small, tmp_path / "reversed") == alone
@@ -274,7 +277,7 @@ def test_an_episode_changed_a_moment_ago_is_not_skipped(
 ) -> None:
     monkeypatch.setattr(local, "SETTLED_NS", 10**15)
     swept(small, tmp_path)
-    assert Ledger(tmp_path / "ledger", small.schema).read() == {}
+    assert VerdictCache(tmp_path / "ledger", small.schema).read() == {}
 
 
 # ---------------------------------------------------------------- killed whenever
@@ -315,7 +318,7 @@ def test_two_dask_workers_give_the_same_bytes(
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "cluster", spread=cluster(address)) == alone
+    assert swept(small, tmp_path / "cluster", spread=dask_workers(address)) == alone
 
 
 def test_a_ledger_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path: Path) -> None:
@@ -325,4 +328,4 @@ def test_a_ledger_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path:
     swept(small, tmp_path)
     assert mine.read_bytes() == b"kept"
     with pytest.raises(Refused, match="is a file"):
-        Ledger(mine, small.schema)
+        VerdictCache(mine, small.schema)

@@ -5,7 +5,7 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.validation.verdict import VERDICTS, Finding, Judgement, Once, counts, weigh
+from phasewatch.validation.verdict import VERDICTS, Finding, Once, ValidationResult, counts, weigh
 
 FINDINGS = st.builds(
     Finding, st.just("code"), st.sampled_from(["degraded", "rejected", "errored"]), st.just("why")
@@ -20,13 +20,15 @@ def test_a_further_fault_never_improves_a_verdict(found: list[Finding], more: Fi
 
 @given(st.lists(st.sampled_from(VERDICTS)))
 def test_counts_add_up(verdicts: list[str]) -> None:
-    judged = [Judgement(str(at), own) for at, own in enumerate(verdicts)]  # type: ignore[arg-type]
+    judged = [ValidationResult(str(at), own) for at, own in enumerate(verdicts)]  # type: ignore[arg-type]
     assert sum(counts(judged).values()) == len(judged)
 
 
 def test_what_is_kept_once_is_the_same_to_the_sign_of_zero() -> None:
     once = Once()
-    first = once.of(Judgement("a", "accepted", host="h" * 9, offsets=(("x-y", 0.0),)))
-    second = once.of(Judgement("b", "accepted", host="".join("h" * 9), offsets=(("x-y", -0.0),)))
+    first = once.of(ValidationResult("a", "accepted", host="h" * 9, offsets=(("x-y", 0.0),)))
+    second = once.of(
+        ValidationResult("b", "accepted", host="".join("h" * 9), offsets=(("x-y", -0.0),))
+    )
     assert second.host is first.host
     assert math.copysign(1, second.offsets[0][1]) == -1

@@ -19,7 +19,7 @@ from phasewatch.features.views import STATISTICS, View, summary
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import sweep
+from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import Verdict, counts
 from phasewatch.windows import Windows, cut, join, log
 
@@ -51,8 +51,8 @@ def write(
     _refuse_opening(opening_s)
     if folder.exists():
         raise Refused(folder, "is there already", "no such folder", "Choose another --out.")
-    judgements = sweep(store)
-    usable = [judgement.id for judgement in judgements if judgement.usable]
+    results = validate_store(store)
+    usable = [result.id for result in results if result.usable]
     if not usable:
         raise Refused(
             store.root, "has no usable episode", "accepted or degraded ones", "See `validate`."
@@ -63,7 +63,7 @@ def write(
         tick()
     with atomic.folder(folder) as fresh:
         _write(parts, fresh, store.schema, view)
-    found = counts(judgements)
+    found = counts(results)
     left_out = {verdict: found[verdict] for verdict in LEFT_OUT}
     return Extract(sum(map(len, parts)), left_out)
 

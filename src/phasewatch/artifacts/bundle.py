@@ -17,10 +17,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from phasewatch.artifacts import contract
 from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.io.trust import ANY, MOST, Trust, content, refuse, signed
+from phasewatch.io.trust import ANY, MOST, Trust, read_plain_file, refuse, verify_signature
 from phasewatch.schema import Schema
 
 FORMAT, ENDING = 2, ".bundle"
@@ -82,14 +82,14 @@ class Bundle:
     name: str
     schema: Schema
     opening_s: float
-    lens: Lens
+    normalizer: Normalizer
     session: Any
 
     def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
         """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`, as a checkpoint gives them."""
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
-        z = self.lens.apply(x, opening).astype(np.float32)
+        z = self.normalizer.apply(x, opening).astype(np.float32)
         try:
             (found,) = self.session.run(["logits"], {"z": z})
         # The runtime's own errors have no common class but this one.
@@ -101,9 +101,9 @@ class Bundle:
 def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
     """The contract alone; digest, signature and serial are checked. Raises Refused."""
     path = folder / TERMS
-    data = content(path, MOST, "a bundle; `phasewatch export` writes bundles", trust)
+    data = read_plain_file(path, MOST, "a bundle; `phasewatch export` writes bundles", trust)
     terms = contract.parse(Terms, data, path)
-    signed(data, path, trust)
+    verify_signature(data, path, trust)
     if terms.serial < trust.serial:
         raise Refused(
             f"{path}: serial",
@@ -119,8 +119,10 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
     """A bundle, checked to the last byte and to its golden windows. Raises Refused, or Drift."""
     terms, path = load_terms(folder, trust), folder / TERMS
     graph = _read(folder / GRAPH, terms, trust)
-    own, lens = contract.meaning(terms, path)
-    made = Bundle(terms.name, own, terms.opening_s, lens, opened(graph, terms, folder / GRAPH))
+    own, normalizer = contract.meaning(terms, path)
+    made = Bundle(
+        terms.name, own, terms.opening_s, normalizer, opened(graph, terms, folder / GRAPH)
+    )
     # Another processor rounds to other steps of int8, by as much as int8 moved them at all; and the
     # steps are those of all windows asked about together.
     within = max(ELSEWHERE, terms.int8.largest if terms.int8 else 0.0)
@@ -129,7 +131,7 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
 
 
 def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
-    graph = content(place, GRAPH_MOST, f"the graph of {terms.name}", trust)
+    graph = read_plain_file(place, GRAPH_MOST, f"the graph of {terms.name}", trust)
     found = hashlib.sha256(graph).hexdigest()
     if (len(graph), found) != (terms.onnx_bytes, terms.onnx_sha256):
         problem = f"holds {len(graph)} bytes with sha256 {found[:12]}…"
@@ -156,7 +158,7 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
         told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     except Exception as error:
         raise _unread(place, error) from error
-    columns, steps = len(terms.lens["mean"]), len(terms.probe.window[0])
+    columns, steps = len(terms.normalizer["mean"]), len(terms.probe.window[0])
     asked = [columns] if terms.view == "summary" else [columns, steps]
     wanted = [
         ("z", "tensor(float)", asked),

@@ -21,11 +21,11 @@ from phasewatch.artifacts import contract
 from phasewatch.artifacts.contract import Contract, Drift
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.features.normalizer import Lens
-from phasewatch.features.projection import Plane
+from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.projection import Projection
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.io.trust import ANY, MOST, Trust, content, signed
+from phasewatch.io.trust import ANY, MOST, Trust, read_plain_file, verify_signature
 from phasewatch.models.base import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
 
@@ -56,8 +56,8 @@ class Checkpoint:
     mode: Mode
     schema: Schema
     opening_s: float
-    lens: Lens
-    plane: Plane | None
+    normalizer: Normalizer
+    projection: Projection | None
     model: Classifier
     recipe: Mapping[str, Any]
     split: Mapping[str, Any]
@@ -70,7 +70,7 @@ class Checkpoint:
         """
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
-        return self.model.logits(self.lens.apply(x, opening))
+        return self.model.logits(self.normalizer.apply(x, opening))
 
     def bind(self, data: Schema, where: object) -> None:
         """Raise Drift unless `data` defines all this checkpoint asks for as it was in training."""
@@ -101,12 +101,12 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
         data=checkpoint.schema.dump(),
         fingerprints=contract.fingerprints(checkpoint.schema),
         opening_s=checkpoint.opening_s,
-        lens={
-            "opening": checkpoint.lens.opening.tolist(),
-            "mean": checkpoint.lens.mean.tolist(),
-            "std": checkpoint.lens.std.tolist(),
+        normalizer={
+            "opening": checkpoint.normalizer.opening.tolist(),
+            "mean": checkpoint.normalizer.mean.tolist(),
+            "std": checkpoint.normalizer.std.tolist(),
         },
-        plane=contract.flattened(checkpoint.plane),
+        projection=contract.flattened(checkpoint.projection),
         config=checkpoint.model.config,
         recipe=dict(checkpoint.recipe),
         split=dict(checkpoint.split),
@@ -128,9 +128,9 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
 def load_header(path: Path, trust: Trust = ANY) -> Header:
     """The header alone, its digest and signature checked. Raises Refused."""
     told = "a checkpoint's .ckpt.json; `phasewatch train` writes checkpoints"
-    data = content(path, MOST, told, trust)
+    data = read_plain_file(path, MOST, told, trust)
     header = contract.parse(Header, data, path)
-    signed(data, path, trust)
+    verify_signature(data, path, trust)
     return header
 
 
@@ -139,15 +139,15 @@ def load(path: Path, trust: Trust = ANY) -> Checkpoint:
     header = load_header(path, trust)
     kind = find(header.model)
     weights = _read_weights(path, header, kind.suffix, trust)
-    own, lens = contract.meaning(header, path)
+    own, normalizer = contract.meaning(header, path)
     checkpoint = Checkpoint(
         name=header.name,
         model_name=header.model,
         mode=header.mode,
         schema=own,
         opening_s=header.opening_s,
-        lens=lens,
-        plane=contract.plane(header),
+        normalizer=normalizer,
+        projection=contract.projection(header),
         model=_model(kind, weights, header, path),
         recipe=header.recipe,
         split=header.split,
@@ -159,7 +159,7 @@ def load(path: Path, trust: Trust = ANY) -> Checkpoint:
 
 def _model(kind: type[Classifier], weights: bytes, header: Header, path: Path) -> Classifier:
     """The model of weights whose digest was right, which an enemy can make so."""
-    inputs = len(header.lens["mean"])
+    inputs = len(header.normalizer["mean"])
     steps = len(header.probe.window[0])
     shape = (inputs,) if header.view == "summary" else (inputs, steps)
     try:
@@ -199,7 +199,7 @@ def _read_weights(path: Path, header: Header, suffix: str, trust: Trust) -> byte
     """The weights' bytes, read once: what is checked here is what is parsed later."""
     place = _weights(path, header, suffix)
     told = f"the weights of {path.name}: copy both files of a checkpoint together"
-    weights = content(place, WEIGHTS_MOST, told, trust)
+    weights = read_plain_file(place, WEIGHTS_MOST, told, trust)
     found = hashlib.sha256(weights).hexdigest()
     if (len(weights), found) != (header.weights_bytes, header.weights_sha256):
         raise Refused(

@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from phasewatch import schema
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
-from phasewatch.features.normalizer import Lens
-from phasewatch.features.projection import Plane
+from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.projection import Projection
 from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
 from phasewatch.io import atomic
-from phasewatch.io.trust import refuse, strict
+from phasewatch.io.trust import parse_strict_json, refuse
 from phasewatch.schema import Mode, Schema
 from phasewatch.windows import at, cut, opening
 
@@ -113,9 +113,14 @@ class Probe(Golden):
 
 
 class Contract(BaseModel):
-    """What checkpoints and bundles say of themselves. `digest` covers all other fields."""
+    """What checkpoints and bundles say of themselves. `digest` covers all other fields.
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    In files the normalizer is called `lens` and the projection `plane`, as in the first release.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_by_name=True, serialize_by_alias=True
+    )
     kind: ClassVar[str] = "contract"
     formats: ClassVar[tuple[int, ...]] = ()
     """Those that this release reads, the newest last."""
@@ -129,8 +134,10 @@ class Contract(BaseModel):
     data: dict[str, Any]
     fingerprints: dict[str, str]
     opening_s: float = Field(ge=0, le=MOST_OPENING_S)
-    lens: dict[str, list[float]]
-    plane: dict[str, list[list[float]]]
+    normalizer: dict[str, list[float]] = Field(validation_alias="lens", serialization_alias="lens")
+    projection: dict[str, list[list[float]]] = Field(
+        validation_alias="plane", serialization_alias="plane"
+    )
     config: dict[str, Any]
     recipe: dict[str, Any]
     split: dict[str, Any]
@@ -152,10 +159,13 @@ class Contract(BaseModel):
         return (json.dumps(whole.model_dump(exclude=self._absent()), indent=1) + "\n").encode()
 
     def _absent(self) -> set[str]:
-        return set(self.later) if self.format == self.formats[0] else set()
+        if self.format != self.formats[0]:
+            return set()
+        fields = type(self).model_fields.items()
+        return {name for name, field in fields if (field.serialization_alias or name) in self.later}
 
 
-class Judging(Protocol):
+class Predictor(Protocol):
     """What gives logits under a contract."""
 
     @property
@@ -176,7 +186,7 @@ Sample = TypeVar("Sample", bound=Golden)
 
 def parse(kind: type[Some], data: bytes, path: Path) -> Some:
     """A contract from its file's bytes, its digest checked. Raises Refused."""
-    value = strict(data, path)
+    value = parse_strict_json(data, path)
     found = value.get("format") if isinstance(value, dict) else None
     if type(found) is int and found not in kind.formats:
         old = found < min(kind.formats)
@@ -194,7 +204,7 @@ def parse(kind: type[Some], data: bytes, path: Path) -> Some:
         raise refuse(f"{path}: {double[0]}", f"is not of format {found}", expected, "header_schema")
     whole = json.dumps({**first, **value}) if first and isinstance(value, dict) else data
     try:
-        made = kind.model_validate_json(whole, strict=True)
+        made = kind.model_validate_json(whole, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         wrong = error.errors()[0]
         field = ".".join(map(str, wrong["loc"])) or "file"
@@ -226,7 +236,7 @@ def path_of(folder: Path, name: str, ending: str) -> Path:
 # ---------------------------------------------------------------- what it means
 
 
-def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
+def meaning(told: Contract, path: Path) -> tuple[Schema, Normalizer]:
     """The schema and the lens of a contract. Raises Refused, or Drift."""
     classes = told.data.get("classes")
     if not isinstance(classes, list) or not 2 <= len(classes) == len({*map(str, classes)}):
@@ -252,35 +262,35 @@ def meaning(told: Contract, path: Path) -> tuple[Schema, Lens]:
         raise refuse(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
     _refuse_lens(told, own, path)
     _refuse_golden(told, own, path)
-    parts = {name: np.array(values, dtype=np.float64) for name, values in told.lens.items()}
-    return own, Lens(told.view, parts["opening"], parts["mean"], parts["std"])
+    parts = {name: np.array(values, dtype=np.float64) for name, values in told.normalizer.items()}
+    return own, Normalizer(told.view, parts["opening"], parts["mean"], parts["std"])
 
 
-def flattened(plane: Plane | None) -> dict[str, list[list[float]]]:
+def flattened(projection: Projection | None) -> dict[str, list[list[float]]]:
     """A plane as a contract holds it."""
-    if plane is None:
+    if projection is None:
         return {}
-    return {"centre": [plane.centre.tolist()], "axes": plane.axes.tolist()}
+    return {"centre": [projection.centre.tolist()], "axes": projection.axes.tolist()}
 
 
-def plane(told: Contract) -> Plane | None:
+def projection(told: Contract) -> Projection | None:
     """The plane of a contract whose meaning was checked; None where its format had none."""
-    if not told.plane:
+    if not told.projection:
         return None
-    return Plane(np.array(told.plane["centre"][0]), np.array(told.plane["axes"]))
+    return Projection(np.array(told.projection["centre"][0]), np.array(told.projection["axes"]))
 
 
 def _refuse_lens(told: Contract, own: Schema, path: Path) -> None:
     columns = 2 * len(own.channels) * (len(STATISTICS) if told.view == "summary" else 1)
     sizes = {"opening": len(own.channels), "mean": columns, "std": columns}
-    if {name: len(values) for name, values in told.lens.items()} != sizes:
+    if {name: len(values) for name, values in told.normalizer.items()} != sizes:
         raise refuse(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
-    largest = max(abs(one) for values in told.lens.values() for one in values)
-    if min(told.lens["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
+    largest = max(abs(one) for values in told.normalizer.values() for one in values)
+    if min(told.normalizer["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
         expected = f"scales above {LEAST_SPREAD:g}, and nothing beyond {MOST_LEVEL:g}"
         raise refuse(f"{path}: lens", "cannot scale", expected, "semantics_scaler")
-    shapes = {name: {len(rows), *map(len, rows)} for name, rows in told.plane.items()}
-    if told.plane and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
+    shapes = {name: {len(rows), *map(len, rows)} for name, rows in told.projection.items()}
+    if told.projection and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
         expected = f"a centre and two axes of {columns} numbers"
         raise refuse(f"{path}: plane", "has other sizes", expected, "semantics_plane")
 
@@ -305,7 +315,7 @@ def fingerprints(own: Schema) -> dict[str, str]:
     return {view: fingerprint(own, view) for view in VIEWS}
 
 
-def probe(model: Judging, episode: Episode) -> Probe:
+def probe(model: Predictor, episode: Episode) -> Probe:
     """The first window of `episode` after its opening, with all samples that it depends on."""
     own = model.schema
     end = own.grid.steps + round(model.opening_s / own.grid.step_s)
@@ -331,7 +341,7 @@ def probe(model: Judging, episode: Episode) -> Probe:
     )
 
 
-def golden(model: Judging, episode: Episode) -> list[Golden]:
+def golden(model: Predictor, episode: Episode) -> list[Golden]:
     """Windows of an episode, spread over it, and what the model says of them.
 
     Its first window follows without an opening, without each source, and without anything: what
@@ -357,7 +367,7 @@ def golden(model: Judging, episode: Episode) -> list[Golden]:
     ]
 
 
-def answered(model: Judging, stored: Sample) -> Sample:
+def answered(model: Predictor, stored: Sample) -> Sample:
     """A stored window with the logits that another model gives it."""
     x, before = _single(stored.window), _single(stored.opening)
     logits = model.logits(x[None], before[None])[0].tolist()
@@ -366,7 +376,7 @@ def answered(model: Judging, stored: Sample) -> Sample:
 
 @np.errstate(over="ignore", invalid="ignore")
 def replay(
-    model: Judging, told: Contract, path: Path, within: float = TOLERANCE, alone: bool = False
+    model: Predictor, told: Contract, path: Path, within: float = TOLERANCE, alone: bool = False
 ) -> None:
     """Raise Drift when stored samples no longer make their window, or windows their logits.
 
@@ -389,7 +399,7 @@ def replay(
 Asked = tuple[NDArray[np.float32], NDArray[np.float32], list[float]]
 
 
-def _answer(model: Judging, path: Path, asked: list[Asked], within: float) -> None:
+def _answer(model: Predictor, path: Path, asked: list[Asked], within: float) -> None:
     """Raise Drift unless the windows, asked about together, get the logits they had."""
     windows, openings, logits = (np.array(part) for part in zip(*asked, strict=True))
     found = model.logits(windows, openings)

@@ -47,11 +47,11 @@ def export(
     if place.exists():
         remedy = "Choose another folder, or remove it."
         raise Refused(place, "is already there", "a new bundle", remedy, code="taken")
-    columns, steps = len(made.lens.mean), made.schema.grid.steps
-    shape = (columns,) if made.lens.view == "summary" else (columns, steps)
+    columns, steps = len(made.normalizer.mean), made.schema.grid.steps
+    shape = (columns,) if made.normalizer.view == "summary" else (columns, steps)
     graph = _told(made.model.onnx(shape), made.schema)
     session = bundle.opened(graph, header, place)
-    fast = Bundle(name, made.schema, made.opening_s, made.lens, session)
+    fast = Bundle(name, made.schema, made.opening_s, made.normalizer, session)
     parity, loss = compare(made, fast, windows), None
     golden = header.golden or contract.golden(made, store.read(header.split["test"][0]))
     probe = header.probe

@@ -25,7 +25,7 @@ LIMIT_S, MEMORY = 10, 2 << 30
 REFUSED = 2
 
 
-def tried(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> None:
+def load_in_sandbox(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> None:
     """Load a checkpoint or a bundle in a child process.
 
     Raises Refused as loading does, with the code `child` where the child did not live to tell.

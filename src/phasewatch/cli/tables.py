@@ -8,7 +8,7 @@ from rich.table import Table
 from phasewatch.cli.console import out
 
 if TYPE_CHECKING:
-    from phasewatch.evaluation.evaluate import Plain, Report
+    from phasewatch.evaluation.evaluate import ModelScores, Report
     from phasewatch.metrics import Score
 
 Learned = Mapping[tuple[str, str], tuple[str, str]]
@@ -22,7 +22,7 @@ def scores(report: "Report", learned: Learned) -> None:
     wide = ("hosts like these",) if any(row.across for row in report.rows) else ()
     for name in ("model", "mode", *told, "validation", "seen", "never seen", *wide):
         table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
-    rows: list[Plain] = [*report.rows, *report.baselines]
+    rows: list[ModelScores] = [*report.rows, *report.baselines]
     for row in rows:
         own = learned.get((row.model, row.mode), ("",) * len(told))
         across = (_span(row.across),) if wide else ()

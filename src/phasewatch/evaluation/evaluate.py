@@ -16,9 +16,9 @@ from scipy.special import softmax
 from phasewatch import metrics, splits
 from phasewatch.evaluation import calibration, predictions, timeline, timing
 from phasewatch.evaluation.calibration import Confidence
-from phasewatch.evaluation.predictions import Answered, Answers, Fold
-from phasewatch.evaluation.smoothing import Chain
-from phasewatch.evaluation.timeline import Asked, Budgeted, Course
+from phasewatch.evaluation.predictions import Fold, Predictions, PredictionSet
+from phasewatch.evaluation.smoothing import MarkovChain
+from phasewatch.evaluation.timeline import Asked, Budgeted, Timeline
 from phasewatch.metrics import Cube, Score
 from phasewatch.schema import Mode
 
@@ -43,7 +43,7 @@ class Abstaining:
 
 
 @dataclass(frozen=True)
-class Plain:
+class ModelScores:
     """One model in one mode: on what training had, on what it never had, and that broken down.
 
     `unseen` has its interval for other episodes of these hosts, `across` for hosts like these, from
@@ -64,7 +64,7 @@ class Plain:
 
 
 @dataclass(frozen=True)
-class Row(Plain):
+class ModelReport(ModelScores):
     """And all that is asked of a model that learns.
 
     `again` is macro F1 on the unseen from this and every other seed; `without` the score where a
@@ -74,9 +74,9 @@ class Row(Plain):
 
     again: tuple[float, ...]
     without: dict[str, Score]
-    course: Course
+    course: Timeline
     decoded: Score
-    decoded_course: Course
+    decoded_course: Timeline
     budgeted: Budgeted
     temperatures: tuple[float, ...]
     confidence: Confidence
@@ -118,8 +118,8 @@ class Report:
     folds: list[Sides]
     classes: tuple[str, ...]
     windows: dict[str, int]
-    rows: list[Row]
-    baselines: list[Plain]
+    rows: list[ModelReport]
+    baselines: list[ModelScores]
     comparisons: list[Comparison]
     untested_profiles: list[str]
     untested_phases: list[str]
@@ -152,12 +152,12 @@ class Report:
 
 
 Key = tuple[str, Mode]
-Parts = Mapping[str, Answers]
+Parts = Mapping[str, Predictions]
 
 
-def evaluate(answered: Answered) -> Report:
+def evaluate(answered: PredictionSet) -> Report:
     """The report on all answers."""
-    found: dict[Key, dict[str, dict[str, Answers]]] = {}
+    found: dict[Key, dict[str, dict[str, Predictions]]] = {}
     for one in answered.answers:
         found.setdefault((one.model, one.mode), {}).setdefault(one.fold, {})[one.part] = one
     learned = {key: own for key, own in found.items() if key[0] not in answered.baselines}
@@ -188,7 +188,7 @@ def _sides(fold: Fold) -> Sides:
     return Sides(split.held_out, *(len(side) for side in sides))
 
 
-def _cells(answered: Answered, tested: Sequence[str]) -> list[tuple[str, str]]:
+def _cells(answered: PredictionSet, tested: Sequence[str]) -> list[tuple[str, str]]:
     """Pairs of a judged host and a profile of the store of which no episode was judged."""
     judged = [episode for episode in answered.usable if episode.id in set(tested)]
     there = {(episode.host, episode.profile) for episode in judged}
@@ -197,7 +197,7 @@ def _cells(answered: Answered, tested: Sequence[str]) -> list[tuple[str, str]]:
     return [(host, name) for host in hosts for name in profiles if (host, name) not in there]
 
 
-def _pooled(folds: Mapping[str, Parts]) -> dict[str, Answers]:
+def _pooled(folds: Mapping[str, Parts]) -> dict[str, Predictions]:
     """Every part over all folds."""
     names = dict.fromkeys(name for parts in folds.values() for name in parts)
     return {
@@ -206,28 +206,28 @@ def _pooled(folds: Mapping[str, Parts]) -> dict[str, Answers]:
     }
 
 
-def _cube(one: Answers, answered: Answered) -> Cube:
+def _cube(one: Predictions, answered: PredictionSet) -> Cube:
     windows = one.windows
     return metrics.cube(windows.episode, windows.y, one.guess, len(answered.classes))[1]
 
 
-def _macro(one: Answers, answered: Answered) -> Score:
+def _macro(one: Predictions, answered: PredictionSet) -> Score:
     return metrics.macro(_cube(one, answered), answered.seed)
 
 
-def _hosts(one: Answers) -> NDArray[np.str_]:
+def _hosts(one: Predictions) -> NDArray[np.str_]:
     """The host of each episode of its cube."""
     _, first = np.unique(one.windows.episode, return_index=True)
     return one.windows.host[first]
 
 
-def _plain(parts: Parts, answered: Answered) -> Plain:
+def _plain(parts: Parts, answered: PredictionSet) -> ModelScores:
     seed, unseen = answered.seed, parts["unseen"]
     cube = _cube(unseen, answered)
     total = cube.sum(axis=0)
     true = total.sum(axis=1) > 0
     by_host = _by("host", unseen, answered)
-    return Plain(
+    return ModelScores(
         model=unseen.model,
         mode=unseen.mode,
         validation=_macro(parts["validation"], answered),
@@ -245,12 +245,12 @@ def _plain(parts: Parts, answered: Answered) -> Plain:
     )
 
 
-def _by(name: str, one: Answers, answered: Answered) -> dict[str, Score]:
+def _by(name: str, one: Predictions, answered: PredictionSet) -> dict[str, Score]:
     values: NDArray[np.str_] = getattr(one.windows, name)
     return {str(value): _macro(one.take(values == value), answered) for value in np.unique(values)}
 
 
-def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
+def _row(plain: ModelScores, folds: Mapping[str, Parts], answered: PredictionSet) -> ModelReport:
     parts = _pooled(folds)
     chains = {fold.split.held_out: fold.chain for fold in answered.folds}
     told = [(own["validation"], own["unseen"]) for own in folds.values()]
@@ -267,7 +267,7 @@ def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
     )
     warm = predictions.pooled([unseen for _, unseen in calm])
     asked = Asked.of(answered)
-    return Row(
+    return ModelReport(
         **vars(plain),
         again=(
             plain.unseen.value,
@@ -292,11 +292,11 @@ def _row(plain: Plain, folds: Mapping[str, Parts], answered: Answered) -> Row:
     )
 
 
-def _scaled(one: Answers, factor: float) -> Answers:
+def _scaled(one: Predictions, factor: float) -> Predictions:
     return replace(one, logits=one.logits * factor)
 
 
-def _decoded(one: Answers, chain: Chain, sharpness: float) -> Answers:
+def _decoded(one: Predictions, chain: MarkovChain, sharpness: float) -> Predictions:
     """The same answers, each filtered through the chain with those before it."""
     logits = np.empty_like(one.logits)
     for rows in timing.each(one.windows.episode, one.windows.t_ns):
@@ -304,7 +304,7 @@ def _decoded(one: Answers, chain: Chain, sharpness: float) -> Answers:
     return replace(one, logits=logits)
 
 
-def _sharpness(validation: Answers, chain: Chain, answered: Answered) -> float:
+def _sharpness(validation: Predictions, chain: MarkovChain, answered: PredictionSet) -> float:
     """How much a window's own evidence counts beside the chain's: what does best on validation.
 
     Windows overlap and no model's logits are likelihoods, so taken at their word they count for
@@ -318,7 +318,7 @@ def _sharpness(validation: Answers, chain: Chain, answered: Answered) -> float:
     return max(SHARPNESS, key=value)
 
 
-def _abstaining(folds: Sequence[tuple[Answers, Answers]]) -> Abstaining:
+def _abstaining(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstaining:
     thresholds = tuple(
         calibration.abstention(one.logits, one.windows.y, 1.0, RISK) for one, _ in folds
     )
@@ -340,7 +340,7 @@ def _abstaining(folds: Sequence[tuple[Answers, Answers]]) -> Abstaining:
 # ---------------------------------------------------------------- one against another
 
 
-def _compare(unseen: Mapping[Key, Answers], answered: Answered) -> list[Comparison]:
+def _compare(unseen: Mapping[Key, Predictions], answered: PredictionSet) -> list[Comparison]:
     """Every pair of models of a mode on the same draws, adjusted for all pairs."""
     found = []
     for mode in dict.fromkeys(mode for _, mode in unseen):
@@ -371,6 +371,6 @@ def _words(gap: Score, p: float) -> str:
     return "better" if gap.value > 0 else "worse"
 
 
-def best(rows: Sequence[Row]) -> Row:
+def best(rows: Sequence[ModelReport]) -> ModelReport:
     """The row that chose itself on validation, and never on what is judged."""
     return max(rows, key=lambda row: row.validation.value)

@@ -16,7 +16,7 @@ from phasewatch import metrics, splits
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
 from phasewatch.evaluation import baselines
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training.jobs import learn
@@ -58,15 +58,15 @@ class Check:
 class Evidence:
     """One fold: its split, every episode of the store by id, and the windows of each part.
 
-    The windows have all channels of `schema`. After training `lenses` has that of each checkpoint,
-    with the training windows it must be of.
+    The windows have all channels of `schema`. After training, `normalizers` has that of each
+    checkpoint, with the training windows from which it must have been fitted.
     """
 
     split: Split
     episodes: Mapping[str, Identity]
     schema: Schema
     windows: Mapping[str, Windows]
-    lenses: Mapping[str, tuple[Lens, Windows]] | None = None
+    normalizers: Mapping[str, tuple[Normalizer, Windows]] | None = None
 
 
 Verdict = tuple[bool, str]
@@ -98,7 +98,7 @@ def audit(evidence: Evidence, waived: Sequence[str] = ()) -> list[Check]:
             "Use one of these, or none.",
         )
     found = []
-    for name, look in (BEFORE if evidence.lenses is None else AFTER).items():
+    for name, look in (BEFORE if evidence.normalizers is None else AFTER).items():
         clean, told = look(evidence)
         if not clean and name not in waived:
             raise Refused(
@@ -380,13 +380,13 @@ def _dealt(evidence: Evidence, seed: int) -> tuple[float, float]:
     classes = len(evidence.schema.classes)
     parts = _permuted(evidence, seed)
     train, validation, judged = (parts[name] for name in ("train", "validation", "unseen"))
-    lens, model = learn("gbt", evidence.schema, 0, (train, validation))
+    normalizer, model = learn("gbt", evidence.schema, 0, (train, validation))
 
     def value(guess: NDArray[np.int64]) -> float:
         cube = metrics.cube(judged.episode, judged.y, guess, classes)[1]
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
-    found = value(model.logits(lens.apply(judged.x, judged.opening)).argmax(axis=1))
+    found = value(model.logits(normalizer.apply(judged.x, judged.opening)).argmax(axis=1))
     blind = (baselines.BASELINES[name] for name in ("chance", "time only"))
     return found, max(value(answer(train, validation, judged, classes)) for answer in blind)
 
@@ -413,10 +413,10 @@ def _permuted(evidence: Evidence, seed: int) -> dict[str, Windows]:
 @after
 def fitted_beyond_training(evidence: Evidence) -> Verdict:
     """Every checkpoint's lens is, to the bit, the one that training windows alone give."""
-    lenses = evidence.lenses or {}
-    for name, (lens, train) in lenses.items():
-        again = Lens.fit(lens.view, train)
+    normalizers = evidence.normalizers or {}
+    for name, (normalizer, train) in normalizers.items():
+        again = Normalizer.fit(normalizer.view, train)
         for field in ("opening", "mean", "std"):
-            if not np.array_equal(getattr(lens, field), getattr(again, field)):
+            if not np.array_equal(getattr(normalizer, field), getattr(again, field)):
                 return False, f"{name}: its {field} is not that of the training windows"
-    return True, f"{len(lenses)} lenses, each that of the training windows to the bit"
+    return True, f"{len(normalizers)} lenses, each that of the training windows to the bit"

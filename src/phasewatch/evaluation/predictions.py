@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
 from phasewatch.evaluation.leakage import Check
-from phasewatch.evaluation.smoothing import Chain
+from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Mode
@@ -35,7 +35,7 @@ SHOWN = ("x", "opening")
 
 
 @dataclass(frozen=True)
-class Answers:
+class Predictions:
     """What one model in one mode said, `logits[N,K]`, of the windows of one part of a fold.
 
     `fold` is what was held out; `part` is validation, seen, unseen, the unseen `without` a source
@@ -54,7 +54,7 @@ class Answers:
         """The call of each window."""
         return np.asarray(self.logits.argmax(axis=1))
 
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Answers":
+    def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Predictions":
         """Those to the chosen windows."""
         return replace(self, windows=self.windows.take(rows), logits=self.logits[rows])
 
@@ -64,11 +64,11 @@ class Fold:
     """One split of the episodes, and how phases follow each other in its training part."""
 
     split: Split
-    chain: Chain
+    chain: MarkovChain
 
 
 @dataclass(frozen=True)
-class Answered:
+class PredictionSet:
     """All answers of a run, and what they were asked under.
 
     `usable` are all episodes that a split could use, `baselines` the models that need no detector,
@@ -83,7 +83,7 @@ class Answered:
     stride_s: float
     seed: int
     audit: tuple[Check, ...]
-    answers: tuple[Answers, ...]
+    answers: tuple[Predictions, ...]
     untested: tuple[str, ...] = ()
 
     @property
@@ -100,13 +100,13 @@ class Answered:
         )
 
 
-def pooled(parts: Sequence[Answers]) -> Answers:
+def pooled(parts: Sequence[Predictions]) -> Predictions:
     """One model's answers over several folds, as if to one question."""
     windows = join(one.windows for one in parts)
     return replace(parts[0], windows=windows, logits=np.concatenate([one.logits for one in parts]))
 
 
-def save(answered: Answered, path: Path) -> None:
+def save(answered: PredictionSet, path: Path) -> None:
     """Write the file."""
     facts = {
         "format": FORMAT,
@@ -132,7 +132,7 @@ def save(answered: Answered, path: Path) -> None:
     atomic.write(path, buffer.getvalue())
 
 
-def _table(one: Answers, classes: tuple[str, ...]) -> pa.Table:
+def _table(one: Predictions, classes: tuple[str, ...]) -> pa.Table:
     own = {
         name: pa.array(np.full(len(one.windows), getattr(one, name))).dictionary_encode()
         for name in KEYS
@@ -147,7 +147,7 @@ def _table(one: Answers, classes: tuple[str, ...]) -> pa.Table:
     return pa.table({**own, **logits})
 
 
-def load(path: Path) -> Answered:
+def load(path: Path) -> PredictionSet:
     """Read a file that `save` wrote; raises Refused for any other."""
     table = _read(path)
     facts = _facts(table, path)
@@ -155,7 +155,7 @@ def load(path: Path) -> Answered:
         absent = sorted(set(_columns(facts)) - set(table.column_names))
         if absent:
             raise _refused(f"{path}: column {absent[0]}", "is missing")
-        return Answered(
+        return PredictionSet(
             tuple(_fold(**fold) for fold in facts["folds"]),
             tuple(
                 Identity(**{**one, "phases": frozenset(one["phases"])}) for one in facts["usable"]
@@ -224,11 +224,11 @@ def _fold(split: dict[str, Any], chain: dict[str, Any]) -> Fold:
     sides = {key: tuple(ids) for key, ids in split.items() if isinstance(ids, list)}
     return Fold(
         Split(**{**split, **sides}),
-        Chain(**{name: np.array(value) for name, value in chain.items()}),
+        MarkovChain(**{name: np.array(value) for name, value in chain.items()}),
     )
 
 
-def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Answers]:
+def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predictions]:
     columns = {name: table[name].to_numpy() for name in table.column_names}
     logits = np.column_stack([columns[f"logit.{name}"] for name in classes])
     told: dict[str, Any] = {
@@ -248,7 +248,7 @@ def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Answers]:
                 f"rows are missing: {', '.join(' '.join(one) for one in sorted(lost))}"
             )
     return [
-        Answers(fold, model, mode, part, whole.take(rows), logits[rows])  # type: ignore[arg-type]
+        Predictions(fold, model, mode, part, whole.take(rows), logits[rows])  # type: ignore[arg-type]
         for (fold, model, mode, part), rows in groups.items()
     ]
 

@@ -21,7 +21,7 @@ SMOOTHING = 0.5
 
 
 @dataclass(frozen=True)
-class Chain:
+class MarkovChain:
     """How phases follow each other from window to window.
 
     `start[K]` and `prior[K]` are logarithms of chances; `step[K,K]` from phase to phase.
@@ -32,7 +32,7 @@ class Chain:
     prior: Array
 
     @classmethod
-    def fit(cls, sequences: Iterable[Labels], classes: int) -> "Chain":
+    def fit(cls, sequences: Iterable[Labels], classes: int) -> "MarkovChain":
         """Counted on the labels of whole training episodes, in the order of time."""
         start, step = np.full(classes, SMOOTHING), np.full((classes, classes), SMOOTHING)
         prior = np.full(classes, SMOOTHING)

@@ -12,8 +12,8 @@ from scipy.special import softmax
 
 from phasewatch import metrics
 from phasewatch.evaluation import timing
-from phasewatch.evaluation.predictions import Answered, Answers
-from phasewatch.evaluation.timing import Alarms, Lateness, Onset, Segments
+from phasewatch.evaluation.predictions import Predictions, PredictionSet
+from phasewatch.evaluation.timing import Alarms, DetectionDelay, Onset, Segments
 from phasewatch.windows import Windows, join
 
 BUDGET = 0.1
@@ -26,10 +26,10 @@ Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Course:
+class Timeline:
     """Calls in the order of time: delay a phase, false alarms, and segments."""
 
-    lateness: dict[str, Lateness | None]
+    lateness: dict[str, DetectionDelay | None]
     alarms: Alarms
     segments: Segments
 
@@ -62,12 +62,12 @@ class Asked:
     new_hosts: bool
 
     @classmethod
-    def of(cls, answered: Answered) -> "Asked":
+    def of(cls, answered: PredictionSet) -> "Asked":
         """That of a run."""
         return cls(answered.classes, answered.stride_s, answered.seed, answered.new_hosts)
 
 
-def course(one: Answers, asked: Asked) -> Course:
+def course(one: Predictions, asked: Asked) -> Timeline:
     """Of the answers to whole episodes."""
     windows, guess = one.windows, one.guess
     found: list[Onset] = []
@@ -77,12 +77,12 @@ def course(one: Answers, asked: Asked) -> Course:
         told = (guess[rows], t_s, windows.since_s[rows])
         found += timing.onsets(str(windows.episode[rows[0]]), y, *told)
         pairs.append((y, guess[rows]))
-    late: dict[str, Lateness | None] = {}
+    late: dict[str, DetectionDelay | None] = {}
     for label, name in enumerate(asked.classes):
         own = [onset for onset in found if onset.label == label]
-        late[name] = timing.lateness(own) if own else None
+        late[name] = timing.detection_delay(own) if own else None
     false = alarms(windows, guess != BENIGN, asked)
-    return Course(late, false, timing.segments(pairs))
+    return Timeline(late, false, timing.segments(pairs))
 
 
 def alarms(windows: Windows, alarm: Mask, asked: Asked) -> Alarms:
@@ -104,7 +104,7 @@ def alarms(windows: Windows, alarm: Mask, asked: Asked) -> Alarms:
     return timing.alarms(int(events.sum()), max(float(hours.sum()), asked.stride_s / 3600), across)
 
 
-def budgeted(folds: Sequence[tuple[Answers, Answers]], asked: Asked) -> Budgeted:
+def budgeted(folds: Sequence[tuple[Predictions, Predictions]], asked: Asked) -> Budgeted:
     """Of validation and unseen answers of every fold, whose logits are calibrated.
 
     The lowest threshold a fold that meets the budget on its validation is tried on its unseen part.
@@ -130,12 +130,12 @@ def budgeted(folds: Sequence[tuple[Answers, Answers]], asked: Asked) -> Budgeted
     )
 
 
-def _hostile(one: Answers) -> NDArray[np.float64]:
+def _hostile(one: Predictions) -> NDArray[np.float64]:
     """The probability of any phase but benign, `[N]`."""
     return np.asarray(1 - softmax(one.logits, axis=1)[:, BENIGN])
 
 
-def _threshold(validation: Answers, asked: Asked) -> float | None:
+def _threshold(validation: Predictions, asked: Asked) -> float | None:
     chance = _hostile(validation)
     threshold: float | None = None
     # From the strictest on: the rate of alarm events need not rise evenly as it is lowered.
@@ -147,8 +147,8 @@ def _threshold(validation: Answers, asked: Asked) -> float | None:
 
 
 def _over(
-    folds: Sequence[tuple[Answers, Answers]], side: int, thresholds: Sequence[float | None]
-) -> list[tuple[Answers, Mask]]:
+    folds: Sequence[tuple[Predictions, Predictions]], side: int, thresholds: Sequence[float | None]
+) -> list[tuple[Predictions, Mask]]:
     """One side of every fold, and where its alarm stands."""
     return [
         (fold[side], _hostile(fold[side]) >= (np.inf if threshold is None else threshold))
@@ -156,6 +156,6 @@ def _over(
     ]
 
 
-def _summed(parts: Sequence[tuple[Answers, Mask]], asked: Asked) -> Alarms:
+def _summed(parts: Sequence[tuple[Predictions, Mask]], asked: Asked) -> Alarms:
     windows = join(one.windows for one, _ in parts)
     return alarms(windows, np.concatenate([alarm for _, alarm in parts]), asked)

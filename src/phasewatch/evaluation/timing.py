@@ -57,7 +57,7 @@ def onsets(episode: str, y: Calls, guess: Calls, t_s: Array, since_s: Array) -> 
 
 
 @dataclass(frozen=True)
-class Lateness:
+class DetectionDelay:
     """Onsets of one phase: how many, the share never called, and the delay's quantiles in seconds.
 
     Quantiles are Kaplan-Meier's, so phases that ended uncalled count as longer than they lasted;
@@ -72,7 +72,7 @@ class Lateness:
     curve: tuple[tuple[float, float], ...]
 
 
-def lateness(found: Sequence[Onset]) -> Lateness:
+def detection_delay(found: Sequence[Onset]) -> DetectionDelay:
     """The distribution of delays; raises ValueError without an onset."""
     if not found:
         raise ValueError("no onset")
@@ -86,7 +86,7 @@ def lateness(found: Sequence[Onset]) -> Lateness:
 
     steps = zip(curve.quantiles.tolist(), (1 - curve.probabilities).tolist(), strict=True)
     share = len(ended) / len(found)
-    return Lateness(len(found), share, quantile(0.5), quantile(0.9), tuple(steps))
+    return DetectionDelay(len(found), share, quantile(0.5), quantile(0.9), tuple(steps))
 
 
 @dataclass(frozen=True)

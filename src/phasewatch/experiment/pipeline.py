@@ -17,23 +17,23 @@ from phasewatch.errors import Refused, differences
 from phasewatch.evaluation import baselines, predictions, timing
 from phasewatch.evaluation.evaluate import Report, evaluate
 from phasewatch.evaluation.leakage import Check, Evidence, audit
-from phasewatch.evaluation.predictions import Answered, Answers
-from phasewatch.evaluation.smoothing import Chain
+from phasewatch.evaluation.predictions import Predictions, PredictionSet
+from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.io import atomic
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split, divide
 from phasewatch.store.format import MANIFEST
 from phasewatch.store.local import Store, refuse_inside
 from phasewatch.training import augment, jobs
-from phasewatch.training.jobs import Crew, Task
+from phasewatch.training.jobs import Task, Workers
 from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
-from phasewatch.validation.sweep import sweep
-from phasewatch.validation.verdict import Judgement, counts
+from phasewatch.validation.sweep import validate_store
+from phasewatch.validation.verdict import ValidationResult, counts
 from phasewatch.windows import Windows, extract, join
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
-ALONE = Crew()
+ALONE = Workers()
 Say = Callable[[str], None]
 
 
@@ -56,13 +56,13 @@ class Trained:
     """What training found, beside the files it wrote."""
 
     recipe: Recipe
-    judgements: list[Judgement]
+    results: list[ValidationResult]
     folds: list[Fold]
 
     @property
     def usable(self) -> list[Identity]:
         """All episodes that a split may use."""
-        return [judgement.identity for judgement in self.judgements if judgement.usable]
+        return [result.identity for result in self.results if result.usable]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Done:
     """What a run found, beside the files it wrote."""
 
     trained: Trained
-    answered: Answered
+    answered: PredictionSet
     report: Report
 
 
@@ -79,7 +79,7 @@ def run(
     store: Store,
     out: Path,
     say: Say,
-    crew: Crew = ALONE,
+    workers: Workers = ALONE,
     waived: Sequence[str] = (),
 ) -> Done:
     """Train every model in every mode, and judge the checkpoints as loaded again.
@@ -87,7 +87,7 @@ def run(
     Writes what `train` writes, every answer in `posteriors.parquet`, and `report.json` under `out`;
     the report is made from the file, so whoever has it can make it again. Raises Refused.
     """
-    trained = train(recipe, store, out, say, crew, waived)
+    trained = train(recipe, store, out, say, workers, waived)
     predictions.save(_answered(trained, store.schema), out / POSTERIORS)
     answered = predictions.load(out / POSTERIORS)
     report = evaluate(answered)
@@ -95,9 +95,9 @@ def run(
     return Done(trained, answered, report)
 
 
-def _answered(trained: Trained, schema: Schema) -> Answered:
+def _answered(trained: Trained, schema: Schema) -> PredictionSet:
     """Everything that is asked of every checkpoint, and of those who need none."""
-    return Answered(
+    return PredictionSet(
         tuple(predictions.Fold(fold.split, _chain(fold, schema)) for fold in trained.folds),
         tuple(trained.usable),
         schema.classes,
@@ -110,13 +110,13 @@ def _answered(trained: Trained, schema: Schema) -> Answered:
     )
 
 
-def _chain(fold: Fold, schema: Schema) -> Chain:
+def _chain(fold: Fold, schema: Schema) -> MarkovChain:
     windows = next(iter(fold.windows.values()))["train"]
     sequences = (windows.y[rows] for rows in timing.each(windows.episode, windows.t_ns))
-    return Chain.fit(sequences, len(schema.classes))
+    return MarkovChain.fit(sequences, len(schema.classes))
 
 
-def _asked(fold: Fold, schema: Schema) -> Iterator[Answers]:
+def _asked(fold: Fold, schema: Schema) -> Iterator[Predictions]:
     held_out = fold.split.held_out
     for loaded in fold.checkpoints:
         yield from ask(loaded, held_out, fold.windows[loaded.mode])
@@ -132,7 +132,7 @@ def train(
     store: Store,
     out: Path,
     say: Say,
-    crew: Crew = ALONE,
+    workers: Workers = ALONE,
     waived: Sequence[str] = (),
 ) -> Trained:
     """Validate, split, cut windows, look for leaks, train every model, read every checkpoint back.
@@ -145,13 +145,13 @@ def train(
     _refuse_names(recipe, store)
     refuse_inside(out)
     atomic.ready(out)
-    judgements = sweep(store)
-    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
-    say(f"checked {len(judgements)} episodes: {told}")
-    usable = [judgement.identity for judgement in judgements if judgement.usable]
+    results = validate_store(store)
+    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
+    say(f"checked {len(results)} episodes: {told}")
+    usable = [result.identity for result in results if result.usable]
     folds = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
-    _claim(out, recipe, store, judgements)
-    index.write(judgements, out / "validation_v1.parquet")
+    _claim(out, recipe, store, results)
+    index.write(results, out / "validation_v1.parquet")
     ids = [one.id for one in usable]
     whole = {
         mode: extract(store, ids, store.schema.mode(mode), recipe.opening_s)
@@ -167,15 +167,15 @@ def train(
         evidence = _evidence(split, usable, store.schema, windows)
         checks = audit(evidence, waived)
         say(f"audit   {len(checks)} rules looked for leaks: {_leaks(checks)}")
-        for path in jobs.work_all(tasks, crew):
+        for path in jobs.work_all(tasks, workers):
             say(f"saved   {path}  (written, read back, probe replayed)")
         made = [checkpoint.load(task.path) for task in tasks]
         for loaded in made:
             loaded.bind(store.schema, store.root)
-        lenses = {one.name: (one.lens, windows[one.mode]["train"]) for one in made}
-        checks += audit(replace(evidence, lenses=lenses), waived)
+        normalizers = {one.name: (one.normalizer, windows[one.mode]["train"]) for one in made}
+        checks += audit(replace(evidence, normalizers=normalizers), waived)
         learned.append(Fold(split, made, windows, checks, place))
-    return Trained(recipe, judgements, learned)
+    return Trained(recipe, results, learned)
 
 
 def _evidence(
@@ -234,17 +234,17 @@ def _refuse_names(recipe: Recipe, store: Store) -> None:
             )
 
 
-def _claim(out: Path, recipe: Recipe, store: Store, judgements: list[Judgement]) -> None:
+def _claim(out: Path, recipe: Recipe, store: Store, results: list[ValidationResult]) -> None:
     """Write what `out` is of, or raise Refused when it is of another run."""
     digest = hashlib.sha256()
-    for judgement in judgements:
-        digest.update(judgement.id.encode())
-        if (manifest := store.folder(judgement.id) / MANIFEST).exists():
+    for result in results:
+        digest.update(result.id.encode())
+        if (manifest := store.folder(result.id) / MANIFEST).exists():
             digest.update(manifest.read_bytes())
     asked = {
         "phasewatch": __version__,
         "recipe": json.loads(json.dumps(asdict(recipe))),
-        "episodes": len(judgements),
+        "episodes": len(results),
         "store_sha256": digest.hexdigest(),
     }
     path = out / RUN
@@ -313,15 +313,15 @@ def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
         )
 
 
-def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterator[Answers]:
+def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterator[Predictions]:
     """What a checkpoint says of every part but training, and of the unseen with a part missing.
 
     One from another seed is asked about the unseen alone.
     """
 
-    def answer(part: str, windows: Windows) -> Answers:
+    def answer(part: str, windows: Windows) -> Predictions:
         logits = loaded.logits(windows.x, windows.opening)
-        return Answers(held_out, loaded.model_name, loaded.mode, part, windows, logits)
+        return Predictions(held_out, loaded.model_name, loaded.mode, part, windows, logits)
 
     if again := jobs.again(loaded.name):
         yield answer(f"again {again}", parts["unseen"])
@@ -335,10 +335,10 @@ def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterato
 
 def guess(
     name: str, held_out: str, mode: Mode, parts: dict[str, Windows], classes: int
-) -> Iterator[Answers]:
+) -> Iterator[Predictions]:
     """What a baseline says of the same windows; it is either sure or silent."""
     asked = [parts[part] for part in predictions.NEEDED]
     calls = baselines.BASELINES[name](parts["train"], parts["validation"], join(asked), classes)
     ends = np.cumsum([len(windows) for windows in asked])[:-1]
     for part, windows, own in zip(predictions.NEEDED, asked, np.split(calls, ends), strict=True):
-        yield Answers(held_out, name, mode, part, windows, np.eye(classes)[own])
+        yield Predictions(held_out, name, mode, part, windows, np.eye(classes)[own])

@@ -25,8 +25,8 @@ from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_ti
 from phasewatch.store.local import Store
 from phasewatch.training.jobs import learn
 from phasewatch.training.recipes import RECIPES
-from phasewatch.validation.sweep import sweep
-from phasewatch.validation.verdict import Judgement
+from phasewatch.validation.sweep import validate_store
+from phasewatch.validation.verdict import ValidationResult
 from phasewatch.windows import Windows, extract, pool
 
 MODEL = "gbt"
@@ -35,7 +35,7 @@ OPENING_S = RECIPES["all"].opening_s
 
 
 @dataclass(frozen=True)
-class Line:
+class SurveyRow:
     """One model on one kind of split: all held-out windows together, and the worst held-out part.
 
     `random` is the same model on a random split of the same windows, for what that flatters.
@@ -68,8 +68,8 @@ class Survey:
 
     classes: tuple[str, ...]
     counts: list[Count]
-    leaks: list[Line]
-    gaps: list[Line]
+    leaks: list[SurveyRow]
+    gaps: list[SurveyRow]
 
 
 Say = Callable[[str], None]
@@ -83,17 +83,17 @@ def survey(
     Raises Refused.
     """
     store.refuse_simulated("survey")
-    judgements = sweep(store)
-    counts = tally(store, judgements)
-    usable = [judgement.identity for judgement in judgements if judgement.usable]
+    results = validate_store(store)
+    counts = tally(store, results)
+    usable = [result.identity for result in results if result.usable]
     made, missing = _splits(usable)
     for reason in missing:
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
     whole = pool(extract(store, [one.id for one in usable], store.schema, opening_s))
-    found_leaks: list[Line] = []
-    gaps: list[Line] = []
+    found_leaks: list[SurveyRow] = []
+    gaps: list[SurveyRow] = []
     for mode in store.schema.modes:
         bench = Bench(store.schema, mode, whole)
         for name in baselines.BASELINES:
@@ -107,7 +107,7 @@ def survey(
     return Survey(store.schema.classes, counts, found_leaks, gaps)
 
 
-def _told(line: Line) -> str:
+def _told(line: SurveyRow) -> str:
     beside = f", random windows {_scored(line.random)}" if line.random is not None else ""
     return (
         f"{line.split} · {line.mode} · {line.model}: {_scored(line.score)}, "
@@ -155,7 +155,7 @@ class Bench:
         self.windows = replace(whole, x=whole.x[:, rows], opening=whole.opening[:, rows])
         self._schema = own
 
-    def judge(self, kind: str, splits: Sequence[Split], model: str) -> Line:
+    def judge(self, kind: str, splits: Sequence[Split], model: str) -> SurveyRow:
         """One model, or baseline, on the held-out parts of all splits together."""
         rows, guesses, worst = [], [], ("", 2.0)
         for split in splits:
@@ -166,7 +166,7 @@ class Bench:
             rows.append(parts[2])
             guesses.append(guess)
         cube = self._cube(np.concatenate(rows), np.concatenate(guesses))
-        return Line(kind, model, self.mode, metrics.macro(cube, SEED), *worst)
+        return SurveyRow(kind, model, self.mode, metrics.macro(cube, SEED), *worst)
 
     def random(self, splits: Sequence[Split], model: str) -> Score:
         """A model on windows dealt at random into parts of the same sizes as the first split's.
@@ -199,24 +199,24 @@ class Bench:
                 take(train), take(validation), take(test), self.classes
             )
         parts = (self.windows.take(train), self.windows.take(validation))
-        lens, model = learn(name, self._schema, SEED, parts)
+        normalizer, model = learn(name, self._schema, SEED, parts)
         asked = self.windows.take(test)
-        return np.asarray(model.logits(lens.apply(asked.x, asked.opening)).argmax(axis=1))
+        return np.asarray(model.logits(normalizer.apply(asked.x, asked.opening)).argmax(axis=1))
 
 
 # ---------------------------------------------------------------- counts
 
 
-def tally(store: Store, judgements: Sequence[Judgement]) -> list[Count]:
+def tally(store: Store, results: Sequence[ValidationResult]) -> list[Count]:
     """Every episode once; one that cannot be read is counted under empty names."""
     episodes: Counter[tuple[str, str, str, str]] = Counter()
     seconds: dict[tuple[str, str, str, str], Counter[str]] = {}
-    for judgement in judgements:
-        cell = (judgement.campaign, judgement.host, judgement.profile, judgement.verdict)
+    for result in results:
+        cell = (result.campaign, result.host, result.profile, result.verdict)
         episodes[cell] += 1
         spent = seconds.setdefault(cell, Counter())
-        if judgement.usable:
-            spent.update(dict(_spent(store.read(judgement.id))))
+        if result.usable:
+            spent.update(dict(_spent(store.read(result.id))))
     return [
         Count(*cell, count, {phase: round(s, 1) for phase, s in sorted(seconds[cell].items())})
         for cell, count in sorted(episodes.items())

@@ -10,7 +10,7 @@ from phasewatch.windows import Windows, log
 
 
 @dataclass(frozen=True)
-class Lens:
+class Normalizer:
     """What training windows say of levels and scales, and nothing of any other window.
 
     `opening[C]` is the level of the machines in training, for one whose own is not known;
@@ -23,7 +23,7 @@ class Lens:
     std: Array
 
     @classmethod
-    def fit(cls, view: View, windows: Windows) -> "Lens":
+    def fit(cls, view: View, windows: Windows) -> "Normalizer":
         """The lens of training windows; a column without spread or values is left as it is."""
         level = _level(windows)
         z = VIEWS[view](_both(windows.x, windows.opening, level))

@@ -8,7 +8,7 @@ from phasewatch.features.views import Array
 
 
 @dataclass(frozen=True)
-class Plane:
+class Projection:
     """The two directions in which training windows differ most (PCA), for pictures of windows.
 
     `axes[2,F]` of unit length and `centre[F]`, over a view's columns; of a tensor's, their means.
@@ -18,7 +18,7 @@ class Plane:
     axes: Array
 
     @classmethod
-    def fit(cls, z: Array) -> "Plane":
+    def fit(cls, z: Array) -> "Projection":
         """The plane of training windows `z[N,F]` or `z[N,F,T]`, as the lens has them."""
         flat = _flat(z)
         centre = flat.mean(axis=0)

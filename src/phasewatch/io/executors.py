@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 PATIENCE_S = 10
 
 
-class Spread(Protocol):
+class Executor(Protocol):
     """Does `work` on every block and yields the results in their order."""
 
     def __call__(self, work: Callable[[Any], Any], blocks: Sequence[Any], /) -> Iterator[Any]: ...
 
 
-def alone(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+def serial(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
     """One after the other, here."""
     return map(work, blocks)
 
@@ -38,17 +38,17 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def pool(jobs: int) -> Spread:
+def process_pool(jobs: int) -> Executor:
     """In `jobs` processes; in none of their own where one would do."""
 
     def spread(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
         if min(jobs, len(blocks)) < 2:
-            yield from alone(work, blocks)
+            yield from serial(work, blocks)
             return
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(jobs, len(blocks)), context, _begin) as executor:
             try:
-                with deaf():
+                with interrupts_ignored():
                     found = executor.map(work, blocks)
                 yield from found
             except BrokenProcessPool as error:
@@ -66,7 +66,7 @@ def pool(jobs: int) -> Spread:
 
 
 @contextlib.contextmanager
-def deaf() -> Iterator[None]:
+def interrupts_ignored() -> Iterator[None]:
     """Processes that are begun in the block hear no interrupt, which is for this one.
 
     They inherit it: any function of their own would come after their imports, a second late.
@@ -92,7 +92,7 @@ def _follow() -> None:
         os._exit(1)
 
 
-def cluster(address: str) -> Spread:
+def dask_workers(address: str) -> Executor:
     """On the workers of the Dask cluster at `address`, which must see the same files."""
 
     def spread(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:

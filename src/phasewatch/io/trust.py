@@ -49,7 +49,7 @@ class Trust:
 ANY = Trust()
 
 
-def content(path: Path, most: int, what: str, trust: Trust = ANY) -> bytes:
+def read_plain_file(path: Path, most: int, what: str, trust: Trust = ANY) -> bytes:
     """A plain file's bytes. Raises Refused.
 
     A link, a device or a folder is never opened, nor waited for; nor is a file with two names,
@@ -119,7 +119,7 @@ def refuse(path: object, problem: str, expected: str, code: str) -> Refused:
     return Refused(path, problem, expected, "Restore the file, or make it again.", code=code)
 
 
-def signed(data: bytes, path: Path, trust: Trust) -> None:
+def verify_signature(data: bytes, path: Path, trust: Trust) -> None:
     """Raise Refused unless `path`.sig signs `data` with the key that is trusted, if one is."""
     if trust.key is None:
         return
@@ -130,7 +130,7 @@ def signed(data: bytes, path: Path, trust: Trust) -> None:
     remedy = "Take the file from its owner again, or have it signed: `phasewatch sign`."
     public = _public(trust.key)
     try:
-        public.verify(content(place, 64, expected, trust), data)
+        public.verify(read_plain_file(place, 64, expected, trust), data)
     except InvalidSignature as error:
         problem = "does not sign this file"
         raise Refused(place, problem, expected, remedy, code="signature") from error
@@ -175,7 +175,7 @@ def _no_key(path: Path, half: str) -> Refused:
     return Refused(path, "is no such key", f"a {half} ed25519 key in PEM", remedy, code="key")
 
 
-def strict(data: bytes, path: Path) -> object:
+def parse_strict_json(data: bytes, path: Path) -> object:
     """The value of JSON. Raises Refused also for what a parser takes and should not."""
     if _depth(data) > DEEPEST:
         raise refuse(path, "nests too deep", f"at most {DEEPEST} levels", "header_depth")

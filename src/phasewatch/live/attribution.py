@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.features.views import Array
-from phasewatch.live.ensemble import Juror
-from phasewatch.live.machine import Judged
+from phasewatch.live.ensemble import Member
+from phasewatch.live.machine import WindowPrediction
 from phasewatch.schema import Schema
 
 
@@ -45,17 +45,17 @@ class Why:
     channels_add_up: bool
 
 
-def why(juror: Juror, judged: Judged, label: int) -> Why:
+def why(member: Member, judged: WindowPrediction, label: int) -> Why:
     """What carried the logit of class `label` in a window that this juror judged."""
-    x, level = judged.x[juror.rows], judged.level[juror.rows]
-    loaded = juror.checkpoint
-    told = loaded.model.contributions(loaded.lens.apply(x[None], level[None]))
-    logit = float(judged.logits[juror.key][label])
+    x, level = judged.x[member.rows], judged.level[member.rows]
+    loaded = member.checkpoint
+    told = loaded.model.contributions(loaded.normalizer.apply(x[None], level[None]))
+    logit = float(judged.logits[member.key][label])
     name = loaded.schema.classes[label]
     if told is not None:
         by_channel = _by_channel(told[0, :-1, label], loaded.schema)
         return Why(
-            model=juror.key,
+            model=member.key,
             label=name,
             logit=logit,
             base=float(told[0, -1, label]),
@@ -65,9 +65,9 @@ def why(juror: Juror, judged: Judged, label: int) -> Why:
             channels=_shares(loaded.schema.names, by_channel),
             channels_add_up=True,
         )
-    base, sources, channels = _calmed(juror, x, level, label)
+    base, sources, channels = _calmed(member, x, level, label)
     return Why(
-        model=juror.key,
+        model=member.key,
         label=name,
         logit=logit,
         base=base,
@@ -97,11 +97,11 @@ def _shares(names: Sequence[str], values: Array) -> tuple[Share, ...]:
 
 
 def _calmed(
-    juror: Juror, x: NDArray[np.float32], level: NDArray[np.float32], label: int
+    member: Member, x: NDArray[np.float32], level: NDArray[np.float32], label: int
 ) -> tuple[float, tuple[Share, ...], tuple[Share, ...]]:
     """The logit with everything calm, each source's Shapley value, each channel's own weight."""
-    loaded, schema = juror.checkpoint, juror.checkpoint.schema
-    usual = np.where(np.isfinite(level), level, loaded.lens.opening)
+    loaded, schema = member.checkpoint, member.checkpoint.schema
+    usual = np.where(np.isfinite(level), level, loaded.normalizer.opening)
     # The inverse of `windows.log`.
     calm = np.broadcast_to((np.sign(usual) * np.expm1(np.abs(usual)))[:, None], x.shape)
     of = np.array([channel.source for channel in schema.channels])

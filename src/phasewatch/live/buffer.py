@@ -13,7 +13,7 @@ GRACE_S = 2.0
 """How long after its end a window waits for a source that has spoken."""
 
 
-class Feed:
+class Buffer:
     """The last samples of each source in the order of time."""
 
     def __init__(self) -> None:

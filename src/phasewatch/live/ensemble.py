@@ -17,7 +17,7 @@ from phasewatch.schema import MODES, Schema
 
 
 @dataclass(frozen=True)
-class Juror:
+class Member:
     """A checkpoint on a panel. `rows` are its channels' places in the panel's schema.
 
     `temperature` is None where no report says how far its probabilities can be believed.
@@ -34,11 +34,11 @@ class Juror:
 
 
 @dataclass(frozen=True)
-class Panel:
+class Ensemble:
     """The checkpoints that judge side by side under one schema, and those that were refused."""
 
     schema: Schema
-    jurors: tuple[Juror, ...]
+    members: tuple[Member, ...]
     refused: Mapping[str, Refused] = field(default_factory=dict)
 
     @classmethod
@@ -48,9 +48,9 @@ class Panel:
         schema: Schema,
         temperatures: Mapping[str, float] | None = None,
         trust: Trust = ANY,
-    ) -> "Panel":
+    ) -> "Ensemble":
         """Every checkpoint of a folder. One that cannot judge `schema` is kept with its refusal."""
-        jurors, refused = [], {}
+        members, refused = [], {}
         ending = checkpoints.path_of(folder, "x").name[1:]
         for path in sorted(folder.glob(f"*{ending}")):
             key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
@@ -64,18 +64,18 @@ class Panel:
                 refused[key] = problem
                 continue
             rows = np.array([schema.names.index(name) for name in loaded.schema.names])
-            jurors.append(Juror(key, loaded, rows, (temperatures or {}).get(key)))
-        return cls(schema, tuple(jurors), refused)
+            members.append(Member(key, loaded, rows, (temperatures or {}).get(key)))
+        return cls(schema, tuple(members), refused)
 
     @property
     def opening_s(self) -> float:
         """For how long a machine is watched before the first juror judges it."""
-        return max((juror.checkpoint.opening_s for juror in self.jurors), default=0.0)
+        return max((member.checkpoint.opening_s for member in self.members), default=0.0)
 
-    def juror(self, key: str) -> Juror:
+    def member(self, key: str) -> Member:
         """By key; raises Refused."""
-        for juror in self.jurors:
-            if juror.key == key:
-                return juror
-        known = ", ".join(juror.key for juror in self.jurors) or "none"
+        for member in self.members:
+            if member.key == key:
+                return member
+        known = ", ".join(member.key for member in self.members) or "none"
         raise Refused(f"model {key!r}", "is not on the panel", f"one of {known}", "Choose one.")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
-from phasewatch.live.buffer import Feed, first_end, missing
+from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.schema import NS
 from phasewatch.windows import at, opening
 
@@ -32,7 +32,7 @@ class Call:
 
 def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
     """A call a stride from the first sample on, once the opening is over. Raises Refused."""
-    feed, origin, level = Feed(), None, None
+    buffer, origin, level = Buffer(), None, None
     grid = bundle.schema.grid
     end = first_end(grid, bundle.opening_s)
     for number, line in enumerate(lines, 1):
@@ -42,14 +42,14 @@ def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
         now = int(samples.t_wall_ns[0])
         origin = now if origin is None else origin
         _refuse_leap(now, origin + end * grid.step_ns, number)
-        feed.add(source, samples)
-        while feed.ready(origin + end * grid.step_ns, now):
+        buffer.add(source, samples)
+        while buffer.ready(origin + end * grid.step_ns, now):
             if level is None:
-                level = opening(feed.sources, bundle.schema, origin, bundle.opening_s)
-            x = at(feed.sources, bundle.schema, origin, end)
+                level = opening(buffer.sources, bundle.schema, origin, bundle.opening_s)
+            x = at(buffer.sources, bundle.schema, origin, end)
             yield _call(bundle, x, level, origin + end * grid.step_ns)
             end += grid.stride
-            feed.forget(origin + end * grid.step_ns, grid)
+            buffer.forget(origin + end * grid.step_ns, grid)
 
 
 def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from phasewatch.episode import Samples
 from phasewatch.features.views import STATISTICS, Array
-from phasewatch.live.buffer import Feed, first_end, missing
-from phasewatch.live.ensemble import Panel
+from phasewatch.live.buffer import Buffer, first_end, missing
+from phasewatch.live.ensemble import Ensemble
 from phasewatch.schema import NS
 from phasewatch.windows import at, log, opening, pooled
 
@@ -25,7 +25,7 @@ KEPT = 720
 
 
 @dataclass(frozen=True)
-class Judged:
+class WindowPrediction:
     """One window `x[C,T]` with the machine's `level[C]`, and what every juror said of it.
 
     `end` counts steps since the origin; `places[2]` lie on the plane of a juror's training windows,
@@ -58,19 +58,19 @@ class Machine:
     """
 
     def __init__(
-        self, panel: Panel, origin_ns: int, past: Sequence[NDArray[np.float32]] = ()
+        self, ensemble: Ensemble, origin_ns: int, past: Sequence[NDArray[np.float32]] = ()
     ) -> None:
-        self.panel = panel
+        self.ensemble = ensemble
         self.origin_ns = origin_ns
-        self.feed = Feed()
+        self.buffer = Buffer()
         self.skipped = 0
         self.late = 0
         """Samples that came after a window they belong to was judged."""
-        self.judged: dict[int, Judged] = {}
+        self.judged: dict[int, WindowPrediction] = {}
         self.past = list(past)
         self._until: int | None = None
         self._level: NDArray[np.float32] | None = None
-        self._next = first_end(panel.schema.grid, panel.opening_s)
+        self._next = first_end(ensemble.schema.grid, ensemble.opening_s)
 
     @property
     def level(self) -> NDArray[np.float32] | None:
@@ -79,18 +79,18 @@ class Machine:
 
     def end_ns(self, end: int) -> int:
         """When the window that ends with step `end - 1` ends."""
-        return self.origin_ns + end * self.panel.schema.grid.step_ns
+        return self.origin_ns + end * self.ensemble.schema.grid.step_ns
 
     def add(self, source: str, samples: Samples) -> None:
         """Samples that have arrived."""
-        over = self.end_ns(self._next - self.panel.schema.grid.stride)
+        over = self.end_ns(self._next - self.ensemble.schema.grid.stride)
         if self.judged:
             self.late += int((samples.t_wall_ns <= over).sum())
-        self.feed.add(source, samples)
+        self.buffer.add(source, samples)
 
     def close(self, end_ns: int) -> None:
         """The machine has ended: no window reaches beyond, and none waits for more samples."""
-        self._until = (end_ns - self.origin_ns) // self.panel.schema.grid.step_ns
+        self._until = (end_ns - self.origin_ns) // self.ensemble.schema.grid.step_ns
 
     def due(self, now_ns: int) -> list[int]:
         """Windows that can be judged at `now_ns`, oldest first."""
@@ -98,15 +98,15 @@ class Machine:
         end = self._next
         while self._ready(end, now_ns):
             ends.append(end)
-            end += self.panel.schema.grid.stride
+            end += self.ensemble.schema.grid.stride
         return ends
 
     def _ready(self, end: int, now_ns: int) -> bool:
         if self._until is not None:
             return end <= self._until
-        return self.feed.ready(self.end_ns(end), now_ns)
+        return self.buffer.ready(self.end_ns(end), now_ns)
 
-    def judge(self, now_ns: int) -> Judged | None:
+    def judge(self, now_ns: int) -> WindowPrediction | None:
         """The newest window that is due, if any; older ones that are due are skipped."""
         ends = self.due(now_ns)
         if not ends:
@@ -114,27 +114,27 @@ class Machine:
         self.skipped += len(ends) - 1
         return self._judge(ends[-1], now_ns, len(ends) - 1)
 
-    def judge_all(self, now_ns: int) -> list[Judged]:
+    def judge_all(self, now_ns: int) -> list[WindowPrediction]:
         """Every window that is due, none skipped: for a recording that waits for nobody."""
         return [self._judge(end, now_ns, 0) for end in self.due(now_ns)]
 
-    def _judge(self, end: int, now_ns: int, skipped: int) -> Judged:
-        schema, grid = self.panel.schema, self.panel.schema.grid
+    def _judge(self, end: int, now_ns: int, skipped: int) -> WindowPrediction:
+        schema, grid = self.ensemble.schema, self.ensemble.schema.grid
         began = time.perf_counter()
         level = self._own_level()
-        x = at(self.feed.sources, schema, self.origin_ns, end)
+        x = at(self.buffer.sources, schema, self.origin_ns, end)
         logits: dict[str, Array] = {}
         places: dict[str, Array] = {}
         latency: dict[str, float] = {}
-        for juror in self.panel.jurors:
-            start, loaded = time.perf_counter(), juror.checkpoint
-            z = loaded.lens.apply(x[juror.rows][None], level[juror.rows][None])
-            logits[juror.key] = loaded.model.logits(z)[0]
-            if loaded.plane is not None:
-                places[juror.key] = loaded.plane.apply(z)[0]
-            latency[juror.key] = time.perf_counter() - start
+        for member in self.ensemble.members:
+            start, loaded = time.perf_counter(), member.checkpoint
+            z = loaded.normalizer.apply(x[member.rows][None], level[member.rows][None])
+            logits[member.key] = loaded.model.logits(z)[0]
+            if loaded.projection is not None:
+                places[member.key] = loaded.projection.apply(z)[0]
+            latency[member.key] = time.perf_counter() - start
         waited = (now_ns - self.end_ns(end)) / NS
-        judged = Judged(
+        judged = WindowPrediction(
             end=end,
             end_ns=self.end_ns(end),
             x=x,
@@ -148,18 +148,18 @@ class Machine:
         )
         self._keep(judged)
         self._next = end + grid.stride
-        self.feed.forget(self.end_ns(self._next), grid)
+        self.buffer.forget(self.end_ns(self._next), grid)
         return judged
 
-    def _keep(self, judged: Judged) -> None:
+    def _keep(self, judged: WindowPrediction) -> None:
         self.judged[judged.end] = judged
         while len(self.judged) > KEPT:
             del self.judged[next(iter(self.judged))]
 
     def _own_level(self) -> NDArray[np.float32]:
         if self._level is None:
-            schema, seconds = self.panel.schema, self.panel.opening_s
-            own = opening(self.feed.sources, schema, self.origin_ns, seconds)
+            schema, seconds = self.ensemble.schema, self.ensemble.opening_s
+            own = opening(self.buffer.sources, schema, self.origin_ns, seconds)
             self._level = pooled([*self.past, own]).astype(np.float32)
         return self._level
 
@@ -179,17 +179,19 @@ class Scale:
     std: Array
 
     @classmethod
-    def of(cls, panel: Panel) -> "Scale | None":
+    def of(cls, ensemble: Ensemble) -> "Scale | None":
         """From the lens of the juror with the most channels; None without a juror."""
-        if not panel.jurors:
+        if not ensemble.members:
             return None
-        juror = max(panel.jurors, key=lambda one: len(one.rows))
-        lens, count = juror.checkpoint.lens, len(juror.rows)
-        each = len(STATISTICS) if lens.view == "summary" else 1
+        member = max(ensemble.members, key=lambda one: len(one.rows))
+        normalizer, count = member.checkpoint.normalizer, len(member.rows)
+        each = len(STATISTICS) if normalizer.view == "summary" else 1
         own = np.arange(count, 2 * count) * each
-        made = [np.full(len(panel.schema.channels), np.nan) for _ in range(3)]
-        for whole, part in zip(made, (lens.opening, lens.mean[own], lens.std[own]), strict=True):
-            whole[juror.rows] = part
+        made = [np.full(len(ensemble.schema.channels), np.nan) for _ in range(3)]
+        for whole, part in zip(
+            made, (normalizer.opening, normalizer.mean[own], normalizer.std[own]), strict=True
+        ):
+            whole[member.rows] = part
         return cls(*made)
 
     def z(self, x: NDArray[np.float32], level: NDArray[np.float32]) -> Array:

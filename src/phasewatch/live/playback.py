@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from phasewatch.episode import Episode
 from phasewatch.live.buffer import taken
-from phasewatch.live.ensemble import Panel
+from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.machine import Machine
 from phasewatch.schema import NS
 from phasewatch.store.format import Manifest
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import judge
+from phasewatch.validation.sweep import validate_episode
 from phasewatch.windows import POOLED, opening
 
 
@@ -33,10 +33,12 @@ class Stream:
                 self._told[source] = end
 
 
-def replay(episode: Episode, panel: Panel, past: Sequence[NDArray[np.float32]] = ()) -> Machine:
+def replay(
+    episode: Episode, ensemble: Ensemble, past: Sequence[NDArray[np.float32]] = ()
+) -> Machine:
     """A whole stored episode through the live road, a stride at a time; no window is skipped."""
-    machine, stream = Machine(panel, episode.start_ns, past), Stream(episode)
-    stride_ns = round(panel.schema.grid.stride_s * NS)
+    machine, stream = Machine(ensemble, episode.start_ns, past), Stream(episode)
+    stride_ns = round(ensemble.schema.grid.stride_s * NS)
     for now_ns in range(episode.start_ns, episode.end_ns, stride_ns):
         stream.upto(now_ns, machine)
         machine.judge_all(now_ns)
@@ -59,7 +61,7 @@ def history(
     for one in sorted(earlier, key=lambda one: -one.start_ns):
         if len(found) == POOLED - 1:
             break
-        if judge(store, one.id).usable:
+        if validate_episode(store, one.id).usable:
             past = store.load(one)
             found.append(opening(past.sources, store.schema, past.start_ns, seconds))
     return found[::-1]

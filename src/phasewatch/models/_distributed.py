@@ -14,7 +14,7 @@ from torch import nn
 from phasewatch.io.executors import connected
 from phasewatch.models import _trainer
 from phasewatch.models._trainer import Rank, Schedule, State
-from phasewatch.models.base import UNWATCHED, Data, Epoch
+from phasewatch.models.base import UNMONITORED, Data, Epoch
 
 
 def train(
@@ -57,7 +57,7 @@ def _work(given: Any, how: tuple[Schedule, int, Rank]) -> tuple[State, list[tupl
     schedule, seed, rank = how
     before = dict(os.environ)
     try:
-        history = _trainer.train(module, parts, schedule, seed, UNWATCHED, rank)
+        history = _trainer.train(module, parts, schedule, seed, UNMONITORED, rank)
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from phasewatch.features.views import Array
 from phasewatch.models import _trainer
 from phasewatch.models._trainer import Schedule
-from phasewatch.models.base import THREADS, UNWATCHED, Classifier, Data, Unfit, Watch
+from phasewatch.models.base import THREADS, UNMONITORED, Classifier, Data, TrainingMonitor, Unfit
 
 MOST = 1_000_000
 """Parameters a network may have."""
@@ -88,7 +88,7 @@ class Network(Classifier):
         return self.layers(self._config, 2 * shape[0], steps, self._classes)
 
     def fit(
-        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+        self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
         """With the one training loop of all networks, here or on a cluster."""
         self._make(train.z.shape[1:])

@@ -30,7 +30,7 @@ from torch.nn import functional
 from phasewatch import metrics
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.models.base import THREADS, Data, Epoch, Watch, balance
+from phasewatch.models.base import THREADS, Data, Epoch, TrainingMonitor, balance
 
 State = dict[str, Tensor]
 
@@ -90,7 +90,7 @@ def train(
     parts: tuple[Data, Data],
     schedule: Schedule,
     seed: int,
-    watch: Watch,
+    watch: TrainingMonitor,
     rank: Rank | None = None,
 ) -> list[Epoch]:
     """Train `module` on the first of `parts`, stop by the second; it ends on the CPU, at its best.
@@ -150,7 +150,7 @@ class _Training:
         parts: tuple[Data, Data],
         schedule: Schedule,
         seed: int,
-        watch: Watch,
+        watch: TrainingMonitor,
         rank: Rank | None,
     ) -> None:
         self.fabric = _fabric(rank)

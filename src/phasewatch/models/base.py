@@ -45,14 +45,14 @@ def _nobody(epoch: Epoch) -> None:
 
 
 @dataclass(frozen=True)
-class Watch:
+class TrainingMonitor:
     """Who follows a training: told after every epoch; `state` is where it is kept between kills."""
 
     tell: Callable[[Epoch], None] = _nobody
     state: Path | None = None
 
 
-UNWATCHED = Watch()
+UNMONITORED = TrainingMonitor()
 
 
 class Unfit(ValueError):
@@ -86,7 +86,7 @@ class Classifier(ABC):
 
     @abstractmethod
     def fit(
-        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+        self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
         """Learn from `train`; `validation` may only choose when to stop.
 

@@ -12,7 +12,15 @@ import xgboost
 
 from phasewatch.features.views import Array
 from phasewatch.models import _xgboost_file
-from phasewatch.models.base import THREADS, UNWATCHED, Classifier, Data, Epoch, Watch, balance
+from phasewatch.models.base import (
+    THREADS,
+    UNMONITORED,
+    Classifier,
+    Data,
+    Epoch,
+    TrainingMonitor,
+    balance,
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Config:
 class _Teller(xgboost.callback.TrainingCallback):
     """Tells every round as an epoch; the score is minus the validation loss, which stops it."""
 
-    def __init__(self, watch: Watch, rounds: int) -> None:
+    def __init__(self, watch: TrainingMonitor, rounds: int) -> None:
         self._watch, self._rounds, self._began = watch, rounds, time.monotonic()
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
@@ -68,7 +76,7 @@ class Model(Classifier):
         return sum(tree.count("\n") for tree in self._booster.get_dump())
 
     def fit(
-        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+        self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
         """Up to `rounds` trees a class, kept up to the best on `validation`."""
         parameters = self.config

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.models.base import UNWATCHED, Classifier, Data, Unfit, Watch, balance
+from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, Unfit, balance
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Model(Classifier):
         return int(self._coef.size + self._intercept.size)
 
     def fit(
-        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+        self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
         """Balanced by class; a class that training lacks is never predicted."""
         classes = len(self._intercept)

@@ -7,7 +7,7 @@ import numpy as np
 
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.models.base import UNWATCHED, Classifier, Data, Unfit, Watch
+from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, Unfit
 
 
 class Model(Classifier):
@@ -31,7 +31,7 @@ class Model(Classifier):
         return int(self._count.size)
 
     def fit(
-        self, train: Data, validation: Data, watch: Watch = UNWATCHED, cluster: str = ""
+        self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
         """Count."""
         self._count = np.bincount(train.y, minlength=len(self._count)).astype(np.float64)

@@ -12,7 +12,7 @@ from typing import Any
 import matplotlib
 from matplotlib import pyplot as plt
 
-from phasewatch.evaluation.evaluate import Plain, Report, Row
+from phasewatch.evaluation.evaluate import ModelReport, ModelScores, Report
 from phasewatch.metrics import Score
 
 INK, SOFT, ACCENT = "#1f2933", "#8896a5", "#0b6e99"
@@ -75,7 +75,7 @@ def _bar(axis: Any, place: float, score: Score, filled: bool, shade: str, width:
 @figure("forest")
 def forest(report: Report) -> str:
     """Macro F1 of every model on the unseen, its intervals, and the seen beside it."""
-    rows: list[Plain] = [*report.rows, *report.baselines]
+    rows: list[ModelScores] = [*report.rows, *report.baselines]
     made, axis = _axes(9, 0.9 + 0.3 * len(rows))
     for place, row in enumerate(rows):
         at, filled = -place, row.mode == "realistic"
@@ -171,7 +171,7 @@ def confidence(report: Report) -> str:
     return _svg(made)
 
 
-def _best_mode(report: Report) -> Sequence[Row]:
+def _best_mode(report: Report) -> Sequence[ModelReport]:
     """Rows of one mode, so that a picture can be read: realistic where there is one."""
     own = [row for row in report.rows if row.mode == "realistic"]
     return own or [row for row in report.rows if row.mode == report.rows[0].mode]

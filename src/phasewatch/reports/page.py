@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from phasewatch import __version__
 from phasewatch.episode import Episode
 from phasewatch.evaluation.evaluate import Report, best
-from phasewatch.evaluation.predictions import Answered, Answers
+from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
 from phasewatch.reports import summary
@@ -45,7 +45,7 @@ def colours(classes: Sequence[str]) -> dict[str, str]:
     return {name: every[place % len(every)] for place, name in enumerate(classes)}
 
 
-def pages(report: Report, answered: Answered, folder: Path, store: Store | None) -> None:
+def pages(report: Report, answered: PredictionSet, folder: Path, store: Store | None) -> None:
     """Write report.html, report.md and report.json; `store`, where it is there, has the episodes.
 
     Of one unseen episode a profile the page has a picture then.
@@ -94,7 +94,7 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _grid(answered: Answered) -> dict[str, Any]:
+def _grid(answered: PredictionSet) -> dict[str, Any]:
     """Usable episodes by host and profile."""
     counted = Counter((episode.host, episode.profile) for episode in answered.usable)
     hosts = sorted({host for host, _ in counted})
@@ -103,7 +103,7 @@ def _grid(answered: Answered) -> dict[str, Any]:
     return {"profiles": profiles, "hosts": cells}
 
 
-def _portraits(report: Report, answered: Answered, store: Store) -> dict[str, str]:
+def _portraits(report: Report, answered: PredictionSet, store: Store) -> dict[str, str]:
     """One unseen episode a profile: its caption, and its picture as a PNG data URL."""
     model = best(report.rows).model
     own = [one for one in answered.answers if (one.model, one.part) == (model, "unseen")]
@@ -114,7 +114,7 @@ def _portraits(report: Report, answered: Answered, store: Store) -> dict[str, st
     return found
 
 
-def _middle(answers: Sequence[Answers]) -> dict[str, str]:
+def _middle(answers: Sequence[Predictions]) -> dict[str, str]:
     """The middle one of each profile's episodes, by id."""
     profiles = np.concatenate([one.windows.profile for one in answers])
     episodes = np.concatenate([one.windows.episode for one in answers])
@@ -125,7 +125,7 @@ def _middle(answers: Sequence[Answers]) -> dict[str, str]:
     return chosen
 
 
-def picture(episode: Episode, schema: Schema, answers: Sequence[Answers]) -> str:
+def picture(episode: Episode, schema: Schema, answers: Sequence[Predictions]) -> str:
     """One episode as a PNG data URL: channels over time, below them the truth and each call."""
     matplotlib.use("Agg")
     shades = colours(schema.classes)
@@ -185,7 +185,7 @@ def _truth(episode: Episode) -> Spans:
     ]
 
 
-def _calls(episode: Episode, schema: Schema, said: Answers) -> Spans:
+def _calls(episode: Episode, schema: Schema, said: Predictions) -> Spans:
     """Each window's call, drawn from the window's end on: when a defender would have had it."""
     own = said.windows.episode == episode.id
     ends = (said.windows.t_ns[own] - episode.start_ns) / NS

@@ -3,7 +3,7 @@
 Every sentence is a number of the report in words; what was not asked is said to be unknown.
 """
 
-from phasewatch.evaluation.evaluate import Comparison, Report, Row, best
+from phasewatch.evaluation.evaluate import Comparison, ModelReport, Report, best
 from phasewatch.metrics import Score
 
 
@@ -15,11 +15,11 @@ def sentences(report: Report) -> list[str]:
     return [one for one in told if one]
 
 
-def _name(row: Row) -> str:
+def _name(row: ModelReport) -> str:
     return f"{row.model} in {row.mode} mode"
 
 
-def _good(report: Report, row: Row) -> str:
+def _good(report: Report, row: ModelReport) -> str:
     return (
         f"On {_held(report)}, {_name(row)}, which did best on validation, reaches a macro F1 of "
         f"{row.unseen.value:.3f} over {len(_tested(row))} phases "
@@ -27,7 +27,7 @@ def _good(report: Report, row: Row) -> str:
     )
 
 
-def _tested(row: Row) -> list[str]:
+def _tested(row: ModelReport) -> list[str]:
     return [name for name, score in row.by_class.items() if score is not None]
 
 
@@ -38,7 +38,7 @@ def _held(report: Report) -> str:
     return f"{report.unit} {report.held_out.removeprefix('sample ')}, which was not in training"
 
 
-def _sure(report: Report, row: Row) -> str:
+def _sure(report: Report, row: ModelReport) -> str:
     these = f"For other episodes of {_these(report)}, the 95 % interval is {span(row.unseen)}"
     if row.across is not None:
         worst = row.by_host[row.worst_host].value
@@ -58,13 +58,13 @@ def _these(report: Report) -> str:
     return "these hosts" if len(report.folds) > 1 else "what was judged"
 
 
-def _price(report: Report, row: Row) -> str:
+def _price(report: Report, row: ModelReport) -> str:
     cost = row.seen.value - row.unseen.value
     known = f"On episodes of {report.unit}s that it knows, it has {row.seen.value:.3f}"
     return f"{known}: being new costs {cost:.3f}." if cost > 0 else f"{known}."
 
 
-def _rivals(report: Report, row: Row) -> str:
+def _rivals(report: Report, row: ModelReport) -> str:
     own = [one for one in report.comparisons if row.mode == one.mode]
     against = {_other(one, row): _verdict(one, row) for one in own if row.model in _pair(one)}
     told = [
@@ -84,17 +84,17 @@ def _pair(one: Comparison) -> tuple[str, str]:
     return one.ours, one.other
 
 
-def _other(one: Comparison, row: Row) -> str:
+def _other(one: Comparison, row: ModelReport) -> str:
     return one.other if one.ours == row.model else one.ours
 
 
-def _verdict(one: Comparison, row: Row) -> str:
+def _verdict(one: Comparison, row: ModelReport) -> str:
     if one.ours == row.model or one.verdict not in ("better", "worse"):
         return one.verdict
     return {"better": "worse", "worse": "better"}[one.verdict]
 
 
-def _plainest(report: Report, row: Row) -> str:
+def _plainest(report: Report, row: ModelReport) -> str:
     own = {one.model: one for one in report.baselines if one.mode in (row.mode, "realistic")}
     if not own:
         return "No baseline was asked."
@@ -104,7 +104,7 @@ def _plainest(report: Report, row: Row) -> str:
     return f"Answers that need no detector: {told}.{verdict}"
 
 
-def _late(report: Report, row: Row) -> str:
+def _late(report: Report, row: ModelReport) -> str:
     hostile = [late for late in list(row.course.lateness.values())[1:] if late is not None]
     if not hostile:
         return "No hostile phase was there to be called."
@@ -122,7 +122,7 @@ def _late(report: Report, row: Row) -> str:
     )
 
 
-def _alarms(row: Row) -> str:
+def _alarms(row: ModelReport) -> str:
     alarms = row.course.alarms
     low, high = alarms.across or (alarms.low, alarms.high)
     return (

@@ -27,8 +27,8 @@ from phasewatch.serve import documents
 from phasewatch.serve.access import Access, Asgi, Guard, denied
 from phasewatch.serve.broker import Viewer
 from phasewatch.serve.producers import replay
-from phasewatch.serve.runtime import Desk
-from phasewatch.serve.sse import SEND_BYTES, Line, Stream
+from phasewatch.serve.runtime import Runtime
+from phasewatch.serve.sse import SEND_BYTES, Stream, ViewerConnection
 
 STATUS = {"stale": 409}
 
@@ -82,12 +82,12 @@ class Turn(BaseModel):
     if_revision: int | None = None
 
 
-def application(desk: Desk, access: Access) -> Asgi:
+def application(runtime: Runtime, access: Access) -> Asgi:
     """All that is answered, behind the guard."""
     app = FastAPI(title="Phasewatch", version=__version__, docs_url=None, redoc_url=None)
-    _stream(app, desk)
-    _questions(app, desk)
-    _documents(app, desk)
+    _stream(app, runtime)
+    _questions(app, runtime)
+    _documents(app, runtime)
 
     @app.exception_handler(Refused)
     def _refused(request: Request, refused: Refused) -> Response:
@@ -97,7 +97,7 @@ def application(desk: Desk, access: Access) -> Asgi:
     return Guard(app, access)
 
 
-def _stream(app: FastAPI, desk: Desk) -> None:
+def _stream(app: FastAPI, runtime: Runtime) -> None:
     @app.get("/api/events")
     def _events(
         types: str = "",
@@ -110,45 +110,45 @@ def _stream(app: FastAPI, desk: Desk) -> None:
         if unknown:
             known = ", ".join(documents.kinds())
             raise Refused("types", f"{', '.join(unknown)} unknown", f"some of {known}", "Ask so.")
-        return Stream(desk, Viewer(wanted, max_hz), last_event_id)
+        return Stream(runtime, Viewer(wanted, max_hz), last_event_id)
 
     @app.post("/api/transport")
     def _transport(turn: Turn) -> dict[str, int]:
-        return {"revision": desk.replay.operate(turn.op, turn.value, turn.if_revision)}
+        return {"revision": runtime.replay.operate(turn.op, turn.value, turn.if_revision)}
 
 
-def _questions(app: FastAPI, desk: Desk) -> None:
+def _questions(app: FastAPI, runtime: Runtime) -> None:
     @app.get("/api/corpus")
     def _corpus() -> list[dict[str, Any]]:
-        return desk.replay.corpus()
+        return runtime.replay.corpus()
 
     @app.get("/api/episodes/{id}")
     def _episode(id: str) -> dict[str, Any]:
-        return desk.replay.facts(id).model_dump(mode="json")
+        return runtime.replay.facts(id).model_dump(mode="json")
 
     @app.get("/api/episodes/{id}/windows")
     def _windows(id: str) -> list[dict[str, Any]]:
-        return [window.model_dump(mode="json") for window in desk.replay.windows(id)]
+        return [window.model_dump(mode="json") for window in runtime.replay.windows(id)]
 
     @app.get("/api/episodes/{id}/windows/{index}/why")
     def _why(id: str, index: int, model: str, label: str = "") -> dict[str, Any]:
-        return asdict(desk.replay.why(id, index, model, label))
+        return asdict(runtime.replay.why(id, index, model, label))
 
     @app.get("/api/episodes/{id}/incidents.jsonl")
     def _incidents(id: str, model: str) -> Response:
-        found = incidents.json_lines(desk.replay.incidents(id, model))
+        found = incidents.json_lines(runtime.replay.incidents(id, model))
         return PlainTextResponse(found, media_type="application/jsonl")
 
     @app.get("/api/episodes/{id}/incidents.stix.json")
     def _stix(id: str, model: str) -> Response:
-        found = incidents.stix(desk.replay.incidents(id, model))
+        found = incidents.stix(runtime.replay.incidents(id, model))
         return Response(found, media_type="application/stix+json;version=2.1")
 
 
-def _documents(app: FastAPI, desk: Desk) -> None:
+def _documents(app: FastAPI, runtime: Runtime) -> None:
     found = documents.documents()
     registry = CollectorRegistry()
-    registry.register(Figures(desk.given.counted))
+    registry.register(Figures(runtime.given.counted))
 
     @app.get("/api/schemas/{name}")
     def _schemas(name: str) -> Response:
@@ -158,7 +158,7 @@ def _documents(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/producers")
     def _producers() -> list[dict[str, Any]]:
-        return desk.told()
+        return runtime.told()
 
     @app.get("/metrics")
     def _metrics() -> Response:
@@ -166,8 +166,8 @@ def _documents(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/healthz")
     def _healthz() -> Response:
-        status = 503 if desk.troubles else 200
-        return JSONResponse({"status": "troubled" if desk.troubles else "ok"}, status)
+        status = 503 if runtime.troubles else 200
+        return JSONResponse({"status": "troubled" if runtime.troubles else "ok"}, status)
 
 
 def _page(app: FastAPI) -> None:
@@ -228,7 +228,7 @@ def server(app: Asgi) -> uvicorn.Server:
     """A server for the application; `run(sockets=[...])` serves until a signal."""
     config = uvicorn.Config(
         app,
-        http=Line,
+        http=ViewerConnection,
         log_level="critical",
         lifespan="off",
         server_header=False,

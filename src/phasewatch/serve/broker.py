@@ -31,7 +31,7 @@ RETRY_MS = 2000
 
 
 @dataclass(frozen=True)
-class Told:
+class Message:
     """One event as it goes out."""
 
     seq: int
@@ -39,7 +39,7 @@ class Told:
     message: bytes
 
 
-class Hub:
+class Broker:
     """All that was told since it began, as far as it is kept."""
 
     def __init__(self, counted: dict[str, Any]) -> None:
@@ -47,8 +47,8 @@ class Hub:
         self.seq = 0
         self.dropped = 0
         self._lock = threading.Lock()
-        self._ring: deque[Told] = deque(maxlen=RING)
-        self._last: dict[tuple[str, str], deque[Told]] = {}
+        self._ring: deque[Message] = deque(maxlen=RING)
+        self._last: dict[tuple[str, str], deque[Message]] = {}
         self._viewers: set[Viewer] = set()
         self._counted = counted
 
@@ -60,7 +60,7 @@ class Hub:
             data = events.envelope(event, id, time.time_ns())
             line = b"id: %s\nevent: %s\ndata: %s\n\n"
             message = line % (id.encode(), event.kind.encode(), data)
-            told = Told(self.seq, event.kind, message)
+            told = Message(self.seq, event.kind, message)
             self._ring.append(told)
             subject = (event.kind, event.subject)
             self._last.setdefault(subject, deque(maxlen=event.keep)).append(told)
@@ -102,7 +102,7 @@ class Hub:
             self._viewers.discard(viewer)
             self._count()
 
-    def _missed(self, last_id: str) -> list[Told] | None:
+    def _missed(self, last_id: str) -> list[Message] | None:
         """What came after an id; None when that cannot be told without a gap."""
         boot, _, number = last_id.partition(":")
         if boot != self.boot or not number.isdecimal():
@@ -113,12 +113,12 @@ class Hub:
             return None
         return [told for told in self._ring if told.seq > after]
 
-    def _snapshot(self) -> list[Told]:
+    def _snapshot(self) -> list[Message]:
         """The last of every subject, in the order in which they were told."""
         return sorted((told for kept in self._last.values() for told in kept), key=_seq)
 
 
-def _seq(told: Told) -> int:
+def _seq(told: Message) -> int:
     return told.seq
 
 
@@ -144,7 +144,7 @@ class Viewer:
     def __init__(self, kinds: Iterable[str] = (), max_hz: float | None = None) -> None:
         self._kinds = frozenset(kinds)
         self._every_s = 1 / max_hz if max_hz else 0.0
-        self._queue: deque[Told] = deque()
+        self._queue: deque[Message] = deque()
         self._dropped = 0
         self._lock = threading.Lock()
         self._closed = False
@@ -156,7 +156,7 @@ class Viewer:
         """Events that wait."""
         return len(self._queue)
 
-    def put(self, told: Told, counting: bool = True) -> int:
+    def put(self, told: Message, counting: bool = True) -> int:
         """Queue an event; returns how many older ones had to go."""
         if self._kinds and told.kind not in self._kinds:
             return 0

@@ -61,11 +61,11 @@ class Event(Record):
         return self.kind
 
 
-Tell = Callable[[Event], None]
+Publish = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
-class Given:
+class ProducerContext:
     """What producers work with: a run's folder, a store, the episodes to play; any may be absent.
 
     `counted` is where they leave figures for each other; `trust` is asked of every checkpoint.
@@ -84,7 +84,7 @@ class Producer(ABC):
     kinds: ClassVar[tuple[type[Event], ...]]
     fill: ClassVar[str]
 
-    def __init__(self, given: Given, tell: Tell) -> None:
+    def __init__(self, given: ProducerContext, tell: Publish) -> None:
         self.given = given
         self.tell = tell
 

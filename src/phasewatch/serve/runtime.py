@@ -8,26 +8,26 @@ from typing import Any
 
 from phasewatch.errors import Refused
 from phasewatch.serve import documents
-from phasewatch.serve.broker import Hub
-from phasewatch.serve.events import Given, Producer
+from phasewatch.serve.broker import Broker
+from phasewatch.serve.events import Producer, ProducerContext
 from phasewatch.serve.producers import replay
 
 
 @dataclass
-class Desk:
+class Runtime:
     """Producers at work on what is given, and the hub that they tell.
 
     `troubles` says why a producer has stopped, by its name.
     """
 
-    given: Given
+    given: ProducerContext
     control: bool = False
     troubles: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.hub = Hub(self.given.counted)
+        self.broker = Broker(self.given.counted)
         self.producers: dict[str, Producer] = {
-            name: kind(self.given, self.hub.tell) for name, kind in documents.find().items()
+            name: kind(self.given, self.broker.tell) for name, kind in documents.find().items()
         }
         self.replay.control = self.control
 
@@ -39,7 +39,7 @@ class Desk:
         return found
 
     @contextmanager
-    def working(self) -> Iterator["Desk"]:
+    def working(self) -> Iterator["Runtime"]:
         """Every producer in a thread of its own, until the block ends."""
         stop = threading.Event()
         threads = [

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from phasewatch.serve.broker import Viewer
-from phasewatch.serve.runtime import Desk
+from phasewatch.serve.runtime import Runtime
 
 WRITE_S = 4.0
 """The stream of events to one viewer; who does not read is cut off."""
@@ -22,31 +22,31 @@ SEND_BYTES = 16 * 1024
 class Stream(Response):
     """Server-sent events to one viewer, who is cut off when it takes no byte for `WRITE_S`."""
 
-    def __init__(self, desk: Desk, viewer: Viewer, last_id: str) -> None:
+    def __init__(self, runtime: Runtime, viewer: Viewer, last_id: str) -> None:
         super().__init__(media_type="text/event-stream", headers={"cache-control": "no-store"})
-        self._desk, self._viewer, self._last_id = desk, viewer, last_id
+        self._desk, self._viewer, self._last_id = runtime, viewer, last_id
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """As ASGI has it."""
-        hub, viewer = self._desk.hub, self._viewer
+        broker, viewer = self._desk.broker, self._viewer
         headers = [one for one in self.raw_headers if one[0] != b"content-length"]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         gone = asyncio.create_task(_gone(receive, viewer))
         try:
-            greeting = hub.join(viewer, self._last_id)
+            greeting = broker.join(viewer, self._last_id)
             await _write(send, greeting)
             async for chunk in viewer.stream():
                 await _write(send, chunk)
         except TimeoutError:
             counted = self._desk.given.counted
             counted["viewers_cut"] = counted.get("viewers_cut", 0) + 1
-            Line.abort(scope)
+            ViewerConnection.abort(scope)
         finally:
-            hub.leave(viewer)
+            broker.leave(viewer)
             gone.cancel()
 
 
-class Line(H11Protocol):
+class ViewerConnection(H11Protocol):
     """A connection that holds little back, and that can be cut with what it holds."""
 
     _open: ClassVar[dict[Any, asyncio.Transport]] = {}

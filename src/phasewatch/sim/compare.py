@@ -22,7 +22,7 @@ from phasewatch.reports.page import PALETTE, colours
 from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import judge
+from phasewatch.validation.sweep import validate_episode
 from phasewatch.windows import columns
 
 SHARES = (0.1, 0.5, 0.9)
@@ -73,7 +73,7 @@ def compare(left: Store, right: Store, path: Path) -> Nearness:
 
 
 def _usable(store: Store) -> list[Episode]:
-    found = [id for id in store.ids()[:MOST] if judge(store, id).usable]
+    found = [id for id in store.ids()[:MOST] if validate_episode(store, id).usable]
     if not found:
         raise Refused(store.root, "has no usable episode", "some", "Validate the store.")
     return [store.read(id) for id in found]

@@ -19,13 +19,13 @@ import pyarrow.parquet as pq
 
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.io.executors import pool
+from phasewatch.io.executors import process_pool
 from phasewatch.schema import Schema
 from phasewatch.sim.draw import Stage
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.plant import Truth, codes, plant
 from phasewatch.store.local import Store
-from phasewatch.validation.verdict import VERDICTS, Judgement, Verdict
+from phasewatch.validation.verdict import VERDICTS, ValidationResult, Verdict
 
 TRUTH = "truth.parquet"
 BLOCK = 128
@@ -85,7 +85,7 @@ def simulate(
     atomic.ready(root)
     blocks = [range(first, min(first + BLOCK, episodes)) for first in range(0, episodes, BLOCK)]
     with _writer(store.root / TRUTH) as writer:
-        for made in pool(jobs)(partial(_block, recipe, root), blocks):
+        for made in process_pool(jobs)(partial(_block, recipe, root), blocks):
             writer.write_table(pa.Table.from_pylist([asdict(truth) for truth in made], _COLUMNS))
             tick(len(made))
 
@@ -153,24 +153,24 @@ class Hits:
         )
 
 
-def score(judgements: Iterable[Judgement], known: Mapping[str, Truth]) -> Hits:
+def score(results: Iterable[ValidationResult], known: Mapping[str, Truth]) -> Hits:
     """What a sweep found of what was planted."""
     planted = reported = judged = clean = alarms = 0
     missed: Counter[str] = Counter()
     matrix: dict[Verdict, dict[Verdict, int]] = {
         verdict: dict.fromkeys(VERDICTS, 0) for verdict in VERDICTS
     }
-    for judgement in judgements:
-        truth = known.get(judgement.id)
+    for result in results:
+        truth = known.get(result.id)
         if truth is None:
             continue
-        matrix[truth.verdict][judgement.verdict] += 1
-        found = truth.code in {finding.code for finding in judgement.findings}
+        matrix[truth.verdict][result.verdict] += 1
+        found = truth.code in {finding.code for finding in result.findings}
         planted += bool(truth.code)
         clean += not truth.code
-        alarms += not truth.code and judgement.verdict != "accepted"
+        alarms += not truth.code and result.verdict != "accepted"
         reported += bool(truth.code) and found
-        judged += bool(truth.code) and judgement.verdict == truth.verdict
+        judged += bool(truth.code) and result.verdict == truth.verdict
         if truth.code and not found:
             missed[truth.code] += 1
     return Hits(planted, reported, judged, clean, alarms, dict(sorted(missed.items())), matrix)

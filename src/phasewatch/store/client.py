@@ -37,7 +37,7 @@ class Stopped(Refused):
 
 
 @dataclass
-class Line:
+class Connection:
     """The way to a receiver, opened when first needed and again after a fault.
 
     `tries` an episode, with pauses that double up to `LONGEST_S`, drawn at random so that many
@@ -206,7 +206,7 @@ def chosen(store: Store, episode: str) -> list[str]:
     return [episode] if episode else ids
 
 
-def ship(store: Store, id: str, line: Line, remove: bool) -> None:
+def ship(store: Store, id: str, line: Connection, remove: bool) -> None:
     """Send one episode as it lies in the store, and `remove` it when it is acknowledged.
 
     Raises Refused, also for an episode that cannot be read here; OSError when the disk fails.

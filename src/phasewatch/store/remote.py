@@ -25,7 +25,7 @@ VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "mtime", "LastModified", "last_m
 Object = Mapping[str, Any]
 
 
-class Bucket:
+class RemoteStore:
     """A folder of episodes behind a URL, as `Store` is one on this machine."""
 
     def __init__(self, url: str, schema: Schema, simulated: Mapping[str, Any] | None) -> None:
@@ -36,12 +36,12 @@ class Bucket:
         self._episodes = f"{self._root}/episodes"
         self.listed: dict[str, list[Object]] | None = None
 
-    def __reduce__(self) -> tuple[type["Bucket"], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[type["RemoteStore"], tuple[Any, ...]]:
         """Connections stay in the process that made them."""
-        return Bucket, (self.url, self.schema, self.simulated)
+        return RemoteStore, (self.url, self.schema, self.simulated)
 
     @classmethod
-    def open(cls, url: str) -> "Bucket":
+    def open(cls, url: str) -> "RemoteStore":
         """The store at `url`; raises Refused when there is none or it is of another format."""
         place = f"{url.rstrip('/')}/{HEADER}"
         files, root = _filesystem(url.rstrip("/"))

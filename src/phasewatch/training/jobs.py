@@ -19,10 +19,10 @@ from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.features.normalizer import Lens
-from phasewatch.features.projection import Plane
+from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.projection import Projection
 from phasewatch.io import atomic
-from phasewatch.models.base import UNWATCHED, Classifier, Data, Epoch, Watch, find
+from phasewatch.models.base import UNMONITORED, Classifier, Data, Epoch, TrainingMonitor, find
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.training import augment
@@ -78,35 +78,35 @@ def learn(
     schema: Schema,
     seed: int,
     parts: tuple[Windows, Windows],
-    watch: Watch = UNWATCHED,
+    watch: TrainingMonitor = UNMONITORED,
     cluster: str = "",
-) -> tuple[Lens, Classifier]:
+) -> tuple[Normalizer, Classifier]:
     """A model of training and validation windows under `schema`, and the lens it sees through.
 
     Only training windows reach the lens and the fit. Raises Refused.
     """
     train, validation = parts
     kind, classes = find(name), len(schema.classes)
-    lens = Lens.fit(kind.view, train)
+    normalizer = Normalizer.fit(kind.view, train)
 
     def seen(windows: Windows) -> Data:
-        return Data(lens.apply(windows.x, windows.opening), windows.y, classes)
+        return Data(normalizer.apply(windows.x, windows.opening), windows.y, classes)
 
     model = kind(classes, seed)
     model.fit(seen(augment.drop(train, schema, seed)), seen(validation), watch, cluster)
-    return lens, model
+    return normalizer, model
 
 
-def fit(task: Task, watch: Watch) -> Checkpoint:
+def fit(task: Task, watch: TrainingMonitor) -> Checkpoint:
     """Train one task. Raises Refused."""
     validation = task.validation
     try:
-        lens, model = learn(
+        normalizer, model = learn(
             task.model, task.schema, task.seed, (task.train, validation), watch, task.cluster
         )
     except Refused as refused:
         raise refused.inside(task.name) from None
-    guess = model.logits(lens.apply(validation.x, validation.opening)).argmax(axis=1)
+    guess = model.logits(normalizer.apply(validation.x, validation.opening)).argmax(axis=1)
     classes = len(task.schema.classes)
     _, cube = metrics.cube(validation.episode, validation.y, guess, classes)
     return Checkpoint(
@@ -115,8 +115,8 @@ def fit(task: Task, watch: Watch) -> Checkpoint:
         mode=task.mode,
         schema=task.schema,
         opening_s=task.recipe.opening_s,
-        lens=lens,
-        plane=Plane.fit(lens.apply(task.train.x, task.train.opening)),
+        normalizer=normalizer,
+        projection=Projection.fit(normalizer.apply(task.train.x, task.train.opening)),
         model=model,
         recipe=asdict(task.recipe),
         split=asdict(task.split),
@@ -154,7 +154,7 @@ def work(task: Task, follow: Follow) -> Path:
             draw(epoch)
             follow(task.name, epoch)
 
-        made = fit(task, Watch(tell, state))
+        made = fit(task, TrainingMonitor(tell, state))
     checkpoint.save(made, task.episode, task.folder / CHECKPOINTS)
     state.unlink(missing_ok=True)
     return task.path
@@ -188,7 +188,7 @@ def nobody(name: str, epoch: Epoch) -> None:
 
 
 @dataclass(frozen=True)
-class Crew:
+class Workers:
     """Who does the trainings: `jobs` processes here, or all workers of a Dask `cluster` at once.
 
     `follow` is told every epoch.
@@ -199,16 +199,16 @@ class Crew:
     follow: Follow = nobody
 
 
-def work_all(tasks: Sequence[Task], crew: Crew) -> Iterator[Path]:
+def work_all(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
     """All tasks; paths come as they are done. Raises Refused of the first."""
-    if crew.jobs == 1 or crew.cluster:
-        yield from (work(replace(task, cluster=crew.cluster), crew.follow) for task in tasks)
+    if workers.jobs == 1 or workers.cluster:
+        yield from (work(replace(task, cluster=workers.cluster), workers.follow) for task in tasks)
         return
-    jobs, follow = crew.jobs, crew.follow
+    jobs, follow = workers.jobs, workers.follow
     context = get_context("spawn")
     queue = context.SimpleQueue()
-    with ProcessPoolExecutor(jobs, context, _Line.open, (queue, os.getpid())) as pool:
-        waiting: set[Future[Path]] = {pool.submit(_Line.work, task) for task in tasks}
+    with ProcessPoolExecutor(jobs, context, _WorkerLink.open, (queue, os.getpid())) as pool:
+        waiting: set[Future[Path]] = {pool.submit(_WorkerLink.work, task) for task in tasks}
         try:
             while waiting:
                 ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
@@ -222,7 +222,7 @@ def work_all(tasks: Sequence[Task], crew: Crew) -> Iterator[Path]:
             raise
 
 
-class _Line:
+class _WorkerLink:
     """In a worker: its way back to the process that asked, without which it ends itself."""
 
     queue: "SimpleQueue[tuple[str, Epoch]]"

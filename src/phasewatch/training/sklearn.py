@@ -13,7 +13,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from phasewatch.features.normalizer import Lens
+from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import Array
 from phasewatch.models.base import Data, find
 from phasewatch.windows import Windows
@@ -50,7 +50,7 @@ class Estimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         own = np.arange(len(x)) if groups is None else np.asarray(groups)
         learns, chooses = _parts(truth, own, self.seed)
         kind, count = find(self.model), len(self.classes_)
-        self.lens_ = Lens.fit(kind.view, _windows(x[learns]))
+        self.lens_ = Normalizer.fit(kind.view, _windows(x[learns]))
         self.model_ = kind(count, self.seed)
         self.model_.fit(
             Data(self._view(x[learns]), truth[learns], count),

@@ -19,15 +19,15 @@ from phasewatch.io import atomic, parquet_headers
 from phasewatch.schema import Schema
 from phasewatch.store import local
 from phasewatch.validation import clocks, index, rules
-from phasewatch.validation.verdict import Judgement
+from phasewatch.validation.verdict import ValidationResult
 
 PART = re.compile(r"[0-9a-f]{24}\.parquet")
 """Names of parts: nothing else in the folder is read, or taken away."""
 
-Stamped = tuple[str, Judgement]
+Stamped = tuple[str, ValidationResult]
 
 
-class Ledger:
+class VerdictCache:
     """The judgements of earlier sweeps under one schema, kept in `folder`.
 
     Raises Refused where a file is in its place.
@@ -55,7 +55,7 @@ class Ledger:
                 part = index.decode(path.read_bytes())
                 if set(part["key"].to_pylist()) - {self._key}:
                     continue
-                stamps, judged = part["stamp"].to_pylist(), index.judgements(part)
+                stamps, judged = part["stamp"].to_pylist(), index.results(part)
             except (OSError, pa.ArrowException, KeyError, ValueError):
                 continue
             known.update({own.id: (at, own) for at, own in zip(stamps, judged, strict=True)})

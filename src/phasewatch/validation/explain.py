@@ -14,8 +14,8 @@ from phasewatch.schema import NS
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store, refuse_unknown
 from phasewatch.validation.rules import Facts, sentences
-from phasewatch.validation.sweep import Episodes, across, judge
-from phasewatch.validation.verdict import Judgement
+from phasewatch.validation.sweep import Episodes, across, validate_episode
+from phasewatch.validation.verdict import ValidationResult
 
 CELLS = 60
 """Stretches that a source's coverage is told in."""
@@ -36,48 +36,48 @@ class Track:
 
 
 @dataclass(frozen=True)
-class Story:
+class Explanation:
     """A judgement, and what it was made from; no tracks where the bytes could not be read.
 
     `labels` are (seconds from the start, phase).
     """
 
-    judgement: Judgement
+    result: ValidationResult
     tracks: tuple[Track, ...]
     labels: tuple[tuple[float, str], ...]
     seconds: float
 
 
-def tell(episodes: Episodes, id: str) -> Story:
+def tell(episodes: Episodes, id: str) -> Explanation:
     """The story of one episode; raises Refused when the store has none of that id."""
     ids = episodes.ids()
     refuse_unknown(id, ids, "--explain")
-    judgement = _among(episodes, ids, id)
+    result = _among(episodes, ids, id)
     try:
         with episodes.near(id) as store:
             facts = Facts(store.read(id), episodes.schema)
     except (Refused, OSError):
-        return Story(judgement, (), (), 0.0)
+        return Explanation(result, (), (), 0.0)
     episode = facts.episode
     labels = tuple(
         ((label.t_wall_ns - episode.start_ns) / NS, label.phase) for label in episode.labels
     )
-    return Story(judgement, tuple(_tracks(facts)), labels, episode.seconds)
+    return Explanation(result, tuple(_tracks(facts)), labels, episode.seconds)
 
 
-def _among(episodes: Episodes, ids: Sequence[str], id: str) -> Judgement:
+def _among(episodes: Episodes, ids: Sequence[str], id: str) -> ValidationResult:
     """The judgement of one episode, with what only others show: theirs is its name, or its samples.
 
     Far away, samples are not compared: that would fetch them all.
     """
-    own = judge(episodes, id)
+    own = validate_episode(episodes, id)
     alike = [
         other
         for other in ids
         if other.casefold() == id.casefold()
         or (own.usable and own.content == _content(episodes, other))
     ]
-    judged = [own if other == id else judge(episodes, other) for other in alike]
+    judged = [own if other == id else validate_episode(episodes, other) for other in alike]
     return across(judged)[alike.index(id)]
 
 
@@ -113,9 +113,9 @@ def _shares(episode: Episode, samples: Samples) -> tuple[float, ...]:
     return tuple(covered.reshape(CELLS, 8).mean(axis=1).tolist())
 
 
-def text(story: Story) -> list[str]:
+def text(story: Explanation) -> list[str]:
     """For a terminal of 80 columns."""
-    own = story.judgement
+    own = story.result
     lines = [f"{own.id}: {own.verdict}", *_who(own, story.seconds)]
     explained = sentences()
     for finding in own.findings:
@@ -134,9 +134,9 @@ def text(story: Story) -> list[str]:
     return lines
 
 
-def page(story: Story) -> str:
+def page(story: Explanation) -> str:
     """The same as one HTML page that needs nothing else."""
-    own = story.judgement
+    own = story.result
     explained = sentences()
     reasons = "".join(
         f"<li><b>{html.escape(explained.get(one.code, one.code))}</b> "
@@ -162,7 +162,7 @@ code{{background:#eef1f4;padding:0 .3em}}</style>
 """
 
 
-def _plot(story: Story) -> str:
+def _plot(story: Explanation) -> str:
     """Coverage a source and the labels, over the seconds of the episode, as SVG."""
     if not story.tracks or story.seconds <= 0:
         return ""
@@ -210,7 +210,7 @@ def _halved(shares: Sequence[float]) -> list[float]:
     return [min(pair) for pair in zip(shares[::2], shares[1::2], strict=True)]
 
 
-def _who(own: Judgement, seconds: float) -> list[str]:
+def _who(own: ValidationResult, seconds: float) -> list[str]:
     if not own.host:
         return []
     begun = datetime.fromtimestamp(own.start_ns / NS, UTC) if 0 < own.start_ns < 2**62 else None

@@ -18,7 +18,7 @@ from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.parquet_headers import MAGIC
 from phasewatch.store.local import refuse_inside
-from phasewatch.validation.verdict import Finding, Judgement, Once
+from phasewatch.validation.verdict import Finding, Once, ValidationResult
 
 INDEX = Path("data/processed/validation_v1.parquet")
 
@@ -73,15 +73,15 @@ def _ours(found: pa.Schema) -> bool:
     return bool(found.names[: len(_SCHEMA)] == _SCHEMA.names)
 
 
-def write(judgements: Sequence[Judgement], path: Path) -> None:
+def write(results: Sequence[ValidationResult], path: Path) -> None:
     """The index of a whole sweep, written whole or not at all."""
-    atomic.write(path.resolve(), encode(table(judgements)))
+    atomic.write(path.resolve(), encode(table(results)))
 
 
-def read(path: Path) -> list[Judgement]:
+def read(path: Path) -> list[ValidationResult]:
     """The judgements of an index, its page checksums verified. Raises Refused."""
     try:
-        return judgements(decode(path.read_bytes()))
+        return results(decode(path.read_bytes()))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise Refused(
             path,
@@ -92,9 +92,9 @@ def read(path: Path) -> list[Judgement]:
         ) from error
 
 
-def table(judgements: Sequence[Judgement], extra: Mapping[str, Sequence[str]] = {}) -> pa.Table:
+def table(results: Sequence[ValidationResult], extra: Mapping[str, Sequence[str]] = {}) -> pa.Table:
     """Judgements as a table of one row each, with columns of text beside them."""
-    rows = [_row(judgement) for judgement in judgements]
+    rows = [_row(result) for result in results]
     made = pa.Table.from_pylist(rows, schema=_SCHEMA)
     for name, values in extra.items():
         made = made.append_column(name, pa.array(values, _TEXT))
@@ -114,31 +114,31 @@ def decode(data: bytes) -> pa.Table:
     return file.read(use_threads=False)
 
 
-def judgements(made: pa.Table) -> list[Judgement]:
+def results(made: pa.Table) -> list[ValidationResult]:
     """The judgements of a table. Raises ValueError when it is none of them."""
     if not _ours(made.schema):
         raise ValueError(f"columns {', '.join(made.schema.names)}")
     parts = made.select(_SCHEMA.names).to_batches(max_chunksize=PART)
     once = Once()
-    return [once.of(_judgement(row)) for part in parts for row in part.to_pylist()]
+    return [once.of(_result(row)) for part in parts for row in part.to_pylist()]
 
 
-def _row(judgement: Judgement) -> dict[str, Any]:
+def _row(result: ValidationResult) -> dict[str, Any]:
     return {
-        **{name: getattr(judgement, name) for name in (*_PLAIN, "content", "digest")},
-        "codes": [finding.code for finding in judgement.findings],
-        "severities": [finding.severity for finding in judgement.findings],
-        "reasons": [finding.reason for finding in judgement.findings],
-        "phases": judgement.phases,
-        "rows": judgement.rows,
-        "offsets_s": judgement.offsets,
+        **{name: getattr(result, name) for name in (*_PLAIN, "content", "digest")},
+        "codes": [finding.code for finding in result.findings],
+        "severities": [finding.severity for finding in result.findings],
+        "reasons": [finding.reason for finding in result.findings],
+        "phases": result.phases,
+        "rows": result.rows,
+        "offsets_s": result.offsets,
         "tool": __version__,
     }
 
 
-def _judgement(row: Mapping[str, Any]) -> Judgement:
+def _result(row: Mapping[str, Any]) -> ValidationResult:
     findings = zip(row["codes"], row["severities"], row["reasons"], strict=True)
-    return Judgement(
+    return ValidationResult(
         **{name: row[name] for name in (*_PLAIN, "content", "digest")},
         findings=tuple(Finding(*one) for one in findings),
         phases=tuple(row["phases"]),

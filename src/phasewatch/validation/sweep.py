@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from phasewatch.errors import Refused
-from phasewatch.io.executors import Spread, alone
+from phasewatch.io.executors import Executor, serial
 from phasewatch.schema import Schema
 from phasewatch.store.format import (
     MANIFEST,
@@ -31,9 +31,9 @@ from phasewatch.store.format import (
 )
 from phasewatch.store.local import Store
 from phasewatch.validation import rules
-from phasewatch.validation.cache import Ledger, Stamped
+from phasewatch.validation.cache import Stamped, VerdictCache
 from phasewatch.validation.rules import Facts
-from phasewatch.validation.verdict import Finding, Judgement, Once, Severity, Verdict, weigh
+from phasewatch.validation.verdict import Finding, Once, Severity, ValidationResult, Verdict, weigh
 
 BLOCK = 256
 """Episodes judged between two writes to the ledger."""
@@ -46,7 +46,7 @@ UNDECIDED = {"format_newer"}
 
 
 class Episodes(Protocol):
-    """What can be swept: a `Store`, or a `Bucket` far away."""
+    """What can be swept: a `Store`, or a `RemoteStore` far away."""
 
     schema: Schema
 
@@ -63,19 +63,19 @@ class Episodes(Protocol):
         """A store on this machine with that episode in it."""
 
 
-def judge(episodes: Episodes, id: str) -> Judgement:
+def validate_episode(episodes: Episodes, id: str) -> ValidationResult:
     """The verdict on one episode alone; never raises for what the episode or the disk did."""
-    (judgement,) = _judged(episodes, [(id, _fetched(episodes, id))])
-    return judgement
+    (result,) = _validated(episodes, [(id, _fetched(episodes, id))])
+    return result
 
 
-def sweep(
+def validate_store(
     episodes: Episodes,
     tick: Callable[[int], object] = lambda count: None,
-    spread: Spread = alone,
-    kept: Ledger | None = None,
+    spread: Executor = serial,
+    kept: VerdictCache | None = None,
     full: bool = False,
-) -> list[Judgement]:
+) -> list[ValidationResult]:
     """A judgement for every episode, in the order of their ids.
 
     `kept` is the ledger to skip by and to resume from; `full` judges all the same. Raises Refused
@@ -100,21 +100,21 @@ def sweep(
     return across([found[id][1] for id in ids])
 
 
-def across(judgements: Sequence[Judgement]) -> list[Judgement]:
+def across(results: Sequence[ValidationResult]) -> list[ValidationResult]:
     """The same with what only the whole store shows: one content or one name for two episodes."""
     same: defaultdict[str, list[str]] = defaultdict(list)
     folded: defaultdict[str, list[str]] = defaultdict(list)
-    for own in judgements:
+    for own in results:
         folded[own.id.casefold()].append(own.id)
         if own.usable:
             same[own.content].append(own.id)
     return [
         _with(own, _objections(own, same[own.content], folded[own.id.casefold()]))
-        for own in judgements
+        for own in results
     ]
 
 
-def _objections(own: Judgement, same: Sequence[str], folded: Sequence[str]) -> list[Finding]:
+def _objections(own: ValidationResult, same: Sequence[str], folded: Sequence[str]) -> list[Finding]:
     found = []
     if own.usable and own.id != same[0]:
         reason = f"its samples are those of {same[0]}, which is kept"
@@ -126,7 +126,7 @@ def _objections(own: Judgement, same: Sequence[str], folded: Sequence[str]) -> l
     return found
 
 
-def _with(own: Judgement, more: Sequence[Finding]) -> Judgement:
+def _with(own: ValidationResult, more: Sequence[Finding]) -> ValidationResult:
     if not more or own.verdict == "errored":
         return own
     findings = (*own.findings, *more)
@@ -141,7 +141,7 @@ def _block(episodes: Episodes, ids: Iterable[str]) -> list[Stamped]:
     """Judge some episodes, in whatever process; each stamped before it is read."""
     found: list[Stamped] = []
     for few in _some(episodes, ids):
-        judged = _judged(episodes, [(id, fetched) for id, _, fetched in few])
+        judged = _validated(episodes, [(id, fetched) for id, _, fetched in few])
         found += zip([stamp for _, stamp, _ in few], judged, strict=True)
     return found
 
@@ -179,7 +179,7 @@ def _folder(store: Store, id: str) -> None:
         raise Refused(path, problem, "episodes alone", "Move it elsewhere.", code="stray_file")
 
 
-def _judged(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[Judgement]:
+def _validated(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[ValidationResult]:
     """The verdicts on some episodes, alone: each step is taken with all, then the next.
 
     Going back and forth would cost a fifth more: each is much code of its own, which the
@@ -188,7 +188,7 @@ def _judged(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[Judg
     reached = [so_far for _, so_far in fetched]
     for step in _STEPS:
         for at, (id, found) in enumerate(fetched):
-            if not isinstance(reached[at], Judgement):
+            if not isinstance(reached[at], ValidationResult):
                 reached[at] = _tried(
                     partial(step, found, reached[at], episodes.schema), episodes, id
                 )
@@ -198,7 +198,7 @@ def _judged(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[Judg
         if isinstance(facts, Facts)
     ]
     told = map(_told, understood, rules.ask([facts for _, facts in understood]))
-    return [own if isinstance(own, Judgement) else next(told) for own in reached]
+    return [own if isinstance(own, ValidationResult) else next(told) for own in reached]
 
 
 def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:
@@ -211,7 +211,7 @@ def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:
         where = getattr(error, "filename", None) or id
         reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
         finding = Finding("io", "errored", f"{reason}; repair access and validate again")
-        return Judgement(_shown(id), "errored", (finding,))
+        return ValidationResult(_shown(id), "errored", (finding,))
 
 
 @dataclass(frozen=True)
@@ -259,13 +259,13 @@ _STEPS: tuple[Callable[[Fetched, Any, Schema], Any], ...] = (
 
 def _told(
     understood: tuple[Fetched, Facts], answer: tuple[Verdict, tuple[Finding, ...]]
-) -> Judgement:
+) -> ValidationResult:
     (found, facts), (verdict, findings) = understood, answer
     episode = facts.episode
     if verdict != "errored" and found.unlisted:
         findings = (*found.unlisted, *findings)
         verdict = weigh(findings)
-    return Judgement(
+    return ValidationResult(
         id=episode.id,
         verdict=verdict,
         findings=findings,
@@ -313,14 +313,14 @@ def _again(episodes: Episodes, id: str) -> Refused:
     return Refused(id, "nothing", "the same again", "", code="")
 
 
-def _refused(episodes: Episodes, id: str, finding: Finding) -> Judgement:
+def _refused(episodes: Episodes, id: str, finding: Finding) -> ValidationResult:
     """The judgement of bytes that cannot be taken."""
     try:
         with episodes.near(id) as store:
             digest = _found(store.root / "episodes" / id)
     except (OSError, Refused):
         digest = ""
-    return Judgement(_shown(id), finding.severity, (finding,), digest=digest)
+    return ValidationResult(_shown(id), finding.severity, (finding,), digest=digest)
 
 
 def _shown(id: str) -> str:

@@ -26,7 +26,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Judgement:
+class ValidationResult:
     """One row of the acceptance index.
 
     `rows` counts each source's rows. `offsets` has, per pair "a-b" of sources that saw the same
@@ -76,12 +76,12 @@ class Once:
     def __init__(self) -> None:
         self._kept: dict[object, object] = {}
 
-    def of(self, judgement: Judgement) -> Judgement:
+    def of(self, result: ValidationResult) -> ValidationResult:
         """The same judgement."""
         for name in self.SHARED:
-            value = getattr(judgement, name)
-            object.__setattr__(judgement, name, self._kept.setdefault(value, value))
-        return judgement
+            value = getattr(result, name)
+            object.__setattr__(result, name, self._kept.setdefault(value, value))
+        return result
 
 
 def weigh(findings: Iterable[Finding]) -> Verdict:
@@ -91,7 +91,7 @@ def weigh(findings: Iterable[Finding]) -> Verdict:
     return next((verdict for verdict in worst if verdict in severities), "accepted")
 
 
-def counts(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+def counts(results: Iterable[ValidationResult]) -> dict[Verdict, int]:
     """How many episodes got each verdict; the four add up to all."""
-    found = Counter(judgement.verdict for judgement in judgements)
+    found = Counter(result.verdict for result in results)
     return {verdict: found[verdict] for verdict in VERDICTS}

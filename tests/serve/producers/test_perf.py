@@ -6,12 +6,12 @@ from typing import Any
 import psutil
 import pytest
 
-from phasewatch.serve.events import Given
+from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.producers import perf
 
 
 def measured(counted: dict[str, Any]) -> perf.Perf:
-    given = Given(None, None, (), counted)
+    given = ProducerContext(None, None, (), counted)
     return perf.Producer(given, lambda event: None)._measure(psutil.Process(), 1.0)
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 from threading import Event as Signal
 
 from phasewatch.experiment.pipeline import Done
-from phasewatch.serve.events import Event, Given
+from phasewatch.serve.events import Event, ProducerContext
 from phasewatch.serve.producers import profiles
 from phasewatch.serve.producers.profiles import ProfileTold
 from phasewatch.store.local import Store
 
 
-def told(given: Given) -> dict[str, ProfileTold]:
+def told(given: ProducerContext) -> dict[str, ProfileTold]:
     found: dict[str, ProfileTold] = {}
 
     def hear(event: Event) -> None:
@@ -22,7 +22,7 @@ def told(given: Given) -> dict[str, ProfileTold]:
 
 
 def test_profiles_of_a_store(toy_store: Store, toy_run: Done) -> None:
-    found = told(Given(None, toy_store))
+    found = told(ProducerContext(None, toy_store))
     assert set(found) == set(toy_run.report.profiles)
     total = sum(one.episodes.accepted for one in found.values())
     assert total == len(toy_store.ids())
@@ -35,7 +35,7 @@ def test_profiles_of_a_store(toy_store: Store, toy_run: Done) -> None:
 
 
 def test_coverage_is_the_splits(toy_store: Store, toy_run: Done, toy_out: Path) -> None:
-    found = told(Given(toy_out, toy_store))
+    found = told(ProducerContext(toy_out, toy_store))
     split = toy_run.answered.folds[0].split
     assert sum(one.coverage[0].test for one in found.values()) == len(split.test)
     assert sum(one.coverage[0].train for one in found.values()) == len(split.train)
@@ -46,4 +46,4 @@ def test_coverage_is_the_splits(toy_store: Store, toy_run: Done, toy_out: Path) 
 
 
 def test_without_a_store_nothing_is_told() -> None:
-    assert told(Given(None, None)) == {}
+    assert told(ProducerContext(None, None)) == {}

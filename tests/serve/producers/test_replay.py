@@ -16,7 +16,7 @@ from phasewatch.lab.recording import Take
 from phasewatch.live.machine import Machine
 from phasewatch.live.playback import Stream
 from phasewatch.schema import NS
-from phasewatch.serve.events import Event, Given
+from phasewatch.serve.events import Event, ProducerContext
 from phasewatch.serve.producers.replay import Clock, EpisodeLoaded, Producer, Window
 from phasewatch.serve.recorder import Show
 from phasewatch.store.local import Store
@@ -29,7 +29,7 @@ def told() -> list[Event]:
 
 @pytest.fixture
 def producer(toy_run: Done, toy_out: Path, toy_store: Store, told: list[Event]) -> Producer:
-    made = Producer(Given(toy_out, toy_store), told.append)
+    made = Producer(ProducerContext(toy_out, toy_store), told.append)
     made.open()
     return made
 
@@ -133,16 +133,16 @@ def test_a_machine_that_runs_now_is_judged_as_its_rows_come(
     empty = replace(episode, sources={}, labels=episode.labels[:1], end_ns=episode.start_ns)
     clock.now = episode.start_ns
     producer.begin(empty)
-    feed = _Feed(producer)
+    buffer = _Feed(producer)
     stream = Stream(episode)
     for second in range(1, 41):
         clock.now = episode.start_ns + second * NS
         known = tuple(one for one in episode.labels if one.t_wall_ns <= clock.now)
         producer.label(known)
-        stream.upto(clock.now, feed)  # type: ignore[arg-type]
+        stream.upto(clock.now, buffer)  # type: ignore[arg-type]
     producer.end(episode.end_ns)
     made = windows(told)
-    offline = Machine(producer.panel(producer.given.store.schema), episode.start_ns)  # type: ignore[union-attr]
+    offline = Machine(producer.ensemble(producer.given.store.schema), episode.start_ns)  # type: ignore[union-attr]
     assert made[0].index == (offline._next - 20) // 10
     assert [one.index for one in made] == list(range(made[0].index, made[-1].index + 1))
     assert made[-1].end_s == 40.0

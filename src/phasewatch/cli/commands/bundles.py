@@ -67,7 +67,7 @@ def sign(
 
     for path in models:
         contract = path / bundle.TERMS if path.is_dir() else path
-        data = trust.content(contract, trust.MOST, "a checkpoint's .ckpt.json, or a bundle")
+        data = trust.read_plain_file(contract, trust.MOST, "a checkpoint's .ckpt.json, or a bundle")
         if path.is_dir():
             bundle.load(path)
         else:

@@ -13,7 +13,7 @@ from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.store.local import Store
-    from phasewatch.validation.verdict import Judgement
+    from phasewatch.validation.verdict import ValidationResult
     from phasewatch.windows import Windows
 
 
@@ -32,18 +32,18 @@ def predict(
     from phasewatch.artifacts import checkpoint as checkpoints
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store
-    from phasewatch.validation.sweep import sweep
+    from phasewatch.validation.sweep import validate_store
     from phasewatch.windows import extract, pool
 
     loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
-    judgements = {one.id: one for one in sweep(opened)}
-    asked = [episode] if episode else [id for id, one in judgements.items() if one.usable]
-    _refuse_unusable(opened, judgements, asked)
+    results = {one.id: one for one in validate_store(opened)}
+    asked = [episode] if episode else [id for id, one in results.items() if one.usable]
+    _refuse_unusable(opened, results, asked)
     # All of a host's openings say what its level is, not only those of the episodes asked about.
-    hosts = {judgements[id].host for id in asked}
-    ids = [id for id, one in judgements.items() if one.usable and one.host in hosts]
+    hosts = {results[id].host for id in asked}
+    ids = [id for id, one in results.items() if one.usable and one.host in hosts]
     windows = pool(extract(opened, ids, loaded.schema, loaded.opening_s))
     rows = _calls(loaded, opened, windows.take(np.isin(windows.episode, asked)))
     simulated = bool(opened.simulated)
@@ -73,18 +73,18 @@ def _show_calls(id: str, rows: list[dict[str, Any]]) -> None:
 
 
 def _refuse_unusable(
-    store: "Store", judgements: "Mapping[str, Judgement]", asked: list[str]
+    store: "Store", results: "Mapping[str, ValidationResult]", asked: list[str]
 ) -> None:
     """Raise Refused when an episode is not there or not usable, or when there is none at all."""
     for id in asked:
-        if id not in judgements:
-            near = difflib.get_close_matches(id, judgements, n=3, cutoff=0) or ["none: it is empty"]
+        if id not in results:
+            near = difflib.get_close_matches(id, results, n=3, cutoff=0) or ["none: it is empty"]
             remedy = f"The nearest are {', '.join(near)}."
             raise Refused(store.root, f"has no episode {id!r}", "an episode of it", remedy)
-        if not judgements[id].usable:
+        if not results[id].usable:
             raise Refused(
                 store.folder(id),
-                f"is {judgements[id].verdict} ({judgements[id].findings[0].reason})",
+                f"is {results[id].verdict} ({results[id].findings[0].reason})",
                 "an accepted or degraded episode",
                 "See `phasewatch validate`.",
             )
@@ -132,12 +132,12 @@ def inspect(
     """
     from phasewatch.artifacts.bundle import load_terms
     from phasewatch.artifacts.checkpoint import Header, load_header
-    from phasewatch.artifacts.sandbox import tried
+    from phasewatch.artifacts.sandbox import load_in_sandbox
     from phasewatch.io.trust import Trust
 
     asked = Trust.asked(trust, strict)
     if trial:
-        tried(checkpoint, asked)
+        load_in_sandbox(checkpoint, asked)
     header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)
     if as_json:
         print_json(header.model_dump())
@@ -160,8 +160,8 @@ def inspect(
         "fingerprint": ", ".join(
             f"{view} {kept[:16]}" for view, kept in header.fingerprints.items()
         ),
-        "lens": f"{len(header.lens['mean'])} columns, scaled by training's mean and deviation",
-        "plane": "the two main axes of training's windows" if header.plane else "none",
+        "normalizer": f"{len(header.normalizer['mean'])} columns, from training windows",
+        "projection": "the two main axes of training's windows" if header.projection else "none",
         "golden": f"{len(header.golden)} windows and the samples of one",
     }
     if isinstance(header, Header):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from socket import socket
 
     from phasewatch.io.trust import Trust
-    from phasewatch.serve.events import Given
-    from phasewatch.serve.runtime import Desk
+    from phasewatch.serve.events import ProducerContext
+    from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
@@ -46,26 +46,28 @@ def serve(
     """
     from phasewatch.io.trust import Trust
     from phasewatch.serve.app import listen
-    from phasewatch.serve.runtime import Desk
+    from phasewatch.serve.runtime import Runtime
 
     given = given_of(run, store, episode or [], Trust.asked(trust, strict))
-    with listen(bind, port) as sock, Desk(given, allow_control).working() as desk:
-        _serve(desk, sock, bind, tuple(name or ()))
+    with listen(bind, port) as sock, Runtime(given, allow_control).working() as runtime:
+        _serve(runtime, sock, bind, tuple(name or ()))
 
 
-def given_of(run: Path | None, store: Path | None, chosen: list[str], trust: "Trust") -> "Given":
+def given_of(
+    run: Path | None, store: Path | None, chosen: list[str], trust: "Trust"
+) -> "ProducerContext":
     """What producers work with; raises Refused for what is not there."""
-    from phasewatch.serve.events import Given
+    from phasewatch.serve.events import ProducerContext
     from phasewatch.store.local import Store
 
     if run is not None:
         _refuse_absent(run)
     opened = Store.open(store) if store is not None else None
     if opened is None:
-        return Given(run, None, trust=trust)
+        return ProducerContext(run, None, trust=trust)
     for id in chosen:
         opened.manifest(id)
-    return Given(run, opened, tuple(chosen) or _one_of_each(run, opened), trust=trust)
+    return ProducerContext(run, opened, tuple(chosen) or _one_of_each(run, opened), trust=trust)
 
 
 def _refuse_absent(run: Path) -> None:
@@ -97,12 +99,12 @@ def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _serve(desk: "Desk", sock: "socket", bind: str, names: tuple[str, ...]) -> None:
+def _serve(runtime: "Runtime", sock: "socket", bind: str, names: tuple[str, ...]) -> None:
     from phasewatch.serve.access import Access
     from phasewatch.serve.app import application, server
 
     token = os.environ.get("PHASEWATCH_TOKEN", "")
-    access = Access.at(bind, names, token, desk.control)
+    access = Access.at(bind, names, token, runtime.control)
     shown = f"[{bind}]" if ":" in bind else bind
     address = f"http://{shown}:{sock.getsockname()[1]}/"
     query = f"?token={access.token}" if access.token else ""
@@ -110,7 +112,7 @@ def _serve(desk: "Desk", sock: "socket", bind: str, names: tuple[str, ...]) -> N
     if not access.control:
         out.print("viewers may look and not touch; --allow-control lets them play and seek")
     sys.stdout.flush()
-    server(application(desk, access)).run(sockets=[sock])
+    server(application(runtime, access)).run(sockets=[sock])
 
 
 @app.command()
@@ -136,21 +138,21 @@ def live(
     from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
     from phasewatch.serve.app import listen
-    from phasewatch.serve.events import Given
+    from phasewatch.serve.events import ProducerContext
     from phasewatch.serve.recorder import Show
-    from phasewatch.serve.runtime import Desk
+    from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
     _refuse_absent(run)
-    given = Given(run, opened, trust=Trust.asked(trust, strict))
-    with listen(bind, port) as sock, Desk(given).working() as desk:
+    given = ProducerContext(run, opened, trust=Trust.asked(trust, strict))
+    with listen(bind, port) as sock, Runtime(given).working() as runtime:
         # A model that loads while the machine runs would take the processor from it.
-        desk.replay.open()
-        show = Show(take, opened, images(cache), desk.replay, err.print)
+        runtime.replay.open()
+        show = Show(take, opened, images(cache), runtime.replay, err.print)
         threading.Thread(target=show.run, name="recorder", daemon=True).start()
-        _serve(desk, sock, bind, tuple(name or ()))
+        _serve(runtime, sock, bind, tuple(name or ()))
 
 
 @app.command()

@@ -75,7 +75,7 @@ def ship(
     atomic.refuse_url(store)
     opened = Store.open(store)
     ids = shipping.chosen(opened, episode)
-    line = shipping.Line(url, shipping.token(token), tries)
+    line = shipping.Connection(url, shipping.token(token), tries)
     taken = 0
     with progress("shipping", len(ids)) as tick:
         for id in ids:

@@ -46,14 +46,14 @@ def fitted(recorded: Path, path: Path) -> Path:
     from phasewatch.sim.draw import Stage
     from phasewatch.sim.fit import fit
     from phasewatch.store.local import Store
-    from phasewatch.validation.sweep import sweep
+    from phasewatch.validation.sweep import validate_store
 
     opened, known = Store.open(recorded), schema.vm46()
     gaps = known.gaps(opened.schema)
     if gaps:
         expected, remedy = f"recordings under {known.name}", "Give another store, or none."
         raise Refused(f"--fit {recorded}", f"{gaps[0]} ({len(gaps)} in all)", expected, remedy)
-    usable = (opened.read(judgement.id) for judgement in sweep(opened) if judgement.usable)
+    usable = (opened.read(result.id) for result in validate_store(opened) if result.usable)
     try:
         made = fit(usable, known)
         Stage(made, known, seed=0)

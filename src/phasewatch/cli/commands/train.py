@@ -106,7 +106,7 @@ def _judged(
     """Train and judge, with a bar a model."""
     from phasewatch.experiment import pipeline
     from phasewatch.store.local import Store
-    from phasewatch.training.jobs import Crew
+    from phasewatch.training.jobs import Workers
 
     opened = Store.open(path)
     say = err.print if as_json else out.print
@@ -120,7 +120,7 @@ def _judged(
             opened,
             folder,
             lambda line: say(line, soft_wrap=True, markup=False),
-            Crew(*how[:2], _follower(progress)),
+            Workers(*how[:2], _follower(progress)),
             how[2],
         )
 

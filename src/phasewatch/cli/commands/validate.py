@@ -22,12 +22,12 @@ from phasewatch.cli.console import (
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
-    from phasewatch.io.executors import Spread
+    from phasewatch.io.executors import Executor
     from phasewatch.sim.stream import Hits
     from phasewatch.store.local import Store
-    from phasewatch.store.remote import Bucket
+    from phasewatch.store.remote import RemoteStore
     from phasewatch.validation.sweep import Episodes
-    from phasewatch.validation.verdict import Judgement
+    from phasewatch.validation.verdict import ValidationResult
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -66,8 +66,8 @@ def validate(
     """
     from phasewatch.store.local import refuse_empty
     from phasewatch.validation import index as indices
-    from phasewatch.validation.cache import Ledger
-    from phasewatch.validation.sweep import sweep
+    from phasewatch.validation.cache import VerdictCache
+    from phasewatch.validation.sweep import validate_store
 
     opened = _open(store)
     if explain is not None:
@@ -83,24 +83,24 @@ def validate(
     ids = opened.ids()
     refuse_empty(ids, store)
     indices.ready(index)
-    kept = Ledger(index.with_suffix(".ledger"), opened.schema)
+    kept = VerdictCache(index.with_suffix(".ledger"), opened.schema)
     with progress("validating", len(ids)) as tick:
-        judgements = sweep(opened, tick, _spread(jobs, cluster), kept, full)
-    indices.write(judgements, index)
-    hits = _hits(opened, judgements)
+        results = validate_store(opened, tick, _spread(jobs, cluster), kept, full)
+    indices.write(results, index)
+    hits = _hits(opened, results)
     if as_json:
-        _print_json(judgements, index, hits)
+        _print_json(results, index, hits)
     else:
-        _show(judgements, summary)
+        _show(results, summary)
         if hits:
             _show_hits(hits)
         out.print(f"index: {index}", markup=False, soft_wrap=True)
-    _exit(judgements)
+    _exit(results)
 
 
-def _exit(judgements: "Sequence[Judgement]") -> None:
+def _exit(results: "Sequence[ValidationResult]") -> None:
     """End with a code of its own where some were not judged or rejected."""
-    verdicts = {judgement.verdict for judgement in judgements}
+    verdicts = {result.verdict for result in results}
     if "errored" in verdicts:
         raise typer.Exit(SOME_ERRORED)
     if "rejected" in verdicts:
@@ -118,7 +118,7 @@ def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) ->
     if html:
         atomic.write(html, explanation.page(told).encode())
     if as_json:
-        print_json(_verdict(told.judgement))
+        print_json(_verdict(told.result))
     else:
         for line in explanation.text(told):
             out.print(plain(line), markup=False, soft_wrap=True)
@@ -126,7 +126,7 @@ def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) ->
             out.print("  whether another episode has the same samples, only a sweep tells here")
         if html:
             out.print(f"page: {html}", markup=False, soft_wrap=True)
-    _exit([told.judgement])
+    _exit([told.result])
 
 
 def _refuse_page(path: Path) -> None:
@@ -138,25 +138,27 @@ def _refuse_page(path: Path) -> None:
         raise Refused(f"--html {path}", "is a folder", "a file", f"Try {path / 'story.html'}.")
 
 
-def _open(place: str) -> "Store | Bucket":
+def _open(place: str) -> "Store | RemoteStore":
     from phasewatch.store.local import Store
-    from phasewatch.store.remote import Bucket
+    from phasewatch.store.remote import RemoteStore
 
     scheme, apart, rest = place.partition("://")
     if not apart or scheme in ("file", "local"):
         return Store.open(Path(rest or place))
-    return Bucket.open(place)
+    return RemoteStore.open(place)
 
 
-def _spread(jobs: int, cluster: str | None) -> "Spread":
+def _spread(jobs: int, cluster: str | None) -> "Executor":
     from phasewatch.io import executors
 
     return (
-        executors.pool(jobs or executors.cores()) if cluster is None else executors.cluster(cluster)
+        executors.process_pool(jobs or executors.cores())
+        if cluster is None
+        else executors.dask_workers(cluster)
     )
 
 
-def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits | None":
+def _hits(store: "Store | RemoteStore", results: "Sequence[ValidationResult]") -> "Hits | None":
     """How the verdicts fare against the truth, where a simulated store tells it."""
     from phasewatch.sim import stream
     from phasewatch.store.local import Store
@@ -165,60 +167,60 @@ def _hits(store: "Store | Bucket", judgements: "Sequence[Judgement]") -> "Hits |
         return None
     if not (store.root / stream.TRUTH).exists():
         return None
-    return stream.score(judgements, stream.truths(store.root))
+    return stream.score(results, stream.truths(store.root))
 
 
-def _print_json(judgements: "Sequence[Judgement]", index: Path, hits: "Hits | None") -> None:
+def _print_json(results: "Sequence[ValidationResult]", index: Path, hits: "Hits | None") -> None:
     from dataclasses import asdict
 
     from phasewatch.validation.verdict import counts
 
     print_json(
         {
-            "counts": counts(judgements),
+            "counts": counts(results),
             "index": str(index),
             **({"planted": asdict(hits)} if hits else {}),
-            "episodes": [_verdict(judgement) for judgement in judgements],
+            "episodes": [_verdict(result) for result in results],
         }
     )
 
 
-def _verdict(judgement: "Judgement") -> dict[str, Any]:
+def _verdict(result: "ValidationResult") -> dict[str, Any]:
     return {
-        "id": judgement.id,
-        "verdict": judgement.verdict,
-        "reasons": [[finding.code, finding.reason] for finding in judgement.findings],
-        "rows": dict(judgement.rows),
-        "offsets_s": dict(judgement.offsets),
-        "digest": judgement.digest,
+        "id": result.id,
+        "verdict": result.verdict,
+        "reasons": [[finding.code, finding.reason] for finding in result.findings],
+        "rows": dict(result.rows),
+        "offsets_s": dict(result.offsets),
+        "digest": result.digest,
     }
 
 
-def _show(judgements: "Sequence[Judgement]", summary: bool) -> None:
+def _show(results: "Sequence[ValidationResult]", summary: bool) -> None:
     from phasewatch.validation.verdict import counts
 
-    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(judgements).items())
-    out.print(f"{_many(len(judgements))}: {told}")
+    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
+    out.print(f"{_many(len(results))}: {told}")
     if summary:
-        _show_cells(judgements)
-        _show_codes(judgements)
+        _show_cells(results)
+        _show_codes(results)
         return
-    for judgement in judgements:
-        for finding in judgement.findings:
-            line = f"  {judgement.verdict} {judgement.id}: [{finding.code}] {finding.reason}"
+    for result in results:
+        for finding in result.findings:
+            line = f"  {result.verdict} {result.id}: [{finding.code}] {finding.reason}"
             out.print(plain(line), markup=False, soft_wrap=True)
 
 
-def _show_cells(judgements: "Sequence[Judgement]") -> None:
+def _show_cells(results: "Sequence[ValidationResult]") -> None:
     """Counts by host, profile and verdict; a letter a profile, so that 80 columns hold them."""
-    profiles = sorted({judgement.profile for judgement in judgements})
+    profiles = sorted({result.profile for result in results})
     letters = [LETTERS[at % 26] * (1 + at // 26) for at in range(len(profiles))]
     table = Table(box=None, padding=(0, 1), pad_edge=False)
     table.add_column("host", overflow="fold")
     for letter in letters:
         table.add_column(letter, no_wrap=True)
-    for host in sorted({judgement.host for judgement in judgements}):
-        own = [judgement for judgement in judgements if judgement.host == host]
+    for host in sorted({result.host for result in results}):
+        own = [result for result in results if result.host == host]
         cells = (_cell([one for one in own if one.profile == name]) for name in profiles)
         table.add_row(Text(plain(host) or "unreadable"), *cells)
     out.print(table)
@@ -228,20 +230,20 @@ def _show_cells(judgements: "Sequence[Judgement]") -> None:
     out.print(told, markup=False)
 
 
-def _cell(judgements: "Sequence[Judgement]") -> str:
+def _cell(results: "Sequence[ValidationResult]") -> str:
     from phasewatch.validation.verdict import counts
 
-    found = counts(judgements)
+    found = counts(results)
     accepted = found.pop("accepted")
     rest = [f"{count}{verdict[0]}" for verdict, count in found.items() if count]
-    return " ".join([str(accepted), *rest]) if judgements else "."
+    return " ".join([str(accepted), *rest]) if results else "."
 
 
-def _show_codes(judgements: "Iterable[Judgement]") -> None:
+def _show_codes(results: "Iterable[ValidationResult]") -> None:
     """How many episodes each rule objected to, and what it says."""
     from phasewatch.validation.rules import sentences
 
-    codes = Counter(code for judgement in judgements for code in judgement.codes)
+    codes = Counter(code for result in results for code in result.codes)
     if not codes:
         return
     explained = sentences()

@@ -17,8 +17,8 @@ from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
 from phasewatch.store.local import Store
 from phasewatch.training.recipes import RECIPES
-from phasewatch.validation.sweep import judge
-from phasewatch.validation.verdict import Judgement
+from phasewatch.validation.sweep import validate_episode
+from phasewatch.validation.verdict import ValidationResult
 
 TOP = 8
 """Channels that are named as a profile's own."""
@@ -108,12 +108,12 @@ class Producer(events.Producer):
         store = self.given.store
         if store is None:
             return
-        read: list[tuple[Judgement, Facts | None]] = []
+        read: list[tuple[ValidationResult, Facts | None]] = []
         for id in store.ids():
             if stop.is_set():
                 return
-            judgement = judge(store, id)
-            read.append((judgement, _facts(store, id) if judgement.usable else None))
+            result = validate_episode(store, id)
+            read.append((result, _facts(store, id) if result.usable else None))
         for event in told(read, store, self._split()):
             self.tell(event)
 
@@ -149,7 +149,9 @@ def _facts(store: Store, id: str) -> Facts:
 
 
 def told(
-    read: Sequence[tuple[Judgement, Facts | None]], store: Store, split: Mapping[str, Any] | None
+    read: Sequence[tuple[ValidationResult, Facts | None]],
+    store: Store,
+    split: Mapping[str, Any] | None,
 ) -> Iterable[ProfileTold]:
     """One event a profile of what was read."""
     whole = [facts[1] for _, facts in read if facts is not None]
@@ -204,8 +206,8 @@ def _summary(profile: str) -> str:
     return known[profile].meaning if profile in known else ""
 
 
-def _verdicts(judgements: Iterable[Judgement]) -> Verdicts:
-    found = Counter(one.verdict for one in judgements)
+def _verdicts(results: Iterable[ValidationResult]) -> Verdicts:
+    found = Counter(one.verdict for one in results)
     return Verdicts(
         accepted=found["accepted"],
         degraded=found["degraded"],

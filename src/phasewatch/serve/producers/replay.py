@@ -21,17 +21,17 @@ from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import FOLDS
 from phasewatch.live import ensemble, incidents, playback
 from phasewatch.live.attribution import Why, why
-from phasewatch.live.ensemble import Panel
+from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.incidents import Hysteresis, Incident, Sight
-from phasewatch.live.machine import Judged, Machine, Scale
+from phasewatch.live.machine import Machine, Scale, WindowPrediction
 from phasewatch.live.playback import Stream
 from phasewatch.schema import NS, Schema
 from phasewatch.serve import events
-from phasewatch.serve.events import Event, Given, Nanoseconds, Record, Tell
+from phasewatch.serve.events import Event, Nanoseconds, ProducerContext, Publish, Record
 from phasewatch.serve.producers.metrics import temperatures, thresholds
 from phasewatch.store.format import Manifest
 from phasewatch.store.local import Store
-from phasewatch.validation.sweep import judge
+from phasewatch.validation.sweep import validate_episode
 
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 TICK_S = 0.05
@@ -203,13 +203,13 @@ class Producer(events.Producer):
     kinds: ClassVar[tuple[type[Event], ...]] = (EpisodeLoaded, Window)
     fill = "phasewatch serve --run RUN --store STORE"
 
-    def __init__(self, given: Given, tell: Tell) -> None:
+    def __init__(self, given: ProducerContext, tell: Publish) -> None:
         super().__init__(given, tell)
         self.control = False
         self._lock = threading.RLock()
         self._clock = Clock()
         self._watched: Watched | None = None
-        self._panel: Panel | None = None
+        self._panel: Ensemble | None = None
         self._scale: Scale | None = None
         self._manifests: dict[str, Manifest] = {}
         self._place = 0
@@ -240,7 +240,7 @@ class Producer(events.Producer):
         store, run = self.given.store, self.given.run
         if store is None:
             return
-        self._panel = self.panel(store.schema)
+        self._panel = self.ensemble(store.schema)
         self._scale = Scale.of(self._panel)
         self.given.counted["deadline_s"] = store.schema.grid.stride_s
         for id in store.ids():
@@ -248,19 +248,19 @@ class Producer(events.Producer):
                 self._manifests[id] = store.manifest(id)
             except (Refused, OSError):
                 continue
-        if run is not None and not self._panel.jurors and not self._panel.refused:
+        if run is not None and not self._panel.members and not self._panel.refused:
             folds = sorted((run / FOLDS).glob("*"))
             remedy = "`phasewatch train` or `phasewatch run` makes one."
             if folds:
                 remedy = f"It has a fold a host: watch with one of them, --run {folds[0]}."
             raise Refused(run, "has no checkpoints", "a run folder with checkpoints/", remedy)
 
-    def panel(self, schema: Schema) -> Panel:
+    def ensemble(self, schema: Schema) -> Ensemble:
         """The run's checkpoints for streams of `schema`; empty without a run."""
         run = self.given.run
         if run is None:
-            return Panel(schema, ())
-        return Panel.load(run / "checkpoints", schema, temperatures(run), self.given.trust)
+            return Ensemble(schema, ())
+        return Ensemble.load(run / "checkpoints", schema, temperatures(run), self.given.trust)
 
     def _advance(self) -> None:
         watched = self._watched
@@ -308,7 +308,7 @@ class Producer(events.Producer):
             self._count(watched.machine, judged)
             self.tell(self._window(watched.episode, judged, watched.live))
 
-    def _count(self, machine: Machine, judged: Judged) -> None:
+    def _count(self, machine: Machine, judged: WindowPrediction) -> None:
         counted = self.given.counted
         for key, seconds in judged.latency_s.items():
             counted["latency_s"].setdefault(key, deque(maxlen=1000)).append(seconds)
@@ -321,7 +321,7 @@ class Producer(events.Producer):
         counted["windows_total"] = counted.get("windows_total", 0) + 1
         counted["windows_skipped"] = counted.get("windows_skipped", 0) + judged.skipped
         counted["samples_late"] = machine.late
-        if whole > machine.panel.schema.grid.stride_s:
+        if whole > machine.ensemble.schema.grid.stride_s:
             counted["deadline_misses"] = counted.get("deadline_misses", 0) + 1
 
     # ------------------------------------------------------------ stored episodes
@@ -329,10 +329,10 @@ class Producer(events.Producer):
     def load(self, id: str) -> None:
         """Watch a stored episode from its beginning, paused. Raises Refused."""
         with self._lock:
-            store, panel = self._needed()
+            store, ensemble = self._needed()
             episode = self._read(id)
-            verdict = judge(store, id)
-            machine = Machine(panel, episode.start_ns, self._past(episode))
+            verdict = validate_episode(store, id)
+            machine = Machine(ensemble, episode.start_ns, self._past(episode))
             self._watched = Watched(
                 episode,
                 machine,
@@ -344,7 +344,7 @@ class Producer(events.Producer):
             self._clock.put(0.0)
             self._announce()
 
-    def _needed(self) -> tuple[Store, Panel]:
+    def _needed(self) -> tuple[Store, Ensemble]:
         if self.given.store is None or self._panel is None:
             remedy = "Give it --store STORE."
             raise Refused("serve", "has no store to play from", "an episode store", remedy)
@@ -358,13 +358,13 @@ class Producer(events.Producer):
         return store.read(id)
 
     def _past(self, episode: Episode) -> list[Any]:
-        store, panel = self._needed()
-        return playback.history(store, list(self._manifests.values()), episode, panel.opening_s)
+        store, ensemble = self._needed()
+        return playback.history(store, list(self._manifests.values()), episode, ensemble.opening_s)
 
     def _replayed(self, id: str) -> tuple[Episode, Machine]:
-        _, panel = self._needed()
+        _, ensemble = self._needed()
         episode = self._read(id)
-        return episode, playback.replay(episode, panel, self._past(episode))
+        return episode, playback.replay(episode, ensemble, self._past(episode))
 
     def _seek(self, position_s: float) -> None:
         """Put the clock somewhere; the machine is rebuilt from its samples up to there."""
@@ -372,8 +372,8 @@ class Producer(events.Producer):
         assert watched is not None and watched.stream is not None
         episode = watched.episode
         position_s = min(max(position_s, 0.0), episode.seconds)
-        panel = watched.machine.panel
-        machine, stream = Machine(panel, episode.start_ns, watched.machine.past), Stream(episode)
+        ensemble = watched.machine.ensemble
+        machine, stream = Machine(ensemble, episode.start_ns, watched.machine.past), Stream(episode)
         now_ns = episode.start_ns + round(position_s * NS)
         stream.upto(now_ns, machine)
         self._watched = Watched(episode, machine, stream, watched.acceptance, watched.findings)
@@ -417,7 +417,7 @@ class Producer(events.Producer):
             "pause": self._pause,
         }
         if math.isfinite(number):
-            stride_s = watched.machine.panel.schema.grid.stride_s
+            stride_s = watched.machine.ensemble.schema.grid.stride_s
             here = self._clock.position_s(watched.episode.seconds)
             turns |= {
                 "seek": lambda: self._move(number),
@@ -475,8 +475,8 @@ class Producer(events.Producer):
         """Watch a machine that begins now: an episode without samples or end yet."""
         with self._lock:
             self.open()
-            _, panel = self._needed()
-            machine = Machine(panel, episode.start_ns, self._past(episode))
+            _, ensemble = self._needed()
+            machine = Machine(ensemble, episode.start_ns, self._past(episode))
             self._watched = Watched(episode, machine, None, "recording", ())
             self._clock.state, self._clock.speed = "playing", 1.0
             self._clock.put((time.time_ns() - episode.start_ns) / NS)
@@ -531,7 +531,7 @@ class Producer(events.Producer):
             return self._loaded(self._watched)
         store, _ = self._needed()
         episode, machine = self._recorded(id)
-        found = judge(store, id)
+        found = validate_episode(store, id)
         findings = tuple(f"{one.code}: {one.reason}" for one in found.findings)
         return self._loaded(Watched(episode, machine, Stream(episode), found.verdict, findings))
 
@@ -543,8 +543,8 @@ class Producer(events.Producer):
     def why(self, id: str, index: int, key: str, label: str = "") -> Why:
         """What carried a model's call of one window, or its logit of `label`. Raises Refused."""
         _, machine, _ = self._of(id)
-        juror, classes = machine.panel.juror(key), machine.panel.schema.classes
-        grid = machine.panel.schema.grid
+        member, classes = machine.ensemble.member(key), machine.ensemble.schema.classes
+        grid = machine.ensemble.schema.grid
         judged = machine.judged.get(grid.steps + index * grid.stride)
         if judged is None:
             remedy = "Choose one that the page shows."
@@ -553,12 +553,12 @@ class Producer(events.Producer):
             remedy = "Choose one."
             raise Refused(f"label {label!r}", "is no phase", f"one of {', '.join(classes)}", remedy)
         called = classes.index(label) if label else int(judged.logits[key].argmax())
-        return why(juror, judged, called)
+        return why(member, judged, called)
 
     def incidents(self, id: str, key: str) -> list[Incident]:
         """The incidents of an episode under one model, at its operating point. Raises Refused."""
         episode, machine, _ = self._of(id)
-        juror = machine.panel.juror(key)
+        member = machine.ensemble.member(key)
         threshold = thresholds(self.given.run).get(key) if self.given.run else None
         if threshold is None:
             raise Refused(
@@ -567,10 +567,10 @@ class Producer(events.Producer):
                 "a threshold that met the alarm budget on validation hosts",
                 "`phasewatch run` chooses one; where none met the budget, nothing is raised.",
             )
-        classes = machine.panel.schema.classes
+        classes = machine.ensemble.schema.classes
         sights = []
         for one in machine.judged.values():
-            p = juror.probabilities(one.logits[key])
+            p = member.probabilities(one.logits[key])
             phase = classes[1 + int(p[1:].argmax())]
             sights.append(Sight(one.end_ns, float(1 - p[0]), phase))
         rule = Hysteresis.at(threshold)
@@ -597,10 +597,10 @@ class Producer(events.Producer):
             self.tell(self._loaded(self._watched))
 
     def _loaded(self, watched: Watched) -> EpisodeLoaded:
-        episode, panel = watched.episode, watched.machine.panel
-        grid = panel.schema.grid
+        episode, ensemble = watched.episode, watched.machine.ensemble
+        grid = ensemble.schema.grid
         steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-        first = panel.opening_s // grid.step_s + 1
+        first = ensemble.opening_s // grid.step_s + 1
         asked = range(grid.steps, steps + 1, grid.stride)
         recipe, roles = self._roles()
         seconds = math.inf if watched.live else episode.seconds
@@ -615,11 +615,11 @@ class Producer(events.Producer):
             findings=list(watched.findings),
             start_wall_ns=episode.start_ns,
             duration_s=None if watched.live else episode.seconds,
-            opening_s=panel.opening_s,
+            opening_s=ensemble.opening_s,
             window_s=grid.window_s,
             stride_s=grid.stride_s,
             n_windows=None if watched.live else sum(end >= first for end in asked),
-            labels=list(panel.schema.classes),
+            labels=list(ensemble.schema.classes),
             channels=[
                 ChannelFacts(
                     name=one.name,
@@ -628,13 +628,13 @@ class Producer(events.Producer):
                     deployed=one.deployed,
                     meaning=one.meaning,
                 )
-                for one in panel.schema.channels
+                for one in ensemble.schema.channels
             ],
-            sources=[_source(name, episode.sources.get(name)) for name in panel.schema.sources],
+            sources=[_source(name, episode.sources.get(name)) for name in ensemble.schema.sources],
             phases=_phases(episode, watched.live),
             split_recipe=recipe,
             split_role=roles.get(episode.id, "none") if recipe else None,
-            models=self._models(panel),
+            models=self._models(ensemble),
             transport=Transport(
                 state=self._clock.state,
                 speed=self._clock.speed,
@@ -645,20 +645,20 @@ class Producer(events.Producer):
             ),
         )
 
-    def _models(self, panel: Panel) -> list[ModelFacts]:
-        data = panel.schema.fingerprint
+    def _models(self, ensemble: Ensemble) -> list[ModelFacts]:
+        data = ensemble.schema.fingerprint
         found = [
             ModelFacts(
-                key=juror.key,
-                model=juror.checkpoint.model_name,
-                mode=juror.checkpoint.mode,
+                key=member.key,
+                model=member.checkpoint.model_name,
+                mode=member.checkpoint.mode,
                 status="loaded",
                 reason=None,
-                schema_hash=juror.checkpoint.schema.fingerprint,
-                data_schema_hash=panel.schema.mode(juror.checkpoint.mode).fingerprint,
-                temperature=juror.temperature,
+                schema_hash=member.checkpoint.schema.fingerprint,
+                data_schema_hash=ensemble.schema.mode(member.checkpoint.mode).fingerprint,
+                temperature=member.temperature,
             )
-            for juror in panel.jurors
+            for member in ensemble.members
         ]
         found += [
             ModelFacts(
@@ -671,15 +671,15 @@ class Producer(events.Producer):
                 data_schema_hash=data,
                 temperature=None,
             )
-            for key, problem in panel.refused.items()
+            for key, problem in ensemble.refused.items()
         ]
         return found
 
     def _roles(self) -> tuple[str | None, dict[str, str]]:
         """The split of the run, and each episode's part of it."""
-        if self._panel is None or not self._panel.jurors:
+        if self._panel is None or not self._panel.members:
             return None, {}
-        split = self._panel.jurors[0].checkpoint.split
+        split = self._panel.members[0].checkpoint.split
         roles = {
             str(id): part
             for part in ("train", "validation", "seen", "test")
@@ -687,7 +687,7 @@ class Producer(events.Producer):
         }
         return f"{split['recipe']} {split['held_out']}", roles
 
-    def _window(self, episode: Episode, judged: Judged, running: bool) -> Window:
+    def _window(self, episode: Episode, judged: WindowPrediction, running: bool) -> Window:
         assert self._panel is not None
         schema = self._panel.schema
         grid = schema.grid
@@ -700,7 +700,7 @@ class Producer(events.Producer):
             end_wall_ns=judged.end_ns,
             truth=_truth(episode, judged.end_ns),
             models={
-                juror.key: _call(juror, judged, schema.classes) for juror in self._panel.jurors
+                member.key: _call(member, judged, schema.classes) for member in self._panel.members
             },
             z=[round(float(one), 3) if np.isfinite(one) else None for one in z],
             present_ratio=[round(float(one), 3) for one in judged.present],
@@ -710,15 +710,15 @@ class Producer(events.Producer):
         )
 
 
-def _call(juror: ensemble.Juror, judged: Judged, classes: tuple[str, ...]) -> Call:
-    p = juror.probabilities(judged.logits[juror.key])
+def _call(member: ensemble.Member, judged: WindowPrediction, classes: tuple[str, ...]) -> Call:
+    p = member.probabilities(judged.logits[member.key])
     entropy = float(-(p * np.log2(np.maximum(p, 1e-300))).sum())
-    place = judged.places.get(juror.key)
+    place = judged.places.get(member.key)
     return Call(
         p=[round(float(one), 5) for one in p],
         label=classes[int(p.argmax())],
         entropy_bits=round(max(entropy, 0.0), 4),
-        latency_s=round(judged.latency_s[juror.key], 6),
+        latency_s=round(judged.latency_s[member.key], 6),
         xy=None if place is None else (round(float(place[0]), 3), round(float(place[1]), 3)),
     )
 
