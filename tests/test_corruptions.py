@@ -447,11 +447,11 @@ import sys
 from pathlib import Path
 from phasewatch.store import local
 from phasewatch.validation import index, sweep
-from phasewatch.validation.cache import Ledger
+from phasewatch.validation.cache import VerdictCache
 local.SETTLED_NS, sweep.BLOCK = 0, 2
 store, out = local.Store.open(Path(sys.argv[1])), Path(sys.argv[2])
 for round in range(8):
-    index.write(sweep.sweep(store, kept=Ledger(out / "ledger", store.schema)), out / "index")
+    index.write(sweep.sweep(store, kept=VerdictCache(out / "ledger", store.schema)), out / "index")
 """
 
 

@@ -59,7 +59,8 @@ def test_its_runtime_loads_nothing_heavy(made: Path) -> None:
     words = f"""
 import sys
 from pathlib import Path
-from phasewatch import bundle, lookout
+from phasewatch.artifacts import bundle
+from phasewatch.live import jsonl
 bundle.load(Path({str(made)!r}))
 print([name for name in {HEAVY!r} if name in sys.modules])
 """

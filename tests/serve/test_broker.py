@@ -13,11 +13,13 @@ from phasewatch.serve.events import Event
 
 class Tick(Event):
     kind = "tick"
+    source = "test"
     number: int
 
 
 class Window(Event):
     kind = "window"
+    source = "test"
     keep = 5
     number: int
 
