@@ -239,7 +239,10 @@ def parse(value: object, where: object) -> Schema:
         raise refused.inside(where) from refused
     except ValueError as error:
         raise Refused(
-            where, f"schema: {error}", "a schema as in docs/store-format.md", "Correct it."
+            where,
+            f"schema: {error}",
+            "a schema as in docs/reference/store-format.md",
+            "Correct it.",
         ) from error
 
 
