@@ -1,4 +1,4 @@
-"""`make results`: every model on every split of the recorded corpus, written to docs/results.md.
+"""`make results`: every model on every split of the corpus, into docs/explanation/results.md.
 
 Goes on where it was stopped: trainings that are under runs/ are read back, not made again. Hours
 the first time, minutes after that.
@@ -57,11 +57,11 @@ def learn(name: str, store: Store) -> pipeline.Done:
 
 
 def result(name: str, store: Store) -> Result:
-    """A run and its pages: the Markdown one stands in docs/results, too."""
+    """A run and its pages: the Markdown one stands in docs/explanation/results, too."""
     done = learn(name, store)
     folder = ROOT / "runs" / name
     page.write_report(done.report, done.answered, folder, store)
-    place = ROOT / "docs" / "results" / f"{name}.md"
+    place = ROOT / "docs" / "explanation" / "results" / f"{name}.md"
     place.parent.mkdir(exist_ok=True)
     shutil.copy(folder / "report.md", place)
     return Result(done, random(done.trained, store))
@@ -80,7 +80,7 @@ def told(results: dict[str, Result]) -> str:
     """The page."""
     parts = [
         "# Results on the recorded corpus",
-        "`make results` writes this page and all under [results/](results). Macro F1 over six "
+        "`make results` writes this page and all under `results/`. Macro F1 over six "
         "phases; in brackets the 95 % interval for other episodes of what was judged. How it is "
         "computed: [evaluation.md](evaluation.md). What the corpus can and cannot show: "
         "[corpus.md](corpus.md).",
@@ -138,7 +138,7 @@ def main() -> None:
     for name in RUNS:
         out.print(f"\n[bold]{name}[/]")
         found[name] = result(name, store)
-    atomic.write(ROOT / "docs" / "results.md", told(found).encode())
+    atomic.write(ROOT / "docs" / "explanation" / "results.md", told(found).encode())
     out.print(f"written: {ROOT / 'docs' / 'results.md'}")
 
 

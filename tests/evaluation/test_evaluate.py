@@ -105,7 +105,7 @@ def test_hosts_in_training_say_nothing_about_new_hosts(toy_run: Done) -> None:
     assert many.new_hosts
     report = evaluate.evaluate(many)
     assert all(row.across_hosts and row.timeline.false_alarms.across_hosts for row in report.rows)
-    assert all(one.across for one in report.comparisons)
+    assert all(one.across_hosts for one in report.comparisons)
     everywhere = tuple(replace(one, host="h") for one in many.usable)
     known = replace(many, usable=everywhere)
     assert not known.new_hosts
@@ -113,7 +113,7 @@ def test_hosts_in_training_say_nothing_about_new_hosts(toy_run: Done) -> None:
     assert not any(
         row.across_hosts or row.timeline.false_alarms.across_hosts for row in report.rows
     )
-    assert not any(one.across for one in report.comparisons)
+    assert not any(one.across_hosts for one in report.comparisons)
 
 
 def test_every_pair_of_a_mode_is_compared_once(toy_run: Done) -> None:

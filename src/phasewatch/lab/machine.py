@@ -214,7 +214,7 @@ class Machine:
             f"host {self.host.name}",
             f"{problem}; last console line: {self.last_line()!r}",
             f"a running {self.host.arch} guest",
-            "Try again; if it stays, see docs/lab.md.",
+            "Try again; if it stays, see docs/how-to/record.md.",
             code="machine",
         )
 
