@@ -23,7 +23,7 @@ from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.experiment.pipeline import Fold
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.io import atomic
-from phasewatch.metrics import Cube, Score
+from phasewatch.metrics import Confusions, Score
 from phasewatch.models import _trainer
 from phasewatch.models._network import Network
 from phasewatch.models.base import UNMONITORED, Data, find, names
@@ -43,7 +43,7 @@ class Line:
     split: str
     mode: str
     model: str
-    cube: Cube
+    cube: Confusions
     seconds: float
     parameters: int
     rate: float
@@ -51,7 +51,7 @@ class Line:
     @property
     def score(self) -> Score:
         """Macro F1 with its interval over episodes."""
-        return metrics.macro(self.cube, 0)
+        return metrics.macro_f1_score(self.cube, 0)
 
 
 def ours(split: str, fold: Fold) -> list[Line]:
@@ -70,9 +70,9 @@ def ours(split: str, fold: Fold) -> list[Line]:
     return lines
 
 
-def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Cube:
+def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Confusions:
     """Confusion an episode."""
-    return metrics.cube(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
+    return metrics.confusions(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
 
 
 def peers(split: str, fold: Fold, python: Path) -> list[Line]:

@@ -287,11 +287,11 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     assert code == 0 and found["simulated"] is False
     assert [row["end_s"] for row in rows] == [10, 15, 20, 25, 30, 35, 40]
     answers = next(
-        one for one in toy_run.answered.answers if (one.part, one.model) == ("unseen", "gbt")
+        one for one in toy_run.answered.predictions if (one.subset, one.model) == ("unseen", "gbt")
     )
     own = answers.windows.episode == "delta.dig.s1"
     assert [row["call"] for row in rows] == [
-        toy_store.schema.classes[guess] for guess in answers.guess[own]
+        toy_store.schema.classes[guess] for guess in answers.predicted[own]
     ]
     code, out, _ = run("inspect", path, "--json")
     assert json.loads(out)["split"]["held_out"] == "delta"
@@ -404,7 +404,9 @@ def test_incidents_leave_as_json_lines_and_as_stix(
 ) -> None:
     episode = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
     told = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
-    points = {f"{row.model}.{row.mode}": row.budgeted.thresholds[0] for row in toy_run.report.rows}
+    points = {
+        f"{row.model}.{row.mode}": row.alarm_budget.thresholds[0] for row in toy_run.report.rows
+    }
     with_point = next((key for key, point in points.items() if point is not None), None)
     assert with_point, "no model of the toy run has an operating point"
     code, out, _ = run(*told, "--model", with_point)

@@ -37,7 +37,7 @@ def test_hosts_like_these_have_a_column_where_they_are_known(
 ) -> None:
     tables.scores(many, {})
     text = console.export_text()
-    across = many.rows[0].across
+    across = many.rows[0].across_hosts
     assert across is not None
     assert "hosts like these" in text and f"[{across.low:.3f}, {across.high:.3f}]" in text
 
@@ -45,8 +45,8 @@ def test_hosts_like_these_have_a_column_where_they_are_known(
 def test_missing_parts_and_segments_are_told(console: Console, toy_run: Done) -> None:
     tables.everything(toy_run.report)
     text = console.export_text()
-    assert all(f"no {part}" in text for part in toy_run.report.lost)
-    assert f"{toy_run.report.rows[0].confidence.brier:.2f}" in text
+    assert all(f"no {part}" in text for part in toy_run.report.ablations)
+    assert f"{toy_run.report.rows[0].calibration.brier:.2f}" in text
 
 
 def test_verdicts_say_what_is_open_and_what_nobody_may_conclude(
@@ -54,7 +54,7 @@ def test_verdicts_say_what_is_open_and_what_nobody_may_conclude(
 ) -> None:
     tables.verdicts(toy_run.report)
     text = console.export_text()
-    undecided = sum(one.verdict.startswith("undecided") for one in toy_run.report.comparisons)
+    undecided = sum(one.outcome.startswith("undecided") for one in toy_run.report.comparisons)
     assert f"undecided: {undecided} of {len(toy_run.report.comparisons)} pairs" in text
     assert "nothing can be said about hosts in general" in text
     tables.verdicts(many)

@@ -27,12 +27,12 @@ def test_what_was_said_is_what_the_checkpoints_say(toy_run: Done) -> None:
         windows = fold.windows[loaded.mode]["unseen"]
         (said,) = (
             one
-            for one in toy_run.answered.answers
-            if (one.model, one.mode, one.part) == (loaded.model_name, loaded.mode, "unseen")
+            for one in toy_run.answered.predictions
+            if (one.model, one.mode, one.subset) == (loaded.model_name, loaded.mode, "unseen")
         )
         np.testing.assert_array_equal(said.logits, loaded.logits(windows.x, windows.opening))
         for field in fields(Windows):
-            if field.name not in predictions.SHOWN:
+            if field.name not in predictions.MODEL_INPUTS:
                 mine, theirs = getattr(windows, field.name), getattr(said.windows, field.name)
                 np.testing.assert_array_equal(mine, theirs)
 
@@ -48,7 +48,7 @@ def test_a_stranger_can_read_it(toy_run: Done, toy_out: Path) -> None:
     assert {"fold", "model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
         table.column_names
     )
-    assert len(table) == sum(len(one.windows) for one in toy_run.answered.answers)
+    assert len(table) == sum(len(one.windows) for one in toy_run.answered.predictions)
 
 
 @pytest.mark.parametrize(

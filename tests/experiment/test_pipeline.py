@@ -52,9 +52,9 @@ def test_nothing_is_fitted_on_what_is_judged(toy_run: Done, toy_out: Path, tmp_p
     poisoned = Store.create(tmp_path / "store", schema.vm46())
     judged = {
         str(id)
-        for answers in toy_run.answered.answers
+        for answers in toy_run.answered.predictions
         for id in answers.windows.episode
-        if answers.part != "validation"
+        if answers.subset != "validation"
     }
     for host in toy.HOSTS:
         for profile in toy.PROFILES:
@@ -80,7 +80,7 @@ def test_rejected_episodes_are_left_out_and_told(tmp_path: Path) -> None:
     lines: list[str] = []
     done = pipeline.run(toy.RECIPE, store, tmp_path / "out", lines.append)
     assert "35 accepted · 0 degraded · 1 rejected" in lines[0]
-    assert all(damaged not in answers.windows.episode for answers in done.answered.answers)
+    assert all(damaged not in answers.windows.episode for answers in done.answered.predictions)
 
 
 def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None:

@@ -78,11 +78,11 @@ def test_answers_are_the_offline_ones(ensemble: Ensemble, toy_run: Done, toy_sto
         past = playback.history(toy_store, manifests, episode, ensemble.opening_s)
         machine = playback.replay(episode, ensemble, past)
         asked = 0
-        for said in toy_run.answered.answers:
+        for said in toy_run.answered.predictions:
             own = said.windows.episode == id
             key = f"{said.model}.{said.mode}"
             judges = {member.key for member in ensemble.members}
-            if said.part == "unseen" and own.any() and key in judges:
+            if said.subset == "unseen" and own.any() and key in judges:
                 logits = np.stack([one.logits[key] for one in machine.judged.values()])
                 single = said.logits[own].astype(np.float32)
                 assert np.array_equal(logits.astype(np.float32), single)

@@ -16,8 +16,8 @@ def drawn_of(done: Done, id: str) -> list[Predictions]:
     """What boosted trees said of an episode, in both modes."""
     return [
         one
-        for one in done.answered.answers
-        if (one.model, one.part) == ("gbt", "unseen") and id in one.windows.episode
+        for one in done.answered.predictions
+        if (one.model, one.subset) == ("gbt", "unseen") and id in one.windows.episode
     ]
 
 
@@ -26,7 +26,7 @@ def folder(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFac
     """All pages on one run, whose profiles have names that HTML would stumble over."""
     made = tmp_path_factory.mktemp("page")
     told = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
-    report_page.pages(told, toy_run.answered, made, toy_store)
+    report_page.write_report(told, toy_run.answered, made, toy_store)
     return made
 
 
@@ -51,7 +51,7 @@ def test_every_score_and_interval_is_on_it(page: str, toy_run: Done) -> None:
         assert f"{row.unseen.value:.3f}" in page
         assert row.unseen.low is None or f"[{row.unseen.low:.3f}, " in page
     for one in toy_run.report.comparisons:
-        assert one.verdict in page
+        assert one.outcome in page
 
 
 def test_untested_cells_are_hatched_and_carry_no_number(page: str) -> None:
@@ -65,7 +65,7 @@ def test_every_picture_has_its_place(page: str) -> None:
 
 
 def test_what_was_audited_is_told(page: str, card: str, toy_run: Done) -> None:
-    for check in toy_run.answered.audit:
+    for check in toy_run.answered.leakage_checks:
         assert check.rule.replace("_", " ") in page
     assert "Every rule of the audit passed." in card
 
@@ -81,7 +81,7 @@ def test_the_card_has_the_same_numbers(card: str, toy_run: Done) -> None:
 
 
 def test_a_page_without_the_store_has_no_episode(toy_run: Done, tmp_path: Path) -> None:
-    report_page.pages(toy_run.report, toy_run.answered, tmp_path, None)
+    report_page.write_report(toy_run.report, toy_run.answered, tmp_path, None)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "One episode of each profile" not in page and "<svg" in page
 

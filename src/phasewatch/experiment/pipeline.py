@@ -16,7 +16,7 @@ from phasewatch.episode import Identity
 from phasewatch.errors import Refused, differences
 from phasewatch.evaluation import baselines, predictions, timing
 from phasewatch.evaluation.evaluate import Report, evaluate
-from phasewatch.evaluation.leakage import Check, Evidence, audit
+from phasewatch.evaluation.leakage import Check, FoldData, check_leakage
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.io import atomic
@@ -47,7 +47,7 @@ class Fold:
     split: Split
     checkpoints: list[Checkpoint]
     windows: dict[Mode, dict[str, Windows]]
-    audit: list[Check]
+    leakage_checks: list[Check]
     folder: Path
 
 
@@ -104,7 +104,7 @@ def _answered(trained: Trained, schema: Schema) -> PredictionSet:
         tuple(baselines.BASELINES),
         schema.grid.stride_s,
         trained.recipe.seed,
-        tuple(check for fold in trained.folds for check in fold.audit),
+        tuple(check for fold in trained.folds for check in fold.leakage_checks),
         tuple(answer for fold in trained.folds for answer in _asked(fold, schema)),
         schema.untested,
     )
@@ -112,7 +112,7 @@ def _answered(trained: Trained, schema: Schema) -> PredictionSet:
 
 def _chain(fold: Fold, schema: Schema) -> MarkovChain:
     windows = next(iter(fold.windows.values()))["train"]
-    sequences = (windows.y[rows] for rows in timing.each(windows.episode, windows.t_ns))
+    sequences = (windows.y[rows] for rows in timing.rows_by_episode(windows.episode, windows.t_ns))
     return MarkovChain.fit(sequences, len(schema.classes))
 
 
@@ -123,8 +123,8 @@ def _asked(fold: Fold, schema: Schema) -> Iterator[Predictions]:
     first = next(iter(fold.windows))
     for mode, parts in fold.windows.items():
         for name in baselines.BASELINES:
-            if mode == first or name not in baselines.BLIND:
-                yield from guess(name, held_out, mode, parts, len(schema.classes))
+            if mode == first or name not in baselines.CHANNEL_FREE:
+                yield from predict_baseline(name, held_out, mode, parts, len(schema.classes))
 
 
 def train(
@@ -165,7 +165,7 @@ def train(
         windows = {mode: divide(own, split) for mode, own in whole.items()}
         tasks = list(_tasks(recipe, store, split, windows, place))
         evidence = _evidence(split, usable, store.schema, windows)
-        checks = audit(evidence, waived)
+        checks = check_leakage(evidence, waived)
         say(f"audit   {len(checks)} rules looked for leaks: {_leaks(checks)}")
         for path in jobs.work_all(tasks, workers):
             say(f"saved   {path}  (written, read back, probe replayed)")
@@ -173,7 +173,7 @@ def train(
         for loaded in made:
             loaded.bind(store.schema, store.root)
         normalizers = {one.name: (one.normalizer, windows[one.mode]["train"]) for one in made}
-        checks += audit(replace(evidence, normalizers=normalizers), waived)
+        checks += check_leakage(replace(evidence, normalizers=normalizers), waived)
         learned.append(Fold(split, made, windows, checks, place))
     return Trained(recipe, results, learned)
 
@@ -183,10 +183,10 @@ def _evidence(
     usable: Sequence[Identity],
     schema: Schema,
     windows: dict[Mode, dict[str, Windows]],
-) -> Evidence:
+) -> FoldData:
     """What the audit looks at: the mode that sees most."""
     mode = max(windows, key=lambda own: len(schema.mode(own).channels))
-    return Evidence(split, {one.id: one for one in usable}, schema.mode(mode), windows[mode])
+    return FoldData(split, {one.id: one for one in usable}, schema.mode(mode), windows[mode])
 
 
 def _leaks(checks: Sequence[Check]) -> str:
@@ -326,19 +326,21 @@ def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterato
     if again := jobs.again(loaded.name):
         yield answer(f"again {again}", parts["unseen"])
         return
-    for part in predictions.NEEDED:
+    for part in predictions.REQUIRED_SUBSETS:
         yield answer(part, parts[part])
     for part in augment.parts(loaded.schema):
         lacking = augment.without(parts["unseen"], loaded.schema, part)
         yield answer(f"without {part}", lacking)
 
 
-def guess(
+def predict_baseline(
     name: str, held_out: str, mode: Mode, parts: dict[str, Windows], classes: int
 ) -> Iterator[Predictions]:
     """What a baseline says of the same windows; it is either sure or silent."""
-    asked = [parts[part] for part in predictions.NEEDED]
+    asked = [parts[part] for part in predictions.REQUIRED_SUBSETS]
     calls = baselines.BASELINES[name](parts["train"], parts["validation"], join(asked), classes)
     ends = np.cumsum([len(windows) for windows in asked])[:-1]
-    for part, windows, own in zip(predictions.NEEDED, asked, np.split(calls, ends), strict=True):
+    for part, windows, own in zip(
+        predictions.REQUIRED_SUBSETS, asked, np.split(calls, ends), strict=True
+    ):
         yield Predictions(held_out, name, mode, part, windows, np.eye(classes)[own])

@@ -45,7 +45,7 @@ class SurveyRow:
     model: str
     mode: Mode
     score: Score
-    worst: str
+    worst_part: str
     worst_score: float
     random: Score | None = None
 
@@ -68,8 +68,8 @@ class Survey:
 
     classes: tuple[str, ...]
     counts: list[Count]
-    leaks: list[SurveyRow]
-    gaps: list[SurveyRow]
+    baselines: list[SurveyRow]
+    models: list[SurveyRow]
 
 
 Say = Callable[[str], None]
@@ -111,7 +111,7 @@ def _told(line: SurveyRow) -> str:
     beside = f", random windows {_scored(line.random)}" if line.random is not None else ""
     return (
         f"{line.split} · {line.mode} · {line.model}: {_scored(line.score)}, "
-        f"worst {line.worst} {line.worst_score:.3f}{beside}"
+        f"worst {line.worst_part} {line.worst_score:.3f}{beside}"
     )
 
 
@@ -166,7 +166,7 @@ class Bench:
             rows.append(parts[2])
             guesses.append(guess)
         cube = self._cube(np.concatenate(rows), np.concatenate(guesses))
-        return SurveyRow(kind, model, self.mode, metrics.macro(cube, SEED), *worst)
+        return SurveyRow(kind, model, self.mode, metrics.macro_f1_score(cube, SEED), *worst)
 
     def random(self, splits: Sequence[Split], model: str) -> Score:
         """A model on windows dealt at random into parts of the same sizes as the first split's.
@@ -177,14 +177,14 @@ class Bench:
         sizes = [len(self._rows(ids)) for ids in sides]
         order = np.random.default_rng(SEED).permutation(len(self.windows))[: sum(sizes)]
         parts = np.split(order, np.cumsum(sizes)[:-1])
-        return metrics.macro(self._cube(parts[2], self._answer(model, *parts)), SEED)
+        return metrics.macro_f1_score(self._cube(parts[2], self._answer(model, *parts)), SEED)
 
     def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(np.isin(self.windows.episode, ids))
 
-    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> metrics.Cube:
+    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> metrics.Confusions:
         asked = self.windows.episode[rows], self.windows.y[rows]
-        return metrics.cube(*asked, guess, self.classes)[1]
+        return metrics.confusions(*asked, guess, self.classes)[1]
 
     def _answer(
         self,
@@ -292,11 +292,11 @@ def _spread(found: Survey) -> str:
 
 
 def _leaked(found: Survey) -> str:
-    if not found.leaks:
+    if not found.baselines:
         return ""
-    lines = [*found.leaks, *(line for line in found.gaps if line.split == "held_out_host")]
+    lines = [*found.baselines, *(line for line in found.models if line.split == "held_out_host")]
     rows = [
-        [line.mode, line.model, _scored(line.score), f"{line.worst_score:.3f} ({line.worst})"]
+        [line.mode, line.model, _scored(line.score), f"{line.worst_score:.3f} ({line.worst_part})"]
         for line in lines
     ]
     head = ["mode", "sees", "macro F1", "worst host"]
@@ -305,7 +305,7 @@ def _leaked(found: Survey) -> str:
 
 def _flattered(found: Survey) -> str:
     rows = []
-    for line in found.gaps:
+    for line in found.models:
         assert line.random is not None
         gap = f"{line.random.value - line.score.value:+.3f}"
         name = line.split.replace("held_out_", "new ")

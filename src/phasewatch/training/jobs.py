@@ -108,7 +108,7 @@ def fit(task: Task, watch: TrainingMonitor) -> Checkpoint:
         raise refused.inside(task.name) from None
     guess = model.logits(normalizer.apply(validation.x, validation.opening)).argmax(axis=1)
     classes = len(task.schema.classes)
-    _, cube = metrics.cube(validation.episode, validation.y, guess, classes)
+    _, cube = metrics.confusions(validation.episode, validation.y, guess, classes)
     return Checkpoint(
         name=task.name,
         model_name=task.model,

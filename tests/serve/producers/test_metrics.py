@@ -45,8 +45,8 @@ def test_pairs_say_undecided_in_words(toy_run: Done, toy_out: Path) -> None:
     assert isinstance(told, Comparison)
     words = {"better": "a", "worse": "b"}
     for pair, own in zip(told.pairs, toy_run.report.comparisons, strict=True):
-        assert (pair.a, pair.b, pair.mode) == (own.ours, own.other, own.mode)
-        assert pair.verdict == words.get(own.verdict, "undecided")
+        assert (pair.a, pair.b, pair.mode) == (own.first, own.second, own.mode)
+        assert pair.verdict == words.get(own.outcome, "undecided")
         assert pair.p_adjusted == own.p
 
 

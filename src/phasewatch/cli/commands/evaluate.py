@@ -26,12 +26,12 @@ def evaluate_run(
     from phasewatch.evaluation.evaluate import evaluate
     from phasewatch.evaluation.predictions import load
     from phasewatch.experiment.pipeline import POSTERIORS
-    from phasewatch.reports.page import pages
+    from phasewatch.reports.page import write_report
     from phasewatch.store.local import Store
 
     answered = load(folder / POSTERIORS)
     report = evaluate(answered)
-    pages(report, answered, folder, None if store is None else Store.open(store))
+    write_report(report, answered, folder, None if store is None else Store.open(store))
     if as_json:
         print_json(asdict(report))
         return

@@ -94,7 +94,7 @@ def run(
 
     chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
     done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
-    page.pages(done.report, done.answered, folder, Store.open(store))
+    page.write_report(done.report, done.answered, folder, Store.open(store))
     _show_scores(done, as_json)
     if not as_json:
         out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
+from phasewatch.evaluation import stored_report
 from phasewatch.schema import Mode
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
@@ -157,7 +158,7 @@ def _report(data: bytes, path: Path) -> dict[str, Any]:
     try:
         value = json.loads(data)
         if isinstance(value, dict):
-            return value
+            return stored_report.upgraded(value)
     except ValueError:
         pass
     remedy = "Make it again with `phasewatch run`."
@@ -177,7 +178,7 @@ def thresholds(run: Path) -> dict[str, float | None]:
     path = run / REPORT
     if not path.exists():
         return {}
-    return _keyed(path, lambda row: row["budgeted"]["thresholds"][0])
+    return _keyed(path, lambda row: row["alarm_budget"]["thresholds"][0])
 
 
 def _keyed(path: Path, take: Any) -> dict[str, Any]:
@@ -246,11 +247,16 @@ def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[s
         "per_profile": _parts(row["by_profile"], report["profiles"]),
         "per_host": _parts(row["by_host"], list(row["by_host"])),
         "confusion": {"labels": labels, "counts": row["confusion"]},
-        "ece": row["confidence"]["ece"] if "confidence" in row else None,
-        "false_alarms_per_hour": row["course"]["alarms"]["rate"] if "course" in row else None,
-        "baseline": "confidence" not in row,
+        "ece": row["calibration"]["ece"] if "calibration" in row else None,
+        "false_alarms_per_hour": _false_alarm_rate(row),
+        "baseline": "calibration" not in row,
         "size_bytes": _size(run, f"{row['model']}-{row['mode']}"),
     }
+
+
+def _false_alarm_rate(row: Mapping[str, Any]) -> float | None:
+    """Return false alarms per benign host-hour; None for a baseline, which has no timeline."""
+    return float(row["timeline"]["false_alarms"]["rate"]) if "timeline" in row else None
 
 
 def _parts(scores: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
@@ -293,13 +299,13 @@ def comparison(report: Mapping[str, Any], path: Path) -> Event:
             "held_out": _held_out(report),
             "pairs": [
                 {
-                    "a": pair["ours"],
-                    "b": pair["other"],
+                    "a": pair["first"],
+                    "b": pair["second"],
                     "mode": pair["mode"],
-                    "delta": _estimate(pair["gap"]),
+                    "delta": _estimate(pair["difference"]),
                     "p_adjusted": pair["p"],
-                    "verdict": winners.get(pair["verdict"], "undecided"),
-                    "reason": pair["verdict"],
+                    "verdict": winners.get(pair["outcome"], "undecided"),
+                    "reason": pair["outcome"],
                 }
                 for pair in report["comparisons"]
             ],
