@@ -7,7 +7,7 @@ from tests import toy
 from phasewatch.cli import tables
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="module")
-def many(toy_run: Done) -> Report:
-    return evaluate.evaluate(toy.scattered(toy_run.answered, 5))
+def many(toy_run: RunResult) -> Report:
+    return evaluate.evaluate(toy.scattered(toy_run.predictions, 5))
 
 
-def test_every_model_and_baseline_has_a_line(console: Console, toy_run: Done) -> None:
+def test_every_model_and_baseline_has_a_line(console: Console, toy_run: RunResult) -> None:
     report = toy_run.report
     tables.scores(report, {("gbt", "realistic"): ("1,234", "7")})
     text = console.export_text()
@@ -42,7 +42,7 @@ def test_hosts_like_these_have_a_column_where_they_are_known(
     assert "hosts like these" in text and f"[{across.low:.3f}, {across.high:.3f}]" in text
 
 
-def test_missing_parts_and_segments_are_told(console: Console, toy_run: Done) -> None:
+def test_missing_parts_and_segments_are_told(console: Console, toy_run: RunResult) -> None:
     tables.everything(toy_run.report)
     text = console.export_text()
     assert all(f"no {part}" in text for part in toy_run.report.ablations)
@@ -50,7 +50,7 @@ def test_missing_parts_and_segments_are_told(console: Console, toy_run: Done) ->
 
 
 def test_verdicts_say_what_is_open_and_what_nobody_may_conclude(
-    console: Console, toy_run: Done, many: Report
+    console: Console, toy_run: RunResult, many: Report
 ) -> None:
     tables.verdicts(toy_run.report)
     text = console.export_text()

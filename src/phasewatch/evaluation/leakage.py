@@ -19,7 +19,7 @@ from phasewatch.evaluation import baselines
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
-from phasewatch.training.jobs import learn
+from phasewatch.training.fitting import fit_model
 from phasewatch.windowing import Windows, join, log
 
 MIN_EPISODE_DISTANCE, MIN_OVERLAP_DISTANCE = 0.3, 0.5
@@ -384,13 +384,13 @@ def _dealt(evidence: FoldData, seed: int) -> tuple[float, float]:
     classes = len(evidence.schema.classes)
     parts = _permuted(evidence, seed)
     train, validation, judged = (parts[name] for name in ("train", "validation", "unseen"))
-    normalizer, model = learn("gbt", evidence.schema, 0, (train, validation))
+    fitted = fit_model("gbt", evidence.schema, 0, (train, validation))
 
     def value(guess: NDArray[np.int64]) -> float:
         cube = metrics.confusions(judged.episode, judged.y, guess, classes)[1]
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
-    found = value(model.logits(normalizer.apply(judged.x, judged.opening)).argmax(axis=1))
+    found = value(fitted.predict(judged))
     blind = (baselines.BASELINES[name] for name in ("chance", "time only"))
     return found, max(value(answer(train, validation, judged, classes)) for answer in blind)
 

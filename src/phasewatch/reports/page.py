@@ -6,12 +6,9 @@ the truth and the call.
 
 import base64
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -26,6 +23,7 @@ from phasewatch import __version__
 from phasewatch.episode import Episode
 from phasewatch.evaluation.evaluate import Report, best_on_validation
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
+from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
 from phasewatch.reports import summary
@@ -45,9 +43,7 @@ def colours(classes: Sequence[str]) -> dict[str, str]:
     return {name: every[place % len(every)] for place, name in enumerate(classes)}
 
 
-def write_report(
-    report: Report, answered: PredictionSet, folder: Path, store: Store | None
-) -> None:
+def write_report(report: Report, answered: PredictionSet, run: Run, store: Store | None) -> None:
     """Write report.html, report.md and report.json; `store`, where it is there, has the episodes.
 
     Of one unseen episode a profile the page has a picture then.
@@ -65,9 +61,9 @@ def write_report(
         pictures=_portraits(report, answered, store) if store else {},
         figures={name: draw(report) for name, draw in FIGURES.items()},
     )
-    atomic.write(folder / "report.html", page.encode())
-    atomic.write(folder / "report.md", _template("report.md.j2", False).render(**told).encode())
-    atomic.write(folder / "report.json", json.dumps(asdict(report), indent=1).encode())
+    atomic.write(run.page_path, page.encode())
+    atomic.write(run.markdown_path, _template("report.md.j2", False).render(**told).encode())
+    run.write_report(report)
 
 
 def _template(name: str, escaped: bool) -> jinja2.Template:
