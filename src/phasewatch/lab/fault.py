@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasewatch.lab.machine import Machine
+from phasewatch.lab.machine import NICE, Machine
 from phasewatch.lab.network import Tap, die_with_parent
 from phasewatch.lab.switch import Switch
 from phasewatch.refusal import Refused
@@ -122,7 +122,7 @@ def _neighbour() -> None:
     """In a burner's process: gone with the recorder, and as important as the machine."""
     die_with_parent(signal.SIGKILL)
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -5)
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
 
 
 def _tasks(pid: int) -> list[int]:

@@ -10,6 +10,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import random
 import select
 import shutil
 import signal
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 from phasewatch.refusal import Refused
 
@@ -28,6 +30,13 @@ HOSTS = range(1, 10)
 GUEST = "10.77.0.100"
 PORTS = (80, 443, 8080, 4444, 5000)
 DISCARD = 9999
+TIME = 123
+SERVICE = 8000
+"""The port on which a guest that plays a web server listens."""
+
+MOST_VISITS = 50.0
+"""Visits a second that the sink makes at most."""
+
 MAC = "52:54:00:77:00:64"
 TAP = "tap0"
 BIN_NS = 500_000_000
@@ -213,11 +222,13 @@ def _drain(link: socket.socket, bins: Bins) -> None:
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One conversation: `GET n`, `PUT` or `HELLO`, and whatever a flood says instead."""
+    """One connection of the guest: `GET n`, `PUT`, `HELLO`, `CALL rate`, or a flood's bytes."""
     try:
         words = (await asyncio.wait_for(reader.readline(), 30)).split()
         if words[:1] == [b"GET"]:
             await _give(writer, min(int(words[1]), 1 << 24))
+        elif words[:1] == [b"CALL"]:
+            await _visit(reader, min(float(words[1]), MOST_VISITS))
         else:
             if words[:1] == [b"HELLO"]:
                 writer.write(b"here\n")
@@ -237,9 +248,53 @@ async def _give(writer: asyncio.StreamWriter, left: int) -> None:
         await writer.drain()
 
 
+async def _visit(reader: asyncio.StreamReader, rate: float) -> None:
+    """Visit the guest's web server about `rate` times a second while `reader` stays open.
+
+    The only address ever dialled is the guest's own.
+    """
+    open_ended = asyncio.ensure_future(reader.read())
+    chance = random.Random(rate)
+    visits: set[asyncio.Task[None]] = set()
+    while not open_ended.done() and rate > 0:
+        await asyncio.wait([open_ended], timeout=chance.expovariate(rate))
+        if len(visits) < 16 and not open_ended.done():
+            visits.add(asyncio.ensure_future(_one_visit(f"10.77.0.{chance.choice(HOSTS)}")))
+        visits = {visit for visit in visits if not visit.done()}
+
+
+async def _one_visit(source: str) -> None:
+    """One request from `source` and all of its answer."""
+    with contextlib.suppress(OSError, TimeoutError):
+        reader, writer = await asyncio.wait_for(
+            asyncio.open_connection(GUEST, SERVICE, local_addr=(source, 0)), 5
+        )
+        try:
+            writer.write(b"GET / HTTP/1.0\r\n\r\n".ljust(200))
+            while await asyncio.wait_for(reader.read(1 << 16), 10):
+                pass
+        finally:
+            writer.close()
+
+
+class _Clock(asyncio.DatagramProtocol):
+    """Answers a request for the time with as many bytes as it had."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        self._transport.sendto(data[:48], address)
+
+
 async def _serve(pipe: Connection) -> None:
     for port in PORTS:
         await asyncio.start_server(_answer, "0.0.0.0", port, backlog=1024)
+    # One endpoint an address: an answer must come from the address that was asked.
+    for number in HOSTS:
+        await asyncio.get_running_loop().create_datagram_endpoint(
+            _Clock, local_addr=(f"10.77.0.{number}", TIME)
+        )
     # Nobody reads it: the kernel drops what does not fit, and no reset goes back.
     discard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     discard.bind(("0.0.0.0", DISCARD))

@@ -43,6 +43,7 @@ from phasewatch.lab.probes import (
     netflow,
 )
 from phasewatch.lab.profile import Act, Profile, Sample, profile, schedule
+from phasewatch.lab.script import ambiguous
 from phasewatch.lab.snapshot import snapshot
 from phasewatch.lab.switch import Switch, link
 from phasewatch.refusal import Refused
@@ -55,8 +56,8 @@ LEAD_S = 1.0
 
 PING_S = 1.0
 SILENT_S = 10.0
-RECORDER_NICE = -10
-"""Ahead of the machines (-5): a tick that is late blurs them all. Without root, all are alike."""
+RECORDER_NICE = -18
+"""Ahead of the machines (-15): a late tick blurs all of them. Without root, all are alike."""
 
 THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """A process with threads may not enter a user namespace, and NumPy and Arrow start some."""
@@ -88,7 +89,7 @@ class Take:
     def of(cls, name: str, host: str, number: str) -> "Take":
         """Of a profile by name; its sample by id, or by number from 1. Raises Refused."""
         chosen = profile(name)
-        numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
+        numbers = {str(place): own.id for place, own in enumerate(chosen.every, 1)}
         return cls(hosts.host(host), chosen, chosen.sample(numbers.get(number, number)), 0, 0.0)
 
     @property
@@ -320,7 +321,7 @@ class Session:
     qmp: Rows = field(default_factory=lambda: Rows("qmp", QMP))
     netflow: Rows = field(default_factory=lambda: Rows("netflow", CHANNELS))
     """Bins as they are told; those that the link hands over at the end are what is published."""
-    started: list[tuple[int, str]] = field(default_factory=list)
+    started: list[tuple[int, Act]] = field(default_factory=list)
     late_ns: list[int] = field(default_factory=list)
     missed: int = 0
     _asked: list[tuple[int, Act | None]] = field(default_factory=list)
@@ -427,7 +428,7 @@ class Session:
             pass
         elif act is not None and words[0] == "started":
             if act.slot == "work":
-                self.started.append((int(words[2]), act.phase))
+                self.started.append((int(words[2]), act))
         else:
             raise self.machine.refused(f"guest answered {line!r}")
 
@@ -446,7 +447,7 @@ class Session:
             if len(samples) < take.seconds * HZ / 2 and not self.trouble:
                 raise self.machine.refused(f"{source} gave {len(samples)} rows only")
         notes = {
-            **self._notes(mapping),
+            **self._notes(mapping, end),
             "dropped": {made.source: made.dropped for made in rows},
             "vcpu_wait_share": round(wait_share(sources["proc"]), 4),
         }
@@ -463,13 +464,14 @@ class Session:
             notes=notes,
         )
 
-    def _notes(self, mapping: Mapping) -> dict[str, object]:
+    def _notes(self, mapping: Mapping, end_ns: int) -> dict[str, object]:
         trouble = self.trouble.note() if self.trouble else {}
         return {
             **trouble,
             "tool": f"phasewatch {__version__}",
             "accel": "tcg",
             "script": self.take.sample.script,
+            "ambiguous": _ambiguous(self.started, mapping, end_ns),
             "seed": self.take.seed,
             "kernel": self.take.host.kernel,
             "background": self.take.host.background,
@@ -484,12 +486,25 @@ class Session:
         }
 
 
-def _labels(started: list[tuple[int, str]], mapping: Mapping) -> tuple[Label, ...]:
+def _ambiguous(
+    started: list[tuple[int, Act]], mapping: Mapping, end_ns: int
+) -> list[tuple[int, int]]:
+    """Wall-clock intervals in which the work act looks the same under another label."""
+    begins = [mapping.wall(guest_ns) for guest_ns, _ in started]
+    spans = zip(begins, [*begins[1:], end_ns], started, strict=True)
+    return [
+        (begin, end)
+        for begin, end, (_, act) in spans
+        if ambiguous(act.program, (end - begin) / NS)
+    ]
+
+
+def _labels(started: list[tuple[int, Act]], mapping: Mapping) -> tuple[Label, ...]:
     """One label a change of phase, at the moment the guest began."""
     labels: list[Label] = []
-    for guest_ns, phase in started:
-        if not labels or labels[-1].phase != phase:
-            labels.append(Label(mapping.wall(guest_ns), phase))
+    for guest_ns, act in started:
+        if not labels or labels[-1].phase != act.phase:
+            labels.append(Label(mapping.wall(guest_ns), act.phase))
     return tuple(labels)
 
 
