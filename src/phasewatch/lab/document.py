@@ -1,4 +1,4 @@
-"""Reads a TOML file of the lab into a pydantic model: hosts, profiles and plans are checked alike."""
+"""Reads a TOML file of the lab into a pydantic model: hosts, profiles and plans alike."""
 
 import json
 import tomllib

@@ -14,8 +14,9 @@ from phasewatch.lab import document
 from phasewatch.refusal import Refused
 
 HOSTS = Path(__file__).parent / "hosts.toml"
-MACHINES = {"x86_64": ("pc", "q35", "microvm"), "aarch64": ("virt",), "arm": ("virt",)}
-BUSES = {"pc": ("pci",), "q35": ("pci",), "microvm": ("mmio",), "virt": ("pci", "mmio")}
+# No microvm: Debian's kernel hangs there in one boot of eight, and its clock steps by up to 0.4 s.
+MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",), "arm": ("virt",)}
+BUSES = {"pc": ("pci",), "q35": ("pci",), "virt": ("pci", "mmio")}
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))

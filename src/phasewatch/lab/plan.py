@@ -148,7 +148,9 @@ def read(path: Path) -> Plan:
     except ValueError as error:
         raise Refused(path, str(error), "a plan like plans/corpus.toml", "Correct it.") from error
     names = list(campaigns)
-    takes.sort(key=lambda take: (_round(take, file.rounds), names.index(take.campaign.name), _mixed(take)))
+    takes.sort(
+        key=lambda take: (_round(take, file.rounds), names.index(take.campaign.name), _mixed(take))
+    )
     double = [id for id, n in collections.Counter(take.id for take in takes).items() if n > 1]
     if double:
         raise Refused(path, f"{double[0]} is planned twice", "other seeds", "Correct it.")
@@ -310,14 +312,14 @@ class Floor:
     advance: Callable[[str, bool], None]
     cores: float
     busy: list[tuple[Recording, int]] = field(default_factory=list)
-    _overtaken: int = 0
+    overtaken: int = 0
 
     def work(self, jobs: int) -> None:
         """Until queue and floor are empty; raises Refused when interrupted, all ended then."""
         start = 0.0
         try:
             while self.queue or self.busy:
-                place = self._next() if len(self.busy) < jobs else None
+                place = self.fitting() if len(self.busy) < jobs else None
                 if place is not None and time.monotonic() >= start:
                     self._begin(place)
                     start = time.monotonic() + STAGGER_S
@@ -338,7 +340,7 @@ class Floor:
             for recording, _ in self.busy:
                 recording.close()
 
-    def _next(self) -> int | None:
+    def fitting(self) -> int | None:
         """The place in the queue of the first take that fits beside those under way.
 
         A take that does not fit is overtaken a few times, then waited for.
@@ -347,12 +349,12 @@ class Floor:
         for place, (take, _) in enumerate(self.queue):
             if not self.busy or take.sample.cores <= free + 1e-9:
                 return place
-            if self._overtaken >= PATIENCE:
+            if self.overtaken >= PATIENCE:
                 return None
         return None
 
     def _begin(self, place: int) -> None:
-        self._overtaken = self._overtaken + 1 if place else 0
+        self.overtaken = self.overtaken + 1 if place else 0
         take, tries = self.queue[place]
         del self.queue[place]
         try:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from phasewatch.lab import document, script
 from phasewatch.lab.hosts import Host
-from phasewatch.lab.script import BENIGN, PHASES, Line, Sample
+from phasewatch.lab.script import BENIGN, CORES, PHASES, Line, Sample
 from phasewatch.lab.timetable import Act, Slot, day, long_run, short_run
 from phasewatch.refusal import Refused
 
@@ -87,7 +87,7 @@ class Space(BaseModel):
     name: str
     draws: Annotated[int, Field(ge=1, le=200)]
     script: str
-    cores: Annotated[float, Field(gt=0, le=2)] = script.CORES
+    cores: Annotated[float, Field(gt=0, le=2)] = CORES
 
     def samples(self, profile: str) -> Iterator[Sample]:
         """The samples; a higher `draws` adds to them and changes none."""

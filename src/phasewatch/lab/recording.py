@@ -493,9 +493,7 @@ def _ambiguous(
     begins = [mapping.wall(guest_ns) for guest_ns, _ in started]
     spans = zip(begins, [*begins[1:], end_ns], started, strict=True)
     return [
-        (begin, end)
-        for begin, end, (_, act) in spans
-        if ambiguous(act.program, (end - begin) / NS)
+        (begin, end) for begin, end, (_, act) in spans if ambiguous(act.program, (end - begin) / NS)
     ]
 
 

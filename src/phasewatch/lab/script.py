@@ -73,9 +73,8 @@ def _row(rng: random.Random, row: str) -> str:
     """One line with every value drawn, or nothing where its chance leaves it out."""
     words = row.split()
     chance = rng.random()
-    if words[:1] and words[0].endswith("%"):
-        if 100 * chance >= float(words.pop(0)[:-1]):
-            return ""
+    if words and words[0].endswith("%") and 100 * chance >= float(words.pop(0)[:-1]):
+        return ""
     return " ".join(_word(rng, word) for word in words)
 
 

@@ -227,7 +227,7 @@ def _with_pauses(rng: random.Random, acts: Sequence[_Span], spare: float) -> lis
 def _companions(
     rng: random.Random, seconds: float, background: str, programs: Sequence[str]
 ) -> list[Act]:
-    """The side slot of a long run: background and benign programs take turns, by no phase's clock."""
+    """The side slot of a long run: background and benign programs, whatever the phase."""
     acts: list[Act] = []
     at = 0.0
     while at < seconds:
