@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from broken import episode
 
+from broken import episode
 from phasewatch import schema
 from phasewatch.lab import plan
 from phasewatch.lab.fault import FAULTS
