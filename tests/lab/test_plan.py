@@ -218,9 +218,9 @@ def test_what_is_left_of_a_plan_is_told(tmp_path: Path) -> None:
     assert (left.recorded, left.takes, left.host_hours, left.hours) == (1, 0, 0.0, 0.0)
 
 
-def floor(takes: Sequence[Take], busy: Sequence[Take], cores: float) -> plan.Floor:
-    """A floor with recordings under way that nobody plays."""
-    made = plan.Floor(
+def scheduler(takes: Sequence[Take], busy: Sequence[Take], cores: float) -> plan.Scheduler:
+    """A scheduler with recordings under way that do not run."""
+    made = plan.Scheduler(
         collections.deque((take, 1) for take in takes),
         cast(Any, None),
         Path(),
@@ -240,11 +240,11 @@ def test_light_recordings_run_side_by_side_and_heavy_ones_alone(
     takes: tuple[Take, ...],
 ) -> None:
     heavy, light = needing(takes[0], 1.2), needing(takes[1], 0.2)
-    assert floor([heavy, light], [], 1.0).fitting() == 0
-    assert floor([heavy, light], [light], 1.0).fitting() == 1
-    assert floor([light], [light] * 4, 1.0).fitting() == 0
-    assert floor([light], [light] * 5, 1.0).fitting() is None
-    assert floor([light], [heavy], 1.0).fitting() is None
-    waiting = floor([heavy, light], [light], 1.0)
+    assert scheduler([heavy, light], [], 1.0).fitting() == 0
+    assert scheduler([heavy, light], [light], 1.0).fitting() == 1
+    assert scheduler([light], [light] * 4, 1.0).fitting() == 0
+    assert scheduler([light], [light] * 5, 1.0).fitting() is None
+    assert scheduler([light], [heavy], 1.0).fitting() is None
+    waiting = scheduler([heavy, light], [light], 1.0)
     waiting.overtaken = plan.PATIENCE
     assert waiting.fitting() is None

@@ -14,7 +14,7 @@ from phasewatch.lab import document
 from phasewatch.refusal import Refused
 
 HOSTS = Path(__file__).parent / "hosts.toml"
-# No microvm: Debian's kernel hangs there in one boot of eight, and its clock steps by up to 0.4 s.
+# No microvm: Debian's kernel hung there in 3 of 12 boots, and its clock steps by up to 0.4 s.
 MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",), "arm": ("virt",)}
 BUSES = {"pc": ("pci",), "q35": ("pci",), "virt": ("pci", "mmio")}
 

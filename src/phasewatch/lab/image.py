@@ -164,14 +164,14 @@ def _make_file_system(disk: Path) -> None:
 def _machine(arch: str) -> Machine:
     if arch not in MACHINES:
         raise Refused(
-            "guest image", f"unknown architecture {arch}", " or ".join(MACHINES), "choose one"
+            "guest image", f"unknown architecture {arch}", " or ".join(MACHINES), "Choose one."
         )
     return MACHINES[arch]
 
 
 @contextmanager
 def in_place(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that becomes `target` if all goes well, and vanishes if not."""
+    """A temporary folder that is renamed to `target` on success and removed on failure."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -216,7 +216,7 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> str:
         "guest image",
         f"{Path(command[0]).name} failed: {said}",
         "a Debian system with its package sources reachable",
-        "mend that and run again; nothing half-built is left",
+        "Repair that and run it again; nothing half-built is left.",
     )
 
 
@@ -251,7 +251,7 @@ def _kernel_package(options: Sequence[str], flavour: str) -> str:
         "guest image",
         f"linux-image-{flavour} names no kernel",
         "Debian's package sources",
-        "run on Debian 12 or newer",
+        "Run on Debian 12 or newer.",
     )
 
 
@@ -260,7 +260,7 @@ def _fetch(machine: Machine, folder: Path) -> None:
     work = folder / "work"
     options = _apt_options(machine.debian, work)
     get = _command("apt-get")
-    # A mirror that is being renewed lacks some of its lists: what it has may well be enough.
+    # A mirror in the middle of an update lacks some lists; those it has may be enough.
     with suppress(Refused):
         _run([get, *options, "-q", "update"])
     names = [_kernel_package(options, machine.kernel), "busybox-static"]

@@ -1,8 +1,9 @@
-"""The lab's isolated network: one link between a guest and a sink, with no way out.
+"""The lab's isolated network: one link between a guest and a sink, without a route out.
 
-Owns a network namespace without a name, which dies with the processes in it, a tap device with the
-addresses 10.77.0.1-9, a sink that takes what guests send, and the count of packets in half-second
-bins. A bin without packets is a row of zeros; a link that was not watched has no rows at all.
+Owns an unnamed network namespace, which ends with the processes in it; a tap device with the
+addresses 10.77.0.1-9; a sink that takes what the guest sends, serves what it asks for and visits
+its web server; and the packet counts in bins of half a second. A bin without packets is a row of
+zeros; a link that was not captured has no rows at all.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ TAP = "tap0"
 BIN_NS = 500_000_000
 SNAP = 128
 GRACE_NS = 60_000_000
-"""How long after its end a bin waits for packets that were stamped in it."""
+"""How long after its end a bin waits for packets with a time stamp in it."""
 
 CHANNELS = (
     "pkts_out",
@@ -313,7 +314,7 @@ def _sink(pipe: Connection) -> None:
 
 
 def quiet_child() -> None:
-    """The recorder decides when its children end, not the terminal."""
+    """Ignore the terminal's signals: the recorder ends its children."""
     die_with_parent()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.SIG_IGN)
@@ -413,7 +414,7 @@ class Tap:
 
 
 def _isolate() -> None:
-    """Leave the present network for an empty one; without root, as root of a user namespace."""
+    """Move this process to a new network namespace; without root, inside a user namespace."""
     user, group = os.getuid(), os.getgid()
     flags = _CLONE_NEWNET if user == 0 else _CLONE_NEWUSER | _CLONE_NEWNET
     if _libc.unshare(flags):

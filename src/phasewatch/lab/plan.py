@@ -297,13 +297,13 @@ def run(plan: Plan, store: Store, jobs: int, cores: float, cache: Path) -> Outco
         image(arch, cache, console.print)
     scratch(cache)
     with _bar(console, len(queue)) as advance, _stoppable():
-        Floor(queue, store, cache, outcome, advance, cores).work(jobs)
+        Scheduler(queue, store, cache, outcome, advance, cores).work(jobs)
     return outcome
 
 
 @dataclass
-class Floor:
-    """The recordings under way and the queue they come from."""
+class Scheduler:
+    """The recordings under way and the queue that they come from."""
 
     queue: collections.deque[tuple[Take, int]]
     store: Store
@@ -315,7 +315,7 @@ class Floor:
     overtaken: int = 0
 
     def work(self, jobs: int) -> None:
-        """Until queue and floor are empty; raises Refused when interrupted, all ended then."""
+        """Record until the queue is empty; raises Refused when interrupted, all ended by then."""
         start = 0.0
         try:
             while self.queue or self.busy:

@@ -1,8 +1,8 @@
-"""One recording: a host runs a schedule while four sources are sampled, and becomes an episode.
+"""One recording: a host runs a schedule while four sources are sampled into one episode.
 
 Each recording is a process of its own, since it leaves the host's network behind. It publishes one
-whole episode or nothing: what does not boot, falls silent, is interrupted or waited too long for a
-processor is refused with one line, and no process, file or namespace stays.
+whole episode or nothing: a machine that does not boot or falls silent, and an interrupted
+recording, raise Refused, and no process, file or namespace is left.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from phasewatch import __version__
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.lab import hosts
 from phasewatch.lab.campaign import SINGLE, Campaign
-from phasewatch.lab.fault import Fault, Scene, find
+from phasewatch.lab.fault import Fault, Target, find
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image, image, scratch
 from phasewatch.lab.machine import Machine
@@ -71,7 +71,7 @@ Hear = Callable[[str, Samples | tuple[Label, ...]], None]
 
 @dataclass(frozen=True)
 class Take:
-    """What is to be recorded: which sample of which profile, on which host, drawn by which seed.
+    """One planned recording: sample, profile, host, seed and length.
 
     `host` is the host as `campaign` sets it up; `fault` names what goes wrong meanwhile, if
     anything.
@@ -171,29 +171,29 @@ def _died(take: Take) -> Refused:
 
 
 @dataclass
-class Trouble:
-    """A fault, the time in the episode at which it begins, and the harm while it lasts."""
+class Injection:
+    """A fault, the time in the episode at which it begins, and its effect while it lasts."""
 
     fault: Fault
     at_s: float
-    _harm: Iterator[None] | None = None
+    _effect: Iterator[None] | None = None
     _over: bool = False
 
     @classmethod
-    def draw(cls, take: Take) -> "Trouble":
+    def draw(cls, take: Take) -> "Injection":
         """A take's fault, at a moment drawn from its id."""
         chosen = find(take.fault)
         low, high = chosen.between
         return cls(chosen, round(take.seconds * random.Random(take.id).uniform(low, high), 2))
 
-    def proceed(self, at_s: float, scene: Scene) -> None:
-        """Begin or end the harm, if its time has come."""
-        if self._harm is None and at_s >= self.at_s:
-            self._harm = self.fault.work(scene)
-            next(self._harm)
-        elif self._harm and not self._over and at_s >= self.at_s + self.fault.lasts_s:
+    def proceed(self, at_s: float, target: Target) -> None:
+        """Inject the fault or undo it, if its time has come."""
+        if self._effect is None and at_s >= self.at_s:
+            self._effect = self.fault.work(target)
+            next(self._effect)
+        elif self._effect and not self._over and at_s >= self.at_s + self.fault.lasts_s:
             self._over = True
-            next(self._harm, None)
+            next(self._effect, None)
 
     def note(self) -> dict[str, object]:
         """What the manifest tells of it."""
@@ -205,7 +205,7 @@ class Trouble:
 
 @dataclass
 class Relay:
-    """The way from the process to who asked: lines, an answer, and, if `telling`, rows at once.
+    """The pipe from the recording process: messages, the answer, and, if `telling`, rows live.
 
     Rows of the guest are put on the wall clock by the pings so far; the published episode has all
     pings to go by, and may differ by their residual.
@@ -268,9 +268,9 @@ def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
 
 def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, relay: Relay) -> str:
     acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
-    trouble = Trouble.draw(take) if take.fault else None
-    with _running(take, trouble, made, blank, cache, relay) as (net, machine):
-        session = Session(machine, net, take, acts, trouble, relay)
+    injection = Injection.draw(take) if take.fault else None
+    with _running(take, injection, made, blank, cache, relay) as (net, machine):
+        session = Session(machine, net, take, acts, injection, relay)
         session.settle()
         session.run()
         traffic = net.finish()
@@ -286,11 +286,11 @@ def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, relay
 
 @contextlib.contextmanager
 def _running(
-    take: Take, trouble: Trouble | None, made: Image, blank: Path, cache: Path, relay: Relay
+    take: Take, injection: Injection | None, made: Image, blank: Path, cache: Path, relay: Relay
 ) -> Iterator[tuple[Tap | Switch, Machine]]:
     """A machine restored from its snapshot, on a link; both are gone when the block ends."""
     with contextlib.ExitStack() as stack:
-        net = link(relay.say, not (trouble and trouble.fault.blind), relay.telling)
+        net = link(relay.say, not (injection and injection.fault.delays_capture), relay.telling)
         stack.callback(net.kill)
         jitter = take.campaign.jitter
         began = time.monotonic()
@@ -307,13 +307,13 @@ def _running(
 
 @dataclass
 class Session:
-    """The minutes between boot and end: acts, pings and probes in one loop of deadlines."""
+    """The time between boot and end: acts, pings and probes in one loop of deadlines."""
 
     machine: Machine
     net: Tap | Switch
     take: Take
     acts: tuple[Act, ...]
-    trouble: Trouble | None
+    injection: Injection | None
     relay: Relay
     clock: Clock = field(default_factory=Clock)
     agent: Agent = field(default_factory=Agent)
@@ -342,7 +342,7 @@ class Session:
         """Play the schedule and sample; raises Refused when the machine or its agent is gone."""
         read_proc = Proc(self.machine.process.pid).read
         read_qmp = Hypervisor(self.machine.qmp).read
-        scene = Scene(self.machine, self.net, lambda line: self._ask(line, None))
+        target = Target(self.machine, self.net, lambda line: self._ask(line, None))
         chance = random.Random(self.take.id)
         grid = tick = time.monotonic_ns() + _PERIOD_NS
         self._heard = tick
@@ -359,8 +359,8 @@ class Session:
                 grid = self._next(grid)
                 stray = self.take.campaign.jitter / 100 * chance.uniform(-1, 1)
                 tick = grid + round(stray * _PERIOD_NS)
-            if self.trouble:
-                self.trouble.proceed((now - begin) / NS, scene)
+            if self.injection:
+                self.injection.proceed((now - begin) / NS, target)
             if acts and now >= begin + round(acts[0].at_s * NS):
                 act = acts.pop(0)
                 self._ask(f"start {act.slot} {act.program}", act)
@@ -398,10 +398,10 @@ class Session:
 
     def _listen(self, until_ns: int) -> None:
         """Take what the guest says until a deadline."""
-        doors = [self.machine.agent, self.machine.control]
+        channels = [self.machine.agent, self.machine.control]
         try:
             wait = max(0, until_ns - time.monotonic_ns()) / NS
-            ready, _, _ = select.select(doors, [], [], wait)
+            ready, _, _ = select.select(channels, [], [], wait)
             now = time.time_ns()
             if self.machine.control in ready:
                 for line in self.machine.control.read():
@@ -412,7 +412,7 @@ class Session:
                     self.agent.add(line)
         except (EOFError, OSError) as error:
             raise self.machine.refused("ended during the recording") from error
-        mute = self.trouble and self.trouble.fault.mute
+        mute = self.injection and self.injection.fault.stops_agent
         if time.monotonic_ns() - self._heard > SILENT_S * NS and not mute:
             raise self.machine.refused(f"its agent has been silent for {SILENT_S:g} s")
 
@@ -444,7 +444,7 @@ class Session:
         rows = (self.proc, self.agent.rows(mapping), self.qmp, netflow(traffic))
         sources = {made.source: made.samples(start - round(LEAD_S * NS), end) for made in rows}
         for source, samples in sources.items():
-            if len(samples) < take.seconds * HZ / 2 and not self.trouble:
+            if len(samples) < take.seconds * HZ / 2 and not self.injection:
                 raise self.machine.refused(f"{source} gave {len(samples)} rows only")
         notes = {
             **self._notes(mapping, end),
@@ -465,9 +465,9 @@ class Session:
         )
 
     def _notes(self, mapping: Mapping, end_ns: int) -> dict[str, object]:
-        trouble = self.trouble.note() if self.trouble else {}
+        injection = self.injection.note() if self.injection else {}
         return {
-            **trouble,
+            **injection,
             "tool": f"phasewatch {__version__}",
             "accel": "tcg",
             "script": self.take.sample.script,
