@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 ONE = ("profile", "host", "sample", "seed", "seconds", "fault")
 """Options that say what one recording is; a plan says it of each of its own."""
 
-PLANNED = ("jobs", "cores", "left")
+PLANNED = ("jobs", "cores", "realtime", "left")
 """Options of a plan."""
 
 
@@ -37,6 +37,9 @@ def record(
     cores: Annotated[
         float, typer.Option(help="Processors that they may need together; 0: 80 % of all.", min=0)
     ] = 0.0,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Guests run ahead of all other work; needs root.")
+    ] = False,
     left: Annotated[bool, typer.Option("--left", help="Tell what is left of the plan, only.")] = (
         False
     ),
@@ -80,7 +83,7 @@ def record(
         out.print(told)
         return
     err.print(told)
-    done = plans.run(planned, opened, jobs, share, images(cache))
+    done = plans.run(planned, opened, jobs, share, images(cache), realtime)
     told = f"{len(done.recorded)} recorded · {len(done.skipped)} were there"
     out.print(f"{told} · {len(done.failed)} failed")
     if done.failed:

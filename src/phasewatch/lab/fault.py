@@ -9,12 +9,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasewatch.lab.machine import NICE, Machine
-from phasewatch.lab.network import Tap, die_with_parent
+from phasewatch.lab.machine import Machine
+from phasewatch.lab.network import NICE, Tap, die_with_parent, take_priority
 from phasewatch.lab.switch import Switch
 from phasewatch.refusal import Refused
 
@@ -105,25 +105,31 @@ def _pressure(target: Target) -> Iterator[None]:
         subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=_neighbour)
         for _ in range(BURNERS)
     ]
+    tasks = _tasks(target.machine.process.pid)
+    before = os.sched_getscheduler(tasks[0]), os.sched_getparam(tasks[0])
     try:
-        for task in [*_tasks(target.machine.process.pid), *(burner.pid for burner in burners)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(task, core)
+        _hold(tasks, core, os.SCHED_OTHER, os.sched_param(0))
+        _hold([burner.pid for burner in burners], core, os.SCHED_OTHER, os.sched_param(0))
         yield
     finally:
         for burner in burners:
             burner.kill()
             burner.wait()
-    for task in _tasks(target.machine.process.pid):
+    _hold(_tasks(target.machine.process.pid), everywhere, *before)
+
+
+def _hold(tasks: Iterable[int], cores: set[int], policy: int, priority: os.sched_param) -> None:
+    """Bind tasks to cores, under a scheduling policy."""
+    for task in tasks:
         with contextlib.suppress(ProcessLookupError):
-            os.sched_setaffinity(task, everywhere)
+            os.sched_setaffinity(task, cores)
+            os.sched_setscheduler(task, policy, priority)
 
 
 def _neighbour() -> None:
-    """Runs in a burner's process: it ends with the recorder and has the machine's priority."""
+    """Runs in a burner's process: it ends with the recorder and has the machine's nice level."""
     die_with_parent(signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    take_priority(NICE)
 
 
 def _tasks(pid: int) -> list[int]:

@@ -20,16 +20,12 @@ from typing import IO, Any
 
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image
-from phasewatch.lab.network import GUEST, MAC, die_with_parent
+from phasewatch.lab.network import GUEST, MAC, NICE, die_with_parent, yield_priority
 from phasewatch.refusal import Refused
 
 AGENT_HZ = 2
 BOOT_S = 120.0
 ANSWER_S = 10.0
-NICE = -15
-"""Ahead of everything that runs at an ordinary priority, so that a busy host does not starve the
-guest: a nice level is a tenth of a processor, and at -15 a guest gets 28 shares against one."""
-
 CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0", "arm": "ttyAMA0"}
 PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm", "arm": "qemu-system-arm"}
 
@@ -278,8 +274,7 @@ def _child() -> None:
     """Runs in the child before QEMU: it ends with the recorder and has priority over other work."""
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    yield_priority(NICE)
 
 
 def _copy(disk: Path) -> IO[bytes]:

@@ -71,6 +71,12 @@ _PACKET_OUTGOING = 4
 _ETH_P_ALL = 3
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 
+NICE = -15
+"""Of a machine and of the sink that it talks to: ahead of what runs at an ordinary priority."""
+
+REALTIME = 1
+"""Their real-time priority, where a recording is asked to have one."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Row = tuple[int, int, tuple[float, ...]]
@@ -88,6 +94,26 @@ class Traffic:
 def die_with_parent(sign: int = signal.SIGKILL) -> None:
     """Have the kernel send `sign` to this process when the one that started it is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, sign)
+
+
+def take_priority(nice: int, realtime: bool = False) -> None:
+    """Give this process a nice level and, if asked, a real-time priority, as far as allowed.
+
+    Children inherit both; `yield_priority` puts a child just behind its parent.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    if realtime:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME + 1))
+
+
+def yield_priority(nice: int) -> None:
+    """Take a nice level and, where the parent is real-time, the priority behind the parent's."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if os.sched_getscheduler(0) == os.SCHED_RR:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME))
 
 
 # ---------------------------------------------------------------- counting
@@ -308,8 +334,7 @@ async def _serve(pipe: Connection) -> None:
 def _sink(pipe: Connection) -> None:
     """Child process: take what the guest sends, give it what it asks for."""
     quiet_child()
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    yield_priority(NICE)
     asyncio.run(_serve(pipe))
 
 

@@ -278,7 +278,9 @@ def processors() -> float:
     return SHARE * len(os.sched_getaffinity(0))
 
 
-def run(plan: Plan, store: Store, jobs: int, cores: float, cache: Path) -> Outcome:
+def run(
+    plan: Plan, store: Store, jobs: int, cores: float, cache: Path, realtime: bool = False
+) -> Outcome:
     """Record what the store lacks of a plan; raises Refused when ended.
 
     At most `jobs` machines run at a time, and only such whose samples together need no more than
@@ -297,7 +299,7 @@ def run(plan: Plan, store: Store, jobs: int, cores: float, cache: Path) -> Outco
         image(arch, cache, console.print)
     scratch(cache)
     with _bar(console, len(queue)) as advance, _stoppable():
-        Scheduler(queue, store, cache, outcome, advance, cores).work(jobs)
+        Scheduler(queue, store, cache, outcome, advance, cores, realtime).work(jobs)
     return outcome
 
 
@@ -311,6 +313,7 @@ class Scheduler:
     outcome: Outcome
     advance: Callable[[str, bool], None]
     cores: float
+    realtime: bool = False
     busy: list[tuple[Recording, int]] = field(default_factory=list)
     overtaken: int = 0
 
@@ -358,7 +361,9 @@ class Scheduler:
         take, tries = self.queue[place]
         del self.queue[place]
         try:
-            recording = Recording(take, self.store, self.cache, lambda line: None)
+            recording = Recording(
+                take, self.store, self.cache, lambda line: None, realtime=self.realtime
+            )
         except Refused as refused:
             self._fail(take, tries, refused)
             return

@@ -29,7 +29,7 @@ from phasewatch.lab.fault import Fault, Target, find
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image, image, scratch
 from phasewatch.lab.machine import Machine
-from phasewatch.lab.network import CHANNELS, Tap, Traffic, die_with_parent
+from phasewatch.lab.network import CHANNELS, Tap, Traffic, die_with_parent, take_priority
 from phasewatch.lab.probes import (
     HZ,
     PROC,
@@ -57,7 +57,7 @@ LEAD_S = 1.0
 PING_S = 1.0
 SILENT_S = 10.0
 RECORDER_NICE = -18
-"""Ahead of the machines (-15): a late tick blurs all of them. Without root, all are alike."""
+"""Ahead of the machines: a late tick blurs all of them. Without root, all are alike."""
 
 THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """A process with threads may not enter a user namespace, and NumPy and Arrow start some."""
@@ -112,8 +112,15 @@ class Recording:
     """A recording under way in a process of its own."""
 
     def __init__(
-        self, take: Take, store: Store, cache: Path, say: Say, hear: Hear | None = None
+        self,
+        take: Take,
+        store: Store,
+        cache: Path,
+        say: Say,
+        hear: Hear | None = None,
+        realtime: bool = False,
     ) -> None:
+        """Start it; with `realtime` the guest runs ahead of all ordinary work on this host."""
         self.take = take
         self._say, self._hear = say, hear
         self._answer: str | Refused | None = None
@@ -125,7 +132,8 @@ class Recording:
         made, disk = image(take.host.arch, cache, say), scratch(cache)
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        work = (Relay(other, hear is not None), take, made, disk, cache, store.root)
+        relay = Relay(other, hear is not None, realtime)
+        work = (relay, take, made, disk, cache, store.root)
         self._process = context.Process(target=_process, args=work)
         os.environ.update(THREADLESS)
         self._process.start()
@@ -213,6 +221,7 @@ class Relay:
 
     pipe: Connection
     telling: bool
+    realtime: bool = False
     _told: dict[str, int] = field(default_factory=dict)
 
     def say(self, line: str) -> None:
@@ -239,8 +248,7 @@ class Relay:
 def _process(relay: Relay, take: Take, made: Image, blank: Path, cache: Path, root: Path) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     die_with_parent(signal.SIGTERM)
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, RECORDER_NICE)
+    take_priority(RECORDER_NICE, relay.realtime)
     answer: str | Refused
     try:
         answer = _record(take, made, blank, cache, root, relay)
