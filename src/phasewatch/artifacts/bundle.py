@@ -27,7 +27,7 @@ from phasewatch.windowing import Windows
 FORMAT, ENDING = 2, ".bundle"
 TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
 GRAPH_MOST = 1 << 28
-"""Bytes of ONNX."""
+"""Largest size of an ONNX graph, in bytes."""
 
 OUTSIDE = b"location"
 """The key under which ONNX names another file for a tensor; nothing that is exported holds it."""
@@ -78,7 +78,7 @@ class Terms(Contract):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model in ONNX with the schema, opening and lens that give its input a meaning."""
+    """A model in ONNX with the schema, opening and normalizer that give its input a meaning."""
 
     name: str
     schema: Schema
@@ -87,7 +87,7 @@ class Bundle:
     session: Any
 
     def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`, as a checkpoint gives them."""
+        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
         z = self.normalizer.apply(x, opening).astype(np.float32)
@@ -107,7 +107,7 @@ class Bundle:
 
 
 def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
-    """The contract alone; digest, signature and serial are checked. Raises Refused."""
+    """Read the contract alone, and check digest, signature and serial. Raises Refused."""
     path = folder / TERMS
     data = read_plain_file(path, MOST, "a bundle; `phasewatch export` writes bundles", trust)
     terms = contract.parse(Terms, data, path)
@@ -124,7 +124,7 @@ def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
 
 
 def load(folder: Path, trust: Trust = ANY) -> Bundle:
-    """A bundle, checked to the last byte and to its golden windows. Raises Refused, or Drift."""
+    """Load a bundle, checked to the last byte and its golden windows. Raises Refused, or Drift."""
     terms, path = load_terms(folder, trust), folder / TERMS
     graph = _read(folder / GRAPH, terms, trust)
     own, normalizer = contract.meaning(terms, path)
@@ -149,7 +149,7 @@ def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
 
 
 def opened(graph: bytes, terms: Contract, place: Path) -> Any:
-    """An onnxruntime session in one thread, of the shapes that the contract has. Raises Refused."""
+    """Open an onnxruntime session in one thread, with the contract's shapes. Raises Refused."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
