@@ -76,10 +76,10 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
 
     store = Store.open(Path(__file__).parent.parent / "corpus")
     usable = [one.identity for one in validate_store(store) if one.usable]
-    [split] = splits.find("held_out_host")(usable, "arm-store", "pc-tick")
-    schema = store.schema.mode("realistic")
+    [split] = splits.find_splitter("held_out_host")(usable, "arm-store", "pc-tick")
+    schema = store.schema.for_mode("realistic")
     whole = windows.extract(store, [one.id for one in usable], schema, 15.0)
-    return splits.divide(whole, split), schema
+    return splits.divide_windows(whole, split), schema
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import UNMONITORED, Data, find, names
 from phasewatch.store.local import Store
 from phasewatch.training import jobs
-from phasewatch.windows import Windows, join
+from phasewatch.windows import Windows, concatenate
 
 ROOT = Path(__file__).parent.parent
 SPLITS = {"new host": "host", "new sample": "sample", "new time": "time"}
@@ -81,7 +81,7 @@ def peers(split: str, fold: Fold, python: Path) -> list[Line]:
     for mode, parts in fold.windows.items():
         loaded = next(one for one in fold.checkpoints if one.mode == mode)
         normalizer = Normalizer.fit("tensor", parts["train"])
-        known = join([parts["train"], parts["validation"]])
+        known = concatenate([parts["train"], parts["validation"]])
         asked = parts["unseen"]
         with tempfile.TemporaryDirectory() as place:
             given, said = Path(place) / "given.npz", Path(place) / "said.npz"

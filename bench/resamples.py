@@ -25,7 +25,7 @@ Labels = NDArray[np.int64]
 def run(opened: Store, out: Console) -> None:
     """On the episodes and truth of the corpus, with made-up calls right in seven of ten."""
     generator = np.random.default_rng(0)
-    schema = opened.schema.mode("realistic")
+    schema = opened.schema.for_mode("realistic")
     ids = [result.id for result in validate_store(opened) if result.usable]
     windows = extract(opened, ids, schema, 15.0)
     wrong = generator.integers(0, len(schema.classes), (CHECKPOINTS, len(windows)))

@@ -23,7 +23,9 @@ def test_bundles_answer_there_as_here(tmp_path: Path) -> None:
     asked = []
     for place in BUNDLES:
         terms = bundle.load_terms(place)
-        own = windows.cut(toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s)
+        own = windows.cut_windows(
+            toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s
+        )
         own.x[::3] = np.nan
         asked.append(own)
     answers = pi.logits(BUNDLES, asked, tmp_path)

@@ -25,7 +25,7 @@ class Refused(Exception):
         self.code = code
         super().__init__(f"{self.where}: {problem}; expected {expected}. {remedy}")
 
-    def inside(self, where: object) -> "Refused":
+    def within(self, where: object) -> "Refused":
         """The same, told from further out: `where` stands before its place."""
         return self.at(f"{where}: {self.where}")
 

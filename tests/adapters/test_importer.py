@@ -17,7 +17,7 @@ from phasewatch.errors import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windows import cut
+from phasewatch.windows import cut_windows
 
 T_MS = 1_790_000_000_000
 HEAD = "ts,job,state,cpu,rx,seconds"
@@ -60,7 +60,7 @@ def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None
         (0, "calm"),
         (12 * 5 * NS, "busy"),
     ]
-    windows = cut(episode, store.schema)
+    windows = cut_windows(episode, store.schema)
     # A row at a step's end is that step's: 4 steps of 5 s, values 0, 1, 2, …
     np.testing.assert_array_equal(windows.x[0, 0], [0, 1, 2, 3])
     np.testing.assert_array_equal(windows.x[0, 1], np.array([0, 1, 2, 3]) * 1024)

@@ -13,10 +13,10 @@ from phasewatch.evaluation import leakage
 from phasewatch.evaluation.leakage import AFTER, BEFORE, Evidence
 from phasewatch.experiment.pipeline import Done
 from phasewatch.features.normalizer import Normalizer
-from phasewatch.splits import Split, divide
+from phasewatch.splits import Split, divide_windows
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windows import Windows, extract, join
+from phasewatch.windows import Windows, concatenate, extract
 
 RULES = {**BEFORE, **AFTER}
 Plant = Callable[[Evidence], Evidence]
@@ -24,9 +24,9 @@ Plant = Callable[[Evidence], Evidence]
 
 def evidence_of(store: Store, way: str, test: str, validation: str) -> Evidence:
     identities = {one.id: one.identity for one in validate_store(store)}
-    (split,) = splits.find(way)(list(identities.values()), test, validation)
+    (split,) = splits.find_splitter(way)(list(identities.values()), test, validation)
     whole = extract(store, list(identities), store.schema, 6.0)
-    return Evidence(split, identities, store.schema, divide(whole, split))
+    return Evidence(split, identities, store.schema, divide_windows(whole, split))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def put(evidence: Evidence, **parts: Windows) -> Evidence:
 def episode_on_two_sides(evidence: Evidence) -> Evidence:
     learned = evidence.windows["train"]
     one = learned.take(learned.episode == learned.episode[0])
-    return put(evidence, unseen=join([evidence.windows["unseen"], one]))
+    return put(evidence, unseen=concatenate([evidence.windows["unseen"], one]))
 
 
 def host_on_two_sides(evidence: Evidence) -> Evidence:
@@ -71,7 +71,9 @@ def recorded_again(evidence: Evidence) -> Evidence:
         episode=np.full(len(one), judged.episode[0]),
         host=np.full(len(one), "delta"),
     )
-    return put(evidence, unseen=join([judged.take(judged.episode != judged.episode[0]), copy]))
+    return put(
+        evidence, unseen=concatenate([judged.take(judged.episode != judged.episode[0]), copy])
+    )
 
 
 def seconds_shared(evidence: Evidence) -> Evidence:
@@ -79,7 +81,7 @@ def seconds_shared(evidence: Evidence) -> Evidence:
     learned, judged = evidence.windows["train"], evidence.windows["unseen"]
     one = learned.take(learned.episode == learned.episode[0])
     between = replace(one, t_ns=one.t_ns + 10**9, episode=np.full(len(one), judged.episode[0]))
-    return put(evidence, unseen=join([judged, between]))
+    return put(evidence, unseen=concatenate([judged, between]))
 
 
 def time_backwards(evidence: Evidence) -> Evidence:
@@ -114,7 +116,7 @@ def judged_on_training(evidence: Evidence) -> Evidence:
 
 def lens_of_everything(evidence: Evidence) -> Evidence:
     train = evidence.windows["train"]
-    whole = join([train, evidence.windows["unseen"]])
+    whole = concatenate([train, evidence.windows["unseen"]])
     return replace(evidence, normalizers={"x": (Normalizer.fit("summary", whole), train)})
 
 

@@ -15,7 +15,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
-from phasewatch.windows import pool
+from phasewatch.windows import pool_openings
 
 
 def run(store: Store, out: Path) -> Done:
@@ -101,7 +101,7 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
     train = windows.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
-    expected = Normalizer.fit("summary", pool(train))
+    expected = Normalizer.fit("summary", pool_openings(train))
     for field in ("opening", "mean", "std"):
         np.testing.assert_array_equal(getattr(loaded.normalizer, field), getattr(expected, field))
 
@@ -143,7 +143,7 @@ def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
     whole = windows.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))
     with pytest.raises(Refused, match="has no episode to be seen"):
-        splits.divide(whole, split)
+        splits.divide_windows(whole, split)
 
 
 def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Store) -> None:
@@ -151,10 +151,10 @@ def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Stor
     ids = [id for id in toy_store.ids() if id.startswith("alpha")][:4]
     whole = windows.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_sample", "x", (ids[1],), (ids[2],), (ids[0],), (ids[3],))
-    before = splits.divide(whole, split)
+    before = splits.divide_windows(whole, split)
     judged = np.isin(whole.episode, [ids[0], ids[3]])
     loud = replace(whole, opening=np.where(judged[:, None], 99.0, whole.opening))
-    after = splits.divide(loud, split)
+    after = splits.divide_windows(loud, split)
     for part in ("train", "validation"):
         np.testing.assert_array_equal(before[part].opening, after[part].opening)
     assert (before["seen"].opening != after["seen"].opening).any()

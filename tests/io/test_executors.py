@@ -45,7 +45,7 @@ def waits(number: int) -> int:
 def test_workers_end_with_the_process_that_they_work_for() -> None:
     code = (
         "import tests.io.test_executors as t, phasewatch.io.executors as s; "
-        "list(s.pool(2)(t.waits, range(2)))"
+        "list(s.process_pool(2)(t.waits, range(2)))"
     )
     boss = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
     assert boss.stdout

@@ -75,6 +75,6 @@ def test_a_wrong_file_is_refused(tmp_path: Path, damage: str) -> None:
         path.write_bytes(b"not a fit")
     elif damage == "other channels":
         path.write_bytes(fit(episodes(), VM46).dump())
-        own = VM46.mode("realistic")
+        own = VM46.for_mode("realistic")
     with pytest.raises(Refused, match=r"fit\.npz"):
         Fit.load(path, own)

@@ -10,7 +10,7 @@ from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.schema import NS
 from phasewatch.sim.plant import _active
-from phasewatch.validation.clocks import Shared, measure
+from phasewatch.validation.clocks import ClockEvidence, measure
 
 VM46 = schema.vm46()
 
@@ -28,7 +28,7 @@ def late(episode: Episode, seconds: float) -> Episode:
     return replace(episode, sources={**episode.sources, "guest": moved})
 
 
-def asked(episode: Episode) -> Shared:
+def asked(episode: Episode) -> ClockEvidence:
     return measure(episode, episode.sources, VM46)
 
 
@@ -65,7 +65,7 @@ def test_labels_are_not_blamed_for_a_source_that_ended_early() -> None:
 
 def test_too_short_to_tell() -> None:
     short = replace(bursts(), end_ns=bursts().start_ns + 10 * NS)
-    assert asked(short) == Shared()
+    assert asked(short) == ClockEvidence()
 
 
 @pytest.mark.parametrize("step_s", [14.0, 90.0])

@@ -20,8 +20,8 @@ from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.validation.verdict import Verdict, counts
-from phasewatch.windows import Windows, cut, join, log
+from phasewatch.validation.verdict import Verdict, count_verdicts
+from phasewatch.windows import Windows, concatenate, cut_windows, signed_log
 
 WHO = ("episode", "host", "sample", "profile", "campaign")
 LEFT_OUT: tuple[Verdict, ...] = ("rejected", "errored")
@@ -59,11 +59,11 @@ def write(
         )
     parts = []
     for id in usable:
-        parts.append(cut(store.read(id), store.schema, opening_s))
+        parts.append(cut_windows(store.read(id), store.schema, opening_s))
         tick()
-    with atomic.folder(folder) as fresh:
+    with atomic.new_folder(folder) as fresh:
         _write(parts, fresh, store.schema, view)
-    found = counts(results)
+    found = count_verdicts(results)
     left_out = {verdict: found[verdict] for verdict in LEFT_OUT}
     return Extract(sum(map(len, parts)), left_out)
 
@@ -85,15 +85,15 @@ def _write(parts: Sequence[Windows], fresh: Path, schema: Schema, view: View) ->
     with pq.ParquetWriter(fresh / "windows.parquet", first.schema, compression="zstd") as out:
         for table in chain([first], tables):
             out.write_table(table)
-    arrays = dict(_arrays(join(parts), schema, view))
+    arrays = dict(_arrays(concatenate(parts), schema, view))
     np.savez_compressed(fresh / "windows.npz", allow_pickle=False, **arrays)
-    (fresh / "schema.json").write_bytes(atomic.canonical(schema.definition()))
+    (fresh / "schema.json").write_bytes(atomic.canonical_json(schema.definition()))
 
 
 def features(windows: Windows, schema: Schema) -> tuple[np.ndarray, list[str]]:
     """Statistics `[N, C*S]` of what models of the summary view are shown, and their names."""
     names = [f"{channel}.{statistic}" for channel in schema.names for statistic in STATISTICS]
-    return summary(log(windows.x)), names
+    return summary(signed_log(windows.x)), names
 
 
 def _told(windows: Windows, schema: Schema) -> Mapping[str, np.ndarray]:

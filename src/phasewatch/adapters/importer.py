@@ -24,7 +24,7 @@ from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, 
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.schema import NS, Schema
-from phasewatch.store.format import MANIFEST, pack
+from phasewatch.store.format import MANIFEST, encode_episode
 from phasewatch.store.local import Store
 from phasewatch.validation import rules
 from phasewatch.validation.verdict import Verdict
@@ -273,9 +273,9 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
     usual = int(np.median(np.diff(rows.t_ns)))
     # A row tells of the time since the row before.
     start_ns = int(rows.t_ns[0]) - usual
-    told = atomic.canonical([host, sample, profile, campaign, start_ns])
+    told = atomic.canonical_json([host, sample, profile, campaign, start_ns])
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{host}.{profile}.{sample}").strip("-_")[:100]
-    columns = {source: [c.name for c in schema.of(source)] for source in schema.sources}
+    columns = {source: [c.name for c in schema.channels_of(source)] for source in schema.sources}
     return Episode(
         id=f"{readable or 'episode'}.{hashlib.sha256(told).hexdigest()[:12]}",
         host=host,
@@ -325,7 +325,7 @@ def _labels(rows: Rows, start_ns: int) -> tuple[Label, ...]:
 def _publish(episode: Episode, store: Store) -> Made:
     """Publish an episode unless the very same is there. Raises Refused when another is."""
     verdict, findings = rules.examine(episode, store.schema)
-    made = pack(episode)
+    made = encode_episode(episode)
     folder = store.folder(episode.id)
     new = not folder.exists()
     if new:

@@ -14,7 +14,7 @@ from phasewatch import metrics
 from phasewatch.features.views import STATISTICS, summary
 from phasewatch.models.base import balance
 from phasewatch.schema import NS
-from phasewatch.windows import Windows, log
+from phasewatch.windows import Windows, signed_log
 
 Guess = NDArray[np.int64]
 Baseline = Callable[[Windows, Windows, Windows, int], Guess]
@@ -66,7 +66,7 @@ def host_only(train: Windows, validation: Windows, test: Windows, classes: int) 
 @baseline("best channel", blind=False)
 def best_channel(train: Windows, validation: Windows, test: Windows, classes: int) -> Guess:
     """A small tree over the statistics of one channel: the one that does best on validation."""
-    views = [summary(log(part.x)) for part in (train, validation, test)]
+    views = [summary(signed_log(part.x)) for part in (train, validation, test)]
     weight = balance(train.y, classes)
     best, found = -1.0, np.zeros(len(test), np.int64)
     for channel in range(train.x.shape[1]):

@@ -20,7 +20,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training.jobs import learn
-from phasewatch.windows import Windows, join, log
+from phasewatch.windows import Windows, concatenate, signed_log
 
 NEAR, SHARED = 0.3, 0.5
 """Of the usual distance between windows of two episodes: under which two episodes are one run, and
@@ -145,7 +145,7 @@ def same_episode(evidence: Evidence) -> Verdict:
 @before
 def same_key(evidence: Evidence) -> Verdict:
     """What is held out by host, sample or campaign is held out of training and of validation."""
-    key = splits.KEYS.get(evidence.split.recipe, "id")
+    key = splits.HELD_OUT_BY.get(evidence.split.recipe, "id")
 
     def values(ids: Sequence[str]) -> set[str]:
         return {str(getattr(evidence.episodes[id], key)) for id in ids}
@@ -195,7 +195,7 @@ class _Near:
     @staticmethod
     def _raw(windows: Windows) -> NDArray[np.float64]:
         """`[N,2C]`; what was not measured counts as 0."""
-        z = np.nan_to_num(log(windows.x))
+        z = np.nan_to_num(signed_log(windows.x))
         return np.concatenate([z.mean(axis=2), z.std(axis=2)], axis=1)
 
     def _usual(self) -> float:
@@ -393,7 +393,7 @@ def _dealt(evidence: Evidence, seed: int) -> tuple[float, float]:
 
 def _permuted(evidence: Evidence, seed: int) -> dict[str, Windows]:
     """The same windows; each episode has the labels of another, in their order."""
-    whole = join(evidence.windows[part] for part in ("train", *JUDGED))
+    whole = concatenate(evidence.windows[part] for part in ("train", *JUDGED))
     ids = np.unique(whole.episode)
     rows = {id: np.flatnonzero(whole.episode == id) for id in ids}
     rows = {id: own[np.argsort(whole.t_ns[own], kind="stable")] for id, own in rows.items()}

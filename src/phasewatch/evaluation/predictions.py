@@ -24,7 +24,7 @@ from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
-from phasewatch.windows import Windows, join
+from phasewatch.windows import Windows, concatenate
 
 FORMAT = 2
 KEYS = ("fold", "model", "mode", "part")
@@ -102,7 +102,7 @@ class PredictionSet:
 
 def pooled(parts: Sequence[Predictions]) -> Predictions:
     """One model's answers over several folds, as if to one question."""
-    windows = join(one.windows for one in parts)
+    windows = concatenate(one.windows for one in parts)
     return replace(parts[0], windows=windows, logits=np.concatenate([one.logits for one in parts]))
 
 

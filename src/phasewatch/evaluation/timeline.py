@@ -14,7 +14,7 @@ from phasewatch import metrics
 from phasewatch.evaluation import timing
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.timing import Alarms, DetectionDelay, Onset, Segments
-from phasewatch.windows import Windows, join
+from phasewatch.windows import Windows, concatenate
 
 BUDGET = 0.1
 """False alarms per host-hour that somebody might accept."""
@@ -157,5 +157,5 @@ def _over(
 
 
 def _summed(parts: Sequence[tuple[Predictions, Mask]], asked: Asked) -> Alarms:
-    windows = join(one.windows for one, _ in parts)
+    windows = concatenate(one.windows for one, _ in parts)
     return alarms(windows, np.concatenate([alarm for _, alarm in parts]), asked)

@@ -21,7 +21,7 @@ from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.io import atomic
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split, divide
+from phasewatch.splits import Split, divide_windows
 from phasewatch.store.format import MANIFEST
 from phasewatch.store.local import Store, refuse_inside
 from phasewatch.training import augment, jobs
@@ -29,8 +29,8 @@ from phasewatch.training.jobs import Task, Workers
 from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
 from phasewatch.validation.sweep import validate_store
-from phasewatch.validation.verdict import ValidationResult, counts
-from phasewatch.windows import Windows, extract, join
+from phasewatch.validation.verdict import ValidationResult, count_verdicts
+from phasewatch.windows import Windows, concatenate, extract
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
 ALONE = Workers()
@@ -144,17 +144,17 @@ def train(
     store.refuse_simulated("training")
     _refuse_names(recipe, store)
     refuse_inside(out)
-    atomic.ready(out)
+    atomic.prepare_folder(out)
     results = validate_store(store)
-    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
+    told = " · ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
     say(f"checked {len(results)} episodes: {told}")
     usable = [result.identity for result in results if result.usable]
-    folds = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
+    folds = splits.find_splitter(recipe.split)(usable, recipe.test, recipe.validation)
     _claim(out, recipe, store, results)
     index.write(results, out / "validation_v1.parquet")
     ids = [one.id for one in usable]
     whole = {
-        mode: extract(store, ids, store.schema.mode(mode), recipe.opening_s)
+        mode: extract(store, ids, store.schema.for_mode(mode), recipe.opening_s)
         for mode in recipe.modes
         if mode in store.schema.modes
     }
@@ -162,7 +162,7 @@ def train(
     for split in folds:
         say(told_of(split))
         place = out / FOLDS / split.held_out if len(folds) > 1 else out
-        windows = {mode: divide(own, split) for mode, own in whole.items()}
+        windows = {mode: divide_windows(own, split) for mode, own in whole.items()}
         tasks = list(_tasks(recipe, store, split, windows, place))
         evidence = _evidence(split, usable, store.schema, windows)
         checks = audit(evidence, waived)
@@ -185,8 +185,8 @@ def _evidence(
     windows: dict[Mode, dict[str, Windows]],
 ) -> Evidence:
     """What the audit looks at: the mode that sees most."""
-    mode = max(windows, key=lambda own: len(schema.mode(own).channels))
-    return Evidence(split, {one.id: one for one in usable}, schema.mode(mode), windows[mode])
+    mode = max(windows, key=lambda own: len(schema.for_mode(own).channels))
+    return Evidence(split, {one.id: one for one in usable}, schema.for_mode(mode), windows[mode])
 
 
 def _leaks(checks: Sequence[Check]) -> str:
@@ -203,7 +203,7 @@ def _tasks(
 ) -> Iterator[Task]:
     probe = store.read(split.train[0])
     for mode, parts in windows.items():
-        schema = store.schema.mode(mode)
+        schema = store.schema.for_mode(mode)
         refuse_unlearnable(parts, schema)
         refuse_dead(parts["train"], schema, mode)
         own = (mode, schema, split, parts["train"], parts["validation"], probe, place)
@@ -216,7 +216,7 @@ def _refuse_names(recipe: Recipe, store: Store) -> None:
 
     Manifests are believed here, so that a host is refused only when no episode claims it.
     """
-    splits.find(recipe.split)
+    splits.find_splitter(recipe.split)
     if recipe.split != "held_out_host":
         return
     hosts = set()
@@ -338,7 +338,9 @@ def guess(
 ) -> Iterator[Predictions]:
     """What a baseline says of the same windows; it is either sure or silent."""
     asked = [parts[part] for part in predictions.NEEDED]
-    calls = baselines.BASELINES[name](parts["train"], parts["validation"], join(asked), classes)
+    calls = baselines.BASELINES[name](
+        parts["train"], parts["validation"], concatenate(asked), classes
+    )
     ends = np.cumsum([len(windows) for windows in asked])[:-1]
     for part, windows, own in zip(predictions.NEEDED, asked, np.split(calls, ends), strict=True):
         yield Predictions(held_out, name, mode, part, windows, np.eye(classes)[own])

@@ -27,7 +27,7 @@ from phasewatch.training.jobs import learn
 from phasewatch.training.recipes import RECIPES
 from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import ValidationResult
-from phasewatch.windows import Windows, extract, pool
+from phasewatch.windows import Windows, extract, pool_openings
 
 MODEL = "gbt"
 SEED = 0
@@ -91,7 +91,7 @@ def survey(
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = pool(extract(store, [one.id for one in usable], store.schema, opening_s))
+    whole = pool_openings(extract(store, [one.id for one in usable], store.schema, opening_s))
     found_leaks: list[SurveyRow] = []
     gaps: list[SurveyRow] = []
     for mode in store.schema.modes:
@@ -148,7 +148,7 @@ class Bench:
     """The windows of a corpus in one mode, and what is asked of them."""
 
     def __init__(self, schema: Schema, mode: Mode, whole: Windows) -> None:
-        own = schema.mode(mode)
+        own = schema.for_mode(mode)
         rows = [schema.names.index(name) for name in own.names]
         self.mode: Mode = mode
         self.classes = len(schema.classes)

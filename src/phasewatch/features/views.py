@@ -88,4 +88,4 @@ VIEWS: dict[View, Callable[[Array], Array]] = {"summary": summary, "tensor": ten
 def fingerprint(schema: Schema, view: View) -> str:
     """sha256 over all that gives a view's columns their meaning."""
     meaning = [schema.definition(), view, list(STATISTICS) if view == "summary" else [], VERSION]
-    return hashlib.sha256(atomic.canonical(meaning)).hexdigest()
+    return hashlib.sha256(atomic.canonical_json(meaning)).hexdigest()

@@ -32,7 +32,7 @@ from phasewatch.reports import summary
 from phasewatch.reports.figures import FIGURES
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
-from phasewatch.windows import columns
+from phasewatch.windows import resample
 
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
 MORE = ("#66ccee", "#332288", "#117733", "#882255", "#ddaa33", "#994455")
@@ -131,7 +131,7 @@ def picture(episode: Episode, schema: Schema, answers: Sequence[Predictions]) ->
     shades = colours(schema.classes)
     grid = schema.grid
     steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    made = resample(episode.sources, schema, episode.start_ns, 0, steps)
     names = _liveliest(schema, made)
     heights = [1.0] * len(names) + [0.28] * (1 + len(answers))
     figure, axes = plt.subplots(
@@ -168,7 +168,7 @@ def _liveliest(schema: Schema, made: NDArray[np.float64]) -> list[str]:
     moves = np.ma.masked_array(values, ~known).std(axis=1).filled(0.0)
     place = {name: row for row, name in enumerate(schema.names)}
     return [
-        max(schema.of(source), key=lambda one: float(moves[place[one.name]])).name
+        max(schema.channels_of(source), key=lambda one: float(moves[place[one.name]])).name
         for source in schema.sources
     ]
 

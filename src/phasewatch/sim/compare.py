@@ -23,7 +23,7 @@ from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windows import columns
+from phasewatch.windows import resample
 
 SHARES = (0.1, 0.5, 0.9)
 MOST = 400
@@ -171,7 +171,7 @@ def _draw(
 def _traces(axes: Any, episode: Episode, schema: Schema, names: Sequence[str], ink: str) -> None:
     grid = schema.grid
     steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    made = resample(episode.sources, schema, episode.start_ns, 0, steps)
     time = (np.arange(steps) + 1) * grid.step_s
     shades = colours(schema.classes)
     ends = [label.t_wall_ns for label in episode.labels[1:]] + [episode.end_ns]

@@ -21,7 +21,7 @@ from phasewatch.errors import Refused
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
-from phasewatch.windows import columns
+from phasewatch.windows import resample
 
 FITTED = Path(__file__).parent / "fit.npz"
 """The fit of the recorded corpus that comes with the package."""
@@ -131,7 +131,7 @@ def collect(episodes: Iterable[Episode], schema: Schema) -> tuple[list[str], lis
     acts = 0
     for episode in episodes:
         total = (episode.end_ns - episode.start_ns) // schema.grid.step_ns
-        x = columns(episode.sources, schema, episode.start_ns, 0, total).T
+        x = resample(episode.sources, schema, episode.start_ns, 0, total).T
         ends = episode.start_ns + schema.grid.step_ns * np.arange(1, total + 1)
         starts = np.array([label.t_wall_ns for label in episode.labels])
         act = np.maximum(np.searchsorted(starts, ends, side="left") - 1, 0)

@@ -13,8 +13,8 @@ import numpy as np
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS
-from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry, pack
-from phasewatch.validation.clocks import TWINS
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, encode_episode, file_entry
+from phasewatch.validation.clocks import PAIRED_CHANNELS
 from phasewatch.validation.rules import RULES, WAITING
 from phasewatch.validation.verdict import Verdict
 
@@ -68,12 +68,12 @@ def codes() -> list[str]:
 def plant(episode: Episode, code: str, chance: Chance) -> tuple[Files, Truth]:
     """The episode's files with a fault in them, or without when `code` is empty."""
     if not code:
-        return pack(episode), Truth(episode.id, "", "accepted")
+        return encode_episode(episode), Truth(episode.id, "", "accepted")
     if code in TELEMETRY:
         spoilt = TELEMETRY[code](episode, chance)
-        return pack(spoilt), Truth(episode.id, code, SEVERITIES[code])
+        return encode_episode(spoilt), Truth(episode.id, code, SEVERITIES[code])
     verdict = SEVERITIES.get(code, "rejected")
-    return BYTES[code](pack(episode), chance), Truth(episode.id, code, verdict)
+    return BYTES[code](encode_episode(episode), chance), Truth(episode.id, code, verdict)
 
 
 # ---------------------------------------------------------------- telemetry
@@ -187,7 +187,7 @@ def _label_onset(episode: Episode, chance: Chance) -> Episode:
 
 def _active(episode: Episode, t_ns: np.ndarray, busy: np.ndarray) -> Episode:
     """Every channel that two sources count, at work from each busy `t_ns` on until the next."""
-    for name in dict.fromkeys(name for pair in TWINS for name in pair):
+    for name in dict.fromkeys(name for pair in PAIRED_CHANNELS for name in pair):
         source = name.partition(".")[0]
         samples = episode.sources[source]
         values, column = samples.values.copy(), samples.names.index(name)
@@ -385,7 +385,7 @@ def _sha_mismatch(files: Files, chance: Chance) -> Files:
 @damage("samples_format")
 def _samples_format(files: Files, chance: Chance) -> Files:
     data = files[SAMPLES][: len(files[SAMPLES]) // 2]
-    return _resealed({**files, SAMPLES: data}, files={SAMPLES: entry(data)})
+    return _resealed({**files, SAMPLES: data}, files={SAMPLES: file_entry(data)})
 
 
 @damage("file_unlisted")
@@ -396,7 +396,7 @@ def _file_unlisted(files: Files, chance: Chance) -> Files:
 @damage("unsafe_path")
 def _unsafe_path(files: Files, chance: Chance) -> Files:
     outside = ("../store.json", "/etc/hostname", "a/../../b")[chance.integers(3)]
-    listed = {SAMPLES: entry(files[SAMPLES]), outside: entry(b"")}
+    listed = {SAMPLES: file_entry(files[SAMPLES]), outside: file_entry(b"")}
     return _resealed(files, files=listed)
 
 

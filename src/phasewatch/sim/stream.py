@@ -82,7 +82,7 @@ def simulate(
     """
     Stage(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed)
     store = Store.create(root, recipe.schema, simulated=recipe.header())
-    atomic.ready(root)
+    atomic.prepare_folder(root)
     blocks = [range(first, min(first + BLOCK, episodes)) for first in range(0, episodes, BLOCK)]
     with _writer(store.root / TRUTH) as writer:
         for made in process_pool(jobs)(partial(_block, recipe, root), blocks):
@@ -103,7 +103,7 @@ def _worker(recipe: Recipe, root: Path) -> Worker:
 @contextlib.contextmanager
 def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
     """A Parquet file that appears when the block ends well."""
-    draft = path.with_name(f"{atomic.PENDING}{path.name}")
+    draft = path.with_name(f"{atomic.DRAFT_PREFIX}{path.name}")
     try:
         with pq.ParquetWriter(draft, _COLUMNS, compression="zstd") as writer:
             yield writer

@@ -105,7 +105,7 @@ def fit(task: Task, watch: TrainingMonitor) -> Checkpoint:
             task.model, task.schema, task.seed, (task.train, validation), watch, task.cluster
         )
     except Refused as refused:
-        raise refused.inside(task.name) from None
+        raise refused.within(task.name) from None
     guess = model.logits(normalizer.apply(validation.x, validation.opening)).argmax(axis=1)
     classes = len(task.schema.classes)
     _, cube = metrics.cube(validation.episode, validation.y, guess, classes)
@@ -136,7 +136,7 @@ def done(task: Task) -> bool:
     except Refused:
         return False
     asked = (asdict(task.recipe), asdict(task.split))
-    return atomic.canonical(asked) == atomic.canonical((header.recipe, header.split))
+    return atomic.canonical_json(asked) == atomic.canonical_json((header.recipe, header.split))
 
 
 def work(task: Task, follow: Follow) -> Path:

@@ -24,7 +24,7 @@ from phasewatch.validation.verdict import ValidationResult
 PART = re.compile(r"[0-9a-f]{24}\.parquet")
 """Names of parts: nothing else in the folder is read, or taken away."""
 
-Stamped = tuple[str, ValidationResult]
+VersionedResult = tuple[str, ValidationResult]
 
 
 class VerdictCache:
@@ -44,36 +44,36 @@ class VerdictCache:
             )
         self.folder = folder
         self._key = hashlib.sha256(
-            atomic.canonical([__version__, schema.fingerprint, *_code()])
+            atomic.canonical_json([__version__, schema.fingerprint, *_code()])
         ).hexdigest()
 
-    def read(self) -> dict[str, Stamped]:
+    def read(self) -> dict[str, VersionedResult]:
         """By id: the stamp that was judged, and the judgement."""
-        known: dict[str, Stamped] = {}
+        known: dict[str, VersionedResult] = {}
         for path in self._parts():
             try:
                 part = index.decode(path.read_bytes())
                 if set(part["key"].to_pylist()) - {self._key}:
                     continue
-                stamps, judged = part["stamp"].to_pylist(), index.results(part)
+                stamps, judged = part["stamp"].to_pylist(), index.from_table(part)
             except (OSError, pa.ArrowException, KeyError, ValueError):
                 continue
             known.update({own.id: (at, own) for at, own in zip(stamps, judged, strict=True)})
         return known
 
-    def add(self, judged: Iterable[Stamped]) -> Path | None:
+    def add(self, judged: Iterable[VersionedResult]) -> Path | None:
         """Keep some judgements as a part of their own; None where none may be kept."""
         kept = [(at, own) for at, own in judged if at and own.verdict != "errored"]
         if not kept:
             return None
         stamps, own = zip(*kept, strict=True)
         extra = {"stamp": stamps, "key": [self._key] * len(kept)}
-        data = index.encode(index.table(own, extra))
+        data = index.encode(index.to_table(own, extra))
         path = self.folder / f"{hashlib.sha256(data).hexdigest()[:24]}.parquet"
         atomic.write(path, data)
         return path
 
-    def replace(self, judged: Iterable[Stamped]) -> None:
+    def replace(self, judged: Iterable[VersionedResult]) -> None:
         """Keep these and nothing else, in one part."""
         before = self._parts()
         kept = self.add(judged)

@@ -14,7 +14,7 @@ from phasewatch.schema import NS
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store, refuse_unknown
 from phasewatch.validation.rules import Facts, sentences
-from phasewatch.validation.sweep import Episodes, across, validate_episode
+from phasewatch.validation.sweep import EpisodeSource, validate_episode, with_store_findings
 from phasewatch.validation.verdict import ValidationResult
 
 CELLS = 60
@@ -48,13 +48,13 @@ class Explanation:
     seconds: float
 
 
-def tell(episodes: Episodes, id: str) -> Explanation:
+def explain(episodes: EpisodeSource, id: str) -> Explanation:
     """The story of one episode; raises Refused when the store has none of that id."""
     ids = episodes.ids()
     refuse_unknown(id, ids, "--explain")
     result = _among(episodes, ids, id)
     try:
-        with episodes.near(id) as store:
+        with episodes.local_copy(id) as store:
             facts = Facts(store.read(id), episodes.schema)
     except (Refused, OSError):
         return Explanation(result, (), (), 0.0)
@@ -65,7 +65,7 @@ def tell(episodes: Episodes, id: str) -> Explanation:
     return Explanation(result, tuple(_tracks(facts)), labels, episode.seconds)
 
 
-def _among(episodes: Episodes, ids: Sequence[str], id: str) -> ValidationResult:
+def _among(episodes: EpisodeSource, ids: Sequence[str], id: str) -> ValidationResult:
     """The judgement of one episode, with what only others show: theirs is its name, or its samples.
 
     Far away, samples are not compared: that would fetch them all.
@@ -78,10 +78,10 @@ def _among(episodes: Episodes, ids: Sequence[str], id: str) -> ValidationResult:
         or (own.usable and own.content == _content(episodes, other))
     ]
     judged = [own if other == id else validate_episode(episodes, other) for other in alike]
-    return across(judged)[alike.index(id)]
+    return with_store_findings(judged)[alike.index(id)]
 
 
-def _content(episodes: Episodes, id: str) -> str:
+def _content(episodes: EpisodeSource, id: str) -> str:
     """The digest of its samples, as its manifest has it; "" where that cannot be told."""
     if not isinstance(episodes, Store):
         return ""

@@ -18,7 +18,7 @@ from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.parquet_headers import MAGIC
 from phasewatch.store.local import refuse_inside
-from phasewatch.validation.verdict import Finding, Once, ValidationResult
+from phasewatch.validation.verdict import Finding, Interner, ValidationResult
 
 INDEX = Path("data/processed/validation_v1.parquet")
 
@@ -37,7 +37,7 @@ _SCHEMA = pa.schema(
 _PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", "end_ns")
 
 
-def ready(path: Path) -> None:
+def prepare_index(path: Path) -> None:
     """Find out before long work whether an index can go to `path`. Raises Refused.
 
     What lies there and is none is not replaced; a damaged one is, if it still begins as one. A
@@ -45,7 +45,7 @@ def ready(path: Path) -> None:
     """
     atomic.refuse_url(path)
     refuse_inside(path.resolve())
-    atomic.ready(path.resolve().parent)
+    atomic.prepare_folder(path.resolve().parent)
     if _replaceable(path):
         return
     raise Refused(
@@ -75,13 +75,13 @@ def _ours(found: pa.Schema) -> bool:
 
 def write(results: Sequence[ValidationResult], path: Path) -> None:
     """The index of a whole sweep, written whole or not at all."""
-    atomic.write(path.resolve(), encode(table(results)))
+    atomic.write(path.resolve(), encode(to_table(results)))
 
 
 def read(path: Path) -> list[ValidationResult]:
     """The judgements of an index, its page checksums verified. Raises Refused."""
     try:
-        return results(decode(path.read_bytes()))
+        return from_table(decode(path.read_bytes()))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise Refused(
             path,
@@ -92,7 +92,9 @@ def read(path: Path) -> list[ValidationResult]:
         ) from error
 
 
-def table(results: Sequence[ValidationResult], extra: Mapping[str, Sequence[str]] = {}) -> pa.Table:
+def to_table(
+    results: Sequence[ValidationResult], extra: Mapping[str, Sequence[str]] = {}
+) -> pa.Table:
     """Judgements as a table of one row each, with columns of text beside them."""
     rows = [_row(result) for result in results]
     made = pa.Table.from_pylist(rows, schema=_SCHEMA)
@@ -114,12 +116,12 @@ def decode(data: bytes) -> pa.Table:
     return file.read(use_threads=False)
 
 
-def results(made: pa.Table) -> list[ValidationResult]:
+def from_table(made: pa.Table) -> list[ValidationResult]:
     """The judgements of a table. Raises ValueError when it is none of them."""
     if not _ours(made.schema):
         raise ValueError(f"columns {', '.join(made.schema.names)}")
     parts = made.select(_SCHEMA.names).to_batches(max_chunksize=PART)
-    once = Once()
+    once = Interner()
     return [once.of(_result(row)) for part in parts for row in part.to_pylist()]
 
 

@@ -67,7 +67,7 @@ class ValidationResult:
         return Identity(*who, self.start_ns, phases)
 
 
-class Once:
+class Interner:
     """Keeps what many judgements have in common once: of 76,660 that is most of their memory."""
 
     # No number with a point among them: 0.0 is the same as -0.0, and other bytes.
@@ -84,14 +84,14 @@ class Once:
         return result
 
 
-def weigh(findings: Iterable[Finding]) -> Verdict:
+def overall_verdict(findings: Iterable[Finding]) -> Verdict:
     """The verdict that findings add up to: the worst of them."""
     severities = {finding.severity for finding in findings}
     worst: tuple[Verdict, ...] = ("errored", "rejected", "degraded")
     return next((verdict for verdict in worst if verdict in severities), "accepted")
 
 
-def counts(results: Iterable[ValidationResult]) -> dict[Verdict, int]:
+def count_verdicts(results: Iterable[ValidationResult]) -> dict[Verdict, int]:
     """How many episodes got each verdict; the four add up to all."""
     found = Counter(result.verdict for result in results)
     return {verdict: found[verdict] for verdict in VERDICTS}

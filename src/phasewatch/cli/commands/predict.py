@@ -33,9 +33,9 @@ def predict(
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import validate_store
-    from phasewatch.windows import extract, pool
+    from phasewatch.windows import extract, pool_openings
 
-    loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))
+    loaded = checkpoints.load(checkpoint, Trust.of_options(trust, strict))
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
     results = {one.id: one for one in validate_store(opened)}
@@ -44,7 +44,7 @@ def predict(
     # All of a host's openings say what its level is, not only those of the episodes asked about.
     hosts = {results[id].host for id in asked}
     ids = [id for id, one in results.items() if one.usable and one.host in hosts]
-    windows = pool(extract(opened, ids, loaded.schema, loaded.opening_s))
+    windows = pool_openings(extract(opened, ids, loaded.schema, loaded.opening_s))
     rows = _calls(loaded, opened, windows.take(np.isin(windows.episode, asked)))
     simulated = bool(opened.simulated)
     if as_json:
@@ -135,7 +135,7 @@ def inspect(
     from phasewatch.artifacts.sandbox import load_in_sandbox
     from phasewatch.io.trust import Trust
 
-    asked = Trust.asked(trust, strict)
+    asked = Trust.of_options(trust, strict)
     if trial:
         load_in_sandbox(checkpoint, asked)
     header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)

@@ -49,7 +49,7 @@ def fitted(recorded: Path, path: Path) -> Path:
     from phasewatch.validation.sweep import validate_store
 
     opened, known = Store.open(recorded), schema.vm46()
-    gaps = known.gaps(opened.schema)
+    gaps = known.incompatibilities(opened.schema)
     if gaps:
         expected, remedy = f"recordings under {known.name}", "Give another store, or none."
         raise Refused(f"--fit {recorded}", f"{gaps[0]} ({len(gaps)} in all)", expected, remedy)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from phasewatch.sim.stream import Hits
     from phasewatch.store.local import Store
     from phasewatch.store.remote import RemoteStore
-    from phasewatch.validation.sweep import Episodes
+    from phasewatch.validation.sweep import EpisodeSource
     from phasewatch.validation.verdict import ValidationResult
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -82,8 +82,8 @@ def validate(
         )
     ids = opened.ids()
     refuse_empty(ids, store)
-    indices.ready(index)
-    kept = VerdictCache(index.with_suffix(".ledger"), opened.schema)
+    indices.prepare_index(index)
+    kept = VerdictCache(index.with_suffix(".cache"), opened.schema)
     with progress("validating", len(ids)) as tick:
         results = validate_store(opened, tick, _spread(jobs, cluster), kept, full)
     indices.write(results, index)
@@ -107,14 +107,14 @@ def _exit(results: "Sequence[ValidationResult]") -> None:
         raise typer.Exit(SOME_REJECTED)
 
 
-def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
+def _explain(episodes: "EpisodeSource", id: str, html: Path | None, as_json: bool) -> None:
     from phasewatch.io import atomic
     from phasewatch.store.local import Store
     from phasewatch.validation import explain as explanation
 
     if html:
         _refuse_page(html)
-    told = explanation.tell(episodes, id)
+    told = explanation.explain(episodes, id)
     if html:
         atomic.write(html, explanation.page(told).encode())
     if as_json:
@@ -173,11 +173,11 @@ def _hits(store: "Store | RemoteStore", results: "Sequence[ValidationResult]") -
 def _print_json(results: "Sequence[ValidationResult]", index: Path, hits: "Hits | None") -> None:
     from dataclasses import asdict
 
-    from phasewatch.validation.verdict import counts
+    from phasewatch.validation.verdict import count_verdicts
 
     print_json(
         {
-            "counts": counts(results),
+            "counts": count_verdicts(results),
             "index": str(index),
             **({"planted": asdict(hits)} if hits else {}),
             "episodes": [_verdict(result) for result in results],
@@ -197,9 +197,9 @@ def _verdict(result: "ValidationResult") -> dict[str, Any]:
 
 
 def _show(results: "Sequence[ValidationResult]", summary: bool) -> None:
-    from phasewatch.validation.verdict import counts
+    from phasewatch.validation.verdict import count_verdicts
 
-    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
+    told = " · ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
     out.print(f"{_many(len(results))}: {told}")
     if summary:
         _show_cells(results)
@@ -231,9 +231,9 @@ def _show_cells(results: "Sequence[ValidationResult]") -> None:
 
 
 def _cell(results: "Sequence[ValidationResult]") -> str:
-    from phasewatch.validation.verdict import counts
+    from phasewatch.validation.verdict import count_verdicts
 
-    found = counts(results)
+    found = count_verdicts(results)
     accepted = found.pop("accepted")
     rest = [f"{count}{verdict[0]}" for verdict, count in found.items() if count]
     return " ".join([str(accepted), *rest]) if results else "."
