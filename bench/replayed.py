@@ -17,7 +17,7 @@ from phasewatch.live.machine import WindowPrediction
 from phasewatch.live.playback import history, replay
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windows import Windows, concatenate, cut_windows, pool_openings
+from phasewatch.windowing import Windows, concatenate, cut_windows, pool_openings
 
 WITHIN = 1e-6
 

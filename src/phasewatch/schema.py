@@ -338,5 +338,5 @@ def _schema(file: _Frame, channels: Sequence[Channel], extraction: int, where: o
         )
     except ValueError as error:
         raise Refused(
-            where, str(error), "a schema as in docs/store-format.md", "Correct it."
+            where, str(error), "a schema as in docs/reference/store-format.md", "Correct it."
         ) from error

@@ -13,7 +13,7 @@ import numpy as np
 
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
-from phasewatch.windows import Windows, pool_openings
+from phasewatch.windowing import Windows, pool_openings
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split, divide_windows
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windows import Windows, concatenate, extract
+from phasewatch.windowing import Windows, concatenate, extract
 
 RULES = {**BEFORE, **AFTER}
 Plant = Callable[[Evidence], Evidence]

@@ -11,7 +11,7 @@ from tests import toy
 from tests.io.test_trust import keys
 from tests.paths import ROOT
 
-from phasewatch import schema, windows
+from phasewatch import schema, windowing
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
@@ -47,7 +47,7 @@ def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
     return machine
 
 
-def same(machine: Machine, made: windows.Windows) -> None:
+def same(machine: Machine, made: windowing.Windows) -> None:
     judged = list(machine.judged.values())
     assert [one.end_ns for one in judged] == made.t_ns.tolist()
     assert np.array_equal(np.stack([one.x for one in judged]), made.x, equal_nan=True)
@@ -58,8 +58,7 @@ def same(machine: Machine, made: windows.Windows) -> None:
 def test_windows_have_the_bits_of_offline_ones(seed: int, tick_ms: int, host: str) -> None:
     episode = toy.episode(host, "leak", seed)
     same(
-        streamed(episode, BLIND, tick_ms * 1_000_000),
-        windows.cut_windows(episode, BLIND.schema),
+        streamed(episode, BLIND, tick_ms * 1_000_000), windowing.cut_windows(episode, BLIND.schema)
     )
 
 
@@ -68,7 +67,7 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
     for id in store.ids()[::4]:
         try:
             episode = store.read(id)
-            made = windows.cut_windows(episode, store.schema)
+            made = windowing.cut_windows(episode, store.schema)
         except (Refused, ValueError):
             continue
         same(playback.replay(episode, Ensemble(store.schema, ())), made)
@@ -136,7 +135,9 @@ def test_late_samples_are_counted_and_take_their_place() -> None:
     stream.upto(episode.start_ns + 16 * NS, machine)
     second = machine.judge(episode.start_ns + 16 * NS)
     assert second is not None
-    assert np.array_equal(second.x, windows.cut_windows(episode, BLIND.schema).x[1], equal_nan=True)
+    assert np.array_equal(
+        second.x, windowing.cut_windows(episode, BLIND.schema).x[1], equal_nan=True
+    )
 
 
 def test_who_cannot_keep_up_skips_to_the_newest_and_counts() -> None:

@@ -21,7 +21,7 @@ from phasewatch.schema import Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import Verdict, count_verdicts
-from phasewatch.windows import Windows, concatenate, cut_windows, signed_log
+from phasewatch.windowing import Windows, concatenate, cut_windows, signed_log
 
 WHO = ("episode", "host", "sample", "profile", "campaign")
 LEFT_OUT: tuple[Verdict, ...] = ("rejected", "errored")

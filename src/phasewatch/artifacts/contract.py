@@ -24,7 +24,7 @@ from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
 from phasewatch.io import atomic
 from phasewatch.io.trust import parse_strict_json, refusal
 from phasewatch.schema import Mode, Schema
-from phasewatch.windows import cut_windows, opening_level, window_at
+from phasewatch.windowing import cut_windows, opening_level, window_at
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TOLERANCE = 1e-5

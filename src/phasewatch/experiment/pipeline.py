@@ -30,7 +30,7 @@ from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
 from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import ValidationResult, count_verdicts
-from phasewatch.windows import Windows, concatenate, extract
+from phasewatch.windowing import Windows, concatenate, extract
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
 ALONE = Workers()

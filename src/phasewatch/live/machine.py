@@ -18,7 +18,7 @@ from phasewatch.features.views import STATISTICS, Array
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.schema import NS
-from phasewatch.windows import median_opening, opening_level, signed_log, window_at
+from phasewatch.windowing import median_opening, opening_level, signed_log, window_at
 
 KEPT = 720
 """Judged windows that questions may be asked about: an hour at a stride of 5 s."""

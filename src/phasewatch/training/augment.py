@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from phasewatch.schema import Schema
-from phasewatch.windows import Windows, concatenate
+from phasewatch.windowing import Windows, concatenate
 
 SHARE = 0.5
 """Of the windows that come back a second time, with one source or their opening gone."""

@@ -43,7 +43,7 @@ from phasewatch.validation.verdict import (
 )
 
 BLOCK = 256
-"""Episodes validated between two writes to the cache."""
+"""EpisodeSource validated between two writes to the cache."""
 
 TOGETHER, HELD = 16, 16 << 20
 """How many episodes, and bytes of their files, are in memory at once."""

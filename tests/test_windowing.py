@@ -10,7 +10,7 @@ from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
-from phasewatch.windows import (
+from phasewatch.windowing import (
     POOLED_OPENINGS,
     concatenate,
     cut_windows,
