@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phasewatch.errors import Refused
+from phasewatch.io.plain_file import OpenFile, open_plain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -55,34 +56,29 @@ def read_plain_file(path: Path, most: int, what: str, trust: Trust = ANY) -> byt
     A link, a device or a folder is never opened, nor waited for; nor is a file with two names,
     which somebody may change through the other one; nor is what lies in a linked folder.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     folder = _folder(path, what)
     try:
         if trust.strict:
             _refuse_shared(path.parent, os.fstat(folder).st_mode)
-        handle = os.open(path.name, flags, dir_fd=folder)
+        with open_plain(path, folder) as file:
+            _refuse_unfit(path, file, most, what, trust)
+            return file.read()
     except OSError as error:
         raise _unopened(path, error, what) from error
     finally:
         os.close(folder)
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise refusal(path, "is no plain file", what, "path_not_regular")
-        if found.st_nlink > 1:
-            raise refusal(path, f"has {found.st_nlink} names (hard links)", what, "path_hardlink")
-        if trust.strict:
-            _refuse_shared(path, found.st_mode)
-        if found.st_size > most:
-            problem = f"holds {found.st_size:,} bytes"
-            raise refusal(path, problem, f"at most {most:,}", "too_large")
-        with open(handle, "rb", closefd=False) as file:
-            # One byte more than there were: what grows meanwhile is not whole, nor without end.
-            return file.read(found.st_size + 1)
-    except OSError as error:
-        raise refusal(path, error.strerror or str(error), what, "io_error") from error
-    finally:
-        os.close(handle)
+
+
+def _refuse_unfit(path: Path, file: OpenFile, most: int, what: str, trust: Trust) -> None:
+    """Raise Refused for what was opened and is no plain file with one name, or is too large."""
+    if not file.plain:
+        raise refusal(path, "is no plain file", what, "path_not_regular")
+    if (names := file.status.st_nlink) > 1:
+        raise refusal(path, f"has {names} names (hard links)", what, "path_hardlink")
+    if trust.strict:
+        _refuse_shared(path, file.status.st_mode)
+    if (size := file.status.st_size) > most:
+        raise refusal(path, f"holds {size:,} bytes", f"at most {most:,}", "too_large")
 
 
 def _refuse_shared(path: Path, mode: int) -> None:

@@ -5,8 +5,6 @@ import errno
 import hashlib
 import io
 import json
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +18,7 @@ from phasewatch import schema
 from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet_headers
+from phasewatch.io.plain_file import open_plain
 from phasewatch.schema import Schema
 
 FORMAT: Literal[1] = 1
@@ -116,29 +115,24 @@ def read_file(path: Path, most: int) -> bytes:
     A link, a device or a folder is never opened, nor waited for.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_plain(path) as file:
+            if not file.plain:
+                raise unsafe_path(path)
+            if file.status.st_size > most:
+                raise Refused(
+                    path,
+                    f"holds {file.status.st_size:,} bytes",
+                    f"at most {most:,}",
+                    "Record shorter episodes.",
+                    code="over_limit",
+                )
+            return file.read()
     except FileNotFoundError as error:
         raise missing_file(path) from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise unsafe_path(path) from error
         raise
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise unsafe_path(path)
-        if found.st_size > most:
-            raise Refused(
-                path,
-                f"holds {found.st_size:,} bytes",
-                f"at most {most:,}",
-                "Record shorter episodes.",
-                code="over_limit",
-            )
-        with open(handle, "rb", buffering=0, closefd=False) as file:
-            return file.readall() or b""
-    finally:
-        os.close(handle)
 
 
 def read_listed_file(folder: Path, name: str) -> bytes:

@@ -6,9 +6,8 @@ that was read back. One that is there already, of the same recipe and split, is 
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
@@ -21,7 +20,7 @@ from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.io import atomic
+from phasewatch.io import atomic, executors
 from phasewatch.models.base import UNMONITORED, Classifier, Data, Epoch, TrainingMonitor, find
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
@@ -205,32 +204,26 @@ def work_all(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
         yield from (work(replace(task, cluster=workers.cluster), workers.follow) for task in tasks)
         return
     jobs, follow = workers.jobs, workers.follow
-    context = get_context("spawn")
-    queue = context.SimpleQueue()
-    with ProcessPoolExecutor(jobs, context, _WorkerLink.open, (queue, os.getpid())) as pool:
-        waiting: set[Future[Path]] = {pool.submit(_WorkerLink.work, task) for task in tasks}
-        try:
-            while waiting:
-                ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not queue.empty():
-                    follow(*queue.get())
-                yield from (future.result() for future in ended)
-        except BaseException:
-            # What is unfinished goes on from its last epoch when the same run is asked for again.
-            for process in list(pool._processes.values()):
-                process.kill()
-            raise
+    queue = get_context("spawn").SimpleQueue()
+    # What is unfinished goes on from its last epoch when the same run is asked for again.
+    with executors.worker_processes(jobs, _WorkerLink.open, (queue,)) as pool:
+        with executors.interrupts_ignored():
+            waiting: set[Future[Path]] = {pool.submit(_WorkerLink.work, task) for task in tasks}
+        while waiting:
+            ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not queue.empty():
+                follow(*queue.get())
+            yield from (future.result() for future in ended)
 
 
 class _WorkerLink:
-    """In a worker: its way back to the process that asked, without which it ends itself."""
+    """In a worker: its way back to the process that asked."""
 
     queue: "SimpleQueue[tuple[str, Epoch]]"
-    parent: int
 
     @classmethod
-    def open(cls, queue: "SimpleQueue[tuple[str, Epoch]]", parent: int) -> None:
-        cls.queue, cls.parent = queue, parent
+    def open(cls, queue: "SimpleQueue[tuple[str, Epoch]]") -> None:
+        cls.queue = queue
 
     @classmethod
     def work(cls, task: Task) -> Path:
@@ -238,8 +231,6 @@ class _WorkerLink:
 
     @classmethod
     def follow(cls, name: str, epoch: Epoch) -> None:
-        if os.getppid() != cls.parent:
-            os._exit(1)
         cls.queue.put((name, epoch))
 
 
