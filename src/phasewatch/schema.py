@@ -5,7 +5,6 @@ one to the other compares definitions, never names alone. Realistic mode is `sch
 oracle mode is the schema itself, so no mask exists that could disagree with anything.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -177,7 +176,7 @@ class Schema:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over the canonical, ordered definition."""
-        return hashlib.sha256(atomic.canonical_json(self.definition())).hexdigest()
+        return atomic.digest(self.definition())
 
     def incompatibilities(self, other: "Schema") -> list[str]:
         """What this schema asks for that `other` lacks or defines otherwise, one line each.

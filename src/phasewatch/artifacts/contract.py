@@ -5,7 +5,6 @@ samples, the window they made, the logits that followed) and golden windows with
 read as if an enemy had written it, and nothing here needs more than numpy.
 """
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -151,7 +150,7 @@ class Contract(BaseModel):
     def computed(self) -> str:
         """The digest it should carry."""
         rest = self.model_dump(exclude={"digest", *self._absent()})
-        return hashlib.sha256(atomic.canonical_json(rest)).hexdigest()
+        return atomic.digest(rest)
 
     def sealed(self) -> bytes:
         """The file's bytes, with the digest it should carry."""

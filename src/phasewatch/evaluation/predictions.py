@@ -4,7 +4,6 @@ Whoever has the file can compute every number of a report again, and others: a r
 mode and part, with the truth and the model's own logits.
 """
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from phasewatch.episode import Identity
@@ -21,7 +19,7 @@ from phasewatch.errors import Refused
 from phasewatch.evaluation.leakage import Check
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.features.views import Array
-from phasewatch.io import atomic
+from phasewatch.io import atomic, parquet
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
 from phasewatch.windowing import Windows, concatenate
@@ -127,9 +125,7 @@ def save(answered: PredictionSet, path: Path) -> None:
     }
     table = pa.concat_tables([_table(one, answered.classes) for one in answered.answers])
     table = table.replace_schema_metadata({"phasewatch": json.dumps(facts)})
-    buffer = io.BytesIO()
-    pq.write_table(table.unify_dictionaries(), buffer, compression="zstd", write_page_checksum=True)
-    atomic.write(path, buffer.getvalue())
+    atomic.write(path, parquet.encode(table.unify_dictionaries()))
 
 
 def _table(one: Predictions, classes: tuple[str, ...]) -> pa.Table:
@@ -175,8 +171,7 @@ def load(path: Path) -> PredictionSet:
 
 def _read(path: Path) -> pa.Table:
     try:
-        data = path.read_bytes()
-        return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        return parquet.decode(path.read_bytes())
     except pa.ArrowException as error:
         raise _refused(path, "is damaged, or no Parquet file") from error
     except OSError as error:

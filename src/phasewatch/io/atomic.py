@@ -6,6 +6,7 @@ writer start with `.tmp-` and are ignored by every reader.
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -87,6 +88,11 @@ def canonical_json(value: object) -> bytes:
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
     return text.encode()
+
+
+def digest(value: object) -> str:
+    """Return the sha256, in hex, of the canonical JSON of a value; it seals what is on file."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 @contextlib.contextmanager

@@ -81,7 +81,7 @@ class Manifest(BaseModel):
         files = {name: vars(file) for name, file in self.files.items()}
         rest = {**vars(self), "files": files}
         del rest["digest"]
-        return hashlib.sha256(atomic.canonical_json(rest)).hexdigest()
+        return atomic.digest(rest)
 
     def sealed(self) -> bytes:
         """The file's bytes, with the digest it should carry."""

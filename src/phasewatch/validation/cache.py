@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.io import atomic, parquet_headers
+from phasewatch.io import atomic, parquet, parquet_headers
 from phasewatch.schema import Schema
 from phasewatch.store import local
 from phasewatch.validation import clocks, index, rules
@@ -43,16 +43,14 @@ class VerdictCache:
                 code="index",
             )
         self.folder = folder
-        self._key = hashlib.sha256(
-            atomic.canonical_json([__version__, schema.fingerprint, *_code()])
-        ).hexdigest()
+        self._key = atomic.digest([__version__, schema.fingerprint, *_code()])
 
     def read(self) -> dict[str, VersionedResult]:
         """By id: the stamp that was judged, and the judgement."""
         known: dict[str, VersionedResult] = {}
         for path in self._parts():
             try:
-                part = index.decode(path.read_bytes())
+                part = parquet.decode(path.read_bytes())
                 if set(part["key"].to_pylist()) - {self._key}:
                     continue
                 stamps, judged = part["stamp"].to_pylist(), index.from_table(part)
@@ -68,7 +66,7 @@ class VerdictCache:
             return None
         stamps, own = zip(*kept, strict=True)
         extra = {"stamp": stamps, "key": [self._key] * len(kept)}
-        data = index.encode(index.to_table(own, extra))
+        data = parquet.encode(index.to_table(own, extra))
         path = self.folder / f"{hashlib.sha256(data).hexdigest()[:24]}.parquet"
         atomic.write(path, data)
         return path

@@ -4,7 +4,6 @@ Its bytes depend on the episodes and the release alone: not on how many workers 
 which order, or how often a sweep was interrupted.
 """
 
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ import pyarrow.parquet as pq
 
 from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.io import atomic
+from phasewatch.io import atomic, parquet
 from phasewatch.io.parquet_headers import MAGIC
 from phasewatch.store.local import refuse_inside
 from phasewatch.validation.verdict import Finding, Interner, ValidationResult
@@ -75,13 +74,13 @@ def _ours(found: pa.Schema) -> bool:
 
 def write(results: Sequence[ValidationResult], path: Path) -> None:
     """The index of a whole sweep, written whole or not at all."""
-    atomic.write(path.resolve(), encode(to_table(results)))
+    atomic.write(path.resolve(), parquet.encode(to_table(results)))
 
 
 def read(path: Path) -> list[ValidationResult]:
     """The judgements of an index, its page checksums verified. Raises Refused."""
     try:
-        return from_table(decode(path.read_bytes()))
+        return from_table(parquet.decode(path.read_bytes()))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise Refused(
             path,
@@ -101,19 +100,6 @@ def to_table(
     for name, values in extra.items():
         made = made.append_column(name, pa.array(values, _TEXT))
     return made
-
-
-def encode(made: pa.Table) -> bytes:
-    """A table's bytes, a checksum on every page."""
-    buffer = io.BytesIO()
-    pq.write_table(made, buffer, compression="zstd", write_page_checksum=True)
-    return buffer.getvalue()
-
-
-def decode(data: bytes) -> pa.Table:
-    """A table from `encode`'s bytes. Raises ArrowException or OSError where they were damaged."""
-    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-    return file.read(use_threads=False)
 
 
 def from_table(made: pa.Table) -> list[ValidationResult]:
