@@ -13,7 +13,7 @@ from phasewatch.evaluation import leakage
 from phasewatch.evaluation.leakage import AFTER_TRAINING, BEFORE_TRAINING, FoldData
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.features.normalizer import Normalizer
-from phasewatch.splits import Split
+from phasewatch.splits import Split, divide_windows
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 from phasewatch.windowing import Windows, concatenate, extract

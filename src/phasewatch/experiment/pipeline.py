@@ -20,7 +20,7 @@ from phasewatch.experiment.inference import Subsets, TrainedFold, predict_all
 from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split
+from phasewatch.splits import Split, divide_windows
 from phasewatch.store.format import MANIFEST
 from phasewatch.store.local import Store, refuse_inside
 from phasewatch.training import jobs
