@@ -91,7 +91,7 @@ class Grid:
         return round(self.hold_s * NS)
 
     def definition(self) -> list[object]:
-        """Canonical form."""
+        """Return the lengths in a canonical form, which the fingerprint covers."""
         return [float(self.window_s), float(self.stride_s), float(self.step_s), float(self.hold_s)]
 
 

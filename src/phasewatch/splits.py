@@ -1,4 +1,4 @@
-"""Who is learned from and who is judged: disjoint sets of episodes, named by a recipe.
+"""Training, validation and test sets: disjoint sets of episodes, named by a recipe.
 
 A split is made of episode ids before any window exists, so no two windows of one run can stand on
 both sides. What a test set does not hold is derived from it, never written by hand.
@@ -53,7 +53,7 @@ HELD_OUT_BY = {
 
 
 def single_split(split: SingleSplitter) -> SingleSplitter:
-    """Register a way to split once: of episodes, what is tested, and what chooses."""
+    """Register a function that makes one split, from the values to test and to validate."""
 
     @wraps(split)
     def alone(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
@@ -64,13 +64,13 @@ def single_split(split: SingleSplitter) -> SingleSplitter:
 
 
 def splitter(folds: Splitter) -> Splitter:
-    """Register a way to split several times, so that nothing is tested twice."""
+    """Register a function that makes several splits, in which no episode is tested twice."""
     SPLITTERS[folds.__name__] = folds
     return folds
 
 
 def find_splitter(name: str) -> Splitter:
-    """A way to split by name; raises Refused with the list of names."""
+    """Return a registered splitter by name. Raises Refused with the list of names."""
     if name not in SPLITTERS:
         raise Refused(f"split {name!r}", "is unknown", f"one of {', '.join(SPLITTERS)}", "Use one.")
     return SPLITTERS[name]
@@ -273,7 +273,7 @@ def untested(episodes: Sequence[Identity], ids: Sequence[str], what: str) -> lis
 def divide_windows(whole: Windows, split: Split) -> dict[str, Windows]:
     """The windows of each part of a split, each beside what was known of its machine by then.
 
-    What is learned from knows no opening of what is judged. Raises Refused when a part has no
+    Training windows know no opening of a tested episode. Raises Refused when a part has no
     episode.
     """
     sides = {
@@ -287,7 +287,7 @@ def divide_windows(whole: Windows, split: Split) -> dict[str, Windows]:
         raise Refused(
             f"split {split.recipe}",
             f"has no episode to be {', '.join(empty)}",
-            "episodes to train on, to choose by and to judge",
+            "episodes to train on, to validate and to test on",
             "Record more, or hold out something else.",
             code="split_empty",
         )

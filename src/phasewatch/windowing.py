@@ -44,7 +44,7 @@ class Windows:
     campaign: Strings
 
     def __len__(self) -> int:
-        """N."""
+        """Return N, the number of windows."""
         return len(self.y)
 
     def aeon(self) -> tuple[Floats, Ints]:
@@ -60,7 +60,7 @@ class Windows:
         return self.x.reshape(len(self), -1).astype(np.float64), self.y
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> "Windows":
-        """The chosen rows."""
+        """Return the windows of the chosen rows."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def channels(self, schema: Schema, other: Schema) -> "Windows":
@@ -157,7 +157,7 @@ def _sums(value: Floats, begin: Ints, end: Ints) -> Floats:
 def window_at(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, end: int
 ) -> NDArray[np.float32]:
-    """The live road: the one window `x[C,T]` that ends with column `end - 1`."""
+    """Return the window `x[C,T]` that ends with column `end - 1`, as a live machine needs it."""
     made = resample(sources, schema, origin_ns, end - schema.grid.steps, end)
     return made.astype(np.float32)
 
@@ -200,9 +200,9 @@ def _refuse_hostile(episode: Episode, schema: Schema, seconds: float) -> None:
 
 
 def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
-    """The offline road: all whole windows of an episode that end after its opening.
+    """Return all whole windows of an episode that end after its opening.
 
-    The opening is given away as benign, so no window inside it is asked about. Raises Refused when
+    The opening is given away as benign, so no window inside it is predicted. Raises Refused when
     it is not benign.
     """
     _refuse_hostile(episode, schema, opening_s)

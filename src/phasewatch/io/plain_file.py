@@ -21,7 +21,7 @@ class OpenFile:
         return stat.S_ISREG(self.status.st_mode)
 
     def read(self) -> bytes:
-        """Return the content.
+        """Return the content of the file.
 
         It is one byte more than there were when the file has grown meanwhile: what grows is not
         the file that was opened, and may have no end.

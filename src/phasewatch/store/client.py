@@ -28,14 +28,14 @@ from phasewatch.store.receiver import EPISODES_PATH, MANIFEST_BYTES_HEADER
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0
 FINAL = {401, 403, 404, 405, 409, 411, 413, 422}
-"""Answers that another try would not change."""
+"""Statuses that another try would not change."""
 
 EVERY = {401, 404, 405, 502, 503, 504, 507}
-"""Answers that another episode would get as well."""
+"""Statuses that every other episode would get as well."""
 
 
 class ReceiverUnavailable(Refused):
-    """Why no episode at all is taken: the next would only be told the same."""
+    """The receiver takes no episode at all: the next one would be declined for the same reason."""
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Connection:
         raise self._refused(id, status, f"{why}, {self.tries} times")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection to the receiver, if it is open."""
         if self._open is not None:
             self._open.close()
             self._open = None

@@ -37,7 +37,7 @@ from phasewatch.store.format import (
 )
 
 SETTLED_NS = NS // 20
-"""A file that changed this recently may change again within one tick of its clock: no stamp."""
+"""A file that changed this recently may change again within one tick of its clock: no version."""
 
 
 class Store:
@@ -131,7 +131,7 @@ class Store:
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
 
     def version(self, id: str) -> str:
-        """What changes when an episode's files do, "" while they may still. Raises OSError."""
+        """Return a digest of the status of all files; "" while it may change. Raises OSError."""
         folder = self._episodes / id
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         found = [entry.stat(follow_symlinks=False) for entry in entries]
@@ -146,7 +146,7 @@ class Store:
         return hashlib.sha256(repr((own.st_dev, own.st_ino, told)).encode()).hexdigest()[:32]
 
     def location(self, id: str) -> str:
-        """Where an episode lies, for a person."""
+        """Return where an episode is, for messages."""
         return str(self.folder(id))
 
     @contextlib.contextmanager

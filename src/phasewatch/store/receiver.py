@@ -100,7 +100,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Announcement:
-    """What the head of an upload says of its body: bytes in all, of the manifest, sha256."""
+    """The head of an upload about its body: size in bytes, size of the manifest, sha256."""
 
     length: int
     manifest: int
@@ -225,11 +225,11 @@ class Receiver:
             shutil.rmtree(left)
 
     def __enter__(self) -> "Receiver":
-        """Itself."""
+        """Return the receiver, which holds the lock already."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Let another receive."""
+        """Release the lock, so that another receiver can work on the store."""
         self._lock.close()
 
     def put(self, path: str, head: Head, body: Body) -> Receipt:
@@ -256,7 +256,7 @@ class Receiver:
         return Receipt(HTTPStatus.CREATED, id, host, announced.sha256)
 
     def _host(self, authorization: str) -> str:
-        """Whose token it is, in a time that does not tell how much of it is right."""
+        """Return the host whose token it is, compared in constant time. Raises Declined."""
         token = authorization.removeprefix("Bearer ")
         own = hashlib.sha256(token.encode()).hexdigest()
         found = [host for known, host in self._hosts.items() if hmac.compare_digest(known, own)]
@@ -265,7 +265,7 @@ class Receiver:
         return found[0]
 
     def _count(self, host: str) -> None:
-        """One upload of the `rate` a minute that a host may make, at most a minute's at once."""
+        """Count one upload of a host against its rate, a token bucket. Raises Declined."""
         now, rate = self._clock(), self.limits.rate
         with self._counting:
             left, since = self._allowed.get(host, (float(rate), now))
@@ -290,7 +290,7 @@ class Receiver:
         return told
 
     def _check(self, draft: Path, id: str, host: str) -> None:
-        """What a reader of the store would refuse is not taken; nor is another host's episode."""
+        """Raise Declined for what a reader of the store would refuse, or another host's episode."""
         try:
             with self._reading:
                 manifest = parse_manifest((draft / MANIFEST).read_bytes(), id, MANIFEST)

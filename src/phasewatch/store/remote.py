@@ -1,7 +1,7 @@
 """A store in a bucket, or wherever else fsspec reads: `s3://…`, `gs://…`, `sftp://…`.
 
-It is read, never written. An episode is fetched into a folder of its own and judged there, so that
-every rule is the same; what is larger than any episode may be is not fetched.
+It is read, never written. An episode is fetched into a folder of its own and validated there, so
+that every rule is the same; what is larger than any episode may be is not fetched.
 """
 
 import contextlib
@@ -69,7 +69,7 @@ class RemoteStore:
         return sorted(id for id in self.listed if not id.startswith("."))
 
     def version(self, id: str) -> str:
-        """What changes when an episode's objects do, "" where the service does not tell."""
+        """Return a digest of what the service tells of the objects; "" where it tells nothing."""
         told = []
         for one in self._objects(id):
             versions = [str(one[key]) for key in VERSIONS if one.get(key)]
@@ -79,7 +79,7 @@ class RemoteStore:
         return hashlib.sha256(repr((self.url, sorted(told))).encode()).hexdigest()[:32]
 
     def location(self, id: str) -> str:
-        """Where an episode lies, for a person."""
+        """Return where an episode is, for messages."""
         return f"{self.url}/episodes/{id}"
 
     @contextlib.contextmanager

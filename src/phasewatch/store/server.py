@@ -80,7 +80,7 @@ class UploadConnection(H11Protocol):
             self._time_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Cancel the timer of a connection that is gone."""
         self._stop_timer()
         super().connection_lost(exc)
 
@@ -270,7 +270,7 @@ class Server:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Listen no more."""
+        """Close the socket, and wait for the threads of uploads."""
         self._sock.close()
         self._uploads.threads.shutdown()
 

@@ -1,6 +1,6 @@
 """The acceptance index: one row an episode, in one Parquet file with page checksums.
 
-Its bytes depend on the episodes and the release alone: not on how many workers judged them, in
+Its bytes depend on the episodes and the release alone: not on how many workers validated them, in
 which order, or how often a sweep was interrupted.
 """
 
@@ -22,7 +22,7 @@ from phasewatch.validation.verdict import Finding, Interner, ValidationResult
 INDEX = Path("data/processed/validation_v1.parquet")
 
 PART = 1024
-"""Judgements that are dictionaries at once: those take ten times the room."""
+"""Results that are dictionaries at once: those take ten times the room."""
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -78,7 +78,7 @@ def write(results: Sequence[ValidationResult], path: Path) -> None:
 
 
 def read(path: Path) -> list[ValidationResult]:
-    """The judgements of an index, its page checksums verified. Raises Refused."""
+    """Return the results of an index, its page checksums verified. Raises Refused."""
     try:
         return from_table(parquet.decode(path.read_bytes()))
     except (OSError, pa.ArrowException, ValueError) as error:
@@ -94,7 +94,7 @@ def read(path: Path) -> list[ValidationResult]:
 def to_table(
     results: Sequence[ValidationResult], extra: Mapping[str, Sequence[str]] = {}
 ) -> pa.Table:
-    """Judgements as a table of one row each, with columns of text beside them."""
+    """Return results as a table of one row each, with more columns of text."""
     rows = [_row(result) for result in results]
     made = pa.Table.from_pylist(rows, schema=_SCHEMA)
     for name, values in extra.items():
@@ -103,7 +103,7 @@ def to_table(
 
 
 def from_table(made: pa.Table) -> list[ValidationResult]:
-    """The judgements of a table. Raises ValueError when it is none of them."""
+    """Return the results of a table. Raises ValueError for a table of other columns."""
     if not _ours(made.schema):
         raise ValueError(f"columns {', '.join(made.schema.names)}")
     parts = made.select(_SCHEMA.names).to_batches(max_chunksize=PART)

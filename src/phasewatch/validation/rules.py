@@ -53,7 +53,7 @@ FILES: Mapping[str, str] = {
     "id_invalid": "The id is not usable, or not the folder's name",
     "sha_mismatch": "A file is not the one that its manifest lists",
     "samples_format": "The samples cannot be decoded, or are not of this format",
-    "format_newer": "A newer release wrote it: this one cannot judge it",
+    "format_newer": "A newer release wrote it: this one cannot validate it",
     "unstable_read": "Two readings of the same file differ: suspect the disk or the memory",
     "io": "The system would not let us read it",
     "check_bug": "A rule failed: our fault, not the episode's",

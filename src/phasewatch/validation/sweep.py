@@ -1,7 +1,7 @@
-"""Judges every episode of a store and gives each one of four verdicts.
+"""Validates every episode of a store and gives each one of four verdicts.
 
-Episodes are judged in blocks, here or elsewhere; a finished block stays in the cache, so a
-sweep that was killed goes on where it was, and one over an unchanged store judges nothing.
+Episodes are validated in blocks, in this process or in others. A finished block stays in the cache:
+a sweep that was killed resumes where it was, and one over an unchanged store reads no episode.
 """
 
 import hashlib
@@ -62,13 +62,13 @@ class EpisodeSource(Protocol):
         """Ids of all episodes, sorted."""
 
     def version(self, id: str) -> str:
-        """What changes when an episode does; "" where that cannot be told."""
+        """Return a text that changes when the episode does; "" where that is not known."""
 
     def location(self, id: str) -> str:
-        """Where an episode lies, for a person."""
+        """Return where an episode is, for messages."""
 
     def local_copy(self, id: str) -> AbstractContextManager[Store]:
-        """A store on this machine with that episode in it."""
+        """A context that gives a store on this machine with that episode in it."""
 
 
 def validate_episode(episodes: EpisodeSource, id: str) -> ValidationResult:
@@ -84,25 +84,25 @@ def validate_store(
     kept: VerdictCache | None = None,
     full: bool = False,
 ) -> list[ValidationResult]:
-    """A judgement for every episode, in the order of their ids.
+    """Return a result for every episode, in the order of their ids.
 
-    `kept` is the cache to skip by and to resume from; `full` judges all the same. Raises Refused
+    `kept` is the cache to skip by and to resume from; `full` validates all the same. Raises Refused
     when the workers are lost.
     """
     ids = episodes.ids()
     known = kept.read() if kept else {}
     found: dict[str, VersionedResult] = {}
     if not full:
-        same = (id for id in ids if id in known and known[id][0] == _stamp(episodes, id))
+        same = (id for id in ids if id in known and known[id][0] == _version(episodes, id))
         found = {id: known[id] for id in same}
         tick(len(found))
     once = Interner()
     blocks = _blocks([id for id in ids if id not in found])
-    for block, judged in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
+    for block, validated in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
         if kept:
-            kept.add(judged)
-        found.update(zip(block, [(at, once.of(own)) for at, own in judged], strict=True))
-        tick(len(judged))
+            kept.add(validated)
+        found.update(zip(block, [(at, once.of(own)) for at, own in validated], strict=True))
+        tick(len(validated))
     if kept and found != known:
         kept.replace(found[id] for id in ids)
     return with_store_findings([found[id][1] for id in ids])
@@ -163,20 +163,20 @@ def _blocks(ids: Sequence[str]) -> list[Sequence[str]]:
 
 
 def _block(episodes: EpisodeSource, ids: Iterable[str]) -> list[VersionedResult]:
-    """Judge some episodes, in whatever process; each stamped before it is read."""
+    """Validate some episodes; the version of each is taken before it is read."""
     found: list[VersionedResult] = []
     for few in _some(episodes, ids):
-        judged = _validated(episodes, [(id, fetched) for id, _, fetched in few])
-        found += zip([stamp for _, stamp, _ in few], judged, strict=True)
+        validated = _validated(episodes, [(id, fetched) for id, _, fetched in few])
+        found += zip([version for _, version, _ in few], validated, strict=True)
     return found
 
 
 def _some(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[str, str, Any]]]:
-    """Ids, stamps and files of a few episodes at a time; of fewer, where they are large."""
+    """Ids, versions and files of a few episodes at a time; of fewer, where they are large."""
     few, held = [], 0
     for id in ids:
-        stamp, fetched = _stamp(episodes, id), _fetched(episodes, id)
-        few.append((id, stamp, fetched))
+        version, fetched = _version(episodes, id), _fetched(episodes, id)
+        few.append((id, version, fetched))
         held += fetched.size if isinstance(fetched, Fetched) else 0
         if len(few) == TOGETHER or held > HELD:
             yield few
@@ -185,8 +185,8 @@ def _some(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[st
         yield few
 
 
-def _stamp(episodes: EpisodeSource, id: str) -> str:
-    """The episode's stamp; "" where it has none, so that it is judged again."""
+def _version(episodes: EpisodeSource, id: str) -> str:
+    """Return the episode's version; "" where it has none, so that it is validated again."""
     try:
         return episodes.version(id)
     except OSError:
@@ -239,7 +239,7 @@ def _decoded(
 
 
 def _tried(step: Callable[[], Any], episodes: EpisodeSource, id: str) -> Any:
-    """What a step gives; where it cannot be taken, the judgement that says why."""
+    """What a step gives; where it fails, the result that says why."""
     try:
         return step()
     except Refused as refused:
@@ -267,12 +267,12 @@ class Fetched:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Total size of the files, in bytes."""
         return sum(map(len, self.files.values()))
 
 
 def _fetched(episodes: EpisodeSource, id: str) -> Any:
-    """What lies in an episode's folder, or the judgement that says why it cannot be had."""
+    """What lies in an episode's folder, or the result that says why it cannot be read."""
     return _tried(partial(_fetch, episodes, id), episodes, id)
 
 
@@ -351,7 +351,7 @@ def _again(episodes: EpisodeSource, id: str) -> Refused:
 
 
 def _refused(episodes: EpisodeSource, id: str, finding: Finding) -> ValidationResult:
-    """The judgement of bytes that cannot be taken."""
+    """Return the result for bytes that cannot be read as an episode."""
     try:
         with episodes.local_copy(id) as store:
             digest = _found(store.root / "episodes" / id)

@@ -68,7 +68,7 @@ class ValidationResult:
 
 
 class Interner:
-    """Keeps what many judgements have in common once: of 76,660 that is most of their memory."""
+    """Keeps values that many results share once: that is most of the memory of 76,660."""
 
     # No number with a point among them: 0.0 is the same as -0.0, and other bytes.
     SHARED = ("verdict", "host", "sample", "profile", "campaign", "phases", "rows")
@@ -77,7 +77,7 @@ class Interner:
         self._kept: dict[object, object] = {}
 
     def of(self, result: ValidationResult) -> ValidationResult:
-        """The same judgement."""
+        """Return the same result, its common values shared with earlier ones."""
         for name in self.SHARED:
             value = getattr(result, name)
             object.__setattr__(result, name, self._kept.setdefault(value, value))

@@ -42,10 +42,10 @@ def validate(
         bool, typer.Option("--summary", help="Counts instead of a line an objection.")
     ] = False,
     explain: Annotated[
-        str | None, typer.Option(metavar="EPISODE", help="One episode's whole story; no sweep.")
+        str | None, typer.Option(metavar="EPISODE", help="Explain one episode's verdict; no sweep.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="With --explain: the story as a page, with a plot.")
+        Path | None, typer.Option(help="With --explain: the explanation as a page, with a plot.")
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Read and hash again what has not changed, too.")
@@ -56,7 +56,7 @@ def validate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge every episode: accepted, degraded, rejected or errored, and why.
+    """Validate every episode: accepted, degraded, rejected or errored, and why.
 
     What has not changed since the last sweep is not read again (size, inode and times of its
     files are the same); a sweep that was killed goes on where it was.
@@ -76,7 +76,7 @@ def validate(
     if html:
         raise Refused(
             f"--html {html}",
-            "goes with the story of one episode",
+            "goes with the explanation of one episode",
             "--explain EPISODE beside it",
             "The whole store is told by --summary.",
         )
@@ -99,7 +99,7 @@ def validate(
 
 
 def _exit(results: "Sequence[ValidationResult]") -> None:
-    """End with a code of its own where some were not judged or rejected."""
+    """End with a code of its own where some could not be validated, or were rejected."""
     verdicts = {result.verdict for result in results}
     if "errored" in verdicts:
         raise typer.Exit(SOME_ERRORED)
@@ -135,7 +135,7 @@ def _refuse_page(path: Path) -> None:
 
     refuse_inside(path)
     if path.is_dir():
-        raise Refused(f"--html {path}", "is a folder", "a file", f"Try {path / 'story.html'}.")
+        raise Refused(f"--html {path}", "is a folder", "a file", f"Try {path / 'x.html'}.")
 
 
 def _open(place: str) -> "Store | RemoteStore":
