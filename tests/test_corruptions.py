@@ -207,7 +207,7 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of one repeated value takes some bytes; here the limit is a megabyte."""
-    monkeypatch.setattr(format, "SAMPLES_MOST", 1 << 20)
+    monkeypatch.setattr(format, "MAX_FILE_BYTES", 1 << 20)
     many = 1 << 18
     times = pa.array([np.zeros(many, np.int64)])
     values = pa.array([[np.zeros(many)]], pa.list_(pa.list_(pa.float64())))
@@ -356,7 +356,9 @@ def short(*given: object) -> Iterator[str]:
     raise MemoryError
 
 
-@pytest.mark.parametrize("place", ["checked", "opened", "table", "assemble", "rule", "arrow"])
+@pytest.mark.parametrize(
+    "place", ["verify_files", "open_samples", "read_table", "assemble_episode", "rule", "arrow"]
+)
 def test_no_memory_is_no_fault_of_the_bytes(
     own: Store, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -410,7 +412,7 @@ def test_a_file_that_changes_while_it_is_read_is_errored(
                 file.write(b"x")
         return data[:-1] if path.name == SAMPLES else data
 
-    monkeypatch.setattr(format, "content", growing)
+    monkeypatch.setattr(format, "read_file", growing)
     assert said(validate_episode(own, id)) == ("errored", {"unstable_read"})
 
 

@@ -119,7 +119,7 @@ def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> N
     for one in opened._objects(id):
         if one["name"].endswith(SAMPLES):
             one["size"] = 1 << 40  # type: ignore[index]
-    monkeypatch.setattr(remote, "SAMPLES_MOST", 1 << 20)
+    monkeypatch.setattr(remote, "MAX_FILE_BYTES", 1 << 20)
     found = sweep.validate_episode(opened, id)
     assert [one.code for one in found.findings] == ["over_limit"]
 

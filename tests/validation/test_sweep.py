@@ -59,7 +59,7 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
             raise PermissionError(13, "Permission denied", str(path))
         return read(path, most)
 
-    monkeypatch.setattr(format, "content", failing)
+    monkeypatch.setattr(format, "read_file", failing)
     verdicts = {result.id: result for result in sweep.validate_store(small)}
     assert (verdicts[damaged].verdict, codes(verdicts[damaged])) == ("rejected", {"sha_mismatch"})
     assert verdicts[damaged].digest
@@ -78,7 +78,7 @@ def test_bytes_that_read_differently_the_second_time_are_not_blamed(
         return read(path, most)[: -1 if len(asked) == 2 else None]
 
     for reader in (format, local):
-        monkeypatch.setattr(reader, "content", once)
+        monkeypatch.setattr(reader, "read_file", once)
     found = validate_episode(small, id)
     assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
 
@@ -260,7 +260,7 @@ def test_errored_is_always_tried_again(
         raise OSError(5, "Input/output error", str(path))
 
     with monkeypatch.context() as broken:
-        broken.setattr(format, "content", failing)
+        broken.setattr(format, "read_file", failing)
         swept(small, tmp_path)
         assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"errored"}
     swept(small, tmp_path)
