@@ -13,7 +13,7 @@ from phasewatch.store.local import Store
 
 
 def drawn_of(done: Done, id: str) -> list[Predictions]:
-    """What boosted trees said of an episode, in both modes."""
+    """Predictions of boosted trees on an episode, in both modes."""
     return [
         one
         for one in done.answered.predictions
@@ -64,10 +64,10 @@ def test_every_picture_has_its_place(page: str) -> None:
     assert page.count("data:image/png;base64,") == len(toy.PROFILES)
 
 
-def test_what_was_audited_is_told(page: str, card: str, toy_run: Done) -> None:
+def test_every_leakage_check_is_on_it(page: str, card: str, toy_run: Done) -> None:
     for check in toy_run.answered.leakage_checks:
         assert check.rule.replace("_", " ") in page
-    assert "Every rule of the audit passed." in card
+    assert "Every leakage check passed." in card
 
 
 def test_the_card_has_the_same_numbers(card: str, toy_run: Done) -> None:
