@@ -52,7 +52,7 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
 
 def test_what_was_left_out_is_told(source: Path) -> None:
     told = "; ".join(suggest(source).remarks)
-    assert "another clock: date" in told
+    assert "a second time column: date" in told
     assert "constant in every file: memory" in told
 
 
