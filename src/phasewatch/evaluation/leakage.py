@@ -163,10 +163,8 @@ def same_key(data: FoldData) -> Outcome:
     both = sorted((training & evaluated) | (training & validation) | (validation & evaluated))
     if both:
         return False, f"{key} {_shortened(both)} on two sides"
-    return (
-        True,
-        f"{key}: {len(training)} learned from, {len(validation)} chosen by, {len(evaluated)} judged",
-    )
+    sizes = (len(training), len(validation), len(evaluated))
+    return True, "{}: {} learned from, {} chosen by, {} judged".format(key, *sizes)
 
 
 @before_training

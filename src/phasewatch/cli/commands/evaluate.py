@@ -1,4 +1,4 @@
-"""`phasewatch evaluate` and `score`: what a run's answers are worth."""
+"""`phasewatch evaluate` and `score`: the report of a run, and its numbers again."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,15 +12,18 @@ from phasewatch.cli.console import AsJson, app, out, print_json
 
 @app.command("evaluate")
 def evaluate_run(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `train` wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, which `run` or `train` wrote.")
+    ],
     store: Annotated[
-        Path | None, typer.Option(help="Its store, to draw an episode of each profile.")
+        Path | None,
+        typer.Option(help="Store of the run, for figures of one episode of each profile."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How good, how sure, on what never tested, how late, how noisy, and is anything leaking.
+    """Report scores, intervals, delays, false alarms, calibration, leakage, and what is untested.
 
-    Writes report.html, report.md and report.json into the run's folder, from its
+    Writes report.html, report.md and report.json into the folder of the run, from its
     posteriors.parquet alone.
     """
     from phasewatch.evaluation.evaluate import evaluate
@@ -29,31 +32,31 @@ def evaluate_run(
     from phasewatch.reports.page import write_report
     from phasewatch.store.local import Store
 
-    answered = load(folder / POSTERIORS)
-    report = evaluate(answered)
-    write_report(report, answered, folder, None if store is None else Store.open(store))
+    predictions = load(folder / POSTERIORS)
+    report = evaluate(predictions)
+    write_report(report, predictions, folder, None if store is None else Store.open(store))
     if as_json:
         print_json(asdict(report))
         return
     tables.scores(report, {})
-    tables.everything(report)
-    tables.verdicts(report)
+    tables.details(report)
+    tables.comparisons(report)
     out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
 
 
 @app.command()
 def score(
-    answers: Annotated[Path, typer.Argument(help="A run's posteriors.parquet.")],
+    predictions: Annotated[Path, typer.Argument(help="posteriors.parquet of a run.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compute every number of a report again, from the answers on file alone."""
+    """Compute every number of a report again, from the predictions on file alone."""
     from phasewatch.evaluation.evaluate import evaluate
     from phasewatch.evaluation.predictions import load
 
-    report = evaluate(load(answers))
+    report = evaluate(load(predictions))
     if as_json:
         print_json(asdict(report))
         return
     tables.scores(report, {})
-    tables.everything(report)
-    tables.verdicts(report)
+    tables.details(report)
+    tables.comparisons(report)
