@@ -1,8 +1,8 @@
 """The fitted model of recorded telemetry that simulated episodes are drawn from.
 
-The model is a Gaussian copula process. The channels of a step are correlated standard normals `[C]`.
-They are the sum of a part that is constant in a segment (a stretch of one label) and an AR(1) part,
-shifted by campaign; a quantile function of the host, phase and channel turns each into a rate or a
+The model is a Gaussian copula process. The channels of a step are correlated standard normals
+`[C]`: the sum of a part that is constant in a segment (a stretch of one label) and an AR(1) part,
+shifted by campaign. A quantile function of the host, phase and channel turns each into a rate or a
 level (Nelsen, An Introduction to Copulas, 2006, ch. 2; the AR(1) copula as in Joe, Dependence
 Modeling with Copulas, 2014, 3.14). The fit contains no single episode.
 """
