@@ -162,21 +162,24 @@ Parts = Mapping[str, Predictions]
 
 def evaluate(run: PredictionSet) -> Report:
     """Return the report on the predictions of a run."""
-    found: dict[Key, dict[str, dict[str, Predictions]]] = {}
+    by_model: dict[Key, dict[str, dict[str, Predictions]]] = {}
     for one in run.predictions:
-        found.setdefault((one.model, one.mode), {}).setdefault(one.fold, {})[one.subset] = one
-    learned = {key: own for key, own in found.items() if key[0] not in run.baselines}
-    plain = {key: _scores(_pooled(own), run) for key, own in found.items()}
+        folds = by_model.setdefault((one.model, one.mode), {})
+        folds.setdefault(one.fold, {})[one.subset] = one
+    trained = {key: folds for key, folds in by_model.items() if key[0] not in run.baselines}
+    scores = {key: _scores(_pooled(folds), run) for key, folds in by_model.items()}
     tested = [id for fold in run.folds for id in fold.split.test]
-    first = _pooled(next(iter(found.values())))
+    first = _pooled(next(iter(by_model.values())))
     return Report(
         recipe=run.folds[0].split.recipe,
         folds=[_fold_sizes(fold) for fold in run.folds],
         classes=run.classes,
         windows={part: len(first[part].windows) for part in predictions.REQUIRED_SUBSETS},
-        rows=[_row(plain[key], own, run) for key, own in learned.items()],
-        baselines=[plain[key] for key in found if key not in learned],
-        comparisons=_compare({key: _pooled(own)["unseen"] for key, own in learned.items()}, run),
+        rows=[_row(scores[key], folds, run) for key, folds in trained.items()],
+        baselines=[scores[key] for key in by_model if key not in trained],
+        comparisons=_compare(
+            {key: _pooled(folds)["unseen"] for key, folds in trained.items()}, run
+        ),
         untested_profiles=splits.untested(run.usable, tested, "profile"),
         untested_phases=splits.untested(run.usable, tested, "phase"),
         untested_pairs=_untested_pairs(run, tested),
@@ -209,13 +212,13 @@ def _pooled(folds: Mapping[str, Parts]) -> dict[str, Predictions]:
     }
 
 
-def _cube(one: Predictions, run: PredictionSet) -> Confusions:
+def _confusions(one: Predictions, run: PredictionSet) -> Confusions:
     windows = one.windows
     return metrics.confusions(windows.episode, windows.y, one.predicted, len(run.classes))[1]
 
 
 def _macro(one: Predictions, run: PredictionSet) -> Score:
-    return metrics.macro_f1_score(_cube(one, run), run.seed)
+    return metrics.macro_f1_score(_confusions(one, run), run.seed)
 
 
 def _hosts(one: Predictions) -> NDArray[np.str_]:
@@ -226,8 +229,8 @@ def _hosts(one: Predictions) -> NDArray[np.str_]:
 
 def _scores(parts: Parts, run: PredictionSet) -> ModelScores:
     seed, unseen = run.seed, parts["unseen"]
-    cube = _cube(unseen, run)
-    total = cube.sum(axis=0)
+    matrices = _confusions(unseen, run)
+    total = matrices.sum(axis=0)
     true = total.sum(axis=1) > 0
     by_host = _by("host", unseen, run)
     return ModelScores(
@@ -235,11 +238,13 @@ def _scores(parts: Parts, run: PredictionSet) -> ModelScores:
         mode=unseen.mode,
         validation=_macro(parts["validation"], run),
         seen=_macro(parts["seen"], run),
-        unseen=metrics.macro_f1_score(cube, seed),
-        across_hosts=metrics.across_hosts(cube, _hosts(unseen), seed) if run.new_hosts else None,
+        unseen=metrics.macro_f1_score(matrices, seed),
+        across_hosts=metrics.across_hosts(matrices, _hosts(unseen), seed)
+        if run.new_hosts
+        else None,
         worst_host=min(by_host, key=lambda host: by_host[host].value),
         by_class={
-            name: metrics.class_f1_score(cube, label, seed) if true[label] else None
+            name: metrics.class_f1_score(matrices, label, seed) if true[label] else None
             for label, name in enumerate(run.classes)
         },
         by_profile=_by("profile", unseen, run),
@@ -253,7 +258,7 @@ def _by(name: str, one: Predictions, run: PredictionSet) -> dict[str, Score]:
     return {str(value): _macro(one.take(values == value), run) for value in np.unique(values)}
 
 
-def _row(plain: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) -> ModelReport:
+def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) -> ModelReport:
     parts = _pooled(folds)
     chains = {fold.split.held_out: fold.chain for fold in run.folds}
     chosen = [(parts["validation"], parts["unseen"]) for parts in folds.values()]
@@ -273,18 +278,18 @@ def _row(plain: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) -> 
     unseen = predictions.pool_folds([unseen for _, unseen in calibrated])
     context = EvaluationContext.of(run)
     return ModelReport(
-        **vars(plain),
+        **vars(scores),
         by_seed=(
-            plain.unseen.value,
+            scores.unseen.value,
             *(
-                float(metrics.macro_f1(_cube(own, run).sum(axis=0)))
-                for part, own in parts.items()
+                float(metrics.macro_f1(_confusions(one, run).sum(axis=0)))
+                for part, one in parts.items()
                 if part.startswith("again ")
             ),
         ),
         ablations={
-            part.removeprefix("without "): _macro(own, run)
-            for part, own in parts.items()
+            part.removeprefix("without "): _macro(one, run)
+            for part, one in parts.items()
             if part.startswith("without ")
         },
         timeline=timeline.timeline(parts["unseen"], context),
@@ -317,8 +322,8 @@ def _logit_factor(validation: Predictions, chain: MarkovChain, run: PredictionSe
     """
 
     def value(factor: float) -> float:
-        cube = _cube(_smoothed(validation, chain, factor), run)
-        return float(metrics.macro_f1(cube.sum(axis=0)))
+        matrices = _confusions(_smoothed(validation, chain, factor), run)
+        return float(metrics.macro_f1(matrices.sum(axis=0)))
 
     return max(LOGIT_FACTORS, key=value)
 
@@ -331,9 +336,9 @@ def _abstention(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstention:
     kept, wrong = [], []
     for (_, unseen), threshold in zip(folds, thresholds, strict=True):
         least = np.inf if threshold is None else threshold
-        own = softmax(unseen.logits, axis=1).max(axis=1) >= least
-        kept.append(own)
-        wrong.append((unseen.predicted != unseen.windows.y)[own])
+        keep = softmax(unseen.logits, axis=1).max(axis=1) >= least
+        kept.append(keep)
+        wrong.append((unseen.predicted != unseen.windows.y)[keep])
     errors = np.concatenate(wrong)
     return Abstention(
         TARGET_RISK,
@@ -350,20 +355,20 @@ def _compare(unseen: Mapping[Key, Predictions], run: PredictionSet) -> list[Comp
     """Compare every pair of models of a mode on the same replicates, adjusted for all pairs."""
     found = []
     for mode in dict.fromkeys(mode for _, mode in unseen):
-        own = {name: one for (name, other), one in unseen.items() if other == mode}
-        cubes = {name: _cube(one, run) for name, one in own.items()}
-        hosts = _hosts(next(iter(own.values())))
-        across = run.new_hosts and len(np.unique(hosts)) >= metrics.MIN_HOSTS
-        pairs = list(combinations(cubes, 2))
+        models = {name: one for (name, other), one in unseen.items() if other == mode}
+        matrices = {name: _confusions(one, run) for name, one in models.items()}
+        hosts = _hosts(next(iter(models.values())))
+        across_hosts = run.new_hosts and len(np.unique(hosts)) >= metrics.MIN_HOSTS
+        pairs = list(combinations(matrices, 2))
         gaps = [
-            metrics.difference_across_hosts(cubes[one], cubes[two], hosts, run.seed)
-            if across
-            else metrics.difference(cubes[one], cubes[two], run.seed)
+            metrics.difference_across_hosts(matrices[one], matrices[two], hosts, run.seed)
+            if across_hosts
+            else metrics.difference(matrices[one], matrices[two], run.seed)
             for one, two in pairs
         ]
         adjusted = metrics.holm_adjusted([p for _, p in gaps])
         found += [
-            Comparison(one, two, mode, gap, p, across, _outcome(gap, p))
+            Comparison(one, two, mode, gap, p, across_hosts, _outcome(gap, p))
             for (one, two), (gap, _), p in zip(pairs, gaps, adjusted, strict=True)
         ]
     return found

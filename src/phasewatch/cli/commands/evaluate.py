@@ -2,12 +2,15 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, app, out, print_json
+
+if TYPE_CHECKING:
+    from phasewatch.evaluation.evaluate import Report
 
 
 @app.command("evaluate")
@@ -35,13 +38,9 @@ def evaluate_run(
     predictions = load(folder / POSTERIORS)
     report = evaluate(predictions)
     write_report(report, predictions, folder, None if store is None else Store.open(store))
-    if as_json:
-        print_json(asdict(report))
-        return
-    tables.scores(report, {})
-    tables.details(report)
-    tables.comparisons(report)
-    out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
+    _print(report, as_json)
+    if not as_json:
+        out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
 
 
 @app.command()
@@ -54,6 +53,10 @@ def score(
     from phasewatch.evaluation.predictions import load
 
     report = evaluate(load(predictions))
+    _print(report, as_json)
+
+
+def _print(report: "Report", as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
         return
