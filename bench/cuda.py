@@ -62,8 +62,10 @@ def train(name: str, cut_short: bool = False) -> Trained:
                 jobs.learn(name, schema, 0, sides, TrainingMonitor(stop, state))
         normalizer, model = jobs.learn(name, schema, 0, sides, TrainingMonitor(told.append, state))
     unseen = parts["unseen"]
-    guess = model.logits(normalizer.apply(unseen.x, unseen.opening)).argmax(axis=1)
-    _, cube = metrics.confusions(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
+    predicted = model.logits(normalizer.apply(unseen.x, unseen.opening)).argmax(axis=1)
+    _, cube = metrics.confusions(
+        np.zeros(len(predicted), str), unseen.y, predicted, len(schema.classes)
+    )
     score = float(metrics.macro_f1(cube.sum(axis=0)))
     return Trained(score, len(told), sum(one.seconds for one in told), model.save())
 
