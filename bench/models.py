@@ -20,7 +20,7 @@ from torch import nn
 
 from phasewatch import metrics
 from phasewatch.artifacts.checkpoint import Checkpoint
-from phasewatch.experiment.pipeline import Fold
+from phasewatch.experiment.inference import TrainedFold
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.io import atomic
 from phasewatch.metrics import Confusions, Score
@@ -54,17 +54,17 @@ class Line:
         return metrics.macro_f1_score(self.cube, 0)
 
 
-def ours(split: str, fold: Fold) -> list[Line]:
+def ours(split: str, fold: TrainedFold) -> list[Line]:
     """What our checkpoints say of the unseen windows."""
     lines = []
     for loaded in fold.checkpoints:
-        if jobs.again(loaded.name):
+        if jobs.repeat_of(loaded.name):
             continue
         asked = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
         predicted = loaded.logits(asked.x, asked.opening).argmax(axis=1)
         rate = len(asked) / (time.monotonic() - began)
-        spent = jobs.seconds(fold.folder, loaded.name)
+        spent = fold.run.training_seconds(loaded.name)
         own = (cube(asked, predicted, loaded), spent, loaded.model.parameters, rate)
         lines.append(Line(split, loaded.mode, loaded.model_name, *own))
     return lines
@@ -75,7 +75,7 @@ def cube(asked: Windows, predicted: np.ndarray, loaded: Checkpoint) -> Confusion
     return metrics.confusions(asked.episode, asked.y, predicted, len(loaded.schema.classes))[1]
 
 
-def peers(split: str, fold: Fold, python: Path) -> list[Line]:
+def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
     """What peers say of them, through the tensor lens that our networks have."""
     lines = []
     for mode, parts in fold.windows.items():

@@ -13,7 +13,7 @@ from rich.console import Console
 from phasewatch import windowing
 from phasewatch.evaluation.evaluate import ModelReport, ModelScores
 from phasewatch.experiment import pipeline
-from phasewatch.experiment.pipeline import Trained
+from phasewatch.experiment.pipeline import TrainingResult
 from phasewatch.experiment.survey import MODEL, Bench
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
@@ -41,11 +41,11 @@ out = Console(highlight=False, width=150)
 class Result:
     """An evaluated run; `random` is macro F1 by mode of trees on a random split of windows."""
 
-    done: pipeline.Done
+    done: pipeline.RunResult
     random: dict[str, float]
 
 
-def learn(name: str, store: Store) -> pipeline.Done:
+def learn(name: str, store: Store) -> pipeline.RunResult:
     """Train a run of `RUNS`, or read it back, and evaluate it."""
     return pipeline.run(
         RUNS[name],
@@ -59,15 +59,14 @@ def learn(name: str, store: Store) -> pipeline.Done:
 def result(name: str, store: Store) -> Result:
     """Return a run after writing its report; report.md is copied to docs/explanation/results."""
     done = learn(name, store)
-    folder = ROOT / "runs" / name
-    page.write_report(done.report, done.answered, folder, store)
+    page.write_report(done.report, done.predictions, done.run, store)
     place = ROOT / "docs" / "explanation" / "results" / f"{name}.md"
     place.parent.mkdir(exist_ok=True)
-    shutil.copy(folder / "report.md", place)
+    shutil.copy(done.run.markdown_path, place)
     return Result(done, random(done.trained, store))
 
 
-def random(trained: Trained, store: Store) -> dict[str, float]:
+def random(trained: TrainingResult, store: Store) -> dict[str, float]:
     """Return macro F1 by mode of boosted trees on random parts of the same sizes."""
     ids = [one.id for one in trained.usable]
     whole = pool(windowing.extract(store, ids, store.schema, trained.recipe.opening_s))

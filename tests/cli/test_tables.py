@@ -7,7 +7,7 @@ from tests import toy
 from phasewatch.cli import tables
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def console(monkeypatch: pytest.MonkeyPatch) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="module")
-def many(toy_run: Done) -> Report:
-    return evaluate.evaluate(toy.scattered(toy_run.answered, 5))
+def many(toy_run: RunResult) -> Report:
+    return evaluate.evaluate(toy.scattered(toy_run.predictions, 5))
 
 
-def test_every_model_and_baseline_has_a_line(console: Console, toy_run: Done) -> None:
+def test_every_model_and_baseline_has_a_line(console: Console, toy_run: RunResult) -> None:
     report = toy_run.report
     tables.scores(report, {("gbt", "realistic"): ("1,234", "7")})
     text = console.export_text()
@@ -40,7 +40,7 @@ def test_other_hosts_have_a_column_where_there_are_enough(console: Console, many
     assert "other hosts" in text and f"[{across.low:.3f}, {across.high:.3f}]" in text
 
 
-def test_ablations_and_calibration_are_printed(console: Console, toy_run: Done) -> None:
+def test_ablations_and_calibration_are_printed(console: Console, toy_run: RunResult) -> None:
     tables.details(toy_run.report)
     text = console.export_text()
     assert all(f"without {part}" in text for part in toy_run.report.ablations)
@@ -48,7 +48,7 @@ def test_ablations_and_calibration_are_printed(console: Console, toy_run: Done) 
 
 
 def test_comparisons_count_undecided_pairs_and_warn_of_few_hosts(
-    console: Console, toy_run: Done, many: Report
+    console: Console, toy_run: RunResult, many: Report
 ) -> None:
     tables.comparisons(toy_run.report)
     text = console.export_text()

@@ -11,7 +11,7 @@ from phasewatch import splits
 from phasewatch.errors import Refused
 from phasewatch.evaluation import leakage
 from phasewatch.evaluation.leakage import AFTER_TRAINING, BEFORE_TRAINING, FoldData
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split, divide
 from phasewatch.store.local import Store
@@ -30,7 +30,7 @@ def evidence_of(store: Store, way: str, test: str, validation: str) -> FoldData:
 
 
 @pytest.fixture(scope="module")
-def clean(toy_store: Store, toy_run: Done) -> FoldData:
+def clean(toy_store: Store, toy_run: RunResult) -> FoldData:
     """One fold of the toy store, with the lenses of its checkpoints."""
     (fold,) = toy_run.trained.folds
     normalizers = {
@@ -170,9 +170,11 @@ def test_a_rule_that_does_not_exist_is_refused(clean: FoldData) -> None:
         leakage.check_leakage(clean, ["nope"])
 
 
-def test_every_run_tells_what_it_audited(toy_run: Done) -> None:
-    assert [check.rule for check in toy_run.answered.leakage_checks] == list(RULES)
-    assert all(check.passed and check.fold == "delta" for check in toy_run.answered.leakage_checks)
+def test_every_run_tells_what_it_audited(toy_run: RunResult) -> None:
+    assert [check.rule for check in toy_run.predictions.leakage_checks] == list(RULES)
+    assert all(
+        check.passed and check.fold == "delta" for check in toy_run.predictions.leakage_checks
+    )
     assert toy.RECIPE.test == "delta"
 
 

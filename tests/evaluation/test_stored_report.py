@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from phasewatch.evaluation import stored_report
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve.producers import metrics
 
 OLD = Path(__file__).parent / "report-0.1.0.json"
@@ -30,7 +31,9 @@ def names(value: Any) -> Any:
     return {key: None if key in tables else names(field) for key, field in value.items()}
 
 
-def test_an_old_report_gets_every_name_of_this_version(old: dict[str, Any], toy_run: Done) -> None:
+def test_an_old_report_gets_every_name_of_this_version(
+    old: dict[str, Any], toy_run: RunResult
+) -> None:
     now = json.loads(json.dumps(asdict(toy_run.report)))
     upgraded = stored_report.upgraded(old)
     for name in ("across_hosts",):
@@ -39,7 +42,7 @@ def test_an_old_report_gets_every_name_of_this_version(old: dict[str, Any], toy_
     assert names(upgraded) == names(now)
 
 
-def test_a_report_of_this_version_stays_as_it_is(toy_run: Done) -> None:
+def test_a_report_of_this_version_stays_as_it_is(toy_run: RunResult) -> None:
     now = json.loads(json.dumps(asdict(toy_run.report)))
     assert stored_report.upgraded(now) == now
 
@@ -49,8 +52,8 @@ def test_the_events_of_an_old_report_have_its_figures(old: dict[str, Any], tmp_p
     path.write_text(json.dumps(old))
     row = old["rows"][0]
     key = f"{row['model']}.{row['mode']}"
-    assert metrics.temperatures(tmp_path) == {key: row["temperatures"][0]}
-    assert metrics.thresholds(tmp_path) == {key: row["budgeted"]["thresholds"][0]}
+    assert Run(tmp_path).temperatures == {key: row["temperatures"][0]}
+    assert Run(tmp_path).thresholds == {key: row["budgeted"]["thresholds"][0]}
     board = metrics.scoreboard(stored_report.upgraded(old), path)
     assert isinstance(board, metrics.Scoreboard)
     assert board.rows[0].ece == row["confidence"]["ece"]

@@ -26,7 +26,7 @@ def test_every_episode_is_counted_once(found: Survey, toy_store: Store) -> None:
 
 def test_a_rejected_episode_is_counted_without_seconds(toy_store: Store) -> None:
     judged = [replace(one, verdict="rejected") for one in validate_store(toy_store)[:1]]
-    (count,) = tally(toy_store, judged)
+    (count,) = tally(judged, {})
     assert (count.verdict, count.episodes, count.seconds) == ("rejected", 1, {})
 
 

@@ -4,16 +4,18 @@ import pytest
 from tests import toy
 
 from phasewatch.evaluation import evaluate
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.reports import summary
 
 
 @pytest.fixture(scope="module")
-def text(toy_run: Done) -> str:
+def text(toy_run: RunResult) -> str:
     return " ".join(summary.sentences(toy_run.report))
 
 
-def test_it_has_the_numbers_of_the_model_that_validation_chose(text: str, toy_run: Done) -> None:
+def test_it_has_the_numbers_of_the_model_that_validation_chose(
+    text: str, toy_run: RunResult
+) -> None:
     rows = [row for row in toy_run.report.rows if row.mode == "realistic"]
     row = evaluate.best_on_validation(rows)
     assert f"{row.model} in realistic mode" in text
@@ -27,8 +29,8 @@ def test_one_host_says_nothing_about_hosts_in_general(text: str) -> None:
     assert "for other hosts of the same kinds" not in text
 
 
-def test_many_hosts_have_an_interval_and_a_worst_host(toy_run: Done) -> None:
-    told = evaluate.evaluate(toy.scattered(toy_run.answered, 5))
+def test_many_hosts_have_an_interval_and_a_worst_host(toy_run: RunResult) -> None:
+    told = evaluate.evaluate(toy.scattered(toy_run.predictions, 5))
     text = " ".join(summary.sentences(told))
     row = evaluate.best_on_validation([row for row in told.rows if row.mode == "realistic"])
     assert (
@@ -37,7 +39,7 @@ def test_many_hosts_have_an_interval_and_a_worst_host(toy_run: Done) -> None:
     assert f"The worst host, {row.worst_host}" in text
 
 
-def test_what_was_never_tested_is_named(toy_run: Done) -> None:
+def test_what_was_never_tested_is_named(toy_run: RunResult) -> None:
     told = replace(
         toy_run.report, untested_profiles=["leak"], untested_phases=["command_and_control"]
     )
@@ -51,7 +53,7 @@ def test_what_was_never_tested_is_named(toy_run: Done) -> None:
     assert "" not in summary.sentences(whole)
 
 
-def test_outcomes_are_worded_for_the_chosen_model(toy_run: Done) -> None:
+def test_outcomes_are_worded_for_the_chosen_model(toy_run: RunResult) -> None:
     row = evaluate.best_on_validation(
         [row for row in toy_run.report.rows if row.mode == "realistic"]
     )
@@ -67,7 +69,7 @@ def test_outcomes_are_worded_for_the_chosen_model(toy_run: Done) -> None:
     assert "No other model was trained to compare it with." in none
 
 
-def test_a_model_beaten_by_a_baseline_says_so(toy_run: Done) -> None:
+def test_a_model_beaten_by_a_baseline_says_so(toy_run: RunResult) -> None:
     perfect = replace(
         toy_run.report.baselines[0],
         model="channel",

@@ -19,7 +19,7 @@ from phasewatch.evaluation import baselines
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
-from phasewatch.training.jobs import learn
+from phasewatch.training.fitting import fit_model
 from phasewatch.windowing import Windows, join, log
 
 MIN_EPISODE_DISTANCE, MIN_OVERLAP_DISTANCE = 0.3, 0.5
@@ -400,13 +400,13 @@ def _permuted_scores(data: FoldData, seed: int) -> tuple[float, float]:
     classes = len(data.schema.classes)
     parts = _permuted(data, seed)
     train, validation, evaluated = (parts[name] for name in ("train", "validation", "unseen"))
-    normalizer, model = learn("gbt", data.schema, 0, (train, validation))
+    fitted = fit_model("gbt", data.schema, 0, (train, validation))
 
     def value(predicted: NDArray[np.int64]) -> float:
         cube = metrics.confusions(evaluated.episode, evaluated.y, predicted, classes)[1]
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
-    found = value(model.logits(normalizer.apply(evaluated.x, evaluated.opening)).argmax(axis=1))
+    found = value(fitted.predict(evaluated))
     blind = (baselines.BASELINES[name] for name in ("chance", "time only"))
     return found, max(value(answer(train, validation, evaluated, classes)) for answer in blind)
 

@@ -8,7 +8,7 @@ the same model on a random split of the same windows.
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -23,11 +23,11 @@ from phasewatch.metrics import Score
 from phasewatch.schema import NS, Mode, Schema
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store.local import Store
-from phasewatch.training.jobs import learn
+from phasewatch.training.fitting import fit_model
 from phasewatch.training.recipes import RECIPES
-from phasewatch.validation.sweep import validate_store
+from phasewatch.validation.sweep import validate_and_read
 from phasewatch.validation.verdict import ValidationResult
-from phasewatch.windowing import Windows, extract, pool
+from phasewatch.windowing import Windows, cut, join, pool
 
 MODEL = "gbt"
 SEED = 0
@@ -83,15 +83,15 @@ def survey(
     Raises Refused.
     """
     store.refuse_simulated("survey")
-    results = validate_store(store)
-    counts = tally(store, results)
+    results, episodes = validate_and_read(store)
+    counts = tally(results, episodes)
     usable = [result.identity for result in results if result.usable]
     made, missing = _splits(usable)
     for reason in missing:
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = pool(extract(store, [one.id for one in usable], store.schema, opening_s))
+    whole = pool(join(cut(one, store.schema, opening_s) for one in episodes.values()))
     found_leaks: list[SurveyRow] = []
     gaps: list[SurveyRow] = []
     for mode in store.schema.modes:
@@ -199,27 +199,29 @@ class Bench:
                 take(train), take(validation), take(test), self.classes
             )
         parts = (self.windows.take(train), self.windows.take(validation))
-        normalizer, model = learn(name, self._schema, SEED, parts)
-        asked = self.windows.take(test)
-        return np.asarray(model.logits(normalizer.apply(asked.x, asked.opening)).argmax(axis=1))
+        fitted = fit_model(name, self._schema, SEED, parts)
+        return fitted.predict(self.windows.take(test))
 
 
 # ---------------------------------------------------------------- counts
 
 
-def tally(store: Store, results: Sequence[ValidationResult]) -> list[Count]:
-    """Every episode once; one that cannot be read is counted under empty names."""
-    episodes: Counter[tuple[str, str, str, str]] = Counter()
+def tally(results: Sequence[ValidationResult], episodes: Mapping[str, Episode]) -> list[Count]:
+    """Count every episode once, and the seconds of the usable ones, which are `episodes` by id.
+
+    One that cannot be read is counted under empty names.
+    """
+    counted: Counter[tuple[str, str, str, str]] = Counter()
     seconds: dict[tuple[str, str, str, str], Counter[str]] = {}
     for result in results:
         cell = (result.campaign, result.host, result.profile, result.verdict)
-        episodes[cell] += 1
+        counted[cell] += 1
         spent = seconds.setdefault(cell, Counter())
         if result.usable:
-            spent.update(dict(_spent(store.read(result.id))))
+            spent.update(dict(_spent(episodes[result.id])))
     return [
         Count(*cell, count, {phase: round(s, 1) for phase, s in sorted(seconds[cell].items())})
-        for cell, count in sorted(episodes.items())
+        for cell, count in sorted(counted.items())
     ]
 
 

@@ -6,12 +6,9 @@ it shows telemetry, true phases and predictions.
 
 import base64
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -26,6 +23,7 @@ from phasewatch import __version__
 from phasewatch.episode import Episode
 from phasewatch.evaluation.evaluate import Report, best_on_validation
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
+from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
 from phasewatch.reports import summary
@@ -46,10 +44,8 @@ def colours(classes: Sequence[str]) -> dict[str, str]:
     return {name: every[place % len(every)] for place, name in enumerate(classes)}
 
 
-def write_report(
-    report: Report, answered: PredictionSet, folder: Path, store: Store | None
-) -> None:
-    """Write report.html, report.md and report.json into `folder`.
+def write_report(report: Report, answered: PredictionSet, run: Run, store: Store | None) -> None:
+    """Write report.html, report.md and report.json into the folder of `run`.
 
     `answered` are the predictions of which `report` was made. With the `store` of the run, the page
     also has a figure of one held-out episode of each profile.
@@ -67,9 +63,9 @@ def write_report(
         pictures=_example_episodes(report, answered, store) if store else {},
         figures={name: draw(report) for name, draw in FIGURES.items()},
     )
-    atomic.write(folder / "report.html", page.encode())
-    atomic.write(folder / "report.md", _template("report.md.j2", False).render(**context).encode())
-    atomic.write(folder / "report.json", json.dumps(asdict(report), indent=1).encode())
+    atomic.write(run.page_path, page.encode())
+    atomic.write(run.markdown_path, _template("report.md.j2", False).render(**context).encode())
+    run.write_report(report)
 
 
 def _template(name: str, escaped: bool) -> jinja2.Template:

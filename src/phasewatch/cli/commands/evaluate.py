@@ -30,17 +30,16 @@ def evaluate_run(
     posteriors.parquet alone.
     """
     from phasewatch.evaluation.evaluate import evaluate
-    from phasewatch.evaluation.predictions import load
-    from phasewatch.experiment.pipeline import POSTERIORS
+    from phasewatch.experiment.run import Run
     from phasewatch.reports.page import write_report
     from phasewatch.store.local import Store
 
-    predictions = load(folder / POSTERIORS)
-    report = evaluate(predictions)
-    write_report(report, predictions, folder, None if store is None else Store.open(store))
+    run = Run.open(folder)
+    report = evaluate(run.predictions)
+    write_report(report, run.predictions, run, None if store is None else Store.open(store))
     _print(report, as_json)
     if not as_json:
-        out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
+        out.print(f"report: {run.page_path.resolve()}", soft_wrap=True)
 
 
 @app.command()
