@@ -62,8 +62,10 @@ def train(name: str, cut_short: bool = False) -> Trained:
                 fit_model(name, schema, 0, sides, TrainingMonitor(stop, state))
         fitted = fit_model(name, schema, 0, sides, TrainingMonitor(told.append, state))
     unseen = parts["unseen"]
-    guess = fitted.predict(unseen)
-    _, cube = metrics.confusions(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
+    predicted = fitted.predict(unseen)
+    _, cube = metrics.confusions(
+        np.zeros(len(predicted), str), unseen.y, predicted, len(schema.classes)
+    )
     score = float(metrics.macro_f1(cube.sum(axis=0)))
     return Trained(score, len(told), sum(one.seconds for one in told), fitted.model.save())
 

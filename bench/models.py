@@ -62,17 +62,17 @@ def ours(split: str, fold: TrainedFold) -> list[Line]:
             continue
         asked = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
-        guess = loaded.logits(asked.x, asked.opening).argmax(axis=1)
+        predicted = loaded.logits(asked.x, asked.opening).argmax(axis=1)
         rate = len(asked) / (time.monotonic() - began)
         spent = fold.run.training_seconds(loaded.name)
-        own = (cube(asked, guess, loaded), spent, loaded.model.parameters, rate)
+        own = (cube(asked, predicted, loaded), spent, loaded.model.parameters, rate)
         lines.append(Line(split, loaded.mode, loaded.model_name, *own))
     return lines
 
 
-def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Confusions:
+def cube(asked: Windows, predicted: np.ndarray, loaded: Checkpoint) -> Confusions:
     """Confusion an episode."""
-    return metrics.confusions(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
+    return metrics.confusions(asked.episode, asked.y, predicted, len(loaded.schema.classes))[1]
 
 
 def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:

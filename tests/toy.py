@@ -97,7 +97,7 @@ def store(root: Path, seeds: int = 3) -> Store:
 
 
 def scattered(answered: PredictionSet, hosts: int) -> PredictionSet:
-    """The same answers, as if the judged episodes had been run on so many hosts."""
+    """The same predictions, as if the evaluated episodes had been run on so many hosts."""
     told = []
     for one in answered.predictions:
         _, place = np.unique(one.windows.episode, return_inverse=True)

@@ -9,8 +9,8 @@ from tests import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.schema import NS
-from phasewatch.sim.plant import _active
-from phasewatch.validation.clocks import ClockEvidence, measure
+from phasewatch.sim.plant import _with_activity
+from phasewatch.validation.clocks import Shared, measure
 
 VM46 = schema.vm46()
 
@@ -19,7 +19,7 @@ def bursts(seconds: int = 120, seed: int = 0) -> Episode:
     """All sources see the same bursts."""
     episode = toy.episode(seconds=seconds)
     busy = np.repeat(np.random.default_rng(seed).random(seconds // 2) < 0.3, 2)
-    return _active(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
+    return _with_activity(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
 
 
 def late(episode: Episode, seconds: float) -> Episode:
@@ -43,14 +43,14 @@ def test_an_offset_is_measured_and_told(seconds: float) -> None:
 def test_what_only_repeats_itself_is_not_called_off() -> None:
     episode = toy.episode(seconds=120)
     busy = np.arange(120) % 10 < 3
-    ticking = _active(episode, episode.start_ns + NS * np.arange(120), busy)
+    ticking = _with_activity(episode, episode.start_ns + NS * np.arange(120), busy)
     assert not any(pair.apart for pair in asked(late(ticking, 5.0)).pairs)
 
 
 def test_two_lone_blips_say_nothing() -> None:
     episode = toy.episode(seconds=120)
     t = episode.start_ns + NS * np.array([0, 70, 71])
-    lone = _active(episode, t, np.array([False, True, False]))
+    lone = _with_activity(episode, t, np.array([False, True, False]))
     assert not any(pair.apart or pair.known for pair in asked(late(lone, 9.0)).pairs)
 
 

@@ -23,7 +23,7 @@ from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.io.executors import Executor
-    from phasewatch.sim.stream import Hits
+    from phasewatch.sim.stream import ValidationScore
     from phasewatch.store.local import Store
     from phasewatch.store.remote import RemoteStore
     from phasewatch.validation.sweep import EpisodeSource
@@ -158,7 +158,9 @@ def _spread(jobs: int, cluster: str | None) -> "Executor":
     )
 
 
-def _hits(store: "Store | RemoteStore", results: "Sequence[ValidationResult]") -> "Hits | None":
+def _hits(
+    store: "Store | RemoteStore", results: "Sequence[ValidationResult]"
+) -> "ValidationScore | None":
     """How the verdicts fare against the truth, where a simulated store tells it."""
     from phasewatch.sim import stream
     from phasewatch.store.local import Store
@@ -167,10 +169,12 @@ def _hits(store: "Store | RemoteStore", results: "Sequence[ValidationResult]") -
         return None
     if not (store.root / stream.TRUTH).exists():
         return None
-    return stream.score(results, stream.truths(store.root))
+    return stream.score_validation(results, stream.read_truth(store.root))
 
 
-def _print_json(results: "Sequence[ValidationResult]", index: Path, hits: "Hits | None") -> None:
+def _print_json(
+    results: "Sequence[ValidationResult]", index: Path, hits: "ValidationScore | None"
+) -> None:
     from dataclasses import asdict
 
     from phasewatch.validation.verdict import count_verdicts
@@ -255,7 +259,7 @@ def _show_codes(results: "Iterable[ValidationResult]") -> None:
     out.print(table)
 
 
-def _show_hits(hits: "Hits") -> None:
+def _show_hits(hits: "ValidationScore") -> None:
     """What was planted, and the verdicts it must get against those it got."""
     table = Table("planted", *hits.matrix, box=None, padding=(0, 1), pad_edge=False)
     for verdict, row in hits.matrix.items():
