@@ -18,7 +18,7 @@ from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.export import export
 from phasewatch.experiment.run import Run
 from phasewatch.store.local import Store
-from phasewatch.windowing import extract, pool
+from phasewatch.windowing import extract, pool_openings
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests import pi
@@ -38,7 +38,7 @@ def main() -> None:
         for path in Run.open(asked.run).checkpoint_paths():
             header, own = checkpoint.load_header(path), checkpoint.load(path)
             ids = list(header.split["test"])
-            windows.append(pool(extract(store, ids, own.schema, own.opening_s)))
+            windows.append(pool_openings(extract(store, ids, own.schema, own.opening_s)))
             answers.append(own.logits(windows[-1].x, windows[-1].opening))
             bundles.append(export(path, store, folder))
         there = pi.logits(bundles, windows, folder)

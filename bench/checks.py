@@ -42,7 +42,10 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     listed = [_write(episode, scratch) for episode in episodes]
     (scratch / "schema.json").write_text(
         json.dumps(
-            {name: [own.name for own in opened.schema.of(name)] for name in opened.schema.sources}
+            {
+                name: [own.name for own in opened.schema.channels_of(name)]
+                for name in opened.schema.sources
+            }
         )
     )
 
@@ -64,16 +67,16 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     out.print(table)
 
     datas = [(ours.folder(id) / SAMPLES).read_bytes() for id in ids]
-    files = [format.opened(data, SAMPLES) for data in datas]
-    tables = [format.table(file, SAMPLES) for file in files]
+    files = [format.open_samples(data, SAMPLES) for data in datas]
+    tables = [format.read_table(file, SAMPLES) for file in files]
     parts = {
-        "stamps, for the next sweep to skip by": lambda: [ours.stamp(id) for id in ids],
+        "stamps, for the next sweep to skip by": lambda: [ours.version(id) for id in ids],
         "manifest: JSON and its digest": lambda: [ours.manifest(id) for id in ids],
         "read and sha256": lambda: _hash(ours, ids),
-        "headers of Parquet": lambda: [format.opened(data, SAMPLES) for data in datas],
-        "Parquet to Arrow": lambda: [format.table(file, SAMPLES) for file in files],
-        "Arrow to arrays": lambda: [format.samples(table, SAMPLES) for table in tables],
-        "rules": lambda: rules.ask([Facts(one, opened.schema) for one in episodes]),
+        "headers of Parquet": lambda: [format.open_samples(data, SAMPLES) for data in datas],
+        "Parquet to Arrow": lambda: [format.read_table(file, SAMPLES) for file in files],
+        "Arrow to arrays": lambda: [format.samples_of_table(table, SAMPLES) for table in tables],
+        "rules": lambda: rules.check_all([Facts(one, opened.schema) for one in episodes]),
         "of the rules: clocks and onsets": lambda: [
             measure(one, one.sources, opened.schema) for one in episodes
         ],
@@ -125,7 +128,9 @@ def plain(scratch: Path, manifest: dict[str, Any], schema: Schema) -> list[str]:
     for source, own in rows.items():
         if len(own) < 0.9 * manifest["rates"].get(source, 2.0) * lasted_s:
             found.append(f"{source} is thin")
-        found += _plain_rows(own, {channel.name: channel.kind for channel in schema.of(source)})
+        found += _plain_rows(
+            own, {channel.name: channel.kind for channel in schema.channels_of(source)}
+        )
     times = [time for time, _ in manifest["labels"]]
     phases = {phase for _, phase in manifest["labels"]}
     if times != sorted(set(times)) or phases - {*schema.classes}:

@@ -1,4 +1,4 @@
-"""`make bench`, intervals: does 95 % mean 95 %, on made-up answers whose truth is known?
+"""`make bench`, intervals: does 95 % mean 95 %, on made-up predictions whose truth is known?
 
 Windows of an episode share how easy it was, episodes of a host how easy the host was. Each of the
 two intervals must cover its own true macro F1, and two equal models must rarely be told apart; the
@@ -35,8 +35,8 @@ def episodes(skill: Floats, generator: np.random.Generator) -> Confusions:
     shared = np.where(generator.random((count, WINDOWS)) < 0.5, luck[:, 1:], luck[:, :-1])
     right = skill[:, None] + ease + shared > 0
     wrong = (truth + generator.integers(1, CLASSES, truth.shape)) % CLASSES
-    guess = np.where(right, truth, wrong)
-    flat = (np.arange(count)[:, None] * CLASSES + truth) * CLASSES + guess
+    predicted = np.where(right, truth, wrong)
+    flat = (np.arange(count)[:, None] * CLASSES + truth) * CLASSES + predicted
     counted = np.bincount(flat.ravel(), minlength=count * CLASSES**2)
     return counted.reshape(count, CLASSES, CLASSES)
 

@@ -62,8 +62,10 @@ def train(name: str, cut_short: bool = False) -> Trained:
                 fit_model(name, schema, 0, sides, TrainingMonitor(stop, state))
         fitted = fit_model(name, schema, 0, sides, TrainingMonitor(told.append, state))
     unseen = parts["unseen"]
-    guess = fitted.predict(unseen)
-    _, cube = metrics.confusions(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
+    predicted = fitted.predict(unseen)
+    _, cube = metrics.confusions(
+        np.zeros(len(predicted), str), unseen.y, predicted, len(schema.classes)
+    )
     score = float(metrics.macro_f1(cube.sum(axis=0)))
     return Trained(score, len(told), sum(one.seconds for one in told), fitted.model.save())
 
@@ -76,10 +78,10 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
 
     store = Store.open(Path(__file__).parent.parent / "corpus")
     usable = [one.identity for one in validate_store(store) if one.usable]
-    [split] = splits.find("held_out_host")(usable, "arm-store", "pc-tick")
-    schema = store.schema.mode("realistic")
+    [split] = splits.find_splitter("held_out_host")(usable, "arm-store", "pc-tick")
+    schema = store.schema.for_mode("realistic")
     whole = windowing.extract(store, [one.id for one in usable], schema, 15.0)
-    return splits.divide(whole, split), schema
+    return splits.divide_windows(whole, split), schema
 
 
 def main() -> None:

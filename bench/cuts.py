@@ -18,7 +18,7 @@ from rich.table import Table
 
 from phasewatch.features import views
 from phasewatch.store.local import Store
-from phasewatch.windowing import columns, log
+from phasewatch.windowing import resample, signed_log
 
 EPISODES = 24
 
@@ -28,8 +28,8 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     schema, grid = opened.schema, opened.schema.grid
     episodes = [opened.read(id) for id in opened.ids()[:EPISODES]]
     total = {one.id: (one.end_ns - one.start_ns) // grid.step_ns for one in episodes}
-    made = [columns(one.sources, schema, one.start_ns, 0, total[one.id]) for one in episodes]
-    joined = log(np.concatenate(made, axis=1))
+    made = [resample(one.sources, schema, one.start_ns, 0, total[one.id]) for one in episodes]
+    joined = signed_log(np.concatenate(made, axis=1))
     np.savez(scratch / "grid.npz", grid=joined, steps=grid.steps, stride=grid.stride)
     x = sliding_window_view(joined, grid.steps, axis=1)[:, :: grid.stride].swapaxes(0, 1)
     z = np.ascontiguousarray(x)
@@ -47,7 +47,7 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
         for source, samples in one.sources.items():
             pq.write_table(flat(samples), scratch / f"{one.id}.{source}.parquet")
     mine = len(episodes) / seconds(
-        lambda: [columns(one.sources, schema, one.start_ns, 0, total[one.id]) for one in episodes]
+        lambda: [resample(one.sources, schema, one.start_ns, 0, total[one.id]) for one in episodes]
     )
     _print(out, "aligning episodes, one core", "episodes/s", mine, told("align", scratch))
 

@@ -28,7 +28,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
 from phasewatch.store.local import Store
 from phasewatch.training import recipes
-from phasewatch.windowing import extract, pool
+from phasewatch.windowing import extract, pool_openings
 
 COLD = """
 import sys, time
@@ -69,9 +69,9 @@ def cold(module: str, path: Path) -> str:
 def trained(store: Store, folder: Path) -> Iterator[Path]:
     """A checkpoint of each of the six, which learned from part of a store."""
     ids = store.ids()[:EPISODES]
-    schema = store.schema.mode("realistic")
+    schema = store.schema.for_mode("realistic")
     recipe = replace(recipes.find("all"), test="none")
-    windows = pool(extract(store, ids, schema, recipe.opening_s))
+    windows = pool_openings(extract(store, ids, schema, recipe.opening_s))
     learned, judged = (windows.take(np.arange(first, len(windows), 2)) for first in (0, 1))
     split = splits.Split("held_out_host", "none", tuple(ids[3:]), (), (), tuple(ids[:3]))
     for name in recipes.SIX:
@@ -103,7 +103,7 @@ def compare(path: Path, store: Store, folder: Path) -> list[str]:
     own, place = checkpoint.load(path), export(path, store, folder)
     fast = bundle.load(place)
     ids = checkpoint.load_header(path).split["test"][:3]
-    windows = pool(extract(store, ids, own.schema, own.opening_s))
+    windows = pool_openings(extract(store, ids, own.schema, own.opening_s))
     count = len(windows)
     rows = [(windows.x[row][None], windows.opening[row][None]) for row in range(count)]
     asked = {"checkpoint": quantiles(lambda number: own.logits(*rows[number % count]))}

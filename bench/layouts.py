@@ -65,7 +65,7 @@ def four_arrow(episode: Episode) -> Files:
 
 def one_arrow(episode: Episode) -> Files:
     """Our table, a row a source, as one Arrow IPC stream."""
-    table, buffer = parquet(format.encode(episode.sources)), io.BytesIO()
+    table, buffer = parquet(format.encode_samples(episode.sources)), io.BytesIO()
     options = ipc.IpcWriteOptions(compression="lz4")
     with ipc.new_stream(buffer, table.schema, options=options) as writer:
         writer.write_table(table)
@@ -74,7 +74,7 @@ def one_arrow(episode: Episode) -> Files:
 
 def one_zstd(episode: Episode) -> Files:
     """Ours with another compression, as releases wrote it before decision 22."""
-    table, buffer = parquet(format.encode(episode.sources)), io.BytesIO()
+    table, buffer = parquet(format.encode_samples(episode.sources)), io.BytesIO()
     pq.write_table(
         table,
         buffer,
@@ -92,7 +92,7 @@ def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
 
     def read(files: Files) -> None:
         (data,) = files.values()
-        format.samples(table(data), format.SAMPLES)
+        format.samples_of_table(table(data), format.SAMPLES)
 
     return read
 
@@ -135,10 +135,13 @@ def stream(data: bytes) -> pa.Table:
 
 LAYOUTS: Mapping[str, tuple[Callable[[Episode], Files], Callable[[Files], object]]] = {
     "one Parquet, a row a source (ours)": (
-        lambda episode: {format.SAMPLES: format.encode(episode.sources)},
-        lambda files: format.decode(files[format.SAMPLES], "bench"),
+        lambda episode: {format.SAMPLES: format.encode_samples(episode.sources)},
+        lambda files: format.decode_samples(files[format.SAMPLES], "bench"),
     ),
-    "the same, zstd": (one_zstd, lambda files: format.decode(files[format.SAMPLES], "bench")),
+    "the same, zstd": (
+        one_zstd,
+        lambda files: format.decode_samples(files[format.SAMPLES], "bench"),
+    ),
     "the same, Arrow IPC": (one_arrow, read_rows(stream)),
     "four Parquet files": (four_parquet, read_tables(parquet)),
     "four Arrow IPC files": (four_arrow, read_tables(arrow)),

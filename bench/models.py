@@ -29,7 +29,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import UNMONITORED, Data, find, names
 from phasewatch.store.local import Store
 from phasewatch.training import jobs
-from phasewatch.windowing import Windows, join
+from phasewatch.windowing import Windows, concatenate
 
 ROOT = Path(__file__).parent.parent
 SPLITS = {"new host": "host", "new sample": "sample", "new time": "time"}
@@ -62,17 +62,17 @@ def ours(split: str, fold: TrainedFold) -> list[Line]:
             continue
         asked = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
-        guess = loaded.logits(asked.x, asked.opening).argmax(axis=1)
+        predicted = loaded.logits(asked.x, asked.opening).argmax(axis=1)
         rate = len(asked) / (time.monotonic() - began)
         spent = fold.run.training_seconds(loaded.name)
-        own = (cube(asked, guess, loaded), spent, loaded.model.parameters, rate)
+        own = (cube(asked, predicted, loaded), spent, loaded.model.parameters, rate)
         lines.append(Line(split, loaded.mode, loaded.model_name, *own))
     return lines
 
 
-def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Confusions:
+def cube(asked: Windows, predicted: np.ndarray, loaded: Checkpoint) -> Confusions:
     """Confusion an episode."""
-    return metrics.confusions(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
+    return metrics.confusions(asked.episode, asked.y, predicted, len(loaded.schema.classes))[1]
 
 
 def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
@@ -81,7 +81,7 @@ def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
     for mode, parts in fold.windows.items():
         loaded = next(one for one in fold.checkpoints if one.mode == mode)
         normalizer = Normalizer.fit("tensor", parts["train"])
-        known = join([parts["train"], parts["validation"]])
+        known = concatenate([parts["train"], parts["validation"]])
         asked = parts["unseen"]
         with tempfile.TemporaryDirectory() as place:
             given, said = Path(place) / "given.npz", Path(place) / "said.npz"

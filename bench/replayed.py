@@ -18,7 +18,7 @@ from phasewatch.live.machine import WindowPrediction
 from phasewatch.live.playback import history, replay
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windowing import Windows, cut, join, pool
+from phasewatch.windowing import Windows, concatenate, cut_windows, pool_openings
 
 WITHIN = 1e-6
 
@@ -35,15 +35,17 @@ class Found(NamedTuple):
 
 def offline(store: Store, ensemble: Ensemble) -> Windows:
     """Every window of the store, each with its machine's level by then."""
-    whole = {id: cut(store.read(id), store.schema, ensemble.opening_s) for id in store.ids()}
+    whole = {
+        id: cut_windows(store.read(id), store.schema, ensemble.opening_s) for id in store.ids()
+    }
     usable = {id for id in whole if validate_episode(store, id).usable}
     parts = []
     for id, own in whole.items():
         # What may not be learned from tells nothing of its machine either, but can be watched.
         near = [one for other, one in whole.items() if other in usable or other == id]
-        same_host = pool(join(one for one in near if one.host[:1] == own.host[:1]))
+        same_host = pool_openings(concatenate(one for one in near if one.host[:1] == own.host[:1]))
         parts.append(same_host.take(same_host.episode == id))
-    return join(parts)
+    return concatenate(parts)
 
 
 def live(store: Store, ensemble: Ensemble) -> list[WindowPrediction]:

@@ -23,15 +23,16 @@ Labels = NDArray[np.int64]
 
 
 def run(opened: Store, out: Console) -> None:
-    """On the episodes and truth of the corpus, with made-up calls right in seven of ten."""
+    """On the episodes and truth of the corpus, with made-up predictions right in seven of ten."""
     generator = np.random.default_rng(0)
-    schema = opened.schema.mode("realistic")
+    schema = opened.schema.for_mode("realistic")
     ids = [result.id for result in validate_store(opened) if result.usable]
     windows = extract(opened, ids, schema, 15.0)
     wrong = generator.integers(0, len(schema.classes), (CHECKPOINTS, len(windows)))
-    calls = np.where(generator.random(wrong.shape) < 0.7, windows.y, wrong)
+    predictions = np.where(generator.random(wrong.shape) < 0.7, windows.y, wrong)
     parts = [
-        metrics.confusions(windows.episode, windows.y, one, len(schema.classes))[1] for one in calls
+        metrics.confusions(windows.episode, windows.y, one, len(schema.classes))[1]
+        for one in predictions
     ]
 
     began = time.perf_counter()
@@ -43,7 +44,7 @@ def run(opened: Store, out: Console) -> None:
 
     _, place = np.unique(windows.episode, return_inverse=True)
     began = time.perf_counter()
-    theirs = np.array([plain(windows.y, calls, drawn[place]) for drawn in weights[:TIMED]]).T
+    theirs = np.array([plain(windows.y, predictions, drawn[place]) for drawn in weights[:TIMED]]).T
     peer = (time.perf_counter() - began) * DRAWS / TIMED
 
     table = Table("work", "ours", "peer", "peer/ours", "largest difference")
@@ -57,7 +58,7 @@ def run(opened: Store, out: Console) -> None:
     out.print(table)
 
 
-def plain(y: Labels, calls: Labels, often: Labels) -> list[float]:
+def plain(y: Labels, predictions: Labels, often: Labels) -> list[float]:
     """Macro F1 of every checkpoint on windows that were drawn so often."""
     rows = np.repeat(np.arange(len(y)), often)
-    return [float(f1_score(y[rows], one[rows], average="macro")) for one in calls]
+    return [float(f1_score(y[rows], one[rows], average="macro")) for one in predictions]

@@ -22,7 +22,7 @@ from phasewatch.store.local import Store
 from phasewatch.training import recipes
 from phasewatch.training.jobs import Workers
 from phasewatch.training.recipes import Recipe
-from phasewatch.windowing import pool
+from phasewatch.windowing import pool_openings
 
 ROOT = Path(__file__).parent.parent
 EVERYONE = recipes.find("results")
@@ -39,14 +39,14 @@ out = Console(highlight=False, width=150)
 
 @dataclass(frozen=True)
 class Result:
-    """A run, judged; `random` is macro F1 by mode of trees on windows dealt at random."""
+    """An evaluated run; `random` is macro F1 by mode of trees on a random split of windows."""
 
     done: pipeline.RunResult
     random: dict[str, float]
 
 
 def learn(name: str, store: Store) -> pipeline.RunResult:
-    """Train, or read back, a run of `RUNS`, and judge it."""
+    """Train a run of `RUNS`, or read it back, and evaluate it."""
     return pipeline.run(
         RUNS[name],
         store,
@@ -57,7 +57,7 @@ def learn(name: str, store: Store) -> pipeline.RunResult:
 
 
 def result(name: str, store: Store) -> Result:
-    """A run and its pages: the Markdown one stands in docs/explanation/results, too."""
+    """Return a run after writing its report; report.md is copied to docs/explanation/results."""
     done = learn(name, store)
     page.write_report(done.report, done.predictions, done.run, store)
     place = ROOT / "docs" / "explanation" / "results" / f"{name}.md"
@@ -67,41 +67,41 @@ def result(name: str, store: Store) -> Result:
 
 
 def random(trained: TrainingResult, store: Store) -> dict[str, float]:
-    """Boosted trees on parts of the same sizes, whose windows were dealt at random."""
+    """Return macro F1 by mode of boosted trees on random parts of the same sizes."""
     ids = [one.id for one in trained.usable]
-    whole = pool(windowing.extract(store, ids, store.schema, trained.recipe.opening_s))
+    whole = pool_openings(windowing.extract(store, ids, store.schema, trained.recipe.opening_s))
     splits = [fold.split for fold in trained.folds]
     modes = trained.recipe.modes
     return {mode: Bench(store.schema, mode, whole).random(splits, MODEL).value for mode in modes}
 
 
-def told(results: dict[str, Result]) -> str:
-    """The page."""
+def page_text(results: dict[str, Result]) -> str:
+    """Return docs/explanation/results.md as text."""
     parts = [
         "# Results on the recorded corpus",
         "`make results` writes this page and all under `results/`. Macro F1 over six "
-        "phases; in brackets the 95 % interval for other episodes of what was judged. How it is "
+        "phases; in brackets the 95 % interval for other episodes of the held-out part. How it is "
         "computed: [evaluation.md](evaluation.md). What the corpus can and cannot show: "
         "[corpus.md](corpus.md).",
     ]
     for name, found in results.items():
-        told = found.done.report
+        report = found.done.report
         parts += [
-            f"## {told.recipe.replace('_', ' ').capitalize()}: {told.held_out}",
-            " ".join(summary.sentences(told)),
+            f"## {report.recipe.replace('_', ' ').capitalize()}: {report.held_out}",
+            " ".join(summary.sentences(report)),
             table(found),
-            f"Everything else that was asked: [results/{name}.md](results/{name}.md).",
+            f"The whole report: [results/{name}.md](results/{name}.md).",
         ]
     return "\n\n".join(parts) + "\n"
 
 
 def table(found: Result) -> str:
-    """Every model and baseline, and what a random split would have claimed."""
+    """Return a Markdown table of every model and baseline, and of a random split of windows."""
     report = found.done.report
     many = report.rows[0].across_hosts is not None
     again = len(report.rows[0].by_seed) > 1
-    extra = ["hosts like these", "worst host"] * many + ["all seeds"] * again
-    head = ["mode", "model", f"{report.unit}s that it knows", f"{report.unit} never seen", *extra]
+    extra = ["interval for other hosts", "worst host"] * many + ["all seeds"] * again
+    head = ["mode", "model", f"{report.unit}s in training", f"held-out {report.unit}s", *extra]
     lines = [head, ["---"] * len(head)]
     for mode in dict.fromkeys(row.mode for row in report.rows):
         for row in (row for row in [*report.rows, *report.baselines] if row.mode == mode):
@@ -114,30 +114,30 @@ def table(found: Result) -> str:
                 ]
             lines.append([*cells, *[seeds(row)] * again])
         random = f"{found.random[mode]:.3f}"
-        lines.append([mode, f"*{MODEL}, windows dealt at random*", "", random, *[""] * len(extra)])
+        lines.append([mode, f"*{MODEL}, random split of windows*", "", random, *[""] * len(extra)])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def scored(score: Score) -> str:
-    """A score and its interval."""
+    """Return a score and its interval as text."""
     return f"{score.value:.3f} [{summary.interval_text(score)}]"
 
 
 def seeds(row: ModelScores) -> str:
-    """The spread over seeds, of a model that has some."""
+    """Return the range over seeds as text; empty for a baseline."""
     if not isinstance(row, ModelReport):
         return ""
     return f"{min(row.by_seed):.3f} to {max(row.by_seed):.3f}"
 
 
 def main() -> None:
-    """All runs, then the page."""
+    """Evaluate all runs, then write the page."""
     store = Store.open(ROOT / "corpus")
     found = {}
     for name in RUNS:
         out.print(f"\n[bold]{name}[/]")
         found[name] = result(name, store)
-    atomic.write(ROOT / "docs" / "explanation" / "results.md", told(found).encode())
+    atomic.write(ROOT / "docs" / "explanation" / "results.md", page_text(found).encode())
     out.print(f"written: {ROOT / 'docs' / 'results.md'}")
 
 

@@ -88,10 +88,10 @@ def main() -> None:
             table.add_row(name, f"{minutes:.2f}", rate, f"{peak / 2**20:,.0f}")
         out = Console(highlight=False)
         out.print(table)
-        tell(stream.score(indices.read(index), stream.truths(root)), out)
+        tell(stream.score_validation(indices.read(index), stream.read_truth(root)), out)
 
 
-def tell(hits: stream.Hits, out: Console) -> None:
+def tell(hits: stream.ValidationScore, out: Console) -> None:
     """The verdict matrix, and what of the planted was missed. Exits with 1 where anything was."""
     table = Table("must be", *hits.matrix)
     for verdict, row in hits.matrix.items():

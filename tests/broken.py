@@ -15,7 +15,7 @@ from tests import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.sim.plant import codes, plant
-from phasewatch.store.format import SAMPLES, pack
+from phasewatch.store.format import SAMPLES, encode_episode
 from phasewatch.store.local import Store
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -47,7 +47,7 @@ def build(root: Path) -> Store:
         files, _ = plant(episode(id, seed), code, np.random.default_rng(seed))
         store.put(id, files)
     twin = "rejected-content_duplicate"
-    store.put(twin, pack(episode(twin, 0)))
+    store.put(twin, encode_episode(episode(twin, 0)))
     (root / "episodes" / "rejected-stray_file").write_text("not an episode\n")
     linked = "rejected-unsafe_file"
     store.publish(episode(linked, len(codes()) + 1))

@@ -19,9 +19,9 @@ from typing import Any
 from tests import toy, uploads
 
 from phasewatch import schema
-from phasewatch.store.format import pack
+from phasewatch.store.format import encode_episode
 from phasewatch.store.local import Store
-from phasewatch.store.server import Receiver
+from phasewatch.store.receiver import Receiver
 
 CALLS = {
     "open",
@@ -55,7 +55,7 @@ def upload(root: Path) -> int:
     """Take the toy episode in, as a receiver that has just been started."""
     store = Store.create(root, schema.vm46())
     with Receiver(store, uploads.HOSTS, uploads.LIMITS) as receiver:
-        path, head, body = uploads.upload(pack(EPISODE))
+        path, head, body = uploads.upload(encode_episode(EPISODE))
         return receiver.put(path, head, io.BytesIO(body)).status.value
 
 

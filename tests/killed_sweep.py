@@ -1,6 +1,6 @@
 """A sweep of 50 episodes, killed at every write, fsync, rename and removal. A script: test_sweep's.
 
-`python tests/killed_sweep.py 2` judges them in blocks of 2, each of which goes to the ledger. After
+`python tests/killed_sweep.py 2` judges them in blocks of 2, each of which goes to the cache. After
 each kill the index is whole or absent, and the same command ends with the bytes of an unbroken one.
 """
 
@@ -25,7 +25,7 @@ CALLS = ("fsync", "replace", "unlink")
 def run(own: Store, out: Path) -> bytes:
     """One sweep, resumed where there is something to resume; the index's bytes."""
     index.write(
-        sweep.validate_store(own, kept=VerdictCache(out / "ledger", own.schema)),
+        sweep.validate_store(own, kept=VerdictCache(out / "cache", own.schema)),
         out / "index.parquet",
     )
     return (out / "index.parquet").read_bytes()

@@ -23,7 +23,7 @@ from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.schema import NS
 from phasewatch.store import format, local
-from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, file_entry
 from phasewatch.store.local import Store
 from phasewatch.validation import index, rules, sweep
 from phasewatch.validation.cache import VerdictCache
@@ -153,7 +153,7 @@ def test_of_a_key_given_twice_the_last_stands_and_is_what_the_digest_covers(own:
 def test_a_listed_name_stays_in_the_folder(own: Store, name: str) -> None:
     (id,) = own.ids()
     manifest = own.manifest(id)
-    files = {**manifest.files, name: entry(b"")}
+    files = {**manifest.files, name: file_entry(b"")}
     changed = manifest.model_copy(update={"files": files}).sealed()
     (own.folder(id) / MANIFEST).write_bytes(changed)
     assert said(validate_episode(own, id)) == ("rejected", {"unsafe_path"})
@@ -162,7 +162,7 @@ def test_a_listed_name_stays_in_the_folder(own: Store, name: str) -> None:
 def resealed(own: Store, data: bytes) -> str:
     """The one episode with other samples, listed as they are: a recorder's mistake."""
     (id,) = own.ids()
-    manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: entry(data)}})
+    manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: file_entry(data)}})
     (own.folder(id) / SAMPLES).write_bytes(data)
     (own.folder(id) / MANIFEST).write_bytes(manifest.sealed())
     return id
@@ -175,7 +175,7 @@ def written(table: pa.Table, folder: Path) -> bytes:
 
 def test_a_wrong_digest_of_right_bytes_is_a_mismatch(own: Store) -> None:
     (id,) = own.ids()
-    manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: entry(b"other")}})
+    manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: file_entry(b"other")}})
     (own.folder(id) / MANIFEST).write_bytes(manifest.sealed())
     assert said(validate_episode(own, id)) == ("rejected", {"sha_mismatch"})
 
@@ -207,7 +207,7 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of one repeated value takes some bytes; here the limit is a megabyte."""
-    monkeypatch.setattr(format, "SAMPLES_MOST", 1 << 20)
+    monkeypatch.setattr(format, "MAX_FILE_BYTES", 1 << 20)
     many = 1 << 18
     times = pa.array([np.zeros(many, np.int64)])
     values = pa.array([[np.zeros(many)]], pa.list_(pa.list_(pa.float64())))
@@ -356,7 +356,9 @@ def short(*given: object) -> Iterator[str]:
     raise MemoryError
 
 
-@pytest.mark.parametrize("place", ["checked", "opened", "table", "assemble", "rule", "arrow"])
+@pytest.mark.parametrize(
+    "place", ["verify_files", "open_samples", "read_table", "assemble_episode", "rule", "arrow"]
+)
 def test_no_memory_is_no_fault_of_the_bytes(
     own: Store, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -401,7 +403,7 @@ def test_an_episode_that_vanished_is_errored_and_then_gone(
 def test_a_file_that_changes_while_it_is_read_is_errored(
     own: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (id,), read = own.ids(), format.content
+    (id,), read = own.ids(), format.read_file
 
     def growing(path: Path, most: int) -> bytes:
         data = read(path, most)
@@ -410,7 +412,7 @@ def test_a_file_that_changes_while_it_is_read_is_errored(
                 file.write(b"x")
         return data[:-1] if path.name == SAMPLES else data
 
-    monkeypatch.setattr(format, "content", growing)
+    monkeypatch.setattr(format, "read_file", growing)
     assert said(validate_episode(own, id)) == ("errored", {"unstable_read"})
 
 
@@ -451,7 +453,8 @@ from phasewatch.validation.cache import VerdictCache
 local.SETTLED_NS, sweep.BLOCK = 0, 2
 store, out = local.Store.open(Path(sys.argv[1])), Path(sys.argv[2])
 for round in range(8):
-    index.write(sweep.sweep(store, kept=VerdictCache(out / "ledger", store.schema)), out / "index")
+    kept = VerdictCache(out / "cache", store.schema)
+    index.write(sweep.validate_store(store, kept=kept), out / "index")
 """
 
 
@@ -462,7 +465,7 @@ def test_two_sweeps_at_once_end_with_the_same_bytes(tmp_path: Path) -> None:
     assert [one.wait() for one in both] == [0, 0]
     index.write(sweep.validate_store(own), tmp_path / "alone")
     assert (out / "index").read_bytes() == (tmp_path / "alone").read_bytes()
-    assert len(VerdictCache(out / "ledger", own.schema).read()) in (0, 12)
+    assert len(VerdictCache(out / "cache", own.schema).read()) in (0, 12)
 
 
 def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,7 +473,7 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
     own = toy.store(tmp_path / "s", seeds=1)
     monkeypatch.setattr(local, "SETTLED_NS", 0)
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    kept = VerdictCache(tmp_path / "ledger", own.schema)
+    kept = VerdictCache(tmp_path / "cache", own.schema)
     asked: list[str] = []
 
     def interrupted(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:

@@ -17,11 +17,11 @@ DATA = ROOT.parent / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs recordings of others in {DATA}")
 
 
-def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importer.Outcome]]:
+def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importer.FileReport]]:
     own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
     mapped = mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own)
     store = Store.create(folder, own)
-    return store, list(importer.run(source, mapped, store))
+    return store, list(importer.import_files(source, mapped, store))
 
 
 @pytest.mark.parametrize("name", ["rpi3", "natops"])

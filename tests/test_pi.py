@@ -23,7 +23,7 @@ def test_bundles_answer_there_as_here(tmp_path: Path) -> None:
     asked = []
     for place in BUNDLES:
         terms = bundle.load_terms(place)
-        own = windowing.cut(
+        own = windowing.cut_windows(
             toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s
         )
         own.x[::3] = np.nan

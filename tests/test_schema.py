@@ -13,7 +13,7 @@ VM46 = schema.vm46()
 
 
 def test_vm46_is_what_the_docs_say() -> None:
-    assert [len(VM46.of(source)) for source in VM46.sources] == [12, 14, 8, 12]
+    assert [len(VM46.channels_of(source)) for source in VM46.sources] == [12, 14, 8, 12]
     assert VM46.sources == ("proc", "guest", "qmp", "netflow")
     assert len(VM46.classes) == 6
     assert VM46.grid.steps == 20
@@ -24,8 +24,8 @@ def test_only_the_guest_is_oracle_only() -> None:
     hidden = {channel.source for channel in VM46.channels if not channel.deployed}
     assert hidden == {"guest"}
     assert VM46.deployed().sources == ("proc", "qmp", "netflow")
-    assert VM46.mode("realistic") == VM46.deployed()
-    assert VM46.mode("oracle") == VM46
+    assert VM46.for_mode("realistic") == VM46.deployed()
+    assert VM46.for_mode("oracle") == VM46
 
 
 def test_fingerprint_sees_order_unit_kind_trust_grid_and_classes() -> None:
@@ -48,19 +48,25 @@ def test_fingerprint_sees_order_unit_kind_trust_grid_and_classes() -> None:
 def test_gaps_name_what_differs_and_ignore_order_and_extras() -> None:
     first, *rest = VM46.channels
     extra = Channel("proc.new", "s", "gauge", True, "a 47th channel")
-    assert VM46.gaps(replace(VM46, channels=(extra, *rest[::-1], first))) == []
-    assert VM46.gaps(replace(VM46, channels=tuple(rest))) == [f"channel {first.name} is missing"]
-    moved = VM46.gaps(replace(VM46, channels=(replace(first, unit="ms"), *rest)))
+    assert VM46.incompatibilities(replace(VM46, channels=(extra, *rest[::-1], first))) == []
+    assert VM46.incompatibilities(replace(VM46, channels=tuple(rest))) == [
+        f"channel {first.name} is missing"
+    ]
+    moved = VM46.incompatibilities(replace(VM46, channels=(replace(first, unit="ms"), *rest)))
     assert moved == [f"channel {first.name}: unit 'ns' is now 'ms'"]
-    assert "grid" in VM46.gaps(replace(VM46, grid=replace(VM46.grid, window_s=20.0)))[0]
-    assert "classes" in VM46.gaps(replace(VM46, classes=VM46.classes[::-1]))[0]
+    assert (
+        "grid" in VM46.incompatibilities(replace(VM46, grid=replace(VM46.grid, window_s=20.0)))[0]
+    )
+    assert "classes" in VM46.incompatibilities(replace(VM46, classes=VM46.classes[::-1]))[0]
 
 
 def test_what_is_never_recorded_travels_and_changes_no_meaning() -> None:
     bare = replace(VM46, untested=())
     assert VM46.untested and "untested" not in bare.dump()
     assert schema.parse(VM46.dump(), "here").untested == VM46.untested
-    assert bare == VM46 and bare.fingerprint == VM46.fingerprint and not bare.gaps(VM46)
+    assert (
+        bare == VM46 and bare.fingerprint == VM46.fingerprint and not bare.incompatibilities(VM46)
+    )
 
 
 def test_dump_and_parse_are_inverse() -> None:

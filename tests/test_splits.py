@@ -8,7 +8,7 @@ from phasewatch.episode import Identity
 from phasewatch.errors import Refused
 from phasewatch.splits import (
     Split,
-    find,
+    find_splitter,
     held_out_host,
     held_out_sample,
     held_out_time,
@@ -147,7 +147,7 @@ def test_too_few_samples_or_campaigns_are_refused() -> None:
         held_out_time(even(each=2), "", "")
     for way in ("held_out_sample", "held_out_time"):
         with pytest.raises(Refused, match="no usable episode"):
-            find(way)([], "0", "")
+            find_splitter(way)([], "0", "")
 
 
 @given(

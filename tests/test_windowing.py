@@ -10,7 +10,15 @@ from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
-from phasewatch.windowing import POOLED, at, columns, cut, join, log, pool
+from phasewatch.windowing import (
+    POOLED_OPENINGS,
+    concatenate,
+    cut_windows,
+    pool_openings,
+    resample,
+    signed_log,
+    window_at,
+)
 
 TINY = Schema(
     "tiny",
@@ -31,29 +39,29 @@ def rows(times_s: list[float], values: list[list[float]]) -> dict[str, Samples]:
 
 def test_kinds_by_hand() -> None:
     sources = rows([0.0, 0.5, 1.0, 2.0], [[9, 100, 1], [2, 104, 3], [4, 110, 5], [8, 130, 7]])
-    made = columns(sources, TINY, 0, 0, 2)
+    made = resample(sources, TINY, 0, 0, 2)
     np.testing.assert_array_equal(made[0], [3.0, 8.0])
     np.testing.assert_array_equal(made[1], [10.0, 20.0])
     np.testing.assert_array_equal(made[2], [8.0, 7.0])
 
 
 def test_a_sample_at_the_edge_belongs_to_the_step_that_ends_there() -> None:
-    made = columns(rows([1.0], [[5, 0, 0]]), TINY, 0, 0, 3)
+    made = resample(rows([1.0], [[5, 0, 0]]), TINY, 0, 0, 3)
     np.testing.assert_array_equal(made[0], [5.0, 5.0, 5.0])
 
 
 def test_a_late_sample_is_held_and_no_longer_than_the_hold() -> None:
-    made = columns(rows([0.5, 5.5], [[5, 0, 0], [7, 0, 0]]), TINY, 0, 0, 6)
+    made = resample(rows([0.5, 5.5], [[5, 0, 0], [7, 0, 0]]), TINY, 0, 0, 6)
     np.testing.assert_array_equal(made[0], [5, 5, np.nan, np.nan, np.nan, 7])
 
 
 def test_a_counter_that_fell_is_unknown_never_negative() -> None:
-    made = columns(rows([0.5, 1.5, 2.5], [[0, 50, 0], [0, 3, 0], [0, 5, 0]]), TINY, 0, 0, 3)
+    made = resample(rows([0.5, 1.5, 2.5], [[0, 50, 0], [0, 3, 0], [0, 5, 0]]), TINY, 0, 0, 3)
     np.testing.assert_array_equal(made[1], [np.nan, np.nan, 2.0])
 
 
 def test_a_rate_over_a_long_hole_is_unknown() -> None:
-    made = columns(rows([0.5, 9.5, 10.5], [[0, 0, 9], [0, 90, 9], [0, 95, 9]]), TINY, 0, 9, 11)
+    made = resample(rows([0.5, 9.5, 10.5], [[0, 0, 9], [0, 90, 9], [0, 95, 9]]), TINY, 0, 9, 11)
     np.testing.assert_array_equal(made[1], [np.nan, 5.0])
     np.testing.assert_array_equal(made[2], [np.nan, 9.0])
 
@@ -63,8 +71,8 @@ def test_a_value_that_is_no_number_is_unknown_and_spoils_no_other() -> None:
     spoilt = whole.sources["proc"].values.copy()
     spoilt[40:42, :3] = np.inf
     sources = {**whole.sources, "proc": replace(whole.sources["proc"], values=spoilt)}
-    made = cut(replace(whole, sources=sources), schema.vm46()).x
-    clean = cut(whole, schema.vm46()).x
+    made = cut_windows(replace(whole, sources=sources), schema.vm46()).x
+    clean = cut_windows(whole, schema.vm46()).x
     assert not np.isinf(made).any()
     differs = ~((made == clean) | (np.isnan(made) & np.isnan(clean)))
     assert differs.any()
@@ -74,7 +82,9 @@ def test_a_value_that_is_no_number_is_unknown_and_spoils_no_other() -> None:
 def test_a_missing_source_is_nan_and_does_not_stop_the_others() -> None:
     episode = toy.episode()
     kept = {name: own for name, own in episode.sources.items() if name != "netflow"}
-    whole, made = (cut(one, schema.vm46()) for one in (episode, replace(episode, sources=kept)))
+    whole, made = (
+        cut_windows(one, schema.vm46()) for one in (episode, replace(episode, sources=kept))
+    )
     absent = np.array([name.startswith("netflow.") for name in schema.vm46().names])
     assert np.isnan(made.x[:, absent]).all()
     np.testing.assert_array_equal(made.x[:, ~absent], whole.x[:, ~absent])
@@ -82,14 +92,16 @@ def test_a_missing_source_is_nan_and_does_not_stop_the_others() -> None:
 
 def test_time_that_runs_back_is_refused() -> None:
     with pytest.raises(ValueError, match="back in time"):
-        columns(rows([1.0, 0.5], [[0, 0, 0]] * 2), TINY, 0, 0, 2)
+        resample(rows([1.0, 0.5], [[0, 0, 0]] * 2), TINY, 0, 0, 2)
 
 
 def test_channels_are_bound_by_name_in_the_schemas_order() -> None:
     episode = toy.episode()
     own = schema.vm46()
     turned = replace(own, channels=own.channels[::-1])
-    np.testing.assert_array_equal(cut(episode, turned).x[:, ::-1], cut(episode, own).x)
+    np.testing.assert_array_equal(
+        cut_windows(episode, turned).x[:, ::-1], cut_windows(episode, own).x
+    )
 
 
 def test_sources_on_other_clocks_are_aligned_by_wall_time() -> None:
@@ -98,13 +110,15 @@ def test_sources_on_other_clocks_are_aligned_by_wall_time() -> None:
     netflow = episode.sources["netflow"]
     foreign = replace(netflow, t_mono_ns=netflow.t_mono_ns + 10**15)
     moved = replace(episode, sources={**episode.sources, "netflow": foreign})
-    np.testing.assert_array_equal(cut(moved, schema.vm46()).x, cut(episode, schema.vm46()).x)
+    np.testing.assert_array_equal(
+        cut_windows(moved, schema.vm46()).x, cut_windows(episode, schema.vm46()).x
+    )
 
 
 @pytest.mark.parametrize("source", schema.vm46().sources)
 def test_no_source_comes_out_all_nan(source: str) -> None:
     own = schema.vm46()
-    made = cut(toy.episode(), own).x
+    made = cut_windows(toy.episode(), own).x
     mine = np.array([channel.source == source for channel in own.channels])
     assert np.isfinite(made[:, mine]).mean() > 0.99
 
@@ -121,14 +135,14 @@ def test_live_equals_offline_bit_for_bit(
 ) -> None:
     own = schema.vm46()
     episode = _rough(toy.episode(seed=seed % 7, own=own), seed, jitter_ms, lost, offset_ms)
-    offline = cut(episode, own)
+    offline = cut_windows(episode, own)
     reach = own.grid.hold_ns + own.grid.step_ns
     for number, x in enumerate(offline.x):
         end = own.grid.steps + number * own.grid.stride
         until = episode.start_ns + end * own.grid.step_ns
         since = until - own.grid.steps * own.grid.step_ns - 2 * reach
         buffer = {name: _between(kept, since, until) for name, kept in episode.sources.items()}
-        np.testing.assert_array_equal(at(buffer, own, episode.start_ns, end), x)
+        np.testing.assert_array_equal(window_at(buffer, own, episode.start_ns, end), x)
 
 
 def _rough(episode: Episode, seed: int, jitter_ms: int, lost: float, offset_ms: int) -> Episode:
@@ -154,7 +168,7 @@ def test_labels_are_the_phase_at_the_end_and_purity_its_share() -> None:
     t = np.arange(0, 11, dtype=np.int64) * NS
     samples = Samples(TINY.names, t, t, np.zeros((11, 3)), 1.0)
     labels = (Label(0, "calm"), Label(3 * NS, "busy"), Label(int(4.5 * NS), "calm"))
-    made = cut(Episode("e", "h", "s", "p", "c", 0, 7 * NS, labels, {"a": samples}), TINY)
+    made = cut_windows(Episode("e", "h", "s", "p", "c", 0, 7 * NS, labels, {"a": samples}), TINY)
     np.testing.assert_array_equal(made.t_ns, np.arange(2, 8) * NS)
     np.testing.assert_array_equal(made.y, [0, 0, 1, 0, 0, 0])
     np.testing.assert_allclose(made.purity, [1, 1, 0.5, 0.25, 0.75, 1])
@@ -163,48 +177,48 @@ def test_labels_are_the_phase_at_the_end_and_purity_its_share() -> None:
 def test_an_episode_shorter_than_a_window_has_none() -> None:
     episode = toy.episode()
     short = replace(episode, end_ns=episode.start_ns + 9 * NS)
-    assert cut(short, schema.vm46()).x.shape == (0, 46, 20)
+    assert cut_windows(short, schema.vm46()).x.shape == (0, 46, 20)
 
 
 def test_join_keeps_rows_together_and_take_picks_them() -> None:
-    one, two = (cut(toy.episode(seed=seed), schema.vm46()) for seed in (1, 2))
-    both = join([one, two])
+    one, two = (cut_windows(toy.episode(seed=seed), schema.vm46()) for seed in (1, 2))
+    both = concatenate([one, two])
     assert len(both) == len(one) + len(two)
     picked = both.take(both.episode == toy.episode(seed=2).id)
     np.testing.assert_array_equal(picked.x, two.x)
     np.testing.assert_array_equal(picked.t_ns, two.t_ns)
     with pytest.raises(ValueError, match="no episodes"):
-        join([])
+        concatenate([])
 
 
 def test_an_opening_is_numpys_median_of_its_steps() -> None:
     own, episode = schema.vm46(), toy.episode()
-    made = cut(episode, own, 6.0)
-    grid = columns(episode.sources, own, episode.start_ns, 0, 12)
-    np.testing.assert_allclose(made.opening[0], np.nanmedian(log(grid), axis=1), rtol=1e-6)
+    made = cut_windows(episode, own, 6.0)
+    grid = resample(episode.sources, own, episode.start_ns, 0, 12)
+    np.testing.assert_allclose(made.opening[0], np.nanmedian(signed_log(grid), axis=1), rtol=1e-6)
     assert (made.opening == made.opening[0]).all()
     assert made.t_ns[0] == episode.start_ns + 10 * NS
-    assert np.isnan(cut(episode, own).opening).all()
+    assert np.isnan(cut_windows(episode, own).opening).all()
 
 
 def test_no_window_inside_the_opening_is_asked_about() -> None:
-    made = cut(toy.episode(seconds=60, seed=3), schema.vm46(), 8.0)
-    whole = cut(toy.episode(seconds=60, seed=3), schema.vm46(), 0.0)
+    made = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 8.0)
+    whole = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 0.0)
     assert made.t_ns.tolist() == whole.t_ns.tolist()
     later = replace(toy.episode(), labels=toy.episode().labels[:1])
-    assert cut(later, schema.vm46(), 15.0).t_ns[0] == later.start_ns + 20 * NS
+    assert cut_windows(later, schema.vm46(), 15.0).t_ns[0] == later.start_ns + 20 * NS
 
 
 def test_a_hostile_opening_is_refused() -> None:
     with pytest.raises(Refused, match=r"begins after .* 30 s of benign at its start"):
-        cut(toy.episode(), schema.vm46(), 30.0)
+        cut_windows(toy.episode(), schema.vm46(), 30.0)
 
 
 def test_a_level_is_the_median_of_the_openings_so_far() -> None:
     own = schema.vm46()
     hosts = [("alpha", seed) for seed in (4, 1, 3, 2)] + [("beta", 0)]
-    parts = {key: cut(toy.episode(key[0], seed=key[1]), own, 6.0) for key in hosts}
-    made = pool(join(parts.values()))
+    parts = {key: cut_windows(toy.episode(key[0], seed=key[1]), own, 6.0) for key in hosts}
+    made = pool_openings(concatenate(parts.values()))
     for seed in (1, 2, 3, 4):
         so_far = [parts["alpha", past].opening[0] for past in range(1, seed + 1)]
         rows = made.episode == f"alpha.dig.s{seed}"
@@ -213,13 +227,13 @@ def test_a_level_is_the_median_of_the_openings_so_far() -> None:
         )
     beta = made.take(made.host == "beta")
     np.testing.assert_array_equal(beta.opening, parts["beta", 0].opening)
-    np.testing.assert_array_equal(made.x, join(parts.values()).x)
+    np.testing.assert_array_equal(made.x, concatenate(parts.values()).x)
 
 
 def test_only_the_latest_openings_are_pooled() -> None:
     own = schema.vm46()
-    parts = [cut(toy.episode(seed=seed), own, 6.0) for seed in range(POOLED + 3)]
-    made = pool(join(parts))
+    parts = [cut_windows(toy.episode(seed=seed), own, 6.0) for seed in range(POOLED_OPENINGS + 3)]
+    made = pool_openings(concatenate(parts))
     last = np.array([part.opening[0] for part in parts[3:]], dtype=float)
     rows = made.episode == parts[-1].episode[0]
     np.testing.assert_allclose(made.opening[rows][0], np.median(last, axis=0), rtol=1e-6)

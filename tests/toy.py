@@ -71,7 +71,7 @@ def samples(
     generator: np.random.Generator,
 ) -> Samples:
     """2 Hz rows from two seconds before the start, a phase's channels busier than others."""
-    channels = own.of(source)
+    channels = own.channels_of(source)
     rows = 2 * seconds + 4
     t = start_ns - 2 * NS + np.arange(rows) * NS // 2 + generator.integers(1, 9_000_000, rows)
     starts = np.array([label.t_wall_ns for label in labels])
@@ -97,7 +97,7 @@ def store(root: Path, seeds: int = 3) -> Store:
 
 
 def scattered(answered: PredictionSet, hosts: int) -> PredictionSet:
-    """The same answers, as if the judged episodes had been run on so many hosts."""
+    """The same predictions, as if the evaluated episodes had been run on so many hosts."""
     told = []
     for one in answered.predictions:
         _, place = np.unique(one.windows.episode, return_inverse=True)

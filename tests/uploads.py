@@ -8,7 +8,7 @@ from email.message import Message
 from tests import toy
 
 from phasewatch.store.format import MANIFEST, SAMPLES, Manifest
-from phasewatch.store.server import PLACE, SPLIT, Limits
+from phasewatch.store.receiver import EPISODES_PATH, MANIFEST_BYTES_HEADER, Limits
 
 TOKENS = {host: host * 10 for host in toy.HOSTS}
 HOSTS = {hashlib.sha256(token.encode()).hexdigest(): host for host, token in TOKENS.items()}
@@ -23,13 +23,13 @@ def upload(files: Mapping[str, bytes], **other: str) -> tuple[str, Message, byte
         "Authorization": f"Bearer {TOKENS[manifest.host]}",
         "Content-Length": str(len(body)),
         "Content-Digest": digest(body),
-        SPLIT: str(len(files[MANIFEST])),
+        MANIFEST_BYTES_HEADER: str(len(files[MANIFEST])),
     }
     head = Message()
     told |= {name.replace("_", "-"): value for name, value in other.items()}
     for name, value in told.items():
         head[name] = value
-    return PLACE + manifest.id, head, body
+    return EPISODES_PATH + manifest.id, head, body
 
 
 def digest(body: bytes) -> str:

@@ -1,8 +1,8 @@
 """One recorded run of one machine: who and when, its labels, and samples per source.
 
 `Samples` refuses at construction what could not be aligned: time that runs back, shapes that
-disagree. Whether the clock is Unix time is for the validator to judge, since a bad episode must
-still be readable to be judged.
+disagree. Whether the clock is Unix time is for the validator to decide, since a bad episode must
+be readable to be validated.
 """
 
 import re
@@ -57,7 +57,7 @@ class Samples:
             )
 
     def __len__(self) -> int:
-        """Rows."""
+        """Return the number of rows."""
         return len(self.t_wall_ns)
 
 

@@ -25,21 +25,21 @@ class Refused(Exception):
         self.code = code
         super().__init__(f"{self.where}: {problem}; expected {expected}. {remedy}")
 
-    def inside(self, where: object) -> "Refused":
-        """The same, told from further out: `where` stands before its place."""
+    def within(self, where: object) -> "Refused":
+        """Return the same refusal with `where`, an outer place, before its own."""
         return self.at(f"{where}: {self.where}")
 
     def at(self, place: str) -> "Refused":
-        """The same of another place."""
+        """Return the same refusal of another place."""
         return Refused(place, self.problem, self.expected, self.remedy, self.code)
 
     def __reduce__(self) -> tuple[type["Refused"], tuple[str, ...]]:
-        """So that it survives the way back from another process."""
+        """Pickle the fields, so that a refusal can come from another process."""
         return Refused, (self.where, self.problem, self.expected, self.remedy, self.code)
 
 
 def differences(there: Mapping[str, Any], asked: Mapping[str, Any], inside: str = "") -> str:
-    """Fields that are not the same, by name, with both values: what is there, what is asked for."""
+    """Return the fields that differ, by name, with both values, as text."""
     told = []
     for key in sorted({*there, *asked}):
         one, other = there.get(key), asked.get(key)
@@ -51,6 +51,6 @@ def differences(there: Mapping[str, Any], asked: Mapping[str, Any], inside: str 
 
 
 def _shown(value: object) -> str:
-    """A value as it is told: a long one, such as a digest, by its beginning."""
+    """Return a value as text; a long one, such as a digest, is shortened."""
     text = "absent" if value is None else json.dumps(value)
     return text if len(text) <= 40 else f"{text[:24]}…"

@@ -1,8 +1,9 @@
-"""Numbers from confusion: everything is a sum over the cube `[E,K,K]`, one matrix an episode.
+"""Scores from confusion matrices `[E,K,K]`, one for each episode; a score is a sum over episodes.
 
-What is resampled are episodes, for *these hosts, other episodes*, or hosts and then their
-episodes, for *hosts like these*. Windows overlap and share a run, so an interval from resampled
-windows is far too narrow; docs/explanation/evaluation.md has the formulas and their sources.
+Bootstrap replicates draw episodes, for intervals over other episodes of the same hosts, or hosts
+and then their episodes, for intervals over other hosts of the same kinds. Windows overlap and share
+an episode, so an interval from resampled windows is far too narrow. Formulas and sources are in
+docs/explanation/evaluation.md.
 """
 
 from collections.abc import Sequence
@@ -17,15 +18,15 @@ from phasewatch.features.views import Array
 Confusions = NDArray[np.int64]
 REPLICATES, PAIRED_REPLICATES = 2000, 10_000
 MIN_EPISODES = 8
-"""Episodes under which no interval is given: its true coverage would be far from its name."""
+"""With fewer episodes no interval is given: its coverage would be far from 95 %."""
 
 MIN_HOSTS = 5
-"""Hosts under which nothing is said about hosts in general."""
+"""With fewer hosts no interval over other hosts is given."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A value from `episodes` runs, with its 95 % interval, or None where they are too few."""
+    """A score over `episodes` episodes, with its 95 % interval, or None where there are too few."""
 
     value: float
     low: float | None
@@ -35,24 +36,33 @@ class Score:
 
 
 def confusions(
-    episode: NDArray[np.str_], truth: NDArray[np.int64], guess: NDArray[np.int64], classes: int
+    episode: NDArray[np.str_], truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
 ) -> tuple[NDArray[np.str_], Confusions]:
-    """Episode ids in order `[E]` and confusion `[E, true K, predicted K]` of windows `[N]`."""
+    """Return sorted episode ids `[E]` and their confusion matrices `[E, true K, predicted K]`.
+
+    `episode`, `truth` and `predicted` are those of windows `[N]`.
+    """
     ids, place = np.unique(episode, return_inverse=True)
-    flat = (place * classes + truth) * classes + guess
+    flat = (place * classes + truth) * classes + predicted
     counted = np.bincount(flat, minlength=len(ids) * classes * classes)
     return ids, counted.reshape(len(ids), classes, classes)
 
 
 def class_f1(confusion: NDArray[np.int64] | Array) -> Array:
-    """F1 a class of `[..., K, K]`, as `[..., K]`; NaN for a class neither true nor predicted."""
+    """Return F1 of each class, `[..., K]`, of confusion matrices `[..., K, K]`.
+
+    It is NaN for a class that is neither true nor predicted.
+    """
     hit = np.diagonal(confusion, axis1=-2, axis2=-1)
     whole = confusion.sum(axis=-1) + confusion.sum(axis=-2)
     return np.where(whole > 0, 2 * hit / np.maximum(whole, 1e-300), np.nan)
 
 
 def macro_f1(confusion: NDArray[np.int64] | Array) -> Array:
-    """Mean F1 over the classes seen in truth or prediction of `[..., K, K]`, as `[...]`."""
+    """Return macro F1 `[...]` of confusion matrices `[..., K, K]`.
+
+    The mean is over the classes that are true or predicted at least once.
+    """
     f1 = class_f1(confusion)
     known = np.isfinite(f1)
     total = np.where(known, f1, 0.0).sum(axis=-1)
@@ -60,43 +70,47 @@ def macro_f1(confusion: NDArray[np.int64] | Array) -> Array:
 
 
 def bootstrap_weights(episodes: int, seed: int, times: int = REPLICATES) -> NDArray[np.int64]:
-    """Bootstrap weights `[B,E]`: how often each episode is drawn. Same seed, same draws: paired."""
+    """Return bootstrap weights `[B,E]`: how often each replicate draws each episode.
+
+    The same seed gives the same replicates, so that two scores can be compared in pairs.
+    """
     generator = np.random.default_rng(seed)
     even = np.full(episodes, 1 / episodes)
     return generator.multinomial(episodes, even, size=times).astype(np.int64)
 
 
 def nested_weights(host: NDArray[np.str_], seed: int, times: int = REPLICATES) -> NDArray[np.int64]:
-    """Bootstrap weights `[B,E]` of episodes on hosts `[E]`: hosts are drawn, then their episodes.
+    """Return bootstrap weights `[B,E]` of episodes on hosts `[E]`: hosts are drawn, then episodes.
 
-    Each time a host is drawn, as many of its episodes are, anew (Davison and Hinkley, Bootstrap
-    Methods and their Application, 1997, 3.8). Same seed, same draws: paired.
+    Each time a host is drawn, as many episodes as it has are drawn from it anew (Davison and
+    Hinkley, Bootstrap Methods and their Application, 1997, 3.8). The same seed gives the same
+    replicates.
     """
     generator = np.random.default_rng(seed)
     names, place = np.unique(host, return_inverse=True)
     drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=times)
     weights = np.zeros((times, len(host)), dtype=np.int64)
-    for one in range(len(names)):
-        own = np.flatnonzero(place == one)
-        even = np.full(len(own), 1 / len(own))
-        weights[:, own] = generator.multinomial(drawn[:, one] * len(own), even)
+    for number in range(len(names)):
+        rows = np.flatnonzero(place == number)
+        even = np.full(len(rows), 1 / len(rows))
+        weights[:, rows] = generator.multinomial(drawn[:, number] * len(rows), even)
     return weights
 
 
-def resampled_confusions(parts: Confusions, weights: NDArray[np.int64]) -> Confusions:
-    """Confusion of every draw, `[B,K,K]`.
+def resampled_confusions(matrices: Confusions, weights: NDArray[np.int64]) -> Confusions:
+    """Return the confusion matrix of every replicate, `[B,K,K]`.
 
-    Multiplied as float64, which BLAS does many times faster and which is exact for such counts.
+    The product is one of float64, which BLAS computes much faster and which is exact for counts.
     """
-    episodes, classes, _ = parts.shape
-    summed = weights.astype(np.float64) @ parts.reshape(episodes, -1).astype(np.float64)
+    episodes, classes, _ = matrices.shape
+    summed = weights.astype(np.float64) @ matrices.reshape(episodes, -1).astype(np.float64)
     return summed.astype(np.int64).reshape(-1, classes, classes)
 
 
 def percentile_interval(values: Array, episodes: int) -> tuple[float | None, float | None]:
-    """95 % percentile interval of draws, widened by Student's t for few episodes (Hesterberg 2015).
+    """Return the 95 % percentile interval of replicates, or None under MIN_EPISODES episodes.
 
-    None under FEWEST episodes.
+    It is widened by Student's t for few episodes (Hesterberg 2015).
     """
     if episodes < MIN_EPISODES:
         return None, None
@@ -105,82 +119,96 @@ def percentile_interval(values: Array, episodes: int) -> tuple[float | None, flo
     return float(low), float(high)
 
 
-def macro_f1_score(parts: Confusions, seed: int) -> Score:
-    """Macro F1 of a cube with its interval."""
-    episodes = len(parts)
-    drawn = macro_f1(resampled_confusions(parts, bootstrap_weights(episodes, seed)))
-    low, high = percentile_interval(drawn, episodes)
-    return Score(float(macro_f1(parts.sum(axis=0))), low, high, episodes, int(parts.sum()))
+def macro_f1_score(matrices: Confusions, seed: int) -> Score:
+    """Return macro F1 with its interval over other episodes."""
+    episodes = len(matrices)
+    replicates = macro_f1(resampled_confusions(matrices, bootstrap_weights(episodes, seed)))
+    low, high = percentile_interval(replicates, episodes)
+    return Score(float(macro_f1(matrices.sum(axis=0))), low, high, episodes, int(matrices.sum()))
 
 
-def across_hosts(parts: Confusions, host: NDArray[np.str_], seed: int) -> Score | None:
-    """Macro F1 of a cube with its interval for hosts like these; None for too few hosts."""
+def across_hosts(matrices: Confusions, host: NDArray[np.str_], seed: int) -> Score | None:
+    """Return macro F1 with its interval over other hosts; None under MIN_HOSTS hosts.
+
+    `host[E]` are the hosts of the episodes.
+    """
     if len(np.unique(host)) < MIN_HOSTS:
         return None
-    value = float(macro_f1(parts.sum(axis=0)))
-    drawn = macro_f1(resampled_confusions(parts, nested_weights(host, seed)))
-    return _around(value, drawn, host, int(parts.sum()))
+    value = float(macro_f1(matrices.sum(axis=0)))
+    replicates = macro_f1(resampled_confusions(matrices, nested_weights(host, seed)))
+    return _student_interval(value, replicates, host, int(matrices.sum()))
 
 
-def _around(value: float, drawn: Array, host: NDArray[np.str_], windows: int) -> Score:
-    """Student's t, with as many degrees of freedom as hosts less one, times the draws' spread.
+def _student_interval(
+    value: float, replicates: Array, host: NDArray[np.str_], windows: int
+) -> Score:
+    """Return the interval of Student's t times the standard deviation of the replicates.
 
-    Percentiles of the draws cover too little where hosts are few: `make bench` has both.
+    The degrees of freedom are the number of hosts less one. Percentiles of the replicates cover too
+    little where hosts are few: `make bench` compares both.
     """
     hosts = len(np.unique(host))
-    reach = float(stats.t.ppf(0.975, hosts - 1) * np.nanstd(drawn, ddof=1))
+    reach = float(stats.t.ppf(0.975, hosts - 1) * np.nanstd(replicates, ddof=1))
     return Score(value, value - reach, value + reach, len(host), windows)
 
 
-def class_f1_score(parts: Confusions, label: int, seed: int) -> Score:
-    """F1 of one class; its episodes are those in which the class is true."""
-    drawn = class_f1(resampled_confusions(parts, bootstrap_weights(len(parts), seed)))[:, label]
-    holding = int((parts[:, label].sum(axis=-1) > 0).sum())
-    low, high = percentile_interval(drawn, holding)
-    value = float(class_f1(parts.sum(axis=0))[label])
-    return Score(value, low, high, holding, int(parts[:, label].sum()))
+def class_f1_score(matrices: Confusions, label: int, seed: int) -> Score:
+    """Return F1 of one class; its episodes are those that contain the class."""
+    resampled = resampled_confusions(matrices, bootstrap_weights(len(matrices), seed))
+    replicates = class_f1(resampled)[:, label]
+    containing = int((matrices[:, label].sum(axis=-1) > 0).sum())
+    low, high = percentile_interval(replicates, containing)
+    value = float(class_f1(matrices.sum(axis=0))[label])
+    return Score(value, low, high, containing, int(matrices[:, label].sum()))
 
 
-def difference(ours: Confusions, other: Confusions, seed: int) -> tuple[Score, float]:
-    """Macro F1 of `ours` minus that of `other` on the same episodes, drawn together, and its p.
+def difference(first: Confusions, second: Confusions, seed: int) -> tuple[Score, float]:
+    """Return macro F1 of `first` minus that of `second` on the same episodes, and its p value.
 
-    For other episodes of these hosts. p is twice the smaller share of draws on either side of zero
-    (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, 15.4), never under 1 / (B + 1); 1
-    where episodes are too few for an interval.
+    The interval is over other episodes of these hosts, from paired replicates. p is twice the
+    smaller share of replicates on either side of zero (Efron and Tibshirani, An Introduction to the
+    Bootstrap, 1993, 15.4), at least 1 / (B + 1), and 1 where episodes are too few for an interval.
     """
-    drawn = _gap(ours, other, bootstrap_weights(len(ours), seed, PAIRED_REPLICATES))
-    low, high = percentile_interval(drawn, len(ours))
-    score = Score(_apart(ours, other), low, high, len(ours), int(ours.sum()))
+    weights = bootstrap_weights(len(first), seed, PAIRED_REPLICATES)
+    replicates = _replicate_differences(first, second, weights)
+    low, high = percentile_interval(replicates, len(first))
+    score = Score(_point_difference(first, second), low, high, len(first), int(first.sum()))
     if low is None:
         return score, 1.0
-    side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    side = min(int((replicates <= 0).sum()), int((replicates >= 0).sum()))
     return score, min(2 * (side + 1) / (PAIRED_REPLICATES + 1), 1.0)
 
 
 def difference_across_hosts(
-    ours: Confusions, other: Confusions, host: NDArray[np.str_], seed: int
+    first: Confusions, second: Confusions, host: NDArray[np.str_], seed: int
 ) -> tuple[Score, float]:
-    """The same for hosts like these, from five hosts on; p is that of Student's t on the draws."""
-    drawn = _gap(ours, other, nested_weights(host, seed, PAIRED_REPLICATES))
-    score = _around(_apart(ours, other), drawn, host, int(ours.sum()))
-    spread = float(np.nanstd(drawn, ddof=1))
+    """Return the difference with its interval over other hosts, and its p value.
+
+    There must be MIN_HOSTS hosts or more; p is that of Student's t on the replicates.
+    """
+    weights = nested_weights(host, seed, PAIRED_REPLICATES)
+    replicates = _replicate_differences(first, second, weights)
+    score = _student_interval(_point_difference(first, second), replicates, host, int(first.sum()))
+    spread = float(np.nanstd(replicates, ddof=1))
     if spread == 0:
         return score, 1.0
     return score, float(2 * stats.t.sf(abs(score.value) / spread, len(np.unique(host)) - 1))
 
 
-def _gap(ours: Confusions, other: Confusions, weights: NDArray[np.int64]) -> Array:
-    return macro_f1(resampled_confusions(ours, weights)) - macro_f1(
-        resampled_confusions(other, weights)
+def _replicate_differences(
+    first: Confusions, second: Confusions, weights: NDArray[np.int64]
+) -> Array:
+    return macro_f1(resampled_confusions(first, weights)) - macro_f1(
+        resampled_confusions(second, weights)
     )
 
 
-def _apart(ours: Confusions, other: Confusions) -> float:
-    return float(macro_f1(ours.sum(axis=0)) - macro_f1(other.sum(axis=0)))
+def _point_difference(first: Confusions, second: Confusions) -> float:
+    return float(macro_f1(first.sum(axis=0)) - macro_f1(second.sum(axis=0)))
 
 
 def holm_adjusted(p: Sequence[float]) -> list[float]:
-    """Adjusted for having looked at all of them (Holm, Scand. J. Statistics 6, 1979)."""
+    """Return p values adjusted for multiple comparisons (Holm, Scand. J. Statistics 6, 1979)."""
     order = np.argsort(p, kind="stable")
     raised = np.asarray(p, dtype=np.float64)[order] * np.arange(len(p), 0, -1)
     adjusted = np.empty(len(p))

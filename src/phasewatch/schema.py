@@ -5,7 +5,6 @@ one to the other compares definitions, never names alone. Realistic mode is `sch
 oracle mode is the schema itself, so no mask exists that could disagree with anything.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -27,7 +26,7 @@ EXTRACTION = 1
 
 NS = 1_000_000_000
 
-LEAST_STEP_S, MOST_S, MOST_STEPS = 0.001, 86_400, 10_000
+MIN_STEP_S, MAX_S, MAX_STEPS = 0.001, 86_400, 10_000
 """Of a grid in a file: its shortest step, its longest length, its steps a window at most."""
 
 
@@ -92,7 +91,7 @@ class Grid:
         return round(self.hold_s * NS)
 
     def definition(self) -> list[object]:
-        """Canonical form."""
+        """Return the lengths in a canonical form, which the fingerprint covers."""
         return [float(self.window_s), float(self.stride_s), float(self.step_s), float(self.hold_s)]
 
 
@@ -139,7 +138,7 @@ class Schema:
         """Sources in the order of their first channel."""
         return tuple(dict.fromkeys(channel.source for channel in self.channels))
 
-    def of(self, source: str) -> tuple[Channel, ...]:
+    def channels_of(self, source: str) -> tuple[Channel, ...]:
         """The channels of one source, in order."""
         return self._by_source.get(source, ())
 
@@ -155,7 +154,7 @@ class Schema:
         kept = tuple(channel for channel in self.channels if channel.deployed)
         return replace(self, channels=kept)
 
-    def mode(self, mode: Mode) -> "Schema":
+    def for_mode(self, mode: Mode) -> "Schema":
         """The schema a model of this mode is given."""
         return self.deployed() if mode == "realistic" else self
 
@@ -177,9 +176,9 @@ class Schema:
     @cached_property
     def fingerprint(self) -> str:
         """sha256 over the canonical, ordered definition."""
-        return hashlib.sha256(atomic.canonical(self.definition())).hexdigest()
+        return atomic.digest(self.definition())
 
-    def gaps(self, other: "Schema") -> list[str]:
+    def incompatibilities(self, other: "Schema") -> list[str]:
         """What this schema asks for that `other` lacks or defines otherwise, one line each.
 
         Channels that only `other` has, and its order, do not matter: samples are bound by name, in
@@ -253,10 +252,14 @@ def vm46() -> Schema:
 # ---------------------------------------------------------------- fields of a file
 
 _Name = Annotated[str, Field(min_length=1)]
-_Length = Annotated[float, Field(ge=0, le=MOST_S, description=f"seconds from 0 to {MOST_S:,}")]
+_Length = Annotated[float, Field(ge=0, le=MAX_S, description=f"seconds from 0 to {MAX_S:,}")]
 _Step = Annotated[
     float,
-    Field(ge=LEAST_STEP_S, le=MOST_S, description=f"seconds from {LEAST_STEP_S:g} to {MOST_S:,}"),
+    Field(
+        ge=MIN_STEP_S,
+        le=MAX_S,
+        description=f"seconds from {MIN_STEP_S:g} to {MAX_S:,}",
+    ),
 ]
 _VERSIONS = "1" if EXTRACTION == 1 else f"1 to {EXTRACTION}"
 
@@ -271,8 +274,8 @@ class _Grid(fields.Table):
 
     @model_validator(mode="after")
     def _few_steps(self) -> Self:
-        if (steps := round(self.window_s / self.step_s)) > MOST_STEPS:
-            expected = f"at most {MOST_STEPS:,} steps a window"
+        if (steps := round(self.window_s / self.step_s)) > MAX_STEPS:
+            expected = f"at most {MAX_STEPS:,} steps a window"
             raise fields.wrong(f"is {steps:,} times step_s", expected, "window_s")
         return self
 

@@ -1,4 +1,4 @@
-"""Who is learned from and who is judged: disjoint sets of episodes, named by a recipe.
+"""Training, validation and test sets: disjoint sets of episodes, named by a recipe.
 
 A split is made of episode ids before any window exists, so no two windows of one run can stand on
 both sides. What a test set does not hold is derived from it, never written by hand.
@@ -13,7 +13,7 @@ import numpy as np
 
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
-from phasewatch.windowing import Windows, pool
+from phasewatch.windowing import Windows, pool_openings
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,10 @@ class Split:
             raise ValueError(f"on two sides of the split: {', '.join(double)}")
 
 
-Single = Callable[[Sequence[Identity], str, str], Split]
-Way = Callable[[Sequence[Identity], str, str], list[Split]]
-WAYS: dict[str, Way] = {}
-KEYS = {
+SingleSplitter = Callable[[Sequence[Identity], str, str], Split]
+Splitter = Callable[[Sequence[Identity], str, str], list[Split]]
+SPLITTERS: dict[str, Splitter] = {}
+HELD_OUT_BY = {
     "held_out_host": "host",
     "leave_one_host_out": "host",
     "held_out_sample": "sample",
@@ -52,31 +52,31 @@ KEYS = {
 """What each way holds out: an attribute of Identity."""
 
 
-def single(split: Single) -> Single:
-    """Register a way to split once: of episodes, what is tested, and what chooses."""
+def single_split(split: SingleSplitter) -> SingleSplitter:
+    """Register a function that makes one split, from the values to test and to validate."""
 
     @wraps(split)
     def alone(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
         return [split(episodes, test, validation)]
 
-    way(alone)
+    splitter(alone)
     return split
 
 
-def way(folds: Way) -> Way:
-    """Register a way to split several times, so that nothing is tested twice."""
-    WAYS[folds.__name__] = folds
+def splitter(folds: Splitter) -> Splitter:
+    """Register a function that makes several splits, in which no episode is tested twice."""
+    SPLITTERS[folds.__name__] = folds
     return folds
 
 
-def find(name: str) -> Way:
-    """A way to split by name; raises Refused with the list of names."""
-    if name not in WAYS:
-        raise Refused(f"split {name!r}", "is unknown", f"one of {', '.join(WAYS)}", "Use one.")
-    return WAYS[name]
+def find_splitter(name: str) -> Splitter:
+    """Return a registered splitter by name. Raises Refused with the list of names."""
+    if name not in SPLITTERS:
+        raise Refused(f"split {name!r}", "is unknown", f"one of {', '.join(SPLITTERS)}", "Use one.")
+    return SPLITTERS[name]
 
 
-@single
+@single_split
 def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on host `test`, choose on host `validation`, train on most episodes of all others.
 
@@ -93,7 +93,7 @@ def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> S
     return _held_out("held_out_host", episodes, "host", {test}, {validation})
 
 
-@way
+@splitter
 def leave_one_host_out(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
     """Test on every host in turn, choosing on the next one by name; on as many models as hosts.
 
@@ -111,7 +111,7 @@ def leave_one_host_out(episodes: Sequence[Identity], test: str, validation: str)
     return [held_out_host(episodes, host, after[host]) for host in hosts]
 
 
-@single
+@single_split
 def held_out_sample(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on one sample of every profile, choose on another, train on the others.
 
@@ -161,7 +161,7 @@ def _number(role: str, text: str) -> int:
     return int(text)
 
 
-@single
+@single_split
 def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> Split:
     """Test on the last campaign, choose on the one before, train on those before that.
 
@@ -270,10 +270,10 @@ def untested(episodes: Sequence[Identity], ids: Sequence[str], what: str) -> lis
     return sorted(values(episodes) - values([e for e in episodes if e.id in set(ids)]))
 
 
-def divide(whole: Windows, split: Split) -> dict[str, Windows]:
+def divide_windows(whole: Windows, split: Split) -> dict[str, Windows]:
     """The windows of each part of a split, each beside what was known of its machine by then.
 
-    What is learned from knows no opening of what is judged. Raises Refused when a part has no
+    Training windows know no opening of a tested episode. Raises Refused when a part has no
     episode.
     """
     sides = {
@@ -287,7 +287,7 @@ def divide(whole: Windows, split: Split) -> dict[str, Windows]:
         raise Refused(
             f"split {split.recipe}",
             f"has no episode to be {', '.join(empty)}",
-            "episodes to train on, to choose by and to judge",
+            "episodes to train on, to validate and to test on",
             "Record more, or hold out something else.",
             code="split_empty",
         )
@@ -300,6 +300,6 @@ def divide(whole: Windows, split: Split) -> dict[str, Windows]:
     }
     parts = {}
     for part, ids in sides.items():
-        known = pool(whole.take(np.isin(whole.episode, near[part])))
+        known = pool_openings(whole.take(np.isin(whole.episode, near[part])))
         parts[part] = known.take(np.isin(known.episode, ids))
     return parts

@@ -18,7 +18,7 @@ from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
 
 Strings = NDArray[np.str_]
-POOLED = 12
+POOLED_OPENINGS = 12
 """Openings of a machine that make its level: three minutes of 15 s each."""
 
 
@@ -44,7 +44,7 @@ class Windows:
     campaign: Strings
 
     def __len__(self) -> int:
-        """N."""
+        """Return N, the number of windows."""
         return len(self.y)
 
     def aeon(self) -> tuple[Floats, Ints]:
@@ -60,7 +60,7 @@ class Windows:
         return self.x.reshape(len(self), -1).astype(np.float64), self.y
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> "Windows":
-        """The chosen rows."""
+        """Return the windows of the chosen rows."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def channels(self, schema: Schema, other: Schema) -> "Windows":
@@ -75,7 +75,7 @@ class Windows:
         return replace(self, x=x, opening=level)
 
 
-def columns(
+def resample(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, first: int, last: int
 ) -> Floats:
     """Grid columns `first..last-1` counted from `origin_ns`, as `[C, last - first]`.
@@ -93,7 +93,7 @@ def columns(
         if samples is None or len(samples) == 0:
             continue
         rows = [row for row, channel in enumerate(schema.channels) if channel.source == source]
-        out[rows] = _source(samples, schema.of(source), grid, edges)[:, back:]
+        out[rows] = _source(samples, schema.channels_of(source), grid, edges)[:, back:]
     return out
 
 
@@ -154,21 +154,21 @@ def _sums(value: Floats, begin: Ints, end: Ints) -> Floats:
     return np.asarray(np.add.reduceat(padded, pairs)[::2])
 
 
-def at(
+def window_at(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, end: int
 ) -> NDArray[np.float32]:
-    """The live road: the one window `x[C,T]` that ends with column `end - 1`."""
-    made = columns(sources, schema, origin_ns, end - schema.grid.steps, end)
+    """Return the window `x[C,T]` that ends with column `end - 1`, as a live machine needs it."""
+    made = resample(sources, schema, origin_ns, end - schema.grid.steps, end)
     return made.astype(np.float32)
 
 
-def log(x: NDArray[np.floating[Any]]) -> Floats:
+def signed_log(x: NDArray[np.floating[Any]]) -> Floats:
     """log(1 + |x|) with the sign of x: rates of different machines differ by factors."""
     z = x.astype(np.float64)
     return np.asarray(np.sign(z) * np.log1p(np.abs(z)))
 
 
-def opening(
+def opening_level(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, seconds: float
 ) -> NDArray[np.float32]:
     """A machine's own benign level: the median of `log` over its first `seconds`, `[C]`.
@@ -178,7 +178,7 @@ def opening(
     steps = round(seconds / schema.grid.step_s)
     level = np.full(len(schema.channels), np.nan, dtype=np.float32)
     if steps:
-        z = log(columns(sources, schema, origin_ns, 0, steps))
+        z = signed_log(resample(sources, schema, origin_ns, 0, steps))
         known = np.isfinite(z).sum(axis=1) * 2 >= steps
         level[known] = np.nanmedian(z[known], axis=1)
     return level
@@ -199,16 +199,16 @@ def _refuse_hostile(episode: Episode, schema: Schema, seconds: float) -> None:
             )
 
 
-def cut(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
-    """The offline road: all whole windows of an episode that end after its opening.
+def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
+    """Return all whole windows of an episode that end after its opening.
 
-    The opening is given away as benign, so no window inside it is asked about. Raises Refused when
+    The opening is given away as benign, so no window inside it is predicted. Raises Refused when
     it is not benign.
     """
     _refuse_hostile(episode, schema, opening_s)
     grid = schema.grid
     total = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = columns(episode.sources, schema, episode.start_ns, 0, total).astype(np.float32)
+    made = resample(episode.sources, schema, episode.start_ns, 0, total).astype(np.float32)
     if total < grid.steps:
         made = np.full((len(schema.channels), grid.steps), np.nan, dtype=np.float32)[:, :0]
         x = np.empty((0, len(schema.channels), grid.steps), dtype=np.float32)
@@ -219,7 +219,7 @@ def cut(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
     x, ends = np.ascontiguousarray(x[asked]), ends[asked]
     t_ns = episode.start_ns + ends * grid.step_ns
     y, purity, since_s = _label(episode.labels, schema, t_ns)
-    level = opening(episode.sources, schema, episode.start_ns, opening_s)
+    level = opening_level(episode.sources, schema, episode.start_ns, opening_s)
     names = (episode.id, episode.host, episode.sample, episode.profile, episode.campaign)
     who = [np.full(len(x), text) for text in names]
     return Windows(x, np.tile(level, (len(x), 1)), y, purity, since_s, t_ns, *who)
@@ -240,7 +240,7 @@ def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints,
     return y, shared.sum(axis=1) / window_ns, (t_ns - start[current]) / NS
 
 
-def join(parts: Iterable[Windows]) -> Windows:
+def concatenate(parts: Iterable[Windows]) -> Windows:
     """Windows of several episodes, one after the other; raises ValueError when there are none."""
     parts = list(parts)
     if not parts:
@@ -249,7 +249,7 @@ def join(parts: Iterable[Windows]) -> Windows:
     return Windows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def pool(windows: Windows) -> Windows:
+def pool_openings(windows: Windows) -> Windows:
     """The same windows, each with the level of its machine's last `POOLED` openings.
 
     Three minutes known to be benign say more of a machine than fifteen seconds. An episode's own
@@ -263,13 +263,13 @@ def pool(windows: Windows) -> Windows:
         order = sorted(first, key=lambda id: first[id])
         openings = [windows.opening[own][ids == id][0] for id in order]
         for place, id in enumerate(order):
-            level[windows.episode == id] = pooled(openings[: place + 1])
+            level[windows.episode == id] = median_opening(openings[: place + 1])
     return replace(windows, opening=level)
 
 
-def pooled(openings: Sequence[NDArray[np.float32]]) -> Floats:
+def median_opening(openings: Sequence[NDArray[np.float32]]) -> Floats:
     """The median of a machine's last openings `[C]`, its own the last; NaN where none knows."""
-    past = np.array(openings[-POOLED:], dtype=np.float64)
+    past = np.array(openings[-POOLED_OPENINGS:], dtype=np.float64)
     known = np.isfinite(past).any(axis=0)
     median = np.full(past.shape[1], np.nan)
     median[known] = np.nanmedian(past[:, known], axis=0)
@@ -286,4 +286,4 @@ class Readable(Protocol):
 
 def extract(store: Readable, ids: Sequence[str], schema: Schema, opening_s: float) -> Windows:
     """Return the windows of some episodes, in the order of `ids`."""
-    return join(cut(store.read(id), schema, opening_s) for id in ids)
+    return concatenate(cut_windows(store.read(id), schema, opening_s) for id in ids)

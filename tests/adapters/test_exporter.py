@@ -10,7 +10,7 @@ import typer
 from tests import toy
 
 from phasewatch.adapters import exporter
-from phasewatch.adapters.exporter import Extract
+from phasewatch.adapters.exporter import ExportReport
 from phasewatch.cli import console
 from phasewatch.cli.commands import exchange
 from phasewatch.errors import Refused
@@ -25,7 +25,7 @@ def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) ->
     windows = extract(toy_store, toy_store.ids(), toy_store.schema, 0.0)
     table = pq.read_table(tmp_path / "out" / "windows.parquet")
     arrays = np.load(tmp_path / "out" / "windows.npz")
-    assert made == Extract(table.num_rows, {"rejected": 0, "errored": 0})
+    assert made == ExportReport(table.num_rows, {"rejected": 0, "errored": 0})
     assert len(windows) == table.num_rows
     np.testing.assert_array_equal(arrays["X"], windows.x)
     np.testing.assert_array_equal(arrays["y"], windows.y)

@@ -12,12 +12,12 @@ from tests.adapters.test_mapping import MAPPING, SCHEMA
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
-from phasewatch.adapters.importer import Outcome, counts
+from phasewatch.adapters.importer import FileReport, counts
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windowing import cut
+from phasewatch.windowing import cut_windows
 
 T_MS = 1_790_000_000_000
 HEAD = "ts,job,state,cpu,rx,seconds"
@@ -39,14 +39,14 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
-def take(source: Path, text: str = MAPPING, kinds: str = SCHEMA) -> tuple[list[Outcome], Store]:
+def take(source: Path, text: str = MAPPING, kinds: str = SCHEMA) -> tuple[list[FileReport], Store]:
     folder = source.parent
     (folder / "schema.toml").write_text(kinds)
     (folder / "mapping.toml").write_text(text)
     own = schema.read(folder / "schema.toml")
     store = Store.create(folder / "store", own)
     mapped = mapping.read(folder / "mapping.toml", own)
-    return list(importer.run(source, mapped, store)), store
+    return list(importer.import_files(source, mapped, store)), store
 
 
 def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None:
@@ -60,7 +60,7 @@ def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None
         (0, "calm"),
         (12 * 5 * NS, "busy"),
     ]
-    windows = cut(episode, store.schema)
+    windows = cut_windows(episode, store.schema)
     # A row at a step's end is that step's: 4 steps of 5 s, values 0, 1, 2, …
     np.testing.assert_array_equal(windows.x[0, 0], [0, 1, 2, 3])
     np.testing.assert_array_equal(windows.x[0, 1], np.array([0, 1, 2, 3]) * 1024)
@@ -177,7 +177,7 @@ def test_a_store_in_its_own_source_is_refused(source: Path) -> None:
     mapped = mapping.read(source.parent / "mapping.toml", own)
     for place in (source, source / "store"):
         with pytest.raises(Refused, match=r"lies in the source .* Choose another --out"):
-            importer.files(source, mapped, place)
+            importer.find_files(source, mapped, place)
 
 
 def test_two_rows_of_one_time_are_refused_by_line(source: Path) -> None:
@@ -205,5 +205,5 @@ def test_a_zipped_json_source_is_the_same_episode(source: Path) -> None:
     own: Schema = schema.read(folder / "schema.toml")
     mapped = mapping.read(folder / "mapping.toml", own)
     store = Store.create(folder / "other", own)
-    (other,) = importer.run(source, mapped, store)
+    (other,) = importer.import_files(source, mapped, store)
     assert other.episodes[0].id == first.episodes[0].id

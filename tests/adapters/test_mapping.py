@@ -6,7 +6,7 @@ import pytest
 
 from phasewatch import schema
 from phasewatch.adapters import mapping
-from phasewatch.adapters.mapping import Told
+from phasewatch.adapters.mapping import TextSource
 from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 
@@ -60,31 +60,48 @@ def test_units_and_rates_become_one_factor(own: Schema, tmp_path: Path) -> None:
     assert [one.factor for one in found.quantities] == [1.0, 1024.0]
     assert found.quantities[1].per == "seconds"
     assert set(found.columns) == {"ts", "job", "state", "cpu", "rx", "seconds"}
-    assert found.who["campaign"].said("x") == "imported"
-    assert found.who["sample"].said("folder/run-7.csv") == "run-7"
-    assert found.who["profile"].of("backup-daily", "here") == "backup"
+    assert found.identity["campaign"].of_file("x") == "imported"
+    assert found.identity["sample"].of_file("folder/run-7.csv") == "run-7"
+    assert found.identity["profile"].apply_rules("backup-daily", "here") == "backup"
 
 
 def test_a_path_that_does_not_fit_is_refused() -> None:
     import re
 
     with pytest.raises(Refused, match="does not fit"):
-        Told(path=re.compile("^raw/")).said("cooked/a.csv")
+        TextSource(path=re.compile("^raw/")).of_file("cooked/a.csv")
 
 
 BAD = {
-    'unit = "ms"': ('unit = "minutes"', r"\[time\].*unit is 'minutes'; expected one of s, ms"),
-    'column = "ts"': ("", r"\[time\].*column is missing"),
-    'host = "pi-1"': ("host = 7", r"\[episode\].*host is 7"),
+    'unit = "ms"': ('unit = "minutes"', r"time.unit: is 'minutes'; expected one of s, ms"),
+    'column = "ts"': ("", r"time.column: is missing"),
+    'host = "pi-1"': ("host = 7", r"episode.host: is 7; expected a text, or a table"),
     '"node.cpu" = "cpu"': ("", r"node.cpu is not mapped"),
     '"node.cpu" = "cpu"\n': ('"node.cpu" = "cpu"\n"node.disk" = "d"\n', "node.disk is no channel"),
     'unit = "KiB"': ('unit = "s"', r"node.rx.*s/s does not convert to the schema's B/s"),
-    "([^/]+)": ("([^/+)", "unterminated subpattern"),
-    '["", "other"]': ('["other"]', "pairs of a pattern"),
-    'column = "state"': ('column = "state"\npath = "a"', "has column and path; expected one"),
-    "[phase]": ("[rows]\nevery = 3\n[phase]", "every is unknown"),
+    "([^/]+)": ("([^/+)", "episode.sample.path: .*unterminated subpattern"),
+    '["", "other"]': (
+        '["other"]',
+        r"profile.rules\[1\]: has 1 entry; expected 2: pattern, replacement",
+    ),
+    'column = "state"': (
+        'column = "state"\npath = "a"',
+        "phase: has column and path; expected one",
+    ),
+    "[phase]": (
+        "[rows]\nevery = 3\n[phase]",
+        "rows.every: is an unknown field",
+    ),
     "[channels]": ("[rows]\nevents_every_s = 5\n[channels]", "node.cpu is a gauge and rows are"),
     "[time]": ("[time", "Expected"),
+    '{ column = "rx"': ('{ rows = true, column = "rx"', "column, per, unit beside rows"),
+    'column = "rx", ': ("", "node.rx.column: is missing; expected the name of a column"),
+    '"cpu"\n': ("7\n", "node.cpu: is 7; expected the name of a column, or a table"),
+    'sample = { path = "([^/]+)[.]csv" }': (
+        "sample = { path = 7 }",
+        "episode.sample.path: is 7; expected a regular expression",
+    ),
+    'host = "pi-1"\n': ('host = "pi-1"\ngap_s = -1\n', "gap_s: is -1; expected at least 0"),
 }
 
 

@@ -42,7 +42,7 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
     own = schema.read(tmp_path / "schema.toml")
     mapped = mapping.read(tmp_path / "mapping.toml", own)
     store = Store.create(tmp_path / "store", own)
-    outcomes = list(importer.run(source, mapped, store))
+    outcomes = list(importer.import_files(source, mapped, store))
     assert sum(len(one.episodes) for one in outcomes) == 4
     assert {one.verdict for outcome in outcomes for one in outcome.episodes} == {"accepted"}
     assert own.classes == ("idle", "mining")
@@ -52,7 +52,7 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
 
 def test_what_was_left_out_is_told(source: Path) -> None:
     told = "; ".join(suggest(source).remarks)
-    assert "another clock: date" in told
+    assert "a second time column: date" in told
     assert "constant in every file: memory" in told
 
 
@@ -105,7 +105,7 @@ def test_rows_at_all_times_are_events(tmp_path: Path) -> None:
     ]
     path.write_text(head + "".join(rows))
     draft = suggest(path)
-    assert "left out, names something: id.resp_p" in draft.remarks
+    assert "left out, an identifier: id.resp_p" in draft.remarks
     (tmp_path / "schema.toml").write_text(draft.schema)
     (tmp_path / "mapping.toml").write_text(draft.mapping)
     own = schema.read(tmp_path / "schema.toml")
@@ -115,7 +115,7 @@ def test_rows_at_all_times_are_events(tmp_path: Path) -> None:
     ]
     mapped = mapping.read(tmp_path / "mapping.toml", own)
     store = Store.create(tmp_path / "store", own)
-    (outcome,) = importer.run(path.parent, mapped, store)
+    (outcome,) = importer.import_files(path.parent, mapped, store)
     samples = store.read(outcome.episodes[0].id).sources["table"]
     assert samples.values[:, 1].sum() == 400
 

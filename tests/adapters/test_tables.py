@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from phasewatch.adapters.tables import ENDINGS, Table, readable, table
+from phasewatch.adapters.tables import ENDINGS, Table, read, readable
 from phasewatch.errors import Refused
 
 COLUMNS = {"ts": ["1", "2"], "cpu": ["0.5", ""]}
@@ -44,7 +44,7 @@ def test_the_same_rows_from_every_form(ending: str, zipped: bool, tmp_path: Path
         data, path = path.read_bytes(), tmp_path / f"a{ending}.gz"
         path.write_bytes(gzip.compress(data))
     assert readable(path)
-    found = table(path)
+    found = read(path)
     assert found.columns == COLUMNS
     assert len(found) == 2
     assert found.dropped == []
@@ -53,7 +53,7 @@ def test_the_same_rows_from_every_form(ending: str, zipped: bool, tmp_path: Path
 def test_an_archives_cases_are_apart_and_labelled(tmp_path: Path) -> None:
     path = tmp_path / "x_TRAIN.ts"
     WRITTEN[".ts"](path)
-    found = table(path)
+    found = read(path)
     assert found.columns["case"] == ["x_TRAIN-1"] * 2 + ["x_TRAIN-2"] * 2
     assert found.columns["label"] == ["a", "a", "b", "b"]
     assert found.columns["dim_0"] == ["1", "2", "5", "6"]
@@ -77,9 +77,9 @@ def test_a_broken_row_is_dropped_and_told(
 ) -> None:
     path = tmp_path / name
     path.write_text(text)
-    (dropped,) = table(path).dropped
+    (dropped,) = read(path).dropped
     assert dropped.line == line
-    assert why in dropped.why
+    assert why in dropped.reason
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_a_file_that_cannot_be_read_is_refused(
     path = tmp_path / name
     path.write_bytes(data)
     with pytest.raises(Refused, match=why) as refused:
-        table(path)
+        read(path)
     assert str(path) in str(refused.value)
 
 
 def test_nested_objects_are_columns_with_dots(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"host": {"cpu": {"user": 3}}, "up": true}\n')
-    found: Table = table(path)
+    found: Table = read(path)
     assert found.columns == {"host.cpu.user": ["3"], "up": ["True"]}

@@ -31,7 +31,7 @@ SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), ()
 
 
 def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoint:
-    own = store.schema.mode(mode)
+    own = store.schema.for_mode(mode)
     ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
     both = windowing.extract(store, ids, own, toy.RECIPE.opening_s)
     probe = (toy.episode(), Run(Path("nowhere")).training_folders)
@@ -61,7 +61,7 @@ def test_every_model_comes_back_with_the_same_answers(
 ) -> None:
     own = trained(toy_store, name, mode)
     again = load(save(own, toy.episode(), tmp_path))
-    asked = windowing.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    asked = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
     for level in (asked.opening, None):
         np.testing.assert_array_equal(again.logits(asked.x, level), own.logits(asked.x, level))
     assert again.schema == own.schema
@@ -231,7 +231,7 @@ def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
     guest = episode.sources["guest"]
     lied = replace(guest, values=guest.values[::-1] * 7)
     told = replace(episode, sources={**episode.sources, "guest": lied})
-    lies, truth = (windowing.cut(one, own.schema, own.opening_s) for one in (told, episode))
+    lies, truth = (windowing.cut_windows(one, own.schema, own.opening_s) for one in (told, episode))
     np.testing.assert_array_equal(
         own.logits(lies.x, lies.opening), own.logits(truth.x, truth.opening)
     )
@@ -389,7 +389,7 @@ def test_the_weights_of_another_model_are_noticed(
 
 
 def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
-    asked = windowing.cut(toy.episode(), made.schema, made.opening_s)
+    asked = windowing.cut_windows(toy.episode(), made.schema, made.opening_s)
     z = made.normalizer.apply(asked.x, asked.opening)
     assert made.projection is not None
     again = load(path).projection

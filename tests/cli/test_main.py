@@ -101,7 +101,7 @@ def test_an_interrupt_has_an_exit_code_of_its_own(
     def interrupted(*given: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweep, "sweep", interrupted)
+    monkeypatch.setattr(sweep, "validate_store", interrupted)
     code, _, said = run("validate", toy_store.root, "--index", tmp_path / "index.parquet")
     assert code == console.CANCELLED
     assert "cancelled" in said

@@ -29,33 +29,31 @@ def test_every_model_and_baseline_has_a_line(console: Console, toy_run: RunResul
     for row in [*report.rows, *report.baselines]:
         lines = [line for line in text.splitlines() if row.model in line and row.mode in line]
         assert any(f"{row.unseen.value:.3f}" in line for line in lines)
-    assert "1,234" in text and "hosts like these" not in text
+    assert "1,234" in text and "other hosts" not in text
 
 
-def test_hosts_like_these_have_a_column_where_they_are_known(
-    console: Console, many: Report
-) -> None:
+def test_other_hosts_have_a_column_where_there_are_enough(console: Console, many: Report) -> None:
     tables.scores(many, {})
     text = console.export_text()
     across = many.rows[0].across_hosts
     assert across is not None
-    assert "hosts like these" in text and f"[{across.low:.3f}, {across.high:.3f}]" in text
+    assert "other hosts" in text and f"[{across.low:.3f}, {across.high:.3f}]" in text
 
 
-def test_missing_parts_and_segments_are_told(console: Console, toy_run: RunResult) -> None:
-    tables.everything(toy_run.report)
+def test_ablations_and_calibration_are_printed(console: Console, toy_run: RunResult) -> None:
+    tables.details(toy_run.report)
     text = console.export_text()
-    assert all(f"no {part}" in text for part in toy_run.report.ablations)
+    assert all(f"without {part}" in text for part in toy_run.report.ablations)
     assert f"{toy_run.report.rows[0].calibration.brier:.2f}" in text
 
 
-def test_verdicts_say_what_is_open_and_what_nobody_may_conclude(
+def test_comparisons_count_undecided_pairs_and_warn_of_few_hosts(
     console: Console, toy_run: RunResult, many: Report
 ) -> None:
-    tables.verdicts(toy_run.report)
+    tables.comparisons(toy_run.report)
     text = console.export_text()
     undecided = sum(one.outcome.startswith("undecided") for one in toy_run.report.comparisons)
     assert f"undecided: {undecided} of {len(toy_run.report.comparisons)} pairs" in text
     assert "nothing can be said about hosts in general" in text
-    tables.verdicts(many)
+    tables.comparisons(many)
     assert "nothing can be said" not in console.export_text()

@@ -149,7 +149,7 @@ def test_a_budget_that_validation_is_too_short_for_says_so(toy_run: RunResult) -
     ],
 )
 def test_verdicts_follow_p(value: float, low: float | None, p: float, words: str) -> None:
-    assert evaluate._words(Score(value, low, low, 20, 100), p) == words
+    assert evaluate._outcome(Score(value, low, low, 20, 100), p) == words
 
 
 def test_identity_knows_no_measurement() -> None:

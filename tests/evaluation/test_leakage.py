@@ -13,10 +13,10 @@ from phasewatch.evaluation import leakage
 from phasewatch.evaluation.leakage import AFTER_TRAINING, BEFORE_TRAINING, FoldData
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.features.normalizer import Normalizer
-from phasewatch.splits import Split, divide
+from phasewatch.splits import Split, divide_windows
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windowing import Windows, extract, join
+from phasewatch.windowing import Windows, concatenate, extract
 
 RULES = {**BEFORE_TRAINING, **AFTER_TRAINING}
 Plant = Callable[[FoldData], FoldData]
@@ -24,9 +24,9 @@ Plant = Callable[[FoldData], FoldData]
 
 def evidence_of(store: Store, way: str, test: str, validation: str) -> FoldData:
     identities = {one.id: one.identity for one in validate_store(store)}
-    (split,) = splits.find(way)(list(identities.values()), test, validation)
+    (split,) = splits.find_splitter(way)(list(identities.values()), test, validation)
     whole = extract(store, list(identities), store.schema, 6.0)
-    return FoldData(split, identities, store.schema, divide(whole, split))
+    return FoldData(split, identities, store.schema, divide_windows(whole, split))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def put(evidence: FoldData, **parts: Windows) -> FoldData:
 def episode_on_two_sides(evidence: FoldData) -> FoldData:
     learned = evidence.windows["train"]
     one = learned.take(learned.episode == learned.episode[0])
-    return put(evidence, unseen=join([evidence.windows["unseen"], one]))
+    return put(evidence, unseen=concatenate([evidence.windows["unseen"], one]))
 
 
 def host_on_two_sides(evidence: FoldData) -> FoldData:
@@ -71,7 +71,9 @@ def recorded_again(evidence: FoldData) -> FoldData:
         episode=np.full(len(one), judged.episode[0]),
         host=np.full(len(one), "delta"),
     )
-    return put(evidence, unseen=join([judged.take(judged.episode != judged.episode[0]), copy]))
+    return put(
+        evidence, unseen=concatenate([judged.take(judged.episode != judged.episode[0]), copy])
+    )
 
 
 def seconds_shared(evidence: FoldData) -> FoldData:
@@ -79,7 +81,7 @@ def seconds_shared(evidence: FoldData) -> FoldData:
     learned, judged = evidence.windows["train"], evidence.windows["unseen"]
     one = learned.take(learned.episode == learned.episode[0])
     between = replace(one, t_ns=one.t_ns + 10**9, episode=np.full(len(one), judged.episode[0]))
-    return put(evidence, unseen=join([judged, between]))
+    return put(evidence, unseen=concatenate([judged, between]))
 
 
 def time_backwards(evidence: FoldData) -> FoldData:
@@ -114,7 +116,7 @@ def judged_on_training(evidence: FoldData) -> FoldData:
 
 def lens_of_everything(evidence: FoldData) -> FoldData:
     train = evidence.windows["train"]
-    whole = join([train, evidence.windows["unseen"]])
+    whole = concatenate([train, evidence.windows["unseen"]])
     return replace(evidence, normalizers={"x": (Normalizer.fit("summary", whole), train)})
 
 

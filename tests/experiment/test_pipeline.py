@@ -16,7 +16,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split
 from phasewatch.store.format import SAMPLES, Manifest
 from phasewatch.store.local import Store
-from phasewatch.windowing import Windows, pool
+from phasewatch.windowing import Windows, pool_openings
 
 
 def run(store: Store, out: Path) -> RunResult:
@@ -104,7 +104,7 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
     train = windowing.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
-    expected = Normalizer.fit("summary", pool(train))
+    expected = Normalizer.fit("summary", pool_openings(train))
     for field in ("opening", "mean", "std"):
         np.testing.assert_array_equal(getattr(loaded.normalizer, field), getattr(expected, field))
 
@@ -146,7 +146,7 @@ def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
     whole = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))
     with pytest.raises(Refused, match="has no episode to be seen"):
-        splits.divide(whole, split)
+        splits.divide_windows(whole, split)
 
 
 def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Store) -> None:
@@ -154,10 +154,10 @@ def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Stor
     ids = [id for id in toy_store.ids() if id.startswith("alpha")][:4]
     whole = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_sample", "x", (ids[1],), (ids[2],), (ids[0],), (ids[3],))
-    before = splits.divide(whole, split)
+    before = splits.divide_windows(whole, split)
     judged = np.isin(whole.episode, [ids[0], ids[3]])
     loud = replace(whole, opening=np.where(judged[:, None], 99.0, whole.opening))
-    after = splits.divide(loud, split)
+    after = splits.divide_windows(loud, split)
     for part in ("train", "validation"):
         np.testing.assert_array_equal(before[part].opening, after[part].opening)
     assert (before["seen"].opening != after["seen"].opening).any()
@@ -174,7 +174,7 @@ def test_realistic_windows_are_a_slice_of_oracle_windows_to_the_bit(toy_store: S
     assert list(sliced) == list(toy.RECIPE.modes)
     for mode, found in sliced.items():
         cut = windowing.extract(
-            toy_store, toy_store.ids()[:6], toy_store.schema.mode(mode), toy.RECIPE.opening_s
+            toy_store, toy_store.ids()[:6], toy_store.schema.for_mode(mode), toy.RECIPE.opening_s
         )
         for field in fields(Windows):
             own, expected = getattr(found, field.name), getattr(cut, field.name)

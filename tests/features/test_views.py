@@ -11,7 +11,7 @@ from phasewatch import schema
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import STATISTICS, VIEWS, View, fingerprint, summary
 from phasewatch.store.local import Store
-from phasewatch.windowing import Windows, extract, log
+from phasewatch.windowing import Windows, extract, signed_log
 
 WINDOWS = hnp.arrays(
     np.float32,
@@ -22,7 +22,7 @@ WINDOWS = hnp.arrays(
 
 @given(WINDOWS)
 def test_summary_is_numpys_own_statistics(x: np.typing.NDArray[np.float32]) -> None:
-    z = log(x)
+    z = signed_log(x)
     made = summary(z).reshape(3, 2, len(STATISTICS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
@@ -65,8 +65,8 @@ def test_a_lens_centres_training(view: View, windows: Windows) -> None:
 def test_a_faster_machine_looks_the_same_beside_its_own_level(windows: Windows) -> None:
     """Rates well above one, all of them twice as high, and so they were in the opening."""
     x = windows.x + 100
-    slow = replace(windows, x=x, opening=log(x).mean(axis=2).astype(np.float32))
-    fast = replace(slow, x=2 * x, opening=log(2 * x).mean(axis=2).astype(np.float32))
+    slow = replace(windows, x=x, opening=signed_log(x).mean(axis=2).astype(np.float32))
+    fast = replace(slow, x=2 * x, opening=signed_log(2 * x).mean(axis=2).astype(np.float32))
     normalizer = Normalizer.fit("tensor", slow)
     one, two = (normalizer.apply(own.x, own.opening) for own in (slow, fast))
     channels = x.shape[1]

@@ -33,28 +33,28 @@ def test_a_failed_write_leaves_the_old_file(
 
 
 def test_a_failed_folder_never_appears(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), atomic.folder(tmp_path / "x" / "e") as draft:
+    with pytest.raises(KeyboardInterrupt), atomic.new_folder(tmp_path / "x" / "e") as draft:
         (draft / "half").write_bytes(b"1")
         raise KeyboardInterrupt
     assert list((tmp_path / "x").iterdir()) == []
 
 
 def test_a_published_folder_is_never_replaced(tmp_path: Path) -> None:
-    with atomic.folder(tmp_path / "e") as draft:
+    with atomic.new_folder(tmp_path / "e") as draft:
         (draft / "file").write_bytes(b"first")
-    with pytest.raises(FileExistsError), atomic.folder(tmp_path / "e") as draft:
+    with pytest.raises(FileExistsError), atomic.new_folder(tmp_path / "e") as draft:
         (draft / "file").write_bytes(b"second")
     assert (tmp_path / "e" / "file").read_bytes() == b"first"
 
 
 @given(st.dictionaries(st.text(), st.integers()))
 def test_canonical_depends_on_the_value_alone(value: dict[str, int]) -> None:
-    assert atomic.canonical(value) == atomic.canonical(dict(reversed(value.items())))
+    assert atomic.canonical_json(value) == atomic.canonical_json(dict(reversed(value.items())))
 
 
 def test_canonical_refuses_nan() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        atomic.canonical(float("nan"))
+        atomic.canonical_json(float("nan"))
 
 
 def test_an_error_names_the_file_and_no_draft(
@@ -73,16 +73,19 @@ def test_an_error_names_the_file_and_no_draft(
 def test_an_error_in_a_folder_names_it_and_no_draft(tmp_path: Path, named: bool) -> None:
     with (
         pytest.raises(OSError, match="No space") as failed,
-        atomic.folder(tmp_path / "e") as draft,
+        atomic.new_folder(tmp_path / "e") as draft,
     ):
         raise OSError(28, "No space left on device", str(draft / "file") if named else None)
     assert failed.value.filename == str(tmp_path / "e")
-    with pytest.raises(OSError, match="elsewhere"), atomic.folder(tmp_path / "e"):
+    with pytest.raises(OSError, match="elsewhere"), atomic.new_folder(tmp_path / "e"):
         raise OSError(5, "Input/output error", "elsewhere")
 
 
 def test_a_folder_that_cannot_be_made_is_named_as_given(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError) as failed, atomic.folder(tmp_path / "file" / "x" / "e"):
+    with (
+        pytest.raises(NotADirectoryError) as failed,
+        atomic.new_folder(tmp_path / "file" / "x" / "e"),
+    ):
         pass
     assert failed.value.filename == str(tmp_path / "file" / "x" / "e")

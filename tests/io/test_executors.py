@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,7 +13,7 @@ from distributed import CancelledError
 from tests.paths import ROOT
 
 from phasewatch.errors import Refused
-from phasewatch.io.executors import _lost, dask_workers, process_pool, serial
+from phasewatch.io.executors import _lost, dask_workers, process_pool, serial, worker_processes
 
 
 def double(number: int) -> int:
@@ -45,7 +46,7 @@ def waits(number: int) -> int:
 def test_workers_end_with_the_process_that_they_work_for() -> None:
     code = (
         "import tests.io.test_executors as t, phasewatch.io.executors as s; "
-        "list(s.pool(2)(t.waits, range(2)))"
+        "list(s.process_pool(2)(t.waits, range(2)))"
     )
     boss = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT)
     assert boss.stdout
@@ -55,6 +56,44 @@ def test_workers_end_with_the_process_that_they_work_for() -> None:
     boss.stdout.close()
     gone, alive = psutil.wait_procs(workers, timeout=60)
     assert (len(gone), alive) == (2, [])
+
+
+def test_workers_end_at_once_where_the_block_raises() -> None:
+    ours, theirs = os.pipe()
+    with (
+        os.fdopen(ours) as said,
+        pytest.raises(KeyboardInterrupt),
+        worker_processes(2) as pool,
+    ):
+        for _ in range(2):
+            pool.submit(waits_in, os.getpid(), theirs)
+        workers = [psutil.Process(int(said.readline())) for _ in range(2)]
+        raise KeyboardInterrupt
+    gone, alive = psutil.wait_procs(workers, timeout=60)
+    os.close(theirs)
+    assert (len(gone), alive) == (2, [])
+
+
+def waits_in(boss: int, handle: int) -> None:
+    """As `waits`, told through a descriptor of the process that works it out."""
+    Path(f"/proc/{boss}/fd/{handle}").write_text(f"{os.getpid()}\n")
+    time.sleep(600)
+
+
+begun: list[int] = []
+
+
+def begin(number: int) -> None:
+    begun.append(number)
+
+
+def first_of(number: int) -> int:
+    return begun[0] + number
+
+
+def test_a_worker_begins_with_the_initializer() -> None:
+    with worker_processes(2, begin, (40,)) as pool:
+        assert list(pool.map(first_of, range(3))) == [40, 41, 42]
 
 
 def test_a_cluster_that_went_away_is_one_line() -> None:

@@ -18,7 +18,7 @@ from tests.paths import ROOT
 
 from phasewatch.errors import Refused
 from phasewatch.io import parquet_headers
-from phasewatch.io.parquet_headers import unpacked
+from phasewatch.io.parquet_headers import unpacked_size
 from phasewatch.store import format
 
 Parquet = Callable[..., bytes]
@@ -51,7 +51,7 @@ def number(value: int) -> bytes:
 @pytest.fixture(scope="module")
 def table() -> pa.Table:
     """Our own form of samples."""
-    return pq.read_table(io.BytesIO(format.encode(toy.episode().sources)))
+    return pq.read_table(io.BytesIO(format.encode_samples(toy.episode().sources)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -65,26 +65,26 @@ def table() -> pa.Table:
     data_page_size=st.sampled_from([None, 64, 4096]),
 )
 def test_whoever_wrote_it_the_bound_holds_and_is_near(**options: Any) -> None:
-    table = pq.read_table(io.BytesIO(format.encode(toy.episode().sources)))
+    table = pq.read_table(io.BytesIO(format.encode_samples(toy.episode().sources)))
     data = written(table, **options)
-    assert table.nbytes <= unpacked(data) < 4 * table.nbytes
-    assert set(format.decode(data, "here")) == set(table["source"].to_pylist())
+    assert table.nbytes <= unpacked_size(data) < 4 * table.nbytes
+    assert set(format.decode_samples(data, "here")) == set(table["source"].to_pylist())
 
 
 def test_a_file_of_no_rows_has_no_pages() -> None:
-    assert unpacked(format.encode({})) == 0
+    assert unpacked_size(format.encode_samples({})) == 0
 
 
 def test_texts_in_a_dictionary_count_as_often_as_they_stand() -> None:
     data = written(pa.table({"a": ["x" * 1000] * 5000}), compression="zstd")
     assert len(data) < 5000
-    assert unpacked(data) > 5_000_000
+    assert unpacked_size(data) > 5_000_000
 
 
 def test_a_run_of_nulls_counts_although_it_has_no_bytes() -> None:
     data = written(pa.table({"a": pa.nulls(1 << 20, pa.float64())}), max_rows_per_page=1 << 21)
     assert len(data) < 1000
-    assert unpacked(data) >= 8 << 20
+    assert unpacked_size(data) >= 8 << 20
 
 
 def test_a_footer_that_makes_its_pages_small_is_not_believed() -> None:
@@ -101,7 +101,7 @@ def test_a_footer_that_makes_its_pages_small_is_not_believed() -> None:
     lying = with_footer(data, told)
     assert pq.ParquetFile(io.BytesIO(lying)).metadata.row_group(0).column(0).num_values == 1
     with pytest.raises(ValueError, match="do not fill it"):
-        unpacked(lying)
+        unpacked_size(lying)
 
 
 def test_no_flip_of_a_footer_ends_the_process() -> None:
@@ -120,7 +120,7 @@ def test_no_flip_of_a_footer_ends_the_process() -> None:
 
 def flips() -> tuple[int, int]:
     """How many footers with one bit or several bytes changed were refused, and how many read."""
-    data = format.encode(toy.episode().sources)
+    data = format.encode_samples(toy.episode().sources)
     told, ends = footer(data), [0, 0]
     changed = [(at, 1 << bit) for at in range(len(told)) for bit in range(8)]
     generator = random.Random(1)
@@ -133,7 +133,7 @@ def flips() -> tuple[int, int]:
         for at, bits in changes:
             other[at] ^= bits
         try:
-            format.decode(with_footer(data, bytes(other)), "here")
+            format.decode_samples(with_footer(data, bytes(other)), "here")
         except (Refused, MemoryError):
             ends[0] += 1
         else:
@@ -170,12 +170,12 @@ def with_rows_after(data: bytes, other: bytes) -> bytes:
 def test_what_two_readers_may_read_in_two_ways(
     table: pa.Table, head: bytes, problem: str | None
 ) -> None:
-    data = with_rows_after(format.encode(toy.episode().sources), head)
+    data = with_rows_after(format.encode_samples(toy.episode().sources), head)
     if problem is None:
-        assert unpacked(data) >= table.nbytes
+        assert unpacked_size(data) >= table.nbytes
         return
     with pytest.raises(ValueError, match=problem):
-        unpacked(data)
+        unpacked_size(data)
 
 
 @settings(max_examples=20, deadline=None)
@@ -186,18 +186,18 @@ def test_a_form_that_is_known_says_what_reading_says(rows: list[int], statistics
     afresh = []
     for data in files:
         parquet_headers._FORMS.clear()
-        afresh.append(unpacked(data))
-    assert [unpacked(data) for data in files] == afresh
+        afresh.append(unpacked_size(data))
+    assert [unpacked_size(data) for data in files] == afresh
     assert len({*afresh}) == len(files)
 
 
 def test_as_many_forms_are_kept_as_may_be() -> None:
     parquet_headers._FORMS.clear()
     for wide in range(1, 2 * parquet_headers.FORMS_MOST):
-        unpacked(written(pa.table({str(at): [1.0] for at in range(wide)})))
+        unpacked_size(written(pa.table({str(at): [1.0] for at in range(wide)})))
     assert len(parquet_headers._FORMS) == parquet_headers.FORMS_MOST
     parquet_headers._FORMS.clear()
-    unpacked(written(pa.table({str(at): [1.0] for at in range(200)}), write_statistics=False))
+    unpacked_size(written(pa.table({str(at): [1.0] for at in range(200)}), write_statistics=False))
     lengths = [len(form.pattern.pattern) for form in parquet_headers._FORMS]
     assert max(lengths) < parquet_headers.FORM_MOST
 
@@ -209,19 +209,19 @@ def test_any_bytes_are_a_value_error(middle: bytes, length: int) -> None:
             parquet_headers.MAGIC + middle + claimed.to_bytes(4, "little") + parquet_headers.MAGIC
         )
         with pytest.raises(ValueError, match=r".+"):
-            unpacked(data)
+            unpacked_size(data)
 
 
 @pytest.mark.parametrize("cut", [0, 3, 11])
 def test_what_is_too_short_is_no_file(cut: int) -> None:
     with pytest.raises(ValueError, match="begin and end"):
-        unpacked((parquet_headers.MAGIC * 3)[:cut])
+        unpacked_size((parquet_headers.MAGIC * 3)[:cut])
 
 
 def test_a_file_of_no_rows_holds_nothing_whoever_wrote_it() -> None:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([], schema=format._TABLE), buffer)
-    assert format.decode(buffer.getvalue(), "here") == {}
+    assert format.decode_samples(buffer.getvalue(), "here") == {}
 
 
 def test_of_a_column_that_claims_no_values_no_page_is_read() -> None:
@@ -232,7 +232,7 @@ def test_of_a_column_that_claims_no_values_no_page_is_read() -> None:
     told = footer(data).replace(number(many), number(0))
     held = len(data) - 12 - len(footer(data))
     lying = with_footer(parquet_headers.MAGIC + b"\xff" * held + bytes(8), told)
-    assert unpacked(lying) == 0
+    assert unpacked_size(lying) == 0
     assert pq.ParquetFile(io.BytesIO(lying)).read().nbytes == 0
 
 

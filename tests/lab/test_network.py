@@ -42,7 +42,7 @@ class Line:
 
 
 def test_channels_are_the_schemas() -> None:
-    own = [channel.name for channel in schema.vm46().of("netflow")]
+    own = [channel.name for channel in schema.vm46().channels_of("netflow")]
     assert own == [f"netflow.{name}" for name in CHANNELS]
 
 

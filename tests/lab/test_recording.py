@@ -11,7 +11,7 @@ import pytest
 
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windowing import cut
+from phasewatch.windowing import cut_windows
 
 NEEDS = "qemu-system-x86_64", "gcc", "mke2fs", "depmod", "ip"
 INSTALL = "apt-get install qemu-system-x86 seabios ipxe-qemu gcc libc6-dev e2fsprogs kmod iproute2"
@@ -70,7 +70,7 @@ def test_a_recorded_episode_is_whole(tmp_path: Path, cache: Path) -> None:
     result = validate_episode(store, id)
     assert result.usable
     assert "source_missing" not in {finding.code for finding in result.findings}
-    made = cut(store.read(id), store.schema)
+    made = cut_windows(store.read(id), store.schema)
     assert made.x.shape == (7, 46, 20)
     assert (made.x == made.x).any(axis=(0, 2)).all()
     assert not machines()

@@ -40,7 +40,9 @@ def test_calls_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
     episode = toy.episode("beta", "leak")
     calls = list(lookout(loaded, lines(episode)))
     origin = min(int(one.t_wall_ns[0]) for one in episode.sources.values())
-    offline = windowing.cut(replace(episode, start_ns=origin), loaded.schema, loaded.opening_s)
+    offline = windowing.cut_windows(
+        replace(episode, start_ns=origin), loaded.schema, loaded.opening_s
+    )
     told = {int(t): row for row, t in enumerate(offline.t_ns)}
     logits = loaded.logits(offline.x, offline.opening)
     assert len(calls) >= len(offline) - 1 > 3

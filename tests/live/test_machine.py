@@ -58,7 +58,9 @@ def same(machine: Machine, made: windowing.Windows) -> None:
 @given(seed=st.integers(0, 5), tick_ms=st.integers(150, 9000), host=st.sampled_from(toy.HOSTS))
 def test_windows_have_the_bits_of_offline_ones(seed: int, tick_ms: int, host: str) -> None:
     episode = toy.episode(host, "leak", seed)
-    same(streamed(episode, BLIND, tick_ms * 1_000_000), windowing.cut(episode, BLIND.schema))
+    same(
+        streamed(episode, BLIND, tick_ms * 1_000_000), windowing.cut_windows(episode, BLIND.schema)
+    )
 
 
 def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
@@ -66,7 +68,7 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
     for id in store.ids()[::4]:
         try:
             episode = store.read(id)
-            made = windowing.cut(episode, store.schema)
+            made = windowing.cut_windows(episode, store.schema)
         except (Refused, ValueError):
             continue
         same(playback.replay(episode, Ensemble(store.schema, ())), made)
@@ -136,7 +138,9 @@ def test_late_samples_are_counted_and_take_their_place() -> None:
     stream.upto(episode.start_ns + 16 * NS, machine)
     second = machine.judge(episode.start_ns + 16 * NS)
     assert second is not None
-    assert np.array_equal(second.x, windowing.cut(episode, BLIND.schema).x[1], equal_nan=True)
+    assert np.array_equal(
+        second.x, windowing.cut_windows(episode, BLIND.schema).x[1], equal_nan=True
+    )
 
 
 def test_who_cannot_keep_up_skips_to_the_newest_and_counts() -> None:
@@ -189,7 +193,7 @@ def test_an_unsigned_juror_is_refused_where_signatures_are_asked_for(
     toy_out: Path, toy_store: Store, keys: Path
 ) -> None:
     asked = Ensemble.load(
-        Run(toy_out), toy_store.schema, trust=Trust.asked(keys / "own.pub", strict=False)
+        Run(toy_out), toy_store.schema, trust=Trust.of_options(keys / "own.pub", strict=False)
     )
     assert not asked.members
     assert {problem.code for problem in asked.refused.values()} == {"signature"}

@@ -24,8 +24,8 @@ def test_each_is_an_element_of_the_same_bytes(name: str, report: Report) -> None
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_each_draws_what_the_report_says(name: str, report: Report) -> None:
-    """A picture that does not move with its numbers shows nothing."""
+def test_each_figure_depends_on_the_report(name: str, report: Report) -> None:
+    """A figure that does not change with its numbers shows nothing."""
     other = replace(report, rows=[report.rows[2], *report.rows[1:2]])
     assert FIGURES[name](report) != FIGURES[name](other)
 
@@ -37,4 +37,4 @@ def test_every_model_is_named_in_the_forest(report: Report) -> None:
 
 
 def test_a_phase_that_was_not_tested_is_hatched(report: Report) -> None:
-    assert "untested" in FIGURES["lateness"](report)
+    assert "untested" in FIGURES["delays"](report)

@@ -14,7 +14,7 @@ from phasewatch.store.local import Store
 
 
 def drawn_of(done: RunResult, id: str) -> list[Predictions]:
-    """What boosted trees said of an episode, in both modes."""
+    """Predictions of boosted trees on an episode, in both modes."""
     return [
         one
         for one in done.predictions.predictions
@@ -65,10 +65,10 @@ def test_every_picture_has_its_place(page: str) -> None:
     assert page.count("data:image/png;base64,") == len(toy.PROFILES)
 
 
-def test_what_was_audited_is_told(page: str, card: str, toy_run: RunResult) -> None:
+def test_every_leakage_check_is_on_it(page: str, card: str, toy_run: RunResult) -> None:
     for check in toy_run.predictions.leakage_checks:
         assert check.rule.replace("_", " ") in page
-    assert "Every rule of the audit passed." in card
+    assert "Every leakage check passed." in card
 
 
 def test_the_card_has_the_same_numbers(card: str, toy_run: RunResult) -> None:

@@ -7,7 +7,7 @@ import pytest
 from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.sim.compare import compare
-from phasewatch.sim.fit import FITTED
+from phasewatch.sim.fit import PACKAGED_FIT
 from phasewatch.sim.stream import Recipe, simulate
 from phasewatch.store.local import Store
 
@@ -16,7 +16,7 @@ def test_a_store_is_near_itself_and_less_near_to_another_seed(tmp_path: Path) ->
     stores = []
     for seed in (1, 2):
         root = tmp_path / str(seed)
-        simulate(Recipe(FITTED, schema.vm46(), seed, 0.1), root, 150, 1, lambda count: None)
+        simulate(Recipe(PACKAGED_FIT, schema.vm46(), seed, 0.1), root, 150, 1, lambda count: None)
         stores.append(Store.open(root))
     same = compare(stores[0], stores[0], tmp_path / "same.png")
     other = compare(stores[0], stores[1], tmp_path / "other.png")

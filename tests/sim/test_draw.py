@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from phasewatch import schema
 from phasewatch.lab.hosts import hosts
 from phasewatch.lab.profile import profiles
-from phasewatch.sim.draw import Stage
-from phasewatch.sim.fit import FITTED, KNOTS, Fit, collect
+from phasewatch.sim.draw import Simulator
+from phasewatch.sim.fit import NORMAL_QUANTILES, PACKAGED_FIT, Fit, collect_steps
 from phasewatch.store.format import encode
 from phasewatch.validation.rules import examine
 
 VM46 = schema.vm46()
-FIT = Fit.load(FITTED, VM46)
+FIT = Fit.load(PACKAGED_FIT, VM46)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**5))
 def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: int) -> None:
-    episode = Stage(FIT, VM46, seed).episode(number)
+    episode = Simulator(FIT, VM46, seed).episode(number)
     assert examine(episode, VM46) == ("accepted", ())
-    again = Stage(FIT, VM46, seed).episode(number)
+    again = Simulator(FIT, VM46, seed).episode(number)
     assert encode(episode.sources) == encode(again.sources)
     assert episode.labels == again.labels
     host = hosts()[episode.host]
@@ -31,19 +31,19 @@ def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: i
 
 
 def test_another_seed_is_another_episode() -> None:
-    first, other = (Stage(FIT, VM46, seed).episode(3) for seed in (0, 1))
+    first, other = (Simulator(FIT, VM46, seed).episode(3) for seed in (0, 1))
     assert encode(first.sources) != encode(other.sources)
 
 
 def test_medians_are_the_fits() -> None:
-    stage = Stage(FIT, VM46, 7)
+    stage = Simulator(FIT, VM46, 7)
     drawn = [stage.episode(number) for number in range(250)]
-    names, _, steps = collect(drawn, VM46)
+    names, _, steps = collect_steps(drawn, VM46)
     label = VM46.classes.index("benign")
     wanted, found = [], []
     for place, name in enumerate(names):
         rows = steps.x[(steps.host == place) & (steps.y == label)]
         own = list(FIT.hosts).index(name)
-        wanted.append(np.log1p(FIT.quantiles[own, label, :, len(KNOTS) // 2]))
+        wanted.append(np.log1p(FIT.quantiles[own, label, :, len(NORMAL_QUANTILES) // 2]))
         found.append(np.log1p(np.nanmedian(rows, axis=0)))
     assert np.corrcoef(np.ravel(wanted), np.ravel(found))[0, 1] > 0.97

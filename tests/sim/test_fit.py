@@ -9,7 +9,14 @@ from tests import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.sim.fit import FITTED, KNOTS, Fit, fit, inside, recall
+from phasewatch.sim.fit import (
+    NORMAL_QUANTILES,
+    PACKAGED_FIT,
+    Fit,
+    autocorrelation,
+    fit,
+    without_segment_means,
+)
 
 VM46 = schema.vm46()
 
@@ -25,7 +32,7 @@ def episodes() -> list[Episode]:
 
 def test_a_fit_is_of_the_right_shape_and_the_same_bytes_again(tmp_path: Path) -> None:
     made = fit(episodes(), VM46)
-    assert made.quantiles.shape == (4, 6, 46, len(KNOTS))
+    assert made.quantiles.shape == (4, 6, 46, len(NORMAL_QUANTILES))
     assert list(made.hosts) == sorted(toy.HOSTS)
     assert list(made.campaigns) == ["c1", "c2"]
     assert (np.diff(made.quantiles, axis=-1) >= 0).all()
@@ -39,7 +46,7 @@ def test_a_fit_is_of_the_right_shape_and_the_same_bytes_again(tmp_path: Path) ->
 
 def test_the_phase_moves_its_channels() -> None:
     made = fit(episodes(), VM46)
-    middle = made.quantiles[:, :, :, len(KNOTS) // 2]
+    middle = made.quantiles[:, :, :, len(NORMAL_QUANTILES) // 2]
     played = {phase for phases in toy.PROFILES.values() for phase in phases}
     for label in (VM46.classes.index(phase) for phase in sorted(played)):
         busy = middle[:, label, label].mean()
@@ -53,7 +60,9 @@ def test_memory_of_a_known_process_is_found() -> None:
     for row in range(1, len(x)):
         x[row] = np.array([0.8, 0.0]) * x[row - 1] + chance.standard_normal(2)
     act = np.arange(len(x)) // 200
-    assert recall(inside(x, act), act) == pytest.approx([0.8, 0.0], abs=0.03)
+    assert autocorrelation(without_segment_means(x, act), act) == pytest.approx(
+        [0.8, 0.0], abs=0.03
+    )
 
 
 def test_no_episode_is_refused() -> None:
@@ -62,7 +71,7 @@ def test_no_episode_is_refused() -> None:
 
 
 def test_the_packaged_fit_is_of_todays_schema() -> None:
-    made = Fit.load(FITTED, VM46)
+    made = Fit.load(PACKAGED_FIT, VM46)
     assert len(made.hosts) >= 8
     assert len(made.campaigns) == 3
 
@@ -75,6 +84,6 @@ def test_a_wrong_file_is_refused(tmp_path: Path, damage: str) -> None:
         path.write_bytes(b"not a fit")
     elif damage == "other channels":
         path.write_bytes(fit(episodes(), VM46).dump())
-        own = VM46.mode("realistic")
+        own = VM46.for_mode("realistic")
     with pytest.raises(Refused, match=r"fit\.npz"):
         Fit.load(path, own)

@@ -7,7 +7,7 @@ import pytest
 from tests import toy
 
 from phasewatch import schema
-from phasewatch.sim.plant import BYTES, TELEMETRY, codes, plant
+from phasewatch.sim.plant import EPISODE_FAULTS, FILE_FAULTS, codes, plant
 from phasewatch.store.local import Store
 from phasewatch.validation.rules import RULES
 from phasewatch.validation.sweep import validate_episode
@@ -16,8 +16,8 @@ VM46 = schema.vm46()
 
 
 def test_every_rule_has_a_fault_and_every_fault_a_rule() -> None:
-    assert set(TELEMETRY) == {rule.code for rule in RULES}
-    assert not set(TELEMETRY) & set(BYTES)
+    assert set(EPISODE_FAULTS) == {rule.code for rule in RULES}
+    assert not set(EPISODE_FAULTS) & set(FILE_FAULTS)
 
 
 @pytest.mark.parametrize("seed", range(6))

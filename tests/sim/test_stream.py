@@ -16,13 +16,13 @@ from phasewatch import schema
 from phasewatch.cli.commands import simulate as command
 from phasewatch.errors import Refused
 from phasewatch.sim import stream
-from phasewatch.sim.fit import FITTED, Fit
-from phasewatch.sim.stream import TRUTH, Recipe, score, simulate, truths
+from phasewatch.sim.fit import PACKAGED_FIT, Fit
+from phasewatch.sim.stream import TRUTH, Recipe, read_truth, score_validation, simulate
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 
 VM46 = schema.vm46()
-RECIPE = Recipe(FITTED, VM46, seed=3, faults=0.5)
+RECIPE = Recipe(PACKAGED_FIT, VM46, seed=3, faults=0.5)
 
 
 def files(root: Path) -> dict[str, bytes]:
@@ -53,17 +53,17 @@ def test_bytes_depend_on_seed_alone(
     assert {k: v for k, v in two.items() if k != TRUTH} == {
         k: v for k, v in files(store).items() if k != TRUTH
     }
-    assert truths(tmp_path / "two") == truths(store)
+    assert read_truth(tmp_path / "two") == read_truth(store)
     simulate(replace(RECIPE, seed=4), tmp_path / "other", 5, 1, none)
     assert files(tmp_path / "other") != files(store)
 
 
 def test_every_planted_fault_is_found_and_nothing_else(store: Path) -> None:
-    hits = score(validate_store(Store.open(store)), truths(store))
+    hits = score_validation(validate_store(Store.open(store)), read_truth(store))
     assert hits.planted + hits.clean == 120
     assert 35 < hits.planted < 85
-    assert hits.planted == hits.reported == hits.judged
-    assert hits.alarms == 0
+    assert hits.planted == hits.reported == hits.correct_verdicts
+    assert hits.false_alarms == 0
     assert not hits.missed
 
 
@@ -85,14 +85,14 @@ def test_a_store_is_of_one_recipe(store: Path) -> None:
 
 def thin() -> Fit:
     """A fit to whom `impact` never happened."""
-    made = Fit.load(FITTED, VM46)
+    made = Fit.load(PACKAGED_FIT, VM46)
     label = VM46.classes.index("impact")
     mask = np.arange(len(VM46.classes)) != label
     return replace(made, quantiles=made.quantiles * mask[None, :, None, None])
 
 
 def test_a_fit_too_thin_to_draw_from_makes_no_store(tmp_path: Path) -> None:
-    nowhere = replace(Fit.load(FITTED, VM46), hosts=np.array(["alpha"]))
+    nowhere = replace(Fit.load(PACKAGED_FIT, VM46), hosts=np.array(["alpha"]))
     for made, told in ((thin(), "no step of impact"), (nowhere, "no host of the lab, but alpha")):
         made.save(tmp_path / "fit.npz")
         with pytest.raises(Refused, match=told):
@@ -138,4 +138,4 @@ def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
 
 def test_a_store_without_truth_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=TRUTH):
-        truths(tmp_path)
+        read_truth(tmp_path)

@@ -3,20 +3,23 @@
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tests import toy
+from tests.certificates import self_signed
 from tests.store.test_server import receiver, said, server, store  # noqa: F401
 from tests.uploads import TOKENS
 
 from phasewatch import schema
 from phasewatch.cli import console, main
 from phasewatch.errors import Refused
-from phasewatch.store.client import Connection, Stopped, chosen, ship, token
+from phasewatch.store.client import Connection, ReceiverUnavailable, read_token, selected_ids, ship
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
+from phasewatch.store.receiver import Receiver
 from phasewatch.store.server import Server
 
 Answer = tuple[int, dict[str, object]]
@@ -123,7 +126,9 @@ def test_what_concerns_every_episode_is_told_of_the_receiver(
     here: Store, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     line = answered(monkeypatch, iter([(status, {"error": "why"})] * 3))
-    with pytest.raises(Stopped, match=rf"^http://localhost: takes no episode \({status} why"):
+    with pytest.raises(
+        ReceiverUnavailable, match=rf"^http://localhost: takes no episode \({status} why"
+    ):
         ship(here, here.ids()[0], line, remove=True)
     assert len(here.ids()) == 1
 
@@ -137,7 +142,7 @@ def test_a_line_that_fails_one_episode_alone_stops_nothing(
     line.url = f"http://127.0.0.1:{server.server_address[1]}"
     with pytest.raises(Refused, match=r"was not taken \(OSError: reset, 3 times") as refused:
         ship(here, here.ids()[0], line, remove=True)
-    assert not isinstance(refused.value, Stopped)
+    assert not isinstance(refused.value, ReceiverUnavailable)
 
 
 def test_a_wrong_token_is_told_once(
@@ -166,11 +171,11 @@ def test_a_receiver_that_is_down_is_told_once(run: Run, here: Store) -> None:
 
 def test_only_what_the_store_holds_is_shipped(here: Store, tmp_path: Path) -> None:
     (id,) = here.ids()
-    assert chosen(here, "") == chosen(here, id) == [id]
+    assert selected_ids(here, "") == selected_ids(here, id) == [id]
     with pytest.raises(Refused, match=f"nosuch: is not in the store; expected an id such as {id}"):
-        chosen(here, "nosuch")
+        selected_ids(here, "nosuch")
     with pytest.raises(Refused, match="holds no episode"):
-        chosen(Store.create(tmp_path / "empty", schema.vm46()), "")
+        selected_ids(Store.create(tmp_path / "empty", schema.vm46()), "")
 
 
 def test_ship_refuses_before_it_sends(run: Run, here: Store, tmp_path: Path) -> None:
@@ -194,6 +199,8 @@ def test_ship_refuses_before_it_sends(run: Run, here: Store, tmp_path: Path) -> 
         (("--store", "file:///x"), "is a URL"),
         (("--store", "s3://b/x"), "is a URL"),
         (("--store", "."), "holds files and is no episode store"),
+        (("--store", "there", "--tls-cert", "token"), "--tls-key: is missing"),
+        (("--store", "there", "--tls-cert", "token", "--tls-key", "no"), "no: No such file"),
     ],
 )
 def test_receive_refuses_before_it_makes_a_store(
@@ -209,9 +216,54 @@ def test_a_token_file_is_one_line(tmp_path: Path) -> None:
     for text, told in (("", "no token"), ("two words", "2 words"), ("two\nlines", "2 words")):
         (tmp_path / "t").write_text(text)
         with pytest.raises(Refused, match=f"holds {told}; expected this host's token alone"):
-            token(tmp_path / "t")
+            read_token(tmp_path / "t")
     with pytest.raises(Refused, match="No such file"):
-        token(tmp_path / "absent")
+        read_token(tmp_path / "absent")
+
+
+def test_over_tls_a_sender_takes_no_other_receiver(
+    receiver: Receiver,  # noqa: F811
+    store: Store,  # noqa: F811
+    here: Store,
+    tmp_path: Path,
+) -> None:
+    (id,) = here.ids()
+    pair = self_signed(tmp_path / "own")
+    stranger, _ = self_signed(tmp_path / "stranger")
+    with Server(("127.0.0.1", 0), receiver, lambda line: None, pair) as server:  # noqa: F811
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"https://127.0.0.1:{server.server_address[1]}"
+        for authority in (None, stranger):
+            line = Connection(url, TOKENS["alpha"], 1, authority=authority)
+            with pytest.raises(ReceiverUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
+                ship(here, id, line, remove=True)
+        assert store.ids() == [] and here.ids() == [id]
+        with pytest.raises(Refused, match="takes no episode"):
+            ship(here, id, Connection(url.replace("https", "http"), "t" * 40, 1), remove=True)
+        line = Connection(url, TOKENS["alpha"], 1, authority=pair[0])
+        ship(here, id, line, remove=True)
+        line.close()
+        server.shutdown()
+    assert store.ids() == [id] and here.ids() == []
+
+
+def test_shipped_over_tls_by_command(tmp_path: Path, here: Store) -> None:
+    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
+    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
+    (tmp_path / "tokens.toml").chmod(0o600)
+    certificate, key = self_signed(tmp_path)
+    ids = here.ids()
+    call = [sys.executable, "-c", "from phasewatch.cli.main import main; main()"]
+    words = ["receive", "--store", "there", "--tokens", "tokens.toml", "--port", "0"]
+    words += ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    with subprocess.Popen([*call, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as far:
+        assert far.stdout
+        url = far.stdout.readline().split()[2]
+        words = ["ship", "here", url, "--token", "token", "--ca", str(certificate)]
+        done = subprocess.run([*call, *words], cwd=tmp_path, capture_output=True, text=True)
+        far.terminate()
+    assert url.startswith("https://") and done.returncode == 0
+    assert Store.open(tmp_path / "there").ids() == ids
 
 
 def test_from_store_to_store_by_command(tmp_path: Path, here: Store) -> None:

@@ -11,7 +11,7 @@ from tests import toy
 
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.store.format import MANIFEST, SAMPLES, decode
+from phasewatch.store.format import MANIFEST, SAMPLES, decode_samples
 from phasewatch.store.local import Store, refuse_inside
 
 
@@ -116,7 +116,7 @@ def test_a_row_that_lacks_a_value_is_refused(store: Store, tmp_path: Path, colum
     table = table.set_column(column, table.schema.field(column), lacking)
     pq.write_table(table, tmp_path / "lacking")
     with pytest.raises(Refused, match="a row lacks a value"):
-        decode((tmp_path / "lacking").read_bytes(), "here")
+        decode_samples((tmp_path / "lacking").read_bytes(), "here")
 
 
 def test_a_removed_episode_is_gone_and_can_be_published_again(store: Store) -> None:

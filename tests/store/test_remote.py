@@ -83,7 +83,7 @@ def test_what_has_not_changed_is_not_fetched_again(
 
     monkeypatch.setattr(RemoteStore, "_fetch", noted)
     opened = RemoteStore.open(lake)
-    kept = VerdictCache(tmp_path / "ledger", opened.schema)
+    kept = VerdictCache(tmp_path / "cache", opened.schema)
     first = sweep.validate_store(opened, kept=kept)
     asked.clear()
     assert sweep.validate_store(RemoteStore.open(lake), kept=kept) == first
@@ -99,7 +99,7 @@ def test_a_service_that_fails_is_errored_and_tried_again(
     lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = RemoteStore.open(lake)
-    kept = VerdictCache(tmp_path / "ledger", opened.schema)
+    kept = VerdictCache(tmp_path / "cache", opened.schema)
     with monkeypatch.context() as broken:
         down = RuntimeError("503 Slow Down")
 
@@ -119,7 +119,7 @@ def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> N
     for one in opened._objects(id):
         if one["name"].endswith(SAMPLES):
             one["size"] = 1 << 40  # type: ignore[index]
-    monkeypatch.setattr(remote, "SAMPLES_MOST", 1 << 20)
+    monkeypatch.setattr(remote, "MAX_FILE_BYTES", 1 << 20)
     found = sweep.validate_episode(opened, id)
     assert [one.code for one in found.findings] == ["over_limit"]
 
@@ -127,7 +127,7 @@ def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_names_that_climb_stay_inside(lake: str) -> None:
     id = RemoteStore.open(lake).ids()[-2]
     fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{id}/x/../../../../../evil", b"x")
-    with RemoteStore.open(lake).near(id) as own:
+    with RemoteStore.open(lake).local_copy(id) as own:
         inside = [path.relative_to(own.root) for path in own.root.rglob("*") if path.is_file()]
         assert len(inside) >= 2
 

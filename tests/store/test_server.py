@@ -27,13 +27,21 @@ from tests.uploads import HOSTS, LIMITS, TOKENS, renamed, upload
 from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.store import server as receiving
+from phasewatch.store import receiver as receiving
 from phasewatch.store.client import Connection
-from phasewatch.store.format import MANIFEST, SAMPLES, pack
+from phasewatch.store.format import MANIFEST, SAMPLES, encode_episode
 from phasewatch.store.local import Store
-from phasewatch.store.server import PLACE, Declined, Limits, Receiver, Server, ready, tokens
+from phasewatch.store.receiver import (
+    EPISODES_PATH,
+    Declined,
+    Limits,
+    Receiver,
+    read_tokens,
+    refuse_other_files,
+)
+from phasewatch.store.server import Server
 
-FILES = pack(toy.episode("alpha"))
+FILES = encode_episode(toy.episode("alpha"))
 ID = toy.episode("alpha").id
 
 
@@ -81,7 +89,7 @@ def test_the_same_again_is_there_and_other_bytes_are_refused(
     assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
     assert store.read(ID).id == ID
     assert put(receiver, *upload(FILES)) == HTTPStatus.OK
-    other = renamed(pack(toy.episode("alpha", "leak")), ID)
+    other = renamed(encode_episode(toy.episode("alpha", "leak")), ID)
     assert put(receiver, *upload(other)) == HTTPStatus.CONFLICT
     for name, data in FILES.items():
         assert (store.folder(ID) / name).read_bytes() == data
@@ -126,8 +134,11 @@ def test_a_wrong_head_leaves_nothing(receiver: Receiver, store: Store, what: str
         "/",
         "/v2/x",
         "http://h/v1/episodes/a",
-        *(PLACE + id for id in ("", "..", "../x", "a/b", "%2e%2e", ".tmp-x", "a\0", "a\n", "a?x")),
-        PLACE + "a" * 129,
+        *(
+            EPISODES_PATH + id
+            for id in ("", "..", "../x", "a/b", "%2e%2e", ".tmp-x", "a\0", "a\n", "a?x")
+        ),
+        EPISODES_PATH + "a" * 129,
     ],
 )
 def test_a_path_that_is_no_id_leaves_nothing(receiver: Receiver, store: Store, path: str) -> None:
@@ -151,7 +162,7 @@ def test_what_the_store_cannot_read_is_not_taken(
     body = changed[what][MANIFEST] + changed[what][SAMPLES]
     _, head, _ = upload(FILES, Content_Length=str(len(body)))
     head.replace_header("Content-Digest", uploads.digest(body))
-    head.replace_header(receiving.SPLIT, str(len(changed[what][MANIFEST])))
+    head.replace_header(receiving.MANIFEST_BYTES_HEADER, str(len(changed[what][MANIFEST])))
     assert put(receiver, path, head, body) == HTTPStatus.UNPROCESSABLE_ENTITY
     assert store.ids() == [] and left(store) == []
 
@@ -174,7 +185,7 @@ def test_a_host_is_held_to_its_rate(store: Store) -> None:
     with Receiver(store, HOSTS, Limits(reserve=0, rate=6), lambda: now[0]) as receiver:
         answers = [put(receiver, *upload(FILES)) for _ in range(7)]
         assert answers == [201, 200, 200, 200, 200, 200, 429]
-        assert put(receiver, *upload(pack(toy.episode("beta")))) == HTTPStatus.CREATED
+        assert put(receiver, *upload(encode_episode(toy.episode("beta")))) == HTTPStatus.CREATED
         now[0] = 10.0
         assert [put(receiver, *upload(FILES)) for _ in range(2)] == [200, 429]
 
@@ -244,29 +255,31 @@ def test_a_token_file_that_is_not_safe_is_refused(
     path.write_text(text)
     path.chmod(mode)
     with pytest.raises(Refused, match=told):
-        tokens(path)
+        read_tokens(path)
 
 
 def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is a folder; expected a token file"):
-        tokens(tmp_path)
+        read_tokens(tmp_path)
 
 
 def test_a_store_is_made_where_nothing_is_and_nowhere_else(tmp_path: Path, store: Store) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "killed").mkdir()
-    (tmp_path / "killed" / f"{atomic.PENDING}x").touch()
+    (tmp_path / "killed" / f"{atomic.DRAFT_PREFIX}x").touch()
     for root in (store.root, tmp_path / "absent", tmp_path / "empty", tmp_path / "killed"):
-        ready(root)
+        refuse_other_files(root)
     (tmp_path / "empty" / "thesis.tex").touch()
     with pytest.raises(Refused, match="holds files and is no episode store"):
-        ready(tmp_path / "empty")
+        refuse_other_files(tmp_path / "empty")
     for url in ("file:///x", "s3://b/x"):
         with pytest.raises(Refused, match="is a URL"):
-            ready(Path(url))
+            refuse_other_files(Path(url))
 
 
-def asked(server: Server, method: str, path: str = PLACE + ID) -> tuple[int, Message, bytes]:
+def asked(
+    server: Server, method: str, path: str = EPISODES_PATH + ID
+) -> tuple[int, Message, bytes]:
     """Status, head and body of the answer to an upload, by whatever method."""
     line = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
     _, head, body = upload(FILES)
@@ -286,7 +299,7 @@ def test_another_method_is_declined_as_the_rest_is(
     assert head["Content-Type"] == "application/json"
     told = f"{method} is not taken, PUT is"
     assert body == b"" if method == "HEAD" else json.loads(body) == {"error": told}
-    assert said.get(timeout=60) == f"405 {PLACE + ID!r}: {told}"
+    assert said.get(timeout=60) == f"405 {EPISODES_PATH + ID!r}: {told}"
 
 
 def test_what_is_no_http_is_declined_in_json(server: Server) -> None:
@@ -304,11 +317,11 @@ def test_a_bug_is_an_answer_and_a_line(
     def failing(*given: object) -> None:
         raise ValueError("no\nnumber")
 
-    monkeypatch.setattr(receiving, "parse", failing)
+    monkeypatch.setattr(receiving, "parse_manifest", failing)
     status, _, body = asked(server, "PUT")
     assert status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert json.loads(body) == {"error": "it could not be handled"}
-    assert said.get(timeout=60) == f"500 {PLACE + ID!r}: ValueError: no number"
+    assert said.get(timeout=60) == f"500 {EPISODES_PATH + ID!r}: ValueError: no number"
 
 
 def test_killed_at_every_step_it_is_whole_or_absent() -> None:

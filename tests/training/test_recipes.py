@@ -14,7 +14,7 @@ def test_every_recipe_names_what_exists() -> None:
         assert recipes.find(name) is recipe and recipe.name == name
         assert set(recipe.models) <= set(names())
         assert len(set(recipe.models)) == len(recipe.models)
-        assert recipe.split in splits.WAYS
+        assert recipe.split in splits.SPLITTERS
         assert recipe.modes == MODES
 
 

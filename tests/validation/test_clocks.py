@@ -9,7 +9,7 @@ from tests import toy
 from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.schema import NS
-from phasewatch.sim.plant import _active
+from phasewatch.sim.plant import _with_activity
 from phasewatch.validation.clocks import Shared, measure
 
 VM46 = schema.vm46()
@@ -19,7 +19,7 @@ def bursts(seconds: int = 120, seed: int = 0) -> Episode:
     """All sources see the same bursts."""
     episode = toy.episode(seconds=seconds)
     busy = np.repeat(np.random.default_rng(seed).random(seconds // 2) < 0.3, 2)
-    return _active(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
+    return _with_activity(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
 
 
 def late(episode: Episode, seconds: float) -> Episode:
@@ -28,7 +28,7 @@ def late(episode: Episode, seconds: float) -> Episode:
     return replace(episode, sources={**episode.sources, "guest": moved})
 
 
-def asked(episode: Episode) -> Shared:
+def asked(episode: Episode) -> ClockEvidence:
     return measure(episode, episode.sources, VM46)
 
 
@@ -43,14 +43,14 @@ def test_an_offset_is_measured_and_told(seconds: float) -> None:
 def test_what_only_repeats_itself_is_not_called_off() -> None:
     episode = toy.episode(seconds=120)
     busy = np.arange(120) % 10 < 3
-    ticking = _active(episode, episode.start_ns + NS * np.arange(120), busy)
+    ticking = _with_activity(episode, episode.start_ns + NS * np.arange(120), busy)
     assert not any(pair.apart for pair in asked(late(ticking, 5.0)).pairs)
 
 
 def test_two_lone_blips_say_nothing() -> None:
     episode = toy.episode(seconds=120)
     t = episode.start_ns + NS * np.array([0, 70, 71])
-    lone = _active(episode, t, np.array([False, True, False]))
+    lone = _with_activity(episode, t, np.array([False, True, False]))
     assert not any(pair.apart or pair.known for pair in asked(late(lone, 9.0)).pairs)
 
 
@@ -65,7 +65,7 @@ def test_labels_are_not_blamed_for_a_source_that_ended_early() -> None:
 
 def test_too_short_to_tell() -> None:
     short = replace(bursts(), end_ns=bursts().start_ns + 10 * NS)
-    assert asked(short) == Shared()
+    assert asked(short) == ClockEvidence()
 
 
 @pytest.mark.parametrize("step_s", [14.0, 90.0])

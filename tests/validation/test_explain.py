@@ -26,7 +26,7 @@ def test_a_hole_in_a_source_shows_where_it_is(store: Store) -> None:
     parts = {name: getattr(guest, name)[kept] for name in ("t_wall_ns", "t_mono_ns", "values")}
     half = replace(episode, sources={**episode.sources, "guest": replace(guest, **parts)})
     store.publish(half)
-    told = explain.tell(store, episode.id)
+    told = explain.explain(store, episode.id)
     tracks = {track.source: track for track in told.tracks}
     assert min(tracks["proc"].shares) == 1.0
     guests = tracks["guest"].shares
@@ -39,7 +39,7 @@ def test_a_hole_in_a_source_shows_where_it_is(store: Store) -> None:
 def test_the_page_holds_the_plot_and_escapes_what_it_was_given(store: Store) -> None:
     episode = replace(toy.episode(), profile="<script>alert(1)</script>")
     store.publish(episode)
-    page = explain.page(explain.tell(store, episode.id))
+    page = explain.page(explain.explain(store, episode.id))
     assert "<script" not in page and "&lt;script" in page
     assert page.count("<rect") > 4 * explain.CELLS
     assert "http" not in page
@@ -48,14 +48,14 @@ def test_the_page_holds_the_plot_and_escapes_what_it_was_given(store: Store) -> 
 def test_broken_bytes_have_a_story_without_tracks(store: Store) -> None:
     path = store.publish(toy.episode()) / SAMPLES
     path.write_bytes(b"")
-    told = explain.tell(store, toy.episode().id)
+    told = explain.explain(store, toy.episode().id)
     assert not told.tracks and "<svg" not in explain.page(told)
     assert any("[sha_mismatch]" in line for line in explain.text(told))
 
 
 def test_an_unknown_episode_is_one_line(store: Store) -> None:
     with pytest.raises(Refused, match="not in the store"):
-        explain.tell(store, "nobody")
+        explain.explain(store, "nobody")
 
 
 def test_a_story_says_what_only_the_whole_store_shows(store: Store) -> None:
@@ -63,5 +63,5 @@ def test_a_story_says_what_only_the_whole_store_shows(store: Store) -> None:
     for id in ("a", "b", "B"):
         store.publish(replace(first, id=id))
     swept = {own.id: own for own in validate_store(store)}
-    assert {id: explain.tell(store, id).result for id in ("a", "b", "B")} == swept
+    assert {id: explain.explain(store, id).result for id in ("a", "b", "B")} == swept
     assert swept["b"].codes == ("content_duplicate", "name_conflict")

@@ -53,15 +53,15 @@ def test_another_parquet_file_is_not_replaced(toy_store: Store, tmp_path: Path) 
     path = tmp_path / "mine.parquet"
     shutil.copy(toy_store.folder(toy_store.ids()[0]) / SAMPLES, path)
     with pytest.raises(Refused, match="would be lost"):
-        index.ready(path)
+        index.prepare_index(path)
     path.write_bytes(path.read_bytes()[:-9])
-    index.ready(path)
+    index.prepare_index(path)
 
 
 def test_a_link_to_an_index_stays_one(toy_store: Store, tmp_path: Path) -> None:
     link, target = tmp_path / "link.parquet", tmp_path / "far" / "i.parquet"
     link.symlink_to(target)
-    index.ready(link)
+    index.prepare_index(link)
     index.write(validate_store(toy_store), link)
     assert link.is_symlink() and index.read(target) == validate_store(toy_store)
 
@@ -70,4 +70,4 @@ def test_a_link_leads_into_no_store(toy_store: Store, tmp_path: Path) -> None:
     link = tmp_path / "link.parquet"
     link.symlink_to(toy_store.root / "i.parquet")
     with pytest.raises(Refused, match="lies in the episode store"):
-        index.ready(link)
+        index.prepare_index(link)

@@ -11,7 +11,7 @@ from tests.paths import ROOT
 from phasewatch import schema
 from phasewatch.episode import UNIX_CEILING_NS, Episode, Label, Samples
 from phasewatch.schema import NS
-from phasewatch.sim.plant import TELEMETRY
+from phasewatch.sim.plant import EPISODE_FAULTS
 from phasewatch.validation import rules
 from phasewatch.validation.rules import LOST, RULES, WAITING, Facts, Rule, examine, sentences
 
@@ -77,7 +77,7 @@ def stepped(episode: Episode, name: str) -> Episode:
 
 
 def planted(code: str) -> Callable[[Episode], Episode]:
-    return lambda episode: TELEMETRY[code](episode, np.random.default_rng(1))
+    return lambda episode: EPISODE_FAULTS[code](episode, np.random.default_rng(1))
 
 
 def contended(episode: Episode, lost: float) -> Episode:
@@ -214,7 +214,9 @@ def test_a_rule_that_fails_is_our_fault_not_the_episodes(monkeypatch: pytest.Mon
 
 
 def test_a_wrap_is_no_reset_and_a_reset_no_wrap() -> None:
-    _, wrapped = examine(TELEMETRY["counter_wrap"](toy.episode(), np.random.default_rng(2)), VM46)
+    _, wrapped = examine(
+        EPISODE_FAULTS["counter_wrap"](toy.episode(), np.random.default_rng(2)), VM46
+    )
     assert {finding.code for finding in wrapped} == {"counter_wrap"}
     _, reset = examine(with_values(toy.episode(), "proc", 40, 0, 0.0), VM46)
     assert {finding.code for finding in reset} == {"counter_reset"}

@@ -15,11 +15,11 @@ from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.io.executors import dask_workers, process_pool
 from phasewatch.store import format, local
-from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, file_entry
 from phasewatch.store.local import Store
 from phasewatch.validation import index, sweep
 from phasewatch.validation.cache import VerdictCache
-from phasewatch.validation.sweep import across, validate_episode
+from phasewatch.validation.sweep import validate_episode, with_store_findings
 from phasewatch.validation.verdict import VERDICTS, ValidationResult
 
 
@@ -40,7 +40,7 @@ def codes(result: ValidationResult) -> set[str]:
 
 def swept(own: Store, out: Path, **how: object) -> bytes:
     """The index after one sweep into `out`."""
-    kept = VerdictCache(out / "ledger", own.schema)
+    kept = VerdictCache(out / "cache", own.schema)
     found = sweep.validate_store(own, kept=kept, **how)  # type: ignore[arg-type]
     index.write(found, out / "index.parquet")
     return (out / "index.parquet").read_bytes()
@@ -52,14 +52,14 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
     damaged, unread, *rest = small.ids()
     path = small.folder(damaged) / SAMPLES
     path.write_bytes(path.read_bytes()[:-1])
-    read = format.content
+    read = format.read_file
 
     def failing(path: Path, most: int) -> bytes:
         if path.parent.name == unread:
             raise PermissionError(13, "Permission denied", str(path))
         return read(path, most)
 
-    monkeypatch.setattr(format, "content", failing)
+    monkeypatch.setattr(format, "read_file", failing)
     verdicts = {result.id: result for result in sweep.validate_store(small)}
     assert (verdicts[damaged].verdict, codes(verdicts[damaged])) == ("rejected", {"sha_mismatch"})
     assert verdicts[damaged].digest
@@ -71,14 +71,14 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
 def test_bytes_that_read_differently_the_second_time_are_not_blamed(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id, read, asked = small.ids()[0], format.content, []
+    id, read, asked = small.ids()[0], format.read_file, []
 
     def once(path: Path, most: int) -> bytes:
         asked.append(path)
         return read(path, most)[: -1 if len(asked) == 2 else None]
 
     for reader in (format, local):
-        monkeypatch.setattr(reader, "content", once)
+        monkeypatch.setattr(reader, "read_file", once)
     found = validate_episode(small, id)
     assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
 
@@ -130,7 +130,7 @@ def test_every_listed_file_is_hashed_and_stays_inside(small: Store) -> None:
         id = small.ids().pop()
         folder = small.folder(id)
         manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-        files = {SAMPLES: manifest.files[SAMPLES], name: entry(b"right")}
+        files = {SAMPLES: manifest.files[SAMPLES], name: file_entry(b"right")}
         (folder / "extra.bin").write_bytes(b"wrong")
         (folder / MANIFEST).write_bytes(manifest.model_copy(update={"files": files}).sealed())
         assert codes(validate_episode(small, id)) == {code}
@@ -155,7 +155,11 @@ def test_the_same_samples_twice_count_once(small: Store) -> None:
 
 def test_names_that_differ_in_case_alone_are_both_rejected() -> None:
     judged = [ValidationResult(id, "accepted", content=id) for id in ("Run", "other", "run")]
-    assert [own.verdict for own in across(judged)] == ["rejected", "accepted", "rejected"]
+    assert [own.verdict for own in with_store_findings(judged)] == [
+        "rejected",
+        "accepted",
+        "rejected",
+    ]
 
 
 def test_the_verdicts_partition_what_was_enumerated(small: Store) -> None:
@@ -256,7 +260,7 @@ def test_errored_is_always_tried_again(
         raise OSError(5, "Input/output error", str(path))
 
     with monkeypatch.context() as broken:
-        broken.setattr(format, "content", failing)
+        broken.setattr(format, "read_file", failing)
         swept(small, tmp_path)
         assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"errored"}
     swept(small, tmp_path)
@@ -278,7 +282,7 @@ def test_an_episode_changed_a_moment_ago_is_not_skipped(
 ) -> None:
     monkeypatch.setattr(local, "SETTLED_NS", 10**15)
     swept(small, tmp_path)
-    assert VerdictCache(tmp_path / "ledger", small.schema).read() == {}
+    assert VerdictCache(tmp_path / "cache", small.schema).read() == {}
 
 
 # ---------------------------------------------------------------- killed whenever
@@ -292,9 +296,9 @@ def test_killed_at_every_write_fsync_and_rename_of_a_sweep() -> None:
     assert int(ended.stdout.split()[0]) > 15
 
 
-def test_a_damaged_ledger_is_judged_again(small: Store, tmp_path: Path) -> None:
+def test_a_damaged_cache_is_validated_again(small: Store, tmp_path: Path) -> None:
     whole = swept(small, tmp_path)
-    for part in (tmp_path / "ledger").iterdir():
+    for part in (tmp_path / "cache").iterdir():
         data = bytearray(part.read_bytes())
         data[len(data) // 3] ^= 4
         part.write_bytes(data)
@@ -322,8 +326,8 @@ def test_two_dask_workers_give_the_same_bytes(
     assert swept(small, tmp_path / "cluster", spread=dask_workers(address)) == alone
 
 
-def test_a_ledger_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path: Path) -> None:
-    mine = tmp_path / "ledger" / "mine.parquet"
+def test_a_cache_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path: Path) -> None:
+    mine = tmp_path / "cache" / "mine.parquet"
     mine.parent.mkdir()
     mine.write_bytes(b"kept")
     swept(small, tmp_path)

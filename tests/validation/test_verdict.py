@@ -5,7 +5,14 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.validation.verdict import VERDICTS, Finding, Once, ValidationResult, counts, weigh
+from phasewatch.validation.verdict import (
+    VERDICTS,
+    Finding,
+    Interner,
+    ValidationResult,
+    count_verdicts,
+    overall_verdict,
+)
 
 FINDINGS = st.builds(
     Finding, st.just("code"), st.sampled_from(["degraded", "rejected", "errored"]), st.just("why")
@@ -14,18 +21,18 @@ FINDINGS = st.builds(
 
 @given(st.lists(FINDINGS), FINDINGS)
 def test_a_further_fault_never_improves_a_verdict(found: list[Finding], more: Finding) -> None:
-    assert VERDICTS.index(weigh([*found, more])) >= VERDICTS.index(weigh(found))
-    assert (weigh(found) == "accepted") == (not found)
+    assert VERDICTS.index(overall_verdict([*found, more])) >= VERDICTS.index(overall_verdict(found))
+    assert (overall_verdict(found) == "accepted") == (not found)
 
 
 @given(st.lists(st.sampled_from(VERDICTS)))
 def test_counts_add_up(verdicts: list[str]) -> None:
     judged = [ValidationResult(str(at), own) for at, own in enumerate(verdicts)]  # type: ignore[arg-type]
-    assert sum(counts(judged).values()) == len(judged)
+    assert sum(count_verdicts(judged).values()) == len(judged)
 
 
 def test_what_is_kept_once_is_the_same_to_the_sign_of_zero() -> None:
-    once = Once()
+    once = Interner()
     first = once.of(ValidationResult("a", "accepted", host="h" * 9, offsets=(("x-y", 0.0),)))
     second = once.of(
         ValidationResult("b", "accepted", host="".join("h" * 9), offsets=(("x-y", -0.0),))

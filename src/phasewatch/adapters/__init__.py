@@ -1,1 +1,1 @@
-"""Other people's tables in, and windows out as files."""
+"""Imports tables of other tools as episodes, and exports windows as files."""

@@ -1,7 +1,8 @@
-"""Windows or features as files, for people who want the extraction and none of the rest.
+"""Writes windows or features as Parquet and NumPy files, for use outside Phasewatch.
 
-A row a window: who, when, the truth, and the values. In `windows.parquet` the tensor view has a
-list a channel and the summary a number a channel and statistic; `windows.npz` has them as arrays.
+A row is a window: its episode, time, phase and values. In `windows.parquet` the tensor view has a
+list for each channel and the summary view a number for each channel and statistic; `windows.npz`
+has them as arrays.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +21,16 @@ from phasewatch.io import atomic
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.validation.verdict import Verdict, counts
-from phasewatch.windowing import Windows, cut, join, log
+from phasewatch.validation.verdict import Verdict, count_verdicts
+from phasewatch.windowing import Windows, concatenate, cut_windows, signed_log
 
-WHO = ("episode", "host", "sample", "profile", "campaign")
+IDENTITY = ("episode", "host", "sample", "profile", "campaign")
 LEFT_OUT: tuple[Verdict, ...] = ("rejected", "errored")
 
 
 @dataclass(frozen=True)
-class Extract:
-    """How many windows were written, and how many episodes were left out: by verdict."""
+class ExportReport:
+    """The number of windows written, and of episodes left out, by verdict."""
 
     windows: int
     left_out: dict[Verdict, int]
@@ -41,11 +42,12 @@ def write(
     view: View = "tensor",
     opening_s: float = 0.0,
     tick: Callable[[], object] = lambda: None,
-) -> Extract:
-    """What is in `windows.parquet` and `windows.npz`, written into a new `folder`.
+) -> ExportReport:
+    """Write the windows of all usable episodes into a new `folder`.
 
-    `schema.json` beside them says what the channels are. Values are as measured, the summary's of
-    log1p, as models are shown them. Raises Refused when the folder is there or no episode is
+    The files are `windows.parquet`, `windows.npz` and, for the meaning of the channels,
+    `schema.json`. Values are as measured, those of the summary view of log1p, as models get them.
+    `tick` is called after each episode. Raises Refused when the folder exists or no episode is
     usable.
     """
     _refuse_opening(opening_s)
@@ -59,22 +61,22 @@ def write(
         )
     parts = []
     for id in usable:
-        parts.append(cut(store.read(id), store.schema, opening_s))
+        parts.append(cut_windows(store.read(id), store.schema, opening_s))
         tick()
-    with atomic.folder(folder) as fresh:
+    with atomic.new_folder(folder) as fresh:
         _write(parts, fresh, store.schema, view)
-    found = counts(results)
+    found = count_verdicts(results)
     left_out = {verdict: found[verdict] for verdict in LEFT_OUT}
-    return Extract(sum(map(len, parts)), left_out)
+    return ExportReport(sum(map(len, parts)), left_out)
 
 
 def _refuse_opening(seconds: float) -> None:
     if not 0 <= seconds <= MOST_OPENING_S:
         raise Refused(
             f"--opening {seconds:g}",
-            "is no opening",
+            "is out of range",
             f"seconds from 0 to {MOST_OPENING_S:,.0f}",
-            "Say how long each start is known to be benign; 0 does without.",
+            "Give the seconds at the start of episodes that are known to be benign, or 0.",
             code="opening",
         )
 
@@ -85,25 +87,25 @@ def _write(parts: Sequence[Windows], fresh: Path, schema: Schema, view: View) ->
     with pq.ParquetWriter(fresh / "windows.parquet", first.schema, compression="zstd") as out:
         for table in chain([first], tables):
             out.write_table(table)
-    arrays = dict(_arrays(join(parts), schema, view))
+    arrays = dict(_arrays(concatenate(parts), schema, view))
     np.savez_compressed(fresh / "windows.npz", allow_pickle=False, **arrays)
-    (fresh / "schema.json").write_bytes(atomic.canonical(schema.definition()))
+    (fresh / "schema.json").write_bytes(atomic.canonical_json(schema.definition()))
 
 
 def features(windows: Windows, schema: Schema) -> tuple[np.ndarray, list[str]]:
-    """Statistics `[N, C*S]` of what models of the summary view are shown, and their names."""
+    """Return the summary statistics `[N, C*S]` that models get, and their names."""
     names = [f"{channel}.{statistic}" for channel in schema.names for statistic in STATISTICS]
-    return summary(log(windows.x)), names
+    return summary(signed_log(windows.x)), names
 
 
-def _told(windows: Windows, schema: Schema) -> Mapping[str, np.ndarray]:
+def _metadata(windows: Windows, schema: Schema) -> Mapping[str, np.ndarray]:
     phase = np.array(schema.classes)[windows.y]
-    who = {name: getattr(windows, name) for name in WHO}
-    return {**who, "t_ns": windows.t_ns, "phase": phase, "purity": windows.purity}
+    identity = {name: getattr(windows, name) for name in IDENTITY}
+    return {**identity, "t_ns": windows.t_ns, "phase": phase, "purity": windows.purity}
 
 
 def _table(windows: Windows, schema: Schema, view: View) -> pa.Table:
-    columns = {name: pa.array(own) for name, own in _told(windows, schema).items()}
+    columns = {name: pa.array(values) for name, values in _metadata(windows, schema).items()}
     if view == "summary":
         values, names = features(windows, schema)
         return pa.table(columns | dict(zip(names, values.T.astype(np.float32), strict=True)))
@@ -118,8 +120,8 @@ def _table(windows: Windows, schema: Schema, view: View) -> pa.Table:
 
 
 def _arrays(windows: Windows, schema: Schema, view: View) -> Mapping[str, np.ndarray]:
-    told = {**_told(windows, schema), "y": windows.y, "classes": np.array(schema.classes)}
+    metadata = {**_metadata(windows, schema), "y": windows.y, "classes": np.array(schema.classes)}
     if view == "summary":
         values, names = features(windows, schema)
-        return {**told, "X": values.astype(np.float32), "columns": np.array(names)}
-    return {**told, "X": windows.x, "channels": np.array(schema.names)}
+        return {**metadata, "X": values.astype(np.float32), "columns": np.array(names)}
+    return {**metadata, "X": windows.x, "channels": np.array(schema.names)}

@@ -1,8 +1,8 @@
-"""Rows of other people's tables to episodes of a store, told file by file.
+"""Turns rows of tables into episodes of a store, and reports file by file.
 
-A row that cannot be used is left out and told; what makes the mapping itself doubtful (a time in
-another unit, a phase that the schema does not know, two rows of one time) is refused by file and
-line. Episodes are named by what they are of, so importing a source again changes nothing.
+A row that cannot be used is dropped and reported. What makes the mapping itself doubtful (a time in
+another unit, a phase that the schema does not know, two rows with one time) is refused by file and
+line. The id of an episode follows from its content, so importing a source again changes nothing.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from typing import NoReturn
 import numpy as np
 
 from phasewatch.adapters import tables
-from phasewatch.adapters.mapping import CLOCKS, WHO, Mapping, Told
+from phasewatch.adapters.mapping import CLOCKS, IDENTITY, Mapping, TextSource
 from phasewatch.adapters.tables import Dropped, Table
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.schema import NS, Schema
-from phasewatch.store.format import MANIFEST, pack
+from phasewatch.store.format import MANIFEST, encode_episode
 from phasewatch.store.local import Store
 from phasewatch.validation import rules
 from phasewatch.validation.verdict import Verdict
@@ -32,12 +32,13 @@ from phasewatch.validation.verdict import Verdict
 MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-Key = tuple[str, ...]
+Identity = tuple[str, ...]
+"""Host, sample, profile and campaign of a row."""
 
 
 @dataclass(frozen=True)
-class Made:
-    """An episode of a file: `new`, or there already; and what the validator says of it."""
+class ImportedEpisode:
+    """An episode of a file, whether it is new in the store, and the verdict of the validator."""
 
     id: str
     new: bool
@@ -46,52 +47,56 @@ class Made:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What became of a file: rows read, rows dropped and why, episodes made."""
+class FileReport:
+    """The result of importing a file: rows read, rows dropped and why, and its episodes."""
 
     file: str
     rows: int
     dropped: tuple[Dropped, ...]
-    episodes: tuple[Made, ...]
+    episodes: tuple[ImportedEpisode, ...]
 
     @property
     def reasons(self) -> dict[str, list[int]]:
-        """Lines dropped, by why."""
+        """The lines of dropped rows, by the reason."""
         found: dict[str, list[int]] = {}
         for one in self.dropped:
-            found.setdefault(one.why, []).append(one.line)
+            found.setdefault(one.reason, []).append(one.line)
         return found
 
 
 @dataclass(frozen=True)
 class Rows:
-    """What a table's rows say: time in Unix ns `[n]`, values `[n, C]`, who and which phase."""
+    """The usable rows of a table: Unix ns `[n]`, values `[n, C]`, identity and phase of each."""
 
     lines: Ints
     t_ns: Ints
     values: Floats
-    who: list[Key]
+    identity: list[Identity]
     phase: list[str]
 
     def take(self, rows: Ints) -> "Rows":
-        """The chosen rows, in that order."""
-        who, phase = ([own[row] for row in rows] for own in (self.who, self.phase))
-        return Rows(self.lines[rows], self.t_ns[rows], self.values[rows], who, phase)
+        """Return the chosen rows, in the given order."""
+        identity = [self.identity[row] for row in rows]
+        phase = [self.phase[row] for row in rows]
+        return Rows(self.lines[rows], self.t_ns[rows], self.values[rows], identity, phase)
 
 
-def files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
-    """The files of a source that a mapping asks for, sorted. Raises Refused when there is none.
+def find_files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
+    """Return the files of a source that the mapping chooses, sorted. Raises Refused without one.
 
-    Also where `out`, the store's folder, lies in the source: it would be read the next time.
+    Raises Refused, too, where the folder `out` of the store lies in the source: the next import
+    would read it.
     """
     if out.resolve().is_relative_to(source.resolve()):
         problem, remedy = f"lies in the source {source}", "Choose another --out."
         raise Refused(out, problem, "a folder beside it", remedy)
     if source.is_file():
         return [source]
-    some = sorted(path for path in source.glob(mapping.pattern) if tables.readable(path))
+    readable = sorted(path for path in source.glob(mapping.pattern) if tables.readable(path))
     chosen = [
-        path for path in some if not any(one.search(_named(source, path)) for one in mapping.skip)
+        path
+        for path in readable
+        if not any(one.search(_relative_name(source, path)) for one in mapping.skip)
     ]
     if not chosen:
         raise Refused(
@@ -102,67 +107,72 @@ def files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
     return chosen
 
 
-def run(source: Path, mapping: Mapping, store: Store) -> Iterator[Outcome]:
-    """Import every file of a source; a file at a time is told. Raises Refused, or OSError."""
-    for path in files(source, mapping, store.root):
-        yield take(path, _named(source, path), mapping, store)
+def import_files(source: Path, mapping: Mapping, store: Store) -> Iterator[FileReport]:
+    """Import the files of a source one by one, and yield a report of each.
+
+    Raises Refused, or OSError.
+    """
+    for path in find_files(source, mapping, store.root):
+        yield import_file(path, _relative_name(source, path), mapping, store)
 
 
-def _named(source: Path, path: Path) -> str:
+def _relative_name(source: Path, path: Path) -> str:
     return path.name if source.is_file() else path.relative_to(source).as_posix()
 
 
-def take(path: Path, name: str, mapping: Mapping, store: Store) -> Outcome:
-    """Import one file, known to its episodes as `name`. Raises Refused."""
-    table = tables.table(path)
+def import_file(path: Path, name: str, mapping: Mapping, store: Store) -> FileReport:
+    """Import one file, whose episodes are noted to come from `name`. Raises Refused."""
+    table = tables.read(path)
     read = len(table) + len(table.dropped)
     rows, dropped = _rows(table, name, mapping, store.schema)
     episodes = []
-    for part in _parts(rows, mapping):
+    for part in _by_episode(rows, mapping):
         if len(part.lines) < 2:
             dropped.append(Dropped(int(part.lines[0]), "alone: an episode has two rows or more"))
         else:
             episodes.append(_publish(_episode(part, name, mapping, store.schema), store))
-    return Outcome(name, read, tuple(dropped), tuple(episodes))
+    return FileReport(name, read, tuple(dropped), tuple(episodes))
 
 
 # ---------------------------------------------------------------- rows
 
 
 def _rows(table: Table, name: str, mapping: Mapping, schema: Schema) -> tuple[Rows, list[Dropped]]:
-    """The rows that can be used, and the others."""
+    """Return the rows that can be used, and the dropped ones."""
     if absent := [column for column in mapping.columns if column not in table.columns]:
         raise Refused(
             table.path, f"has no column {', '.join(absent)}",
             f"some of {', '.join(list(table.columns)[:8])}", "Correct the mapping.",
         )  # fmt: skip
-    bad: dict[int, str] = {}
+    unusable: dict[int, str] = {}
     for column, text in mapping.drop:
         for row, cell in enumerate(table.columns[column]):
             if cell == text:
-                bad.setdefault(row, f"{column} is {text}, which the mapping drops")
-    t_ns = _times(table, mapping, bad)
+                unusable.setdefault(row, f"{column} is {text}, which the mapping drops")
+    t_ns = _times(table, mapping, unusable)
     values = np.empty((len(table), len(mapping.quantities)))
     for place, one in enumerate(mapping.quantities):
-        value = _numbers(table, one.column, bad) if one.column else np.ones(len(table))
+        value = _numbers(table, one.column, unusable) if one.column else np.ones(len(table))
         if one.per:
-            seconds = _numbers(table, one.per, bad)
+            seconds = _numbers(table, one.per, unusable)
             value = value / np.where(seconds > 0, seconds, np.nan)
         values[:, place] = value * one.factor
-    good = np.array([row for row in range(len(table)) if row not in bad], dtype=np.int64)
-    told = {key: _words(table, name, mapping.who[key], good) for key in WHO}
+    usable = np.array([row for row in range(len(table)) if row not in unusable], dtype=np.int64)
+    identity = {key: _texts(table, name, mapping.identity[key], usable) for key in IDENTITY}
     rows = Rows(
-        np.array(table.lines, dtype=np.int64)[good],
-        t_ns[good],
-        values[good],
-        list(zip(*told.values(), strict=True)),
-        _phases(table, _words(table, name, mapping.phase, good), good, schema),
+        np.array(table.lines, dtype=np.int64)[usable],
+        t_ns[usable],
+        values[usable],
+        list(zip(*identity.values(), strict=True)),
+        _phases(table, _texts(table, name, mapping.phase, usable), usable, schema),
     )
-    return rows, table.dropped + [Dropped(table.lines[row], why) for row, why in bad.items()]
+    return rows, table.dropped + [
+        Dropped(table.lines[row], reason) for row, reason in unusable.items()
+    ]
 
 
-def _numbers(table: Table, column: str, bad: dict[int, str]) -> Floats:
-    """A column's values, NaN for what is missing; rows with anything else are `bad`."""
+def _numbers(table: Table, column: str, unusable: dict[int, str]) -> Floats:
+    """Return the values of a column, NaN for missing ones; rows with other text are `unusable`."""
     cells = table.columns[column]
     try:
         return np.array([cell or "nan" for cell in cells], dtype=np.float64)
@@ -174,26 +184,29 @@ def _numbers(table: Table, column: str, bad: dict[int, str]) -> Floats:
             try:
                 found[row] = float({"True": "1", "False": "0"}.get(cell, cell))
             except ValueError:
-                bad.setdefault(row, f"{column} is {cell[:40]!r}, no number")
+                unusable.setdefault(row, f"{column} is {cell[:40]!r}, no number")
     return found
 
 
-def _times(table: Table, mapping: Mapping, bad: dict[int, str]) -> Ints:
-    """Unix ns of every row; rows without a time are `bad`. Raises Refused for another unit."""
+def _times(table: Table, mapping: Mapping, unusable: dict[int, str]) -> Ints:
+    """Return the Unix ns of every row; rows without a time are `unusable`.
+
+    Raises Refused for a time that must be in another unit.
+    """
     found = np.zeros(len(table), dtype=np.int64)
     for row, cell in enumerate(table.columns[mapping.time]):
-        if row in bad:
+        if row in unusable:
             continue
         try:
-            t_ns = _moment(cell.strip(), mapping.unit)
+            t_ns = _unix_ns(cell.strip(), mapping.unit)
         except (ValueError, InvalidOperation, OverflowError):
-            bad.setdefault(row, f"{mapping.time} is {cell[:40]!r}, no time in {mapping.unit}")
+            unusable.setdefault(row, f"{mapping.time} is {cell[:40]!r}, no time in {mapping.unit}")
             continue
         if not UNIX_FLOOR_NS <= t_ns < UNIX_CEILING_NS:
             raise Refused(
                 f"{table.path}: line {table.lines[row]}: {mapping.time}",
                 f"{cell} is not between the years 2000 and 2100 in {mapping.unit}",
-                f"Unix time in {_fitting(cell) or 'one of ' + ', '.join(CLOCKS)}",
+                f"Unix time in {_plausible_unit(cell) or 'one of ' + ', '.join(CLOCKS)}",
                 "Correct [time] unit in the mapping.",
                 code="time_unit",
             )
@@ -201,8 +214,8 @@ def _times(table: Table, mapping: Mapping, bad: dict[int, str]) -> Ints:
     return found
 
 
-def _moment(text: str, unit: str) -> int:
-    """Unix ns of a time as text; a date without a zone is in UTC."""
+def _unix_ns(text: str, unit: str) -> int:
+    """Return the Unix ns of a time as text; a date without a zone is in UTC."""
     if unit != "iso":
         return int(Decimal(text) * CLOCKS[unit])
     when = datetime.fromisoformat(text)
@@ -210,29 +223,30 @@ def _moment(text: str, unit: str) -> int:
     return since // timedelta(microseconds=1) * 1000
 
 
-def _fitting(text: str) -> str:
-    """The unit in which a number would be a time of our days, or nothing."""
+def _plausible_unit(text: str) -> str:
+    """Return the unit in which a number is a time of this century; empty when there is none."""
     for unit in CLOCKS:
-        if UNIX_FLOOR_NS <= _moment(text, unit) < UNIX_CEILING_NS:
+        if UNIX_FLOOR_NS <= _unix_ns(text, unit) < UNIX_CEILING_NS:
             return unit
     return ""
 
 
-def _words(table: Table, name: str, told: Told, rows: Ints) -> list[str]:
-    """What the mapping says of who or which phase, for each of some rows."""
-    if not told.column:
-        return [told.said(name)] * len(rows) if len(rows) else []
-    cells = table.columns[told.column]
-    meant: dict[str, str] = {}
+def _texts(table: Table, name: str, source: TextSource, rows: Ints) -> list[str]:
+    """Return the text that `source` gives for each of `rows`."""
+    if not source.column:
+        return [source.of_file(name)] * len(rows) if len(rows) else []
+    cells = table.columns[source.column]
+    known: dict[str, str] = {}
     for row in rows:
         cell = cells[row]
-        if cell not in meant:
-            meant[cell] = told.of(cell, f"{table.path}: line {table.lines[row]}: {told.column}")
-    return [meant[cells[row]] for row in rows]
+        if cell not in known:
+            where = f"{table.path}: line {table.lines[row]}: {source.column}"
+            known[cell] = source.apply_rules(cell, where)
+    return [known[cells[row]] for row in rows]
 
 
 def _phases(table: Table, phases: list[str], rows: Ints, schema: Schema) -> list[str]:
-    """The phases, all known to the schema. Raises Refused."""
+    """Return `phases`. Raises Refused for one that the schema does not know."""
     for row, phase in zip(rows, phases, strict=True):
         if phase not in schema.classes:
             raise Refused(
@@ -248,36 +262,38 @@ def _phases(table: Table, phases: list[str], rows: Ints, schema: Schema) -> list
 # ---------------------------------------------------------------- episodes
 
 
-def _parts(rows: Rows, mapping: Mapping) -> Iterator[Rows]:
-    """The rows of each episode, in the order of time."""
-    for who in dict.fromkeys(rows.who):
-        own = np.array([row for row, one in enumerate(rows.who) if one == who], dtype=np.int64)
-        part = rows.take(own[np.argsort(rows.t_ns[own], kind="stable")])
+def _by_episode(rows: Rows, mapping: Mapping) -> Iterator[Rows]:
+    """Yield the rows of each episode, in the order of time."""
+    for identity in dict.fromkeys(rows.identity):
+        same = [row for row, other in enumerate(rows.identity) if other == identity]
+        chosen = np.array(same, dtype=np.int64)
+        part = rows.take(chosen[np.argsort(rows.t_ns[chosen], kind="stable")])
         silent = np.diff(part.t_ns) > (mapping.gap_s or np.inf) * NS
-        for some in np.split(np.arange(len(own)), np.flatnonzero(silent) + 1):
-            yield part.take(some)
+        for stretch in np.split(np.arange(len(chosen)), np.flatnonzero(silent) + 1):
+            yield part.take(stretch)
 
 
 def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode:
-    if mapping.every_s:
-        rows = _binned(rows, round(mapping.every_s * NS))
+    if mapping.bin_s:
+        rows = _binned(rows, round(mapping.bin_s * NS))
     same = np.flatnonzero(np.diff(rows.t_ns) == 0)
     if len(same):
         before, line = rows.lines[same[0]], rows.lines[same[0] + 1]
         raise Refused(
             f"{name}: line {line}", f"has the time of line {before}, in the same episode",
-            "one row a time", "Name a host or sample apart, or rows as [rows] events_every_s.",
+            "one row for each time",
+            "Separate them by [episode] host or sample, or sum rows with [rows] events_every_s.",
             code="time_dup",
         )  # fmt: skip
-    host, sample, profile, campaign = rows.who[0]
+    host, sample, profile, campaign = rows.identity[0]
     usual = int(np.median(np.diff(rows.t_ns)))
-    # A row tells of the time since the row before.
+    # The values of a row are of the time since the row before.
     start_ns = int(rows.t_ns[0]) - usual
-    told = atomic.canonical([host, sample, profile, campaign, start_ns])
+    content = atomic.canonical([host, sample, profile, campaign, start_ns])
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{host}.{profile}.{sample}").strip("-_")[:100]
-    columns = {source: [c.name for c in schema.of(source)] for source in schema.sources}
+    columns = {source: [c.name for c in schema.channels_of(source)] for source in schema.sources}
     return Episode(
-        id=f"{readable or 'episode'}.{hashlib.sha256(told).hexdigest()[:12]}",
+        id=f"{readable or 'episode'}.{hashlib.sha256(content).hexdigest()[:12]}",
         host=host,
         sample=sample,
         profile=profile,
@@ -300,7 +316,7 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
 
 
 def _binned(rows: Rows, every_ns: int) -> Rows:
-    """Events added up in bins, each told at its end; a bin without a row is 0."""
+    """Return events summed in bins, each with the time of its end; a bin without a row is 0."""
     place = rows.t_ns // every_ns
     first = int(place[0])
     bins = place - first
@@ -313,7 +329,7 @@ def _binned(rows: Rows, every_ns: int) -> Rows:
 
 
 def _labels(rows: Rows, start_ns: int) -> tuple[Label, ...]:
-    """A label where the phase changes: from the last row of the phase before."""
+    """Return a label where the phase changes, from the last row of the phase before."""
     begins = [start_ns, *map(int, rows.t_ns[:-1])]
     return tuple(
         Label(begin, phase)
@@ -322,33 +338,33 @@ def _labels(rows: Rows, start_ns: int) -> tuple[Label, ...]:
     )
 
 
-def _publish(episode: Episode, store: Store) -> Made:
-    """Publish an episode unless the very same is there. Raises Refused when another is."""
+def _publish(episode: Episode, store: Store) -> ImportedEpisode:
+    """Publish an episode unless it is in the store. Raises Refused when another has its id."""
     verdict, findings = rules.examine(episode, store.schema)
-    made = pack(episode)
+    packed = pack(episode)
     folder = store.folder(episode.id)
     new = not folder.exists()
     if new:
-        store.put(episode.id, made)
-    elif (folder / MANIFEST).read_bytes() != made[MANIFEST]:
+        store.put(episode.id, packed)
+    elif (folder / MANIFEST).read_bytes() != packed[MANIFEST]:
         _refuse_other(episode, str(store.manifest(episode.id).notes.get("imported_from")))
-    return Made(episode.id, new, verdict, tuple(finding.reason for finding in findings))
+    return ImportedEpisode(episode.id, new, verdict, tuple(finding.reason for finding in findings))
 
 
 def _refuse_other(episode: Episode, other: str) -> NoReturn:
-    """Raise Refused: another episode of this name is there, from the file `other`."""
+    """Raise Refused because the store has another episode of this id, from the file `other`."""
     name = str(episode.notes["imported_from"])
     if name == other:
         place, problem = name, "was imported before with other values"
         remedy = "Import into another folder."
     else:
         place, problem = f"{name} and {other}", "have one host, sample, profile, campaign and start"
-        remedy = "Tell them apart in the mapping, by [episode] sample for example."
+        remedy = "Separate them in the mapping, by [episode] sample for example."
     raise Refused(place, problem, "one source for one episode", remedy, code="id_taken")
 
 
-def counts(outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Rows, dropped rows, episodes, how many of them are new, and how many of each verdict."""
+def counts(outcomes: Sequence[FileReport]) -> Counter[str]:
+    """Return the numbers of rows, dropped rows, episodes, new episodes, and of each verdict."""
     found: Counter[str] = Counter()
     for outcome in outcomes:
         found.update(rows=outcome.rows, dropped=len(outcome.dropped))

@@ -1,24 +1,25 @@
-"""How somebody else's rows become episodes: which columns, which clock, what tells who and when.
+"""Mapping files: which columns of a table are time, channels, phase and identity.
 
 A mapping is a TOML file beside the schema's; docs/how-to/import.md explains every field. It is read
-into frozen values, and whatever is wrong with it is refused in one line before any file is opened.
+into frozen values, and a wrong field is refused in one line before any table is opened.
 """
 
 import re
-import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
 
 from phasewatch.errors import Refused
+from phasewatch.io import fields
 from phasewatch.schema import Channel, Schema
 
-WHO = ("host", "sample", "profile", "campaign")
-DEFAULTS = {"campaign": "imported"}
-"""What is said of an episode where the mapping says nothing."""
+IDENTITY = ("host", "sample", "profile", "campaign")
+"""What tells episodes apart, beside their time."""
 
 CLOCKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-"""Nanoseconds in a unit of a time column; beside them stands "iso", dates as text."""
+"""Nanoseconds in each unit of a time column; the other unit is "iso", for dates as text."""
 
 UNITS = {
     "bytes": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20,
@@ -28,48 +29,95 @@ UNITS = {
 }  # fmt: skip
 """Units that convert into each other, by what they measure; "/s" may follow each."""
 
+REMEDY = "Correct the mapping."
 
-@dataclass(frozen=True)
-class Told:
-    """Where a word comes from: a `column`, the file's `path` by pattern, or a fixed `value`.
 
-    `path` is a regular expression whose first group is the word; `rules` are pairs of a regular
-    expression and what replaces a word that it is found in; the first that fits wins.
+def _compiled(text: object) -> re.Pattern[str]:
+    if isinstance(text, re.Pattern):
+        return text
+    if not isinstance(text, str):
+        raise fields.wrong(f"is {text!r}", "a regular expression")
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise fields.wrong(f"is {text!r}: {error}", "a regular expression") from error
+
+
+Pattern = Annotated[re.Pattern[str], BeforeValidator(_compiled)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Rule(fields.Row):
+    """A regular expression, and the text that replaces a text in which it is found."""
+
+    pattern: Pattern
+    replacement: str
+
+
+class TextSource(fields.Table):
+    """Where a text comes from: a `column`, the `path` of the file, or a fixed `value`.
+
+    In a mapping, a plain text is a fixed value. `path` is a regular expression whose first group is
+    the text. The first of the `rules` whose pattern is found in the text replaces it.
     """
 
-    column: str = ""
-    path: re.Pattern[str] | None = None
-    value: str = ""
-    rules: tuple[tuple[re.Pattern[str], str], ...] = ()
+    column: Name | None = None
+    path: Pattern | None = None
+    value: Name | None = None
+    rules: list[Rule] = Field(default_factory=list)
 
-    def of(self, word: str, where: object) -> str:
-        """The word as the rules have it; raises Refused when there are rules and none fits."""
-        for pattern, meant in self.rules:
-            if pattern.search(word):
-                return meant
+    @model_validator(mode="before")
+    @classmethod
+    def _fixed_value(cls, value: Any) -> Any:
+        if isinstance(value, str) and value:
+            return {"value": value}
+        if not isinstance(value, dict):
+            raise fields.wrong(f"is {value!r}", "a text, or a table with column, path or value")
+        return value
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = [name for name in ("column", "path", "value") if getattr(self, name) is not None]
+        if len(given) != 1:
+            problem = f"has {' and '.join(given) or 'none of them'}"
+            raise fields.wrong(problem, "one of column, path and value")
+        return self
+
+    def apply_rules(self, text: str, where: object) -> str:
+        """Return `text` as the rules replace it. Raises Refused when there are rules and none fits.
+
+        `where` names the place of the text in the refusal.
+        """
+        for rule in self.rules:
+            if rule.pattern.search(text):
+                return rule.replacement
         if self.rules:
-            known = ", ".join(pattern.pattern for pattern, _ in self.rules)
-            raise Refused(where, f"{word!r} fits no rule", f"one of {known}", "Add a rule for it.")
-        return word
+            known = ", ".join(rule.pattern.pattern for rule in self.rules)
+            raise Refused(where, f"{text!r} fits no rule", f"one of {known}", "Add a rule for it.")
+        return text
 
-    def said(self, path: str) -> str:
-        """What a file's path, or the mapping itself, says. Raises Refused."""
+    def of_file(self, path: str) -> str:
+        """Return the text for all rows of the file at `path`, which has no column for it.
+
+        Raises Refused when `path` does not fit the pattern, or the text no rule.
+        """
         if self.path is None:
-            return self.of(self.value, "mapping")
+            return self.apply_rules(self.value or "", "mapping")
         found = self.path.search(path)
         if found is None:
             raise Refused(
                 path, f"does not fit {self.path.pattern!r}", "a path that the pattern fits",
                 "Correct the pattern, or set the file aside under [files] skip.",
             )  # fmt: skip
-        return self.of(found[1] if self.path.groups else found[0], path)
+        return self.apply_rules(found[1] if self.path.groups else found[0], path)
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """One channel's values: a `column`, or 1 a row where it is empty, times `factor`.
+    """The values of one channel: those of `column`, or 1 for each row where it is empty.
 
-    They are divided by the seconds in the column `per` where a row counts what passed in a while.
+    They are multiplied by `factor`, and divided by the seconds in the column `per` where it is not
+    empty.
     """
 
     channel: Channel
@@ -80,162 +128,167 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Mapping:
-    """A whole mapping. `gap_s` is the silence that ends an episode, 0 for none.
+    """How the tables of a folder become episodes.
 
-    `every_s` is set where rows are events (flows, log lines): they are added up in bins of so many
-    seconds, and a bin without a row is 0. `drop` are rows to leave out, by column and text.
+    `pattern` and `skip` choose the files. `time` is the column of times in `unit`. `identity` has
+    a source for each name of IDENTITY. `gap_s` is the silence that ends an episode, 0 for none.
+    `bin_s` is more than 0 where rows are events (flows, log lines): they are summed in bins of so
+    many seconds, and a bin without a row is 0. `drop` are rows to leave out, by column and text.
     """
 
     pattern: str
     skip: tuple[re.Pattern[str], ...]
     time: str
     unit: str
-    who: dict[str, Told]
-    phase: Told
+    identity: dict[str, TextSource]
+    phase: TextSource
     quantities: tuple[Quantity, ...]
     gap_s: float = 0.0
-    every_s: float = 0.0
+    bin_s: float = 0.0
     drop: tuple[tuple[str, str], ...] = ()
 
     @property
     def columns(self) -> list[str]:
-        """Every column that a table must have."""
-        told = [one.column for one in (*self.who.values(), self.phase)]
-        own = [name for one in self.quantities for name in (one.column, one.per)]
-        asked = [self.time, *told, *own, *(name for name, _ in self.drop)]
-        return list(dict.fromkeys(name for name in asked if name))
+        """The columns that every table must have."""
+        texts = [source.column for source in (*self.identity.values(), self.phase)]
+        numbers = [name for one in self.quantities for name in (one.column, one.per)]
+        needed = [self.time, *texts, *numbers, *(name for name, _ in self.drop)]
+        return list(dict.fromkeys(name for name in needed if name))
 
 
-@dataclass(frozen=True)
-class _Table:
-    """One table of the TOML file: every field is taken once, and none may be left."""
+# ---------------------------------------------------------------- fields of the file
 
-    where: str
-    fields: dict[str, Any] = field(default_factory=dict)
 
-    def take(self, name: str, kind: type, default: Any = None) -> Any:
-        value = self.fields.pop(name, default)
-        if value is None:
-            raise self.refuse(f"{name} is missing", f"{name} = a {kind.__name__}")
-        wanted = (int, float) if kind is float else kind
-        if not isinstance(value, wanted) or (isinstance(value, bool) and kind is not bool):
-            raise self.refuse(f"{name} is {value!r}", f"a {kind.__name__}")
+class _Files(fields.Table):
+    pattern: str = "**/*"
+    skip: list[Pattern] = Field(default_factory=list)
+
+
+class _Time(fields.Table):
+    column: Name
+    unit: Literal["s", "ms", "us", "ns", "iso"] = Field(
+        description=f"one of {', '.join(CLOCKS)}, iso"
+    )
+
+
+_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Rows(fields.Table):
+    events_every_s: _Seconds = 0.0
+    drop: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Episode(fields.Table):
+    host: TextSource
+    sample: TextSource
+    profile: TextSource
+    campaign: TextSource = TextSource(value="imported")
+    gap_s: _Seconds = 0.0
+
+
+class _ChannelSource(fields.Table):
+    column: str = ""
+    rows: bool = False
+    unit: str = ""
+    per: str = ""
+    scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _column_name(cls, value: Any) -> Any:
+        if isinstance(value, str) and value:
+            return {"column": value}
+        if not isinstance(value, dict):
+            raise fields.wrong(f"is {value!r}", "the name of a column, or a table")
         return value
 
-    def end(self) -> None:
-        if self.fields:
-            raise self.refuse(
-                f"{', '.join(self.fields)} is unknown", "fields of docs/how-to/import.md"
-            )
+    @model_validator(mode="after")
+    def _column_or_rows(self) -> Self:
+        if self.rows and len(self.model_fields_set) > 1:
+            others = ", ".join(sorted(self.model_fields_set - {"rows"}))
+            raise fields.wrong(f"has {others} beside rows", "rows = true alone")
+        if not self.rows and not self.column:
+            raise fields.wrong("is missing", "the name of a column, or rows = true", "column")
+        return self
 
-    def pattern(self, text: object) -> re.Pattern[str]:
-        try:
-            return re.compile(str(text))
-        except re.error as error:
-            raise self.refuse(f"{text!r}: {error}", "a regular expression") from error
 
-    def refuse(self, problem: str, expected: str) -> Refused:
-        return Refused(self.where, problem, expected, "Correct the mapping.", code="mapping")
+class _File(fields.Table):
+    files: _Files = _Files()
+    time: _Time
+    rows: _Rows = _Rows()
+    episode: _Episode
+    phase: TextSource
+    channels: dict[str, _ChannelSource]
 
 
 def read(path: Path, schema: Schema) -> Mapping:
-    """A mapping for `schema` from a TOML file. Raises Refused."""
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        problem = error.strerror or str(error)
-        raise Refused(path, problem, "a mapping in TOML", "Check the path.") from error
-    except ValueError as error:
-        raise Refused(path, str(error), "a mapping in TOML", "Correct the file.") from error
-    whole = _Table(str(path), raw)
-
-    def part(name: str, default: object = None) -> _Table:
-        return _Table(f"{path}: [{name}]", whole.take(name, dict, default))
-
-    files, time, rows = part("files", {}), part("time"), part("rows", {})
-    episode, phase, channels = part("episode"), part("phase"), part("channels")
-    whole.end()
-    unit = time.take("unit", str)
-    if unit not in (*CLOCKS, "iso"):
-        raise time.refuse(f"unit is {unit!r}", f"one of {', '.join(CLOCKS)}, iso")
-    every_s = rows.take("events_every_s", float, 0.0)
-    made = Mapping(
-        pattern=files.take("pattern", str, "**/*"),
-        skip=tuple(files.pattern(text) for text in files.take("skip", list, [])),
-        time=time.take("column", str),
-        unit=unit,
-        who={name: _told(episode, name, DEFAULTS.get(name)) for name in WHO},
-        phase=_told(_Table(phase.where, {"phase": dict(phase.fields)}), "phase", None),
-        quantities=_quantities(channels, schema, every_s > 0),
-        gap_s=float(episode.take("gap_s", float, 0.0)),
-        every_s=float(every_s),
-        drop=tuple((name, str(text)) for name, text in rows.take("drop", dict, {}).items()),
+    """Return the mapping for `schema` that a TOML file holds. Raises Refused."""
+    value = fields.read_toml(path, "a mapping", code="mapping")
+    file = fields.validate(_File, value, path, remedy=REMEDY, code="mapping")
+    return Mapping(
+        pattern=file.files.pattern,
+        skip=tuple(file.files.skip),
+        time=file.time.column,
+        unit=file.time.unit,
+        identity={name: getattr(file.episode, name) for name in IDENTITY},
+        phase=file.phase,
+        quantities=_quantities(file, schema, path),
+        gap_s=file.episode.gap_s,
+        bin_s=file.rows.events_every_s,
+        drop=tuple((name, str(text)) for name, text in file.rows.drop.items()),
     )
-    for table in (files, time, rows, episode):
-        table.end()
-    return made
 
 
-def _told(table: _Table, name: str, default: str | None) -> Told:
-    """A word's source: a text is a fixed value, a table has one of column, path and value."""
-    value = table.fields.pop(name, default)
-    if isinstance(value, str) and value:
-        return Told(value=value)
-    if not isinstance(value, dict):
-        raise table.refuse(f"{name} is {value!r}", "a text, or a table with column, path or value")
-    own = _Table(f"{table.where} {name}", dict(value))
-    ways = [way for way in ("column", "path", "value") if way in own.fields]
-    if len(ways) != 1:
-        raise own.refuse(f"has {' and '.join(ways) or 'nothing'}", "one of column, path and value")
-    rules = []
-    for rule in own.take("rules", list, []):
-        if not isinstance(rule, list) or len(rule) != 2:
-            raise own.refuse(f"rule {rule!r}", "pairs of a pattern and what it means")
-        rules.append((own.pattern(rule[0]), str(rule[1])))
-    text = own.take(ways[0], str)
-    own.end()
-    if ways == ["path"]:
-        return Told(path=own.pattern(text), rules=tuple(rules))
-    return Told(**{ways[0]: text}, rules=tuple(rules))
+def _refused(place: str, problem: str, expected: str) -> Refused:
+    return Refused(place, problem, expected, REMEDY, code="mapping")
 
 
-def _quantities(table: _Table, schema: Schema, events: bool) -> tuple[Quantity, ...]:
-    """One for every channel of the schema, in its order."""
-    if unknown := sorted(set(table.fields) - set(schema.names)):
-        raise table.refuse(
+def _quantities(file: _File, schema: Schema, path: Path) -> tuple[Quantity, ...]:
+    """Return a quantity for every channel of the schema, in its order."""
+    where = f"{path}: channels"
+    if unknown := sorted(set(file.channels) - set(schema.names)):
+        raise _refused(
+            where,
             f"{', '.join(unknown)} is no channel of schema {schema.name}",
             f"channels such as {schema.names[0]}, in quotes",
         )
-    if missing := [name for name in schema.names if name not in table.fields]:
-        raise table.refuse(
+    if missing := [name for name in schema.names if name not in file.channels]:
+        raise _refused(
+            where,
             f"{', '.join(missing[:3])} is not mapped ({len(missing)} in all)",
             "a column for every channel of the schema",
         )
-    found = []
+    if file.rows.events_every_s:
+        _refuse_levels(schema, where)
+    return tuple(
+        _quantity(channel, file.channels[channel.name], f"{where}.{channel.name}")
+        for channel in schema.channels
+    )
+
+
+def _refuse_levels(schema: Schema, where: str) -> None:
+    """Raise Refused for a channel that cannot be counted, where rows are events."""
     for channel in schema.channels:
-        if events and channel.kind != "event":
-            raise table.refuse(
+        if channel.kind != "event":
+            raise _refused(
+                where,
                 f"{channel.name} is a {channel.kind} and rows are events",
                 'kind "event" for every channel under [rows] events_every_s',
             )
-        value = table.fields[channel.name]
-        fields = {"column": value} if isinstance(value, str) else value
-        if not isinstance(fields, dict):
-            raise table.refuse(f"{channel.name} is {value!r}", "a column's name, or a table")
-        own = _Table(f"{table.where} {channel.name}", dict(fields))
-        if own.take("rows", bool, False):
-            found.append(Quantity(channel, ""))
-        else:
-            per, scale = own.take("per", str, ""), own.take("scale", float, 1.0)
-            unit = own.take("unit", str, "")
-            factor = scale * (_factor(own, unit + "/s" * bool(per), channel.unit) if unit else 1.0)
-            found.append(Quantity(channel, own.take("column", str), factor, per))
-        own.end()
-    return tuple(found)
 
 
-def _factor(table: _Table, theirs: str, ours: str) -> float:
-    """What a value in `theirs` is multiplied with to be one in `ours`."""
+def _quantity(channel: Channel, source: _ChannelSource, where: str) -> Quantity:
+    if source.rows:
+        return Quantity(channel, "")
+    factor = source.scale
+    if source.unit:
+        factor *= _conversion(source.unit + "/s" * bool(source.per), channel.unit, where)
+    return Quantity(channel, source.column, factor, source.per)
+
+
+def _conversion(theirs: str, ours: str, where: str) -> float:
+    """Return the factor from a value in the unit `theirs` to one in the unit `ours`."""
     if theirs == ours:
         return 1.0
     (their, rate), (our, same) = (
@@ -244,4 +297,5 @@ def _factor(table: _Table, theirs: str, ours: str) -> float:
     for known in UNITS.values():
         if rate == same and their in known and our in known:
             return known[their] / known[our]
-    raise table.refuse(f"{theirs} does not convert to the schema's {ours}", "a unit that does")
+    problem = f"{theirs} does not convert to the schema's {ours}"
+    raise _refused(where, problem, "a unit that does")

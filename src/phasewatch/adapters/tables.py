@@ -1,7 +1,7 @@
-"""Other people's tables as columns of text: CSV, TSV, Zeek logs, JSON Lines, Parquet, `.ts`.
+"""Reads tables as columns of text: CSV, TSV, Zeek logs, JSON Lines, Parquet, `.ts`.
 
-Text may be gzipped. A row that cannot be parsed is left out and told by file and line; a file that
-cannot be read is refused. Nothing here knows what a column means.
+Text files may be gzipped. A row that cannot be parsed is dropped and reported by its line; a file
+that cannot be read is refused. This module does not know what a column means.
 """
 
 import csv
@@ -19,23 +19,23 @@ CSV, TSV, LINES, PARQUET = (".csv",), (".tsv", ".log"), (".jsonl", ".ndjson"), (
 ARCHIVE = (".ts",)
 ENDINGS = (*CSV, *TSV, *LINES, *PARQUET, *ARCHIVE)
 UNSET = ("-", "(empty)")
-"""What Zeek writes for nothing."""
+"""What Zeek writes for a missing value."""
 
 ARCHIVE_S = 1_577_836_800
-"""2020-01-01: series of an archive have no time of their own."""
+"""2020-01-01, where the first series of an archive begins: they have no times of their own."""
 
 
 @dataclass(frozen=True)
 class Dropped:
-    """A row that is left out: its line (its number, from 1, in a Parquet file), and why."""
+    """A row that is left out: its line (in a Parquet file its number, from 1), and the reason."""
 
     line: int
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of a file: `lines[n]`, and of each column `n` texts, empty where there is nothing."""
+    """The rows of a file: `lines[n]`, and `n` texts of each column, empty for missing values."""
 
     path: Path
     lines: list[int]
@@ -43,17 +43,20 @@ class Table:
     dropped: list[Dropped]
 
     def __len__(self) -> int:
-        """Rows."""
+        """Number of rows."""
         return len(self.lines)
 
 
 def readable(path: Path) -> bool:
-    """Whether a file's name ends as one that `table` reads."""
+    """Return whether the name of a file has an ending that `read` knows."""
     return path.name.removesuffix(".gz").endswith(ENDINGS)
 
 
-def table(path: Path) -> Table:
-    """All rows of a file, by what its name ends with. Raises Refused, or OSError."""
+def read(path: Path) -> Table:
+    """Return all rows of a file, whose format follows from the ending of its name.
+
+    Raises Refused, or OSError.
+    """
     name = path.name.removesuffix(".gz")
     if name.endswith(PARQUET):
         return _parquet(path)
@@ -86,13 +89,13 @@ def _refuse(path: Path, problem: str, expected: str) -> Refused:
     return Refused(path, problem, expected, "Repair it, or set it aside under [files] skip.")
 
 
-def _collect(path: Path, header: list[str], rows: Iterator[tuple[int, list[str]]]) -> Table:
-    """Rows that have as many fields as the header; the others are dropped."""
+def _from_rows(path: Path, header: list[str], rows: Iterator[tuple[int, list[str]]]) -> Table:
+    """Return a table of the rows that have as many fields as the header, and drop the others."""
     if not header or len(set(header)) < len(header):
-        double = sorted({name for name in header if header.count(name) > 1})
-        problem = f"has {', '.join(double)} twice" if double else "is empty"
+        repeated = sorted({name for name in header if header.count(name) > 1})
+        problem = f"has {', '.join(repeated)} twice" if repeated else "is empty"
         raise _refuse(path, f"its header {problem}", "a first line with a name for every column")
-    lines, kept, dropped = [], [], []
+    lines, complete, dropped = [], [], []
     for line, fields in rows:
         if len(fields) != len(header):
             dropped.append(
@@ -100,20 +103,20 @@ def _collect(path: Path, header: list[str], rows: Iterator[tuple[int, list[str]]
             )
         else:
             lines.append(line)
-            kept.append(fields)
-    columns = zip(*kept, strict=True) if kept else ([] for _ in header)
-    named = {name: list(own) for name, own in zip(header, columns, strict=True)}
+            complete.append(fields)
+    columns = zip(*complete, strict=True) if complete else ([] for _ in header)
+    named = {name: list(cells) for name, cells in zip(header, columns, strict=True)}
     return Table(path, lines, named, dropped)
 
 
 def _separated(path: Path, text: str, separator: str) -> Table:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     header = next(reader, [])
-    return _collect(path, header, ((reader.line_num, row) for row in reader if row))
+    return _from_rows(path, header, ((reader.line_num, row) for row in reader if row))
 
 
 def _zeek(path: Path, text: str) -> Table:
-    """A Zeek log: its header lines name separator and fields."""
+    """Return the rows of a Zeek log, whose header lines name the separator and the fields."""
     separator = text.partition("\n")[0].partition(" ")[2].encode().decode("unicode_escape")
     header: list[str] = []
     rows = []
@@ -123,11 +126,11 @@ def _zeek(path: Path, text: str) -> Table:
         elif line and not line.startswith("#"):
             cells = ["" if cell in UNSET else cell for cell in line.split(separator)]
             rows.append((number, cells))
-    return _collect(path, header, iter(rows))
+    return _from_rows(path, header, iter(rows))
 
 
 def _json(path: Path, text: str) -> Table:
-    """An object a line; a field that is an object is named outer.inner."""
+    """Return a row for each JSON object; a field of an inner object is named outer.inner."""
     found, lines, dropped = [], [], []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -155,10 +158,10 @@ def _flat(row: dict[str, object], before: str = "") -> Iterator[tuple[str, str]]
 
 
 def _archive(path: Path, text: str) -> Table:
-    """A time-series archive (the `.ts` files of sktime and aeon): a case a line, its label last.
+    """Return the steps of a time-series archive (a `.ts` file of sktime or aeon), a case a line.
 
-    Columns: `case` (the file's name and the case's number), `time` (a made-up second a step, a gap
-    between cases), `label`, and `dim_0` and on.
+    Columns: `case` (the name of the file and the number of the case), `time` (invented: one second
+    a step, and a gap between cases), `label`, and `dim_0` to the last dimension.
     """
     head, found, body = text.partition("@data\n")
     if not found:
@@ -169,8 +172,8 @@ def _archive(path: Path, text: str) -> Table:
     stem = path.name.partition(".")[0]
     lines, rows, dropped = [], [], []
     width = 0
-    # A word of the file's name keeps two files of one archive apart in time.
-    moment = ARCHIVE_S + zlib.crc32(stem.encode()) % 10**6 * 1000
+    # A digest of the name keeps the times of two files of one archive apart.
+    second = ARCHIVE_S + zlib.crc32(stem.encode()) % 10**6 * 1000
     before = head.count("\n") + 1
     for number, line in enumerate(body.splitlines(), before + 1):
         if not line.strip():
@@ -183,11 +186,11 @@ def _archive(path: Path, text: str) -> Table:
                 Dropped(number, f"its {len(steps)} series are not {width} of one length")
             )
             continue
-        for at, values in enumerate(zip(*steps, strict=True)):
+        for step, values in enumerate(zip(*steps, strict=True)):
             cells = ["" if cell.strip() == "?" else cell.strip() for cell in values]
-            rows.append([f"{stem}-{number - before}", str(moment + at), label.strip(), *cells])
+            rows.append([f"{stem}-{number - before}", str(second + step), label.strip(), *cells])
             lines.append(number)
-        moment += len(steps[0]) + 1000
+        second += len(steps[0]) + 1000
     names = ["case", "time", "label", *(f"dim_{place}" for place in range(width))]
     columns = zip(*rows, strict=True) if rows else ([] for _ in names)
     return Table(path, lines, dict(zip(names, map(list, columns), strict=True)), dropped)
@@ -203,8 +206,8 @@ def _parquet(path: Path) -> Table:
         raise _refuse(path, str(error).splitlines()[0], "a Parquet file") from None
     columns = {}
     for name in found.column_names:
-        own = found[name]
-        if pa.types.is_timestamp(own.type):
-            own = own.cast(pa.timestamp("ns", own.type.tz)).cast(pa.int64())
-        columns[name] = ["" if value is None else str(value) for value in own.to_pylist()]
+        values = found[name]
+        if pa.types.is_timestamp(values.type):
+            values = values.cast(pa.timestamp("ns", values.type.tz)).cast(pa.int64())
+        columns[name] = ["" if value is None else str(value) for value in values.to_pylist()]
     return Table(path, list(range(1, len(found) + 1)), columns, [])

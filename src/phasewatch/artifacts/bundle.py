@@ -20,7 +20,14 @@ from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.io.trust import ANY, MOST, Trust, read_plain_file, refuse, verify_signature
+from phasewatch.io.trust import (
+    ANY,
+    MAX_JSON_BYTES,
+    Trust,
+    read_plain_file,
+    refusal,
+    verify_signature,
+)
 from phasewatch.schema import Schema
 from phasewatch.windowing import Windows
 
@@ -109,7 +116,9 @@ class Bundle:
 def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
     """Read the contract alone, and check digest, signature and serial. Raises Refused."""
     path = folder / TERMS
-    data = read_plain_file(path, MOST, "a bundle; `phasewatch export` writes bundles", trust)
+    data = read_plain_file(
+        path, MAX_JSON_BYTES, "a bundle; `phasewatch export` writes bundles", trust
+    )
     terms = contract.parse(Terms, data, path)
     verify_signature(data, path, trust)
     if terms.serial < trust.serial:
@@ -144,7 +153,7 @@ def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
     if (len(graph), found) != (terms.onnx_bytes, terms.onnx_sha256):
         problem = f"holds {len(graph)} bytes with sha256 {found[:12]}…"
         expected = f"{terms.onnx_bytes} bytes with {terms.onnx_sha256[:12]}…"
-        raise refuse(place, problem, expected, "digest")
+        raise refusal(place, problem, expected, "digest")
     return graph
 
 
@@ -156,7 +165,7 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     if OUTSIDE in graph:
-        raise refuse(place, "has tensors in another file", "all of them in it", "weights_format")
+        raise refusal(place, "has tensors in another file", "all of them in it", "weights_format")
     try:
         # Without the fallback, which prints where calls are written and tries the same again.
         session = onnxruntime.InferenceSession(
@@ -174,12 +183,12 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
     ]
     found = [(one.name, one.type, one.shape[1:]) for one in ends]
     if found != wanted:
-        raise refuse(place, f"has the ends {found}", f"{wanted}", "weights_shape")
-    if told.encode() != atomic.canonical(terms.data):
-        raise refuse(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
+        raise refusal(place, f"has the ends {found}", f"{wanted}", "weights_shape")
+    if told.encode() != atomic.canonical_json(terms.data):
+        raise refusal(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
     return session
 
 
 def _unread(place: object, error: Exception) -> Refused:
     told = str(error).partition("\n")[0]
-    return refuse(place, told, "the graph as it was exported", "weights_format")
+    return refusal(place, told, "the graph as it was exported", "weights_format")

@@ -25,7 +25,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.io.trust import ANY, MOST, Trust, read_plain_file, verify_signature
+from phasewatch.io.trust import ANY, MAX_JSON_BYTES, Trust, read_plain_file, verify_signature
 from phasewatch.models.base import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
 from phasewatch.windowing import Windows
@@ -82,7 +82,7 @@ class Checkpoint:
 
     def bind(self, data: Schema, where: object) -> None:
         """Raise Drift unless `data` defines all this checkpoint asks for as it was in training."""
-        lines = self.schema.gaps(data)
+        lines = self.schema.incompatibilities(data)
         if lines:
             raise Drift(f"checkpoint {self.name} on {where}", lines)
 
@@ -136,7 +136,7 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
 def load_header(path: Path, trust: Trust = ANY) -> Header:
     """Read the header alone, and check its digest and signature. Raises Refused."""
     told = "a checkpoint's .ckpt.json; `phasewatch train` writes checkpoints"
-    data = read_plain_file(path, MOST, told, trust)
+    data = read_plain_file(path, MAX_JSON_BYTES, told, trust)
     header = contract.parse(Header, data, path)
     verify_signature(data, path, trust)
     return header
@@ -176,7 +176,7 @@ def _model(kind: type[Classifier], weights: bytes, header: Header, path: Path) -
                 "semantics_config", f"view {header.view}, where {header.model} takes {kind.view}"
             )
         model = kind.load(weights, shape, len(header.data["classes"]))
-        if atomic.canonical(model.config) != atomic.canonical(header.config):
+        if atomic.canonical_json(model.config) != atomic.canonical_json(header.config):
             raise Unfit("semantics_config", "another configuration than the header's")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Refused(

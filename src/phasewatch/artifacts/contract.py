@@ -9,7 +9,6 @@ same logits, with sources missing as well. Loading computes both again and refus
 The file is not trusted, and nothing here needs more than numpy.
 """
 
-import hashlib
 import json
 import re
 from pathlib import Path
@@ -26,9 +25,9 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
 from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
 from phasewatch.io import atomic
-from phasewatch.io.trust import parse_strict_json, refuse
+from phasewatch.io.trust import parse_strict_json, refusal
 from phasewatch.schema import Mode, Schema
-from phasewatch.windowing import Windows, at, cut, opening
+from phasewatch.windowing import Windows, cut_windows, opening_level, window_at
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TOLERANCE = 1e-5
@@ -155,7 +154,7 @@ class Contract(BaseModel):
     def computed(self) -> str:
         """Return the sha256 over all other fields."""
         rest = self.model_dump(exclude={"digest", *self._absent()})
-        return hashlib.sha256(atomic.canonical(rest)).hexdigest()
+        return atomic.digest(rest)
 
     def sealed(self) -> bytes:
         """Return the bytes of the file, with `digest` computed."""
@@ -223,7 +222,9 @@ def parse(kind: type[ContractKind], data: bytes, path: Path) -> ContractKind:
     double = sorted(first.keys() & value.keys()) if isinstance(value, dict) else []
     if double:
         expected = f"format {max(kind.formats)} of it"
-        raise refuse(f"{path}: {double[0]}", f"is not of format {found}", expected, "header_schema")
+        raise refusal(
+            f"{path}: {double[0]}", f"is not of format {found}", expected, "header_schema"
+        )
     whole = json.dumps({**first, **value}) if first and isinstance(value, dict) else data
     try:
         made = kind.model_validate_json(whole, strict=True, by_alias=True, by_name=False)
@@ -231,9 +232,9 @@ def parse(kind: type[ContractKind], data: bytes, path: Path) -> ContractKind:
         wrong = error.errors()[0]
         field = ".".join(map(str, wrong["loc"])) or "file"
         expected = f"a {kind.kind} of format {max(kind.formats)}"
-        raise refuse(f"{path}: {field}", wrong["msg"], expected, "header_schema") from error
+        raise refusal(f"{path}: {field}", wrong["msg"], expected, "header_schema") from error
     if made.digest != made.computed():
-        raise refuse(
+        raise refusal(
             f"{path}: digest",
             "the header was changed after it was written",
             f"digest {made.computed()[:12]}…",
@@ -263,16 +264,16 @@ def meaning(told: Contract, path: Path) -> tuple[Schema, Normalizer]:
     classes = told.data.get("classes")
     if not isinstance(classes, list) or not 2 <= len(classes) == len({*map(str, classes)}):
         expected = "two phases or more, each once"
-        raise refuse(f"{path}: data.classes", "are no classes", expected, "semantics_classes")
+        raise refusal(f"{path}: data.classes", "are no classes", expected, "semantics_classes")
     try:
         own = schema.parse(told.data, f"{path}: data")
     except Refused as refused:
         expected = refused.expected
-        raise refuse(refused.where, refused.problem, expected, "semantics_schema") from refused
-    if own.mode(told.mode) != own:
+        raise refusal(refused.where, refused.problem, expected, "semantics_schema") from refused
+    if own.for_mode(told.mode) != own:
         hidden = ", ".join(one.name for one in own.channels if not one.deployed)
         problem = f"asks for {hidden}, which a {told.mode} model does not see"
-        raise refuse(f"{path}: data.channels", problem, "deployed channels", "semantics_mask")
+        raise refusal(f"{path}: data.channels", problem, "deployed channels", "semantics_mask")
     if told.fingerprints != fingerprints(own):
         now = f"this release extracts with version {schema.EXTRACTION}"
         raise Drift(
@@ -281,7 +282,7 @@ def meaning(told: Contract, path: Path) -> tuple[Schema, Normalizer]:
     longest = max(own.grid.window_s, own.grid.stride_s, own.grid.hold_s) / own.grid.step_s
     if not longest <= MOST_STEPS or own.grid.step_s < 1e-6:
         expected = f"at most {MOST_STEPS:,} steps of a microsecond or more"
-        raise refuse(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
+        raise refusal(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
     _refuse_normalizer(told, own, path)
     _refuse_golden(told, own, path)
     parts = {name: np.array(values, dtype=np.float64) for name, values in told.normalizer.items()}
@@ -306,15 +307,15 @@ def _refuse_normalizer(told: Contract, own: Schema, path: Path) -> None:
     columns = 2 * len(own.channels) * (len(STATISTICS) if told.view == "summary" else 1)
     sizes = {"opening": len(own.channels), "mean": columns, "std": columns}
     if {name: len(values) for name, values in told.normalizer.items()} != sizes:
-        raise refuse(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
+        raise refusal(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
     largest = max(abs(one) for values in told.normalizer.values() for one in values)
     if min(told.normalizer["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
         expected = f"scales above {LEAST_SPREAD:g}, and nothing beyond {MOST_LEVEL:g}"
-        raise refuse(f"{path}: lens", "cannot scale", expected, "semantics_scaler")
+        raise refusal(f"{path}: lens", "cannot scale", expected, "semantics_scaler")
     shapes = {name: {len(rows), *map(len, rows)} for name, rows in told.projection.items()}
     if told.projection and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
         expected = f"a centre and two axes of {columns} numbers"
-        raise refuse(f"{path}: plane", "has other sizes", expected, "semantics_plane")
+        raise refusal(f"{path}: plane", "has other sizes", expected, "semantics_plane")
 
 
 def _refuse_golden(told: Contract, own: Schema, path: Path) -> None:
@@ -324,12 +325,12 @@ def _refuse_golden(told: Contract, own: Schema, path: Path) -> None:
         found = (rows, len(one.opening), len(one.logits))
         if found != ({channels, steps}, channels, classes):
             expected = f"windows of {channels} channels, {steps} steps and {classes} logits"
-            raise refuse(f"{path}: golden", "has other sizes", expected, "semantics_golden")
+            raise refusal(f"{path}: golden", "has other sizes", expected, "semantics_golden")
     there = {name for part in told.probe.sources.values() for name in part.names}
     for channel, row in zip(own.channels, told.probe.window, strict=True):
         if channel.name not in there and any(value is not None for value in row):
             problem = f"has no samples of {channel.name}, and values of it in the window"
-            raise refuse(f"{path}: probe", problem, "all that made the window", "semantics_probe")
+            raise refusal(f"{path}: probe", problem, "all that made the window", "semantics_probe")
 
 
 def fingerprints(own: Schema) -> dict[str, str]:
@@ -350,8 +351,8 @@ def probe(model: Predictor, episode: Episode) -> Probe:
             near = (samples.t_wall_ns > since) & (samples.t_wall_ns <= until)
             parts[source] = Part.of(samples, near)
     kept = {source: part.samples() for source, part in parts.items()}
-    window = at(kept, own, episode.start_ns, end)
-    level = opening(kept, own, episode.start_ns, model.opening_s)
+    window = window_at(kept, own, episode.start_ns, end)
+    level = opening_level(kept, own, episode.start_ns, model.opening_s)
     logits = model.logits(window[None], level[None])[0].tolist()
     return Probe(
         window=_nullable(window),
@@ -369,7 +370,7 @@ def golden(model: Predictor, episode: Episode) -> list[Golden]:
     The first window is repeated without an opening, without each source, and without any value, so
     that weights that matter only there are checked as well.
     """
-    windows = cut(episode, model.schema, model.opening_s)
+    windows = cut_windows(episode, model.schema, model.opening_s)
     rows = np.unique(np.linspace(0, len(windows) - 1, GOLDEN).astype(np.int64))[: len(windows)]
     pairs = [(windows.x[row], windows.opening[row]) for row in rows]
     for x, level in pairs[:1]:
@@ -406,8 +407,8 @@ def replay(
     """
     own, stored = model.schema, told.probe
     sources = {source: part.samples() for source, part in stored.sources.items()}
-    window = at(sources, own, stored.origin_ns, stored.end)
-    level = opening(sources, own, stored.origin_ns, model.opening_s)
+    window = window_at(sources, own, stored.origin_ns, stored.end)
+    level = opening_level(sources, own, stored.origin_ns, model.opening_s)
     same = _same(window, stored.window).all(axis=1) & _same(level, stored.opening)
     if not same.all():
         moved = [own.names[row] for row in np.flatnonzero(~same)]

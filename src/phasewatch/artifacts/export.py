@@ -18,7 +18,7 @@ from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust, sign
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.windowing import Windows, extract, pool
+from phasewatch.windowing import Windows, extract, pool_openings
 
 BATCH = 512
 EDGES = (1, 2, 7)
@@ -81,7 +81,7 @@ def export(
     files = {TERMS: data, GRAPH: graph, CARD: card(terms).encode()}
     if key:
         files[f"{TERMS}.sig"] = sign(data, key)
-    with atomic.folder(place) as draft:
+    with atomic.new_folder(place) as draft:
         for name, content in files.items():
             atomic.write(draft / name, content)
         bundle.load(draft)
@@ -154,7 +154,7 @@ def _test(header: Header, made: Checkpoint, store: Store) -> Windows:
             "Name that store: a bundle is compared on all of them.",
             code="test_missing",
         )
-    return pool(extract(store, ids, made.schema, made.opening_s))
+    return pool_openings(extract(store, ids, made.schema, made.opening_s))
 
 
 def _with_schema(graph: bytes, schema: Schema) -> bytes:
@@ -166,7 +166,7 @@ def _with_schema(graph: bytes, schema: Schema) -> bytes:
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
     onnx.helper.set_model_props(
-        model, {"phasewatch.schema": atomic.canonical(schema.dump()).decode()}
+        model, {"phasewatch.schema": atomic.canonical_json(schema.dump()).decode()}
     )
     return bytes(model.SerializeToString())
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from phasewatch.artifacts import bundle
 from phasewatch.errors import Refused
-from phasewatch.io.trust import ANY, Trust, refuse
+from phasewatch.io.trust import ANY, Trust, refusal
 from phasewatch.models import base
 
 LIMIT_S, MEMORY = 10, 2 << 30
@@ -39,7 +39,7 @@ def load_in_sandbox(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> N
         code = done.returncode
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         expected = f"a model that loads in {limit_s} s and {MEMORY >> 30} GiB"
-        raise refuse(path, f"ended the process that tried it ({how})", expected, "child")
+        raise refusal(path, f"ended the process that tried it ({how})", expected, "child")
 
 
 def _limited(seconds: int) -> None:

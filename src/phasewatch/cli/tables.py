@@ -1,4 +1,4 @@
-"""A report on a terminal: what `train`, `evaluate` and `score` print."""
+"""Prints a report on a terminal, for `train`, `evaluate` and `score`."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,51 +12,61 @@ if TYPE_CHECKING:
     from phasewatch.metrics import Score
 
 Learned = Mapping[tuple[str, str], tuple[str, str]]
-"""Parameters and seconds of each model and mode."""
+"""The number of parameters and the training seconds of each model and mode."""
 
 
 def scores(report: "Report", learned: Learned) -> None:
-    """One line a model and mode: how good on what it knows and on what it never saw."""
-    table = Table(title=f"macro F1, 95 % interval over episodes · never seen: {report.held_out}")
-    told = ("learned", "seconds") if learned else ()
-    wide = ("hosts like these",) if any(row.across_hosts for row in report.rows) else ()
-    for name in ("model", "mode", *told, "validation", "seen", "never seen", *wide):
+    """Print macro F1 of every model and mode, on each subset of the episodes."""
+    table = Table(title=f"macro F1, 95 % interval over episodes · held out: {report.held_out}")
+    trained = ("parameters", "seconds") if learned else ()
+    wide = ("other hosts",) if any(row.across_hosts for row in report.rows) else ()
+    for name in ("model", "mode", *trained, "validation", "in training", "held out", *wide):
         table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
     rows: list[ModelScores] = [*report.rows, *report.baselines]
     for row in rows:
-        own = learned.get((row.model, row.mode), ("",) * len(told))
+        sizes = learned.get((row.model, row.mode), ("",) * len(trained))
         across = (_span(row.across_hosts),) if wide else ()
-        cells = (f"{row.validation.value:.3f}", _told(row.seen), _told(row.unseen), *across)
-        table.add_row(row.model, row.mode, *own, *cells)
+        cells = (f"{row.validation.value:.3f}", _estimate(row.seen), _estimate(row.unseen), *across)
+        table.add_row(row.model, row.mode, *sizes, *cells)
     out.print(table)
 
 
-def everything(report: "Report") -> None:
-    """With a part missing, in the order of time, every pair, and what was not tested."""
-    table = Table(title=f"macro F1 on {report.held_out} with a part missing, and decoded")
-    for name in ("model", "mode", *(f"no {part}" for part in report.ablations), "decoded"):
+def details(report: "Report") -> None:
+    """Print macro F1 with an input missing, timing metrics, and calibration."""
+    table = Table(title=f"macro F1 on {report.held_out} with an input missing, and smoothed")
+    for name in ("model", "mode", *(f"without {part}" for part in report.ablations), "smoothed"):
         table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
     for row in report.rows:
         cells = [row.ablations.get(part) for part in report.ablations]
         values = [f"{one.value:.3f}" if one else "" for one in (*cells, row.smoothed)]
         table.add_row(row.model, row.mode, *values)
     out.print(table)
-    table = Table(title="false alarms per host-hour, segments a run, and calibration")
-    for name in ("model", "mode", "alarms", "segments", "truth", "edit", "F1@50", "ECE", "Brier"):
+    table = Table(title="false alarms per host-hour, segments per episode, and calibration")
+    for name in (
+        "model",
+        "mode",
+        "alarms",
+        "segments",
+        "true",
+        "edit score",
+        "F1@50",
+        "ECE",
+        "Brier",
+    ):
         table.add_column(name, no_wrap=name in ("model", "mode"))
     for row in report.rows:
-        own, sure = row.timeline.segments, row.calibration
-        parts = (own.predicted, own.true, own.edit_score, own.f1[-1], sure.ece, sure.brier)
+        one, two = row.timeline.segments, row.calibration
+        parts = (one.predicted, one.true, one.edit_score, one.f1[-1], two.ece, two.brier)
         alarms = f"{row.timeline.false_alarms.rate:.0f}"
-        table.add_row(row.model, row.mode, alarms, *(f"{one:.2f}" for one in parts))
+        table.add_row(row.model, row.mode, alarms, *(f"{part:.2f}" for part in parts))
     out.print(table)
 
 
-def verdicts(report: "Report") -> None:
-    """Which pairs are decided, and on what nothing was tested."""
+def comparisons(report: "Report") -> None:
+    """Print which pairs of models are decided, and what was not tested."""
     from phasewatch.reports.summary import p_value
 
-    out.print("never seen, pair by pair, p adjusted for all pairs:")
+    out.print("held out, pair by pair, p adjusted for all pairs of a mode:")
     for one in report.comparisons:
         line = f"{one.mode}: {one.first} {one.outcome} than {one.second}"
         if not one.outcome.startswith("undecided"):
@@ -66,10 +76,10 @@ def verdicts(report: "Report") -> None:
     missing = report.untested_profiles + report.untested_phases
     out.print(f"untested on {report.held_out}: {', '.join(missing) or 'nothing the store holds'}")
     if report.unit == "host" and not any(row.across_hosts for row in report.rows):
-        out.print("Too few unseen hosts: nothing can be said about hosts in general.")
+        out.print("Fewer than five hosts held out: nothing can be said about hosts in general.")
 
 
-def _told(score: "Score") -> str:
+def _estimate(score: "Score") -> str:
     if score.low is None or score.high is None:
         return f"{score.value:.3f} ({score.episodes} episodes: no interval)"
     return f"{score.value:.3f} {_span(score)}"

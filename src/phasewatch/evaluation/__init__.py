@@ -1,1 +1,1 @@
-"""Predictions and what they are worth: timing, calibration, baselines, leakage checks."""
+"""Evaluates predictions: timing, calibration, baselines, leakage checks, the values of a report."""

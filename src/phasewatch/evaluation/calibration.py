@@ -1,7 +1,7 @@
-"""How far a probability can be believed: temperature, calibration error, and when to abstain.
+"""Calibration of probabilities: temperature, calibration error, and abstention.
 
-A temperature is fitted on validation hosts alone and never moves a call, only its probability
-(Guo et al., ICML 2017).
+A temperature is fitted on validation alone. It changes probabilities and never predictions (Guo et
+al., ICML 2017).
 """
 
 from dataclasses import dataclass
@@ -16,26 +16,26 @@ from phasewatch.features.views import Array
 Labels = NDArray[np.int64]
 CALIBRATION_BINS = 15
 TEMPERATURE_RANGE = (0.05, 20.0)
-"""Between which the temperature is looked for."""
+"""Lowest and highest temperature that is tried."""
 
 MIN_WINDOWS = 20
-"""Windows that an abstention threshold must be chosen from, at the least."""
+"""Windows that an abstention threshold keeps at least."""
 
 
 def fit_temperature(logits: Array, y: Labels) -> float:
-    """What to divide `logits[N,K]` by so that windows `y[N]` are least surprising."""
+    """Return the divisor of `logits[N,K]` with the lowest cross-entropy for classes `y[N]`."""
 
-    def surprise(logarithm: float) -> float:
-        told = log_softmax(logits / np.exp(logarithm), axis=1)
-        return float(-told[np.arange(len(y)), y].mean())
+    def cross_entropy(logarithm: float) -> float:
+        log_probability = log_softmax(logits / np.exp(logarithm), axis=1)
+        return float(-log_probability[np.arange(len(y)), y].mean())
 
     bounds = (float(np.log(TEMPERATURE_RANGE[0])), float(np.log(TEMPERATURE_RANGE[1])))
-    return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
 
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Windows of about the same confidence: its mean, and how many of them were right."""
+    """Windows of similar confidence: their mean confidence, accuracy and number."""
 
     confidence: float
     accuracy: float
@@ -44,11 +44,12 @@ class CalibrationBin:
 
 @dataclass(frozen=True)
 class CalibrationReport:
-    """At a temperature: calibration error, Brier score, its bins, and risk by coverage.
+    """Calibration at a temperature: error, Brier score, bins, and error rate by coverage.
 
-    `ece` is the mean gap between confidence and accuracy over `BINS` bins of equal size; `brier`
-    the mean squared distance of all K probabilities to the truth, 0 to 2. `risk` is the share of
-    wrong calls among the most confident windows, at each share of `coverage`.
+    `ece` is the mean gap between confidence and accuracy over `CALIBRATION_BINS` bins of equal
+    size, and `brier` the mean squared distance of all K probabilities to the truth, 0 to 2.
+    `error_rate` is the share of wrong predictions among the most confident windows, at each share
+    of `coverage`.
     """
 
     temperature: float
@@ -60,37 +61,45 @@ class CalibrationReport:
 
 
 def confidence_report(logits: Array, y: Labels, temperature: float) -> CalibrationReport:
-    """Of windows that had no part in fitting `temperature`; raises ValueError without one."""
+    """Return the calibration on windows that were not used to fit `temperature`.
+
+    `logits[N,K]` are uncalibrated and `y[N]` true classes. Raises ValueError without a window.
+    """
     if not len(y):
         raise ValueError("no window")
-    chance = softmax(logits / temperature, axis=1)
-    sure, right = chance.max(axis=1), chance.argmax(axis=1) == y
-    order = np.argsort(-sure, kind="stable")
+    probability = softmax(logits / temperature, axis=1)
+    confidence, correct = probability.max(axis=1), probability.argmax(axis=1) == y
+    order = np.argsort(-confidence, kind="stable")
     bins = tuple(
-        CalibrationBin(float(sure[rows].mean()), float(right[rows].mean()), len(rows))
+        CalibrationBin(float(confidence[rows].mean()), float(correct[rows].mean()), len(rows))
         for rows in np.array_split(order[::-1], CALIBRATION_BINS)
         if len(rows)
     )
     gap = sum(one.windows * abs(one.confidence - one.accuracy) for one in bins) / len(y)
-    truth = np.eye(chance.shape[1])[y]
-    wrong = np.cumsum(~right[order]) / np.arange(1, len(y) + 1)
+    truth = np.eye(probability.shape[1])[y]
+    wrong = np.cumsum(~correct[order]) / np.arange(1, len(y) + 1)
     shares = np.linspace(0.05, 1.0, 20)
-    risk = wrong[np.maximum(np.ceil(shares * len(y)).astype(int) - 1, 0)]
+    error_rate = wrong[np.maximum(np.ceil(shares * len(y)).astype(int) - 1, 0)]
     return CalibrationReport(
         temperature,
         float(gap),
-        float(((chance - truth) ** 2).sum(axis=1).mean()),
+        float(((probability - truth) ** 2).sum(axis=1).mean()),
         bins,
         tuple(shares.tolist()),
-        tuple(risk.tolist()),
+        tuple(error_rate.tolist()),
     )
 
 
-def abstention_threshold(logits: Array, y: Labels, temperature: float, risk: float) -> float | None:
-    """The least confidence from which on at most `risk` of calls were wrong; None when none is."""
-    chance = softmax(logits / temperature, axis=1)
-    sure, right = chance.max(axis=1), chance.argmax(axis=1) == y
-    order = np.argsort(-sure, kind="stable")
-    wrong = np.cumsum(~right[order]) / np.arange(1, len(y) + 1)
-    good = np.flatnonzero(wrong[MIN_WINDOWS - 1 :] <= risk)
-    return float(sure[order[good[-1] + MIN_WINDOWS - 1]]) if len(good) else None
+def abstention_threshold(
+    logits: Array, y: Labels, temperature: float, error_rate: float
+) -> float | None:
+    """Return the lowest confidence from which on at most `error_rate` of predictions are wrong.
+
+    None when there is no such confidence.
+    """
+    probability = softmax(logits / temperature, axis=1)
+    confidence, correct = probability.max(axis=1), probability.argmax(axis=1) == y
+    order = np.argsort(-confidence, kind="stable")
+    wrong = np.cumsum(~correct[order]) / np.arange(1, len(y) + 1)
+    good = np.flatnonzero(wrong[MIN_WINDOWS - 1 :] <= error_rate)
+    return float(confidence[order[good[-1] + MIN_WINDOWS - 1]]) if len(good) else None

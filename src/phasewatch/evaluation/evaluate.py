@@ -1,8 +1,9 @@
-"""How good, how sure, how late, how noisy, on whom, and on what never.
+"""The report of a run: scores, delays, false alarms, calibration, comparisons, what is untested.
 
-Everything is computed from the answers on file, and every score is a sum over episodes of the cube.
-Nothing here knows how a model works. What was not tested is listed, and enters no average. What is
-chosen (temperatures, thresholds) is chosen a fold, on its validation part, before folds are pooled.
+Everything is computed from the predictions on file; this module knows nothing of models. Every
+score is a sum over the confusion matrices of episodes. What was not tested is listed, and enters no
+average. Temperatures and thresholds are chosen in each fold, on its validation part, before folds
+are pooled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,17 +24,19 @@ from phasewatch.metrics import Confusions, Score
 from phasewatch.schema import Mode
 
 TARGET_RISK = 0.1
-"""Share of wrong calls that somebody who may abstain might accept."""
+"""Error rate of the predictions that are kept by abstention."""
 
 LOGIT_FACTORS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
-"""Factors of a window's logits, of which decoding takes one."""
+"""Factors for logits before smoothing, of which the best on validation is taken."""
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """Calls above the confidence at which a fold's validation had `risk`, on unseen windows.
+    """The predictions that are kept by abstention, on the held-out subset.
 
-    `thresholds` one a fold; None where no confidence was enough, and nothing was called.
+    Kept are those above the confidence that has `target_error_rate` on validation. `thresholds` are
+    one for each fold; None where no confidence is enough, and no prediction is kept. `coverage` is
+    the share that is kept, and `error_rate` that of the kept ones.
     """
 
     target_error_rate: float
@@ -44,10 +47,11 @@ class Abstention:
 
 @dataclass(frozen=True)
 class ModelScores:
-    """One model in one mode: on what training had, on what it never had, and that broken down.
+    """The scores of one model in one mode: macro F1 on each subset, and the held-out one in parts.
 
-    `unseen` has its interval for other episodes of these hosts, `across` for hosts like these, from
-    five new ones on. `by_host` is of the unseen, and of hosts in training where none of theirs is.
+    `unseen` has its interval over other episodes of these hosts, `across_hosts` over other hosts,
+    from MIN_HOSTS new ones on. `by_host` is of the held-out subset; hosts without an episode in it
+    have the score of the seen subset.
     """
 
     model: str
@@ -65,11 +69,11 @@ class ModelScores:
 
 @dataclass(frozen=True)
 class ModelReport(ModelScores):
-    """And all that is asked of a model that learns.
+    """The scores of a trained model, with its timing, calibration and robustness.
 
-    `again` is macro F1 on the unseen from this and every other seed; `without` the score where a
-    source, or the opening, is missing; `decoded` and `decoded_course` where calls know the calls
-    before them; `temperatures` one a fold.
+    `by_seed` is macro F1 on the held-out subset with each seed. `ablations` are scores without a
+    source or without the opening. `smoothed` and `smoothed_timeline` are of smoothed predictions.
+    `temperatures` are one for each fold.
     """
 
     by_seed: tuple[float, ...]
@@ -85,9 +89,10 @@ class ModelReport(ModelScores):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Macro F1 of `ours` minus `other` on the same unseen episodes, and a verdict in words.
+    """Macro F1 of `first` minus that of `second` on the same held-out episodes.
 
-    `p` is adjusted for all pairs of the mode. `across_hosts` when it is about hosts like these.
+    `p` is adjusted for all pairs of the mode. `across_hosts` says that interval and p are over
+    other hosts. `outcome` is "better" or "worse", of `first`, or begins with "undecided".
     """
 
     first: str
@@ -101,7 +106,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class FoldSizes:
-    """How many episodes a fold had on each side."""
+    """The number of episodes in each part of a fold."""
 
     held_out: str
     train: int
@@ -112,7 +117,7 @@ class FoldSizes:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a reader may ask, as plain values."""
+    """All results of a run, as plain values."""
 
     recipe: str
     folds: list[FoldSizes]
@@ -125,29 +130,29 @@ class Report:
     untested_phases: list[str]
     untested_pairs: list[tuple[str, str]]
     never_recorded: tuple[str, ...]
-    """What no recording of the store holds, as its schema says."""
+    """What no recording of the store contains, as its schema says."""
     profiles: list[str]
 
     @property
     def unit(self) -> str:
-        """What was held out: host, sample or campaign."""
+        """The kind of what is held out: host, sample or campaign."""
         return splits.KEYS.get(self.recipe, self.recipe)
 
     @property
     def held_out(self) -> str:
-        """What was never seen, in words."""
+        """What is held out, in words."""
         if len(self.folds) == 1:
             return self.folds[0].held_out
         return f"{len(self.folds)} {self.unit}s in turn"
 
     @property
     def hosts(self) -> list[str]:
-        """All that were judged."""
+        """Every host with a score."""
         return list(self.rows[0].by_host)
 
     @property
     def ablations(self) -> list[str]:
-        """All that was taken from the unseen windows, in any mode."""
+        """Every input that is left out in an ablation of any mode."""
         return list(dict.fromkeys(part for row in self.rows for part in row.ablations))
 
 
@@ -155,50 +160,51 @@ Key = tuple[str, Mode]
 Parts = Mapping[str, Predictions]
 
 
-def evaluate(answered: PredictionSet) -> Report:
-    """The report on all answers."""
-    found: dict[Key, dict[str, dict[str, Predictions]]] = {}
-    for one in answered.predictions:
-        found.setdefault((one.model, one.mode), {}).setdefault(one.fold, {})[one.subset] = one
-    learned = {key: own for key, own in found.items() if key[0] not in answered.baselines}
-    plain = {key: _plain(_pooled(own), answered) for key, own in found.items()}
-    tested = [id for fold in answered.folds for id in fold.split.test]
-    first = _pooled(next(iter(found.values())))
+def evaluate(run: PredictionSet) -> Report:
+    """Return the report on the predictions of a run."""
+    by_model: dict[Key, dict[str, dict[str, Predictions]]] = {}
+    for one in run.predictions:
+        folds = by_model.setdefault((one.model, one.mode), {})
+        folds.setdefault(one.fold, {})[one.subset] = one
+    trained = {key: folds for key, folds in by_model.items() if key[0] not in run.baselines}
+    scores = {key: _scores(_pooled(folds), run) for key, folds in by_model.items()}
+    tested = [id for fold in run.folds for id in fold.split.test]
+    first = _pooled(next(iter(by_model.values())))
     return Report(
-        recipe=answered.folds[0].split.recipe,
-        folds=[_sides(fold) for fold in answered.folds],
-        classes=answered.classes,
+        recipe=run.folds[0].split.recipe,
+        folds=[_fold_sizes(fold) for fold in run.folds],
+        classes=run.classes,
         windows={part: len(first[part].windows) for part in predictions.REQUIRED_SUBSETS},
-        rows=[_row(plain[key], own, answered) for key, own in learned.items()],
-        baselines=[plain[key] for key in found if key not in learned],
+        rows=[_row(scores[key], folds, run) for key, folds in trained.items()],
+        baselines=[scores[key] for key in by_model if key not in trained],
         comparisons=_compare(
-            {key: _pooled(own)["unseen"] for key, own in learned.items()}, answered
+            {key: _pooled(folds)["unseen"] for key, folds in trained.items()}, run
         ),
-        untested_profiles=splits.untested(answered.usable, tested, "profile"),
-        untested_phases=splits.untested(answered.usable, tested, "phase"),
-        untested_pairs=_cells(answered, tested),
-        never_recorded=answered.untested,
-        profiles=sorted({episode.profile for episode in answered.usable}),
+        untested_profiles=splits.untested(run.usable, tested, "profile"),
+        untested_phases=splits.untested(run.usable, tested, "phase"),
+        untested_pairs=_untested_pairs(run, tested),
+        never_recorded=run.untested,
+        profiles=sorted({episode.profile for episode in run.usable}),
     )
 
 
-def _sides(fold: Fold) -> FoldSizes:
+def _fold_sizes(fold: Fold) -> FoldSizes:
     split = fold.split
     sides = (split.train, split.validation, split.seen, split.test)
     return FoldSizes(split.held_out, *(len(side) for side in sides))
 
 
-def _cells(answered: PredictionSet, tested: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of a judged host and a profile of the store of which no episode was judged."""
-    judged = [episode for episode in answered.usable if episode.id in set(tested)]
-    there = {(episode.host, episode.profile) for episode in judged}
-    profiles = sorted({episode.profile for episode in answered.usable})
-    hosts = sorted({episode.host for episode in judged})
+def _untested_pairs(run: PredictionSet, tested: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of an evaluated host and a profile that no evaluated episode has."""
+    evaluated = [episode for episode in run.usable if episode.id in set(tested)]
+    there = {(episode.host, episode.profile) for episode in evaluated}
+    profiles = sorted({episode.profile for episode in run.usable})
+    hosts = sorted({episode.host for episode in evaluated})
     return [(host, name) for host in hosts for name in profiles if (host, name) not in there]
 
 
 def _pooled(folds: Mapping[str, Parts]) -> dict[str, Predictions]:
-    """Every part over all folds."""
+    """Return the predictions of every subset over all folds."""
     names = dict.fromkeys(name for parts in folds.values() for name in parts)
     return {
         name: predictions.pool_folds([parts[name] for parts in folds.values() if name in parts])
@@ -206,91 +212,93 @@ def _pooled(folds: Mapping[str, Parts]) -> dict[str, Predictions]:
     }
 
 
-def _cube(one: Predictions, answered: PredictionSet) -> Confusions:
+def _confusions(one: Predictions, run: PredictionSet) -> Confusions:
     windows = one.windows
-    return metrics.confusions(windows.episode, windows.y, one.predicted, len(answered.classes))[1]
+    return metrics.confusions(windows.episode, windows.y, one.predicted, len(run.classes))[1]
 
 
-def _macro(one: Predictions, answered: PredictionSet) -> Score:
-    return metrics.macro_f1_score(_cube(one, answered), answered.seed)
+def _macro(one: Predictions, run: PredictionSet) -> Score:
+    return metrics.macro_f1_score(_confusions(one, run), run.seed)
 
 
 def _hosts(one: Predictions) -> NDArray[np.str_]:
-    """The host of each episode of its cube."""
+    """Return the host of each episode, in the order of its confusion matrices."""
     _, first = np.unique(one.windows.episode, return_index=True)
     return one.windows.host[first]
 
 
-def _plain(parts: Parts, answered: PredictionSet) -> ModelScores:
-    seed, unseen = answered.seed, parts["unseen"]
-    cube = _cube(unseen, answered)
-    total = cube.sum(axis=0)
+def _scores(parts: Parts, run: PredictionSet) -> ModelScores:
+    seed, unseen = run.seed, parts["unseen"]
+    matrices = _confusions(unseen, run)
+    total = matrices.sum(axis=0)
     true = total.sum(axis=1) > 0
-    by_host = _by("host", unseen, answered)
+    by_host = _by("host", unseen, run)
     return ModelScores(
         model=unseen.model,
         mode=unseen.mode,
-        validation=_macro(parts["validation"], answered),
-        seen=_macro(parts["seen"], answered),
-        unseen=metrics.macro_f1_score(cube, seed),
-        across_hosts=metrics.across_hosts(cube, _hosts(unseen), seed)
-        if answered.new_hosts
+        validation=_macro(parts["validation"], run),
+        seen=_macro(parts["seen"], run),
+        unseen=metrics.macro_f1_score(matrices, seed),
+        across_hosts=metrics.across_hosts(matrices, _hosts(unseen), seed)
+        if run.new_hosts
         else None,
         worst_host=min(by_host, key=lambda host: by_host[host].value),
         by_class={
-            name: metrics.class_f1_score(cube, label, seed) if true[label] else None
-            for label, name in enumerate(answered.classes)
+            name: metrics.class_f1_score(matrices, label, seed) if true[label] else None
+            for label, name in enumerate(run.classes)
         },
-        by_profile=_by("profile", unseen, answered),
-        by_host={**_by("host", parts["seen"], answered), **by_host},
+        by_profile=_by("profile", unseen, run),
+        by_host={**_by("host", parts["seen"], run), **by_host},
         confusion=total.tolist(),
     )
 
 
-def _by(name: str, one: Predictions, answered: PredictionSet) -> dict[str, Score]:
+def _by(name: str, one: Predictions, run: PredictionSet) -> dict[str, Score]:
     values: NDArray[np.str_] = getattr(one.windows, name)
-    return {str(value): _macro(one.take(values == value), answered) for value in np.unique(values)}
+    return {str(value): _macro(one.take(values == value), run) for value in np.unique(values)}
 
 
-def _row(plain: ModelScores, folds: Mapping[str, Parts], answered: PredictionSet) -> ModelReport:
+def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) -> ModelReport:
     parts = _pooled(folds)
-    chains = {fold.split.held_out: fold.chain for fold in answered.folds}
-    told = [(own["validation"], own["unseen"]) for own in folds.values()]
-    temperatures = tuple(calibration.fit_temperature(one.logits, one.windows.y) for one, _ in told)
-    calm = [
-        (_scaled(one, 1 / degree), _scaled(other, 1 / degree))
-        for (one, other), degree in zip(told, temperatures, strict=True)
+    chains = {fold.split.held_out: fold.chain for fold in run.folds}
+    chosen = [(parts["validation"], parts["unseen"]) for parts in folds.values()]
+    temperatures = tuple(
+        calibration.fit_temperature(one.logits, one.windows.y) for one, _ in chosen
+    )
+    calibrated = [
+        (_scaled(one, 1 / temperature), _scaled(other, 1 / temperature))
+        for (one, other), temperature in zip(chosen, temperatures, strict=True)
     ]
-    decoded = predictions.pool_folds(
+    smoothed = predictions.pool_folds(
         [
-            _decoded(other, chains[fold], _sharpness(one, chains[fold], answered))
-            for fold, (one, other) in zip(folds, told, strict=True)
+            _smoothed(other, chains[fold], _logit_factor(one, chains[fold], run))
+            for fold, (one, other) in zip(folds, chosen, strict=True)
         ]
     )
-    warm = predictions.pool_folds([unseen for _, unseen in calm])
-    asked = EvaluationContext.of(answered)
+    unseen = predictions.pool_folds([unseen for _, unseen in calibrated])
+    context = EvaluationContext.of(run)
     return ModelReport(
-        **vars(plain),
+        **vars(scores),
         by_seed=(
-            plain.unseen.value,
+            scores.unseen.value,
             *(
-                float(metrics.macro_f1(_cube(own, answered).sum(axis=0)))
-                for part, own in parts.items()
+                float(metrics.macro_f1(_confusions(one, run).sum(axis=0)))
+                for part, one in parts.items()
                 if part.startswith("again ")
             ),
         ),
         ablations={
-            part.removeprefix("without "): _macro(own, answered)
-            for part, own in parts.items()
+            part.removeprefix("without "): _macro(one, run)
+            for part, one in parts.items()
             if part.startswith("without ")
         },
-        timeline=timeline.timeline(parts["unseen"], asked),
-        smoothed=_macro(decoded, answered),
-        smoothed_timeline=timeline.timeline(decoded, asked),
-        alarm_budget=timeline.alarm_budget(calm, asked),
+        timeline=timeline.timeline(parts["unseen"], context),
+        smoothed=_macro(smoothed, run),
+        smoothed_timeline=timeline.timeline(smoothed, context),
+        alarm_budget=timeline.alarm_budget(calibrated, context),
         temperatures=temperatures,
-        calibration=calibration.confidence_report(warm.logits, warm.windows.y, 1.0),
-        abstention=_abstaining(calm),
+        calibration=calibration.confidence_report(unseen.logits, unseen.windows.y, 1.0),
+        abstention=_abstention(calibrated),
     )
 
 
@@ -298,29 +306,29 @@ def _scaled(one: Predictions, factor: float) -> Predictions:
     return replace(one, logits=one.logits * factor)
 
 
-def _decoded(one: Predictions, chain: MarkovChain, sharpness: float) -> Predictions:
-    """The same answers, each filtered through the chain with those before it."""
+def _smoothed(one: Predictions, chain: MarkovChain, factor: float) -> Predictions:
+    """Return predictions smoothed by the chain, which weighs logits by `factor`."""
     logits = np.empty_like(one.logits)
     for rows in timing.rows_by_episode(one.windows.episode, one.windows.t_ns):
-        logits[rows] = chain.filter(sharpness * one.logits[rows])
+        logits[rows] = chain.filter(factor * one.logits[rows])
     return replace(one, logits=logits)
 
 
-def _sharpness(validation: Predictions, chain: MarkovChain, answered: PredictionSet) -> float:
-    """How much a window's own evidence counts beside the chain's: what does best on validation.
+def _logit_factor(validation: Predictions, chain: MarkovChain, run: PredictionSet) -> float:
+    """Return the factor for logits before smoothing with the best macro F1 on validation.
 
-    Windows overlap and no model's logits are likelihoods, so taken at their word they count for
-    too much or too little.
+    Windows overlap and the logits of a model are no likelihoods, so unscaled they count for too
+    much or too little.
     """
 
-    def value(tried: float) -> float:
-        cube = _cube(_decoded(validation, chain, tried), answered)
-        return float(metrics.macro_f1(cube.sum(axis=0)))
+    def value(factor: float) -> float:
+        matrices = _confusions(_smoothed(validation, chain, factor), run)
+        return float(metrics.macro_f1(matrices.sum(axis=0)))
 
     return max(LOGIT_FACTORS, key=value)
 
 
-def _abstaining(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstention:
+def _abstention(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstention:
     thresholds = tuple(
         calibration.abstention_threshold(one.logits, one.windows.y, 1.0, TARGET_RISK)
         for one, _ in folds
@@ -328,9 +336,9 @@ def _abstaining(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstention:
     kept, wrong = [], []
     for (_, unseen), threshold in zip(folds, thresholds, strict=True):
         least = np.inf if threshold is None else threshold
-        own = softmax(unseen.logits, axis=1).max(axis=1) >= least
-        kept.append(own)
-        wrong.append((unseen.predicted != unseen.windows.y)[own])
+        keep = softmax(unseen.logits, axis=1).max(axis=1) >= least
+        kept.append(keep)
+        wrong.append((unseen.predicted != unseen.windows.y)[keep])
     errors = np.concatenate(wrong)
     return Abstention(
         TARGET_RISK,
@@ -340,33 +348,33 @@ def _abstaining(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstention:
     )
 
 
-# ---------------------------------------------------------------- one against another
+# ---------------------------------------------------------------- comparisons of models
 
 
-def _compare(unseen: Mapping[Key, Predictions], answered: PredictionSet) -> list[Comparison]:
-    """Every pair of models of a mode on the same draws, adjusted for all pairs."""
+def _compare(unseen: Mapping[Key, Predictions], run: PredictionSet) -> list[Comparison]:
+    """Compare every pair of models of a mode on the same replicates, adjusted for all pairs."""
     found = []
     for mode in dict.fromkeys(mode for _, mode in unseen):
-        own = {name: one for (name, other), one in unseen.items() if other == mode}
-        cubes = {name: _cube(one, answered) for name, one in own.items()}
-        hosts = _hosts(next(iter(own.values())))
-        across = answered.new_hosts and len(np.unique(hosts)) >= metrics.MIN_HOSTS
-        pairs = list(combinations(cubes, 2))
+        models = {name: one for (name, other), one in unseen.items() if other == mode}
+        matrices = {name: _confusions(one, run) for name, one in models.items()}
+        hosts = _hosts(next(iter(models.values())))
+        across_hosts = run.new_hosts and len(np.unique(hosts)) >= metrics.MIN_HOSTS
+        pairs = list(combinations(matrices, 2))
         gaps = [
-            metrics.difference_across_hosts(cubes[one], cubes[two], hosts, answered.seed)
-            if across
-            else metrics.difference(cubes[one], cubes[two], answered.seed)
+            metrics.difference_across_hosts(matrices[one], matrices[two], hosts, run.seed)
+            if across_hosts
+            else metrics.difference(matrices[one], matrices[two], run.seed)
             for one, two in pairs
         ]
         adjusted = metrics.holm_adjusted([p for _, p in gaps])
         found += [
-            Comparison(one, two, mode, gap, p, across, _words(gap, p))
+            Comparison(one, two, mode, gap, p, across_hosts, _outcome(gap, p))
             for (one, two), (gap, _), p in zip(pairs, gaps, adjusted, strict=True)
         ]
     return found
 
 
-def _words(gap: Score, p: float) -> str:
+def _outcome(gap: Score, p: float) -> str:
     if gap.low is None:
         return "undecided: too few episodes"
     if p >= 0.05:
@@ -375,5 +383,5 @@ def _words(gap: Score, p: float) -> str:
 
 
 def best_on_validation(rows: Sequence[ModelReport]) -> ModelReport:
-    """The row that chose itself on validation, and never on what is judged."""
+    """Return the model with the best score on validation; the held-out part has no say in it."""
     return max(rows, key=lambda row: row.validation.value)

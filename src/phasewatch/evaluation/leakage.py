@@ -1,8 +1,8 @@
-"""Is anything leaking from what is judged into what is learned from, or the other way?
+"""Leakage checks between training and evaluation, one function a rule.
 
-One function a rule. Each looks at the evidence of one fold and says what it found; a leak stops the
-run, unless its rule is waived by name, which the report then tells. Every rule has a planted leak
-in the tests that it must catch.
+A rule gets the data of one fold and returns whether it is clean, and a finding in words. A leak
+stops the run unless its rule is waived by name, which the report states. For every rule the tests
+plant a leak that it must find. Findings are part of posteriors.parquet.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,33 +20,33 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training.fitting import fit_model
-from phasewatch.windowing import Windows, join, log
+from phasewatch.windowing import Windows, concatenate, signed_log
 
 MIN_EPISODE_DISTANCE, MIN_OVERLAP_DISTANCE = 0.3, 0.5
-"""Of the usual distance between windows of two episodes: under which two episodes are one run, and
-two windows that overlap in time are one machine's."""
+"""Shares of the usual distance between windows of two episodes. Two episodes that are nearer are
+copies of one; two windows that overlap in time and are nearer are of one machine."""
 
 MAX_IDENTIFIED_EPISODES = 0.5
-"""Share of recordings that one channel may not name."""
+"""Largest share of the episodes that one channel may identify."""
 
 MAX_NAMED_CHANNELS = 4
-"""How many more of such channels are told by name."""
+"""How many more of such channels a finding lists."""
 
 MAX_IDENTIFIED_HOSTS = 0.9
-"""Share of episodes whose host one channel must name to be said to name hosts."""
+"""Share of the episodes whose host a channel identifies, from which on it identifies hosts."""
 
 PERMUTATIONS, ENOUGH_EPISODES = 4, 30
-"""How often label sequences are dealt to other episodes where fewer than so many are judged."""
+"""How many permutations are averaged where fewer than ENOUGH_EPISODES episodes are held out."""
 
 CHANCE_MARGIN = 0.1
-"""Macro F1 over chance that is put down to chance."""
+"""Macro F1 above chance that is still attributed to chance."""
 
 HELD_OUT = ("validation", "seen", "unseen")
 
 
 @dataclass(frozen=True)
 class Check:
-    """What a rule found in a fold; `passed` is false for a leak that was waived."""
+    """The result of a rule for a fold; `passed` is false for a leak whose rule is waived."""
 
     rule: str
     fold: str
@@ -56,10 +56,10 @@ class Check:
 
 @dataclass(frozen=True)
 class FoldData:
-    """One fold: its split, every episode of the store by id, and the windows of each part.
+    """The data of a fold: its split, the usable episodes by id, and the windows of each subset.
 
-    The windows have all channels of `schema`. After training, `normalizers` has that of each
-    checkpoint, with the training windows from which it must have been fitted.
+    The windows have all channels of `schema`. After training, `normalizers` has the normalizer of
+    each checkpoint, with the training windows of which it must be fitted.
     """
 
     split: Split
@@ -73,23 +73,26 @@ Outcome = tuple[bool, str]
 Rule = Callable[[FoldData], Outcome]
 BEFORE_TRAINING: dict[str, Rule] = {}
 AFTER_TRAINING: dict[str, Rule] = {}
-"""Rules by name: looked at before a model is trained, and when all are."""
+"""Rules by name, applied before models are trained and after all are."""
 
 
-def before_training(look: Rule) -> Rule:
-    """Register a rule on episodes and windows: whether a fold is clean, and what was found."""
-    BEFORE_TRAINING[look.__name__] = look
-    return look
+def before_training(rule: Rule) -> Rule:
+    """Register a rule on episodes and windows."""
+    BEFORE_TRAINING[rule.__name__] = rule
+    return rule
 
 
-def after_training(look: Rule) -> Rule:
-    """Register a rule on what was trained."""
-    AFTER_TRAINING[look.__name__] = look
-    return look
+def after_training(rule: Rule) -> Rule:
+    """Register a rule on fitted models."""
+    AFTER_TRAINING[rule.__name__] = rule
+    return rule
 
 
-def check_leakage(evidence: FoldData, waived: Sequence[str] = ()) -> list[Check]:
-    """Every rule of its time on one fold. Raises Refused for the first leak that is not waived."""
+def check_leakage(data: FoldData, waived: Sequence[str] = ()) -> list[Check]:
+    """Apply the rules before training, or those after it where `data` has normalizers.
+
+    Raises Refused for the first leak whose rule is not `waived`, and for an unknown rule there.
+    """
     if unknown := set(waived) - {*BEFORE_TRAINING, *AFTER_TRAINING}:
         raise Refused(
             "--waive",
@@ -98,21 +101,21 @@ def check_leakage(evidence: FoldData, waived: Sequence[str] = ()) -> list[Check]
             "Use one of these, or none.",
         )
     found = []
-    for name, look in (BEFORE_TRAINING if evidence.normalizers is None else AFTER_TRAINING).items():
-        clean, told = look(evidence)
+    for name, rule in (BEFORE_TRAINING if data.normalizers is None else AFTER_TRAINING).items():
+        clean, finding = rule(data)
         if not clean and name not in waived:
             raise Refused(
-                f"leakage audit of {evidence.split.held_out}: {name}",
-                told,
-                "nothing that stands on both sides of the split",
-                f"Mend it, or accept it by name with --waive {name}: the report will say so.",
+                f"leakage checks of {data.split.held_out}: {name}",
+                finding,
+                "nothing that is both in training and evaluated",
+                f"Correct it, or accept it with --waive {name}: the report will state it.",
                 code=f"leak_{name}",
             )
-        found.append(Check(name, evidence.split.held_out, clean, told))
+        found.append(Check(name, data.split.held_out, clean, finding))
     return found
 
 
-def _sides(split: Split) -> dict[str, Sequence[str]]:
+def _episodes_by_subset(split: Split) -> dict[str, Sequence[str]]:
     return {
         "train": split.train,
         "validation": split.validation,
@@ -121,72 +124,80 @@ def _sides(split: Split) -> dict[str, Sequence[str]]:
     }
 
 
-def _told(some: Sequence[str]) -> str:
-    return ", ".join(some[:3]) + (f" and {len(some) - 3} more" if len(some) > 3 else "")
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-# ---------------------------------------------------------------- who stands where
+# ---------------------------------------------------------------- episodes in subsets
 
 
 @before_training
-def same_episode(evidence: FoldData) -> Outcome:
-    """No episode has windows in two parts, nor in a part that the split did not give it to."""
+def same_episode(data: FoldData) -> Outcome:
+    """No episode has windows in a subset other than the one that the split assigns it to."""
     strays = [
         str(id)
-        for part, ids in _sides(evidence.split).items()
-        for id in np.unique(evidence.windows[part].episode)
+        for part, ids in _episodes_by_subset(data.split).items()
+        for id in np.unique(data.windows[part].episode)
         if id not in set(ids)
     ]
     if strays:
-        return False, f"windows of {_told(strays)} stand in a part that is not theirs"
-    return True, f"{sum(map(len, _sides(evidence.split).values()))} episodes, each in one part"
-
-
-@before_training
-def same_key(evidence: FoldData) -> Outcome:
-    """What is held out by host, sample or campaign is held out of training and of validation."""
-    key = splits.KEYS.get(evidence.split.recipe, "id")
-
-    def values(ids: Sequence[str]) -> set[str]:
-        return {str(getattr(evidence.episodes[id], key)) for id in ids}
-
-    split = evidence.split
-    learned, chosen, judged = (values(own) for own in (split.train, split.validation, split.test))
-    both = sorted((learned & judged) | (learned & chosen) | (chosen & judged))
-    if both:
-        return False, f"{key} {_told(both)} on two sides"
+        return False, f"windows of {_shortened(strays)} stand in a part that is not theirs"
     return (
         True,
-        f"{key}: {len(learned)} learned from, {len(chosen)} chosen by, {len(judged)} judged",
+        f"{sum(map(len, _episodes_by_subset(data.split).values()))} episodes, each in one part",
     )
 
 
 @before_training
-def time_running_back(evidence: FoldData) -> Outcome:
-    """Where time is held out, training lies before validation, and that before what is judged."""
-    if evidence.split.recipe != "held_out_time":
+def same_key(data: FoldData) -> Outcome:
+    """A host, sample or campaign that is held out is in neither training nor validation."""
+    key = splits.KEYS.get(data.split.recipe, "id")
+
+    def values(ids: Sequence[str]) -> set[str]:
+        return {str(getattr(data.episodes[id], key)) for id in ids}
+
+    split = data.split
+    training, validation, evaluated = (
+        values(own) for own in (split.train, split.validation, split.test)
+    )
+    both = sorted((training & evaluated) | (training & validation) | (validation & evaluated))
+    if both:
+        return False, f"{key} {_shortened(both)} on two sides"
+    sizes = (len(training), len(validation), len(evaluated))
+    return True, "{}: {} learned from, {} chosen by, {} judged".format(key, *sizes)
+
+
+@before_training
+def time_running_back(data: FoldData) -> Outcome:
+    """Where time is held out, training is before validation, and validation before the rest."""
+    if data.split.recipe != "held_out_time":
         return True, "time is not what is held out"
-    split = evidence.split
+    split = data.split
 
     def span(ids: Sequence[str]) -> tuple[int, int]:
-        starts = [evidence.episodes[id].start_ns for id in ids]
+        starts = [data.episodes[id].start_ns for id in ids]
         return min(starts), max(starts)
 
-    learned, chosen, judged = (span(own) for own in (split.train, split.validation, split.test))
-    if learned[1] < chosen[0] and chosen[1] < judged[0]:
-        return True, f"training ends {(judged[0] - learned[1]) / NS:.0f} s before what is judged"
+    training, validation, evaluated = (
+        span(own) for own in (split.train, split.validation, split.test)
+    )
+    if training[1] < validation[0] and validation[1] < evaluated[0]:
+        return (
+            True,
+            f"training ends {(evaluated[0] - training[1]) / NS:.0f} s before what is judged",
+        )
     return False, "episodes of training or validation began after the first that is judged"
 
 
-# ---------------------------------------------------------------- what the windows give away
+# ---------------------------------------------------------------- similar windows
 
 
 class _NearestTraining:
-    """How far windows are from those of training: by the mean and spread of each channel."""
+    """Distances of windows to those of training, over the mean and deviation of each channel."""
 
-    def __init__(self, learned: Windows) -> None:
-        self.windows = learned
-        raw = self._raw(learned)
+    def __init__(self, training: Windows) -> None:
+        self.windows = training
+        raw = self._raw(training)
         self._centre, self._scale = raw.mean(axis=0), raw.std(axis=0)
         self._scale[self._scale < 1e-9] = 1.0
         self.known = (raw - self._centre) / self._scale
@@ -194,12 +205,12 @@ class _NearestTraining:
 
     @staticmethod
     def _raw(windows: Windows) -> NDArray[np.float64]:
-        """`[N,2C]`; what was not measured counts as 0."""
+        """Return mean and deviation of every channel, `[N,2C]`; missing steps count as 0."""
         z = np.nan_to_num(log(windows.x))
         return np.concatenate([z.mean(axis=2), z.std(axis=2)], axis=1)
 
     def _usual(self) -> float:
-        """The median distance from a window to the nearest of another episode."""
+        """Return the median distance from a window to the nearest one of another episode."""
         some = np.random.default_rng(0).permutation(len(self.known))[:500]
         apart = cdist(self.known[some], self.known)
         episode = self.windows.episode
@@ -208,47 +219,47 @@ class _NearestTraining:
         return usual if 0 < usual < np.inf else 1.0
 
     def points(self, windows: Windows) -> NDArray[np.float64]:
-        """Windows as points `[N,2C]` beside the known ones."""
+        """Return windows as points `[N,2C]`, standardised like those of training."""
         return np.asarray((self._raw(windows) - self._centre) / self._scale)
 
 
 @before_training
-def near_duplicates(evidence: FoldData) -> Outcome:
-    """No judged episode is a training episode again, recorded twice or copied.
+def near_duplicates(data: FoldData) -> Outcome:
+    """No evaluated episode is a copy of a training episode, or a second recording of it.
 
-    The middle one of its windows' distances to training windows must be a fair part of the usual
-    distance between windows of two episodes.
+    The median distance of its windows to the nearest training windows must be at least
+    MIN_EPISODE_DISTANCE of the usual distance between windows of two episodes.
     """
-    near = _NearestTraining(evidence.windows["train"])
+    near = _NearestTraining(data.windows["train"])
     nearest, pair = np.inf, ("", "")
     for part in HELD_OUT:
-        judged = evidence.windows[part]
-        apart = cdist(near.points(judged), near.known)
+        evaluated = data.windows[part]
+        apart = cdist(near.points(evaluated), near.known)
         place, least = apart.argmin(axis=1), apart.min(axis=1)
-        for id in np.unique(judged.episode):
-            own = judged.episode == id
+        for id in np.unique(evaluated.episode):
+            own = evaluated.episode == id
             middle = float(np.median(least[own])) / near.usual
             if middle < nearest:
                 names, counts = np.unique(near.windows.episode[place[own]], return_counts=True)
                 nearest, pair = middle, (str(id), str(names[counts.argmax()]))
-    told = f"the nearest, {pair[0]} to {pair[1]}, is at {nearest:.2f} of the usual distance"
-    return nearest >= MIN_EPISODE_DISTANCE, told
+    finding = f"the nearest, {pair[0]} to {pair[1]}, is at {nearest:.2f} of the usual distance"
+    return nearest >= MIN_EPISODE_DISTANCE, finding
 
 
 @before_training
-def overlapping_windows(evidence: FoldData) -> Outcome:
-    """No judged window shows seconds that a training window shows too, under whatever name.
+def overlapping_windows(data: FoldData) -> Outcome:
+    """No evaluated window covers the same seconds of a machine as a training window.
 
-    Two windows of one host that overlap in time must differ as windows of two machines do: hosts
-    are kinds of machines, of which several may run at once.
+    Two windows of one host that overlap in time must differ as windows of two machines do: a host
+    is a kind of machine, of which several may run at once.
     """
-    span_ns = round(evidence.schema.grid.window_s * NS)
-    near = _NearestTraining(evidence.windows["train"])
+    span_ns = round(data.schema.grid.window_s * NS)
+    near = _NearestTraining(data.windows["train"])
     shared, nearest = 0, np.inf
     for part in HELD_OUT:
-        judged = evidence.windows[part]
-        points = near.points(judged)
-        for row, together in enumerate(_together(judged, near.windows, span_ns)):
+        evaluated = data.windows[part]
+        points = near.points(evaluated)
+        for row, together in enumerate(_overlapping(evaluated, near.windows, span_ns)):
             if len(together):
                 apart = np.linalg.norm(near.known[together] - points[row], axis=1)
                 shared, nearest = shared + 1, min(nearest, float(apart.min()) / near.usual)
@@ -260,54 +271,59 @@ def overlapping_windows(evidence: FoldData) -> Outcome:
     )
 
 
-def _together(judged: Windows, learned: Windows, span_ns: int) -> Iterator[NDArray[np.int64]]:
-    """For each judged window, the training windows of its host that overlap it in time."""
-    order = np.argsort(learned.t_ns, kind="stable")
-    ends = learned.t_ns[order]
-    begin = np.searchsorted(ends, judged.t_ns - span_ns, side="right")
-    end = np.searchsorted(ends, judged.t_ns + span_ns, side="left")
-    for row in range(len(judged)):
+def _overlapping(
+    evaluated: Windows, training: Windows, span_ns: int
+) -> Iterator[NDArray[np.int64]]:
+    """Yield, for each evaluated window, the training windows of its host that it overlaps."""
+    order = np.argsort(training.t_ns, kind="stable")
+    ends = training.t_ns[order]
+    begin = np.searchsorted(ends, evaluated.t_ns - span_ns, side="right")
+    end = np.searchsorted(ends, evaluated.t_ns + span_ns, side="left")
+    for row in range(len(evaluated)):
         some = order[begin[row] : end[row]]
-        yield some[learned.host[some] == judged.host[row]]
+        yield some[training.host[some] == evaluated.host[row]]
 
 
 @before_training
-def telling_channel(evidence: FoldData) -> Outcome:
-    """No channel alone says which recording a window is of.
+def telling_channel(data: FoldData) -> Outcome:
+    """No channel alone identifies the recording that a window is of.
 
-    A channel is asked to name the episodes of training by its median in their first halves, given
-    that in their last halves; one that stays as it is through a recording would name them all.
+    Each training episode is matched by the median of a channel in its first half to the nearest
+    median in the last half of an episode; a channel that is constant in a recording would identify
+    all of them.
     """
-    learned = evidence.windows["train"]
-    ids, windows = np.unique(learned.episode, return_counts=True)
+    training = data.windows["train"]
+    ids, windows = np.unique(training.episode, return_counts=True)
     if (windows > 1).sum() < 2:
         return True, "not asked: no two training episodes have two windows"
-    halves = _halves(learned.take(np.isin(learned.episode, ids[windows > 1])))
+    halves = _halves(training.take(np.isin(training.episode, ids[windows > 1])))
     found = []
-    for row in range(learned.x.shape[1]):
+    for row in range(training.x.shape[1]):
         first, last = halves[0][:, row], halves[1][:, row]
         known = np.isfinite(first) & np.isfinite(last)
         if known.sum() < 2:
             continue
         apart = np.abs(last[known][:, None] - first[known][None, :])
-        # A tie names nothing: only being nearer than every other counts.
+        # A tie identifies nothing: an episode must be nearer than every other.
         own = np.diagonal(apart).copy()
         np.fill_diagonal(apart, np.inf)
-        found.append((float((own < apart.min(axis=1)).mean()), evidence.schema.names[row]))
+        found.append((float((own < apart.min(axis=1)).mean()), data.schema.names[row]))
     found.sort(reverse=True)
     share, name = found[0] if found else (0.0, "none")
-    told = f"{name} names {100 * share:.0f} % of {len(halves[0])} training episodes by itself"
+    finding = f"{name} names {100 * share:.0f} % of {len(halves[0])} training episodes by itself"
     others = [
         f"{own} {100 * part:.0f} %" for part, own in found[1:] if part > MAX_IDENTIFIED_EPISODES
     ]
     more = (
         [f"and {len(others) - MAX_NAMED_CHANNELS} more"] if len(others) > MAX_NAMED_CHANNELS else []
     )
-    return share <= MAX_IDENTIFIED_EPISODES, ", ".join([told, *others[:MAX_NAMED_CHANNELS], *more])
+    return share <= MAX_IDENTIFIED_EPISODES, ", ".join(
+        [finding, *others[:MAX_NAMED_CHANNELS], *more]
+    )
 
 
 def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The median of every channel in the first and the last windows of every episode, `[E,C]`."""
+    """Return the medians of every channel in the first and last half of every episode, `[E,C]`."""
     first: list[NDArray[np.float64]] = []
     last: list[NDArray[np.float64]] = []
     for id in np.unique(windows.episode):
@@ -324,38 +340,38 @@ def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @before_training
-def host_tells_phase(evidence: FoldData) -> Outcome:
-    """Where one channel names the host, the host's name must not say the phase.
+def host_tells_phase(data: FoldData) -> Outcome:
+    """Where one channel identifies the host, the host must not predict the phase.
 
-    Hosts differ in memory and size, so a channel that names one is no leak in itself; it is one
-    where phases belong to hosts.
+    Hosts differ in memory and size, so a channel that identifies one is no leak in itself; it is
+    one where phases depend on the host.
     """
-    learned = evidence.windows["train"]
-    classes = len(evidence.schema.classes)
+    training = data.windows["train"]
+    classes = len(data.schema.classes)
 
     def value(name: str) -> float:
-        guess = baselines.BASELINES[name](learned, learned, learned, classes)
+        predicted = baselines.BASELINES[name](training, training, training, classes)
         return float(
             metrics.macro_f1(
-                metrics.confusions(learned.episode, learned.y, guess, classes)[1].sum(axis=0)
+                metrics.confusions(training.episode, training.y, predicted, classes)[1].sum(axis=0)
             )
         )
 
     gain = value("host only") - value("chance")
-    share, name = _host_named(learned, evidence.schema)
-    told = (
+    share, name = _host_identified(training, data.schema)
+    finding = (
         f"{name} names the host of {100 * share:.0f} % of training episodes; the host alone says "
         f"the phase {gain:+.2f} macro F1 better than chance"
     )
-    return share <= MAX_IDENTIFIED_HOSTS or gain <= CHANCE_MARGIN, told
+    return share <= MAX_IDENTIFIED_HOSTS or gain <= CHANCE_MARGIN, finding
 
 
-def _host_named(learned: Windows, schema: Schema) -> tuple[float, str]:
-    """The channel whose level names most episodes' hosts, by the nearest other episode."""
-    halves = _halves(learned)
+def _host_identified(training: Windows, schema: Schema) -> tuple[float, str]:
+    """Return the channel that identifies most hosts by the nearest other episode, and its share."""
+    halves = _halves(training)
     level = np.nanmean(np.where(np.isfinite(halves), halves, 0.0), axis=0)
-    _, first = np.unique(learned.episode, return_index=True)
-    host = learned.host[first]
+    _, first = np.unique(training.episode, return_index=True)
+    host = training.host[first]
     found = []
     for row in range(level.shape[1]):
         apart = np.abs(level[:, row][:, None] - level[:, row][None, :])
@@ -365,39 +381,39 @@ def _host_named(learned: Windows, schema: Schema) -> tuple[float, str]:
 
 
 @before_training
-def permuted_labels(evidence: FoldData) -> Outcome:
-    """Boosted trees on whole label sequences dealt to other episodes find nothing.
+def permuted_labels(data: FoldData) -> Outcome:
+    """Boosted trees on label sequences that are permuted between episodes predict nothing.
 
-    Permuting window by window would hide a leak between overlapping windows; whole sequences keep
-    their order, so the clock alone may say a little, and that much is allowed. In one deal few
-    episodes agree with their labels by luck: then it is the mean of several that counts.
+    Permuting single windows would hide a leak between overlapping windows. Whole sequences keep
+    their order, so the time alone may predict a little, and that much is allowed. With few
+    episodes one permutation agrees with the labels by luck, so the mean of several counts.
     """
-    many = len(np.unique(evidence.windows["unseen"].episode)) >= ENOUGH_EPISODES
-    deals = [_dealt(evidence, seed) for seed in range(1 if many else PERMUTATIONS)]
-    found, luck = (float(np.mean(part)) for part in zip(*deals, strict=True))
-    told = f"macro F1 {found:.3f} over {len(deals)} deals; by chance or the clock {luck:.3f}"
-    return found <= luck + CHANCE_MARGIN, told
+    many = len(np.unique(data.windows["unseen"].episode)) >= ENOUGH_EPISODES
+    scores = [_permuted_scores(data, seed) for seed in range(1 if many else PERMUTATIONS)]
+    found, luck = (float(np.mean(part)) for part in zip(*scores, strict=True))
+    finding = f"macro F1 {found:.3f} over {len(scores)} deals; by chance or the clock {luck:.3f}"
+    return found <= luck + CHANCE_MARGIN, finding
 
 
-def _dealt(evidence: FoldData, seed: int) -> tuple[float, float]:
-    """Macro F1 of trees, and of the better of chance and the clock, after one deal."""
-    classes = len(evidence.schema.classes)
-    parts = _permuted(evidence, seed)
-    train, validation, judged = (parts[name] for name in ("train", "validation", "unseen"))
-    fitted = fit_model("gbt", evidence.schema, 0, (train, validation))
+def _permuted_scores(data: FoldData, seed: int) -> tuple[float, float]:
+    """Return macro F1 of trees, and of the better of chance and time only, for one permutation."""
+    classes = len(data.schema.classes)
+    parts = _permuted(data, seed)
+    train, validation, evaluated = (parts[name] for name in ("train", "validation", "unseen"))
+    fitted = fit_model("gbt", data.schema, 0, (train, validation))
 
-    def value(guess: NDArray[np.int64]) -> float:
-        cube = metrics.confusions(judged.episode, judged.y, guess, classes)[1]
+    def value(predicted: NDArray[np.int64]) -> float:
+        cube = metrics.confusions(evaluated.episode, evaluated.y, predicted, classes)[1]
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
-    found = value(fitted.predict(judged))
+    found = value(fitted.predict(evaluated))
     blind = (baselines.BASELINES[name] for name in ("chance", "time only"))
-    return found, max(value(answer(train, validation, judged, classes)) for answer in blind)
+    return found, max(value(answer(train, validation, evaluated, classes)) for answer in blind)
 
 
-def _permuted(evidence: FoldData, seed: int) -> dict[str, Windows]:
-    """The same windows; each episode has the labels of another, in their order."""
-    whole = join(evidence.windows[part] for part in ("train", *HELD_OUT))
+def _permuted(data: FoldData, seed: int) -> dict[str, Windows]:
+    """Return the same windows, each episode with the labels of another, in their order."""
+    whole = join(data.windows[part] for part in ("train", *HELD_OUT))
     ids = np.unique(whole.episode)
     rows = {id: np.flatnonzero(whole.episode == id) for id in ids}
     rows = {id: own[np.argsort(whole.t_ns[own], kind="stable")] for id, own in rows.items()}
@@ -406,18 +422,18 @@ def _permuted(evidence: FoldData, seed: int) -> dict[str, Windows]:
     for id, own in rows.items():
         lent = whole.y[rows[other[id]]]
         y[own] = lent[np.minimum(np.arange(len(own)), len(lent) - 1)]
-    ends = np.cumsum([len(evidence.windows[part]) for part in ("train", *HELD_OUT)])[:-1]
+    ends = np.cumsum([len(data.windows[part]) for part in ("train", *HELD_OUT)])[:-1]
     dealt = zip(("train", *HELD_OUT), np.split(y, ends), strict=True)
-    return {part: replace(evidence.windows[part], y=own) for part, own in dealt}
+    return {part: replace(data.windows[part], y=own) for part, own in dealt}
 
 
-# ---------------------------------------------------------------- what was fitted on what
+# ---------------------------------------------------------------- fitted models
 
 
 @after_training
-def fitted_beyond_training(evidence: FoldData) -> Outcome:
-    """Every checkpoint's lens is, to the bit, the one that training windows alone give."""
-    normalizers = evidence.normalizers or {}
+def fitted_beyond_training(data: FoldData) -> Outcome:
+    """The normalizer of every checkpoint is, to the bit, the one that training windows give."""
+    normalizers = data.normalizers or {}
     for name, (normalizer, train) in normalizers.items():
         again = Normalizer.fit(normalizer.view, train)
         for field in ("opening", "mean", "std"):

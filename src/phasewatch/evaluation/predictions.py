@@ -1,10 +1,9 @@
-"""What models said of which windows, and all that is needed to score it: one open Parquet file.
+"""Predictions of a run and what is needed to score them: one open Parquet file.
 
-Whoever has the file can compute every number of a report again, and others: a row a window, model,
-mode and part, with the truth and the model's own logits.
+Every number of a report can be computed again from this file, and others: it has a row for each
+window, model, mode and subset, with the true class and the logits of the model.
 """
 
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from phasewatch.episode import Identity
@@ -21,10 +19,10 @@ from phasewatch.errors import Refused
 from phasewatch.evaluation.leakage import Check
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.features.views import Array
-from phasewatch.io import atomic
+from phasewatch.io import atomic, parquet
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
-from phasewatch.windowing import Windows, join
+from phasewatch.windowing import Windows, concatenate
 
 FORMAT = 2
 GROUP_COLUMNS = {"fold": "fold", "model": "model", "mode": "mode", "part": "subset"}
@@ -33,15 +31,16 @@ GROUP_COLUMNS = {"fold": "fold", "model": "model", "mode": "mode", "part": "subs
 REQUIRED_SUBSETS = ("validation", "seen", "unseen")
 METADATA_FIELDS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")
 MODEL_INPUTS = ("x", "opening")
-"""What models were shown of a window, which is not in the file."""
+"""Fields of `Windows` that models take as input, which are not in the file."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one model in one mode said, `logits[N,K]`, of the windows of one part of a fold.
+    """Logits `[N,K]` of one model in one mode, for the windows of one subset of a fold.
 
-    `fold` is what was held out; `part` is validation, seen, unseen, the unseen `without` a source
-    or their opening, or the unseen `again` as told by the same model from another seed.
+    `fold` is what is held out. `subset` is "validation", "seen" (other episodes of what is in
+    training), "unseen" (the held-out part), "without X" (the held-out part without a source or
+    without the opening), or "again N" (the held-out part, predicted by the model of another seed).
     """
 
     fold: str
@@ -53,17 +52,17 @@ class Predictions:
 
     @property
     def predicted(self) -> NDArray[np.int64]:
-        """The call of each window."""
+        """The predicted class of each window, `[N]`."""
         return np.asarray(self.logits.argmax(axis=1))
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Predictions":
-        """Those to the chosen windows."""
+        """Return the predictions of the chosen windows."""
         return replace(self, windows=self.windows.take(rows), logits=self.logits[rows])
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One split of the episodes, and how phases follow each other in its training part."""
+    """One split of the episodes, and the transitions between phases in its training part."""
 
     split: Split
     chain: MarkovChain
@@ -71,11 +70,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class PredictionSet:
-    """All answers of a run, and what they were asked under.
+    """All predictions of a run, and what is needed to evaluate them.
 
-    `usable` are all episodes that a split could use, `baselines` the models that need no detector,
-    `stride_s` lies between two windows, `audit` is what was found leaking, or not, and `untested`
-    what no recording holds. No episode is unseen in two folds.
+    `usable` are the episodes that a split may use, `baselines` the names of models that need no
+    detector, `stride_s` the seconds between two windows, `leakage_checks` their results, and
+    `untested` what no recording contains. No episode is held out in two folds.
     """
 
     folds: tuple[Fold, ...]
@@ -90,85 +89,86 @@ class PredictionSet:
 
     @property
     def new_hosts(self) -> bool:
-        """Whether every judged host was new to the models that were judged on it."""
+        """Whether every evaluated host was held out of training and validation."""
         host = {one.id: one.host for one in self.usable}
 
-        def among(ids: Sequence[str]) -> set[str]:
+        def hosts_of(ids: Sequence[str]) -> set[str]:
             return {host[id] for id in ids}
 
         sides = (fold.split for fold in self.folds)
         return not any(
-            among(split.test) & among((*split.train, *split.validation)) for split in sides
+            hosts_of(split.test) & hosts_of((*split.train, *split.validation)) for split in sides
         )
 
 
 def pool_folds(parts: Sequence[Predictions]) -> Predictions:
-    """One model's answers over several folds, as if to one question."""
+    """Return the predictions of one model over several folds, one fold after the other."""
     windows = join(one.windows for one in parts)
     return replace(parts[0], windows=windows, logits=np.concatenate([one.logits for one in parts]))
 
 
-def save(answered: PredictionSet, path: Path) -> None:
-    """Write the file."""
-    facts = {
+def save(run: PredictionSet, path: Path) -> None:
+    """Write posteriors.parquet to `path`: the table, and `run` without it as metadata."""
+    metadata = {
         "format": FORMAT,
         "folds": [
             {
                 "split": asdict(fold.split),
                 "chain": {name: value.tolist() for name, value in asdict(fold.chain).items()},
             }
-            for fold in answered.folds
+            for fold in run.folds
         ],
-        "usable": [{**asdict(one), "phases": sorted(one.phases)} for one in answered.usable],
-        "classes": answered.classes,
-        "baselines": answered.baselines,
-        "stride_s": answered.stride_s,
-        "seed": answered.seed,
-        "audit": [asdict(check) for check in answered.leakage_checks],
-        "untested": answered.untested,
+        "usable": [{**asdict(one), "phases": sorted(one.phases)} for one in run.usable],
+        "classes": run.classes,
+        "baselines": run.baselines,
+        "stride_s": run.stride_s,
+        "seed": run.seed,
+        "audit": [asdict(check) for check in run.leakage_checks],
+        "untested": run.untested,
     }
-    table = pa.concat_tables([_table(one, answered.classes) for one in answered.predictions])
-    table = table.replace_schema_metadata({"phasewatch": json.dumps(facts)})
+    table = pa.concat_tables([_table(one, run.classes) for one in run.predictions])
+    table = table.replace_schema_metadata({"phasewatch": json.dumps(metadata)})
     buffer = io.BytesIO()
     pq.write_table(table.unify_dictionaries(), buffer, compression="zstd", write_page_checksum=True)
     atomic.write(path, buffer.getvalue())
 
 
 def _table(one: Predictions, classes: tuple[str, ...]) -> pa.Table:
-    own = {
+    columns = {
         column: pa.array(np.full(len(one.windows), getattr(one, name))).dictionary_encode()
         for column, name in GROUP_COLUMNS.items()
     }
     for field in fields(Windows):
         if field.name not in MODEL_INPUTS:
             column = pa.array(getattr(one.windows, field.name))
-            own[field.name] = (
+            columns[field.name] = (
                 column.dictionary_encode() if pa.types.is_string(column.type) else column
             )
     logits = {f"logit.{name}": one.logits[:, place] for place, name in enumerate(classes)}
-    return pa.table({**own, **logits})
+    return pa.table({**columns, **logits})
 
 
 def load(path: Path) -> PredictionSet:
-    """Read a file that `save` wrote; raises Refused for any other."""
+    """Return the predictions in a file that `save` wrote. Raises Refused for any other."""
     table = _read(path)
-    facts = _facts(table, path)
+    metadata = _metadata(table, path)
     try:
-        absent = sorted(set(_columns(facts)) - set(table.column_names))
+        absent = sorted(set(_columns(metadata)) - set(table.column_names))
         if absent:
             raise _refused(f"{path}: column {absent[0]}", "is missing")
         return PredictionSet(
-            tuple(_fold(**fold) for fold in facts["folds"]),
+            tuple(_fold(**fold) for fold in metadata["folds"]),
             tuple(
-                Identity(**{**one, "phases": frozenset(one["phases"])}) for one in facts["usable"]
+                Identity(**{**one, "phases": frozenset(one["phases"])})
+                for one in metadata["usable"]
             ),
-            tuple(facts["classes"]),
-            tuple(facts["baselines"]),
-            float(facts["stride_s"]),
-            int(facts["seed"]),
-            tuple(Check(**check) for check in facts["audit"]),
-            tuple(_answers(table, tuple(facts["classes"]))),
-            tuple(facts.get("untested", ())),
+            tuple(metadata["classes"]),
+            tuple(metadata["baselines"]),
+            float(metadata["stride_s"]),
+            int(metadata["seed"]),
+            tuple(Check(**check) for check in metadata["audit"]),
+            tuple(_predictions(table, tuple(metadata["classes"]))),
+            tuple(metadata.get("untested", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
@@ -177,8 +177,7 @@ def load(path: Path) -> PredictionSet:
 
 def _read(path: Path) -> pa.Table:
     try:
-        data = path.read_bytes()
-        return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
+        return parquet.decode(path.read_bytes())
     except pa.ArrowException as error:
         raise _refused(path, "is damaged, or no Parquet file") from error
     except OSError as error:
@@ -187,29 +186,29 @@ def _read(path: Path) -> pa.Table:
         raise _refused(path, problem, "missing" if error.strerror else "answers_format") from error
 
 
-def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
-    """What stands in the file's metadata."""
+def _metadata(table: pa.Table, path: Path) -> dict[str, Any]:
+    """Return the metadata of the file."""
     where = f"{path}: metadata phasewatch"
     try:
-        facts = json.loads((table.schema.metadata or {})[b"phasewatch"])
+        metadata = json.loads((table.schema.metadata or {})[b"phasewatch"])
     except KeyError as error:
         raise _refused(where, "is missing") from error
     except ValueError as error:
         raise _refused(where, "is not JSON") from error
-    if not isinstance(facts, dict):
+    if not isinstance(metadata, dict):
         raise _refused(where, "is no object")
-    if facts.get("format") != FORMAT:
-        raise _refused(f"{where}.format", f"is {facts.get('format')!r}")
-    absent = [name for name in METADATA_FIELDS if name not in facts]
+    if metadata.get("format") != FORMAT:
+        raise _refused(f"{where}.format", f"is {metadata.get('format')!r}")
+    absent = [name for name in METADATA_FIELDS if name not in metadata]
     if absent:
         raise _refused(f"{where}.{absent[0]}", "is missing")
-    return facts
+    return metadata
 
 
-def _columns(facts: dict[str, Any]) -> list[str]:
-    """The columns that a file with these facts has."""
-    own = [field.name for field in fields(Windows) if field.name not in MODEL_INPUTS]
-    return [*GROUP_COLUMNS, *own, *(f"logit.{name}" for name in facts["classes"])]
+def _columns(metadata: dict[str, Any]) -> list[str]:
+    """Return the columns that a file with this metadata has."""
+    stored = [field.name for field in fields(Windows) if field.name not in MODEL_INPUTS]
+    return [*GROUP_COLUMNS, *stored, *(f"logit.{name}" for name in metadata["classes"])]
 
 
 def _refused(where: object, problem: str, code: str = "answers_format") -> Refused:
@@ -230,33 +229,33 @@ def _fold(split: dict[str, Any], chain: dict[str, Any]) -> Fold:
     )
 
 
-def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predictions]:
+def _predictions(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predictions]:
     columns = {name: table[name].to_numpy() for name in table.column_names}
     logits = np.column_stack([columns[f"logit.{name}"] for name in classes])
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "x": np.empty((len(logits), 0, 0), dtype=np.float32),
         "opening": np.empty((len(logits), 0), dtype=np.float32),
     }
     for field in fields(Windows):
         if field.name not in MODEL_INPUTS:
-            own = columns[field.name]
-            told[field.name] = own.astype(str) if own.dtype == object else own
-    whole = Windows(**told)
+            column = columns[field.name]
+            values[field.name] = column.astype(str) if column.dtype == object else column
+    windows = Windows(**values)
     groups = _groups(table)
     for name in dict.fromkeys(key[:-1] for key in groups) or [("any fold", "any model")]:
-        lost = {(*name, part) for part in REQUIRED_SUBSETS} - set(groups)
-        if lost:
+        missing = {(*name, subset) for subset in REQUIRED_SUBSETS} - set(groups)
+        if missing:
             raise ValueError(
-                f"rows are missing: {', '.join(' '.join(one) for one in sorted(lost))}"
+                f"rows are missing: {', '.join(' '.join(one) for one in sorted(missing))}"
             )
     return [
-        Predictions(fold, model, mode, part, whole.take(rows), logits[rows])  # type: ignore[arg-type]
-        for (fold, model, mode, part), rows in groups.items()
+        Predictions(fold, model, mode, subset, windows.take(rows), logits[rows])  # type: ignore[arg-type]
+        for (fold, model, mode, subset), rows in groups.items()
     ]
 
 
 def _groups(table: pa.Table) -> dict[tuple[str, ...], NDArray[np.int64]]:
-    """Rows of each fold, model, mode and part, in the order in which they are first met."""
+    """Return the rows of each fold, model, mode and subset, in the order of their first row."""
     columns = [table[name].combine_chunks().dictionary_encode() for name in GROUP_COLUMNS]
     codes = np.zeros(len(table), dtype=np.int64)
     for column in columns:

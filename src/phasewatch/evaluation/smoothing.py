@@ -1,9 +1,9 @@
-"""Calls that know the calls before them: forward filtering of a hidden Markov model over windows.
+"""Causal smoothing of predictions: forward filtering of a hidden Markov model over windows.
 
-Causal: a window's call uses windows up to its own end and none after. The chain is counted on
-training labels; what a window says comes from the model's own probabilities, divided by how often
-training met each phase (scaled likelihoods: Bourlard and Morgan, Connectionist Speech Recognition,
-1994).
+A smoothed prediction uses windows up to its own and none after. The transitions are counted on
+training labels. The emission of a window is the probability that the model gives, divided by how
+often training had each phase (scaled likelihoods: Bourlard and Morgan, Connectionist Speech
+Recognition, 1994).
 """
 
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ from phasewatch.features.views import Array
 
 Labels = NDArray[np.int64]
 SMOOTHING = 0.5
-"""Transitions that every pair of phases is said to have been seen, so that none is impossible."""
+"""Transitions that are added to the count of every pair of phases, so that none is impossible."""
 
 
 @dataclass(frozen=True)
 class MarkovChain:
-    """How phases follow each other from window to window.
+    """How phases follow each other from window to window, as logarithms of probabilities.
 
-    `start[K]` and `prior[K]` are logarithms of chances; `step[K,K]` from phase to phase.
+    `start[K]` is of the first window, `step[K,K]` from phase to phase, `prior[K]` of any window.
     """
 
     start: Array
@@ -33,7 +33,7 @@ class MarkovChain:
 
     @classmethod
     def fit(cls, sequences: Iterable[Labels], classes: int) -> "MarkovChain":
-        """Counted on the labels of whole training episodes, in the order of time."""
+        """Return the chain counted on the labels of training episodes, in the order of time."""
         start, step = np.full(classes, SMOOTHING), np.full((classes, classes), SMOOTHING)
         prior = np.full(classes, SMOOTHING)
         for y in sequences:
@@ -47,16 +47,16 @@ class MarkovChain:
         )
 
     def filter(self, logits: Array, balanced: bool = True) -> Array:
-        """Log-probabilities `[N,K]` of one episode's windows, each given all up to it.
+        """Return log-probabilities `[N,K]` of the windows of one episode, each given all up to it.
 
-        `balanced` when the model was trained with every class weighing the same: its own prior is
-        even then, and nothing needs to be divided out.
+        `balanced` says that training weighed every class the same: the prior of the model is even
+        then, and no prior is divided out.
         """
-        said = log_softmax(logits, axis=1) - (0.0 if balanced else self.prior)
-        filtered: Array = np.empty(said.shape)
-        ahead = self.start
-        for place, now in enumerate(said):
-            whole = ahead + now
-            filtered[place] = whole - np.logaddexp.reduce(whole)
-            ahead = np.logaddexp.reduce(filtered[place][:, None] + self.step, axis=0)
+        emission = log_softmax(logits, axis=1) - (0.0 if balanced else self.prior)
+        filtered: Array = np.empty(emission.shape)
+        predicted = self.start
+        for place, now in enumerate(emission):
+            joint = predicted + now
+            filtered[place] = joint - np.logaddexp.reduce(joint)
+            predicted = np.logaddexp.reduce(filtered[place][:, None] + self.step, axis=0)
         return filtered

@@ -1,6 +1,6 @@
-"""What a run's calls are in the order of time, and what an alarm budget chosen on validation keeps.
+"""Timing metrics of the predictions of a run, and alarm thresholds chosen on validation.
 
-A threshold is chosen on the validation part of a fold and tried on what that fold never saw.
+A threshold is chosen on the validation part of a fold and evaluated on its held-out part.
 """
 
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from phasewatch import metrics
 from phasewatch.evaluation import timing
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.timing import DetectionDelay, FalseAlarmRate, Onset, Segments
-from phasewatch.windowing import Windows, join
+from phasewatch.windowing import Windows, concatenate
 
 ALARM_BUDGET = 0.1
-"""False alarms per host-hour that somebody might accept."""
+"""False alarms per host-hour that an operator might accept."""
 
 BENIGN = 0
 """The class that raises no alarm: the first of every schema."""
@@ -27,7 +27,10 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Timeline:
-    """Calls in the order of time: delay a phase, false alarms, and segments."""
+    """Timing metrics of one model: the detection delay of each phase, false alarms, segments.
+
+    The delay of a phase that never occurs is None.
+    """
 
     delays: dict[str, DetectionDelay | None]
     false_alarms: FalseAlarmRate
@@ -36,12 +39,13 @@ class Timeline:
 
 @dataclass(frozen=True)
 class AlarmBudget:
-    """Alarms at the thresholds that met `budget` on validation, and what they did elsewhere.
+    """Alarms at the thresholds that meet `target_rate` on validation, and on the held-out part.
 
-    `thresholds` are of the probability of any phase but benign, one a fold; None where none met
-    the budget, and no alarm was raised. `verifiable` is false when a fold's validation has too
-    little benign time to show so low a rate. `raised` is the share of hostile phases on unseen
-    episodes during which an alarm stood.
+    `thresholds` are probabilities of any phase but benign, one for each fold; a fold in which none
+    meets the budget has None and raises no alarm. `validation` and `achieved` are the false-alarm
+    rates on validation and on the held-out part. `verifiable` is false when the validation part of
+    a fold has too little benign time to show so low a rate. `detected` is the share of hostile
+    phases of held-out episodes with an alarm during the phase; None without such a phase.
     """
 
     target_rate: float
@@ -54,7 +58,11 @@ class AlarmBudget:
 
 @dataclass(frozen=True)
 class EvaluationContext:
-    """What answers were asked under: classes, seconds between windows, whether hosts were new."""
+    """What timing metrics need to know of a run beside its predictions.
+
+    `stride_s` are the seconds between two windows, `seed` that of the bootstrap, and `new_hosts`
+    whether every evaluated host was held out of training.
+    """
 
     classes: tuple[str, ...]
     stride_s: float
@@ -62,31 +70,34 @@ class EvaluationContext:
     new_hosts: bool
 
     @classmethod
-    def of(cls, answered: PredictionSet) -> "EvaluationContext":
-        """That of a run."""
-        return cls(answered.classes, answered.stride_s, answered.seed, answered.new_hosts)
+    def of(cls, run: PredictionSet) -> "EvaluationContext":
+        """Return the context of the predictions of a run."""
+        return cls(run.classes, run.stride_s, run.seed, run.new_hosts)
 
 
-def timeline(one: Predictions, asked: EvaluationContext) -> Timeline:
-    """Of the answers to whole episodes."""
-    windows, guess = one.windows, one.predicted
-    found: list[Onset] = []
+def timeline(predictions: Predictions, context: EvaluationContext) -> Timeline:
+    """Return the timing metrics of predictions for all windows of some episodes."""
+    windows, predicted = predictions.windows, predictions.predicted
+    onsets: list[Onset] = []
     pairs = []
     for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
         y, t_s = windows.y[rows], (windows.t_ns[rows] - windows.t_ns[rows[0]]) / 1e9
-        told = (guess[rows], t_s, windows.since_s[rows])
-        found += timing.onsets(str(windows.episode[rows[0]]), y, *told)
-        pairs.append((y, guess[rows]))
-    late: dict[str, DetectionDelay | None] = {}
-    for label, name in enumerate(asked.classes):
-        own = [onset for onset in found if onset.phase == label]
-        late[name] = timing.detection_delay(own) if own else None
-    false = false_alarm_rate(windows, guess != BENIGN, asked)
-    return Timeline(late, false, timing.segment_scores(pairs))
+        episode = str(windows.episode[rows[0]])
+        onsets += timing.onsets(episode, y, predicted[rows], t_s, windows.since_s[rows])
+        pairs.append((y, predicted[rows]))
+    delays: dict[str, DetectionDelay | None] = {}
+    for phase, name in enumerate(context.classes):
+        of_phase = [onset for onset in onsets if onset.phase == phase]
+        delays[name] = timing.detection_delay(of_phase) if of_phase else None
+    false_alarms = false_alarm_rate(windows, predicted != BENIGN, context)
+    return Timeline(delays, false_alarms, timing.segment_scores(pairs))
 
 
-def false_alarm_rate(windows: Windows, alarm: Mask, asked: EvaluationContext) -> FalseAlarmRate:
-    """False alarms `[N]` on benign time; from five new hosts on, their rate on hosts like these."""
+def false_alarm_rate(windows: Windows, alarm: Mask, context: EvaluationContext) -> FalseAlarmRate:
+    """Return the rate of false alarms, where `alarm[N]` says which windows raise one.
+
+    With metrics.MIN_HOSTS new hosts or more it has an interval over other hosts, too.
+    """
     counted = [
         (windows.host[rows[0]], timing.count_false_alarms(benign, alarm[rows]), benign.sum())
         for rows in timing.rows_by_episode(windows.episode, windows.t_ns)
@@ -94,35 +105,36 @@ def false_alarm_rate(windows: Windows, alarm: Mask, asked: EvaluationContext) ->
     ]
     host = np.array([name for name, _, _ in counted])
     events = np.array([event for _, event, _ in counted])
-    hours = np.array([float(count) for _, _, count in counted]) * asked.stride_s / 3600
-    across = None
-    if asked.new_hosts and len(np.unique(host)) >= metrics.MIN_HOSTS:
-        weights = metrics.nested_weights(host, asked.seed)
+    hours = np.array([float(count) for _, _, count in counted]) * context.stride_s / 3600
+    across_hosts = None
+    if context.new_hosts and len(np.unique(host)) >= metrics.MIN_HOSTS:
+        weights = metrics.nested_weights(host, context.seed)
         rates = (weights @ events) / np.maximum(weights @ hours, 1e-9)
         low, high = np.quantile(rates, [0.025, 0.975])
-        across = (float(low), float(high))
-    return timing.false_alarm_rate(
-        int(events.sum()), max(float(hours.sum()), asked.stride_s / 3600), across
-    )
+        across_hosts = (float(low), float(high))
+    total_hours = max(float(hours.sum()), context.stride_s / 3600)
+    return timing.false_alarm_rate(int(events.sum()), total_hours, across_hosts)
 
 
 def alarm_budget(
-    folds: Sequence[tuple[Predictions, Predictions]], asked: EvaluationContext
+    folds: Sequence[tuple[Predictions, Predictions]], context: EvaluationContext
 ) -> AlarmBudget:
-    """Of validation and unseen answers of every fold, whose logits are calibrated.
+    """Return what a budget of ALARM_BUDGET false alarms per host-hour gives.
 
-    The lowest threshold a fold that meets the budget on its validation is tried on its unseen part.
+    `folds` are the predictions on validation and on the held-out part of each fold, with calibrated
+    logits. The lowest threshold that meets the budget on validation is applied to the held-out part
+    of the same fold.
     """
-    thresholds = tuple(_threshold(validation, asked) for validation, _ in folds)
-    chosen = _over(folds, 0, thresholds)
-    tried = _over(folds, 1, thresholds)
-    nothing = (
-        false_alarm_rate(one.windows, np.zeros(len(one.windows), np.bool_), asked)
+    thresholds = tuple(_threshold(validation, context) for validation, _ in folds)
+    on_validation = _with_alarms([fold[0] for fold in folds], thresholds)
+    on_unseen = _with_alarms([fold[1] for fold in folds], thresholds)
+    silent = (
+        false_alarm_rate(one.windows, np.zeros(len(one.windows), np.bool_), context)
         for one, _ in folds
     )
-    raised = [
+    detected = [
         bool(alarm[rows[begin:end]].any())
-        for one, alarm in tried
+        for one, alarm in on_unseen
         for rows in timing.rows_by_episode(one.windows.episode, one.windows.t_ns)
         for begin, end in timing.runs(one.windows.y[rows])
         if one.windows.y[rows[begin]] != BENIGN
@@ -130,39 +142,45 @@ def alarm_budget(
     return AlarmBudget(
         ALARM_BUDGET,
         thresholds,
-        _summed(chosen, asked),
-        all(none.high <= ALARM_BUDGET for none in nothing),
-        _summed(tried, asked),
-        float(np.mean(raised)) if raised else None,
+        _pooled_rate(on_validation, context),
+        all(rate.high <= ALARM_BUDGET for rate in silent),
+        _pooled_rate(on_unseen, context),
+        float(np.mean(detected)) if detected else None,
     )
 
 
-def _hostile(one: Predictions) -> NDArray[np.float64]:
-    """The probability of any phase but benign, `[N]`."""
-    return np.asarray(1 - softmax(one.logits, axis=1)[:, BENIGN])
+def _hostile_probability(predictions: Predictions) -> NDArray[np.float64]:
+    """Return the probability of any phase but benign, `[N]`."""
+    return np.asarray(1 - softmax(predictions.logits, axis=1)[:, BENIGN])
 
 
-def _threshold(validation: Predictions, asked: EvaluationContext) -> float | None:
-    chance = _hostile(validation)
+def _threshold(validation: Predictions, context: EvaluationContext) -> float | None:
+    """Return the lowest threshold that meets the budget; None when none does."""
+    probability = _hostile_probability(validation)
     threshold: float | None = None
-    # From the strictest on: the rate of alarm events need not rise evenly as it is lowered.
-    for tried in np.quantile(chance, np.linspace(1, 0, 201)):
-        if false_alarm_rate(validation.windows, chance >= tried, asked).rate > ALARM_BUDGET:
+    # From the strictest on: the rate of alarm events need not rise monotonically as it is lowered.
+    for candidate in np.quantile(probability, np.linspace(1, 0, 201)):
+        if (
+            false_alarm_rate(validation.windows, probability >= candidate, context).rate
+            > ALARM_BUDGET
+        ):
             break
-        threshold = float(tried)
+        threshold = float(candidate)
     return threshold
 
 
-def _over(
-    folds: Sequence[tuple[Predictions, Predictions]], side: int, thresholds: Sequence[float | None]
+def _with_alarms(
+    parts: Sequence[Predictions], thresholds: Sequence[float | None]
 ) -> list[tuple[Predictions, Mask]]:
-    """One side of every fold, and where its alarm stands."""
+    """Return the predictions of each fold, and which of their windows raise an alarm."""
     return [
-        (fold[side], _hostile(fold[side]) >= (np.inf if threshold is None else threshold))
-        for fold, threshold in zip(folds, thresholds, strict=True)
+        (part, _hostile_probability(part) >= (np.inf if threshold is None else threshold))
+        for part, threshold in zip(parts, thresholds, strict=True)
     ]
 
 
-def _summed(parts: Sequence[tuple[Predictions, Mask]], asked: EvaluationContext) -> FalseAlarmRate:
+def _pooled_rate(
+    parts: Sequence[tuple[Predictions, Mask]], context: EvaluationContext
+) -> FalseAlarmRate:
     windows = join(one.windows for one, _ in parts)
-    return false_alarm_rate(windows, np.concatenate([alarm for _, alarm in parts]), asked)
+    return false_alarm_rate(windows, np.concatenate([alarm for _, alarm in parts]), context)

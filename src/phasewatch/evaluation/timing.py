@@ -1,7 +1,7 @@
-"""What a defender feels: how late a phase is called, how often for nothing, how restless the calls.
+"""Detection delay, false alarms, and segments of predictions in the order of time.
 
-All of it is computed from calls in the order of time, episode by episode. A call counts from the
-end of its window on, when somebody could have had it.
+Everything is computed episode by episode. A prediction counts from the end of its window on, which
+is when a defender could have had it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,16 +16,18 @@ from phasewatch.features.views import Array
 
 Labels = NDArray[np.int64]
 STABLE_WINDOWS = 2
-"""Windows in a row that must be right before a phase is said to be called."""
+"""Consecutive windows that must be correct before a phase counts as detected."""
 
 OVERLAPS = (0.10, 0.25, 0.50)
+"""Intersections over union from which on two segments match."""
 
 
 @dataclass(frozen=True)
 class Onset:
-    """A phase's beginning in an episode, and how long its first stable call took.
+    """The beginning of a phase in an episode, and the delay of its first stable prediction.
 
-    `seconds` run from the onset to the call, or to the phase's last window when it was `missed`.
+    `phase` is its class. `seconds` run from the onset to the detection, or to the last window of
+    the phase when it is `missed`.
     """
 
     episode: str
@@ -35,36 +37,38 @@ class Onset:
 
 
 def runs(y: Labels) -> list[tuple[int, int]]:
-    """Stretches `[begin, end)` of equal values."""
+    """Return the stretches `[begin, end)` of equal values."""
     edges = np.flatnonzero(np.diff(y)) + 1
     cuts = [0, *edges.tolist(), len(y)]
     return [(begin, end) for begin, end in pairwise(cuts) if end > begin]
 
 
-def onsets(episode: str, y: Labels, guess: Labels, t_s: Array, since_s: Array) -> list[Onset]:
-    """Every phase of one episode; `t_s` the windows' ends, `since_s` since the phase began.
+def onsets(episode: str, y: Labels, predicted: Labels, t_s: Array, since_s: Array) -> list[Onset]:
+    """Return the onset of every phase of one episode, from its windows `[N]` in the order of time.
 
-    A call is stable when it is right in `STABLE` windows in a row, or until the phase ends.
+    `y` are true and `predicted` predicted classes, `t_s` the ends of the windows and `since_s` the
+    seconds since the phase began. A prediction is stable when it is correct in `STABLE_WINDOWS`
+    consecutive windows, or until the phase ends.
     """
     found = []
     for begin, end in runs(y):
-        right = guess[begin:end] == y[begin]
+        correct = predicted[begin:end] == y[begin]
         began = t_s[begin] - since_s[begin]
         stable = [
-            place for place in range(len(right)) if right[place : place + STABLE_WINDOWS].all()
+            place for place in range(len(correct)) if correct[place : place + STABLE_WINDOWS].all()
         ]
-        last = begin + (stable[0] if stable else len(right) - 1)
+        last = begin + (stable[0] if stable else len(correct) - 1)
         found.append(Onset(episode, int(y[begin]), float(t_s[last] - began), not stable))
     return found
 
 
 @dataclass(frozen=True)
 class DetectionDelay:
-    """Onsets of one phase: how many, the share never called, and the delay's quantiles in seconds.
+    """The detection delay of one phase: number of onsets, share missed, quantiles in seconds.
 
-    Quantiles are Kaplan-Meier's, so phases that ended uncalled count as longer than they lasted;
-    None where fewer than that share was ever called. `curve` is the share called by each second at
-    which it rises.
+    Quantiles are Kaplan-Meier estimates: a phase that ends undetected has a delay longer than it
+    lasted. They are None where fewer than that share is ever detected. `curve` has the share
+    detected by each second at which it rises.
     """
 
     onsets: int
@@ -75,12 +79,12 @@ class DetectionDelay:
 
 
 def detection_delay(found: Sequence[Onset]) -> DetectionDelay:
-    """The distribution of delays; raises ValueError without an onset."""
+    """Return the distribution of delays. Raises ValueError without an onset."""
     if not found:
         raise ValueError("no onset")
-    called = [one.seconds for one in found if not one.missed]
+    detected = [one.seconds for one in found if not one.missed]
     ended = [one.seconds for one in found if one.missed]
-    curve = stats.ecdf(stats.CensoredData(uncensored=called, right=ended)).sf
+    curve = stats.ecdf(stats.CensoredData(uncensored=detected, right=ended)).sf
 
     def quantile(share: float) -> float | None:
         below = np.flatnonzero(curve.probabilities <= 1 - share + 1e-12)
@@ -93,9 +97,9 @@ def detection_delay(found: Sequence[Onset]) -> DetectionDelay:
 
 @dataclass(frozen=True)
 class FalseAlarmRate:
-    """False alarms on benign time: events, host-hours, the rate and its 95 % interval.
+    """False alarms in benign time: events, host-hours, rate per hour and its 95 % interval.
 
-    `across` is the interval for hosts like these, where there were enough of them.
+    `across_hosts` is the interval over other hosts, where there are enough of them.
     """
 
     events: int
@@ -107,27 +111,32 @@ class FalseAlarmRate:
 
 
 def count_false_alarms(benign: NDArray[np.bool_], alarm: NDArray[np.bool_]) -> int:
-    """Alarms of one episode that begin on benign time; one that outlasts an attack is not new."""
+    """Return the number of alarms of one episode that begin in benign time.
+
+    `benign` and `alarm` are of its windows in the order of time. An alarm that outlasts a hostile
+    phase does not begin in benign time.
+    """
     before = np.concatenate([[False], alarm[:-1]])
     return int((alarm & ~before & benign).sum())
 
 
 def false_alarm_rate(
-    events: int, hours: float, across: tuple[float, float] | None = None
+    events: int, hours: float, across_hosts: tuple[float, float] | None = None
 ) -> FalseAlarmRate:
-    """The rate with Garwood's exact Poisson interval (Biometrika 28, 1936)."""
+    """Return the rate with Garwood's exact Poisson interval (Biometrika 28, 1936)."""
     low = stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
     high = stats.chi2.ppf(0.975, 2 * events + 2) / 2
-    within = (events / hours, float(low) / hours, float(high) / hours)
-    return FalseAlarmRate(events, hours, *within, across)
+    rates = (events / hours, float(low) / hours, float(high) / hours)
+    return FalseAlarmRate(events, hours, *rates, across_hosts)
 
 
 @dataclass(frozen=True)
 class Segments:
-    """How the calls' segments lie to the truth's, after MS-TCN (Farha and Gall, CVPR 2019).
+    """How predicted segments match the true ones, after MS-TCN (Farha and Gall, CVPR 2019).
 
-    `edit` is 1 minus the normalised edit distance between the two orders of segments, `f1` at each
-    of `OVERLAPS`; `calls` and `truths` are segments an episode.
+    `edit_score` is 1 minus the normalised edit distance between the two sequences of segments, and
+    `f1` the F1 of matching segments at each of `OVERLAPS`. `predicted` and `true` are segments per
+    episode.
     """
 
     edit_score: float
@@ -137,43 +146,47 @@ class Segments:
 
 
 def segment_scores(pairs: Sequence[tuple[Labels, Labels]]) -> Segments:
-    """Of `(y, guess)` of every episode; raises ValueError without one."""
+    """Return the scores of `(y, predicted)` of every episode. Raises ValueError without one."""
     if not pairs:
         raise ValueError("no episode")
-    edits = [edit_score(y, guess) for y, guess in pairs]
+    edits = [edit_score(y, predicted) for y, predicted in pairs]
     scores = []
     for overlap in OVERLAPS:
         hits, wrong, lost = np.sum(
-            [match_segments(y, guess, overlap) for y, guess in pairs], axis=0
+            [match_segments(y, predicted, overlap) for y, predicted in pairs], axis=0
         )
         scores.append(float(2 * hits / max(2 * hits + wrong + lost, 1)))
-    calls, truths = (np.mean([len(runs(pair[side])) for pair in pairs]) for side in (1, 0))
-    return Segments(float(np.mean(edits)), tuple(scores), float(calls), float(truths))
+    predicted, true = (np.mean([len(runs(pair[side])) for pair in pairs]) for side in (1, 0))
+    return Segments(float(np.mean(edits)), tuple(scores), float(predicted), float(true))
 
 
-def edit_score(y: Labels, guess: Labels) -> float:
-    """1 minus Levenshtein's distance of the two orders of segments, over the longer one."""
-    one, two = ([int(own[begin]) for begin, _ in runs(own)] for own in (y, guess))
+def edit_score(y: Labels, predicted: Labels) -> float:
+    """Return 1 minus the Levenshtein distance of the sequences of segments over the longer one."""
+    one, two = ([int(labels[begin]) for begin, _ in runs(labels)] for labels in (y, predicted))
     row = list(range(len(two) + 1))
     for place, truth in enumerate(one, 1):
         before, row[0] = row[0], place
-        for column, call in enumerate(two, 1):
-            change = before + (truth != call)
+        for column, segment in enumerate(two, 1):
+            change = before + (truth != segment)
             before = row[column]
             row[column] = min(row[column] + 1, row[column - 1] + 1, change)
     return 1 - row[-1] / max(len(one), len(two))
 
 
-def match_segments(y: Labels, guess: Labels, overlap: float) -> tuple[int, int, int]:
-    """Called segments that lie on a true one of their class by `overlap`, false ones, lost ones.
+def match_segments(y: Labels, predicted: Labels, overlap: float) -> tuple[int, int, int]:
+    """Return how many predicted segments match a true one of their class, how many do not, and how
+    many true segments are unmatched.
 
-    The overlap is intersection over union; a true segment is found once.
+    Two segments match from an intersection over union of `overlap` on; a true one matches once.
     """
     truths, hits, wrong = runs(y), 0, 0
     found: set[int] = set()
-    for begin, end in runs(guess):
+    for begin, end in runs(predicted):
         shares = [
-            _shared((begin, end), truth) if guess[begin] == y[truth[0]] else 0.0 for truth in truths
+            _intersection_over_union((begin, end), truth)
+            if predicted[begin] == y[truth[0]]
+            else 0.0
+            for truth in truths
         ]
         best = int(np.argmax(shares))
         if shares[best] >= overlap and best not in found:
@@ -184,7 +197,7 @@ def match_segments(y: Labels, guess: Labels, overlap: float) -> tuple[int, int, 
     return hits, wrong, len(truths) - len(found)
 
 
-def _shared(one: tuple[int, int], two: tuple[int, int]) -> float:
+def _intersection_over_union(one: tuple[int, int], two: tuple[int, int]) -> float:
     inside = max(0, min(one[1], two[1]) - max(one[0], two[0]))
     return inside / (max(one[1], two[1]) - min(one[0], two[0]))
 
@@ -192,7 +205,7 @@ def _shared(one: tuple[int, int], two: tuple[int, int]) -> float:
 def rows_by_episode(
     episode: NDArray[np.str_], t_ns: NDArray[np.int64]
 ) -> Iterator[NDArray[np.int64]]:
-    """The rows of every episode, in the order of time."""
+    """Yield the rows of every episode, in the order of time."""
     order = np.lexsort((t_ns, episode))
     cuts = np.flatnonzero(episode[order][1:] != episode[order][:-1]) + 1
     yield from np.split(order, cuts)

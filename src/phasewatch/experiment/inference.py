@@ -15,7 +15,7 @@ from phasewatch.experiment.run import Run
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.training import augment, jobs
-from phasewatch.windowing import Windows, join
+from phasewatch.windowing import Windows, concatenate
 
 Subsets = Mapping[str, Windows]
 """The windows of each side of a split: train, validation, seen and unseen."""
@@ -98,7 +98,7 @@ def predict_baseline(
     """Yield a baseline's predictions on the same windows: a logit of 1 for the class predicted."""
     windows = [subsets[subset] for subset in predictions.REQUIRED_SUBSETS]
     predict = baselines.BASELINES[name]
-    predicted = predict(subsets["train"], subsets["validation"], join(windows), classes)
+    predicted = predict(subsets["train"], subsets["validation"], concatenate(windows), classes)
     ends = np.cumsum([len(one) for one in windows])[:-1]
     rows = zip(predictions.REQUIRED_SUBSETS, windows, np.split(predicted, ends), strict=True)
     for subset, one, found in rows:

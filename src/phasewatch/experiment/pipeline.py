@@ -20,7 +20,7 @@ from phasewatch.experiment.inference import Subsets, TrainedFold, predict_all
 from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split, divide
+from phasewatch.splits import Split, divide_windows
 from phasewatch.store.format import MANIFEST
 from phasewatch.store.local import Store, refuse_inside
 from phasewatch.training import jobs
@@ -28,8 +28,8 @@ from phasewatch.training.jobs import Task, Workers
 from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
 from phasewatch.validation.sweep import validate_and_read
-from phasewatch.validation.verdict import ValidationResult, counts
-from phasewatch.windowing import Windows, cut, join
+from phasewatch.validation.verdict import ValidationResult, count_verdicts
+from phasewatch.windowing import Windows, concatenate, cut_windows
 
 ONE_WORKER = Workers()
 Log = Callable[[str], None]
@@ -99,12 +99,12 @@ def train(
     store.refuse_simulated("training")
     _refuse_names(recipe, store)
     refuse_inside(out)
-    atomic.ready(out)
+    atomic.prepare_folder(out)
     results, episodes = validate_and_read(store)
-    counted = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
+    counted = " · ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
     log(f"checked {len(results)} episodes: {counted}")
     usable = [result.identity for result in results if result.usable]
-    folds = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
+    folds = splits.find_splitter(recipe.split)(usable, recipe.test, recipe.validation)
     own = Run.create(out, _record(recipe, store, results))
     index.write(results, own.index_path)
     windows = windows_by_mode(recipe, store.schema, [episodes[one.id] for one in usable])
@@ -116,7 +116,7 @@ def train(
         _train_fold(
             _FoldInput(recipe, store, split, place, probe),
             {one.id: one for one in usable},
-            {mode: divide(whole, split) for mode, whole in windows.items()},
+            {mode: divide_windows(whole, split) for mode, whole in windows.items()},
             (workers, waived, log),
         )
         for split, place, probe in zip(folds, places, probes, strict=True)
@@ -135,9 +135,9 @@ def windows_by_mode(
     modes = [mode for mode in recipe.modes if mode in schema.modes]
     if not modes:
         return {}
-    widest = schema.mode(max(modes, key=lambda mode: len(schema.mode(mode).channels)))
-    whole = join(cut(episode, widest, recipe.opening_s) for episode in episodes)
-    return {mode: whole.channels(widest, schema.mode(mode)) for mode in modes}
+    widest = schema.for_mode(max(modes, key=lambda mode: len(schema.for_mode(mode).channels)))
+    whole = concatenate(cut_windows(episode, widest, recipe.opening_s) for episode in episodes)
+    return {mode: whole.channels(widest, schema.for_mode(mode)) for mode in modes}
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class _FoldInput:
     def tasks(self, windows: Mapping[Mode, Subsets]) -> Iterator[Task]:
         """Yield every training. Raises Refused for windows that a model cannot be fitted on."""
         for mode, subsets in windows.items():
-            schema = self.store.schema.mode(mode)
+            schema = self.store.schema.for_mode(mode)
             refuse_unlearnable(subsets, schema)
             refuse_dead(subsets["train"], schema, mode)
             sides = (subsets["train"], subsets["validation"])
@@ -193,8 +193,8 @@ def _fold_data(
     windows: Mapping[Mode, Subsets],
 ) -> FoldData:
     """Return what leakage is looked for in: the windows of the mode with the most channels."""
-    mode = max(windows, key=lambda own: len(schema.mode(own).channels))
-    return FoldData(split, episodes, schema.mode(mode), windows[mode])
+    mode = max(windows, key=lambda own: len(schema.for_mode(own).channels))
+    return FoldData(split, episodes, schema.for_mode(mode), windows[mode])
 
 
 def _describe_checks(checks: Sequence[Check]) -> str:
@@ -231,7 +231,7 @@ def _refuse_names(recipe: Recipe, store: Store) -> None:
 
     Manifests are believed here, so that a host is refused only when no episode claims it.
     """
-    splits.find(recipe.split)
+    splits.find_splitter(recipe.split)
     if recipe.split != "held_out_host":
         return
     hosts = set()

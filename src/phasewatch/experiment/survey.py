@@ -27,7 +27,7 @@ from phasewatch.training.fitting import fit_model
 from phasewatch.training.recipes import RECIPES
 from phasewatch.validation.sweep import validate_and_read
 from phasewatch.validation.verdict import ValidationResult
-from phasewatch.windowing import Windows, cut, join, pool
+from phasewatch.windowing import Windows, concatenate, cut_windows, pool_openings
 
 MODEL = "gbt"
 SEED = 0
@@ -91,7 +91,9 @@ def survey(
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = pool(join(cut(one, store.schema, opening_s) for one in episodes.values()))
+    whole = pool_openings(
+        concatenate(cut_windows(one, store.schema, opening_s) for one in episodes.values())
+    )
     found_leaks: list[SurveyRow] = []
     gaps: list[SurveyRow] = []
     for mode in store.schema.modes:
@@ -148,7 +150,7 @@ class Bench:
     """The windows of a corpus in one mode, and what is asked of them."""
 
     def __init__(self, schema: Schema, mode: Mode, whole: Windows) -> None:
-        own = schema.mode(mode)
+        own = schema.for_mode(mode)
         rows = [schema.names.index(name) for name in own.names]
         self.mode: Mode = mode
         self.classes = len(schema.classes)

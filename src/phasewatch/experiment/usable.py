@@ -10,7 +10,7 @@ from phasewatch.schema import Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_and_read
 from phasewatch.validation.verdict import ValidationResult
-from phasewatch.windowing import Windows, cut, join, pool
+from phasewatch.windowing import Windows, concatenate, cut_windows, pool_openings
 
 
 def usable_windows(
@@ -37,7 +37,7 @@ def usable_windows(
     _refuse_unusable(store, results, wanted, episodes)
     hosts = {episodes[id].host for id in wanted}
     others = sorted(id for id, one in episodes.items() if one.host in hosts and id not in wanted)
-    whole = pool(join(cut(episodes[id], schema, opening_s) for id in [*wanted, *others]))
+    whole = pool_openings(concatenate(cut_windows(episodes[id], schema, opening_s) for id in [*wanted, *others]))
     return whole.take(np.isin(whole.episode, wanted)), results
 
 

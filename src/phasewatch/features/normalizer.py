@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.features.views import VIEWS, Array, View
-from phasewatch.windowing import Windows, log
+from phasewatch.windowing import Windows, signed_log
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,5 @@ def _level(windows: Windows) -> Array:
 def _both(x: NDArray[np.float32], opening: NDArray[np.float32], usual: Array) -> Array:
     """log1p of every step, and the same minus the machine's own level or the usual, `[N,2C,T]`."""
     level = np.where(np.isfinite(opening), opening, usual)
-    z = log(x)
+    z = signed_log(x)
     return np.concatenate([z, z - level[:, :, None]], axis=1)

@@ -6,7 +6,6 @@ view: `tensor` keeps the steps, `summary` keeps S statistics a channel at three 
 normalizer then scales columns to mean 0 and standard deviation 1.
 """
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -88,4 +87,4 @@ VIEWS: dict[View, Callable[[Array], Array]] = {"summary": summary, "tensor": ten
 def fingerprint(schema: Schema, view: View) -> str:
     """Return the sha256 over all that gives a view's columns their meaning."""
     meaning = [schema.definition(), view, list(STATISTICS) if view == "summary" else [], VERSION]
-    return hashlib.sha256(atomic.canonical(meaning)).hexdigest()
+    return atomic.digest(meaning)

@@ -6,6 +6,7 @@ writer start with `.tmp-` and are ignored by every reader.
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
@@ -16,16 +17,16 @@ from pathlib import Path
 
 from phasewatch.errors import Refused
 
-PENDING = ".tmp-"
+DRAFT_PREFIX = ".tmp-"
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 def write(path: Path, data: bytes) -> None:
     """Put `data` at `path`, replacing what was there in one step. An OSError names `path`."""
-    with named(path):
+    with errors_at(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=PENDING, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -41,7 +42,7 @@ def write(path: Path, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def named(path: Path) -> Iterator[None]:
+def errors_at(path: Path) -> Iterator[None]:
     """An OSError in the block names `path`, which the user knows, and no temporary name."""
     try:
         yield
@@ -61,15 +62,15 @@ def refuse_url(path: Path) -> None:
         )
 
 
-def ready(folder: Path) -> None:
+def prepare_folder(folder: Path) -> None:
     """Make `folder` if need be, and find out before long work whether files can be written there.
 
     Raises Refused.
     """
     try:
-        with named(folder):
+        with errors_at(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(prefix=PENDING, dir=folder):
+            with tempfile.TemporaryFile(prefix=DRAFT_PREFIX, dir=folder):
                 pass
     except OSError as error:
         raise Refused(
@@ -81,7 +82,7 @@ def ready(folder: Path) -> None:
         ) from error
 
 
-def canonical(value: object) -> bytes:
+def canonical_json(value: object) -> bytes:
     """JSON bytes that depend on the value alone: sorted keys, no blanks, no NaN."""
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
@@ -89,16 +90,21 @@ def canonical(value: object) -> bytes:
     return text.encode()
 
 
+def digest(value: object) -> str:
+    """Return the sha256, in hex, of the canonical JSON of a value; it seals what is on file."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
+
+
 @contextlib.contextmanager
-def folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
+def new_folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
     """A new folder that appears at `path`, with all its files, when the block ends well.
 
     It is made in `drafts`, on the same disk, or beside `path`. Raises FileExistsError when `path`
     already exists: what is published is never replaced. Other OSErrors of it name `path`.
     """
-    with named(path):
+    with errors_at(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=PENDING, dir=drafts or path.parent))
+        draft = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=drafts or path.parent))
     try:
         yield draft
         for file in draft.iterdir():
@@ -116,7 +122,7 @@ def folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
     except BaseException as error:
         shutil.rmtree(draft, ignore_errors=True)
         if isinstance(error, OSError) and str(error.filename or draft).startswith(str(draft)):
-            with named(path):
+            with errors_at(path):
                 raise
         raise
     sync(path.parent)

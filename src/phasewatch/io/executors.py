@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from phasewatch.errors import Refused
@@ -19,7 +20,7 @@ from phasewatch.errors import Refused
 if TYPE_CHECKING:
     from distributed import Client
 
-PATIENCE_S = 10
+CONNECT_TIMEOUT_S = 10
 
 
 class Executor(Protocol):
@@ -39,17 +40,16 @@ def cores() -> int:
 
 
 def process_pool(jobs: int) -> Executor:
-    """In `jobs` processes; in none of their own where one would do."""
+    """Return what works in `jobs` processes, or in this one where one would do."""
 
-    def spread(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+    def execute(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
         if min(jobs, len(blocks)) < 2:
             yield from serial(work, blocks)
             return
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(jobs, len(blocks)), context, _begin) as executor:
+        with worker_processes(min(jobs, len(blocks))) as pool:
             try:
                 with interrupts_ignored():
-                    found = executor.map(work, blocks)
+                    found = pool.map(work, blocks)
                 yield from found
             except BrokenProcessPool as error:
                 raise Refused(
@@ -59,10 +59,31 @@ def process_pool(jobs: int) -> Executor:
                     "Use fewer if memory is short, and run the command again: it goes on.",
                     code="worker_lost",
                 ) from error
-            finally:
-                executor.shutdown(cancel_futures=True)
 
-    return spread
+    return execute
+
+
+@contextlib.contextmanager
+def worker_processes(
+    count: int,
+    initializer: Callable[..., object] | None = None,
+    arguments: tuple[Any, ...] = (),
+) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of `count` processes, each of which begins with `initializer(*arguments)`.
+
+    They end at once when the block raises, an interrupt included, and when this process ends,
+    however it does: what they do must bear that.
+    """
+    context = multiprocessing.get_context("spawn")
+    stop, alive = context.Pipe(duplex=False)
+    begin = (stop, initializer, arguments)
+    with stop, alive, ProcessPoolExecutor(count, context, _begin, begin) as pool:
+        try:
+            yield pool
+        except BaseException:
+            # The workers wait for the end of this pipe, beside the end of this process.
+            alive.close()
+            raise
 
 
 @contextlib.contextmanager
@@ -81,21 +102,25 @@ def interrupts_ignored() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _begin() -> None:
-    """A worker ends with the process that it works for, however that ends."""
-    threading.Thread(target=_follow, daemon=True).start()
+def _begin(
+    stop: Connection, initializer: Callable[..., object] | None, arguments: tuple[Any, ...]
+) -> None:
+    """Begin a worker, which ends with the process that it works for."""
+    threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
+    if initializer is not None:
+        initializer(*arguments)
 
 
-def _follow() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)
+def _end_with_parent(stop: Connection) -> None:
+    parent = multiprocessing.parent_process()
+    wait([stop, *([parent.sentinel] if parent else [])])
+    os._exit(1)
 
 
 def dask_workers(address: str) -> Executor:
     """On the workers of the Dask cluster at `address`, which must see the same files."""
 
-    def spread(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+    def execute(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
         with connected(address) as client:
             # The same block may be asked again, of a store that has changed meanwhile.
             for future in client.map(work, blocks, pure=False):
@@ -103,7 +128,7 @@ def dask_workers(address: str) -> Executor:
                     found = future.result()
                 yield found
 
-    return spread
+    return execute
 
 
 @contextlib.contextmanager
@@ -152,7 +177,7 @@ def connected(address: str) -> "Iterator[Client]":
     try:
         if not address:
             raise ValueError("it is empty")
-        client = Client(address, timeout=PATIENCE_S)
+        client = Client(address, timeout=CONNECT_TIMEOUT_S)
     except (OSError, ValueError) as error:
         raise Refused(
             f"--cluster {address}",

@@ -99,7 +99,7 @@ class _Header:
         return [_Header(self._data, self._start, own) for own in self._fields[field]]
 
 
-def unpacked(data: bytes) -> int:
+def unpacked_size(data: bytes) -> int:
     """At most how many bytes `data` becomes: its pages unpacked, and the values they stand for.
 
     Raises ValueError where it is no Parquet file, or one whose pages do not fill its columns.

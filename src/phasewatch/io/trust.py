@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from phasewatch.errors import Refused
+from phasewatch.io.plain_file import OpenFile, open_plain
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-MOST, DEEPEST = 64 << 20, 16
+MAX_JSON_BYTES, MAX_JSON_DEPTH = 64 << 20, 16
 """Bytes of JSON, and how deep it may go."""
 
 
@@ -39,7 +40,7 @@ class Trust:
     serial: int = 0
 
     @classmethod
-    def asked(cls, key: Path | None, strict: bool, serial: int = 0) -> "Trust":
+    def of_options(cls, key: Path | None, strict: bool, serial: int = 0) -> "Trust":
         """What a command was told to ask for. Raises Refused for a key that is none."""
         if key is not None:
             _public(key)
@@ -55,41 +56,36 @@ def read_plain_file(path: Path, most: int, what: str, trust: Trust = ANY) -> byt
     A link, a device or a folder is never opened, nor waited for; nor is a file with two names,
     which somebody may change through the other one; nor is what lies in a linked folder.
     """
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     folder = _folder(path, what)
     try:
         if trust.strict:
             _refuse_shared(path.parent, os.fstat(folder).st_mode)
-        handle = os.open(path.name, flags, dir_fd=folder)
+        with open_plain(path, folder) as file:
+            _refuse_unfit(path, file, most, what, trust)
+            return file.read()
     except OSError as error:
         raise _unopened(path, error, what) from error
     finally:
         os.close(folder)
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise refuse(path, "is no plain file", what, "path_not_regular")
-        if found.st_nlink > 1:
-            raise refuse(path, f"has {found.st_nlink} names (hard links)", what, "path_hardlink")
-        if trust.strict:
-            _refuse_shared(path, found.st_mode)
-        if found.st_size > most:
-            problem = f"holds {found.st_size:,} bytes"
-            raise refuse(path, problem, f"at most {most:,}", "too_large")
-        with open(handle, "rb", closefd=False) as file:
-            # One byte more than there were: what grows meanwhile is not whole, nor without end.
-            return file.read(found.st_size + 1)
-    except OSError as error:
-        raise refuse(path, error.strerror or str(error), what, "io_error") from error
-    finally:
-        os.close(handle)
+
+
+def _refuse_unfit(path: Path, file: OpenFile, most: int, what: str, trust: Trust) -> None:
+    """Raise Refused for what was opened and is no plain file with one name, or is too large."""
+    if not file.plain:
+        raise refusal(path, "is no plain file", what, "path_not_regular")
+    if (names := file.status.st_nlink) > 1:
+        raise refusal(path, f"has {names} names (hard links)", what, "path_hardlink")
+    if trust.strict:
+        _refuse_shared(path, file.status.st_mode)
+    if (size := file.status.st_size) > most:
+        raise refusal(path, f"holds {size:,} bytes", f"at most {most:,}", "too_large")
 
 
 def _refuse_shared(path: Path, mode: int) -> None:
     """Raise Refused for what others may write; in a sticky folder they cannot replace a file."""
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
         problem = "may be written by others than its owner"
-        raise refuse(path, problem, "that only its owner writes it (`chmod go-w`)", "perms")
+        raise refusal(path, problem, "that only its owner writes it (`chmod go-w`)", "perms")
 
 
 def _folder(path: Path, what: str) -> int:
@@ -99,7 +95,7 @@ def _folder(path: Path, what: str) -> int:
     except OSError as error:
         if path.parent.is_symlink():
             problem = "its folder is a link"
-            raise refuse(path, problem, "the real path of the folder", "path_escape") from error
+            raise refusal(path, problem, "the real path of the folder", "path_escape") from error
         raise _unopened(path, error, what) from error
 
 
@@ -111,10 +107,10 @@ def _unopened(path: Path, error: OSError, what: str) -> Refused:
         errno.ENXIO: "path_not_regular",
     }
     problem = "is a link" if error.errno == errno.ELOOP else error.strerror or str(error)
-    return refuse(path, problem, what, codes.get(error.errno or 0, "io_error"))
+    return refusal(path, problem, what, codes.get(error.errno or 0, "io_error"))
 
 
-def refuse(path: object, problem: str, expected: str, code: str) -> Refused:
+def refusal(path: object, problem: str, expected: str, code: str) -> Refused:
     """The refusal of a file that is not what was written."""
     return Refused(path, problem, expected, "Restore the file, or make it again.", code=code)
 
@@ -177,25 +173,25 @@ def _no_key(path: Path, half: str) -> Refused:
 
 def parse_strict_json(data: bytes, path: Path) -> object:
     """The value of JSON. Raises Refused also for what a parser takes and should not."""
-    if _depth(data) > DEEPEST:
-        raise refuse(path, "nests too deep", f"at most {DEEPEST} levels", "header_depth")
+    if _depth(data) > MAX_JSON_DEPTH:
+        raise refusal(path, "nests too deep", f"at most {MAX_JSON_DEPTH} levels", "header_depth")
 
     def number(text: str) -> float:
         value = float(text)
         if not np.isfinite(value):
-            raise refuse(path, f"holds the number {text[:20]}", "finite numbers", "header_number")
+            raise refusal(path, f"holds the number {text[:20]}", "finite numbers", "header_number")
         return value
 
     def whole(text: str) -> int:
         value = int(text[:40])
         if abs(value) >= 1 << 63:
-            raise refuse(path, f"holds the number {text[:40]}", "64 bits", "header_number")
+            raise refusal(path, f"holds the number {text[:40]}", "64 bits", "header_number")
         return value
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(items)
         if len(made) < len(items):
-            raise refuse(path, "names a field twice", "every field once", "header_dup_key")
+            raise refusal(path, "names a field twice", "every field once", "header_dup_key")
         return made
 
     try:
@@ -210,10 +206,10 @@ def parse_strict_json(data: bytes, path: Path) -> object:
         shown = json.dumps(value, ensure_ascii=False)
         shown.encode()
     except UnicodeError as error:
-        raise refuse(path, f"is no UTF-8 ({error})", "text in UTF-8", "header_encoding") from error
+        raise refusal(path, f"is no UTF-8 ({error})", "text in UTF-8", "header_encoding") from error
     except ValueError as error:
         code = "header_encoding" if data.startswith(b"\xef\xbb\xbf") else "header_json"
-        raise refuse(path, f"is no JSON ({error})", "the file as it was written", code) from error
+        raise refusal(path, f"is no JSON ({error})", "the file as it was written", code) from error
     _refuse_invisible(shown, path)
     return value
 
@@ -233,4 +229,4 @@ def _refuse_invisible(shown: str, path: Path) -> None:
     unseen = next((mark for mark in shown if unicodedata.category(mark) in ("Cf", "Cs")), "")
     if unseen:
         problem = f"holds the invisible character U+{ord(unseen):04X}"
-        raise refuse(path, problem, "text that can be seen", "header_encoding")
+        raise refusal(path, problem, "text that can be seen", "header_encoding")

@@ -14,7 +14,7 @@ from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.schema import NS
-from phasewatch.windowing import at, opening
+from phasewatch.windowing import opening_level, window_at
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the window that is waited for."""
@@ -45,8 +45,8 @@ def lookout(bundle: Predictor, lines: Iterable[str]) -> Iterator[Call]:
         buffer.add(source, samples)
         while buffer.ready(origin + end * grid.step_ns, now):
             if level is None:
-                level = opening(buffer.sources, bundle.schema, origin, bundle.opening_s)
-            x = at(buffer.sources, bundle.schema, origin, end)
+                level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
+            x = window_at(buffer.sources, bundle.schema, origin, end)
             yield _call(bundle, x, level, origin + end * grid.step_ns)
             end += grid.stride
             buffer.forget(origin + end * grid.step_ns, grid)
@@ -86,7 +86,7 @@ def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
         source, values = str(told["source"]), dict(told["values"])
         t_ns = int(told["t_wall_ns"])
         mono = int(told.get("t_mono_ns", t_ns))
-        own = tuple(channel.name for channel in bundle.schema.of(source))
+        own = tuple(channel.name for channel in bundle.schema.channels_of(source))
         row = [math.nan if values.get(name) is None else float(values[name]) for name in own]
         times = np.array([t_ns], dtype=np.int64), np.array([mono], dtype=np.int64)
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:

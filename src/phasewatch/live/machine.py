@@ -18,7 +18,7 @@ from phasewatch.features.views import STATISTICS, Array
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.schema import NS
-from phasewatch.windowing import at, log, opening, pooled
+from phasewatch.windowing import median_opening, opening_level, signed_log, window_at
 
 KEPT = 720
 """Judged windows that questions may be asked about: an hour at a stride of 5 s."""
@@ -122,7 +122,7 @@ class Machine:
         schema, grid = self.ensemble.schema, self.ensemble.schema.grid
         began = time.perf_counter()
         level = self._own_level()
-        x = at(self.buffer.sources, schema, self.origin_ns, end)
+        x = window_at(self.buffer.sources, schema, self.origin_ns, end)
         logits: dict[str, Array] = {}
         places: dict[str, Array] = {}
         latency: dict[str, float] = {}
@@ -159,8 +159,8 @@ class Machine:
     def _own_level(self) -> NDArray[np.float32]:
         if self._level is None:
             schema, seconds = self.ensemble.schema, self.ensemble.opening_s
-            own = opening(self.buffer.sources, schema, self.origin_ns, seconds)
-            self._level = pooled([*self.past, own]).astype(np.float32)
+            own = opening_level(self.buffer.sources, schema, self.origin_ns, seconds)
+            self._level = median_opening([*self.past, own]).astype(np.float32)
         return self._level
 
 
@@ -196,7 +196,7 @@ class Scale:
 
     def z(self, x: NDArray[np.float32], level: NDArray[np.float32]) -> Array:
         """How many standard deviations a window lies from usual, `[C]`; NaN where not measured."""
-        each = log(x)
+        each = signed_log(x)
         known = np.isfinite(each)
         count = known.sum(axis=1)
         total = np.where(known, each, 0.0).sum(axis=1)

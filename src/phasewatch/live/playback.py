@@ -13,7 +13,7 @@ from phasewatch.schema import NS
 from phasewatch.store.format import Manifest
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windowing import POOLED, opening
+from phasewatch.windowing import POOLED_OPENINGS, opening_level
 
 
 class Stream:
@@ -59,9 +59,9 @@ def history(
     ]
     found: list[NDArray[np.float32]] = []
     for one in sorted(earlier, key=lambda one: -one.start_ns):
-        if len(found) == POOLED - 1:
+        if len(found) == POOLED_OPENINGS - 1:
             break
         if validate_episode(store, one.id).usable:
             past = store.load(one)
-            found.append(opening(past.sources, store.schema, past.start_ns, seconds))
+            found.append(opening_level(past.sources, store.schema, past.start_ns, seconds))
     return found[::-1]

@@ -64,7 +64,7 @@ class Model(Classifier):
     def save(self) -> bytes:
         """Return coefficients and intercepts as JSON."""
         weights = {"coef": self._coef.tolist(), "intercept": self._intercept.tolist()}
-        return atomic.canonical(weights)
+        return atomic.canonical_json(weights)
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:

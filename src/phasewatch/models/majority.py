@@ -43,7 +43,7 @@ class Model(Classifier):
 
     def save(self) -> bytes:
         """Return the counts as JSON."""
-        return atomic.canonical(self._count.tolist())
+        return atomic.canonical_json(self._count.tolist())
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:

@@ -1,1 +1,1 @@
-"""The report of a run as a page: sentences, figures and tables."""
+"""The report of a run as files: the page, its figures, its abstract."""

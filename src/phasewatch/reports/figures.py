@@ -1,7 +1,7 @@
-"""The pictures of a report, as SVG text that stands in the page; each has a table under it.
+"""The figures of a report, as SVG elements of the page; each has its table on the page.
 
-Models keep one order and one marker; realistic is filled and oracle open, so that no colour is
-needed to tell them apart. What was not tested is hatched.
+Realistic mode has filled markers and oracle mode open ones, so that no colour is needed to tell
+them apart. What was not tested is hatched.
 """
 
 import io
@@ -17,7 +17,7 @@ from phasewatch.metrics import Score
 
 INK, SOFT, ACCENT = "#1f2933", "#8896a5", "#0b6e99"
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#444444", "#999999")
-"""Okabe and Ito's colours, for lines of one picture."""
+"""Okabe and Ito's colours, for the lines of one figure."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -36,7 +36,7 @@ FIGURES: dict[str, Draw] = {}
 
 
 def figure(name: str) -> Callable[[Draw], Draw]:
-    """Register a picture of the report; the page places it by its name."""
+    """Register a figure of the report, which the page includes by its name."""
 
     def register(draw: Draw) -> Draw:
         FIGURES[name] = draw
@@ -45,12 +45,12 @@ def figure(name: str) -> Callable[[Draw], Draw]:
     return register
 
 
-def _svg(made: Any) -> str:
-    """The picture as an element, without the head that a file has; the same bytes each time."""
+def _svg(drawing: Any) -> str:
+    """Return a figure as an SVG element, without the XML header; the same bytes each time."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "phasewatch"}):
-        made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    plt.close(made)
+        drawing.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    plt.close(drawing)
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
     # As wide as its column; the viewBox keeps the shape.
@@ -59,10 +59,10 @@ def _svg(made: Any) -> str:
     )
 
 
-def _axes(width: float, height: float, columns: int = 1, **told: Any) -> tuple[Any, Any]:
+def _axes(width: float, height: float, columns: int = 1, **options: Any) -> tuple[Any, Any]:
     matplotlib.use("Agg")
     with matplotlib.rc_context(STYLE):
-        return plt.subplots(1, columns, figsize=(width, height), layout="constrained", **told)
+        return plt.subplots(1, columns, figsize=(width, height), layout="constrained", **options)
 
 
 def _bar(axis: Any, place: float, score: Score, filled: bool, shade: str, width: float) -> None:
@@ -74,9 +74,9 @@ def _bar(axis: Any, place: float, score: Score, filled: bool, shade: str, width:
 
 @figure("forest")
 def forest(report: Report) -> str:
-    """Macro F1 of every model on the unseen, its intervals, and the seen beside it."""
+    """Draw macro F1 of every model: held out, with its intervals, and in training."""
     rows: list[ModelScores] = [*report.rows, *report.baselines]
-    made, axis = _axes(9, 0.9 + 0.3 * len(rows))
+    drawing, axis = _axes(9, 0.9 + 0.3 * len(rows))
     for place, row in enumerate(rows):
         at, filled = -place, row.mode == "realistic"
         if row.across_hosts is not None:
@@ -90,18 +90,19 @@ def forest(report: Report) -> str:
     axis.set_axisbelow(True)
     axis.axhline(0.5 - len(report.rows), color=SOFT, linewidth=0.6, linestyle=":")
     axis.set_xlabel(
-        "macro F1 · dot: never seen, filled realistic, open oracle · thick: these hosts · "
-        "thin: hosts like these · stroke: seen"
+        "macro F1 · dot: held out of training (filled realistic, open oracle)\n"
+        "thick line: interval for other episodes · thin line: interval for other hosts · "
+        "stroke: score on what was in training, other episodes"
     )
-    return _svg(made)
+    return _svg(drawing)
 
 
 @figure("hosts")
 def hosts(report: Report) -> str:
-    """Macro F1 of every model on each host."""
+    """Draw macro F1 of every model on each host."""
     names = report.hosts
     modes = list(dict.fromkeys(row.mode for row in report.rows))
-    made, axes = _axes(9, 3.0, len(modes), sharey=True, squeeze=False)
+    drawing, axes = _axes(9, 3.0, len(modes), sharey=True, squeeze=False)
     for axis, mode in zip(axes[0], modes, strict=True):
         for place, row in enumerate(row for row in report.rows if row.mode == mode):
             values = [row.by_host[name].value if name in row.by_host else None for name in names]
@@ -115,42 +116,42 @@ def hosts(report: Report) -> str:
         axis.set_axisbelow(True)
         axis.set_xlabel("macro F1")
     axes[0][-1].legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
-    return _svg(made)
+    return _svg(drawing)
 
 
-@figure("lateness")
-def lateness(report: Report) -> str:
-    """The share of each hostile phase's onsets that was called by a second, model by model."""
+@figure("delays")
+def delays(report: Report) -> str:
+    """Draw the share of the onsets of each hostile phase that is detected by each second."""
     names = list(report.classes[1:])
-    rows = _best_mode(report)
-    made, axes = _axes(9, 2.3, len(names), sharey=True, squeeze=False)
+    rows = _rows_of_one_mode(report)
+    drawing, axes = _axes(9, 2.3, len(names), sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         for place, row in enumerate(rows):
-            late = row.timeline.delays[name]
-            if late is None:
+            delay = row.timeline.delays[name]
+            if delay is None:
                 axis.patch.set(hatch="////", edgecolor="#d5dbe1")
                 axis.text(0.5, 0.5, "untested", ha="center", transform=axis.transAxes, fontsize=8)
                 break
-            seconds = [0.0, *(at for at, _ in late.curve)]
-            shares = [0.0, *(share for _, share in late.curve)]
+            seconds = [0.0, *(at for at, _ in delay.curve)]
+            shares = [0.0, *(share for _, share in delay.curve)]
             shade = PALETTE[place % len(PALETTE)]
             axis.step(seconds, shares, where="post", color=shade, linewidth=1.2, label=row.model)
         axis.set_title(name.replace("_", " "), fontsize=8, loc="left")
         axis.set_ylim(0, 1)
         axis.grid(color="#e4e7eb")
         axis.tick_params(labelsize=7)
-    axes[0][0].set_ylabel("share called")
-    made.supxlabel(f"seconds since the onset · {rows[0].mode} mode", fontsize=8)
+    axes[0][0].set_ylabel("share detected")
+    drawing.supxlabel(f"seconds since onset · {rows[0].mode} mode", fontsize=8)
     drawn, labels = axes[0][0].get_legend_handles_labels()
-    made.legend(drawn, labels, loc="outside upper center", ncols=8, fontsize=7, frameon=False)
-    return _svg(made)
+    drawing.legend(drawn, labels, loc="outside upper center", ncols=8, fontsize=7, frameon=False)
+    return _svg(drawing)
 
 
-@figure("confidence")
-def confidence(report: Report) -> str:
-    """Reliability on the left, risk by coverage on the right."""
-    rows = _best_mode(report)
-    made, (left, right) = _axes(9, 3.2, 2)
+@figure("calibration")
+def calibration(report: Report) -> str:
+    """Draw the reliability diagram on the left, the error rate by coverage on the right."""
+    rows = _rows_of_one_mode(report)
+    drawing, (left, right) = _axes(9, 3.2, 2)
     left.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
     for place, row in enumerate(rows):
         shade = PALETTE[place % len(PALETTE)]
@@ -161,19 +162,19 @@ def confidence(report: Report) -> str:
             row.calibration.coverage, row.calibration.error_rate, color=shade, label=row.model
         )
     left.set_xlabel("confidence, 15 bins of equal size")
-    left.set_ylabel("share right")
+    left.set_ylabel("accuracy")
     left.set_xlim(0, 1)
     left.set_ylim(0, 1)
-    right.set_xlabel("share of windows called, the surest first")
-    right.set_ylabel("share wrong among them")
+    right.set_xlabel("coverage: share of windows kept, most confident first")
+    right.set_ylabel("error rate of those kept")
     right.set_ylim(bottom=0)
     right.legend(fontsize=7, frameon=False)
     for axis in (left, right):
         axis.grid(color="#e4e7eb")
-    return _svg(made)
+    return _svg(drawing)
 
 
-def _best_mode(report: Report) -> Sequence[ModelReport]:
-    """Rows of one mode, so that a picture can be read: realistic where there is one."""
-    own = [row for row in report.rows if row.mode == "realistic"]
-    return own or [row for row in report.rows if row.mode == report.rows[0].mode]
+def _rows_of_one_mode(report: Report) -> Sequence[ModelReport]:
+    """Return the rows of one mode, so that a figure stays legible: realistic where there is one."""
+    realistic = [row for row in report.rows if row.mode == "realistic"]
+    return realistic or [row for row in report.rows if row.mode == report.rows[0].mode]

@@ -1,7 +1,7 @@
-"""What `evaluate` found, as one self-contained page and as Markdown.
+"""Writes a report as one self-contained HTML page, as Markdown and as JSON.
 
-No script, no network, no font from elsewhere. For one episode a profile the page has the evidence,
-the truth and the call.
+The page has no script and loads nothing from the network. For one held-out episode of each profile
+it shows telemetry, true phases and predictions.
 """
 
 import base64
@@ -30,39 +30,41 @@ from phasewatch.reports import summary
 from phasewatch.reports.figures import FIGURES
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
-from phasewatch.windowing import columns
+from phasewatch.windowing import resample
 
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
 EXTRA_PALETTE = ("#66ccee", "#332288", "#117733", "#882255", "#ddaa33", "#994455")
-"""One colour a class (after Paul Tol's schemes, safe for colour-blind readers); benign is grey."""
+"""One colour for each class (after Paul Tol's schemes, safe for colour-blind readers); benign is
+grey."""
 
 
 def colours(classes: Sequence[str]) -> dict[str, str]:
-    """A colour for each class."""
+    """Return a colour for each class, by name."""
     every = (*PALETTE, *EXTRA_PALETTE)
     return {name: every[place % len(every)] for place, name in enumerate(classes)}
 
 
 def write_report(report: Report, answered: PredictionSet, run: Run, store: Store | None) -> None:
-    """Write report.html, report.md and report.json; `store`, where it is there, has the episodes.
+    """Write report.html, report.md and report.json into the folder of `run`.
 
-    Of one unseen episode a profile the page has a picture then.
+    `answered` are the predictions of which `report` was made. With the `store` of the run, the page
+    also has a figure of one held-out episode of each profile.
     """
-    told = {
+    context = {
         "report": report,
         "abstract": summary.sentences(report),
-        "never": summary.never_recorded(report),
+        "never_recorded": summary.never_recorded(report),
         "grid": _grid(answered),
-        "audit": answered.leakage_checks,
+        "leakage_checks": answered.leakage_checks,
         "version": __version__,
     }
     page = _template("report.html.j2", True).render(
-        **told,
-        pictures=_portraits(report, answered, store) if store else {},
+        **context,
+        pictures=_example_episodes(report, answered, store) if store else {},
         figures={name: draw(report) for name, draw in FIGURES.items()},
     )
     atomic.write(run.page_path, page.encode())
-    atomic.write(run.markdown_path, _template("report.md.j2", False).render(**told).encode())
+    atomic.write(run.markdown_path, _template("report.md.j2", False).render(**context).encode())
     run.write_report(report)
 
 
@@ -72,7 +74,7 @@ def _template(name: str, escaped: bool) -> jinja2.Template:
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": _score, "range": _range, "words": _words}
-    environment.filters["chance"] = summary.p_value
+    environment.filters["p_value"] = summary.p_value
     return environment.from_string(source)
 
 
@@ -93,7 +95,7 @@ def _words(name: str) -> str:
 
 
 def _grid(answered: PredictionSet) -> dict[str, Any]:
-    """Usable episodes by host and profile."""
+    """Return the number of usable episodes by host and profile."""
     counted = Counter((episode.host, episode.profile) for episode in answered.usable)
     hosts = sorted({host for host, _ in counted})
     profiles = sorted({profile for _, profile in counted})
@@ -101,21 +103,22 @@ def _grid(answered: PredictionSet) -> dict[str, Any]:
     return {"profiles": profiles, "hosts": cells}
 
 
-def _portraits(report: Report, answered: PredictionSet, store: Store) -> dict[str, str]:
-    """One unseen episode a profile: its caption, and its picture as a PNG data URL."""
+def _example_episodes(report: Report, answered: PredictionSet, store: Store) -> dict[str, str]:
+    """Return one held-out episode of each profile: its figure as a PNG data URL, by caption."""
     model = best_on_validation(report.rows).model
-    own = [one for one in answered.predictions if (one.model, one.subset) == (model, "unseen")]
-    found = {}
-    for profile, id in _middle(own).items():
-        said = [one for one in own if id in one.windows.episode]
-        found[f"{profile} · episode {id} · {model}"] = picture(store.read(id), store.schema, said)
-    return found
+    unseen = [one for one in answered.predictions if (one.model, one.subset) == (model, "unseen")]
+    pictures = {}
+    for profile, id in _middle_episodes(unseen).items():
+        shown = [one for one in unseen if id in one.windows.episode]
+        caption = f"{profile} · episode {id} · {model}"
+        pictures[caption] = picture(store.read(id), store.schema, shown)
+    return pictures
 
 
-def _middle(answers: Sequence[Predictions]) -> dict[str, str]:
-    """The middle one of each profile's episodes, by id."""
-    profiles = np.concatenate([one.windows.profile for one in answers])
-    episodes = np.concatenate([one.windows.episode for one in answers])
+def _middle_episodes(predictions: Sequence[Predictions]) -> dict[str, str]:
+    """Return the middle episode of each profile, in the order of ids."""
+    profiles = np.concatenate([one.windows.profile for one in predictions])
+    episodes = np.concatenate([one.windows.episode for one in predictions])
     chosen = {}
     for profile in np.unique(profiles):
         ids = np.unique(episodes[profiles == profile])
@@ -123,31 +126,31 @@ def _middle(answers: Sequence[Predictions]) -> dict[str, str]:
     return chosen
 
 
-def picture(episode: Episode, schema: Schema, answers: Sequence[Predictions]) -> str:
-    """One episode as a PNG data URL: channels over time, below them the truth and each call."""
+def picture(episode: Episode, schema: Schema, predictions: Sequence[Predictions]) -> str:
+    """Return one episode as a PNG data URL: channels over time, true phases and predictions."""
     matplotlib.use("Agg")
     shades = colours(schema.classes)
     grid = schema.grid
     steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
-    names = _liveliest(schema, made)
-    heights = [1.0] * len(names) + [0.28] * (1 + len(answers))
+    values = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    names = _most_variable(schema, values)
+    heights = [1.0] * len(names) + [0.28] * (1 + len(predictions))
     figure, axes = plt.subplots(
         len(heights), 1, figsize=(10, 1.0 + 0.62 * sum(heights)), sharex=True,
         height_ratios=heights, layout="constrained",
     )  # fmt: skip
     time = (np.arange(steps) + 1) * grid.step_s
     for axis, name in zip(axes, names, strict=False):
-        axis.plot(time, made[schema.names.index(name)], color="#243b53", linewidth=0.9)
+        axis.plot(time, values[schema.names.index(name)], color="#243b53", linewidth=0.9)
         axis.set_ylabel(name.replace(".", "\n"), rotation=0, ha="right", va="center", fontsize=7)
         axis.tick_params(labelsize=6)
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_ylim(bottom=0)
         axis.yaxis.set_major_formatter(EngFormatter(sep=""))
         axis.yaxis.set_major_locator(MaxNLocator(2))
-    _strip(axes[len(names)], _truth(episode), shades, "truth")
-    for axis, said in zip(axes[len(names) + 1 :], answers, strict=True):
-        _strip(axis, _calls(episode, schema, said), shades, f"{said.model} {said.mode}")
+    _strip(axes[len(names)], _true_spans(episode), shades, "truth")
+    for axis, one in zip(axes[len(names) + 1 :], predictions, strict=True):
+        _strip(axis, _predicted_spans(episode, schema, one), shades, f"{one.model} {one.mode}")
     axes[-1].set_xlabel("seconds since the episode began", fontsize=7)
     axes[-1].tick_params(labelsize=6)
     axes[-1].set_xlim(0, episode.seconds)
@@ -159,14 +162,14 @@ def picture(episode: Episode, schema: Schema, answers: Sequence[Predictions]) ->
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def _liveliest(schema: Schema, made: NDArray[np.float64]) -> list[str]:
-    """The channel of each source whose steps, `made[C,S]`, differ most beside their own size."""
-    known = np.isfinite(made)
-    values = np.log1p(np.abs(np.where(known, made, 0.0)))
-    moves = np.ma.masked_array(values, ~known).std(axis=1).filled(0.0)
+def _most_variable(schema: Schema, steps: NDArray[np.float64]) -> list[str]:
+    """Return the channel of each source that varies most in `steps[C,S]`, relative to its level."""
+    known = np.isfinite(steps)
+    values = np.log1p(np.abs(np.where(known, steps, 0.0)))
+    deviation = np.ma.masked_array(values, ~known).std(axis=1).filled(0.0)
     place = {name: row for row, name in enumerate(schema.names)}
     return [
-        max(schema.of(source), key=lambda one: float(moves[place[one.name]])).name
+        max(schema.of(source), key=lambda one: float(deviation[place[one.name]])).name
         for source in schema.sources
     ]
 
@@ -174,8 +177,8 @@ def _liveliest(schema: Schema, made: NDArray[np.float64]) -> list[str]:
 Spans = list[tuple[float, float, str]]
 
 
-def _truth(episode: Episode) -> Spans:
-    """Begin, length and phase of every label, seconds since the start."""
+def _true_spans(episode: Episode) -> Spans:
+    """Return begin and length of every label, in seconds since the start, and its phase."""
     times = [label.t_wall_ns for label in episode.labels] + [episode.end_ns]
     return [
         ((begin - episode.start_ns) / NS, (end - begin) / NS, label.phase)
@@ -183,14 +186,17 @@ def _truth(episode: Episode) -> Spans:
     ]
 
 
-def _calls(episode: Episode, schema: Schema, said: Predictions) -> Spans:
-    """Each window's call, drawn from the window's end on: when a defender would have had it."""
-    own = said.windows.episode == episode.id
-    ends = (said.windows.t_ns[own] - episode.start_ns) / NS
+def _predicted_spans(episode: Episode, schema: Schema, predictions: Predictions) -> Spans:
+    """Return the spans of predictions, each from the end of its window on.
+
+    That is when a defender would have had the prediction.
+    """
+    rows = predictions.windows.episode == episode.id
+    ends = (predictions.windows.t_ns[rows] - episode.start_ns) / NS
     stride = schema.grid.stride_s
     return [
-        (float(end), stride, schema.classes[guess])
-        for end, guess in zip(ends, said.predicted[own], strict=True)
+        (float(end), stride, schema.classes[label])
+        for end, label in zip(ends, predictions.predicted[rows], strict=True)
     ]
 
 

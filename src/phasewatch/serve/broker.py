@@ -94,7 +94,7 @@ class Broker:
                 "replayed": len(told),
                 "time_ms": time.time_ns() // 1_000_000,
             }
-        return b"retry: %d\nevent: hello\ndata: %s\n\n" % (RETRY_MS, atomic.canonical(facts))
+        return b"retry: %d\nevent: hello\ndata: %s\n\n" % (RETRY_MS, atomic.canonical_json(facts))
 
     def leave(self, viewer: "Viewer") -> None:
         """A viewer that is gone."""

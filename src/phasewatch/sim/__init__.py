@@ -1,4 +1,4 @@
-"""The simulator: stores of any size with the recorded corpus's statistics and planted faults.
+"""The simulator: stores of any size with the statistics of the recorded corpus and planted faults.
 
 For scale and for tests. No score obtained on simulated data is ever a result.
 """

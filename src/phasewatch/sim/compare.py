@@ -1,6 +1,6 @@
-"""Two stores side by side: traces, marginals, memory and correlation, in one figure.
+"""Compares two stores: traces, quantiles, autocorrelation and correlation, in one figure.
 
-Made to show how near the simulator comes to the recorded corpus, and where it does not.
+It shows how well the simulator reproduces the recorded corpus, and where it does not.
 """
 
 import io
@@ -20,19 +20,19 @@ from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.reports.page import PALETTE, colours
 from phasewatch.schema import NS, Schema
-from phasewatch.sim.fit import Steps, collect, inside, recall
+from phasewatch.sim.fit import Steps, autocorrelation, collect_steps, without_segment_means
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windowing import columns
+from phasewatch.windowing import resample
 
 SHARES = (0.1, 0.5, 0.9)
-MOST = 400
-"""Episodes of a store that are looked at: the first ones, which is enough for a figure."""
+MAX_EPISODES = 400
+"""Episodes of a store that are compared: the first ones, which are enough for a figure."""
 
-FEWEST = 200
-"""Steps of a host in a phase under which its quantiles are not compared."""
+MIN_STEPS = 200
+"""With fewer steps of a host in a phase its quantiles are not compared."""
 
-PICTURED = (
+PLOTTED_CHANNELS = (
     "proc.vcpu_run",
     "guest.ctxt",
     "qmp.blk_wr_bytes",
@@ -43,11 +43,12 @@ LEFT, RIGHT = "#243b53", "#aa3377"
 
 
 @dataclass(frozen=True)
-class Nearness:
-    """How two stores agree, as correlation over all cells: 1 when they are the same.
+class Agreement:
+    """How two stores agree, as correlation over all cells; 1 when they are the same.
 
-    `quantiles` compares the 10, 50 and 90 % points of log1p rates a host, phase and channel;
-    `memory` the correlation from step to step a channel; `channels` that between two channels.
+    `quantiles` compares the 10, 50 and 90 % quantiles of log1p rates of each host, phase and
+    channel, `memory` the autocorrelation of each channel at lag one step, and `channels` the
+    correlation between each pair of channels.
     """
 
     quantiles: float
@@ -56,24 +57,24 @@ class Nearness:
     cells: int
 
 
-def compare(left: Store, right: Store, path: Path) -> Nearness:
-    """Write the figure to `path` and tell how near the stores are; raises Refused."""
+def compare(left: Store, right: Store, path: Path) -> Agreement:
+    """Write the figure to `path` and return how well the stores agree. Raises Refused."""
     schema = left.schema
     ours, theirs = _usable(left), _usable(right)
-    _, _, here = collect(ours, schema)
-    _, _, there = collect(theirs, schema)
+    _, _, here = collect_steps(ours, schema)
+    _, _, there = collect_steps(theirs, schema)
     pairs = {
         "quantiles": _quantiles(ours, here, theirs, there, len(schema.classes)),
         "memory": (_memory(here), _memory(there)),
         "channels": (_channels(here), _channels(there)),
     }
     near = {name: _agreement(*pair) for name, pair in pairs.items()}
-    atomic.write(path, _draw(schema, _twins(ours, theirs), pairs, near, (left, right)))
-    return Nearness(**near, cells=int(np.isfinite(pairs["quantiles"][0]).sum()))
+    atomic.write(path, _draw(schema, _matching_pair(ours, theirs), pairs, near, (left, right)))
+    return Agreement(**near, cells=int(np.isfinite(pairs["quantiles"][0]).sum()))
 
 
 def _usable(store: Store) -> list[Episode]:
-    found = [id for id in store.ids()[:MOST] if validate_episode(store, id).usable]
+    found = [id for id in store.ids()[:MAX_EPISODES] if validate_episode(store, id).usable]
     if not found:
         raise Refused(store.root, "has no usable episode", "some", "Validate the store.")
     return [store.read(id) for id in found]
@@ -82,7 +83,7 @@ def _usable(store: Store) -> list[Episode]:
 def _quantiles(
     ours: Sequence[Episode], here: Steps, theirs: Sequence[Episode], there: Steps, classes: int
 ) -> tuple[Array, Array]:
-    """The quantiles of both, for every host and phase that both have enough of."""
+    """Return the quantiles of both, for every host and phase with enough steps in both."""
     names = [sorted({episode.host for episode in part}) for part in (ours, theirs)]
     left, right = [], []
     for host in sorted(set(names[0]) & set(names[1])):
@@ -91,8 +92,8 @@ def _quantiles(
                 steps.x[(steps.host == own.index(host)) & (steps.y == label)]
                 for steps, own in ((here, names[0]), (there, names[1]))
             ]
-            if min(map(len, cells)) >= FEWEST:
-                # A planted fault may have put a rate below zero.
+            if min(map(len, cells)) >= MIN_STEPS:
+                # A planted fault may have made a rate negative.
                 rates = [np.log1p(np.maximum(cell, 0.0)) for cell in cells]
                 left.append(np.nanquantile(rates[0], SHARES, axis=0))
                 right.append(np.nanquantile(rates[1], SHARES, axis=0))
@@ -102,11 +103,13 @@ def _quantiles(
 
 
 def _memory(steps: Steps) -> Array:
-    return recall(inside(np.log1p(np.abs(steps.x)), steps.act), steps.act)
+    return autocorrelation(
+        without_segment_means(np.log1p(np.abs(steps.x)), steps.segment), steps.segment
+    )
 
 
 def _channels(steps: Steps) -> Array:
-    """Correlation of every pair of channels over all steps."""
+    """Return the correlation of every pair of channels over all steps."""
     z = np.log1p(np.abs(steps.x))
     z = np.where(np.isfinite(z), z, np.nanmean(z, axis=0))
     z = z - z.mean(axis=0)
@@ -120,15 +123,15 @@ def _agreement(left: Array, right: Array) -> float:
     return float(np.corrcoef(left[both], right[both])[0, 1])
 
 
-def _twins(ours: Sequence[Episode], theirs: Sequence[Episode]) -> tuple[Episode, Episode]:
-    """An episode of each with one host, profile and sample, as rich in phases as there is."""
+def _matching_pair(ours: Sequence[Episode], theirs: Sequence[Episode]) -> tuple[Episode, Episode]:
+    """Return an episode of each store, of one host and sample if possible, with most phases."""
     ranked = sorted(ours, key=lambda episode: -len({label.phase for label in episode.labels}))
     for keys in (("host", "sample"), ("host", "profile"), ("profile",), ()):
         for left in ranked:
             for right in theirs:
                 if all(getattr(left, key) == getattr(right, key) for key in keys):
                     return left, right
-    raise AssertionError("the last round takes any two")
+    raise AssertionError("the last round matches any two episodes")
 
 
 def _draw(
@@ -142,7 +145,7 @@ def _draw(
     figure = plt.figure(figsize=(12, 8.4), layout="constrained")
     parts: Any = figure.subfigures(2, 1, height_ratios=[1.5, 1])
     upper, lower = parts
-    names = [name for name in PICTURED if name in schema.names] or list(schema.names[:5])
+    names = [name for name in PLOTTED_CHANNELS if name in schema.names] or list(schema.names[:5])
     titles = ["simulated" if store.simulated else "recorded" for store in stores]
     axes = upper.subplots(len(names), 2, sharey="row", sharex="col")
     for column, (episode, title, ink) in enumerate(zip(twins, titles, (LEFT, RIGHT), strict=True)):
@@ -155,8 +158,8 @@ def _draw(
     ]
     upper.legend(handles=shown, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
     words = {
-        "quantiles": "10, 50, 90 % of log1p rate,\na host, phase and channel",
-        "memory": "correlation from step to step,\na channel",
+        "quantiles": "10, 50, 90 % quantiles of log1p rates\nby host, phase and channel",
+        "memory": "autocorrelation at lag one step\nby channel",
         "channels": "correlation between\ntwo channels",
     }
     for axis, (name, (left, right)) in zip(lower.subplots(1, 3), pairs.items(), strict=True):
@@ -171,7 +174,7 @@ def _draw(
 def _traces(axes: Any, episode: Episode, schema: Schema, names: Sequence[str], ink: str) -> None:
     grid = schema.grid
     steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    made = resample(episode.sources, schema, episode.start_ns, 0, steps)
     time = (np.arange(steps) + 1) * grid.step_s
     shades = colours(schema.classes)
     ends = [label.t_wall_ns for label in episode.labels[1:]] + [episode.end_ns]

@@ -1,6 +1,6 @@
-"""Draws one episode from a Fit: labels from the lab's own schedules, samples on four clocks.
+"""Draws one simulated episode: labels from the lab's schedules, samples of four sources.
 
-An episode depends on the fit, the seed and its number alone, so any part of a store can be made
+An episode depends on the fit, the seed and its number alone, so any part of a store can be drawn
 again, by any number of processes.
 """
 
@@ -16,25 +16,25 @@ from phasewatch.features.views import Array
 from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
 from phasewatch.schema import NS, Channel, Schema
-from phasewatch.sim.fit import KNOTS, Fit
+from phasewatch.sim.fit import NORMAL_QUANTILES, Fit
 from phasewatch.validation.rules import LOST, WAITING
 
 BEGIN_NS = 1_767_225_600 * NS
 """2026-01-01, when the first simulated campaign begins; campaigns are 90 days apart."""
 
 CAMPAIGN_NS = 90 * 86_400 * NS
-SECONDS = (70, 95)
-HZ = 2.0
+DURATION_S = (70, 95)
+RATE_HZ = 2.0
 JITTER = (0.0, 0.12, 0.3)
-"""How far a reading may stray from its time, in parts of the period; a campaign takes one."""
+"""Jitter of sample times, in periods; each campaign has one of these."""
 
-LEAD = 4
-"""Steps drawn before the episode, so that its first step has a rate."""
+LEAD_STEPS = 4
+"""Steps that are drawn before the episode, so that its first step has a rate."""
 
 
 @dataclass(frozen=True)
-class Cast:
-    """Who plays in an episode."""
+class Scenario:
+    """What an episode is of: host, profile, sample, campaign, duration and seed."""
 
     host: Host
     profile: Profile
@@ -44,15 +44,15 @@ class Cast:
     seed: int
 
 
-class Stage:
-    """Everything that episodes share: the fit, the schema, and the lab's hosts and profiles.
+class Simulator:
+    """Draws episodes from a fit, with the hosts and profiles of the lab.
 
-    Raises Refused when the fit knows too little to draw from.
+    Raises Refused when the fit has too little data to draw from.
     """
 
     def __init__(self, fit: Fit, schema: Schema, seed: int) -> None:
         known = hosts()
-        refuse_thin(fit, list(known))
+        refuse_insufficient_fit(fit, list(known))
         self.fit = fit
         self.schema = schema
         self.seed = seed
@@ -60,93 +60,106 @@ class Stage:
         self.profiles = list(profiles().values())
 
     def episode(self, number: int) -> Episode:
-        """Episode `number`; always the same one."""
-        chance = np.random.default_rng([self.seed, number])
-        cast = self._cast(chance, number)
+        """Return episode `number`, which is the same every time."""
+        generator = np.random.default_rng([self.seed, number])
+        scenario = self._scenario(generator, number)
         start_ns = (
-            BEGIN_NS + cast.campaign * CAMPAIGN_NS + number * 120 * NS + int(chance.integers(0, NS))
+            BEGIN_NS
+            + scenario.campaign * CAMPAIGN_NS
+            + number * 120 * NS
+            + int(generator.integers(0, NS))
         )
-        labels = _labels(cast, start_ns)
-        x = self._steps(cast, labels, start_ns, chance)
+        labels = _labels(scenario, start_ns)
+        x = self._steps(scenario, labels, start_ns, generator)
         return Episode(
-            id=f"s{number:06d}.{cast.host.name}.{cast.profile.name}",
-            host=cast.host.name,
-            sample=cast.sample.id,
-            profile=cast.profile.name,
-            campaign=str(self.fit.campaigns[cast.campaign]),
+            id=f"s{number:06d}.{scenario.host.name}.{scenario.profile.name}",
+            host=scenario.host.name,
+            sample=scenario.sample.id,
+            profile=scenario.profile.name,
+            campaign=str(self.fit.campaigns[scenario.campaign]),
             start_ns=start_ns,
-            end_ns=start_ns + cast.seconds * NS,
+            end_ns=start_ns + scenario.seconds * NS,
             labels=labels,
-            sources=self._sources(cast, x, start_ns, chance),
+            sources=self._sources(scenario, x, start_ns, generator),
             notes={"simulated": True, "seed": self.seed, "number": number},
         )
 
-    def _cast(self, chance: np.random.Generator, number: int) -> Cast:
-        host = self.hosts[chance.integers(len(self.hosts))]
+    def _scenario(self, generator: np.random.Generator, number: int) -> Scenario:
+        host = self.hosts[generator.integers(len(self.hosts))]
         allowed = [own for own in self.profiles if own.name not in host.never]
-        profile = allowed[chance.integers(len(allowed))]
-        sample = profile.samples[chance.integers(len(profile.samples))]
-        campaign = int(chance.integers(len(self.fit.campaigns)))
-        return Cast(host, profile, sample, campaign, int(chance.integers(*SECONDS)), number)
+        profile = allowed[generator.integers(len(allowed))]
+        sample = profile.samples[generator.integers(len(profile.samples))]
+        campaign = int(generator.integers(len(self.fit.campaigns)))
+        return Scenario(
+            host, profile, sample, campaign, int(generator.integers(*DURATION_S)), number
+        )
 
     def _steps(
-        self, cast: Cast, labels: tuple[Label, ...], start_ns: int, chance: np.random.Generator
+        self,
+        scenario: Scenario,
+        labels: tuple[Label, ...],
+        start_ns: int,
+        generator: np.random.Generator,
     ) -> Array:
-        """Rates and levels of every step from LEAD before the start, `[T,C]`."""
+        """Return rates and levels `[T,C]` of all steps, from LEAD_STEPS before the start on."""
         fit = self.fit
         step_ns = self.schema.grid.step_ns
-        count = cast.seconds * NS // step_ns + LEAD + 2
-        times = start_ns + step_ns * (np.arange(count) - LEAD + 0.5)
+        count = scenario.seconds * NS // step_ns + LEAD_STEPS + 2
+        times = start_ns + step_ns * (np.arange(count) - LEAD_STEPS + 0.5)
         begins = np.array([label.t_wall_ns for label in labels])
-        act = np.maximum(np.searchsorted(begins, times, side="right") - 1, 0)
-        host = list(fit.hosts).index(cast.host.name)
+        segment = np.maximum(np.searchsorted(begins, times, side="right") - 1, 0)
+        host = list(fit.hosts).index(scenario.host.name)
         stays, memory = fit.stays.astype(np.float64), fit.memory.astype(np.float64)
-        noise = chance.standard_normal((count + len(labels), len(fit.channels)))
+        noise = generator.standard_normal((count + len(labels), len(fit.channels)))
         moving = np.empty((count, len(fit.channels)))
         staying = np.empty((len(labels), len(fit.channels)))
         classes = [self.schema.classes.index(label.phase) for label in labels]
         for place, label in enumerate(classes):
-            rows = act == place
+            rows = segment == place
             moving[rows] = noise[:count][rows] @ fit.root[label].T
             staying[place] = fit.root[label] @ noise[count + place]
         moving = _ar(moving, memory)
-        z = np.sqrt(stays) * staying[act] + np.sqrt(1 - stays) * moving + fit.drift[cast.campaign]
+        z = (
+            np.sqrt(stays) * staying[segment]
+            + np.sqrt(1 - stays) * moving
+            + fit.drift[scenario.campaign]
+        )
         x = np.empty_like(z)
         for place, label in enumerate(classes):
-            rows = np.flatnonzero(act == place)
+            rows = np.flatnonzero(segment == place)
             for channel, row in enumerate(fit.quantiles[host, label]):
-                x[rows, channel] = np.interp(z[rows, channel], KNOTS, row)
-        # Contention is a fault, and faults are planted, not drawn.
+                x[rows, channel] = np.interp(z[rows, channel], NORMAL_QUANTILES, row)
+        # Contention is a fault, and faults are planted instead of drawn.
         waiting = self.schema.names.index(WAITING)
         x[:, waiting] = np.minimum(x[:, waiting], 0.8 * LOST * NS)
         return np.asarray(x)
 
     def _sources(
-        self, cast: Cast, x: Array, start_ns: int, chance: np.random.Generator
+        self, scenario: Scenario, x: Array, start_ns: int, generator: np.random.Generator
     ) -> dict[str, Samples]:
         step_ns = self.schema.grid.step_ns
-        stray = JITTER[cast.campaign % len(JITTER)]
-        boot_ns = int(chance.integers(3600 * NS, 10**6 * NS))
+        jitter = JITTER[scenario.campaign % len(JITTER)]
+        boot_ns = int(generator.integers(3600 * NS, 10**6 * NS))
         made = {}
         for source in self.schema.sources:
             channels = self.schema.of(source)
-            t = start_ns + step_ns * (np.arange(len(x), dtype=np.int64) - LEAD + 1)
+            t = start_ns + step_ns * (np.arange(len(x), dtype=np.int64) - LEAD_STEPS + 1)
             if source == "netflow":
                 t = t // step_ns * step_ns
             else:
-                off = chance.uniform(-stray, stray, len(t)) + chance.uniform(0, 0.9)
+                off = generator.uniform(-jitter, jitter, len(t)) + generator.uniform(0, 0.9)
                 t = t + np.round(off * step_ns).astype(np.int64)
             own = [self.schema.names.index(channel.name) for channel in channels]
             seconds = np.diff(t, prepend=t[0] - step_ns) / NS
-            values = _values(x[:, own], channels, seconds, chance)
+            values = _values(x[:, own], channels, seconds, generator)
             names = tuple(channel.name for channel in channels)
             mono = t - start_ns + boot_ns if source != "guest" else t - start_ns + 30 * NS
-            made[source] = Samples(names, t, mono, values, HZ)
+            made[source] = Samples(names, t, mono, values, RATE_HZ)
         return made
 
 
-def refuse_thin(fit: Fit, known: Sequence[str]) -> None:
-    """Raise Refused when the fit has no `known` host, or has seen nothing of some phase."""
+def refuse_insufficient_fit(fit: Fit, known: Sequence[str]) -> None:
+    """Raise Refused when the fit has no host in `known`, or no step of some phase."""
     measured = np.asarray(fit.quantiles.any(axis=(0, 2, 3)))
     blank = ", ".join(map(str, fit.classes[~measured]))
     problem = f"has no step of {blank}" if blank else ""
@@ -162,17 +175,19 @@ def refuse_thin(fit: Fit, known: Sequence[str]) -> None:
         )
 
 
-def _labels(cast: Cast, start_ns: int) -> tuple[Label, ...]:
-    acts = schedule(cast.profile, cast.sample, cast.host, cast.seed, cast.seconds)
+def _labels(scenario: Scenario, start_ns: int) -> tuple[Label, ...]:
+    acts = schedule(
+        scenario.profile, scenario.sample, scenario.host, scenario.seed, scenario.seconds
+    )
     labels: list[Label] = []
-    for act in acts:
-        if act.slot == "work" and (not labels or labels[-1].phase != act.phase):
-            labels.append(Label(start_ns + round(act.at_s * NS), act.phase))
+    for segment in acts:
+        if segment.slot == "work" and (not labels or labels[-1].phase != segment.phase):
+            labels.append(Label(start_ns + round(segment.at_s * NS), segment.phase))
     return tuple(labels)
 
 
 def _ar(noise: Array, memory: Array) -> Array:
-    """AR(1) of variance 1 down the rows of `noise[T,C]`."""
+    """Return AR(1) processes of variance 1 along the rows of `noise[T,C]`."""
     made = np.empty_like(noise)
     for channel, kept in enumerate(memory):
         gain = np.sqrt(1 - kept**2)
@@ -183,9 +198,9 @@ def _ar(noise: Array, memory: Array) -> Array:
 
 
 def _values(
-    x: Array, channels: tuple[Channel, ...], seconds: Array, chance: np.random.Generator
+    x: Array, channels: tuple[Channel, ...], seconds: Array, generator: np.random.Generator
 ) -> Array:
-    """What a recorder would have written for rates and levels `x[T,C]`: whole numbers."""
+    """Return the whole numbers that a recorder writes for rates and levels `x[T,C]`."""
     values = np.empty_like(x)
     for column, channel in enumerate(channels):
         if channel.kind == "gauge":
@@ -193,6 +208,6 @@ def _values(
         elif channel.kind == "event":
             values[:, column] = np.rint(x[:, column] * seconds)
         else:
-            first = float(chance.integers(0, 10**6))
+            first = float(generator.integers(0, 10**6))
             values[:, column] = np.floor(first + np.cumsum(x[:, column] * seconds))
     return values

@@ -1,8 +1,8 @@
-"""Planted faults: one function for each thing the validator may object to.
+"""Planted faults, one function for each code that the validator reports.
 
-A fault of the telemetry is done to the episode before it is packed, a fault of the bytes to the
-packed files. Each is named by the code under which the validator must report it, so that its
-verdicts can be scored.
+A fault of the telemetry changes the episode before it is packed, a fault of the files changes the
+packed bytes. Each is registered under the code that the validator must report for it, so that
+validation can be scored.
 """
 
 import json
@@ -13,12 +13,12 @@ import numpy as np
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS
-from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, entry, pack
-from phasewatch.validation.clocks import TWINS
+from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, encode_episode, file_entry
+from phasewatch.validation.clocks import PAIRED_CHANNELS
 from phasewatch.validation.rules import RULES, WAITING
 from phasewatch.validation.verdict import Verdict
 
-Chance = np.random.Generator
+Generator = np.random.Generator
 Files = dict[str, bytes]
 
 SEVERITIES: dict[str, Verdict] = {rule.code: rule.severity for rule in RULES}
@@ -27,67 +27,70 @@ SEVERITIES |= {"file_unlisted": "degraded", "format_newer": "errored"}
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is wrong with an episode: the code and the verdict it must get; "" and accepted."""
+    """What is planted in an episode: the code and the verdict it must get; "" without a fault."""
 
     id: str
     code: str
     verdict: Verdict
 
 
-OnEpisode = Callable[[Episode, Chance], Episode]
-OnFiles = Callable[[Files, Chance], Files]
-TELEMETRY: dict[str, OnEpisode] = {}
-BYTES: dict[str, OnFiles] = {}
+OnEpisode = Callable[[Episode, Generator], Episode]
+OnFiles = Callable[[Files, Generator], Files]
+EPISODE_FAULTS: dict[str, OnEpisode] = {}
+FILE_FAULTS: dict[str, OnFiles] = {}
 
 
-def telemetry(code: str) -> Callable[[OnEpisode], OnEpisode]:
-    """Register a fault of an episode."""
+def episode_fault(code: str) -> Callable[[OnEpisode], OnEpisode]:
+    """Register a fault of the telemetry under its code."""
 
-    def register(spoil: OnEpisode) -> OnEpisode:
-        TELEMETRY[code] = spoil
-        return spoil
+    def register(fault: OnEpisode) -> OnEpisode:
+        EPISODE_FAULTS[code] = fault
+        return fault
 
     return register
 
 
-def damage(code: str) -> Callable[[OnFiles], OnFiles]:
-    """Register a fault of an episode's files."""
+def file_fault(code: str) -> Callable[[OnFiles], OnFiles]:
+    """Register a fault of the packed files under its code."""
 
-    def register(spoil: OnFiles) -> OnFiles:
-        BYTES[code] = spoil
-        return spoil
+    def register(fault: OnFiles) -> OnFiles:
+        FILE_FAULTS[code] = fault
+        return fault
 
     return register
 
 
 def codes() -> list[str]:
-    """Every fault there is, in one order."""
-    return sorted({**TELEMETRY, **BYTES})
+    """Return the codes of all faults, sorted."""
+    return sorted({**EPISODE_FAULTS, **FILE_FAULTS})
 
 
-def plant(episode: Episode, code: str, chance: Chance) -> tuple[Files, Truth]:
-    """The episode's files with a fault in them, or without when `code` is empty."""
+def plant(episode: Episode, code: str, generator: Generator) -> tuple[Files, Truth]:
+    """Return the packed files of an episode with the fault `code`, and the truth about it.
+
+    With an empty code the episode has no fault.
+    """
     if not code:
         return pack(episode), Truth(episode.id, "", "accepted")
-    if code in TELEMETRY:
-        spoilt = TELEMETRY[code](episode, chance)
-        return pack(spoilt), Truth(episode.id, code, SEVERITIES[code])
+    if code in EPISODE_FAULTS:
+        faulty = EPISODE_FAULTS[code](episode, generator)
+        return pack(faulty), Truth(episode.id, code, SEVERITIES[code])
     verdict = SEVERITIES.get(code, "rejected")
-    return BYTES[code](pack(episode), chance), Truth(episode.id, code, verdict)
+    return FILE_FAULTS[code](pack(episode), generator), Truth(episode.id, code, verdict)
 
 
 # ---------------------------------------------------------------- telemetry
 
 
-def _pick(episode: Episode, chance: Chance) -> str:
-    return sorted(episode.sources)[chance.integers(len(episode.sources))]
+def _random_source(episode: Episode, generator: Generator) -> str:
+    return sorted(episode.sources)[generator.integers(len(episode.sources))]
 
 
-def _with(episode: Episode, source: str, samples: Samples) -> Episode:
+def _with_source(episode: Episode, source: str, samples: Samples) -> Episode:
     return replace(episode, sources={**episode.sources, source: samples})
 
 
-def _kept(samples: Samples, rows: np.ndarray) -> Samples:
+def _with_rows(samples: Samples, rows: np.ndarray) -> Samples:
     return replace(
         samples,
         t_wall_ns=samples.t_wall_ns[rows],
@@ -96,97 +99,102 @@ def _kept(samples: Samples, rows: np.ndarray) -> Samples:
     )
 
 
-def _moved(episode: Episode, chance: Chance, off: Callable[[Samples], np.ndarray]) -> Episode:
-    """One source's wall clock replaced."""
-    source = _pick(episode, chance)
+def _with_clock(
+    episode: Episode, generator: Generator, clock: Callable[[Samples], np.ndarray]
+) -> Episode:
+    """Return the episode with the wall clock of one source replaced by what `clock` returns."""
+    source = _random_source(episode, generator)
     samples = episode.sources[source]
-    return _with(episode, source, replace(samples, t_wall_ns=off(samples)))
+    return _with_source(episode, source, replace(samples, t_wall_ns=clock(samples)))
 
 
-@telemetry("span")
-def _span(episode: Episode, chance: Chance) -> Episode:
-    return replace(episode, end_ns=episode.start_ns - int(chance.integers(0, 60)) * NS)
+@episode_fault("span")
+def _span(episode: Episode, generator: Generator) -> Episode:
+    return replace(episode, end_ns=episode.start_ns - int(generator.integers(0, 60)) * NS)
 
 
-@telemetry("labels_order")
-def _labels_order(episode: Episode, chance: Chance) -> Episode:
-    again = Label(episode.labels[-1].t_wall_ns - int(chance.integers(0, NS)), "impact")
+@episode_fault("labels_order")
+def _labels_order(episode: Episode, generator: Generator) -> Episode:
+    again = Label(episode.labels[-1].t_wall_ns - int(generator.integers(0, NS)), "impact")
     return replace(episode, labels=(*episode.labels, again))
 
 
-@telemetry("labels_class")
-def _labels_class(episode: Episode, chance: Chance) -> Episode:
-    wrong = ("Impact", "c2", "lateral_movement", "")[chance.integers(4)]
+@episode_fault("labels_class")
+def _labels_class(episode: Episode, generator: Generator) -> Episode:
+    wrong = ("Impact", "c2", "lateral_movement", "")[generator.integers(4)]
     last = replace(episode.labels[-1], phase=wrong)
     return replace(episode, labels=(*episode.labels[:-1], last))
 
 
-@telemetry("labels_range")
-def _labels_range(episode: Episode, chance: Chance) -> Episode:
-    if chance.integers(2):
+@episode_fault("labels_range")
+def _labels_range(episode: Episode, generator: Generator) -> Episode:
+    if generator.integers(2):
         return replace(episode, labels=())
-    late = Label(episode.end_ns + int(chance.integers(1, 30)) * NS, "impact")
+    late = Label(episode.end_ns + int(generator.integers(1, 30)) * NS, "impact")
     return replace(episode, labels=(*episode.labels, late))
 
 
-@telemetry("source_missing")
-def _source_missing(episode: Episode, chance: Chance) -> Episode:
-    gone = _pick(episode, chance)
+@episode_fault("source_missing")
+def _source_missing(episode: Episode, generator: Generator) -> Episode:
+    gone = _random_source(episode, generator)
     return replace(episode, sources={k: v for k, v in episode.sources.items() if k != gone})
 
 
-@telemetry("sources_none")
-def _sources_none(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("sources_none")
+def _sources_none(episode: Episode, generator: Generator) -> Episode:
     return replace(episode, sources={})
 
 
-@telemetry("columns")
-def _columns(episode: Episode, chance: Chance) -> Episode:
-    source = _pick(episode, chance)
+@episode_fault("columns")
+def _columns(episode: Episode, generator: Generator) -> Episode:
+    source = _random_source(episode, generator)
     samples = episode.sources[source]
-    gone = int(chance.integers(len(samples.names)))
+    gone = int(generator.integers(len(samples.names)))
     names = samples.names[:gone] + samples.names[gone + 1 :]
     values = np.delete(samples.values, gone, axis=1)
-    return _with(episode, source, replace(samples, names=names, values=values))
+    return _with_source(episode, source, replace(samples, names=names, values=values))
 
 
-@telemetry("clock_base")
-def _clock_base(episode: Episode, chance: Chance) -> Episode:
-    return _moved(episode, chance, lambda samples: samples.t_mono_ns)
+@episode_fault("clock_base")
+def _clock_base(episode: Episode, generator: Generator) -> Episode:
+    return _with_clock(episode, generator, lambda samples: samples.t_mono_ns)
 
 
-@telemetry("clock_overlap")
-def _clock_overlap(episode: Episode, chance: Chance) -> Episode:
-    hours = int(chance.integers(1, 13)) * (1 if chance.integers(2) else -1)
-    return _moved(episode, chance, lambda samples: samples.t_wall_ns + hours * 3600 * NS)
+@episode_fault("clock_overlap")
+def _clock_overlap(episode: Episode, generator: Generator) -> Episode:
+    hours = int(generator.integers(1, 13)) * (1 if generator.integers(2) else -1)
+    return _with_clock(episode, generator, lambda samples: samples.t_wall_ns + hours * 3600 * NS)
 
 
-@telemetry("clock_offset")
-def _clock_offset(episode: Episode, chance: Chance) -> Episode:
-    """The guest's clock runs behind or ahead of bursts that the network saw too."""
-    # Some seconds each, as sources sample at moments of their own and blur the edges; at gaps of
-    # which no two are the same, as what repeats itself agrees with itself elsewhere.
+@episode_fault("clock_offset")
+def _clock_offset(episode: Episode, generator: Generator) -> Episode:
+    """Shift the clock of the guest against bursts of activity that the network records, too."""
+    # Bursts last some seconds, because sources sample at different times, which blurs the edges.
+    # The gaps between them differ, because a periodic signal agrees with itself at other offsets.
     gaps = np.tile((7, 13, 9, 17, 11, 19), 1 + round(episode.seconds) // 76)
-    starts = np.cumsum(gaps) - 7 + int(chance.integers(0, 7))
+    starts = np.cumsum(gaps) - 7 + int(generator.integers(0, 7))
     busy = np.isin(np.arange(round(episode.seconds) + 12), np.add.outer(starts, np.arange(4)))
-    both = _active(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
+    both = _with_activity(episode, episode.start_ns + NS * np.arange(len(busy)), busy)
     guest = both.sources["guest"]
-    off = round(chance.uniform(2.0, 3.5) * NS) * (1 if chance.integers(2) else -1)
-    return _with(both, "guest", replace(guest, t_wall_ns=guest.t_wall_ns + off))
+    off = round(generator.uniform(2.0, 3.5) * NS) * (1 if generator.integers(2) else -1)
+    return _with_source(both, "guest", replace(guest, t_wall_ns=guest.t_wall_ns + off))
 
 
-@telemetry("label_onset")
-def _label_onset(episode: Episode, chance: Chance) -> Episode:
-    """The machine gets busy long before or after the label says so."""
+@episode_fault("label_onset")
+def _label_onset(episode: Episode, generator: Generator) -> Episode:
+    """Start the activity of the machine long before or after the label."""
     middle = episode.start_ns + (episode.end_ns - episode.start_ns) // 2
     labels = (Label(episode.start_ns, "benign"), Label(middle, "impact"))
-    late = round(chance.uniform(7, 10) * NS) * (1 if chance.integers(2) else -1)
+    late = round(generator.uniform(7, 10) * NS) * (1 if generator.integers(2) else -1)
     t = np.array([episode.start_ns, middle + late])
-    return replace(_active(episode, t, np.array([False, True])), labels=labels)
+    return replace(_with_activity(episode, t, np.array([False, True])), labels=labels)
 
 
-def _active(episode: Episode, t_ns: np.ndarray, busy: np.ndarray) -> Episode:
-    """Every channel that two sources count, at work from each busy `t_ns` on until the next."""
+def _with_activity(episode: Episode, t_ns: np.ndarray, busy: np.ndarray) -> Episode:
+    """Return the episode with activity in every channel that two sources count.
+
+    It lasts from each `t_ns` that is `busy` to the next time.
+    """
     for name in dict.fromkeys(name for pair in TWINS for name in pair):
         source = name.partition(".")[0]
         samples = episode.sources[source]
@@ -194,212 +202,217 @@ def _active(episode: Episode, t_ns: np.ndarray, busy: np.ndarray) -> Episode:
         at = np.maximum(np.searchsorted(t_ns, samples.t_wall_ns, side="right") - 1, 0)
         work = np.where(busy[at], 4000.0, 4.0)
         values[:, column] = work if source == "netflow" else np.cumsum(work)
-        episode = _with(episode, source, replace(samples, values=values))
+        episode = _with_source(episode, source, replace(samples, values=values))
     return episode
 
 
-@telemetry("clock_step")
-def _clock_step(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("clock_step")
+def _clock_step(episode: Episode, generator: Generator) -> Episode:
     def stepped(samples: Samples) -> np.ndarray:
         t = samples.t_wall_ns.copy()
-        t[int(chance.integers(20, len(t) - 20)) :] += round(chance.uniform(1.5, 4.0) * NS)
+        t[int(generator.integers(20, len(t) - 20)) :] += round(generator.uniform(1.5, 4.0) * NS)
         return t
 
-    return _moved(episode, chance, stepped)
+    return _with_clock(episode, generator, stepped)
 
 
-@telemetry("rows_high")
-def _rows_high(episode: Episode, chance: Chance) -> Episode:
-    source = _pick(episode, chance)
+@episode_fault("rows_high")
+def _rows_high(episode: Episode, generator: Generator) -> Episode:
+    source = _random_source(episode, generator)
     samples = episode.sources[source]
-    wrong = samples.rate_hz / chance.uniform(1.5, 4.0)
-    return _with(episode, source, replace(samples, rate_hz=wrong))
+    wrong = samples.rate_hz / generator.uniform(1.5, 4.0)
+    return _with_source(episode, source, replace(samples, rate_hz=wrong))
 
 
-@telemetry("value_negative")
-def _value_negative(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("value_negative")
+def _value_negative(episode: Episode, generator: Generator) -> Episode:
     samples = episode.sources["netflow"]
     values = samples.values.copy()
-    values[chance.integers(len(values)), 0] = -float(chance.integers(1, 1000))
-    return _with(episode, "netflow", replace(samples, values=values))
+    values[generator.integers(len(values)), 0] = -float(generator.integers(1, 1000))
+    return _with_source(episode, "netflow", replace(samples, values=values))
 
 
-@telemetry("counter_wrap")
-def _counter_wrap(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("counter_wrap")
+def _counter_wrap(episode: Episode, generator: Generator) -> Episode:
     samples = episode.sources["proc"]
     values = samples.values.copy()
     column = samples.names.index("proc.minflt")
-    row = int(chance.integers(len(values) // 2, len(values) - 20))
-    # A page fault a row, so that there is something to run over.
+    row = int(generator.integers(len(values) // 2, len(values) - 20))
+    # One page fault in each row, so that the counter has something to wrap.
     counted = values[:, column] + np.arange(len(values))
     values[:, column] = (counted - counted[row]) % 2**32
-    return _with(episode, "proc", replace(samples, values=values))
+    return _with_source(episode, "proc", replace(samples, values=values))
 
 
-@telemetry("time_order")
-def _time_order(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("time_order")
+def _time_order(episode: Episode, generator: Generator) -> Episode:
     def swapped(samples: Samples) -> np.ndarray:
         t = samples.t_wall_ns.copy()
-        first = int(chance.integers(len(t) - 3))
+        first = int(generator.integers(len(t) - 3))
         t[[first, first + 3]] = t[[first + 3, first]]
         return t
 
-    return _moved(episode, chance, swapped)
+    return _with_clock(episode, generator, swapped)
 
 
-@telemetry("time_dup")
-def _time_dup(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("time_dup")
+def _time_dup(episode: Episode, generator: Generator) -> Episode:
     def doubled(samples: Samples) -> np.ndarray:
         t = samples.t_wall_ns.copy()
-        rows = chance.choice(np.arange(8, len(t) - 8, 4), size=3, replace=False)
+        rows = generator.choice(np.arange(8, len(t) - 8, 4), size=3, replace=False)
         t[rows] = t[rows - 1]
         return t
 
-    return _moved(episode, chance, doubled)
+    return _with_clock(episode, generator, doubled)
 
 
-@telemetry("rows_none")
-def _rows_none(episode: Episode, chance: Chance) -> Episode:
-    return _thinned(episode, chance, 0.1, 0.4)
+@episode_fault("rows_none")
+def _rows_none(episode: Episode, generator: Generator) -> Episode:
+    return _cut_short(episode, generator, 0.1, 0.4)
 
 
-@telemetry("rows_low")
-def _rows_low(episode: Episode, chance: Chance) -> Episode:
-    return _thinned(episode, chance, 0.55, 0.82)
+@episode_fault("rows_low")
+def _rows_low(episode: Episode, generator: Generator) -> Episode:
+    return _cut_short(episode, generator, 0.55, 0.82)
 
 
-def _thinned(episode: Episode, chance: Chance, low: float, high: float) -> Episode:
-    """A source that ends early, as when a collector dies."""
-    source = _pick(episode, chance)
+def _cut_short(episode: Episode, generator: Generator, low: float, high: float) -> Episode:
+    """End a source early, as when its collector stops."""
+    source = _random_source(episode, generator)
     samples = episode.sources[source]
-    kept = np.arange(round(len(samples) * chance.uniform(low, high)))
-    return _with(episode, source, _kept(samples, kept))
+    kept = np.arange(round(len(samples) * generator.uniform(low, high)))
+    return _with_source(episode, source, _with_rows(samples, kept))
 
 
-@telemetry("time_gap")
-def _time_gap(episode: Episode, chance: Chance) -> Episode:
-    source = _pick(episode, chance)
+@episode_fault("time_gap")
+def _time_gap(episode: Episode, generator: Generator) -> Episode:
+    source = _random_source(episode, generator)
     samples = episode.sources[source]
-    first = int(chance.integers(20, len(samples) // 2))
-    gone = np.arange(first, first + int(chance.integers(14, 40)))
-    return _with(episode, source, _kept(samples, np.setdiff1d(np.arange(len(samples)), gone)))
+    first = int(generator.integers(20, len(samples) // 2))
+    gone = np.arange(first, first + int(generator.integers(14, 40)))
+    return _with_source(
+        episode, source, _with_rows(samples, np.setdiff1d(np.arange(len(samples)), gone))
+    )
 
 
-@telemetry("value_nonfinite")
-def _value_nonfinite(episode: Episode, chance: Chance) -> Episode:
-    source = _pick(episode, chance)
+@episode_fault("value_nonfinite")
+def _value_nonfinite(episode: Episode, generator: Generator) -> Episode:
+    source = _random_source(episode, generator)
     samples = episode.sources[source]
     values = samples.values.copy()
-    rows = chance.choice(len(values), size=int(chance.integers(1, 12)), replace=False)
-    values[rows, chance.integers(values.shape[1])] = (np.nan, np.inf)[chance.integers(2)]
-    return _with(episode, source, replace(samples, values=values))
+    rows = generator.choice(len(values), size=int(generator.integers(1, 12)), replace=False)
+    values[rows, generator.integers(values.shape[1])] = (np.nan, np.inf)[generator.integers(2)]
+    return _with_source(episode, source, replace(samples, values=values))
 
 
-@telemetry("counter_reset")
-def _counter_reset(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("counter_reset")
+def _counter_reset(episode: Episode, generator: Generator) -> Episode:
     samples = episode.sources["proc"]
     values = samples.values.copy()
-    row = int(chance.integers(20, len(values) - 20))
-    # Past 2^32, for from just below it a fall is that of a counter of 32 bits which runs over.
+    row = int(generator.integers(20, len(values) - 20))
+    # Above 2^32, because a fall from just below it is a counter of 32 bits that wraps.
     values[:, 0] += 2**33
     values[row:, 0] -= values[row, 0]
-    return _with(episode, "proc", replace(samples, values=values))
+    return _with_source(episode, "proc", replace(samples, values=values))
 
 
-@telemetry("source_stuck")
-def _source_stuck(episode: Episode, chance: Chance) -> Episode:
-    """A collector that hands out its last row for ever."""
-    source = ("proc", "guest")[chance.integers(2)]
+@episode_fault("source_stuck")
+def _source_stuck(episode: Episode, generator: Generator) -> Episode:
+    """Repeat one row of a source to its end, as when its collector hangs."""
+    source = ("proc", "guest")[generator.integers(2)]
     samples = episode.sources[source]
     values = samples.values.copy()
-    row = int(chance.integers(4, len(values) // 6))
+    row = int(generator.integers(4, len(values) // 6))
     values[row:] = values[row]
-    return _with(episode, source, replace(samples, values=values))
+    return _with_source(episode, source, replace(samples, values=values))
 
 
-@telemetry("clock_fit")
-def _clock_fit(episode: Episode, chance: Chance) -> Episode:
-    misfit = round(float(chance.uniform(500, 9000)), 1)
+@episode_fault("clock_fit")
+def _clock_fit(episode: Episode, generator: Generator) -> Episode:
+    misfit = round(float(generator.uniform(500, 9000)), 1)
     return replace(episode, notes={**episode.notes, "guest_clock_misfit_ms": misfit})
 
 
-@telemetry("contention")
-def _contention(episode: Episode, chance: Chance) -> Episode:
+@episode_fault("contention")
+def _contention(episode: Episode, generator: Generator) -> Episode:
     samples = episode.sources["proc"]
     values = samples.values.copy()
     t = (samples.t_wall_ns - samples.t_wall_ns[0]) / NS
-    begin, lasts = chance.uniform(5, 20), chance.uniform(12, 30)
-    lost = np.clip(t - begin, 0, lasts) * chance.uniform(0.4, 0.9) * NS
+    begin, lasts = generator.uniform(5, 20), generator.uniform(12, 30)
+    lost = np.clip(t - begin, 0, lasts) * generator.uniform(0.4, 0.9) * NS
     values[:, samples.names.index(WAITING)] += lost
-    return _with(episode, "proc", replace(samples, values=values))
+    return _with_source(episode, "proc", replace(samples, values=values))
 
 
 # ---------------------------------------------------------------- bytes
 
 
-def _resealed(packed: Files, **changes: object) -> Files:
-    """The files with another manifest, sealed again: a recorder's mistake, not a broken disk."""
+def _with_manifest(packed: Files, **changes: object) -> Files:
+    """Return the files with a changed manifest that is sealed again.
+
+    That is a mistake of a recorder, not of a disk.
+    """
     manifest = Manifest.model_validate_json(packed[MANIFEST]).model_copy(update=changes)
     return {**packed, MANIFEST: manifest.sealed()}
 
 
-@damage("file_missing")
-def _file_missing(files: Files, chance: Chance) -> Files:
-    gone = (MANIFEST, SAMPLES)[chance.integers(2)]
+@file_fault("file_missing")
+def _file_missing(files: Files, generator: Generator) -> Files:
+    gone = (MANIFEST, SAMPLES)[generator.integers(2)]
     return {name: data for name, data in files.items() if name != gone}
 
 
-@damage("manifest_schema")
-def _manifest_schema(files: Files, chance: Chance) -> Files:
+@file_fault("manifest_schema")
+def _manifest_schema(files: Files, generator: Generator) -> Files:
     value = json.loads(files[MANIFEST])
-    field = sorted(value)[chance.integers(len(value))]
-    if chance.integers(2):
+    field = sorted(value)[generator.integers(len(value))]
+    if generator.integers(2):
         del value[field]
     else:
         value[field] = None
     return {**files, MANIFEST: json.dumps(value).encode()}
 
 
-@damage("manifest_digest")
-def _manifest_digest(files: Files, chance: Chance) -> Files:
+@file_fault("manifest_digest")
+def _manifest_digest(files: Files, generator: Generator) -> Files:
     value = json.loads(files[MANIFEST])
     value["host"] = "somebody-else"
     return {**files, MANIFEST: json.dumps(value).encode()}
 
 
-@damage("id_invalid")
-def _id_invalid(files: Files, chance: Chance) -> Files:
-    return _resealed(files, id=f"other-{chance.integers(10**6)}")
+@file_fault("id_invalid")
+def _id_invalid(files: Files, generator: Generator) -> Files:
+    return _with_manifest(files, id=f"other-{generator.integers(10**6)}")
 
 
-@damage("sha_mismatch")
-def _sha_mismatch(files: Files, chance: Chance) -> Files:
+@file_fault("sha_mismatch")
+def _sha_mismatch(files: Files, generator: Generator) -> Files:
     data = bytearray(files[SAMPLES])
-    if chance.integers(2):
-        del data[int(chance.integers(1, len(data))) :]
+    if generator.integers(2):
+        del data[int(generator.integers(1, len(data))) :]
     else:
-        data[int(chance.integers(len(data)))] ^= 1 << int(chance.integers(8))
+        data[int(generator.integers(len(data)))] ^= 1 << int(generator.integers(8))
     return {**files, SAMPLES: bytes(data)}
 
 
-@damage("samples_format")
-def _samples_format(files: Files, chance: Chance) -> Files:
+@file_fault("samples_format")
+def _samples_format(files: Files, generator: Generator) -> Files:
     data = files[SAMPLES][: len(files[SAMPLES]) // 2]
-    return _resealed({**files, SAMPLES: data}, files={SAMPLES: entry(data)})
+    return _with_manifest({**files, SAMPLES: data}, files={SAMPLES: entry(data)})
 
 
-@damage("file_unlisted")
-def _file_unlisted(files: Files, chance: Chance) -> Files:
-    return {**files, ("notes.txt", "samples.parquet.bak")[chance.integers(2)]: b"left behind"}
+@file_fault("file_unlisted")
+def _file_unlisted(files: Files, generator: Generator) -> Files:
+    return {**files, ("notes.txt", "samples.parquet.bak")[generator.integers(2)]: b"left behind"}
 
 
-@damage("unsafe_path")
-def _unsafe_path(files: Files, chance: Chance) -> Files:
-    outside = ("../store.json", "/etc/hostname", "a/../../b")[chance.integers(3)]
+@file_fault("unsafe_path")
+def _unsafe_path(files: Files, generator: Generator) -> Files:
+    outside = ("../store.json", "/etc/hostname", "a/../../b")[generator.integers(3)]
     listed = {SAMPLES: entry(files[SAMPLES]), outside: entry(b"")}
-    return _resealed(files, files=listed)
+    return _with_manifest(files, files=listed)
 
 
-@damage("format_newer")
-def _format_newer(files: Files, chance: Chance) -> Files:
-    return _resealed(files, format=int(chance.integers(2, 9)))
+@file_fault("format_newer")
+def _format_newer(files: Files, generator: Generator) -> Files:
+    return _with_manifest(files, format=int(generator.integers(2, 9)))

@@ -1,8 +1,8 @@
-"""Streams simulated episodes into a store: any number of them, in constant memory.
+"""Writes simulated episodes into a store in constant memory, and scores a sweep of it.
 
-Episodes are drawn in blocks by worker processes, and every block is a function of fit, seed and
-numbers alone: the store's bytes do not depend on how many workers there were or when one was
-stopped. The truth about planted faults goes to `truth.parquet` beside the episodes.
+Worker processes draw the episodes in blocks. A block depends on fit, seed and episode numbers
+alone, so the bytes of the store do not depend on the number of workers or on interruptions. The
+truth about planted faults is written to `truth.parquet` beside the episodes.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.executors import process_pool
 from phasewatch.schema import Schema
-from phasewatch.sim.draw import Stage
+from phasewatch.sim.draw import Simulator
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.plant import Truth, codes, plant
 from phasewatch.store.local import Store
 from phasewatch.validation.verdict import VERDICTS, ValidationResult, Verdict
 
 TRUTH = "truth.parquet"
-BLOCK = 128
+BLOCK_EPISODES = 128
 
 _COLUMNS = pa.schema([("id", pa.string()), ("code", pa.string()), ("verdict", pa.string())])
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a simulated store is made of; `faults` is the share of episodes with one."""
+    """What determines a simulated store; `faults` is the share of episodes with a fault."""
 
     fit: Path
     schema: Schema
@@ -43,31 +43,34 @@ class Recipe:
     faults: float
 
     def header(self) -> dict[str, object]:
-        """As the store's header tells it."""
+        """Return the recipe as the header of the store has it."""
         digest = hashlib.sha256(self.fit.read_bytes()).hexdigest()
         return {"seed": self.seed, "faults": self.faults, "fit": digest[:16]}
 
 
-class Worker:
-    """Makes any block of a recipe's episodes, in whatever process."""
+class BlockWriter:
+    """Draws and publishes blocks of the episodes of a recipe, in any process."""
 
     def __init__(self, recipe: Recipe, root: Path) -> None:
         fit = Fit.load(recipe.fit, recipe.schema)
-        self._stage = Stage(fit, recipe.schema, recipe.seed)
+        self._simulator = Simulator(fit, recipe.schema, recipe.seed)
         self._store = Store(root, recipe.schema)
         self._recipe = recipe
 
     def block(self, numbers: range) -> list[Truth]:
-        """Draw and publish some episodes; those that are there already are left alone."""
+        """Draw and publish the episodes with these numbers, and return the truth about each.
+
+        Episodes that are in the store already are left alone.
+        """
         return [self._publish(number) for number in numbers]
 
     def _publish(self, number: int) -> Truth:
-        # A stream of its own, so that a fault changes nothing in the episodes without one.
-        chance = np.random.default_rng([self._recipe.seed, number, 1])
+        # A separate generator, so that faults do not change the episodes without one.
+        generator = np.random.default_rng([self._recipe.seed, number, 1])
         every = codes()
-        drawn, place = chance.random(), int(chance.integers(len(every)))
+        drawn, place = generator.random(), int(generator.integers(len(every)))
         code = every[place] if drawn < self._recipe.faults else ""
-        files, truth = plant(self._stage.episode(number), code, chance)
+        files, truth = plant(self._simulator.episode(number), code, generator)
         if not self._store.folder(truth.id).exists():
             self._store.put(truth.id, files)
         return truth
@@ -76,14 +79,18 @@ class Worker:
 def simulate(
     recipe: Recipe, root: Path, episodes: int, jobs: int, tick: Callable[[int], None]
 ) -> None:
-    """Write `episodes` episodes and their truth under `root`; raises Refused.
+    """Write `episodes` episodes and the truth about them under `root`. Raises Refused.
 
-    A run that was ended goes on where it was: what is there is not drawn again.
+    An interrupted run continues: episodes that are in the store are not drawn again. `tick` is
+    called with the number of episodes of each block.
     """
-    Stage(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed)
+    Simulator(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed)
     store = Store.create(root, recipe.schema, simulated=recipe.header())
     atomic.ready(root)
-    blocks = [range(first, min(first + BLOCK, episodes)) for first in range(0, episodes, BLOCK)]
+    blocks = [
+        range(first, min(first + BLOCK_EPISODES, episodes))
+        for first in range(0, episodes, BLOCK_EPISODES)
+    ]
     with _writer(store.root / TRUTH) as writer:
         for made in process_pool(jobs)(partial(_block, recipe, root), blocks):
             writer.write_table(pa.Table.from_pylist([asdict(truth) for truth in made], _COLUMNS))
@@ -91,18 +98,18 @@ def simulate(
 
 
 def _block(recipe: Recipe, root: Path, numbers: range) -> list[Truth]:
-    return _worker(recipe, root).block(numbers)
+    return _block_writer(recipe, root).block(numbers)
 
 
 @lru_cache(maxsize=1)
-def _worker(recipe: Recipe, root: Path) -> Worker:
-    """This process's own, made once."""
-    return Worker(recipe, root)
+def _block_writer(recipe: Recipe, root: Path) -> BlockWriter:
+    """Return the writer of this process, which is created once."""
+    return BlockWriter(recipe, root)
 
 
 @contextlib.contextmanager
 def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
-    """A Parquet file that appears when the block ends well."""
+    """Write a Parquet file that appears at `path` when the block ends without an exception."""
     draft = path.with_name(f"{atomic.PENDING}{path.name}")
     try:
         with pq.ParquetWriter(draft, _COLUMNS, compression="zstd") as writer:
@@ -114,8 +121,11 @@ def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
     atomic.sync(path.parent)
 
 
-def truths(root: Path) -> dict[str, Truth]:
-    """What is planted in a simulated store, by episode id; raises Refused when it is not told."""
+def read_truth(root: Path) -> dict[str, Truth]:
+    """Return what is planted in a simulated store, by episode id.
+
+    Raises Refused when truth.parquet is missing or damaged.
+    """
     try:
         table = pq.read_table(root / TRUTH, schema=_COLUMNS)
     except (OSError, pa.ArrowException) as error:
@@ -127,35 +137,38 @@ def truths(root: Path) -> dict[str, Truth]:
 
 
 @dataclass(frozen=True)
-class Hits:
-    """Verdicts against the truth: faults planted, reported under their code, judged as they must.
+class ValidationScore:
+    """A sweep scored against the truth: faults planted, reported, and with the right verdict.
 
-    `clean` episodes have no fault, `alarms` of them were objected to; `missed` names the faults
-    that were not reported. `matrix` counts episodes by the verdict they must get and then by the
-    one they got.
+    `reported` faults have a finding with their code, and `correct_verdicts` the verdict that they
+    must get. `clean` episodes have no fault, and `false_alarms` of them are not accepted. `missed`
+    counts faults that were not reported, by code. `matrix` counts episodes by the verdict that they
+    must get, and then by the one that they got.
     """
 
     planted: int
     reported: int
-    judged: int
+    correct_verdicts: int
     clean: int
-    alarms: int
+    false_alarms: int
     missed: dict[str, int]
     matrix: Mapping[Verdict, Mapping[Verdict, int]]
 
     def __str__(self) -> str:
-        """One line."""
+        """Return the score as one line."""
         missed = ", ".join(f"{count} {code}" for code, count in self.missed.items()) or "none"
         return (
             f"planted: {self.planted} faults, {self.reported} reported under their code, "
-            f"{self.judged} with the verdict they must get (missed: {missed}); "
-            f"{self.clean} episodes without a fault, {self.alarms} of them objected to"
+            f"{self.correct_verdicts} with the verdict they must get (missed: {missed}); "
+            f"{self.clean} episodes without a fault, {self.false_alarms} of them not accepted"
         )
 
 
-def score(results: Iterable[ValidationResult], known: Mapping[str, Truth]) -> Hits:
-    """What a sweep found of what was planted."""
-    planted = reported = judged = clean = alarms = 0
+def score_validation(
+    results: Iterable[ValidationResult], known: Mapping[str, Truth]
+) -> ValidationScore:
+    """Return the score of the results of a sweep against the truth by episode id."""
+    planted = reported = correct_verdicts = clean = false_alarms = 0
     missed: Counter[str] = Counter()
     matrix: dict[Verdict, dict[Verdict, int]] = {
         verdict: dict.fromkeys(VERDICTS, 0) for verdict in VERDICTS
@@ -168,9 +181,17 @@ def score(results: Iterable[ValidationResult], known: Mapping[str, Truth]) -> Hi
         found = truth.code in {finding.code for finding in result.findings}
         planted += bool(truth.code)
         clean += not truth.code
-        alarms += not truth.code and result.verdict != "accepted"
+        false_alarms += not truth.code and result.verdict != "accepted"
         reported += bool(truth.code) and found
-        judged += bool(truth.code) and result.verdict == truth.verdict
+        correct_verdicts += bool(truth.code) and result.verdict == truth.verdict
         if truth.code and not found:
             missed[truth.code] += 1
-    return Hits(planted, reported, judged, clean, alarms, dict(sorted(missed.items())), matrix)
+    return ValidationScore(
+        planted,
+        reported,
+        correct_verdicts,
+        clean,
+        false_alarms,
+        dict(sorted(missed.items())),
+        matrix,
+    )

@@ -11,6 +11,7 @@ import http.client
 import ipaddress
 import json
 import random
+import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,21 +20,22 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from phasewatch.errors import Refused
+from phasewatch.io import tls
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store, refuse_empty, refuse_unknown
-from phasewatch.store.server import PLACE, SPLIT
+from phasewatch.store.receiver import EPISODES_PATH, MANIFEST_BYTES_HEADER
 
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0
 FINAL = {401, 403, 404, 405, 409, 411, 413, 422}
-"""Answers that another try would not change."""
+"""Statuses that another try would not change."""
 
 EVERY = {401, 404, 405, 502, 503, 504, 507}
-"""Answers that another episode would get as well."""
+"""Statuses that every other episode would get as well."""
 
 
-class Stopped(Refused):
-    """Why no episode at all is taken: the next would only be told the same."""
+class ReceiverUnavailable(Refused):
+    """The receiver takes no episode at all: the next one would be declined for the same reason."""
 
 
 @dataclass
@@ -41,13 +43,16 @@ class Connection:
     """The way to a receiver, opened when first needed and again after a fault.
 
     `tries` an episode, with pauses that double up to `LONGEST_S`, drawn at random so that many
-    senders do not come at once. Raises Refused for an address that would show the token to others.
+    senders do not come at once. Over HTTPS it trusts the system's certificates, or those of the
+    file `authority` alone. Raises Refused for an address that would show the token to others.
     """
 
     url: str
     token: str
     tries: int = 8
     sleep: Callable[[float], None] = time.sleep
+    authority: Path | None = None
+    _tls: ssl.SSLContext | None = field(default=None, init=False)
     _open: http.client.HTTPConnection | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +70,8 @@ class Connection:
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             remedy = "Leave out what stands behind the host and port."
             raise _address(self.url, "is more than an address to ship to", remedy)
+        if parts.scheme == "https":
+            self._tls = tls.client_context(self.authority)
 
     def send(self, id: str, manifest: bytes, samples: bytes) -> str:
         """Send an episode; returns the acknowledged sha256, which is its own. Raises Refused."""
@@ -88,7 +95,7 @@ class Connection:
         raise self._refused(id, status, f"{why}, {self.tries} times")
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection to the receiver, if it is open."""
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -96,7 +103,7 @@ class Connection:
     def _refused(self, id: str, status: int, why: str) -> Refused:
         """Why an episode was not taken, Stopped if it is not to blame; `status` 0 is no answer."""
         if status in EVERY or not (status or self._answers()):
-            return Stopped(
+            return ReceiverUnavailable(
                 self.url,
                 f"takes no episode ({why})",
                 "a receiver that answers and knows this host's token",
@@ -115,7 +122,7 @@ class Connection:
         """Whether the receiver says anything at all, be it that it takes no GET."""
         try:
             line = self._line()
-            line.request("GET", PLACE)
+            line.request("GET", EPISODES_PATH)
             line.getresponse().close()
         except (OSError, http.client.HTTPException):
             return False
@@ -129,12 +136,12 @@ class Connection:
         head = {
             "Authorization": f"Bearer {self.token}",
             "Content-Digest": f"sha-256=:{digest}:",
-            SPLIT: str(len(manifest)),
+            MANIFEST_BYTES_HEADER: str(len(manifest)),
         }
         line = self._line()
         # A receiver that declines may hang up before the body is through; its answer is there.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            line.request("PUT", PLACE + id, body, head)
+            line.request("PUT", EPISODES_PATH + id, body, head)
         with line.getresponse() as response:
             data = response.read(1 << 16)
             if response.will_close:
@@ -148,9 +155,12 @@ class Connection:
     def _line(self) -> http.client.HTTPConnection:
         if self._open is None:
             parts = _split(self.url)
-            secure = parts.scheme == "https"
-            kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-            line = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+            host, port = parts.hostname or "", parts.port
+            line = (
+                http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
+                if self._tls
+                else http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+            )
             line.connect()
             self._open = line
         return self._open
@@ -182,7 +192,7 @@ def _address(where: str, problem: str, remedy: str) -> Refused:
     return Refused(where, problem, expected, remedy, code="address")
 
 
-def token(path: Path) -> str:
+def read_token(path: Path) -> str:
     """The token on file; raises Refused."""
     try:
         told = path.read_text(encoding="ascii").strip()
@@ -197,7 +207,7 @@ def token(path: Path) -> str:
     return told
 
 
-def chosen(store: Store, episode: str) -> list[str]:
+def selected_ids(store: Store, episode: str) -> list[str]:
     """Ids to ship: that `episode`, or all of the store for "". Raises Refused when it has none."""
     ids = store.ids()
     refuse_empty(ids, store.root)

@@ -5,8 +5,6 @@ import errno
 import hashlib
 import io
 import json
-import os
-import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +18,7 @@ from phasewatch import schema
 from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet_headers
+from phasewatch.io.plain_file import open_plain
 from phasewatch.schema import Schema
 
 FORMAT: Literal[1] = 1
@@ -28,7 +27,7 @@ MANIFEST = "manifest.json"
 HEADER = "store.json"
 
 
-MANIFEST_MOST, SAMPLES_MOST = 16 << 20, 1 << 30
+MAX_MANIFEST_BYTES, MAX_FILE_BYTES = 16 << 20, 1 << 30
 """Bytes that a manifest and any other file may hold: what is larger is not read."""
 _TABLE = pa.schema(
     [
@@ -82,7 +81,7 @@ class Manifest(BaseModel):
         files = {name: vars(file) for name, file in self.files.items()}
         rest = {**vars(self), "files": files}
         del rest["digest"]
-        return hashlib.sha256(atomic.canonical(rest)).hexdigest()
+        return atomic.digest(rest)
 
     def sealed(self) -> bytes:
         """The file's bytes, with the digest it should carry."""
@@ -110,38 +109,33 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
     return schema.parse(value.get("schema"), where), value.get("simulated")
 
 
-def content(path: Path, most: int) -> bytes:
+def read_file(path: Path, most: int) -> bytes:
     """A plain file's bytes, at most `most` of them. Raises Refused, or OSError.
 
     A link, a device or a folder is never opened, nor waited for.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_plain(path) as file:
+            if not file.plain:
+                raise unsafe_path(path)
+            if file.status.st_size > most:
+                raise Refused(
+                    path,
+                    f"holds {file.status.st_size:,} bytes",
+                    f"at most {most:,}",
+                    "Record shorter episodes.",
+                    code="over_limit",
+                )
+            return file.read()
     except FileNotFoundError as error:
         raise missing_file(path) from error
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise unsafe_path(path) from error
         raise
-    try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise unsafe_path(path)
-        if found.st_size > most:
-            raise Refused(
-                path,
-                f"holds {found.st_size:,} bytes",
-                f"at most {most:,}",
-                "Record shorter episodes.",
-                code="over_limit",
-            )
-        with open(handle, "rb", buffering=0, closefd=False) as file:
-            return file.readall() or b""
-    finally:
-        os.close(handle)
 
 
-def listed(folder: Path, name: str) -> bytes:
+def read_listed_file(folder: Path, name: str) -> bytes:
     """The bytes of a file that a manifest lists. Raises Refused, or OSError."""
     if not ID.fullmatch(name):
         raise Refused(
@@ -151,7 +145,7 @@ def listed(folder: Path, name: str) -> bytes:
             "Publish the episode again.",
             code="unsafe_path",
         )
-    return content(folder / name, SAMPLES_MOST)
+    return read_file(folder / name, MAX_FILE_BYTES)
 
 
 def _misshapen(path: object, error: ValidationError) -> Refused:
@@ -171,9 +165,9 @@ def _misshapen(path: object, error: ValidationError) -> Refused:
     )
 
 
-def pack(episode: Episode) -> dict[str, bytes]:
+def encode_episode(episode: Episode) -> dict[str, bytes]:
     """An episode's files, by name: the manifest, and the samples that its digests cover."""
-    data = encode(episode.sources)
+    data = encode_samples(episode.sources)
     draft = Manifest(
         format=FORMAT,
         id=episode.id,
@@ -185,14 +179,14 @@ def pack(episode: Episode) -> dict[str, bytes]:
         end_ns=episode.end_ns,
         labels=[(label.t_wall_ns, label.phase) for label in episode.labels],
         rows={source: len(samples) for source, samples in episode.sources.items()},
-        files={SAMPLES: entry(data)},
+        files={SAMPLES: file_entry(data)},
         notes=dict(episode.notes),
         digest="",
     )
     return {SAMPLES: data, MANIFEST: draft.sealed()}
 
 
-def parse(data: bytes, id: str, where: object) -> Manifest:
+def parse_manifest(data: bytes, id: str, where: object) -> Manifest:
     """The manifest of episode `id` from its file's bytes. Raises Refused naming `where`."""
     try:
         manifest = Manifest.model_validate_json(data)
@@ -227,16 +221,20 @@ def parse(data: bytes, id: str, where: object) -> Manifest:
     return manifest
 
 
-def unpack(manifest: Manifest, files: Mapping[str, bytes], place: str) -> Episode:
+def decode_episode(manifest: Manifest, files: Mapping[str, bytes], place: str) -> Episode:
     """An episode from its manifest and the bytes of all files listed there.
 
     Raises Refused naming files in `place`.
     """
     where = f"{place}/{SAMPLES}"
-    return assemble(manifest, table(opened(checked(manifest, files, place), where), where), where)
+    return assemble_episode(
+        manifest,
+        read_table(open_samples(verify_files(manifest, files, place), where), where),
+        where,
+    )
 
 
-def checked(manifest: Manifest, files: Mapping[str, bytes], place: str) -> bytes:
+def verify_files(manifest: Manifest, files: Mapping[str, bytes], place: str) -> bytes:
     """The bytes of the samples, when every file is the one that is listed.
 
     Raises Refused naming files in `place`.
@@ -256,7 +254,7 @@ def checked(manifest: Manifest, files: Mapping[str, bytes], place: str) -> bytes
     return files[SAMPLES]
 
 
-def assemble(manifest: Manifest, table: pa.Table, where: object) -> Episode:
+def assemble_episode(manifest: Manifest, table: pa.Table, where: object) -> Episode:
     """An episode from its manifest and what `table` gave. Raises Refused naming `where`."""
     return Episode(
         id=manifest.id,
@@ -267,7 +265,7 @@ def assemble(manifest: Manifest, table: pa.Table, where: object) -> Episode:
         start_ns=manifest.start_ns,
         end_ns=manifest.end_ns,
         labels=tuple(Label(*row) for row in manifest.labels),
-        sources=samples(table, where),
+        sources=samples_of_table(table, where),
         notes=manifest.notes,
     )
 
@@ -284,12 +282,12 @@ def _verify(listed: File, data: bytes, where: object) -> None:
         )
 
 
-def entry(data: bytes) -> File:
+def file_entry(data: bytes) -> File:
     """Digest and size of a file's content."""
     return File(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
-def encode(sources: Mapping[str, Samples]) -> bytes:
+def encode_samples(sources: Mapping[str, Samples]) -> bytes:
     """All samples of an episode as one Parquet file: a row a source, page checksums on."""
     rows = [
         {
@@ -318,15 +316,15 @@ def encode(sources: Mapping[str, Samples]) -> bytes:
     return buffer.getvalue()
 
 
-def decode(data: bytes, where: object) -> dict[str, Samples]:
+def decode_samples(data: bytes, where: object) -> dict[str, Samples]:
     """Samples per source from `encode`'s bytes. Raises Refused naming `where`, or MemoryError."""
-    return samples(table(opened(data, where), where), where)
+    return samples_of_table(read_table(open_samples(data, where), where), where)
 
 
-def opened(data: bytes, where: object) -> pq.ParquetFile:
+def open_samples(data: bytes, where: object) -> pq.ParquetFile:
     """`encode`'s bytes, to be unpacked. Raises Refused naming `where`, or MemoryError."""
     with _decoding(where):
-        _refuse_bomb(parquet_headers.unpacked(data), where)
+        _refuse_bomb(parquet_headers.unpacked_size(data), where)
         return pq.ParquetFile(
             pa.BufferReader(data), page_checksum_verification=True, pre_buffer=False
         )
@@ -334,24 +332,24 @@ def opened(data: bytes, where: object) -> pq.ParquetFile:
 
 def _refuse_bomb(size: int, where: object) -> None:
     """Raise Refused where few bytes would become many: a run of equal values costs hardly any."""
-    if size > SAMPLES_MOST:
+    if size > MAX_FILE_BYTES:
         raise Refused(
             where,
             f"unpacks to up to {size:,} bytes",
-            f"at most {SAMPLES_MOST:,}",
+            f"at most {MAX_FILE_BYTES:,}",
             "Record shorter episodes.",
             code="over_limit",
         )
 
 
-def table(file: pq.ParquetFile, where: object) -> pa.Table:
+def read_table(file: pq.ParquetFile, where: object) -> pa.Table:
     """What `opened` gave, unpacked. Raises Refused naming `where`, or MemoryError."""
     with _decoding(where):
         # An episode is small: threads cost more than they bring.
         return file.read(use_threads=False)
 
 
-def samples(table: pa.Table, where: object) -> dict[str, Samples]:
+def samples_of_table(table: pa.Table, where: object) -> dict[str, Samples]:
     """Each row's samples by its source. Raises Refused naming `where`."""
     with _decoding(where):
         return _samples(table)

@@ -25,19 +25,19 @@ from phasewatch.store.format import (
     FORMAT,
     HEADER,
     MANIFEST,
-    MANIFEST_MOST,
+    MAX_MANIFEST_BYTES,
     Manifest,
-    content,
-    listed,
-    pack,
-    parse,
+    decode_episode,
+    encode_episode,
     parse_header,
-    unpack,
+    parse_manifest,
+    read_file,
+    read_listed_file,
     unsafe_path,
 )
 
 SETTLED_NS = NS // 20
-"""A file that changed this recently may change again within one tick of its clock: no stamp."""
+"""A file that changed this recently may change again within one tick of its clock: no version."""
 
 
 class Store:
@@ -83,7 +83,7 @@ class Store:
             if store.schema.fingerprint != schema.fingerprint:
                 raise Refused(
                     root / HEADER,
-                    "; ".join(schema.gaps(store.schema)) or "its channels are others",
+                    "; ".join(schema.incompatibilities(store.schema)) or "its channels are others",
                     f"the schema {schema.name}",
                     "Record into another folder.",
                     code="store_schema",
@@ -130,8 +130,8 @@ class Store:
             return []
         return sorted(name for name in os.listdir(folder) if not name.startswith("."))
 
-    def stamp(self, id: str) -> str:
-        """What changes when an episode's files do, "" while they may still. Raises OSError."""
+    def version(self, id: str) -> str:
+        """Return a digest of the status of all files; "" while it may change. Raises OSError."""
         folder = self._episodes / id
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         found = [entry.stat(follow_symlinks=False) for entry in entries]
@@ -145,12 +145,12 @@ class Store:
         ]
         return hashlib.sha256(repr((own.st_dev, own.st_ino, told)).encode()).hexdigest()[:32]
 
-    def place(self, id: str) -> str:
-        """Where an episode lies, for a person."""
+    def location(self, id: str) -> str:
+        """Return where an episode is, for messages."""
         return str(self.folder(id))
 
     @contextlib.contextmanager
-    def near(self, id: str) -> Iterator["Store"]:
+    def local_copy(self, id: str) -> Iterator["Store"]:
         """A store on this machine with that episode in it: this one."""
         yield self
 
@@ -168,13 +168,13 @@ class Store:
 
     def publish(self, episode: Episode) -> Path:
         """Write an episode; it appears whole or not at all. Raises Refused when the id is taken."""
-        return self.put(episode.id, pack(episode))
+        return self.put(episode.id, encode_episode(episode))
 
     def put(self, id: str, files: Mapping[str, bytes]) -> Path:
         """Write an episode's files as they are. Raises Refused when the id is taken."""
         target = self.folder(id)
         try:
-            with atomic.folder(target) as folder:
+            with atomic.new_folder(target) as folder:
                 for name, data in files.items():
                     (folder / name).write_bytes(data)
         except FileExistsError as error:
@@ -190,7 +190,7 @@ class Store:
     def manifest(self, id: str) -> Manifest:
         """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
         path = self.folder(id) / MANIFEST
-        return parse(content(path, MANIFEST_MOST), id, path)
+        return parse_manifest(read_file(path, MAX_MANIFEST_BYTES), id, path)
 
     def read(self, id: str) -> Episode:
         """An episode, every byte checked against its digest. Raises Refused, or OSError."""
@@ -198,16 +198,16 @@ class Store:
 
     def load(self, manifest: Manifest) -> Episode:
         """The episode a manifest describes. Raises Refused, or OSError."""
-        return unpack(manifest, self.files(manifest), self.place(manifest.id))
+        return decode_episode(manifest, self.files(manifest), self.location(manifest.id))
 
     def files(self, manifest: Manifest) -> dict[str, bytes]:
         """The bytes of all files that a manifest lists, unchecked. Raises Refused, or OSError."""
         folder = self.folder(manifest.id)
-        return {name: listed(folder, name) for name in manifest.files}
+        return {name: read_listed_file(folder, name) for name in manifest.files}
 
     def remove(self, id: str) -> None:
         """Take an episode out of the store: it is there whole, or gone."""
-        doomed = self._episodes / f"{atomic.PENDING}{id}"
+        doomed = self._episodes / f"{atomic.DRAFT_PREFIX}{id}"
         shutil.rmtree(doomed, ignore_errors=True)
         self.folder(id).rename(doomed)
         shutil.rmtree(doomed)

@@ -1,7 +1,7 @@
 """A store in a bucket, or wherever else fsspec reads: `s3://…`, `gs://…`, `sftp://…`.
 
-It is read, never written. An episode is fetched into a folder of its own and judged there, so that
-every rule is the same; what is larger than any episode may be is not fetched.
+It is read, never written. An episode is fetched into a folder of its own and validated there, so
+that every rule is the same; what is larger than any episode may be is not fetched.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Any
 
 from phasewatch.errors import Refused
 from phasewatch.schema import Schema
-from phasewatch.store.format import HEADER, SAMPLES_MOST, parse_header
+from phasewatch.store.format import HEADER, MAX_FILE_BYTES, parse_header
 from phasewatch.store.local import Store
 
 VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
@@ -68,8 +68,8 @@ class RemoteStore:
             self.listed[_inside(name, self._episodes).partition("/")[0]].append(one)
         return sorted(id for id in self.listed if not id.startswith("."))
 
-    def stamp(self, id: str) -> str:
-        """What changes when an episode's objects do, "" where the service does not tell."""
+    def version(self, id: str) -> str:
+        """Return a digest of what the service tells of the objects; "" where it tells nothing."""
         told = []
         for one in self._objects(id):
             versions = [str(one[key]) for key in VERSIONS if one.get(key)]
@@ -78,12 +78,12 @@ class RemoteStore:
             told.append((_inside(one["name"], self._episodes), one["size"], versions))
         return hashlib.sha256(repr((self.url, sorted(told))).encode()).hexdigest()[:32]
 
-    def place(self, id: str) -> str:
-        """Where an episode lies, for a person."""
+    def location(self, id: str) -> str:
+        """Return where an episode is, for messages."""
         return f"{self.url}/episodes/{id}"
 
     @contextlib.contextmanager
-    def near(self, id: str) -> Iterator[Store]:
+    def local_copy(self, id: str) -> Iterator[Store]:
         """A store on this machine with that episode in it. Raises OSError."""
         with tempfile.TemporaryDirectory() as folder:
             own = Store(Path(folder), self.schema, self.simulated)
@@ -105,12 +105,12 @@ class RemoteStore:
     def _fetch(self, one: Object, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         size = one["size"]
-        if size is not None and size > SAMPLES_MOST:
+        if size is not None and size > MAX_FILE_BYTES:
             path.touch()
             os.truncate(path, size)
             return
         # Some services, plain HTTP among them, do not tell sizes before.
-        most = SAMPLES_MOST + 1 if size is None else None
+        most = MAX_FILE_BYTES + 1 if size is None else None
         with _named(self._files.unstrip_protocol(one["name"])):
             path.write_bytes(self._files.cat_file(one["name"], end=most))
 

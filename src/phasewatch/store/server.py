@@ -1,334 +1,217 @@
-"""Takes in shipped episodes over HTTP: one PUT each, acknowledged when it is on the disk.
+"""A receiver over HTTP, on the ASGI server that the page uses as well: one PUT an episode.
 
-A PUT may be sent again as often as the sender likes: the same bytes under the same id are already
-there, other bytes are refused. What is refused, torn or killed leaves nothing in the store.
-`docs/reference/store-format.md` has the words of it, `docs/decisions/0014-receiver.md` the reasons.
+The rules of what is taken are the receiver's. Here connections are counted, senders that are
+silent or slow are cut off, and everything is answered in JSON, other methods and bad HTTP too.
 """
 
-import base64
+import asyncio
+import concurrent.futures
 import contextlib
-import errno
-import fcntl
-import hashlib
-import hmac
-import io
-import os
-import re
-import shutil
 import socket
-import stat
 import threading
-import time
-import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from email.message import Message
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from phasewatch.episode import ID
+import h11
+import uvicorn
+from starlette.datastructures import Headers
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.store.format import HEADER, MANIFEST, SAMPLES, parse, unpack
-from phasewatch.store.local import Store
+from phasewatch.store import receiver as rules
+from phasewatch.store.receiver import Declined, Receiver
 
-PLACE = "/v1/episodes/"
-SPLIT = "Phasewatch-Manifest-Bytes"
-"""The header that says where in the body the manifest ends and the samples begin."""
+DRAIN_S, DRAIN_BYTES = 1.0, 1 << 20
+"""How long, and how much, is still read from a sender that was declined, so that it sees why."""
 
-INCOMING = "incoming"
-MANIFEST_LIMIT = 1 << 20
-TOKEN_LEAST = 32
-NUMBER = re.compile(r"[0-9]{1,18}\Z")
-SENDABLE = re.compile(r"[!-~]*\Z")
-"""What a token is made of: it travels in a header."""
+Log = Callable[[str], None]
 
-SILENCE_S = 30.0
-SLOWEST = 1024
-"""Bytes a second below which an upload is given up, after `SILENCE_S` for free."""
-
-_CHUNK = 1 << 16
-_BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n\r\n"
-
-Say = Callable[[str], None]
+_EXTRA_HEADERS = {
+    HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After", "1"),
+    HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After", "1"),
+    HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate", "Bearer"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("Allow", "PUT"),
+}
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a receiver takes.
+def _response(status: HTTPStatus, value: dict[str, str]) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Return the header fields and the body of an answer; whoever is declined is hung up on."""
+    data = atomic.canonical_json(value)
+    headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
+    if status in _EXTRA_HEADERS:
+        headers.append(_EXTRA_HEADERS[status])
+    if status >= HTTPStatus.BAD_REQUEST:
+        headers.append(("Connection", "close"))
+    return [(name.lower().encode(), text.encode()) for name, text in headers], data
 
-    `body` bytes an episode, `rate` uploads a minute from a host, `reserve` bytes that stay free on
-    the disk, `slots` connections at once.
+
+class UploadConnection(H11Protocol):
+    """A connection of the receiver, one of a limited number.
+
+    A sender must have sent the head of an upload within `SILENCE_S`; the body is timed where it is
+    read.
     """
 
-    body: int = 64 << 20
-    rate: int = 600
-    reserve: int = 1 << 30
-    slots: int = 32
+    _ended = False
+    _head_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, or answer 503 where there are as many as the receiver takes."""
+        full = len(self.connections) >= self.config.app.slots  # type: ignore[union-attr]
+        super().connection_made(transport)
+        if full:
+            self.connections.discard(self)
+            self._end(HTTPStatus.SERVICE_UNAVAILABLE, "too many connections")
+        else:
+            self._time_head()
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came; a head that began must come to its end in time."""
+        if self._ended:
+            return
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._stop_timer()
+        elif self._head_timer is None and not self._ended:
+            self._time_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Cancel the timer of a connection that is gone."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP."""
+        self._end(HTTPStatus.BAD_REQUEST, "is no HTTP that can be understood")
+
+    def _time_head(self) -> None:
+        self._head_timer = self.loop.call_later(rules.SILENCE_S, self.transport.abort)
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _end(self, status: HTTPStatus, why: str) -> None:
+        """Decline before there is an upload: answer, hear no more, and hang up a little later."""
+        self._ended = True
+        self._stop_timer()
+        headers, data = _response(status, {"error": why})
+        answer = h11.Connection(h11.SERVER)
+        reason = status.phrase.encode()
+        response = h11.Response(status_code=status.value, headers=headers, reason=reason)
+        for event in (response, h11.Data(data=data), h11.EndOfMessage()):
+            self.transport.write(answer.send(event) or b"")
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        # To close at once would reset the connection, and the sender might not see the answer.
+        self.loop.call_later(DRAIN_S, self.transport.close)
 
 
-class Declined(Exception):
-    """An upload that is not taken: the HTTP status, and why."""
+class _Body:
+    """The body of an upload for the thread that takes it, out of the event loop's hands."""
 
-    def __init__(self, status: HTTPStatus, why: str) -> None:
-        self.status = status
-        super().__init__(why)
+    def __init__(self, receive: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._receive, self._loop = receive, loop
+        self._left, self._more = b"", True
 
-
-@dataclass(frozen=True)
-class Taken:
-    """An episode that is in the store, on the disk: `sha256` of the body that brought it."""
-
-    status: HTTPStatus
-    id: str
-    host: str
-    sha256: str
-
-
-@dataclass(frozen=True)
-class Announced:
-    """What the head of an upload says of its body: bytes in all, of the manifest, sha256."""
-
-    length: int
-    manifest: int
-    sha256: str
+    def read1(self, most: int, /) -> bytes:
+        """Return at most `most` bytes as they come, none at the end. Raises TimeoutError."""
+        while not self._left and self._more:
+            coming = asyncio.run_coroutine_threadsafe(self._receive(), self._loop)
+            try:
+                message = coming.result(rules.SILENCE_S)
+            except TimeoutError:
+                coming.cancel()
+                raise
+            except concurrent.futures.CancelledError:
+                message = {}
+            self._left = message.get("body", b"")
+            self._more = message.get("more_body", False)
+        data, self._left = self._left[:most], self._left[most:]
+        return data
 
 
-def tokens(path: Path) -> dict[str, str]:
-    """Hosts by the sha256 of their token, from a TOML file of `host = "token"`; raises Refused."""
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise _token(path, "is a folder", "a token file")
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise _token(path, "can be read by others", "a file for its owner alone: chmod 600")
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise _token(path, error.strerror or str(error), "a token file") from error
-    except ValueError as error:
-        raise _token(path, str(error), 'lines of host = "token"') from error
-    if not told:
-        raise _token(path, "holds no token", "one a host")
-    for host, token in told.items():
-        _refuse_token(path, host, token)
-    found = {hashlib.sha256(token.encode()).hexdigest(): host for host, token in told.items()}
-    if len(found) < len(told):
-        raise _token(path, "gives one token to two hosts", "one of its own for each")
-    return found
+class Uploads:
+    """The ASGI application: every upload in a thread of its own, and a line of log for each."""
 
+    def __init__(self, receiver: Receiver, log: Log) -> None:
+        self._receiver, self._log = receiver, log
+        self.slots = receiver.limits.slots
+        self.threads = ThreadPoolExecutor(self.slots, "upload")
 
-def _refuse_token(path: Path, host: str, token: object) -> None:
-    """Raise Refused unless it is a host's name, and a token that can be sent and not guessed."""
-    where = f"{path}: {host}"
-    if not host.strip():
-        raise _token(path, "gives a token to a host without a name", "the host's name before it")
-    if not isinstance(token, str):
-        raise _token(where, "is no string", "a token in quotes")
-    if not SENDABLE.match(token):
-        problem = "holds blanks or characters beyond ASCII, which cannot be sent"
-        raise _token(where, problem, "letters and digits")
-    if len(token) < TOKEN_LEAST:
-        raise _token(where, "is weak", f"{TOKEN_LEAST} characters or more")
-
-
-def _token(where: object, problem: str, expected: str) -> Refused:
-    remedy = "`openssl rand -hex 32` makes a token."
-    return Refused(where, problem, expected, remedy, code="tokens")
-
-
-def ready(root: Path) -> None:
-    """Raise Refused unless a store is at `root`, or can be made there: it is absent or empty."""
-    atomic.refuse_url(root)
-    try:
-        names = os.listdir(root)
-    except FileNotFoundError:
-        return
-    # A receiver that was killed while it made the store may have left a draft.
-    if HEADER not in names and not all(name.startswith(atomic.PENDING) for name in names):
-        raise Refused(
-            root,
-            "holds files and is no episode store",
-            "an episode store, or a folder that is new or empty",
-            "Give another folder with --store.",
-            code="store_missing",
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request, as ASGI asks."""
+        query = scope["query_string"]
+        target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
+        loop = asyncio.get_running_loop()
+        status, value, line = await loop.run_in_executor(
+            self.threads, self._handle, scope, target, _Body(receive, loop)
         )
-
-
-class Receiver:
-    """Puts uploads into a store. Use it in a `with`: it alone receives into that store.
-
-    `hosts` are named by the sha256 of their tokens. Raises Refused when there is none, or another
-    receiver is at work.
-    """
-
-    def __init__(
-        self,
-        store: Store,
-        hosts: Mapping[str, str],
-        limits: Limits = Limits(),
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        if not hosts:
-            raise _token("receiver", "has no tokens", "one a host")
-        self.limits = limits
-        self._store = store
-        self._hosts = hosts
-        self._clock = clock
-        self._allowed: dict[str, tuple[float, float]] = {}
-        self._counting = threading.Lock()
-        self._reading = threading.Lock()
-        self._incoming = store.root / INCOMING
-        self._incoming.mkdir(exist_ok=True)
-        (store.root / "episodes").mkdir(exist_ok=True)
-        atomic.sync(store.root)
-        self._lock = (self._incoming / "lock").open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            remedy = "End it, or use that one."
-            raise Refused(
-                store.root, "another receiver is at work", "one a store", remedy
-            ) from error
-        for left in self._incoming.glob(f"{atomic.PENDING}*"):
-            shutil.rmtree(left)
+            await _answer(send, receive, status, value)
+        finally:
+            # Also of an answer that nobody waits for any more.
+            self._log(f"{status.value} {line}")
 
-    def __enter__(self) -> "Receiver":
-        """Itself."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Let another receive."""
-        self._lock.close()
-
-    def put(self, path: str, head: Message, body: io.BufferedIOBase) -> Taken:
-        """Take one upload; when this returns, it is on the disk. Raises Declined, or OSError."""
-        host = self._host(head.get("Authorization", ""))
-        self._count(host)
-        id = path.removeprefix(PLACE)
-        if id == path or not ID.fullmatch(id):
-            raise Declined(HTTPStatus.NOT_FOUND, f"not {PLACE} and an episode's id")
-        announced = self._announced(head)
-        if shutil.disk_usage(self._store.root).free - announced.length < self.limits.reserve:
-            raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is nearly full")
+    def _handle(
+        self, scope: Any, target: str, body: _Body
+    ) -> tuple[HTTPStatus, dict[str, str], str]:
+        """Return the status and the value of the answer, and the line of log."""
         try:
-            with atomic.folder(self._store.folder(id), self._incoming) as draft:
-                _stream(body, draft, announced)
-                self._check(draft, id, host)
-        except FileExistsError:
-            self._compare(id, announced.sha256)
-            return Taken(HTTPStatus.OK, id, host, announced.sha256)
+            if scope["method"] != "PUT":
+                why = f"{scope['method']} is not taken, PUT is"
+                raise Declined(HTTPStatus.METHOD_NOT_ALLOWED, why)
+            receipt = self._receiver.put(target, Headers(scope=scope), body)
+        except Declined as declined:
+            return declined.status, {"error": str(declined)}, f"{target!r}: {declined}"
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is full") from error
-            raise
-        return Taken(HTTPStatus.CREATED, id, host, announced.sha256)
-
-    def _host(self, authorization: str) -> str:
-        """Whose token it is, in a time that does not tell how much of it is right."""
-        token = authorization.removeprefix("Bearer ")
-        own = hashlib.sha256(token.encode()).hexdigest()
-        found = [host for known, host in self._hosts.items() if hmac.compare_digest(known, own)]
-        if not found or token == authorization:
-            raise Declined(HTTPStatus.UNAUTHORIZED, "no host has this token")
-        return found[0]
-
-    def _count(self, host: str) -> None:
-        """One upload of the `rate` a minute that a host may make, at most a minute's at once."""
-        now, rate = self._clock(), self.limits.rate
-        with self._counting:
-            left, since = self._allowed.get(host, (float(rate), now))
-            left = min(rate, left + (now - since) * rate / 60)
-            fits = left >= 1
-            self._allowed[host] = (left - fits, now)
-        if not fits:
-            raise Declined(HTTPStatus.TOO_MANY_REQUESTS, f"over {rate} uploads a minute")
-
-    def _announced(self, head: Message) -> Announced:
-        length, manifest = head.get("Content-Length", ""), head.get(SPLIT, "")
-        if "Transfer-Encoding" in head or not (NUMBER.match(length) and NUMBER.match(manifest)):
-            raise Declined(HTTPStatus.LENGTH_REQUIRED, f"Content-Length and {SPLIT} are needed")
-        told = Announced(int(length), int(manifest), _sha256(head.get("Content-Digest", "")))
-        if told.length > self.limits.body or told.manifest > MANIFEST_LIMIT:
-            most = f"over {self.limits.body} bytes, or {MANIFEST_LIMIT} of manifest"
-            raise Declined(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, most)
-        if told.manifest > told.length:
-            raise Declined(HTTPStatus.BAD_REQUEST, "the manifest is longer than the body")
-        return told
-
-    def _check(self, draft: Path, id: str, host: str) -> None:
-        """What a reader of the store would refuse is not taken; nor is another host's episode."""
-        try:
-            with self._reading:
-                manifest = parse((draft / MANIFEST).read_bytes(), id, MANIFEST)
-                unpack(manifest, {SAMPLES: (draft / SAMPLES).read_bytes()}, id)
-        except Refused as refused:
-            raise Declined(HTTPStatus.UNPROCESSABLE_ENTITY, str(refused)) from refused
-        if manifest.host != host:
-            why = f"the episode is of host {manifest.host!r}, the token of {host!r}"
-            raise Declined(HTTPStatus.FORBIDDEN, why)
-
-    def _compare(self, id: str, sha256: str) -> None:
-        """Raise Declined unless the published episode is the one that was sent."""
-        folder, digest = self._store.folder(id), hashlib.sha256()
-        for name in (MANIFEST, SAMPLES):
-            digest.update((folder / name).read_bytes())
-        if digest.hexdigest() != sha256:
-            raise Declined(HTTPStatus.CONFLICT, f"{id} is there with other content")
-        # Whoever published it may not have come to this yet, and it is about to be acknowledged.
-        atomic.sync(folder.parent)
+            return _failed("it could not be written", target, str(error))
+        except Exception as error:
+            return _failed("it could not be handled", target, f"{type(error).__name__}: {error}")
+        value = {"id": receipt.id, "sha256": receipt.sha256}
+        return receipt.status, value, f"{receipt.id} of {receipt.host}"
 
 
-def _sha256(header: str) -> str:
-    """The sha256 of a Content-Digest (RFC 9530), in hex."""
-    _, _, rest = header.partition("sha-256=:")
-    try:
-        digest = base64.b64decode(rest.partition(":")[0], validate=True)
-    except ValueError:
-        digest = b""
-    if len(digest) != hashlib.sha256().digest_size:
-        raise Declined(HTTPStatus.BAD_REQUEST, "Content-Digest with sha-256 is needed")
-    return digest.hex()
+def _failed(why: str, target: str, cause: str) -> tuple[HTTPStatus, dict[str, str], str]:
+    """Return the answer to an upload that failed here; the cause is for the log alone."""
+    line = f"{target!r}: {' '.join(cause.split())}"
+    return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": why}, line
 
 
-def _stream(body: io.BufferedIOBase, draft: Path, announced: Announced) -> None:
-    """Write manifest and samples into `draft`, hashing on the way. Raises Declined."""
-    digest = hashlib.sha256()
-    deadline = time.monotonic() + SILENCE_S + announced.length / SLOWEST
-    parts = ((MANIFEST, announced.manifest), (SAMPLES, announced.length - announced.manifest))
-    for name, size in parts:
-        with (draft / name).open("wb") as file:
-            while size:
-                data = _read(body, min(size, _CHUNK), deadline)
-                digest.update(data)
-                file.write(data)
-                size -= len(data)
-    if digest.hexdigest() != announced.sha256:
-        raise Declined(HTTPStatus.BAD_REQUEST, "the body is not what Content-Digest says")
+async def _answer(send: Any, receive: Any, status: HTTPStatus, value: dict[str, str]) -> None:
+    headers, data = _response(status, value)
+    await send({"type": "http.response.start", "status": status.value, "headers": headers})
+    await send({"type": "http.response.body", "body": data, "more_body": True})
+    if status >= HTTPStatus.BAD_REQUEST:
+        await _drain(receive)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def _read(body: io.BufferedIOBase, most: int, deadline: float) -> bytes:
-    try:
-        data = body.read1(most)
-    except TimeoutError as error:
-        raise Declined(HTTPStatus.REQUEST_TIMEOUT, f"silent for {SILENCE_S:g} s") from error
-    if not data or time.monotonic() > deadline:
-        why = "too slow" if data else "the body ended early"
-        raise Declined(HTTPStatus.REQUEST_TIMEOUT, why)
-    return data
+async def _drain(receive: Any) -> None:
+    """Read some of what is still coming, or the sender would be cut off before the answer."""
+    left, more = DRAIN_BYTES, True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while left > 0 and more:
+                message = await receive()
+                left -= len(message.get("body", b""))
+                more = message.get("more_body", False)
 
 
-# ---------------------------------------------------------------- over HTTP
+# ---------------------------------------------------------------- the server
 
 
 def try_to_listen(host: str, port: int) -> None:
     """Raise Refused where a server could not listen."""
     try:
-        with socket.socket(_family(host)) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind((host, port))
+        with socket.socket(_family(host)) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((host, port))
     except (OSError, UnicodeError) as error:
         raise Refused(
             f"{host}:{port}",
@@ -343,109 +226,62 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-class Server(ThreadingHTTPServer):
-    """A receiver at an address; `say` is told one line an upload."""
+class Server:
+    """A receiver that listens at an address; `log` gets one line an upload.
 
-    daemon_threads = True
-    request_queue_size = 64
+    `tls` is a certificate and its private key, in PEM. Use it in a `with`.
+    """
 
-    def __init__(self, address: tuple[str, int], receiver: Receiver, say: Say) -> None:
-        self.address_family = _family(address[0])
-        self.receiver = receiver
-        self.say = say
-        self._slots = threading.BoundedSemaphore(receiver.limits.slots)
-        super().__init__(address, _Handler)
+    def __init__(
+        self,
+        address: tuple[str, int],
+        receiver: Receiver,
+        log: Log,
+        tls: tuple[Path, Path] | None = None,
+    ) -> None:
+        self._sock = socket.create_server(address, family=_family(address[0]), backlog=64)
+        self._uploads = Uploads(receiver, log)
+        self._stopped = threading.Event()
+        certificate, key = tls or (None, None)
+        config = uvicorn.Config(
+            self._uploads,
+            http=UploadConnection,
+            ws="none",
+            lifespan="off",
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            backlog=64,
+            timeout_keep_alive=round(rules.SILENCE_S),
+            timeout_graceful_shutdown=1,
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
+        )
+        self._server = uvicorn.Server(config)
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """In a thread, while there are slots."""
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-            return
-        with contextlib.suppress(OSError):
-            request.sendall(_BUSY)
-        self.shutdown_request(request)
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """The address and port that it listens at."""
+        host, port, *_ = self._sock.getsockname()
+        return host, port
 
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """As it was, and the slot is free again."""
+    def __enter__(self) -> "Server":
+        """Return the server, which listens already."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the socket, and wait for the threads of uploads."""
+        self._sock.close()
+        self._uploads.threads.shutdown()
+
+    def serve_forever(self) -> None:
+        """Take uploads until `shutdown`, or until a signal ends the process."""
         try:
-            super().process_request_thread(request, client_address)
+            self._server.run(sockets=[self._sock])
         finally:
-            self._slots.release()
+            self._stopped.set()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A line is cut in the middle of something: the sender comes again."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-    protocol_version = "HTTP/1.1"
-    server_version = "phasewatch"
-    sys_version = ""
-    timeout = SILENCE_S
-    disable_nagle_algorithm = True
-
-    def do_PUT(self) -> None:
-        try:
-            taken = self.server.receiver.put(self.path, self.headers, self.rfile)
-        except Declined as declined:
-            self._decline(declined.status, str(declined), self.path)
-        except OSError as error:
-            self._fail("it could not be written", str(error))
-        except Exception as error:
-            self._fail("it could not be handled", f"{type(error).__name__}: {error}")
-        else:
-            told = {"id": taken.id, "sha256": taken.sha256}
-            self._end(taken.status, told, f"{taken.id} of {taken.host}")
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """What http.server declines by itself, as the rest is: first of all other methods."""
-        status, place = HTTPStatus(code), self.requestline
-        why = message or status.phrase
-        if status == HTTPStatus.NOT_IMPLEMENTED:
-            status, place = HTTPStatus.METHOD_NOT_ALLOWED, self.path
-            why = f"{self.command} is not taken, PUT is"
-        self._decline(status, why, place)
-
-    def _fail(self, why: str, cause: str) -> None:
-        self._decline(HTTPStatus.INTERNAL_SERVER_ERROR, why, self.path, " ".join(cause.split()))
-
-    def _decline(self, status: HTTPStatus, why: str, place: str, cause: str = "") -> None:
-        """Say no and hang up; `cause` is for the log alone."""
-        self.close_connection = True
-        self._end(status, {"error": why}, f"{place!r}: {cause or why}")
-        self._drain()
-
-    def _end(self, status: HTTPStatus, value: dict[str, str], line: str) -> None:
-        """Answer, and tell the log, also of an answer that nobody waits for any more."""
-        try:
-            self._answer(status, value)
-        finally:
-            self.server.say(f"{status.value} {line}")
-
-    def _answer(self, status: HTTPStatus, value: dict[str, str]) -> None:
-        data = atomic.canonical(value)
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        if status == HTTPStatus.TOO_MANY_REQUESTS:
-            self.send_header("Retry-After", "1")
-        if status == HTTPStatus.UNAUTHORIZED:
-            self.send_header("WWW-Authenticate", "Bearer")
-        if status == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "PUT")
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(data)
-
-    def _drain(self) -> None:
-        """Take some of what is still coming, or the sender would be cut off before the answer."""
-        self.connection.shutdown(socket.SHUT_WR)
-        self.connection.settimeout(1.0)
-        left = 1 << 20
-        while left > 0 and (data := self.rfile.read1(_CHUNK)):
-            left -= len(data)
-
-    def log_message(self, format: str, *words: Any) -> None:
-        """Say nothing of its own."""
+    def shutdown(self) -> None:
+        """End `serve_forever` in another thread, and wait for it."""
+        self._server.should_exit = True
+        self._stopped.wait()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from phasewatch.schema import Schema
-from phasewatch.windowing import Windows, join
+from phasewatch.windowing import Windows, concatenate
 
 SHARE = 0.5
 """Of the windows that come back a second time, with one source or their opening gone."""
@@ -40,4 +40,4 @@ def drop(windows: Windows, schema: Schema, seed: int) -> Windows:
         without(windows.take(np.sort(rows)), schema, part)
         for rows, part in zip(dealt, parts(schema), strict=True)
     ]
-    return join([windows, *lost])
+    return concatenate([windows, *lost])

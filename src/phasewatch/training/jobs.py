@@ -6,9 +6,8 @@ that it loads again. One that is there already, of the same recipe and split, is
 
 import contextlib
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import asdict, dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
@@ -19,7 +18,7 @@ from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.io import atomic
+from phasewatch.io import atomic, executors
 from phasewatch.models.base import Epoch, TrainingMonitor
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
@@ -98,7 +97,7 @@ def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
     try:
         fitted = fit_model(task.model, task.schema, task.seed, sides, monitor, task.cluster)
     except Refused as refused:
-        raise refused.inside(task.name) from None
+        raise refused.within(task.name) from None
     predicted, validation = fitted.predict(task.validation), task.validation
     classes = len(task.schema.classes)
     _, confusions = metrics.confusions(validation.episode, validation.y, predicted, classes)
@@ -124,7 +123,7 @@ def is_done(task: Task) -> bool:
     except Refused:
         return False
     wanted = (asdict(task.recipe), asdict(task.split))
-    return atomic.canonical(wanted) == atomic.canonical((header.recipe, header.split))
+    return atomic.canonical_json(wanted) == atomic.canonical_json((header.recipe, header.split))
 
 
 def run_task(task: Task, follow: EpochListener) -> Path:
@@ -197,32 +196,26 @@ def run_tasks(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
             yield run_task(replace(task, cluster=workers.cluster), workers.follow)
         return
     jobs, follow = workers.jobs, workers.follow
-    context = get_context("spawn")
-    queue = context.SimpleQueue()
-    with ProcessPoolExecutor(jobs, context, _WorkerLink.open, (queue, os.getpid())) as pool:
-        waiting: set[Future[Path]] = {pool.submit(_WorkerLink.work, task) for task in tasks}
-        try:
-            while waiting:
-                ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
-                while not queue.empty():
-                    follow(*queue.get())
-                yield from (future.result() for future in ended)
-        except BaseException:
-            # An unfinished training resumes from its last epoch when the same run is started again.
-            for process in list(pool._processes.values()):
-                process.kill()
-            raise
+    queue = get_context("spawn").SimpleQueue()
+    # What is unfinished goes on from its last epoch when the same run is asked for again.
+    with executors.worker_processes(jobs, _WorkerLink.open, (queue,)) as pool:
+        with executors.interrupts_ignored():
+            waiting: set[Future[Path]] = {pool.submit(_WorkerLink.work, task) for task in tasks}
+        while waiting:
+            ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)
+            while not queue.empty():
+                follow(*queue.get())
+            yield from (future.result() for future in ended)
 
 
 class _WorkerLink:
-    """In a worker process: the queue to its parent. A worker whose parent is gone ends itself."""
+    """In a worker: its way back to the process that asked."""
 
     queue: "SimpleQueue[tuple[str, Epoch]]"
-    parent: int
 
     @classmethod
-    def open(cls, queue: "SimpleQueue[tuple[str, Epoch]]", parent: int) -> None:
-        cls.queue, cls.parent = queue, parent
+    def open(cls, queue: "SimpleQueue[tuple[str, Epoch]]") -> None:
+        cls.queue = queue
 
     @classmethod
     def work(cls, task: Task) -> Path:
@@ -230,6 +223,4 @@ class _WorkerLink:
 
     @classmethod
     def follow(cls, name: str, epoch: Epoch) -> None:
-        if os.getppid() != cls.parent:
-            os._exit(1)
         cls.queue.put((name, epoch))

@@ -1,9 +1,9 @@
-"""What earlier sweeps judged: so that a sweep skips what has not changed, and resumes when killed.
+"""Results of earlier sweeps, so that a sweep skips what has not changed, and resumes when killed.
 
 A folder beside the index, one part a block of episodes, each part written whole or not at all and
-checked when read. A judgement stands for as long as the episode's stamp is the same: name, size,
+checked when read. A result is used for as long as the episode's version is the same: name, size,
 inode and both times of each of its files. A part by other rules or another release is not used, and
-neither is a damaged one: what cannot be trusted is judged again. Errored is never kept.
+neither is a damaged one: what cannot be trusted is validated again. Errored is never kept.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.io import atomic, parquet_headers
+from phasewatch.io import atomic, parquet, parquet_headers
 from phasewatch.schema import Schema
 from phasewatch.store import local
 from phasewatch.validation import clocks, index, rules
@@ -24,11 +24,11 @@ from phasewatch.validation.verdict import ValidationResult
 PART = re.compile(r"[0-9a-f]{24}\.parquet")
 """Names of parts: nothing else in the folder is read, or taken away."""
 
-Stamped = tuple[str, ValidationResult]
+VersionedResult = tuple[str, ValidationResult]
 
 
 class VerdictCache:
-    """The judgements of earlier sweeps under one schema, kept in `folder`.
+    """The results of earlier sweeps under one schema, stored in `folder`.
 
     Raises Refused where a file is in its place.
     """
@@ -38,45 +38,43 @@ class VerdictCache:
             raise Refused(
                 folder,
                 "is a file",
-                "the folder of an earlier sweep's judgements, or nothing yet",
+                "the folder of an earlier sweep's results, or nothing yet",
                 "Give another --index, or move it away.",
                 code="index",
             )
         self.folder = folder
-        self._key = hashlib.sha256(
-            atomic.canonical([__version__, schema.fingerprint, *_code()])
-        ).hexdigest()
+        self._key = atomic.digest([__version__, schema.fingerprint, *_code()])
 
-    def read(self) -> dict[str, Stamped]:
-        """By id: the stamp that was judged, and the judgement."""
-        known: dict[str, Stamped] = {}
+    def read(self) -> dict[str, VersionedResult]:
+        """Return, by id, the version that was validated, and its result."""
+        known: dict[str, VersionedResult] = {}
         for path in self._parts():
             try:
-                part = index.decode(path.read_bytes())
+                part = parquet.decode(path.read_bytes())
                 if set(part["key"].to_pylist()) - {self._key}:
                     continue
-                stamps, judged = part["stamp"].to_pylist(), index.results(part)
+                versions, validated = part["version"].to_pylist(), index.from_table(part)
             except (OSError, pa.ArrowException, KeyError, ValueError):
                 continue
-            known.update({own.id: (at, own) for at, own in zip(stamps, judged, strict=True)})
+            known.update({own.id: (at, own) for at, own in zip(versions, validated, strict=True)})
         return known
 
-    def add(self, judged: Iterable[Stamped]) -> Path | None:
-        """Keep some judgements as a part of their own; None where none may be kept."""
-        kept = [(at, own) for at, own in judged if at and own.verdict != "errored"]
+    def add(self, validated: Iterable[VersionedResult]) -> Path | None:
+        """Store some results as a part of their own; return its path, None for nothing."""
+        kept = [(at, own) for at, own in validated if at and own.verdict != "errored"]
         if not kept:
             return None
-        stamps, own = zip(*kept, strict=True)
-        extra = {"stamp": stamps, "key": [self._key] * len(kept)}
-        data = index.encode(index.table(own, extra))
+        versions, own = zip(*kept, strict=True)
+        extra = {"version": versions, "key": [self._key] * len(kept)}
+        data = parquet.encode(index.to_table(own, extra))
         path = self.folder / f"{hashlib.sha256(data).hexdigest()[:24]}.parquet"
         atomic.write(path, data)
         return path
 
-    def replace(self, judged: Iterable[Stamped]) -> None:
+    def replace(self, validated: Iterable[VersionedResult]) -> None:
         """Keep these and nothing else, in one part."""
         before = self._parts()
-        kept = self.add(judged)
+        kept = self.add(validated)
         for path in before:
             if path != kept:
                 path.unlink(missing_ok=True)
@@ -86,7 +84,7 @@ class VerdictCache:
 
 
 def _code() -> Sequence[str]:
-    """Digests of the files that decide on verdicts: a changed rule judges everything again."""
+    """Digests of the files that decide on verdicts: a changed rule validates everything again."""
     return [
         hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
         for module in (parquet_headers, local, clocks, rules)

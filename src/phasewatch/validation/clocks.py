@@ -13,14 +13,14 @@ import numpy as np
 from phasewatch.episode import Episode, Floats, Ints, Samples
 from phasewatch.schema import NS, Schema
 
-TWINS = (
+PAIRED_CHANNELS = (
     ("guest.tx_pkts", "netflow.pkts_out"),
     ("guest.wr_sectors", "qmp.blk_wr_bytes"),
     ("proc.vcpu_run", "guest.cpu_user"),
 )
 """Channels of two sources that count the same activity."""
 
-_TWINS = tuple(dict.fromkeys(name for pair in TWINS for name in pair))
+_TWINS = tuple(dict.fromkeys(name for pair in PAIRED_CHANNELS for name in pair))
 
 FARTHEST_S, SHORTEST_S = 30.0, 20.0
 """How far apart clocks are looked for, and how much common time that needs at least."""
@@ -30,7 +30,7 @@ COVERED = 0.9
 
 
 @dataclass(frozen=True)
-class Pair:
+class ClockPair:
     """Two sources: the shift of the left one at which they agree best, in seconds.
 
     `here` and `there` are their correlation as stamped and shifted, `elsewhere` the best one over
@@ -64,7 +64,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Onset:
+class LabelShift:
     """How much later than its labels the telemetry changes, and what share of it they explain."""
 
     late_s: float
@@ -81,11 +81,11 @@ class Onset:
 
 
 @dataclass(frozen=True)
-class Shared:
+class ClockEvidence:
     """What could be measured of an episode."""
 
-    pairs: tuple[Pair, ...] = ()
-    onset: Onset | None = None
+    pairs: tuple[ClockPair, ...] = ()
+    onset: LabelShift | None = None
 
     @property
     def offsets(self) -> tuple[tuple[str, float], ...]:
@@ -97,23 +97,23 @@ class Shared:
         )
 
 
-def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) -> Shared:
+def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) -> ClockEvidence:
     """Offsets between `sources`, whose times do not run back and whose values are numbers."""
     sources = {name: samples for name, samples in sources.items() if len(samples)}
     if not sources:
-        return Shared()
+        return ClockEvidence()
     first = max(int(samples.t_wall_ns[0]) for samples in sources.values())
     last = min(int(samples.t_wall_ns[-1]) for samples in sources.values())
     first, last = max(first, episode.start_ns), min(last, episode.end_ns)
     most = round(min(FARTHEST_S, (last - first) / NS / 3) / schema.grid.step_s)
     if last - first < SHORTEST_S * NS or not most:
-        return Shared()
+        return ClockEvidence()
     edges = np.arange(first, last, schema.grid.step_ns)
     rates = _rates(sources, schema, edges)
     # Labels beyond what was recorded cannot be told from late ones.
     covered = last - first >= COVERED * (episode.end_ns - episode.start_ns)
     onset = _onset(episode, rates, edges, most) if covered else None
-    return Shared(_pairs(rates, most, schema.grid.step_s), onset)
+    return ClockEvidence(_pairs(rates, most, schema.grid.step_s), onset)
 
 
 def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[str, Floats]:
@@ -140,9 +140,9 @@ def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[
     return {name: own / norm for name, own, norm in moved if norm > 1e-9}
 
 
-def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[Pair, ...]:
+def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[ClockPair, ...]:
     """Every pair of twins that moved, at its best shift of at most `most` steps."""
-    twins = [(left, right) for left, right in TWINS if left in rates and right in rates]
+    twins = [(left, right) for left, right in PAIRED_CHANNELS if left in rates and right in rates]
     if not twins:
         return ()
     z = np.array([[rates[left], rates[right]] for left, right in twins])
@@ -167,20 +167,20 @@ def _common(z: Floats, most: int) -> Floats:
     return norm
 
 
-def _pair(names: tuple[str, str], z: Floats, curve: list[float], step_s: float) -> Pair:
+def _pair(names: tuple[str, str], z: Floats, curve: list[float], step_s: float) -> ClockPair:
     """What the correlation of `z[2,M]` over shifts from -L to L steps, `[2L+1]`, says of two."""
     there = max(curve)
     most, best = len(curve) // 2, curve.index(there)
-    apart = round(Pair.ALONE_S / step_s)
+    apart = round(ClockPair.ALONE_S / step_s)
     elsewhere = max([-1.0, *curve[: max(best - apart + 1, 0)], *curve[best + apart :]])
-    return Pair(
+    return ClockPair(
         names[0].partition(".")[0],
         names[1].partition(".")[0],
         (best - most + _bend(curve, best)) * step_s,
         curve[most],
         there,
         elsewhere,
-        _steps(z, best - most) if there >= Pair.SURE else 0.0,
+        _steps(z, best - most) if there >= ClockPair.SURE else 0.0,
     )
 
 
@@ -200,7 +200,9 @@ def _bend(curve: Sequence[float], best: int) -> float:
     return 0.5 * (before - after) / sharp if sharp < 0 else 0.0
 
 
-def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int) -> Onset | None:
+def _onset(
+    episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int
+) -> LabelShift | None:
     """At which common shift of all labels their stretches differ most from each other."""
     inner = [label.t_wall_ns for label in episode.labels[1:]]
     if not inner or not rates:
@@ -220,4 +222,4 @@ def _onset(episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int
     # The columns have norm 1: the mean over them is the share of the whole that labels explain.
     share = np.einsum("slc,slc,sl->s", sums, sums, 1 / length) / len(rates)
     best = int(share.argmax())
-    return Onset(float(shifts[best] * step / NS), float(share[most]), float(share[best]))
+    return LabelShift(float(shifts[best] * step / NS), float(share[most]), float(share[best]))

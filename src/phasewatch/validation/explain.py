@@ -1,4 +1,4 @@
-"""One episode's whole story: the verdict, why, and what each source covered of it, in time."""
+"""The explanation of one verdict: its reasons, and what each source covered of the episode."""
 
 import html
 import itertools
@@ -14,7 +14,7 @@ from phasewatch.schema import NS
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store, refuse_unknown
 from phasewatch.validation.rules import Facts, sentences
-from phasewatch.validation.sweep import Episodes, across, validate_episode
+from phasewatch.validation.sweep import EpisodeSource, validate_episode, with_store_findings
 from phasewatch.validation.verdict import ValidationResult
 
 CELLS = 60
@@ -37,7 +37,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A judgement, and what it was made from; no tracks where the bytes could not be read.
+    """A result, and what it was made from; no tracks where the bytes could not be read.
 
     `labels` are (seconds from the start, phase).
     """
@@ -48,13 +48,13 @@ class Explanation:
     seconds: float
 
 
-def tell(episodes: Episodes, id: str) -> Explanation:
-    """The story of one episode; raises Refused when the store has none of that id."""
+def explain(episodes: EpisodeSource, id: str) -> Explanation:
+    """Return the explanation of one episode. Raises Refused when the store has none of that id."""
     ids = episodes.ids()
     refuse_unknown(id, ids, "--explain")
     result = _among(episodes, ids, id)
     try:
-        with episodes.near(id) as store:
+        with episodes.local_copy(id) as store:
             facts = Facts(store.read(id), episodes.schema)
     except (Refused, OSError):
         return Explanation(result, (), (), 0.0)
@@ -65,8 +65,8 @@ def tell(episodes: Episodes, id: str) -> Explanation:
     return Explanation(result, tuple(_tracks(facts)), labels, episode.seconds)
 
 
-def _among(episodes: Episodes, ids: Sequence[str], id: str) -> ValidationResult:
-    """The judgement of one episode, with what only others show: theirs is its name, or its samples.
+def _among(episodes: EpisodeSource, ids: Sequence[str], id: str) -> ValidationResult:
+    """The result of one episode, with what only others show: theirs is its name, or its samples.
 
     Far away, samples are not compared: that would fetch them all.
     """
@@ -77,11 +77,11 @@ def _among(episodes: Episodes, ids: Sequence[str], id: str) -> ValidationResult:
         if other.casefold() == id.casefold()
         or (own.usable and own.content == _content(episodes, other))
     ]
-    judged = [own if other == id else validate_episode(episodes, other) for other in alike]
-    return across(judged)[alike.index(id)]
+    validated = [own if other == id else validate_episode(episodes, other) for other in alike]
+    return with_store_findings(validated)[alike.index(id)]
 
 
-def _content(episodes: Episodes, id: str) -> str:
+def _content(episodes: EpisodeSource, id: str) -> str:
     """The digest of its samples, as its manifest has it; "" where that cannot be told."""
     if not isinstance(episodes, Store):
         return ""
@@ -113,37 +113,41 @@ def _shares(episode: Episode, samples: Samples) -> tuple[float, ...]:
     return tuple(covered.reshape(CELLS, 8).mean(axis=1).tolist())
 
 
-def text(story: Explanation) -> list[str]:
+def text(explanation: Explanation) -> list[str]:
     """For a terminal of 80 columns."""
-    own = story.result
-    lines = [f"{own.id}: {own.verdict}", *_who(own, story.seconds)]
+    own = explanation.result
+    lines = [f"{own.id}: {own.verdict}", *_who(own, explanation.seconds)]
     explained = sentences()
     for finding in own.findings:
         lines += [f"  [{finding.code}] {explained.get(finding.code, 'refused')}: {finding.reason}"]
-    if story.tracks:
-        lines.append(f"  source    rows  of due  0 s{f'{story.seconds:.0f} s':>{CELLS // 2 - 3}}")
-    for track in story.tracks:
+    if explanation.tracks:
+        lines.append(
+            f"  source    rows  of due  0 s{f'{explanation.seconds:.0f} s':>{CELLS // 2 - 3}}"
+        )
+    for track in explanation.tracks:
         bar = "".join(BLOCKS[round(share * 8)] for share in _halved(track.shares))
         lines.append(f"  {track.source:<8}{track.rows:>6} {track.share:>6.0%}   {bar}")
-    if story.labels:
-        lines.append("  labels: " + " · ".join(f"{at:.1f} s {phase}" for at, phase in story.labels))
+    if explanation.labels:
+        lines.append(
+            "  labels: " + " · ".join(f"{at:.1f} s {phase}" for at, phase in explanation.labels)
+        )
     if own.offsets:
         told = " · ".join(f"{pair} {offset:+.2f} s" for pair, offset in own.offsets)
         lines.append(f"  clock offsets: {told}")
-    lines.append(f"  digest of what was judged: {own.digest or 'none: it could not be read'}")
+    lines.append(f"  digest of what was validated: {own.digest or 'none: it could not be read'}")
     return lines
 
 
-def page(story: Explanation) -> str:
+def page(explanation: Explanation) -> str:
     """The same as one HTML page that needs nothing else."""
-    own = story.result
+    own = explanation.result
     explained = sentences()
     reasons = "".join(
         f"<li><b>{html.escape(explained.get(one.code, one.code))}</b> "
         f"<code>{html.escape(one.code)}</code><br>{html.escape(one.reason)}</li>"
         for one in own.findings
     )
-    who = "".join(f"<p>{html.escape(line.strip())}</p>" for line in _who(own, story.seconds))
+    who = "".join(f"<p>{html.escape(line.strip())}</p>" for line in _who(own, explanation.seconds))
     offsets = " · ".join(f"{html.escape(pair)} {off:+.2f} s" for pair, off in own.offsets)
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -155,21 +159,21 @@ code{{background:#eef1f4;padding:0 .3em}}</style>
 <h1>{html.escape(own.id)}: <b>{own.verdict}</b></h1>
 {who}
 <ul>{reasons or "<li>No rule objected.</li>"}</ul>
-{_plot(story)}
+{_plot(explanation)}
 <p>Clock offsets: {offsets or "none could be measured"}</p>
-<p>Digest of what was judged: <code>{own.digest or "none"}</code></p>
+<p>Digest of what was validated: <code>{own.digest or "none"}</code></p>
 </html>
 """
 
 
-def _plot(story: Explanation) -> str:
+def _plot(explanation: Explanation) -> str:
     """Coverage a source and the labels, over the seconds of the episode, as SVG."""
-    if not story.tracks or story.seconds <= 0:
+    if not explanation.tracks or explanation.seconds <= 0:
         return ""
     left, width, tall = 100, 840, 26
     cell = width / CELLS
     parts = []
-    for row, track in enumerate(story.tracks):
+    for row, track in enumerate(explanation.tracks):
         y = row * tall
         told = f"{track.source} {track.share:.0%}"
         parts.append(f'<text x="{left - 6}" y="{y + 16}" text-anchor="end">{told}</text>')
@@ -180,10 +184,13 @@ def _plot(story: Explanation) -> str:
             for at, share in enumerate(track.shares)
             if share
         ]
-    bottom = len(story.tracks) * tall
-    spans = [*story.labels, (story.seconds, "")]
+    bottom = len(explanation.tracks) * tall
+    spans = [*explanation.labels, (explanation.seconds, "")]
     for number, ((at, phase), (after, _)) in enumerate(itertools.pairwise(spans)):
-        x, wide = left + width * at / story.seconds, width * (after - at) / story.seconds
+        x, wide = (
+            left + width * at / explanation.seconds,
+            width * (after - at) / explanation.seconds,
+        )
         parts.append(
             f'<rect x="{x:.1f}" y="{bottom}" width="{max(wide - 1, 0):.1f}" height="20" '
             f'fill="#e3e8ee"><title>{html.escape(phase)} from {at:.1f} s</title></rect>'
@@ -194,8 +201,8 @@ def _plot(story: Explanation) -> str:
             y = bottom + 36 + 14 * (number % 2)
             parts.append(f'<text x="{x:.1f}" y="{y}">{html.escape(phase)}</text>')
     parts.append(f'<text x="{left - 6}" y="{bottom + 15}" text-anchor="end">labels</text>')
-    for at in np.linspace(0, story.seconds, 7):
-        x = left + width * at / story.seconds
+    for at in np.linspace(0, explanation.seconds, 7):
+        x = left + width * at / explanation.seconds
         parts.append(f'<text x="{x:.1f}" y="{bottom + 70}" text-anchor="middle">{at:.0f} s</text>')
     return (
         f'<svg viewBox="0 0 {left + width + 20} {bottom + 76}" role="img" '

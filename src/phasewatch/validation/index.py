@@ -1,10 +1,9 @@
 """The acceptance index: one row an episode, in one Parquet file with page checksums.
 
-Its bytes depend on the episodes and the release alone: not on how many workers judged them, in
+Its bytes depend on the episodes and the release alone: not on how many workers validated them, in
 which order, or how often a sweep was interrupted.
 """
 
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,15 +14,15 @@ import pyarrow.parquet as pq
 
 from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.io import atomic
+from phasewatch.io import atomic, parquet
 from phasewatch.io.parquet_headers import MAGIC
 from phasewatch.store.local import refuse_inside
-from phasewatch.validation.verdict import Finding, Once, ValidationResult
+from phasewatch.validation.verdict import Finding, Interner, ValidationResult
 
 INDEX = Path("data/processed/validation_v1.parquet")
 
 PART = 1024
-"""Judgements that are dictionaries at once: those take ten times the room."""
+"""Results that are dictionaries at once: those take ten times the room."""
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -37,7 +36,7 @@ _SCHEMA = pa.schema(
 _PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", "end_ns")
 
 
-def ready(path: Path) -> None:
+def prepare_index(path: Path) -> None:
     """Find out before long work whether an index can go to `path`. Raises Refused.
 
     What lies there and is none is not replaced; a damaged one is, if it still begins as one. A
@@ -45,7 +44,7 @@ def ready(path: Path) -> None:
     """
     atomic.refuse_url(path)
     refuse_inside(path.resolve())
-    atomic.ready(path.resolve().parent)
+    atomic.prepare_folder(path.resolve().parent)
     if _replaceable(path):
         return
     raise Refused(
@@ -75,13 +74,13 @@ def _ours(found: pa.Schema) -> bool:
 
 def write(results: Sequence[ValidationResult], path: Path) -> None:
     """The index of a whole sweep, written whole or not at all."""
-    atomic.write(path.resolve(), encode(table(results)))
+    atomic.write(path.resolve(), parquet.encode(to_table(results)))
 
 
 def read(path: Path) -> list[ValidationResult]:
-    """The judgements of an index, its page checksums verified. Raises Refused."""
+    """Return the results of an index, its page checksums verified. Raises Refused."""
     try:
-        return results(decode(path.read_bytes()))
+        return from_table(parquet.decode(path.read_bytes()))
     except (OSError, pa.ArrowException, ValueError) as error:
         raise Refused(
             path,
@@ -92,8 +91,10 @@ def read(path: Path) -> list[ValidationResult]:
         ) from error
 
 
-def table(results: Sequence[ValidationResult], extra: Mapping[str, Sequence[str]] = {}) -> pa.Table:
-    """Judgements as a table of one row each, with columns of text beside them."""
+def to_table(
+    results: Sequence[ValidationResult], extra: Mapping[str, Sequence[str]] = {}
+) -> pa.Table:
+    """Return results as a table of one row each, with more columns of text."""
     rows = [_row(result) for result in results]
     made = pa.Table.from_pylist(rows, schema=_SCHEMA)
     for name, values in extra.items():
@@ -101,25 +102,12 @@ def table(results: Sequence[ValidationResult], extra: Mapping[str, Sequence[str]
     return made
 
 
-def encode(made: pa.Table) -> bytes:
-    """A table's bytes, a checksum on every page."""
-    buffer = io.BytesIO()
-    pq.write_table(made, buffer, compression="zstd", write_page_checksum=True)
-    return buffer.getvalue()
-
-
-def decode(data: bytes) -> pa.Table:
-    """A table from `encode`'s bytes. Raises ArrowException or OSError where they were damaged."""
-    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
-    return file.read(use_threads=False)
-
-
-def results(made: pa.Table) -> list[ValidationResult]:
-    """The judgements of a table. Raises ValueError when it is none of them."""
+def from_table(made: pa.Table) -> list[ValidationResult]:
+    """Return the results of a table. Raises ValueError for a table of other columns."""
     if not _ours(made.schema):
         raise ValueError(f"columns {', '.join(made.schema.names)}")
     parts = made.select(_SCHEMA.names).to_batches(max_chunksize=PART)
-    once = Once()
+    once = Interner()
     return [once.of(_result(row)) for part in parts for row in part.to_pylist()]
 
 

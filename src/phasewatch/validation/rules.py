@@ -14,8 +14,8 @@ import numpy as np
 
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Ints, Samples
 from phasewatch.schema import NS, Schema
-from phasewatch.validation.clocks import Shared, measure
-from phasewatch.validation.verdict import Finding, Severity, Verdict, weigh
+from phasewatch.validation.clocks import ClockEvidence, measure
+from phasewatch.validation.verdict import Finding, Severity, Verdict, overall_verdict
 
 STUCK, TIMES = 2, ("ns", "us", "ms", "s", "tick")
 """After how many windows a row may not come again where a counter has one of these units.
@@ -53,7 +53,7 @@ FILES: Mapping[str, str] = {
     "id_invalid": "The id is not usable, or not the folder's name",
     "sha_mismatch": "A file is not the one that its manifest lists",
     "samples_format": "The samples cannot be decoded, or are not of this format",
-    "format_newer": "A newer release wrote it: this one cannot judge it",
+    "format_newer": "A newer release wrote it: this one cannot validate it",
     "unstable_read": "Two readings of the same file differ: suspect the disk or the memory",
     "io": "The system would not let us read it",
     "check_bug": "A rule failed: our fault, not the episode's",
@@ -129,10 +129,10 @@ class Facts:
         return found
 
     @cached_property
-    def shared(self) -> Shared:
+    def shared(self) -> ClockEvidence:
         """What the clocks say of each other and of the labels; nothing where time runs back."""
         if self.episode.seconds > LONGEST_S:
-            return Shared()
+            return ClockEvidence()
         sound = {
             source: samples
             for source, samples in self.present.items()
@@ -178,11 +178,11 @@ def sentences() -> dict[str, str]:
 
 def examine(episode: Episode, schema: Schema) -> tuple[Verdict, tuple[Finding, ...]]:
     """Every rule's findings on an episode whose bytes are sound, and the verdict they add up to."""
-    (answer,) = ask([Facts(episode, schema)])
+    (answer,) = check_all([Facts(episode, schema)])
     return answer
 
 
-def ask(several: Sequence[Facts]) -> list[tuple[Verdict, tuple[Finding, ...]]]:
+def check_all(several: Sequence[Facts]) -> list[tuple[Verdict, tuple[Finding, ...]]]:
     """As `examine`, of the facts of several episodes: each rule is asked of all, then the next."""
     found: list[list[Finding]] = [[] for _ in several]
     # Values may be anything that bytes can say; what overflows compares as it should.
@@ -190,7 +190,7 @@ def ask(several: Sequence[Facts]) -> list[tuple[Verdict, tuple[Finding, ...]]]:
         for rule in RULES:
             for facts, own in zip(several, found, strict=True):
                 own += _findings(rule, facts)
-    return [(weigh(own), tuple(own)) for own in map(_decided, found)]
+    return [(overall_verdict(own), tuple(own)) for own in map(_decided, found)]
 
 
 def _findings(rule: Rule, facts: Facts) -> list[Finding]:
@@ -271,7 +271,7 @@ def _columns(facts: Facts) -> Iterator[str]:
     """A source lacks one of its channels, or has one twice."""
     for source, samples in facts.present.items():
         names = set(samples.names)
-        for channel in facts.schema.of(source):
+        for channel in facts.schema.channels_of(source):
             if channel.name not in names:
                 yield f"channel {channel.name} is missing from its source"
         if len(names) < len(samples.names):
@@ -435,7 +435,7 @@ def _source_stuck(facts: Facts) -> Iterator[str]:
     """A source that counts time gives one row again and again."""
     window_s = facts.schema.grid.window_s
     for source, samples in facts.present.items():
-        t, counted = samples.t_wall_ns, facts.schema.of(source)
+        t, counted = samples.t_wall_ns, facts.schema.channels_of(source)
         time = any(own.kind == "counter" and own.unit in TIMES for own in counted)
         if len(t) < 2 or t[-1] <= t[0] or not time:
             continue

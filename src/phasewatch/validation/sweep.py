@@ -1,7 +1,7 @@
-"""Judges every episode of a store and gives each one of four verdicts.
+"""Validates every episode of a store and gives each one of four verdicts.
 
-Episodes are judged in blocks, here or elsewhere; a finished block is in the ledger for good, so a
-sweep that was killed goes on where it was, and one over an unchanged store judges nothing.
+Episodes are validated in blocks, in this process or in others. A finished block stays in the cache:
+a sweep that was killed resumes where it was, and one over an unchanged store reads no episode.
 """
 
 import hashlib
@@ -21,23 +21,30 @@ from phasewatch.io.executors import Executor, serial
 from phasewatch.schema import Schema
 from phasewatch.store.format import (
     MANIFEST,
+    MAX_FILE_BYTES,
     SAMPLES,
-    SAMPLES_MOST,
     Manifest,
-    assemble,
-    checked,
-    content,
-    opened,
-    table,
+    assemble_episode,
+    open_samples,
+    read_file,
+    read_table,
+    verify_files,
 )
 from phasewatch.store.local import Store
 from phasewatch.validation import rules
-from phasewatch.validation.cache import Stamped, VerdictCache
+from phasewatch.validation.cache import VerdictCache, VersionedResult
 from phasewatch.validation.rules import Facts
-from phasewatch.validation.verdict import Finding, Once, Severity, ValidationResult, Verdict, weigh
+from phasewatch.validation.verdict import (
+    Finding,
+    Interner,
+    Severity,
+    ValidationResult,
+    Verdict,
+    overall_verdict,
+)
 
 BLOCK = 256
-"""Episodes judged between two writes to the ledger."""
+"""EpisodeSource validated between two writes to the cache."""
 
 TOGETHER, HELD = 16, 16 << 20
 """How many episodes, and bytes of their files, are in memory at once."""
@@ -46,7 +53,7 @@ UNDECIDED = {"format_newer"}
 """Refusals that say more of this release than of the bytes."""
 
 
-class Episodes(Protocol):
+class EpisodeSource(Protocol):
     """What can be swept: a `Store`, or a `RemoteStore` far away."""
 
     schema: Schema
@@ -54,55 +61,55 @@ class Episodes(Protocol):
     def ids(self) -> list[str]:
         """Ids of all episodes, sorted."""
 
-    def stamp(self, id: str) -> str:
-        """What changes when an episode does; "" where that cannot be told."""
+    def version(self, id: str) -> str:
+        """Return a text that changes when the episode does; "" where that is not known."""
 
-    def place(self, id: str) -> str:
-        """Where an episode lies, for a person."""
+    def location(self, id: str) -> str:
+        """Return where an episode is, for messages."""
 
-    def near(self, id: str) -> AbstractContextManager[Store]:
-        """A store on this machine with that episode in it."""
+    def local_copy(self, id: str) -> AbstractContextManager[Store]:
+        """A context that gives a store on this machine with that episode in it."""
 
 
-def validate_episode(episodes: Episodes, id: str) -> ValidationResult:
+def validate_episode(episodes: EpisodeSource, id: str) -> ValidationResult:
     """The verdict on one episode alone; never raises for what the episode or the disk did."""
     (result,) = _validated(episodes, [(id, _fetched(episodes, id))])
     return result
 
 
 def validate_store(
-    episodes: Episodes,
+    episodes: EpisodeSource,
     tick: Callable[[int], object] = lambda count: None,
     spread: Executor = serial,
     kept: VerdictCache | None = None,
     full: bool = False,
 ) -> list[ValidationResult]:
-    """A judgement for every episode, in the order of their ids.
+    """Return a result for every episode, in the order of their ids.
 
-    `kept` is the ledger to skip by and to resume from; `full` judges all the same. Raises Refused
+    `kept` is the cache to skip by and to resume from; `full` validates all the same. Raises Refused
     when the workers are lost.
     """
     ids = episodes.ids()
     known = kept.read() if kept else {}
-    found: dict[str, Stamped] = {}
+    found: dict[str, VersionedResult] = {}
     if not full:
-        same = (id for id in ids if id in known and known[id][0] == _stamp(episodes, id))
+        same = (id for id in ids if id in known and known[id][0] == _version(episodes, id))
         found = {id: known[id] for id in same}
         tick(len(found))
-    once = Once()
+    once = Interner()
     blocks = _blocks([id for id in ids if id not in found])
-    for block, judged in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
+    for block, validated in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
         if kept:
-            kept.add(judged)
-        found.update(zip(block, [(at, once.of(own)) for at, own in judged], strict=True))
-        tick(len(judged))
+            kept.add(validated)
+        found.update(zip(block, [(at, once.of(own)) for at, own in validated], strict=True))
+        tick(len(validated))
     if kept and found != known:
         kept.replace(found[id] for id in ids)
-    return across([found[id][1] for id in ids])
+    return with_store_findings([found[id][1] for id in ids])
 
 
 def validate_and_read(
-    episodes: Episodes,
+    episodes: EpisodeSource,
 ) -> tuple[list[ValidationResult], dict[str, Episode]]:
     """Validate every episode, and return the usable ones, decoded, beside all results.
 
@@ -114,11 +121,11 @@ def validate_and_read(
             results.append(result)
             if episode is not None:
                 decoded[result.id] = episode
-    results = across(results)
+    results = with_store_findings(results)
     return results, {result.id: decoded[result.id] for result in results if result.usable}
 
 
-def across(results: Sequence[ValidationResult]) -> list[ValidationResult]:
+def with_store_findings(results: Sequence[ValidationResult]) -> list[ValidationResult]:
     """The same with what only the whole store shows: one content or one name for two episodes."""
     same: defaultdict[str, list[str]] = defaultdict(list)
     folded: defaultdict[str, list[str]] = defaultdict(list)
@@ -148,28 +155,28 @@ def _with(own: ValidationResult, more: Sequence[Finding]) -> ValidationResult:
     if not more or own.verdict == "errored":
         return own
     findings = (*own.findings, *more)
-    return replace(own, verdict=weigh(findings), findings=findings)
+    return replace(own, verdict=overall_verdict(findings), findings=findings)
 
 
 def _blocks(ids: Sequence[str]) -> list[Sequence[str]]:
     return [ids[first : first + BLOCK] for first in range(0, len(ids), BLOCK)]
 
 
-def _block(episodes: Episodes, ids: Iterable[str]) -> list[Stamped]:
-    """Judge some episodes, in whatever process; each stamped before it is read."""
-    found: list[Stamped] = []
+def _block(episodes: EpisodeSource, ids: Iterable[str]) -> list[VersionedResult]:
+    """Validate some episodes; the version of each is taken before it is read."""
+    found: list[VersionedResult] = []
     for few in _some(episodes, ids):
-        judged = _validated(episodes, [(id, fetched) for id, _, fetched in few])
-        found += zip([stamp for _, stamp, _ in few], judged, strict=True)
+        validated = _validated(episodes, [(id, fetched) for id, _, fetched in few])
+        found += zip([version for _, version, _ in few], validated, strict=True)
     return found
 
 
-def _some(episodes: Episodes, ids: Iterable[str]) -> Iterator[list[tuple[str, str, Any]]]:
-    """Ids, stamps and files of a few episodes at a time; of fewer, where they are large."""
+def _some(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[str, str, Any]]]:
+    """Ids, versions and files of a few episodes at a time; of fewer, where they are large."""
     few, held = [], 0
     for id in ids:
-        stamp, fetched = _stamp(episodes, id), _fetched(episodes, id)
-        few.append((id, stamp, fetched))
+        version, fetched = _version(episodes, id), _fetched(episodes, id)
+        few.append((id, version, fetched))
         held += fetched.size if isinstance(fetched, Fetched) else 0
         if len(few) == TOGETHER or held > HELD:
             yield few
@@ -178,10 +185,10 @@ def _some(episodes: Episodes, ids: Iterable[str]) -> Iterator[list[tuple[str, st
         yield few
 
 
-def _stamp(episodes: Episodes, id: str) -> str:
-    """The episode's stamp; "" where it has none, so that it is judged again."""
+def _version(episodes: EpisodeSource, id: str) -> str:
+    """Return the episode's version; "" where it has none, so that it is validated again."""
     try:
-        return episodes.stamp(id)
+        return episodes.version(id)
     except OSError:
         return ""
 
@@ -197,13 +204,15 @@ def _folder(store: Store, id: str) -> None:
         raise Refused(path, problem, "episodes alone", "Move it elsewhere.", code="stray_file")
 
 
-def _validated(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[ValidationResult]:
+def _validated(
+    episodes: EpisodeSource, fetched: Sequence[tuple[str, Any]]
+) -> list[ValidationResult]:
     """The verdicts on some episodes, alone."""
     return [result for result, _ in _decoded(episodes, fetched)]
 
 
 def _decoded(
-    episodes: Episodes, fetched: Sequence[tuple[str, Any]]
+    episodes: EpisodeSource, fetched: Sequence[tuple[str, Any]]
 ) -> list[tuple[ValidationResult, Episode | None]]:
     """The verdicts on some episodes, and the episodes: each step is taken with all, then the next.
 
@@ -222,15 +231,15 @@ def _decoded(
         for (_, found), facts in zip(fetched, reached, strict=True)
         if isinstance(facts, Facts)
     ]
-    told = map(_told, understood, rules.ask([facts for _, facts in understood]))
+    told = map(_told, understood, rules.check_all([facts for _, facts in understood]))
     return [
         (own, None) if isinstance(own, ValidationResult) else (next(told), own.episode)
         for own in reached
     ]
 
 
-def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:
-    """What a step gives; where it cannot be taken, the judgement that says why."""
+def _tried(step: Callable[[], Any], episodes: EpisodeSource, id: str) -> Any:
+    """What a step gives; where it fails, the result that says why."""
     try:
         return step()
     except Refused as refused:
@@ -258,28 +267,28 @@ class Fetched:
 
     @property
     def size(self) -> int:
-        """Bytes."""
+        """Total size of the files, in bytes."""
         return sum(map(len, self.files.values()))
 
 
-def _fetched(episodes: Episodes, id: str) -> Any:
-    """What lies in an episode's folder, or the judgement that says why it cannot be had."""
+def _fetched(episodes: EpisodeSource, id: str) -> Any:
+    """What lies in an episode's folder, or the result that says why it cannot be read."""
     return _tried(partial(_fetch, episodes, id), episodes, id)
 
 
-def _fetch(episodes: Episodes, id: str) -> Fetched:
-    with episodes.near(id) as store:
+def _fetch(episodes: EpisodeSource, id: str) -> Fetched:
+    with episodes.local_copy(id) as store:
         _folder(store, id)
         manifest = store.manifest(id)
         unlisted = _unlisted(store.folder(id), manifest)
-        return Fetched(manifest, store.files(manifest), unlisted, episodes.place(id))
+        return Fetched(manifest, store.files(manifest), unlisted, episodes.location(id))
 
 
 _STEPS: tuple[Callable[[Fetched, Any, Schema], Any], ...] = (
-    lambda found, _, schema: checked(found.manifest, found.files, found.place),
-    lambda found, data, schema: opened(data, found.samples),
-    lambda found, file, schema: table(file, found.samples),
-    lambda found, unpacked, schema: assemble(found.manifest, unpacked, found.samples),
+    lambda found, _, schema: verify_files(found.manifest, found.files, found.place),
+    lambda found, data, schema: open_samples(data, found.samples),
+    lambda found, file, schema: read_table(file, found.samples),
+    lambda found, unpacked, schema: assemble_episode(found.manifest, unpacked, found.samples),
     lambda found, episode, schema: Facts(episode, schema),
 )
 """From what was fetched to what rules are asked of, each from what the one before gave."""
@@ -292,7 +301,7 @@ def _told(
     episode = facts.episode
     if verdict != "errored" and found.unlisted:
         findings = (*found.unlisted, *findings)
-        verdict = weigh(findings)
+        verdict = overall_verdict(findings)
     return ValidationResult(
         id=episode.id,
         verdict=verdict,
@@ -328,10 +337,10 @@ def _objection(first: Refused, then: Refused) -> Finding:
     return Finding(first.code, severity, str(first))
 
 
-def _again(episodes: Episodes, id: str) -> Refused:
+def _again(episodes: EpisodeSource, id: str) -> Refused:
     """What a second reading objects to: bytes are blamed only when two readings agree."""
     try:
-        with episodes.near(id) as store:
+        with episodes.local_copy(id) as store:
             _folder(store, id)
             store.read(id)
     except Refused as refused:
@@ -341,10 +350,10 @@ def _again(episodes: Episodes, id: str) -> Refused:
     return Refused(id, "nothing", "the same again", "", code="")
 
 
-def _refused(episodes: Episodes, id: str, finding: Finding) -> ValidationResult:
-    """The judgement of bytes that cannot be taken."""
+def _refused(episodes: EpisodeSource, id: str, finding: Finding) -> ValidationResult:
+    """Return the result for bytes that cannot be read as an episode."""
     try:
-        with episodes.near(id) as store:
+        with episodes.local_copy(id) as store:
             digest = _found(store.root / "episodes" / id)
     except (OSError, Refused):
         digest = ""
@@ -360,6 +369,6 @@ def _found(folder: Path) -> str:
     """sha256 over the names and bytes of an episode's plain files. Raises Refused, or OSError."""
     hashed = hashlib.sha256()
     for name in sorted(os.listdir(folder)):
-        data = hashlib.sha256(content(folder / name, SAMPLES_MOST)).hexdigest()
+        data = hashlib.sha256(read_file(folder / name, MAX_FILE_BYTES)).hexdigest()
         hashed.update(f"{name!a} {data}\n".encode())
     return hashed.hexdigest()

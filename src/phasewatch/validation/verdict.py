@@ -67,8 +67,8 @@ class ValidationResult:
         return Identity(*who, self.start_ns, phases)
 
 
-class Once:
-    """Keeps what many judgements have in common once: of 76,660 that is most of their memory."""
+class Interner:
+    """Keeps values that many results share once: that is most of the memory of 76,660."""
 
     # No number with a point among them: 0.0 is the same as -0.0, and other bytes.
     SHARED = ("verdict", "host", "sample", "profile", "campaign", "phases", "rows")
@@ -77,21 +77,21 @@ class Once:
         self._kept: dict[object, object] = {}
 
     def of(self, result: ValidationResult) -> ValidationResult:
-        """The same judgement."""
+        """Return the same result, its common values shared with earlier ones."""
         for name in self.SHARED:
             value = getattr(result, name)
             object.__setattr__(result, name, self._kept.setdefault(value, value))
         return result
 
 
-def weigh(findings: Iterable[Finding]) -> Verdict:
+def overall_verdict(findings: Iterable[Finding]) -> Verdict:
     """The verdict that findings add up to: the worst of them."""
     severities = {finding.severity for finding in findings}
     worst: tuple[Verdict, ...] = ("errored", "rejected", "degraded")
     return next((verdict for verdict in worst if verdict in severities), "accepted")
 
 
-def counts(results: Iterable[ValidationResult]) -> dict[Verdict, int]:
+def count_verdicts(results: Iterable[ValidationResult]) -> dict[Verdict, int]:
     """How many episodes got each verdict; the four add up to all."""
     found = Counter(result.verdict for result in results)
     return {verdict: found[verdict] for verdict in VERDICTS}

@@ -33,7 +33,7 @@ def export(
 
     refuse_inside(folder)
     made = exporting.export(
-        checkpoint, Store.open(store), folder, key, Trust.asked(trust, strict), int8
+        checkpoint, Store.open(store), folder, key, Trust.of_options(trust, strict), int8
     )
     terms = bundle.load_terms(made)
     told = terms.parity
@@ -67,7 +67,9 @@ def sign(
 
     for path in models:
         contract = path / bundle.TERMS if path.is_dir() else path
-        data = trust.read_plain_file(contract, trust.MOST, "a checkpoint's .ckpt.json, or a bundle")
+        data = trust.read_plain_file(
+            contract, trust.MAX_JSON_BYTES, "a checkpoint's .ckpt.json, or a bundle"
+        )
         if path.is_dir():
             bundle.load(path)
         else:
@@ -92,7 +94,7 @@ def watch(
     from phasewatch.io.trust import Trust
     from phasewatch.live.jsonl import lookout
 
-    loaded = bundles.load(bundle, Trust.asked(trust, strict, serial))
+    loaded = bundles.load(bundle, Trust.of_options(trust, strict, serial))
     err.print(
         f"{loaded.name} listens; its first {loaded.opening_s:g} s must be "
         f"{loaded.schema.classes[0]}",

@@ -1,26 +1,32 @@
-"""`phasewatch evaluate` and `score`: what a run's answers are worth."""
+"""`phasewatch evaluate` and `score`: the report of a run, and its numbers again."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, app, out, print_json
 
+if TYPE_CHECKING:
+    from phasewatch.evaluation.evaluate import Report
+
 
 @app.command("evaluate")
 def evaluate_run(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `train` wrote.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, which `run` or `train` wrote.")
+    ],
     store: Annotated[
-        Path | None, typer.Option(help="Its store, to draw an episode of each profile.")
+        Path | None,
+        typer.Option(help="Store of the run, for figures of one episode of each profile."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How good, how sure, on what never tested, how late, how noisy, and is anything leaking.
+    """Report scores, intervals, delays, false alarms, calibration, leakage, and what is untested.
 
-    Writes report.html, report.md and report.json into the run's folder, from its
+    Writes report.html, report.md and report.json into the folder of the run, from its
     posteriors.parquet alone.
     """
     from phasewatch.evaluation.evaluate import evaluate
@@ -28,31 +34,31 @@ def evaluate_run(
     from phasewatch.reports.page import write_report
     from phasewatch.store.local import Store
 
-    found = Run.open(folder)
-    report = evaluate(found.predictions)
-    write_report(report, found.predictions, found, None if store is None else Store.open(store))
-    if as_json:
-        print_json(asdict(report))
-        return
-    tables.scores(report, {})
-    tables.everything(report)
-    tables.verdicts(report)
-    out.print(f"report: {found.page_path.resolve()}", soft_wrap=True)
+    run = Run.open(folder)
+    report = evaluate(run.predictions)
+    write_report(report, run.predictions, run, None if store is None else Store.open(store))
+    _print(report, as_json)
+    if not as_json:
+        out.print(f"report: {run.page_path.resolve()}", soft_wrap=True)
 
 
 @app.command()
 def score(
-    answers: Annotated[Path, typer.Argument(help="A run's posteriors.parquet.")],
+    predictions: Annotated[Path, typer.Argument(help="posteriors.parquet of a run.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compute every number of a report again, from the answers on file alone."""
+    """Compute every number of a report again, from the predictions on file alone."""
     from phasewatch.evaluation.evaluate import evaluate
     from phasewatch.evaluation.predictions import load
 
-    report = evaluate(load(answers))
+    report = evaluate(load(predictions))
+    _print(report, as_json)
+
+
+def _print(report: "Report", as_json: bool) -> None:
     if as_json:
         print_json(asdict(report))
         return
     tables.scores(report, {})
-    tables.everything(report)
-    tables.verdicts(report)
+    tables.details(report)
+    tables.comparisons(report)

@@ -1,4 +1,4 @@
-"""`phasewatch import`, `schema` and `windows`: from other tools, and to them."""
+"""`phasewatch import`, `schema` and `windows`: tables in, windows out."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,24 +18,26 @@ from phasewatch.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from phasewatch.adapters.importer import Outcome
+    from phasewatch.adapters.importer import FileReport
 
-SHOWN = 3
-"""Lines named for each reason that rows were dropped for."""
+MAX_LINES = 3
+"""Lines that are listed for each reason why rows were dropped."""
 
 
 @app.command("import")
 def import_(
-    source: Annotated[Path, typer.Argument(help="A table, or a folder of them.")],
-    mapping: Annotated[Path, typer.Option(help="TOML: columns, clock, who, phase.")],
-    schema: Annotated[Path, typer.Option(help="TOML: channels, classes, grid.")],
-    store: Annotated[Path, typer.Option("--out", help="Store to write into; made when absent.")],
+    source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
+    mapping: Annotated[
+        Path, typer.Option(help="TOML file with time, identity, phase and channels of the tables.")
+    ],
+    schema: Annotated[Path, typer.Option(help="TOML file with channels, classes and grid.")],
+    store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
     as_json: AsJson = False,
 ) -> None:
     """Turn tables with timestamps into episodes: CSV, TSV, Zeek, JSON Lines, Parquet.
 
-    Tells of every file what was read, what was dropped and why. Importing a source again changes
-    nothing. Exit codes: 0 fine, 4 some episodes would be rejected.
+    Reports for every file what was read, and what was dropped and why. Importing a source again
+    changes nothing. Exit codes: 0 fine, 4 some episodes would be rejected.
     """
     from dataclasses import asdict
 
@@ -46,13 +48,13 @@ def import_(
 
     known = schemas.read(schema)
     mapped = mappings.read(mapping, known)
-    importer.files(source, mapped, store)
-    outcomes = list(importer.run(source, mapped, Store.create(store, known)))
-    found = importer.counts(outcomes)
+    importer.find_files(source, mapped, store)
+    reports = list(importer.import_files(source, mapped, Store.create(store, known)))
+    found = importer.counts(reports)
     if as_json:
-        print_json({"counts": found, "files": [asdict(outcome) for outcome in outcomes]})
+        print_json({"counts": found, "files": [asdict(report) for report in reports]})
     else:
-        _show(outcomes)
+        _show(reports)
         out.print(
             f"{found['rows']} rows read, {found['dropped']} dropped; {found['episodes']} episodes, "
             f"{found['new']} of them new, in {store}"
@@ -61,33 +63,35 @@ def import_(
         raise typer.Exit(SOME_REJECTED)
 
 
-def _show(outcomes: "list[Outcome]") -> None:
+def _show(reports: "list[FileReport]") -> None:
     table = Table(title="rows and episodes, by file")
     for name in ("file", "rows", "dropped", "episodes", "new", "verdicts"):
         table.add_column(name, overflow="fold")
-    for outcome in outcomes:
-        verdicts = ", ".join(sorted({one.verdict for one in outcome.episodes}))
+    for report in reports:
+        verdicts = ", ".join(sorted({one.verdict for one in report.episodes}))
         numbers = (
-            outcome.rows,
-            len(outcome.dropped),
-            len(outcome.episodes),
-            sum(one.new for one in outcome.episodes),
+            report.rows,
+            len(report.dropped),
+            len(report.episodes),
+            sum(one.new for one in report.episodes),
         )
-        table.add_row(outcome.file, *map(str, numbers), verdicts or "none")
+        table.add_row(report.file, *map(str, numbers), verdicts or "none")
     out.print(table)
-    for outcome in outcomes:
-        for why, lines in outcome.reasons.items():
-            told = ", ".join(map(str, lines[:SHOWN])) + ("…" if len(lines) > SHOWN else "")
-            line = f"  dropped {len(lines)} of {outcome.file}: {why} (line {told})"
+    for report in reports:
+        for reason, lines in report.reasons.items():
+            listed = ", ".join(map(str, lines[:MAX_LINES])) + (
+                "…" if len(lines) > MAX_LINES else ""
+            )
+            line = f"  dropped {len(lines)} of {report.file}: {reason} (line {listed})"
             out.print(line, markup=False, soft_wrap=True)
-        for one in outcome.episodes:
+        for one in report.episodes:
             if one.verdict != "accepted":
                 more = f" and {len(one.reasons) - 1} more" if len(one.reasons) > 1 else ""
                 line = f"  {one.verdict} {one.id}: {one.reasons[0]}{more}"
                 out.print(line, markup=False, soft_wrap=True)
 
 
-schema_app = typer.Typer(help="What is measured, on which grid, into which classes.")
+schema_app = typer.Typer(help="Schemas: channels, grid and classes.")
 app.add_typer(schema_app, name="schema")
 
 
@@ -98,27 +102,29 @@ def _schema() -> None:
 
 @schema_app.command()
 def suggest(
-    source: Annotated[Path, typer.Argument(help="A table, or a folder of them.")],
+    source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the two drafts.")] = Path("."),
 ) -> None:
-    """Draft schema.toml and mapping.toml from the data, for a person to correct."""
-    from phasewatch.adapters.suggest import suggest as drafted
+    """Draft schema.toml and mapping.toml from tables, for a person to correct."""
+    from phasewatch.adapters.suggest import suggest as draft_for
     from phasewatch.errors import Refused
     from phasewatch.io import atomic
 
     atomic.refuse_url(folder)
-    draft = drafted(source)
+    draft = draft_for(source)
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name
         if path.exists():
-            raise Refused(path, "is there already", "no such file", "Choose another --out.")
+            raise Refused(
+                path, "exists already", "a folder without this file", "Choose another --out."
+            )
         atomic.write(path, text.encode())
         out.print(f"draft: {path}")
     for remark in draft.remarks:
         out.print(f"  {remark}", markup=False, soft_wrap=True)
-    out.print("Correct what is marked CHECK, then:", soft_wrap=True)
-    told = f"phasewatch import {source} --mapping {folder}/mapping.toml"
-    out.print(f"  {told} --schema {folder}/schema.toml --out STORE", soft_wrap=True)
+    out.print("Correct the lines marked CHECK, then run:", soft_wrap=True)
+    command = f"phasewatch import {source} --mapping {folder}/mapping.toml"
+    out.print(f"  {command} --schema {folder}/schema.toml --out STORE", soft_wrap=True)
 
 
 @app.command()
@@ -133,7 +139,7 @@ def windows(
 ) -> None:
     """Write windows for other tools: windows.parquet, windows.npz, schema.json.
 
-    Episodes that are rejected are left out, and counted. Exit codes: 0 fine, 3 some episodes could
+    Rejected episodes are left out and counted. Exit codes: 0 fine, 3 some episodes could
     not be read.
     """
     from phasewatch.adapters import exporter
@@ -149,8 +155,8 @@ def windows(
     else:
         out.print(f"{made.windows} windows in {folder}: windows.parquet, windows.npz, schema.json")
         if rejected or errored:
-            told = f"{rejected} rejected, {errored} that could not be read"
-            line = f"episodes left out: {told}; see `phasewatch validate {store}`"
+            left_out = f"{rejected} rejected, {errored} that could not be read"
+            line = f"episodes left out: {left_out}; see `phasewatch validate {store}`"
             out.print(line, markup=False, soft_wrap=True)
     if errored:
         raise typer.Exit(SOME_ERRORED)

@@ -31,7 +31,7 @@ def predict(
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store
 
-    loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))
+    loaded = checkpoints.load(checkpoint, Trust.of_options(trust, strict))
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
     ids = [episode] if episode else []
@@ -110,7 +110,7 @@ def inspect(
     from phasewatch.artifacts.sandbox import load_in_sandbox
     from phasewatch.io.trust import Trust
 
-    asked = Trust.asked(trust, strict)
+    asked = Trust.of_options(trust, strict)
     if sandbox:
         load_in_sandbox(checkpoint, asked)
     header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)

@@ -49,7 +49,7 @@ def serve(
     from phasewatch.serve.app import listen
     from phasewatch.serve.runtime import Runtime
 
-    given = given_of(run, store, episode or [], Trust.asked(trust, strict))
+    given = given_of(run, store, episode or [], Trust.of_options(trust, strict))
     with listen(bind, port) as sock, Runtime(given, allow_control).working() as runtime:
         _serve(runtime, sock, bind, tuple(name or ()))
 
@@ -134,7 +134,7 @@ def live(
 
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
-    given = ProducerContext(Run.open(run), opened, trust=Trust.asked(trust, strict))
+    given = ProducerContext(Run.open(run), opened, trust=Trust.of_options(trust, strict))
     with listen(bind, port) as sock, Runtime(given).working() as runtime:
         # A model that loads while the machine runs would take the processor from it.
         runtime.replay.open()
@@ -158,7 +158,7 @@ def alerts(
     from phasewatch.live import incidents as told
     from phasewatch.serve.producers.replay import Producer
 
-    given = given_of(run, store, [episode], Trust.asked(trust, strict))
+    given = given_of(run, store, [episode], Trust.of_options(trust, strict))
     producer = Producer(given, lambda event: None)
     producer.open()
     found = producer.incidents(episode, model)

@@ -23,31 +23,40 @@ def receive(
     rate: Annotated[int, typer.Option(help="Uploads a minute from a host.", min=1)] = 600,
     reserve_mb: Annotated[int, typer.Option(help="MiB that stay free on disk.", min=0)] = 1024,
     slots: Annotated[int, typer.Option(help="Connections at once.", min=1, max=1024)] = 32,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Certificate (PEM): receive over HTTPS.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
 ) -> None:
     """Take shipped episodes into a store, until it is ended.
 
-    Speaks plain HTTP: beyond this machine, put a TLS proxy or an SSH tunnel before it.
+    Without --tls-cert and --tls-key it speaks plain HTTP: beyond this machine, put a TLS proxy or
+    an SSH tunnel before it.
     """
     from phasewatch import schema
-    from phasewatch.store import server as receiving
+    from phasewatch.io import tls
     from phasewatch.store.local import Store
+    from phasewatch.store.receiver import Limits, Receiver, read_tokens, refuse_other_files
+    from phasewatch.store.server import Server, try_to_listen
 
-    receiving.ready(store)
-    hosts = receiving.tokens(tokens)
-    limits = receiving.Limits(body_mb * MIB, rate, reserve_mb * MIB, slots)
+    refuse_other_files(store)
+    hosts = read_tokens(tokens)
+    limits = Limits(body_mb * MIB, rate, reserve_mb * MIB, slots)
+    files = tls.server_files(tls_cert, tls_key)
     # Before the store is made: a slip in the address leaves nothing behind.
-    receiving.try_to_listen(host, port)
+    try_to_listen(host, port)
     opened = Store.create(store, schema.vm46())
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         err.print(plain(line), markup=False, soft_wrap=True)
 
     with (
-        receiving.Receiver(opened, hosts, limits) as receiver,
-        receiving.Server((host, port), receiver, say) as server,
+        Receiver(opened, hosts, limits) as receiver,
+        Server((host, port), receiver, log, files) as server,
     ):
         shown = f"[{host}]" if ":" in host else host
-        line = f"receiving at http://{shown}:{server.server_address[1]} for "
+        scheme = "https" if files else "http"
+        line = f"receiving at {scheme}://{shown}:{server.server_address[1]} for "
         out.print(line + ", ".join(sorted(hosts.values())), markup=False, soft_wrap=True)
         server.serve_forever()
 
@@ -62,6 +71,9 @@ def ship(
     remove: Annotated[
         bool, typer.Option("--remove", help="Delete each episode here once acknowledged.")
     ] = False,
+    ca: Annotated[
+        Path | None, typer.Option(help="Certificates (PEM) to trust instead of the system's.")
+    ] = None,
 ) -> None:
     """Send episodes to a receiver; what it has already costs nothing but the sending.
 
@@ -74,8 +86,8 @@ def ship(
 
     atomic.refuse_url(store)
     opened = Store.open(store)
-    ids = shipping.chosen(opened, episode)
-    line = shipping.Connection(url, shipping.token(token), tries)
+    ids = shipping.selected_ids(opened, episode)
+    line = shipping.Connection(url, shipping.read_token(token), tries, authority=ca)
     taken = 0
     with progress("shipping", len(ids)) as tick:
         for id in ids:
@@ -84,7 +96,7 @@ def ship(
                 taken += 1
             except Refused as refused:
                 err.print(plain(f"phasewatch: {refused}"), markup=False, soft_wrap=True)
-                if isinstance(refused, shipping.Stopped):
+                if isinstance(refused, shipping.ReceiverUnavailable):
                     break
             tick()
     line.close()

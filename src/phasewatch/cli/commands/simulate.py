@@ -1,4 +1,4 @@
-"""`phasewatch simulate` and `compare`: stores of any size, beside recorded ones."""
+"""`phasewatch simulate` and `compare`: simulated stores, compared with recorded ones."""
 
 import tempfile
 from pathlib import Path
@@ -11,52 +11,55 @@ from phasewatch.cli.console import AsJson, app, out, print_json, progress
 
 @app.command()
 def simulate(
-    store: Annotated[Path, typer.Option("--out", help="Store to write into; made when absent.")],
-    episodes: Annotated[int, typer.Option(help="How many.", min=1, max=1_000_000)] = 300,
-    seed: Annotated[int, typer.Option(help="The same seed, the same bytes.", min=0)] = 0,
-    faults: Annotated[float, typer.Option(help="Share with a planted fault.", min=0, max=1)] = 0.1,
+    store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
+    episodes: Annotated[int, typer.Option(help="Number of episodes.", min=1, max=1_000_000)] = 300,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
+    faults: Annotated[
+        float, typer.Option(help="Share of episodes with a planted fault.", min=0, max=1)
+    ] = 0.1,
     jobs: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 2,
     fit: Annotated[
-        Path | None, typer.Option(help="Fit to this store's recordings, not the packaged fit.")
+        Path | None,
+        typer.Option(help="Fit to the recordings of this store instead of the packaged fit."),
     ] = None,
 ) -> None:
-    """Write simulated episodes, for scale and tests: never for results.
+    """Write simulated episodes, for scale and for tests, never for results.
 
-    Their statistics are fitted to the recorded corpus; faults of every kind that the validator
-    knows are planted, and told in truth.parquet. `phasewatch validate` scores itself against it.
+    Their statistics are fitted to the recorded corpus. Faults of every kind that the validator
+    knows are planted and listed in truth.parquet, against which `phasewatch validate` is scored.
     """
     from phasewatch import schema
     from phasewatch.io import atomic
     from phasewatch.sim import stream
-    from phasewatch.sim.fit import FITTED
+    from phasewatch.sim.fit import PACKAGED_FIT
 
     atomic.refuse_url(store)
     with tempfile.TemporaryDirectory() as folder:
-        chosen = FITTED if fit is None else fitted(fit, Path(folder) / "fit.npz")
+        chosen = PACKAGED_FIT if fit is None else fit_store(fit, Path(folder) / "fit.npz")
         recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)
         with progress("simulating", episodes) as tick:
             stream.simulate(recipe, store, episodes, jobs, tick)
     out.print(f"{episodes} simulated episodes in {store}", highlight=False)
 
 
-def fitted(recorded: Path, path: Path) -> Path:
-    """A fit of a store's usable episodes, written to `path`."""
+def fit_store(recorded: Path, path: Path) -> Path:
+    """Fit to the usable episodes of a store, and return `path`, to which the fit is written."""
     from phasewatch import schema
     from phasewatch.errors import Refused
-    from phasewatch.sim.draw import Stage
+    from phasewatch.sim.draw import Simulator
     from phasewatch.sim.fit import fit
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import validate_store
 
     opened, known = Store.open(recorded), schema.vm46()
-    gaps = known.gaps(opened.schema)
+    gaps = known.incompatibilities(opened.schema)
     if gaps:
         expected, remedy = f"recordings under {known.name}", "Give another store, or none."
         raise Refused(f"--fit {recorded}", f"{gaps[0]} ({len(gaps)} in all)", expected, remedy)
     usable = (opened.read(result.id) for result in validate_store(opened) if result.usable)
     try:
         made = fit(usable, known)
-        Stage(made, known, seed=0)
+        Simulator(made, known, seed=0)
     except Refused as refused:
         raise refused.at(f"--fit {recorded}") from refused
     made.save(path)
@@ -67,24 +70,25 @@ def fitted(recorded: Path, path: Path) -> Path:
 def compare(
     left: Annotated[Path, typer.Argument(help="An episode store, such as a recorded one.")],
     right: Annotated[Path, typer.Argument(help="Another, such as a simulated one.")],
-    figure: Annotated[Path, typer.Option("--out", help="Where the figure goes.")] = Path(
+    figure: Annotated[Path, typer.Option("--out", help="File for the figure (PNG).")] = Path(
         "reports/compare.png"
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Two stores side by side: one figure, and how near they are."""
+    """Compare two stores: one figure, and the correlation of their statistics."""
     from dataclasses import asdict
 
     from phasewatch.sim.compare import compare
     from phasewatch.store.local import Store, refuse_inside
 
     refuse_inside(figure)
-    near = compare(Store.open(left), Store.open(right), figure)
+    agreement = compare(Store.open(left), Store.open(right), figure)
     if as_json:
-        print_json(asdict(near))
+        print_json(asdict(agreement))
         return
     out.print(
-        f"correlation: quantiles {near.quantiles:.3f} ({near.cells} cells) · step to step "
-        f"{near.memory:.3f} · between channels {near.channels:.3f}"
+        f"correlation of quantiles: {agreement.quantiles:.3f} ({agreement.cells} cells) · "
+        f"of autocorrelations: {agreement.memory:.3f} · "
+        f"of correlations between channels: {agreement.channels:.3f}"
     )
     out.print(f"figure: {figure}")

@@ -37,7 +37,7 @@ def survey(
     say = err.print if as_json else out.print
     opened = Store.open(store)
     refuse_inside(folder)
-    atomic.ready(folder)
+    atomic.prepare_folder(folder)
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
 
     def tell(line: str) -> None:

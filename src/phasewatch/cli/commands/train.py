@@ -146,7 +146,7 @@ def _show_scores(done: "RunResult", as_json: bool) -> None:
         print_json(asdict(done.report))
         return
     tables.scores(done.report, _learned(done))
-    tables.verdicts(done.report)
+    tables.comparisons(done.report)
 
 
 def _learned(done: "RunResult") -> tables.Learned:

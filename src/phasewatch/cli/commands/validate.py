@@ -23,10 +23,10 @@ from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.io.executors import Executor
-    from phasewatch.sim.stream import Hits
+    from phasewatch.sim.stream import ValidationScore
     from phasewatch.store.local import Store
     from phasewatch.store.remote import RemoteStore
-    from phasewatch.validation.sweep import Episodes
+    from phasewatch.validation.sweep import EpisodeSource
     from phasewatch.validation.verdict import ValidationResult
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -42,10 +42,10 @@ def validate(
         bool, typer.Option("--summary", help="Counts instead of a line an objection.")
     ] = False,
     explain: Annotated[
-        str | None, typer.Option(metavar="EPISODE", help="One episode's whole story; no sweep.")
+        str | None, typer.Option(metavar="EPISODE", help="Explain one episode's verdict; no sweep.")
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="With --explain: the story as a page, with a plot.")
+        Path | None, typer.Option(help="With --explain: the explanation as a page, with a plot.")
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Read and hash again what has not changed, too.")
@@ -56,7 +56,7 @@ def validate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Judge every episode: accepted, degraded, rejected or errored, and why.
+    """Validate every episode: accepted, degraded, rejected or errored, and why.
 
     What has not changed since the last sweep is not read again (size, inode and times of its
     files are the same); a sweep that was killed goes on where it was.
@@ -76,14 +76,14 @@ def validate(
     if html:
         raise Refused(
             f"--html {html}",
-            "goes with the story of one episode",
+            "goes with the explanation of one episode",
             "--explain EPISODE beside it",
             "The whole store is told by --summary.",
         )
     ids = opened.ids()
     refuse_empty(ids, store)
-    indices.ready(index)
-    kept = VerdictCache(index.with_suffix(".ledger"), opened.schema)
+    indices.prepare_index(index)
+    kept = VerdictCache(index.with_suffix(".cache"), opened.schema)
     with progress("validating", len(ids)) as tick:
         results = validate_store(opened, tick, _spread(jobs, cluster), kept, full)
     indices.write(results, index)
@@ -99,7 +99,7 @@ def validate(
 
 
 def _exit(results: "Sequence[ValidationResult]") -> None:
-    """End with a code of its own where some were not judged or rejected."""
+    """End with a code of its own where some could not be validated, or were rejected."""
     verdicts = {result.verdict for result in results}
     if "errored" in verdicts:
         raise typer.Exit(SOME_ERRORED)
@@ -107,14 +107,14 @@ def _exit(results: "Sequence[ValidationResult]") -> None:
         raise typer.Exit(SOME_REJECTED)
 
 
-def _explain(episodes: "Episodes", id: str, html: Path | None, as_json: bool) -> None:
+def _explain(episodes: "EpisodeSource", id: str, html: Path | None, as_json: bool) -> None:
     from phasewatch.io import atomic
     from phasewatch.store.local import Store
     from phasewatch.validation import explain as explanation
 
     if html:
         _refuse_page(html)
-    told = explanation.tell(episodes, id)
+    told = explanation.explain(episodes, id)
     if html:
         atomic.write(html, explanation.page(told).encode())
     if as_json:
@@ -135,7 +135,7 @@ def _refuse_page(path: Path) -> None:
 
     refuse_inside(path)
     if path.is_dir():
-        raise Refused(f"--html {path}", "is a folder", "a file", f"Try {path / 'story.html'}.")
+        raise Refused(f"--html {path}", "is a folder", "a file", f"Try {path / 'x.html'}.")
 
 
 def _open(place: str) -> "Store | RemoteStore":
@@ -158,7 +158,9 @@ def _spread(jobs: int, cluster: str | None) -> "Executor":
     )
 
 
-def _hits(store: "Store | RemoteStore", results: "Sequence[ValidationResult]") -> "Hits | None":
+def _hits(
+    store: "Store | RemoteStore", results: "Sequence[ValidationResult]"
+) -> "ValidationScore | None":
     """How the verdicts fare against the truth, where a simulated store tells it."""
     from phasewatch.sim import stream
     from phasewatch.store.local import Store
@@ -167,17 +169,19 @@ def _hits(store: "Store | RemoteStore", results: "Sequence[ValidationResult]") -
         return None
     if not (store.root / stream.TRUTH).exists():
         return None
-    return stream.score(results, stream.truths(store.root))
+    return stream.score_validation(results, stream.read_truth(store.root))
 
 
-def _print_json(results: "Sequence[ValidationResult]", index: Path, hits: "Hits | None") -> None:
+def _print_json(
+    results: "Sequence[ValidationResult]", index: Path, hits: "ValidationScore | None"
+) -> None:
     from dataclasses import asdict
 
-    from phasewatch.validation.verdict import counts
+    from phasewatch.validation.verdict import count_verdicts
 
     print_json(
         {
-            "counts": counts(results),
+            "counts": count_verdicts(results),
             "index": str(index),
             **({"planted": asdict(hits)} if hits else {}),
             "episodes": [_verdict(result) for result in results],
@@ -197,9 +201,9 @@ def _verdict(result: "ValidationResult") -> dict[str, Any]:
 
 
 def _show(results: "Sequence[ValidationResult]", summary: bool) -> None:
-    from phasewatch.validation.verdict import counts
+    from phasewatch.validation.verdict import count_verdicts
 
-    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
+    told = " · ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
     out.print(f"{_many(len(results))}: {told}")
     if summary:
         _show_cells(results)
@@ -231,9 +235,9 @@ def _show_cells(results: "Sequence[ValidationResult]") -> None:
 
 
 def _cell(results: "Sequence[ValidationResult]") -> str:
-    from phasewatch.validation.verdict import counts
+    from phasewatch.validation.verdict import count_verdicts
 
-    found = counts(results)
+    found = count_verdicts(results)
     accepted = found.pop("accepted")
     rest = [f"{count}{verdict[0]}" for verdict, count in found.items() if count]
     return " ".join([str(accepted), *rest]) if results else "."
@@ -255,7 +259,7 @@ def _show_codes(results: "Iterable[ValidationResult]") -> None:
     out.print(table)
 
 
-def _show_hits(hits: "Hits") -> None:
+def _show_hits(hits: "ValidationScore") -> None:
     """What was planted, and the verdicts it must get against those it got."""
     table = Table("planted", *hits.matrix, box=None, padding=(0, 1), pad_edge=False)
     for verdict, row in hits.matrix.items():

@@ -127,10 +127,10 @@ def _facts(store: Store, id: str) -> Facts:
     spent: dict[str, float] = defaultdict(float)
     for label, (begin, end) in zip(episode.labels, pairwise(times), strict=True):
         spent[label.phase] += (end - begin) / NS
-    made = windowing.cut(episode, store.schema)
+    made = windowing.cut_windows(episode, store.schema)
     opening_s = max(RECIPES["all"].opening_s, store.schema.grid.window_s)
-    level = windowing.opening(episode.sources, store.schema, episode.start_ns, opening_s)
-    z = windowing.log(made.x)
+    level = windowing.opening_level(episode.sources, store.schema, episode.start_ns, opening_s)
+    z = windowing.signed_log(made.x)
     known = np.isfinite(z)
     count = known.sum(axis=2)
     mean = np.where(known, z, 0.0).sum(axis=2) / np.maximum(count, 1)

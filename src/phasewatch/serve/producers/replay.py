@@ -653,7 +653,7 @@ class Producer(events.Producer):
                 status="loaded",
                 reason=None,
                 schema_hash=member.checkpoint.schema.fingerprint,
-                data_schema_hash=ensemble.schema.mode(member.checkpoint.mode).fingerprint,
+                data_schema_hash=ensemble.schema.for_mode(member.checkpoint.mode).fingerprint,
                 temperature=member.temperature,
             )
             for member in ensemble.members

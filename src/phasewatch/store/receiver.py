@@ -1,0 +1,351 @@
+"""What a receiver takes into a store: whose episode, how large, and checked before it is there.
+
+An upload may be sent again as often as the sender likes: the same bytes under the same id are
+already there, other bytes are refused. What is refused, torn or killed leaves nothing in the store.
+`docs/store-format.md` has the protocol, `docs/decisions/0014-receiver.md` the reasons.
+"""
+
+import base64
+import errno
+import fcntl
+import hashlib
+import hmac
+import os
+import re
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, Protocol, Self
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, RootModel, model_validator
+
+from phasewatch.episode import ID
+from phasewatch.errors import Refused
+from phasewatch.io import atomic, fields
+from phasewatch.store.format import HEADER, MANIFEST, SAMPLES, decode_episode, parse_manifest
+from phasewatch.store.local import Store
+
+EPISODES_PATH = "/v1/episodes/"
+MANIFEST_BYTES_HEADER = "Phasewatch-Manifest-Bytes"
+"""The header that says where in the body the manifest ends and the samples begin."""
+
+INCOMING = "incoming"
+MAX_MANIFEST_BYTES = 1 << 20
+MIN_TOKEN_LENGTH = 32
+NUMBER = re.compile(r"[0-9]{1,18}\Z")
+SENDABLE = re.compile(r"[!-~]*\Z")
+"""What a token is made of: it travels in a header."""
+
+SILENCE_S = 30.0
+MIN_BYTES_PER_S = 1024
+"""Bytes a second below which an upload is given up, after `SILENCE_S` for free."""
+
+_CHUNK = 1 << 16
+
+
+class Head(Protocol):
+    """The header fields of an upload, by name in any case."""
+
+    def get(self, name: str, default: str, /) -> Any: ...
+    def __contains__(self, name: Any, /) -> bool: ...
+
+
+class Body(Protocol):
+    """The body of an upload, as it comes."""
+
+    def read1(self, most: int, /) -> bytes:
+        """Return what is there, at least one byte, at most `most`; nothing at the end.
+
+        Raises TimeoutError when nothing comes for `SILENCE_S`.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a receiver takes.
+
+    `body` bytes an episode, `rate` uploads a minute from a host, `reserve` bytes that stay free on
+    the disk, `slots` connections at once.
+    """
+
+    body: int = 64 << 20
+    rate: int = 600
+    reserve: int = 1 << 30
+    slots: int = 32
+
+
+class Declined(Exception):
+    """An upload that is not taken: the HTTP status, and why."""
+
+    def __init__(self, status: HTTPStatus, why: str) -> None:
+        self.status = status
+        super().__init__(why)
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """An episode that is in the store, on the disk: `sha256` of the body that brought it."""
+
+    status: HTTPStatus
+    id: str
+    host: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """The head of an upload about its body: size in bytes, size of the manifest, sha256."""
+
+    length: int
+    manifest: int
+    sha256: str
+
+
+def _check_host(host: str) -> str:
+    if not host.strip():
+        raise fields.wrong("gives a token to a host without a name", "the host's name before it")
+    return host
+
+
+def _check_token(token: object) -> object:
+    """Refuse what cannot be sent, or could be guessed; no message shows a token."""
+    if not isinstance(token, str):
+        raise fields.wrong("is no string", "a token in quotes")
+    if not SENDABLE.match(token):
+        problem = "holds blanks or characters beyond ASCII, which cannot be sent"
+        raise fields.wrong(problem, "letters and digits")
+    if len(token) < MIN_TOKEN_LENGTH:
+        raise fields.wrong("is weak", f"{MIN_TOKEN_LENGTH} characters or more")
+    return token
+
+
+class _Tokens(RootModel[dict[str, str]]):
+    """The content of a token file: a token of its own for each host."""
+
+    model_config = ConfigDict(frozen=True, strict=True)
+    root: dict[
+        Annotated[str, AfterValidator(_check_host)], Annotated[str, BeforeValidator(_check_token)]
+    ]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if not self.root:
+            raise fields.wrong("holds no token", "one a host")
+        if len({*self.root.values()}) < len(self.root):
+            raise fields.wrong("gives one token to two hosts", "one of its own for each")
+        return self
+
+
+def read_tokens(path: Path) -> dict[str, str]:
+    """Return hosts by the sha256 of their token, from a TOML file of `host = "token"`.
+
+    Raises Refused, also for a file that others than its owner may read.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _no_token(path, error.strerror or str(error), "a token file") from error
+    if stat.S_ISDIR(mode):
+        raise _no_token(path, "is a folder", "a token file")
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise _no_token(path, "can be read by others", "a file for its owner alone: chmod 600")
+    value = fields.read_toml(path, 'lines of host = "token"', "tokens")
+    found = fields.validate(_Tokens, value, path, remedy=_MAKE_TOKEN, code="tokens")
+    return {hashlib.sha256(token.encode()).hexdigest(): host for host, token in found.root.items()}
+
+
+_MAKE_TOKEN = "`openssl rand -hex 32` makes a token."
+
+
+def _no_token(where: object, problem: str, expected: str) -> Refused:
+    return Refused(where, problem, expected, _MAKE_TOKEN, code="tokens")
+
+
+def refuse_other_files(root: Path) -> None:
+    """Raise Refused unless a store is at `root`, or can be made there: it is absent or empty."""
+    atomic.refuse_url(root)
+    try:
+        names = os.listdir(root)
+    except FileNotFoundError:
+        return
+    # A receiver that was killed while it made the store may have left a draft.
+    if HEADER not in names and not all(name.startswith(atomic.DRAFT_PREFIX) for name in names):
+        raise Refused(
+            root,
+            "holds files and is no episode store",
+            "an episode store, or a folder that is new or empty",
+            "Give another folder with --store.",
+            code="store_missing",
+        )
+
+
+class Receiver:
+    """Puts uploads into a store. Use it in a `with`: it alone receives into that store.
+
+    `hosts` are named by the sha256 of their tokens. Raises Refused when there is none, or another
+    receiver is at work.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        hosts: Mapping[str, str],
+        limits: Limits = Limits(),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if not hosts:
+            raise _no_token("receiver", "has no tokens", "one a host")
+        self.limits = limits
+        self._store = store
+        self._hosts = hosts
+        self._clock = clock
+        self._allowed: dict[str, tuple[float, float]] = {}
+        self._counting = threading.Lock()
+        self._reading = threading.Lock()
+        self._incoming = store.root / INCOMING
+        self._incoming.mkdir(exist_ok=True)
+        (store.root / "episodes").mkdir(exist_ok=True)
+        atomic.sync(store.root)
+        self._lock = (self._incoming / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._lock.close()
+            remedy = "End it, or use that one."
+            raise Refused(
+                store.root, "another receiver is at work", "one a store", remedy
+            ) from error
+        for left in self._incoming.glob(f"{atomic.DRAFT_PREFIX}*"):
+            shutil.rmtree(left)
+
+    def __enter__(self) -> "Receiver":
+        """Return the receiver, which holds the lock already."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Release the lock, so that another receiver can work on the store."""
+        self._lock.close()
+
+    def put(self, path: str, head: Head, body: Body) -> Receipt:
+        """Take one upload; when this returns, it is on the disk. Raises Declined, or OSError."""
+        host = self._host(head.get("Authorization", ""))
+        self._count(host)
+        id = path.removeprefix(EPISODES_PATH)
+        if id == path or not ID.fullmatch(id):
+            raise Declined(HTTPStatus.NOT_FOUND, f"not {EPISODES_PATH} and an episode's id")
+        announced = self._announced(head)
+        if shutil.disk_usage(self._store.root).free - announced.length < self.limits.reserve:
+            raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is nearly full")
+        try:
+            with atomic.new_folder(self._store.folder(id), self._incoming) as draft:
+                _stream(body, draft, announced)
+                self._check(draft, id, host)
+        except FileExistsError:
+            self._compare(id, announced.sha256)
+            return Receipt(HTTPStatus.OK, id, host, announced.sha256)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is full") from error
+            raise
+        return Receipt(HTTPStatus.CREATED, id, host, announced.sha256)
+
+    def _host(self, authorization: str) -> str:
+        """Return the host whose token it is, compared in constant time. Raises Declined."""
+        token = authorization.removeprefix("Bearer ")
+        own = hashlib.sha256(token.encode()).hexdigest()
+        found = [host for known, host in self._hosts.items() if hmac.compare_digest(known, own)]
+        if not found or token == authorization:
+            raise Declined(HTTPStatus.UNAUTHORIZED, "no host has this token")
+        return found[0]
+
+    def _count(self, host: str) -> None:
+        """Count one upload of a host against its rate, a token bucket. Raises Declined."""
+        now, rate = self._clock(), self.limits.rate
+        with self._counting:
+            left, since = self._allowed.get(host, (float(rate), now))
+            left = min(rate, left + (now - since) * rate / 60)
+            fits = left >= 1
+            self._allowed[host] = (left - fits, now)
+        if not fits:
+            raise Declined(HTTPStatus.TOO_MANY_REQUESTS, f"over {rate} uploads a minute")
+
+    def _announced(self, head: Head) -> Announcement:
+        length, manifest = head.get("Content-Length", ""), head.get(MANIFEST_BYTES_HEADER, "")
+        if "Transfer-Encoding" in head or not (NUMBER.match(length) and NUMBER.match(manifest)):
+            raise Declined(
+                HTTPStatus.LENGTH_REQUIRED, f"Content-Length and {MANIFEST_BYTES_HEADER} are needed"
+            )
+        told = Announcement(int(length), int(manifest), _sha256(head.get("Content-Digest", "")))
+        if told.length > self.limits.body or told.manifest > MAX_MANIFEST_BYTES:
+            most = f"over {self.limits.body} bytes, or {MAX_MANIFEST_BYTES} of manifest"
+            raise Declined(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, most)
+        if told.manifest > told.length:
+            raise Declined(HTTPStatus.BAD_REQUEST, "the manifest is longer than the body")
+        return told
+
+    def _check(self, draft: Path, id: str, host: str) -> None:
+        """Raise Declined for what a reader of the store would refuse, or another host's episode."""
+        try:
+            with self._reading:
+                manifest = parse_manifest((draft / MANIFEST).read_bytes(), id, MANIFEST)
+                decode_episode(manifest, {SAMPLES: (draft / SAMPLES).read_bytes()}, id)
+        except Refused as refused:
+            raise Declined(HTTPStatus.UNPROCESSABLE_ENTITY, str(refused)) from refused
+        if manifest.host != host:
+            why = f"the episode is of host {manifest.host!r}, the token of {host!r}"
+            raise Declined(HTTPStatus.FORBIDDEN, why)
+
+    def _compare(self, id: str, sha256: str) -> None:
+        """Raise Declined unless the published episode is the one that was sent."""
+        folder, digest = self._store.folder(id), hashlib.sha256()
+        for name in (MANIFEST, SAMPLES):
+            digest.update((folder / name).read_bytes())
+        if digest.hexdigest() != sha256:
+            raise Declined(HTTPStatus.CONFLICT, f"{id} is there with other content")
+        # Whoever published it may not have come to this yet, and it is about to be acknowledged.
+        atomic.sync(folder.parent)
+
+
+def _sha256(header: str) -> str:
+    """The sha256 of a Content-Digest (RFC 9530), in hex."""
+    _, _, rest = header.partition("sha-256=:")
+    try:
+        digest = base64.b64decode(rest.partition(":")[0], validate=True)
+    except ValueError:
+        digest = b""
+    if len(digest) != hashlib.sha256().digest_size:
+        raise Declined(HTTPStatus.BAD_REQUEST, "Content-Digest with sha-256 is needed")
+    return digest.hex()
+
+
+def _stream(body: Body, draft: Path, announced: Announcement) -> None:
+    """Write manifest and samples into `draft`, hashing on the way. Raises Declined."""
+    digest = hashlib.sha256()
+    deadline = time.monotonic() + SILENCE_S + announced.length / MIN_BYTES_PER_S
+    parts = ((MANIFEST, announced.manifest), (SAMPLES, announced.length - announced.manifest))
+    for name, size in parts:
+        with (draft / name).open("wb") as file:
+            while size:
+                data = _read(body, min(size, _CHUNK), deadline)
+                digest.update(data)
+                file.write(data)
+                size -= len(data)
+    if digest.hexdigest() != announced.sha256:
+        raise Declined(HTTPStatus.BAD_REQUEST, "the body is not what Content-Digest says")
+
+
+def _read(body: Body, most: int, deadline: float) -> bytes:
+    try:
+        data = body.read1(most)
+    except TimeoutError as error:
+        raise Declined(HTTPStatus.REQUEST_TIMEOUT, f"silent for {SILENCE_S:g} s") from error
+    if not data or time.monotonic() > deadline:
+        why = "too slow" if data else "the body ended early"
+        raise Declined(HTTPStatus.REQUEST_TIMEOUT, why)
+    return data
