@@ -9,7 +9,7 @@ from phasewatch.lab.hosts import hosts
 from phasewatch.lab.profile import profiles
 from phasewatch.sim.draw import Simulator
 from phasewatch.sim.fit import NORMAL_QUANTILES, PACKAGED_FIT, Fit, collect_steps
-from phasewatch.store.format import encode
+from phasewatch.store.format import encode_samples
 from phasewatch.validation.rules import examine
 
 VM46 = schema.vm46()
@@ -22,7 +22,7 @@ def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: i
     episode = Simulator(FIT, VM46, seed).episode(number)
     assert examine(episode, VM46) == ("accepted", ())
     again = Simulator(FIT, VM46, seed).episode(number)
-    assert encode(episode.sources) == encode(again.sources)
+    assert encode_samples(episode.sources) == encode_samples(again.sources)
     assert episode.labels == again.labels
     host = hosts()[episode.host]
     assert episode.profile not in host.never
@@ -32,7 +32,7 @@ def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: i
 
 def test_another_seed_is_another_episode() -> None:
     first, other = (Simulator(FIT, VM46, seed).episode(3) for seed in (0, 1))
-    assert encode(first.sources) != encode(other.sources)
+    assert encode_samples(first.sources) != encode_samples(other.sources)
 
 
 def test_medians_are_the_fits() -> None:

@@ -10,7 +10,7 @@ from phasewatch import schema
 from phasewatch.episode import Episode
 from phasewatch.schema import NS
 from phasewatch.sim.plant import _with_activity
-from phasewatch.validation.clocks import Shared, measure
+from phasewatch.validation.clocks import ClockEvidence, measure
 
 VM46 = schema.vm46()
 

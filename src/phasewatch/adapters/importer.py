@@ -289,7 +289,7 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
     usual = int(np.median(np.diff(rows.t_ns)))
     # The values of a row are of the time since the row before.
     start_ns = int(rows.t_ns[0]) - usual
-    content = atomic.canonical([host, sample, profile, campaign, start_ns])
+    content = atomic.canonical_json([host, sample, profile, campaign, start_ns])
     readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{host}.{profile}.{sample}").strip("-_")[:100]
     columns = {source: [c.name for c in schema.channels_of(source)] for source in schema.sources}
     return Episode(
@@ -341,7 +341,7 @@ def _labels(rows: Rows, start_ns: int) -> tuple[Label, ...]:
 def _publish(episode: Episode, store: Store) -> ImportedEpisode:
     """Publish an episode unless it is in the store. Raises Refused when another has its id."""
     verdict, findings = rules.examine(episode, store.schema)
-    packed = pack(episode)
+    packed = encode_episode(episode)
     folder = store.folder(episode.id)
     new = not folder.exists()
     if new:

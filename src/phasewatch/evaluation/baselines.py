@@ -66,7 +66,7 @@ def host_only(train: Windows, validation: Windows, test: Windows, classes: int) 
 @baseline("best channel", channel_free=False)
 def best_channel(train: Windows, validation: Windows, test: Windows, classes: int) -> Labels:
     """Predict with a small tree over one channel: the channel that does best on validation."""
-    views = [summary(log(part.x)) for part in (train, validation, test)]
+    views = [summary(signed_log(part.x)) for part in (train, validation, test)]
     weight = balance(train.y, classes)
     best, found = -1.0, np.zeros(len(test), np.int64)
     for channel in range(train.x.shape[1]):

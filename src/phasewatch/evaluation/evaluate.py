@@ -136,7 +136,7 @@ class Report:
     @property
     def unit(self) -> str:
         """The kind of what is held out: host, sample or campaign."""
-        return splits.KEYS.get(self.recipe, self.recipe)
+        return splits.HELD_OUT_BY.get(self.recipe, self.recipe)
 
     @property
     def held_out(self) -> str:

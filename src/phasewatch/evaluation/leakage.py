@@ -151,7 +151,7 @@ def same_episode(data: FoldData) -> Outcome:
 @before_training
 def same_key(data: FoldData) -> Outcome:
     """A host, sample or campaign that is held out is in neither training nor validation."""
-    key = splits.KEYS.get(data.split.recipe, "id")
+    key = splits.HELD_OUT_BY.get(data.split.recipe, "id")
 
     def values(ids: Sequence[str]) -> set[str]:
         return {str(getattr(data.episodes[id], key)) for id in ids}
@@ -206,7 +206,7 @@ class _NearestTraining:
     @staticmethod
     def _raw(windows: Windows) -> NDArray[np.float64]:
         """Return mean and deviation of every channel, `[N,2C]`; missing steps count as 0."""
-        z = np.nan_to_num(log(windows.x))
+        z = np.nan_to_num(signed_log(windows.x))
         return np.concatenate([z.mean(axis=2), z.std(axis=2)], axis=1)
 
     def _usual(self) -> float:
@@ -413,7 +413,7 @@ def _permuted_scores(data: FoldData, seed: int) -> tuple[float, float]:
 
 def _permuted(data: FoldData, seed: int) -> dict[str, Windows]:
     """Return the same windows, each episode with the labels of another, in their order."""
-    whole = join(data.windows[part] for part in ("train", *HELD_OUT))
+    whole = concatenate(data.windows[part] for part in ("train", *HELD_OUT))
     ids = np.unique(whole.episode)
     rows = {id: np.flatnonzero(whole.episode == id) for id in ids}
     rows = {id: own[np.argsort(whole.t_ns[own], kind="stable")] for id, own in rows.items()}

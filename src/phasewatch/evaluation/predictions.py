@@ -103,7 +103,7 @@ class PredictionSet:
 
 def pool_folds(parts: Sequence[Predictions]) -> Predictions:
     """Return the predictions of one model over several folds, one fold after the other."""
-    windows = join(one.windows for one in parts)
+    windows = concatenate(one.windows for one in parts)
     return replace(parts[0], windows=windows, logits=np.concatenate([one.logits for one in parts]))
 
 
@@ -128,9 +128,7 @@ def save(run: PredictionSet, path: Path) -> None:
     }
     table = pa.concat_tables([_table(one, run.classes) for one in run.predictions])
     table = table.replace_schema_metadata({"phasewatch": json.dumps(metadata)})
-    buffer = io.BytesIO()
-    pq.write_table(table.unify_dictionaries(), buffer, compression="zstd", write_page_checksum=True)
-    atomic.write(path, buffer.getvalue())
+    atomic.write(path, parquet.encode(table.unify_dictionaries()))
 
 
 def _table(one: Predictions, classes: tuple[str, ...]) -> pa.Table:

@@ -182,5 +182,5 @@ def _with_alarms(
 def _pooled_rate(
     parts: Sequence[tuple[Predictions, Mask]], context: EvaluationContext
 ) -> FalseAlarmRate:
-    windows = join(one.windows for one, _ in parts)
+    windows = concatenate(one.windows for one, _ in parts)
     return false_alarm_rate(windows, np.concatenate([alarm for _, alarm in parts]), context)

@@ -132,7 +132,7 @@ def picture(episode: Episode, schema: Schema, predictions: Sequence[Predictions]
     shades = colours(schema.classes)
     grid = schema.grid
     steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-    values = columns(episode.sources, schema, episode.start_ns, 0, steps)
+    values = resample(episode.sources, schema, episode.start_ns, 0, steps)
     names = _most_variable(schema, values)
     heights = [1.0] * len(names) + [0.28] * (1 + len(predictions))
     figure, axes = plt.subplots(
@@ -169,7 +169,7 @@ def _most_variable(schema: Schema, steps: NDArray[np.float64]) -> list[str]:
     deviation = np.ma.masked_array(values, ~known).std(axis=1).filled(0.0)
     place = {name: row for row, name in enumerate(schema.names)}
     return [
-        max(schema.of(source), key=lambda one: float(deviation[place[one.name]])).name
+        max(schema.channels_of(source), key=lambda one: float(deviation[place[one.name]])).name
         for source in schema.sources
     ]
 

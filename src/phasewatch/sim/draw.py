@@ -142,7 +142,7 @@ class Simulator:
         boot_ns = int(generator.integers(3600 * NS, 10**6 * NS))
         made = {}
         for source in self.schema.sources:
-            channels = self.schema.of(source)
+            channels = self.schema.channels_of(source)
             t = start_ns + step_ns * (np.arange(len(x), dtype=np.int64) - LEAD_STEPS + 1)
             if source == "netflow":
                 t = t // step_ns * step_ns

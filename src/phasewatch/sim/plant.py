@@ -71,12 +71,12 @@ def plant(episode: Episode, code: str, generator: Generator) -> tuple[Files, Tru
     With an empty code the episode has no fault.
     """
     if not code:
-        return pack(episode), Truth(episode.id, "", "accepted")
+        return encode_episode(episode), Truth(episode.id, "", "accepted")
     if code in EPISODE_FAULTS:
         faulty = EPISODE_FAULTS[code](episode, generator)
-        return pack(faulty), Truth(episode.id, code, SEVERITIES[code])
+        return encode_episode(faulty), Truth(episode.id, code, SEVERITIES[code])
     verdict = SEVERITIES.get(code, "rejected")
-    return FILE_FAULTS[code](pack(episode), generator), Truth(episode.id, code, verdict)
+    return FILE_FAULTS[code](encode_episode(episode), generator), Truth(episode.id, code, verdict)
 
 
 # ---------------------------------------------------------------- telemetry
@@ -195,7 +195,7 @@ def _with_activity(episode: Episode, t_ns: np.ndarray, busy: np.ndarray) -> Epis
 
     It lasts from each `t_ns` that is `busy` to the next time.
     """
-    for name in dict.fromkeys(name for pair in TWINS for name in pair):
+    for name in dict.fromkeys(name for pair in PAIRED_CHANNELS for name in pair):
         source = name.partition(".")[0]
         samples = episode.sources[source]
         values, column = samples.values.copy(), samples.names.index(name)
@@ -398,7 +398,7 @@ def _sha_mismatch(files: Files, generator: Generator) -> Files:
 @file_fault("samples_format")
 def _samples_format(files: Files, generator: Generator) -> Files:
     data = files[SAMPLES][: len(files[SAMPLES]) // 2]
-    return _with_manifest({**files, SAMPLES: data}, files={SAMPLES: entry(data)})
+    return _with_manifest({**files, SAMPLES: data}, files={SAMPLES: file_entry(data)})
 
 
 @file_fault("file_unlisted")
@@ -409,7 +409,7 @@ def _file_unlisted(files: Files, generator: Generator) -> Files:
 @file_fault("unsafe_path")
 def _unsafe_path(files: Files, generator: Generator) -> Files:
     outside = ("../store.json", "/etc/hostname", "a/../../b")[generator.integers(3)]
-    listed = {SAMPLES: entry(files[SAMPLES]), outside: entry(b"")}
+    listed = {SAMPLES: file_entry(files[SAMPLES]), outside: file_entry(b"")}
     return _with_manifest(files, files=listed)
 
 

@@ -86,7 +86,7 @@ def simulate(
     """
     Simulator(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed)
     store = Store.create(root, recipe.schema, simulated=recipe.header())
-    atomic.ready(root)
+    atomic.prepare_folder(root)
     blocks = [
         range(first, min(first + BLOCK_EPISODES, episodes))
         for first in range(0, episodes, BLOCK_EPISODES)
@@ -110,7 +110,7 @@ def _block_writer(recipe: Recipe, root: Path) -> BlockWriter:
 @contextlib.contextmanager
 def _writer(path: Path) -> Iterator[pq.ParquetWriter]:
     """Write a Parquet file that appears at `path` when the block ends without an exception."""
-    draft = path.with_name(f"{atomic.PENDING}{path.name}")
+    draft = path.with_name(f"{atomic.DRAFT_PREFIX}{path.name}")
     try:
         with pq.ParquetWriter(draft, _COLUMNS, compression="zstd") as writer:
             yield writer
