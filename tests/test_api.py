@@ -71,7 +71,15 @@ def test_mypy_refuses_a_misspelt_name(tmp_path: Path) -> None:
         "pw.open_stor('corpus')\n"
         "pw.windows(store, mode='realstic')\n"
     )
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path}", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file=",
+        f"--cache-dir={tmp_path}",
+        str(path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT / "src")
     errors = re.findall(r"notebook\.py:(\d+): error: .*\[(.*)\]", done.stdout)
     assert errors == [("4", "attr-defined"), ("5", "arg-type")], done.stdout

@@ -52,7 +52,7 @@ def windows(
 ) -> "Windows":
     """Validate a store, and return the windows of its usable episodes, in one mode.
 
-    `x[N,C,T]` has the channels of `store.schema.for_mode(mode)`; `y[N]` are places in its `classes`.
+    `x[N,C,T]` has the channels of `store.schema.for_mode(mode)`; `y[N]` are places in `classes`.
     The first `opening_s` seconds of each episode must be benign: they are the level that its
     windows are compared with, pooled over the machine's last usable episodes. `ids` names the
     episodes; without it, all usable ones are read. What validation refused is read only with

@@ -37,7 +37,9 @@ def usable_windows(
     _refuse_unusable(store, results, wanted, episodes)
     hosts = {episodes[id].host for id in wanted}
     others = sorted(id for id, one in episodes.items() if one.host in hosts and id not in wanted)
-    whole = pool_openings(concatenate(cut_windows(episodes[id], schema, opening_s) for id in [*wanted, *others]))
+    whole = pool_openings(
+        concatenate(cut_windows(episodes[id], schema, opening_s) for id in [*wanted, *others])
+    )
     return whole.take(np.isin(whole.episode, wanted)), results
 
 
