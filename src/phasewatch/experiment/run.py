@@ -98,37 +98,37 @@ class Run:
 
     @property
     def record_path(self) -> Path:
-        """Path of `run.json`."""
+        """The path of the record of the recipe and store, `run.json`."""
         return self.path / RECORD
 
     @property
     def index_path(self) -> Path:
-        """Path of the acceptance index."""
+        """The path of the acceptance index."""
         return self.path / INDEX
 
     @property
     def predictions_path(self) -> Path:
-        """Path of the file of predictions."""
+        """The path of the file of predictions."""
         return self.path / PREDICTIONS
 
     @property
     def report_path(self) -> Path:
-        """Path of `report.json`."""
+        """The path of the report as JSON values, `report.json`."""
         return self.path / REPORT
 
     @property
     def page_path(self) -> Path:
-        """Path of the report as a page."""
+        """The path of the report as a page."""
         return self.path / PAGE
 
     @property
     def markdown_path(self) -> Path:
-        """Path of the report as Markdown."""
+        """The path of the report as Markdown."""
         return self.path / MARKDOWN
 
     @property
     def training_folders(self) -> TrainingFolders:
-        """Where trainings write."""
+        """The folders that the trainings of this run or fold write to."""
         return TrainingFolders(self.path / CHECKPOINTS, self.path / LOGS, self.path / STATES)
 
     # ------------------------------------------------------------ what was trained
@@ -233,7 +233,7 @@ class Run:
         return stored_report.upgraded(_read_object(self.report_path, "report.json of a run"))
 
     def write_report(self, report: Report) -> None:
-        """Write `report.json`."""
+        """Write a report as `report.json`, in one step."""
         atomic.write(self.report_path, json.dumps(asdict(report), indent=1).encode())
 
     @property
