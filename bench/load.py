@@ -37,7 +37,7 @@ class Teller(threading.Thread):
     def __init__(self, runtime: Runtime, hz: float) -> None:
         super().__init__(daemon=True)
         self.runtime, self.hz, self.ended = runtime, hz, threading.Event()
-        self.told = perf.Producer(runtime.given, runtime.broker.tell)._measure(
+        self.told = perf.Producer(runtime.context, runtime.broker.publish).measure(
             psutil.Process(), 0.0
         )
 
@@ -45,7 +45,7 @@ class Teller(threading.Thread):
         due = time.monotonic()
         while not self.ended.wait(max(0.0, due - time.monotonic())):
             stamp = {"uptime_s": time.monotonic(), "host": "load"}
-            self.runtime.broker.tell(self.told.model_copy(update=stamp))
+            self.runtime.broker.publish(self.told.model_copy(update=stamp))
             due += 1 / self.hz
 
 
@@ -152,13 +152,13 @@ def main() -> None:
     told = asked.parse_args()
     store = Store.open(told.store)
     given = ProducerContext(told.run, store, tuple(store.ids()[:3]))
-    with Runtime(given).working() as runtime:
-        while runtime.replay._watched is None:
+    with Runtime(given).running() as runtime:
+        while runtime.replay.playback.watched is None:
             time.sleep(0.1)
-        runtime.replay.control = True
-        until_s = runtime.replay._watched.episode.seconds - 1
-        runtime.replay.operate("loop", (20.0, until_s), None)
-        runtime.replay.operate("speed", 16, None)
+        runtime.replay.playback.control = True
+        until_s = runtime.replay.playback.watched.episode.seconds - 1
+        runtime.replay.playback.operate("loop", (20.0, until_s), None)
+        runtime.replay.playback.operate("speed", 16, None)
         sock = app.listen("127.0.0.1", 0)
         server = app.server(app.application(runtime, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
@@ -170,18 +170,14 @@ def main() -> None:
         server.should_exit = True
 
 
-def _forget(runtime: Runtime) -> None:
-    for times in (runtime.given.counted["window_s"], *runtime.given.counted["latency_s"].values()):
-        times.clear()
-
-
 def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecutor) -> None:
     """Every figure, one after the other."""
     teller = Teller(runtime, 10)
     teller.start()
-    _forget(runtime)
+    counters = runtime.context.counters
+    counters.forget_latencies()
     late, _ = pool.submit(crowd, port, 100, 0, 60).result()
-    judged, per = list(runtime.given.counted["window_s"]), runtime.given.counted["latency_s"]
+    per, judged = counters.latencies()
     say("100 viewers, 10 events/s", late_p50=ms(late, 50), late_p99=ms(late, 99), events=len(late))
     worst = max(per, key=lambda key: float(np.percentile(per[key], 99)))
     say(
@@ -190,7 +186,7 @@ def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecut
         all_models_p50=ms(judged, 50),
         all_models_p99=ms(judged, 99),
         slowest=worst,
-        its_p99=ms(list(per[worst]), 99),
+        its_p99=ms(per[worst], 99),
     )
     alone: list[float] = []
     beside: list[float] = []
@@ -224,7 +220,7 @@ def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecut
     third = max(len(sizes) // 3, 1)
     first, last = np.mean(sizes[:third]), np.mean(sizes[-third:])
     told = {"resident_first_third": f"{first:.1f} MiB", "resident_last_third": f"{last:.1f} MiB"}
-    say(f"{minutes:g} min at 100 events/s", **told, dropped=runtime.broker.dropped)
+    say(f"{minutes:g} min at 100 events/s", **told, dropped=counters.value("events_dropped_total"))
     teller.ended.set()
 
 

@@ -52,7 +52,7 @@ def live(store: Store, ensemble: Ensemble) -> list[WindowPrediction]:
     for number, id in enumerate(store.ids(), 1):
         episode = store.read(id)
         past = history(store, manifests, episode, ensemble.opening_s)
-        judged += replay(episode, ensemble, past).judged.values()
+        judged += replay(episode, ensemble, past).predictions.values()
         sys.stderr.write(f"\r{number} of {len(manifests)} episodes")
     sys.stderr.write("\n")
     return judged

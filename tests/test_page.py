@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.serve.test_app import Served, serving, until
+from tests.served import Served, serving, until
 
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
-from phasewatch.serve import app, documents
+from phasewatch.serve import app, registry
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.producers import perf
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parent.parent
-BUILT = ROOT / "src" / "phasewatch" / "page"
+BUILT = ROOT / "src" / "phasewatch" / "serve" / "page"
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = ((1920, 1080), (1280, 720))
@@ -90,8 +90,8 @@ def given(toy_store: Store, toy_out: Path, toy_run: Done) -> ProducerContext:
 @pytest.fixture(scope="module")
 def served(given: ProducerContext) -> Iterator[Served]:
     with serving(given, Access(control=True)) as one:
-        until(lambda: one.runtime.given.counted.get("windows_total", 0) > 0, 60)
-        until(lambda: "profile" in {kind for kind, _ in one.runtime.broker._last})
+        until(lambda: one.runtime.context.counters.value("windows_total") > 0, 60)
+        until(lambda: one.runtime.broker.published("profile"))
         one.turn("pause")
         one.turn("seek", 25.0)
         yield one
@@ -214,7 +214,7 @@ def test_the_call_and_its_reasons_are_told(
 
 
 def state(one: Served) -> tuple[str, float]:
-    clock = one.runtime.replay._clock
+    clock = one.runtime.replay.playback.clock
     return clock.state, clock.position_s(1e9)
 
 
@@ -276,13 +276,13 @@ def _realistic(window: dict[str, Any]) -> set[str]:
 
 def test_who_may_not_move_it_looks_back_alone(page: "Page", given: ProducerContext) -> None:
     with serving(given, Access()) as one:
-        until(lambda: one.runtime.replay._watched is not None, 60)
+        until(lambda: one.runtime.replay.playback.watched is not None, 60)
         show(page, one, "#/replay")
         page.wait_for_selector(".time")
-        before = one.runtime.replay._clock.revision
+        before = one.runtime.replay.playback.clock.revision
         page.keyboard.press("End")
         page.wait_for_selector("text=looking back by yourself")
-        assert one.runtime.replay._clock.revision == before
+        assert one.runtime.replay.playback.clock.revision == before
         page.get_by_role("button", name="Follow").click()
         page.wait_for_selector("text=looking back by yourself", state="detached")
 
@@ -305,8 +305,8 @@ def test_what_was_told_is_kept_when_the_server_is_gone(
     page: "Page", given: ProducerContext
 ) -> None:
     with serving(given, Access()) as one:
-        until(lambda: one.runtime.given.counted.get("windows_total", 0) > 0, 60)
-        until(lambda: "profile" in {kind for kind, _ in one.runtime.broker._last})
+        until(lambda: one.runtime.context.counters.value("windows_total") > 0, 60)
+        until(lambda: one.runtime.broker.published("profile"))
         show(page, one, "#/replay")
         page.wait_for_selector(".reasons")
     page.wait_for_selector("[role=alert]:text('does not answer')")
@@ -317,10 +317,10 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
     def refuse(self: object, stop: object) -> None:
         raise Refused("checkpoints", "were made for other data", "this schema", "Train again.")
 
-    for kind in documents.find().values():
+    for kind in registry.find().values():
         monkeypatch.setattr(kind, "work", refuse)
     with serving(ProducerContext(None, None), Access()) as one:
-        until(lambda: len(one.runtime.troubles) == len(one.runtime.producers))
+        until(lambda: len(one.runtime.failures) == len(one.runtime.producers))
         show(page, one, "#/")
         everywhere(page, lambda place: "[data-state=refused]")
         page.evaluate("location.hash = '#/replay'")
@@ -330,7 +330,7 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
 def test_a_refused_producer_tells_why(page: "Page", tmp_path: Path, toy_store: Store) -> None:
     (tmp_path / "report.json").write_text("[]")
     with serving(ProducerContext(tmp_path, toy_store), Access()) as one:
-        until(lambda: "metrics" in one.runtime.troubles)
+        until(lambda: "metrics" in one.runtime.failures)
         show(page, one, "#/scoreboard")
         page.wait_for_selector("[data-state=refused]")
         assert "report.json" in page.locator("main").inner_text()
@@ -346,7 +346,7 @@ def test_a_refused_checkpoint_is_seen(
     header["opening_s"] = 7.0
     path.write_text(json.dumps(header))
     with serving(replace(given, run=tmp_path), Access()) as one:
-        until(lambda: one.runtime.replay._watched is not None, 60)
+        until(lambda: one.runtime.replay.playback.watched is not None, 60)
         show(page, one, "#/replay")
         page.wait_for_selector("text=the header was changed after it was written")
         assert violations(page) == []
@@ -358,7 +358,7 @@ def test_figures_that_stop_are_stale_and_kept(
     import psutil
 
     def once(self: perf.Producer, stop: object) -> None:
-        self.tell(self._measure(psutil.Process(), 1.0))
+        self.publish(self.measure(psutil.Process(), 1.0))
 
     monkeypatch.setattr(perf.Producer, "work", once)
     with serving(ProducerContext(None, None), Access()) as one:
@@ -385,7 +385,7 @@ def test_the_page_comes_back_with_the_server(page: "Page") -> None:
         page.wait_for_selector("text=Deadline")
     page.wait_for_selector("[role=alert]:text('does not answer')")
     assert page.locator("text=Deadline").count(), "what was told is kept"
-    with Runtime(ProducerContext(None, None)).working() as runtime:
+    with Runtime(ProducerContext(None, None)).running() as runtime:
         import threading
 
         sock = app.listen("127.0.0.1", port)

@@ -7,7 +7,7 @@ import pytest
 
 from phasewatch.experiment.pipeline import Done
 from phasewatch.live import playback
-from phasewatch.live.attribution import why
+from phasewatch.live.attribution import attribute
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.machine import WindowPrediction
 from phasewatch.store.local import Store
@@ -22,14 +22,14 @@ def ensemble(toy_run: Done, toy_out: Path, toy_store: Store) -> Ensemble:
 def judged(ensemble: Ensemble, toy_run: Done, toy_store: Store) -> WindowPrediction:
     id = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
     machine = playback.replay(toy_store.read(id), ensemble)
-    return list(machine.judged.values())[len(machine.judged) // 2]
+    return list(machine.predictions.values())[len(machine.predictions) // 2]
 
 
 def test_base_and_sources_sum_to_the_logit(ensemble: Ensemble, judged: WindowPrediction) -> None:
     methods = set()
     for member in ensemble.members:
         for label in range(len(ensemble.schema.classes)):
-            told = why(member, judged, label)
+            told = attribute(member, judged, label)
             total = told.base + sum(share.logit for share in told.sources)
             assert total == pytest.approx(told.logit, abs=1e-4)
             assert told.logit == pytest.approx(float(judged.logits[member.key][label]))
@@ -45,7 +45,7 @@ def test_base_and_sources_sum_to_the_logit(ensemble: Ensemble, judged: WindowPre
 def test_channels_come_with_the_heaviest_first(
     ensemble: Ensemble, judged: WindowPrediction
 ) -> None:
-    told = why(ensemble.member("logistic.realistic"), judged, 0)
+    told = attribute(ensemble.member("logistic.realistic"), judged, 0)
     sizes = [abs(share.logit) for share in told.channels]
     assert sizes == sorted(sizes, reverse=True) and sizes[0] > 0
 
@@ -58,5 +58,5 @@ def test_a_calm_machine_owes_its_call_to_no_source(
     member = ensemble.member("logistic.oracle")
     logits = member.checkpoint.logits(x[None], judged.level[None])[0]
     still = WindowPrediction(20, 0, x, judged.level, {member.key: logits}, {}, {}, (), 0.0)
-    told = why(member, still, 0)
+    told = attribute(member, still, 0)
     assert max(abs(share.logit) for share in told.sources) < 1e-3

@@ -15,7 +15,7 @@ from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.live.jsonl import lookout
+from phasewatch.live.jsonl import watch
 from phasewatch.schema import NS
 
 __all__ = ["exported", "made"]
@@ -38,7 +38,7 @@ def lines(episode: Episode) -> Iterator[str]:
 
 def test_calls_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
     episode = toy.episode("beta", "leak")
-    calls = list(lookout(loaded, lines(episode)))
+    calls = list(watch(loaded, lines(episode)))
     origin = min(int(one.t_wall_ns[0]) for one in episode.sources.values())
     offline = windows.cut(replace(episode, start_ns=origin), loaded.schema, loaded.opening_s)
     told = {int(t): row for row, t in enumerate(offline.t_ns)}
@@ -54,7 +54,7 @@ def test_calls_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
 
 def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
     spoken = (line for line in lines(toy.episode()) if '"source": "qmp"' not in line)
-    calls = list(lookout(loaded, spoken))
+    calls = list(watch(loaded, spoken))
     assert calls and all(call.missing == ["qmp"] for call in calls)
 
 
@@ -77,7 +77,7 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
 )
 def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
     with pytest.raises(Refused, match="standard input: line 2") as refused:
-        list(lookout(loaded, ["", line]))
+        list(watch(loaded, ["", line]))
     assert "\n" not in str(refused.value)
 
 
@@ -85,5 +85,5 @@ def test_a_clock_that_leaps_is_refused(loaded: Bundle) -> None:
     times = toy.START_NS, toy.START_NS + 90_000 * NS
     told = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in times]
     with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:
-        list(lookout(loaded, told))
+        list(watch(loaded, told))
     assert refused.value.code == "clock"

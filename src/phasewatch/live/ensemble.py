@@ -11,16 +11,18 @@ from scipy.special import softmax
 from phasewatch.artifacts import checkpoint as checkpoints
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
+from phasewatch.experiment.pipeline import FOLDS
 from phasewatch.features.views import Array
 from phasewatch.io.trust import ANY, Trust
+from phasewatch.live.operating import temperatures
 from phasewatch.schema import MODES, Schema
 
 
 @dataclass(frozen=True)
 class Member:
-    """A checkpoint on a panel. `rows` are its channels' places in the panel's schema.
+    """A checkpoint of an ensemble. `rows` are its channels' places in the ensemble's schema.
 
-    `temperature` is None where no report says how far its probabilities can be believed.
+    `temperature` is None where no report says what its logits are divided by.
     """
 
     key: str
@@ -29,17 +31,32 @@ class Member:
     temperature: float | None = None
 
     def probabilities(self, logits: Array) -> Array:
-        """`[..., K]`, calibrated where a temperature is known."""
+        """Return the softmax `[..., K]` of logits, calibrated where a temperature is known."""
         return np.asarray(softmax(logits / (self.temperature or 1.0), axis=-1))
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The checkpoints that judge side by side under one schema, and those that were refused."""
+    """Checkpoints that predict the same windows under one schema, and those that were refused."""
 
     schema: Schema
     members: tuple[Member, ...]
     refused: Mapping[str, Refused] = field(default_factory=dict)
+
+    @classmethod
+    def of_run(cls, run: Path, schema: Schema, trust: Trust = ANY) -> "Ensemble":
+        """Load the checkpoints of a run with the temperatures of its report.
+
+        Raises Refused when there are none, or the report cannot be read.
+        """
+        found = cls.load(run / "checkpoints", schema, temperatures(run), trust)
+        if not found.members and not found.refused:
+            folds = sorted((run / FOLDS).glob("*"))
+            remedy = "`phasewatch train` or `phasewatch run` makes one."
+            if folds:
+                remedy = f"It has one fold for each host: give one of them, --run {folds[0]}."
+            raise Refused(run, "has no checkpoints", "a run folder with checkpoints/", remedy)
+        return found
 
     @classmethod
     def load(
@@ -49,13 +66,16 @@ class Ensemble:
         temperatures: Mapping[str, float] | None = None,
         trust: Trust = ANY,
     ) -> "Ensemble":
-        """Every checkpoint of a folder. One that cannot judge `schema` is kept with its refusal."""
+        """Load every checkpoint of a folder; one that does not fit is kept with its refusal.
+
+        Checkpoints of further seeds, whose names do not end in a mode, are left out.
+        """
         members, refused = [], {}
         ending = checkpoints.path_of(folder, "x").name[1:]
         for path in sorted(folder.glob(f"*{ending}")):
             key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
             if key.partition(".")[2] not in MODES:
-                # Trained again from another seed, to tell how much that matters.
+                # Trained again from another seed, to measure how much that matters.
                 continue
             try:
                 loaded = checkpoints.load(path, trust)
@@ -69,13 +89,13 @@ class Ensemble:
 
     @property
     def opening_s(self) -> float:
-        """For how long a machine is watched before the first juror judges it."""
+        """Seconds that a machine is watched before every member can predict: the longest."""
         return max((member.checkpoint.opening_s for member in self.members), default=0.0)
 
     def member(self, key: str) -> Member:
-        """By key; raises Refused."""
+        """Return a member by its key, such as `gbt.realistic`. Raises Refused."""
         for member in self.members:
             if member.key == key:
                 return member
         known = ", ".join(member.key for member in self.members) or "none"
-        raise Refused(f"model {key!r}", "is not on the panel", f"one of {known}", "Choose one.")
+        raise Refused(f"model {key!r}", "is not in the ensemble", f"one of {known}", "Choose one.")

@@ -50,19 +50,8 @@ def test_pairs_say_undecided_in_words(toy_run: Done, toy_out: Path) -> None:
         assert pair.p_adjusted == own.p
 
 
-def test_temperatures_and_thresholds_are_keyed_by_model_and_mode(
-    toy_run: Done, toy_out: Path
-) -> None:
-    keys = {f"{row.model}.{row.mode}" for row in toy_run.report.rows}
-    assert set(metrics.temperatures(toy_out)) == set(metrics.thresholds(toy_out)) == keys
-    assert metrics.temperatures(toy_out / "checkpoints") == {}
-
-
-def test_a_report_that_lacks_something_is_refused_by_name(tmp_path: Path, toy_out: Path) -> None:
+def test_a_report_that_lacks_something_is_refused_by_name(toy_run: Done, toy_out: Path) -> None:
     told = report(toy_out)
     del told["profiles"]
     with pytest.raises(Refused, match="profiles"):
         metrics.scoreboard(told, toy_out / "report.json")
-    (tmp_path / "report.json").write_text("{")
-    with pytest.raises(Refused, match="is no report"):
-        metrics.temperatures(tmp_path)

@@ -90,7 +90,7 @@ def watch(
     """
     from phasewatch.artifacts import bundle as bundles
     from phasewatch.io.trust import Trust
-    from phasewatch.live.jsonl import lookout
+    from phasewatch.live.jsonl import watch
 
     loaded = bundles.load(bundle, Trust.asked(trust, strict, serial))
     err.print(
@@ -99,6 +99,6 @@ def watch(
         soft_wrap=True,
         markup=False,
     )
-    for call in lookout(loaded, sys.stdin):
+    for call in watch(loaded, sys.stdin):
         sys.stdout.write(json.dumps(asdict(call)) + "\n")
         sys.stdout.flush()

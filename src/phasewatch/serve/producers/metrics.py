@@ -1,6 +1,5 @@
-"""How good, how sure? And is one really better than another? From the report of a run."""
+"""How good is every model, and how sure is that? Scores and comparisons from a run's report."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event as Signal
@@ -8,13 +7,13 @@ from typing import Any, ClassVar, Literal
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
+from phasewatch.live.operating import REPORT, lacks, parse_report
 from phasewatch.schema import Mode
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
 
-REPORT = "report.json"
 LOOK_S = 5.0
-"""How often the report is looked at for a change."""
+"""How often the report is checked for a change."""
 
 FLOOR = "chance"
 """The baseline that any model must beat."""
@@ -128,75 +127,38 @@ class Comparison(Event):
 
 
 class Producer(events.Producer):
-    """Told again whenever the run's report changes."""
+    """Publishes both events, and publishes them again whenever the run's report changes."""
 
     kinds: ClassVar[tuple[type[Event], ...]] = (Scoreboard, Comparison)
     fill = "phasewatch run --store STORE --recipe all --out RUN"
 
     def work(self, stop: Signal) -> None:
-        """Look at the report until `stop`."""
-        told = b""
+        """Check the report until `stop`. Raises Refused for one that cannot be read."""
+        published = b""
         while not stop.is_set():
             data = self._read()
-            if data != told and data:
-                self.tell(scoreboard(_report(data, self.path), self.path))
-                self.tell(comparison(_report(data, self.path), self.path))
-                told = data
+            if data != published and data:
+                report = parse_report(data, self.path)
+                self.publish(scoreboard(report, self.path))
+                self.publish(comparison(report, self.path))
+                published = data
             stop.wait(LOOK_S)
 
     @property
     def path(self) -> Path:
-        """Of the report."""
-        return (self.given.run or Path()) / REPORT
+        """Where the report is."""
+        return (self.context.run or Path()) / REPORT
 
     def _read(self) -> bytes:
-        return self.path.read_bytes() if self.given.run and self.path.exists() else b""
-
-
-def _report(data: bytes, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-        if isinstance(value, dict):
-            return value
-    except ValueError:
-        pass
-    remedy = "Make it again with `phasewatch run`."
-    raise Refused(path, "is no report", "report.json of a run", remedy, code="report_json")
-
-
-def temperatures(run: Path) -> dict[str, float]:
-    """What to divide each model's logits by to believe its probabilities; empty with no report."""
-    path = run / REPORT
-    if not path.exists():
-        return {}
-    return _keyed(path, lambda row: float(row["temperatures"][0]))
-
-
-def thresholds(run: Path) -> dict[str, float | None]:
-    """Each model's operating point: the probability of a hostile phase at which to raise."""
-    path = run / REPORT
-    if not path.exists():
-        return {}
-    return _keyed(path, lambda row: row["budgeted"]["thresholds"][0])
-
-
-def _keyed(path: Path, take: Any) -> dict[str, Any]:
-    """Of the run's first fold, whose checkpoints lie beside the report where it is the only one."""
-    report = _report(path.read_bytes(), path)
-    try:
-        return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
-    except (KeyError, TypeError) as error:
-        remedy = "Make it again with `phasewatch run`."
-        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+        return self.path.read_bytes() if self.context.run and self.path.exists() else b""
 
 
 def scoreboard(report: Mapping[str, Any], path: Path) -> Event:
-    """The event of a report; raises Refused."""
+    """Return the event of the report at `path`; raises Refused naming a field that is absent."""
     try:
         value = _scoreboard(report, path.parent)
     except (KeyError, TypeError) as error:
-        remedy = "Make it again with `phasewatch run`."
-        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+        raise lacks(path, error) from error
     return events.parse(Scoreboard, value, path)
 
 
@@ -256,9 +218,10 @@ def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[s
 def _parts(scores: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
     found = []
     for name in names:
-        made = _estimate(scores.get(name))
-        status = "untested" if made is None else "tested" if made["lo"] is not None else "too_few"
-        found.append({"name": name, "macro_f1": made, "status": status})
+        estimate = _estimate(scores.get(name))
+        sure = estimate is not None and estimate["lo"] is not None
+        status = "untested" if estimate is None else "tested" if sure else "too_few"
+        found.append({"name": name, "macro_f1": estimate, "status": status})
     return found
 
 
@@ -275,7 +238,7 @@ def _estimate(score: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _size(run: Path, name: str) -> int | None:
-    """The size of a checkpoint's weights, where it can be read."""
+    """Return the size of a checkpoint's weights in bytes; None where it cannot be read."""
     try:
         header = checkpoint.load_header(checkpoint.path_of(run / "checkpoints", name))
     except Refused:
@@ -284,7 +247,7 @@ def _size(run: Path, name: str) -> int | None:
 
 
 def comparison(report: Mapping[str, Any], path: Path) -> Event:
-    """The event of a report; raises Refused."""
+    """Return the event of the report at `path`; raises Refused naming a field that is absent."""
     winners = {"better": "a", "worse": "b"}
     try:
         value = {
@@ -305,6 +268,5 @@ def comparison(report: Mapping[str, Any], path: Path) -> Event:
             ],
         }
     except (KeyError, TypeError) as error:
-        remedy = "Make it again with `phasewatch run`."
-        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+        raise lacks(path, error) from error
     return events.parse(Comparison, value, path)
