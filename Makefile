@@ -46,7 +46,7 @@ tour: setup
 bench: setup .venv/peers/ready
 	$(BIN)/python bench/bench.py
 
-# Every model on every split of the corpus, under runs/, and docs/results.md: hours the first time.
+# Every model on every split of the corpus, under runs/, and docs/explanation/results.md: hours the first time.
 results: setup
 	$(BIN)/python bench/results.py
 

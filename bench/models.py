@@ -1,7 +1,7 @@
 """`make bench-models`: ours and strong peers on the same windows of the same splits.
 
 Ours are those of `make results`, read back from runs/ or trained there. Writes
-docs/results/peers.md; it takes half an hour and more.
+docs/explanation/results/peers.md; it takes half an hour and more.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import UNMONITORED, Data, find, names
 from phasewatch.store.local import Store
 from phasewatch.training import jobs
-from phasewatch.windows import Windows, join
+from phasewatch.windowing import Windows, join
 
 ROOT = Path(__file__).parent.parent
 SPLITS = {"new host": "host", "new sample": "sample", "new time": "time"}
@@ -203,7 +203,7 @@ def main() -> None:
         if asked.peers:
             lines += peers(split, fold, asked.peers)
     text = told(lines)
-    atomic.write(ROOT / "docs" / "results" / "peers.md", text.encode())
+    atomic.write(ROOT / "docs" / "explanation" / "results" / "peers.md", text.encode())
     out.print(text, markup=False, soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""`make results`: every model on every split of the recorded corpus, written to docs/results.md.
+"""`make results`: every model on every split of the corpus, into docs/explanation/results.md.
 
 Goes on where it was stopped: trainings that are under runs/ are read back, not made again. Hours
 the first time, minutes after that.
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.evaluation.evaluate import ModelReport, ModelScores
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Trained
@@ -22,7 +22,7 @@ from phasewatch.store.local import Store
 from phasewatch.training import recipes
 from phasewatch.training.jobs import Workers
 from phasewatch.training.recipes import Recipe
-from phasewatch.windows import pool
+from phasewatch.windowing import pool
 
 ROOT = Path(__file__).parent.parent
 EVERYONE = recipes.find("results")
@@ -57,11 +57,11 @@ def learn(name: str, store: Store) -> pipeline.Done:
 
 
 def result(name: str, store: Store) -> Result:
-    """A run and its pages: the Markdown one stands in docs/results, too."""
+    """A run and its pages: the Markdown one stands in docs/explanation/results, too."""
     done = learn(name, store)
     folder = ROOT / "runs" / name
     page.pages(done.report, done.answered, folder, store)
-    place = ROOT / "docs" / "results" / f"{name}.md"
+    place = ROOT / "docs" / "explanation" / "results" / f"{name}.md"
     place.parent.mkdir(exist_ok=True)
     shutil.copy(folder / "report.md", place)
     return Result(done, random(done.trained, store))
@@ -70,7 +70,7 @@ def result(name: str, store: Store) -> Result:
 def random(trained: Trained, store: Store) -> dict[str, float]:
     """Boosted trees on parts of the same sizes, whose windows were dealt at random."""
     ids = [one.id for one in trained.usable]
-    whole = pool(windows.extract(store, ids, store.schema, trained.recipe.opening_s))
+    whole = pool(windowing.extract(store, ids, store.schema, trained.recipe.opening_s))
     splits = [fold.split for fold in trained.folds]
     modes = trained.recipe.modes
     return {mode: Bench(store.schema, mode, whole).random(splits, MODEL).value for mode in modes}
@@ -80,7 +80,7 @@ def told(results: dict[str, Result]) -> str:
     """The page."""
     parts = [
         "# Results on the recorded corpus",
-        "`make results` writes this page and all under [results/](results). Macro F1 over six "
+        "`make results` writes this page and all under `results/`. Macro F1 over six "
         "phases; in brackets the 95 % interval for other episodes of what was judged. How it is "
         "computed: [evaluation.md](evaluation.md). What the corpus can and cannot show: "
         "[corpus.md](corpus.md).",
@@ -135,7 +135,7 @@ def main() -> None:
     for name in RUNS:
         out.print(f"\n[bold]{name}[/]")
         found[name] = result(name, store)
-    atomic.write(ROOT / "docs" / "results.md", told(found).encode())
+    atomic.write(ROOT / "docs" / "explanation" / "results.md", told(found).encode())
     out.print(f"written: {ROOT / 'docs' / 'results.md'}")
 
 

@@ -1,7 +1,7 @@
 """From a folder of CSV files never seen before to a report: commands, lines of TOML, minutes.
 
 `python bench/stranger.py` makes up what a monitoring agent writes, a folder a host and a file a
-run, and goes the way of docs/import.md with the commands that stand there.
+run, and goes the way of docs/how-to/import.md with the commands that stand there.
 """
 
 import difflib

@@ -1,7 +1,7 @@
 """`make fixtures`: an episode for each thing that can be wrong, named by what it must get.
 
 `fixtures/` is for validators written by others as much as for ours: its episodes are made up, and
-each is called VERDICT-CODE after docs/store-format.md.
+each is called VERDICT-CODE after docs/reference/store-format.md.
 """
 
 import os
@@ -37,7 +37,9 @@ def episode(id: str, seed: int) -> Episode:
 
 def build(root: Path) -> Store:
     """All fixtures, in a new store at `root`."""
-    store = Store.create(root, schema.vm46(), {"fixtures": "made up; see docs/store-format.md"})
+    store = Store.create(
+        root, schema.vm46(), {"fixtures": "made up; see docs/reference/store-format.md"}
+    )
     store.publish(episode("accepted", 0))
     for seed, code in enumerate(codes(), 1):
         _, truth = plant(episode("x", seed), code, np.random.default_rng(seed))

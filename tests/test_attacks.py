@@ -1,4 +1,4 @@
-"""docs/attacks.md, row by row: what no other test shows of it, and that the page is true."""
+"""docs/explanation/attacks.md, row by row: what no other test shows, and that the page is true."""
 
 import ast
 import hashlib
@@ -29,7 +29,7 @@ __all__ = ["exported", "kept", "keys", "network", "target"]
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "phasewatch"
-PAGE = (TESTS.parent / "docs" / "attacks.md").read_text(encoding="utf-8")
+PAGE = (TESTS.parent / "docs" / "explanation" / "attacks.md").read_text(encoding="utf-8")
 ROWS = [
     [cell.strip() for cell in line.split("|")[1:-1]]
     for line in PAGE.splitlines()

@@ -1,4 +1,4 @@
-"""docs/corruptions.md, row by row: what no other test shows of it, and that the page is true."""
+"""docs/reference/corruptions.md, row by row: what no other test shows, and that it is true."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ from phasewatch.validation.sweep import validate_episode
 from phasewatch.validation.verdict import VERDICTS, ValidationResult
 
 TESTS = Path(__file__).parent
-PAGE = (TESTS.parent / "docs" / "corruptions.md").read_text(encoding="utf-8")
+PAGE = (TESTS.parent / "docs" / "reference" / "corruptions.md").read_text(encoding="utf-8")
 ROWS = [line for line in PAGE.splitlines() if re.match(r"\| \d", line)]
 RANK: dict[str, int] = {verdict: place for place, verdict in enumerate(VERDICTS)}
 

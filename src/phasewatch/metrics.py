@@ -2,7 +2,7 @@
 
 What is resampled are episodes, for *these hosts, other episodes*, or hosts and then their
 episodes, for *hosts like these*. Windows overlap and share a run, so an interval from resampled
-windows is far too narrow; docs/evaluation.md has the formulas and their sources.
+windows is far too narrow; docs/explanation/evaluation.md has the formulas and their sources.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import toy
 
-from phasewatch import schema, windows
+from phasewatch import schema, windowing
 from phasewatch.episode import Samples
 from phasewatch.live.buffer import GRACE_S, Buffer, first_end, missing, select_rows
 from phasewatch.schema import NS
@@ -68,10 +68,10 @@ def test_what_is_forgotten_changes_no_later_window() -> None:
     for source, given_samples in episode.sources.items():
         buffer.add(source, given_samples)
     before = sum(len(one) for one in buffer.sources.values())
-    expected = windows.at(buffer.sources, spec, episode.start_ns, end)
+    expected = windowing.at(buffer.sources, spec, episode.start_ns, end)
     buffer.forget(episode.start_ns + end * GRID.step_ns, GRID)
     assert sum(len(one) for one in buffer.sources.values()) < before
-    found = windows.at(buffer.sources, spec, episode.start_ns, end)
+    found = windowing.at(buffer.sources, spec, episode.start_ns, end)
     assert np.array_equal(found, expected, equal_nan=True)
 
 

@@ -10,7 +10,7 @@ from tests import toy
 from tests.live.test_machine import same
 from tests.paths import ROOT
 
-from phasewatch import schema, windows
+from phasewatch import schema, windowing
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
 from phasewatch.live import playback
@@ -45,7 +45,7 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
     for id in store.ids()[::4]:
         try:
             episode = store.read(id)
-            offline = windows.cut(episode, store.schema)
+            offline = windowing.cut(episode, store.schema)
         except (Refused, ValueError):
             continue
         same(playback.replay(episode, Ensemble(store.schema, ())), offline)

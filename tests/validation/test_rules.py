@@ -228,7 +228,7 @@ def test_a_clock_a_time_zone_off_is_called_so() -> None:
 
 
 def test_every_code_has_a_sentence_and_a_line_in_the_format() -> None:
-    told = (ROOT / "docs" / "store-format.md").read_text(encoding="utf-8")
+    told = (ROOT / "docs" / "reference" / "store-format.md").read_text(encoding="utf-8")
     for code, sentence in sentences().items():
         assert len(sentence.split()) > 3, code
         assert f"`{code}`" in told, code

@@ -1,7 +1,7 @@
 """How somebody else's rows become episodes: which columns, which clock, what tells who and when.
 
-A mapping is a TOML file beside the schema's; docs/import.md explains every field. It is read into
-frozen values, and whatever is wrong with it is refused in one line before any file is opened.
+A mapping is a TOML file beside the schema's; docs/how-to/import.md explains every field. It is read
+into frozen values, and whatever is wrong with it is refused in one line before any file is opened.
 """
 
 import re
@@ -124,7 +124,9 @@ class _Table:
 
     def end(self) -> None:
         if self.fields:
-            raise self.refuse(f"{', '.join(self.fields)} is unknown", "fields of docs/import.md")
+            raise self.refuse(
+                f"{', '.join(self.fields)} is unknown", "fields of docs/how-to/import.md"
+            )
 
     def pattern(self, text: object) -> re.Pattern[str]:
         try:

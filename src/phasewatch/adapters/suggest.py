@@ -246,7 +246,7 @@ def _mapping(
 ) -> str:
     events = [f"[rows]  # CHECK\nevents_every_s = {clock.step_s:g}", ""] if clock.events else []
     lines = [
-        "# CHECK every line marked so; docs/import.md explains each field.",
+        "# CHECK every line marked so; docs/how-to/import.md explains each field.",
         "[files]",
         'pattern = "**/*"',
         "",

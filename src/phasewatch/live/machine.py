@@ -19,7 +19,7 @@ from phasewatch.features.views import STATISTICS, Array
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.schema import NS
-from phasewatch.windows import at, log, opening, pooled
+from phasewatch.windowing import at, log, opening, pooled
 
 KEPT_WINDOWS = 720
 """Predicted windows that are kept for later queries: an hour at a stride of 5 s."""

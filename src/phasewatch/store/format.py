@@ -163,7 +163,11 @@ def _misshapen(path: object, error: ValidationError) -> Refused:
         said, code = f"is {first['input']}", "format_newer"
         remedy = "Use a newer release of phasewatch."
     return Refused(
-        f"{path}: {field}", said, "a manifest as in docs/store-format.md", remedy, code=code
+        f"{path}: {field}",
+        said,
+        "a manifest as in docs/reference/store-format.md",
+        remedy,
+        code=code,
     )
 
 
@@ -364,7 +368,7 @@ def _decoding(where: object) -> Iterator[None]:
         raise Refused(
             where,
             f"cannot be read ({str(error).splitlines()[0]})",
-            "samples as in docs/store-format.md",
+            "samples as in docs/reference/store-format.md",
             "Publish the episode again.",
             code="samples_format",
         ) from error

@@ -1,9 +1,9 @@
 """The episode store: what recorders publish and every later stage reads.
 
 One folder an episode, published whole by one rename and never changed: `manifest.json` (who,
-when, labels, digests) and `samples.parquet` (one row a source). `docs/store-format.md` is the
-contract for recorders written by strangers; `docs/decisions/0001-one-file-of-samples.md` has the
-measurements.
+when, labels, digests) and `samples.parquet` (one row a source).
+`docs/reference/store-format.md` is the contract for recorders written by strangers;
+`docs/decisions/0001-one-file-of-samples.md` has the measurements.
 """
 
 import contextlib

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.experiment.pipeline import Done
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.replay.clock import Clock
@@ -26,7 +26,7 @@ def watched(library: Library, toy_store: Store) -> Watched:
 
 
 def test_truth_and_times_are_those_of_training(library: Library, watched: Watched) -> None:
-    offline = windows.cut(watched.episode, library.store.schema, library.ensemble.opening_s)
+    offline = windowing.cut(watched.episode, library.store.schema, library.ensemble.opening_s)
     predictions = list(watched.machine.predictions.values())
     events = [window_event(library, watched.episode, one, False) for one in predictions]
     assert [one.end_wall_ns for one in events] == offline.t_ns.tolist()

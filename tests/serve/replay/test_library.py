@@ -10,7 +10,7 @@ from phasewatch.experiment.pipeline import Done
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.replay.library import REMEMBERED, Library
 from phasewatch.store.local import Store
-from phasewatch.windows import POOLED
+from phasewatch.windowing import POOLED
 
 
 @pytest.fixture(scope="module")
