@@ -28,7 +28,7 @@ from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 CHROMIUM = "/usr/bin/chromium"
-SCENES = ("", "replay?mode=both", "channels", "scoreboard", "duel", "profiles", "perf", "tv")
+SCENES = ("", "replay?mode=both", "channels", "scoreboard", "comparison", "profiles", "perf", "tv")
 SPEED, THROTTLE, MEASURED_S = 10.0, 6, 20.0
 
 WATCH = """

@@ -24,7 +24,7 @@ SCENES = {
     "replay": "#/replay?mode=both",
     "channels": "#/channels",
     "scoreboard": "#/scoreboard",
-    "duel": "#/duel",
+    "comparison": "#/comparison",
     "profiles": "#/profiles",
     "perf": "#/perf",
     "home": "#/",

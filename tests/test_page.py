@@ -30,7 +30,7 @@ BUILT = ROOT / "src" / "phasewatch" / "serve" / "page"
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = ((1920, 1080), (1280, 720))
-SCENES = ("", "replay", "channels", "scoreboard", "duel", "profiles", "perf")
+SCENES = ("", "replay", "channels", "scoreboard", "comparison", "profiles", "perf")
 PLACES = (*SCENES, "tv")
 SCRIPT_BYTES = 60_000
 NODES = 600
@@ -169,7 +169,7 @@ def test_every_chart_has_its_table(page: "Page", served: Served) -> None:
     assert violations(page) == []
 
 
-def test_the_map_shows_where_a_model_sees_the_windows(
+def test_the_projection_shows_the_windows_of_a_model(
     page: "Page", served: Served, given: ProducerContext
 ) -> None:
     show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
@@ -200,7 +200,7 @@ def test_phases_of_another_schema_have_letters_of_their_own(
     assert letters == ["B", "I", "N", "A", "D", "6", "7"]
 
 
-def test_the_call_and_its_reasons_are_told(
+def test_a_prediction_has_its_attribution(
     page: "Page", served: Served, given: ProducerContext
 ) -> None:
     show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
@@ -210,7 +210,7 @@ def test_the_call_and_its_reasons_are_told(
     page.wait_for_selector(".time:has-text('00:30 /')")
     word = call["label"].replace("_", " ").replace(" and ", " & ")
     page.wait_for_selector(f".reasons p:has-text('{word} by gbt.oracle')")
-    assert "looking back" in page.locator("[aria-label=Transport]").inner_text()
+    assert "detached" in page.locator("[aria-label=Transport]").inner_text()
 
 
 def state(one: Served) -> tuple[str, float]:
@@ -281,10 +281,10 @@ def test_who_may_not_move_it_looks_back_alone(page: "Page", given: ProducerConte
         page.wait_for_selector(".time")
         before = one.runtime.replay.playback.clock.revision
         page.keyboard.press("End")
-        page.wait_for_selector("text=looking back by yourself")
+        page.wait_for_selector("text=detached from the server")
         assert one.runtime.replay.playback.clock.revision == before
         page.get_by_role("button", name="Follow").click()
-        page.wait_for_selector("text=looking back by yourself", state="detached")
+        page.wait_for_selector("text=detached from the server", state="detached")
 
 
 def test_nothing_given_is_awaited_with_the_command_that_helps(page: "Page") -> None:
