@@ -119,6 +119,7 @@ def fits(page: "Page", size: tuple[int, int]) -> None:
     )
     assert (wide, high) == size
     assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(CLIPPED) == []
 
 
 def everywhere(page: "Page", expected: Callable[[str], str]) -> None:
@@ -151,6 +152,14 @@ OUTSIDE = """
     return box.width && (box.right > innerWidth + 1 || box.bottom > innerHeight + 1); })
   .map((one) => one.className || one.tagName)
 """
+
+
+CLIPPED = """
+[...document.querySelectorAll('.legend li, nav a')]
+  .filter((one) => one.getBoundingClientRect().left < one.closest('ul, nav').getBoundingClientRect().left - 1)
+  .map((one) => one.textContent)
+"""
+"""Phases and scenes that the header cuts off."""
 
 
 def test_axe_would_find_something(page: "Page", served: Served) -> None:

@@ -8,7 +8,7 @@ const RENAMED: Record<string, Scene> = { duel: "comparison" };
 
 /** A scene's name as people read it. */
 export const titleOf = (scene: Scene): string =>
-  scene === "perf" ? "Performance" : scene.charAt(0).toUpperCase() + scene.slice(1);
+  scene === "perf" ? "Server" : scene.charAt(0).toUpperCase() + scene.slice(1);
 
 interface View {
   scene: Scene;
