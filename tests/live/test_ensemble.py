@@ -8,7 +8,8 @@ import pytest
 from tests.io.test_trust import keys
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.io.trust import Trust
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.store.local import Store
@@ -17,14 +18,14 @@ __all__ = ["keys"]
 
 
 @pytest.fixture(scope="module")
-def ensemble(toy_run: Done, toy_out: Path, toy_store: Store) -> Ensemble:
-    return Ensemble.load(toy_out / "checkpoints", toy_store.schema)
+def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
+    return Ensemble.load(Run(toy_out), toy_store.schema)
 
 
 def test_a_run_gives_its_members_the_temperatures_of_its_report(
-    toy_run: Done, toy_out: Path, toy_store: Store
+    toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
-    found = Ensemble.of_run(toy_out, toy_store.schema)
+    found = Ensemble.of_run(Run(toy_out), toy_store.schema)
     rows = {f"{row.model}.{row.mode}": row.temperatures[0] for row in toy_run.report.rows}
     assert found.members
     assert {one.key: one.temperature for one in found.members} == {
@@ -36,10 +37,10 @@ def test_a_run_without_checkpoints_is_refused_with_the_folds_it_has(
     tmp_path: Path, toy_store: Store
 ) -> None:
     with pytest.raises(Refused, match=r"has no checkpoints.*`phasewatch train`"):
-        Ensemble.of_run(tmp_path, toy_store.schema)
+        Ensemble.of_run(Run(tmp_path), toy_store.schema)
     (tmp_path / "folds" / "alpha").mkdir(parents=True)
     with pytest.raises(Refused, match=r"--run .*folds/alpha"):
-        Ensemble.of_run(tmp_path, toy_store.schema)
+        Ensemble.of_run(Run(tmp_path), toy_store.schema)
 
 
 def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(
@@ -50,7 +51,7 @@ def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(
         replace(channel, unit="other") if channel.name == "proc.rss" else channel
         for channel in schema.channels
     )
-    mixed = Ensemble.load(toy_out / "checkpoints", replace(schema, channels=renamed))
+    mixed = Ensemble.load(Run(toy_out), replace(schema, channels=renamed))
     assert not mixed.members
     assert set(mixed.refused) == {member.key for member in ensemble.members}
     assert all("proc.rss" in str(problem) for problem in mixed.refused.values())
@@ -59,10 +60,10 @@ def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(
 
 
 def test_an_unsigned_member_is_refused_where_a_signature_is_required(
-    toy_run: Done, toy_out: Path, toy_store: Store, keys: Path
+    toy_run: RunResult, toy_out: Path, toy_store: Store, keys: Path
 ) -> None:
     trust = Trust.asked(keys / "own.pub", strict=False)
-    found = Ensemble.load(toy_out / "checkpoints", toy_store.schema, trust=trust)
+    found = Ensemble.load(Run(toy_out), toy_store.schema, trust=trust)
     assert not found.members
     assert {problem.code for problem in found.refused.values()} == {"signature"}
 

@@ -13,7 +13,8 @@ from tests.paths import ROOT
 
 from phasewatch import schema, windowing
 from phasewatch.episode import Episode
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.live.buffer import GRACE_S, select_rows
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.machine import Machine, Scale
@@ -28,8 +29,8 @@ BLIND = Ensemble(schema.vm46(), ())
 
 
 @pytest.fixture(scope="module")
-def ensemble(toy_run: Done, toy_out: Path, toy_store: Store) -> Ensemble:
-    return Ensemble.load(toy_out / "checkpoints", toy_store.schema)
+def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
+    return Ensemble.load(Run(toy_out), toy_store.schema)
 
 
 def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
@@ -120,7 +121,7 @@ def test_the_feed_stays_short_however_long_it_runs() -> None:
     assert most < 2 * 2 * (10 + 5 + 2 * 1 + 8)
 
 
-def test_usual_windows_are_near_zero(ensemble: Ensemble, toy_run: Done) -> None:
+def test_usual_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -> None:
     scale = Scale.of(ensemble)
     assert scale is not None and Scale.of(BLIND) is None
     made = toy_run.trained.folds[0].windows["oracle"]["train"]

@@ -12,7 +12,8 @@ from tests.paths import ROOT
 
 from phasewatch import schema, windowing
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.live import playback
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.machine import Machine
@@ -24,8 +25,8 @@ CORPUS = ROOT / "corpus"
 
 
 @pytest.fixture(scope="module")
-def ensemble(toy_run: Done, toy_out: Path, toy_store: Store) -> Ensemble:
-    return Ensemble.load(toy_out / "checkpoints", toy_store.schema)
+def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
+    return Ensemble.load(Run(toy_out), toy_store.schema)
 
 
 def test_a_stream_gives_every_sample_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,19 +53,19 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
 
 
 def test_predictions_are_the_offline_ones(
-    ensemble: Ensemble, toy_run: Done, toy_store: Store
+    ensemble: Ensemble, toy_run: RunResult, toy_store: Store
 ) -> None:
     manifests = list(playback.manifests(toy_store).values())
     keys = {member.key for member in ensemble.members}
-    for id in toy_run.answered.folds[0].split.test[:2]:
+    for id in toy_run.predictions.folds[0].split.test[:2]:
         episode = toy_store.read(id)
         past = playback.history(toy_store, manifests, episode, ensemble.opening_s)
         machine = playback.replay(episode, ensemble, past)
         compared = 0
-        for offline in toy_run.answered.answers:
+        for offline in toy_run.predictions.predictions:
             rows = offline.windows.episode == id
             key = f"{offline.model}.{offline.mode}"
-            if offline.part == "unseen" and rows.any() and key in keys:
+            if offline.subset == "unseen" and rows.any() and key in keys:
                 logits = np.stack([one.logits[key] for one in machine.predictions.values()])
                 single = offline.logits[rows].astype(np.float32)
                 assert np.array_equal(logits.astype(np.float32), single)
@@ -87,17 +88,17 @@ def test_manifests_leave_out_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_incidents_of_an_episode_need_no_page(
-    tmp_path: Path, toy_run: Done, toy_out: Path, toy_store: Store
+    tmp_path: Path, toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     id = next(id for id in toy_store.ids() if "dig" in id)
     report = json.loads((toy_out / "report.json").read_bytes())
     for row in report["rows"]:
-        row["budgeted"]["thresholds"] = [0.3 if row["mode"] == "oracle" else None]
+        row["alarm_budget"]["thresholds"] = [0.3 if row["mode"] == "oracle" else None]
     (tmp_path / "report.json").write_text(json.dumps(report))
     shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")
-    (first, *_) = playback.episode_incidents(tmp_path, toy_store, id, "gbt.oracle")
+    (first, *_) = playback.episode_incidents(Run(tmp_path), toy_store, id, "gbt.oracle")
     assert (first.machine, first.model) == (id, "gbt.oracle") and first.peak >= 0.3
     with pytest.raises(Refused, match="no operating point"):
-        playback.episode_incidents(tmp_path, toy_store, id, "gbt.realistic")
+        playback.episode_incidents(Run(tmp_path), toy_store, id, "gbt.realistic")
     with pytest.raises(Refused, match="not in the ensemble"):
-        playback.episode_incidents(tmp_path, toy_store, id, "none.oracle")
+        playback.episode_incidents(Run(tmp_path), toy_store, id, "none.oracle")

@@ -8,7 +8,8 @@ from tests.served import Served, serving, until
 
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
@@ -16,8 +17,8 @@ from phasewatch.store.local import Store
 
 
 @pytest.fixture(scope="module")
-def context(toy_store: Store, toy_out: Path, toy_run: Done) -> ProducerContext:
-    return ProducerContext(toy_out, toy_store, toy_run.answered.folds[0].split.test[:1])
+def context(toy_store: Store, toy_out: Path, toy_run: RunResult) -> ProducerContext:
+    return ProducerContext(Run(toy_out), toy_store, toy_run.predictions.folds[0].split.test[:1])
 
 
 @pytest.fixture(scope="module")

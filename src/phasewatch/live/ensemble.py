@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +10,10 @@ from scipy.special import softmax
 from phasewatch.artifacts import checkpoint as checkpoints
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import FOLDS
+from phasewatch.experiment.run import Run
 from phasewatch.features.views import Array
 from phasewatch.io.trust import ANY, Trust
-from phasewatch.live.operating import temperatures
-from phasewatch.schema import MODES, Schema
+from phasewatch.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -44,39 +42,26 @@ class Ensemble:
     refused: Mapping[str, Refused] = field(default_factory=dict)
 
     @classmethod
-    def of_run(cls, run: Path, schema: Schema, trust: Trust = ANY) -> "Ensemble":
-        """Load the checkpoints of a run with the temperatures of its report.
-
-        Raises Refused when there are none, or the report cannot be read.
-        """
-        found = cls.load(run / "checkpoints", schema, temperatures(run), trust)
+    def of_run(cls, run: Run, schema: Schema, trust: Trust = ANY) -> "Ensemble":
+        """Load the checkpoints of a run as `load` does. Raises Refused when there are none."""
+        found = cls.load(run, schema, trust)
         if not found.members and not found.refused:
-            folds = sorted((run / FOLDS).glob("*"))
+            folds = list(run.folds.values())
             remedy = "`phasewatch train` or `phasewatch run` makes one."
             if folds:
-                remedy = f"It has one fold for each host: give one of them, --run {folds[0]}."
-            raise Refused(run, "has no checkpoints", "a run folder with checkpoints/", remedy)
+                remedy = f"It has one fold for each host: give one of them, --run {folds[0].path}."
+            raise Refused(run.path, "has no checkpoints", "a run folder with checkpoints/", remedy)
         return found
 
     @classmethod
-    def load(
-        cls,
-        folder: Path,
-        schema: Schema,
-        temperatures: Mapping[str, float] | None = None,
-        trust: Trust = ANY,
-    ) -> "Ensemble":
-        """Load every checkpoint of a folder; one that does not fit is kept with its refusal.
+    def load(cls, run: Run, schema: Schema, trust: Trust = ANY) -> "Ensemble":
+        """Load the checkpoints of a run, each with the temperature of the run's report.
 
-        Checkpoints of further seeds, whose names do not end in a mode, are left out.
+        One that does not fit `schema` is kept with its refusal. Raises Refused when the report
+        cannot be read.
         """
-        members, refused = [], {}
-        ending = checkpoints.path_of(folder, "x").name[1:]
-        for path in sorted(folder.glob(f"*{ending}")):
-            key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
-            if key.partition(".")[2] not in MODES:
-                # Trained again from another seed, to measure how much that matters.
-                continue
+        members, refused, temperatures = [], {}, run.temperatures
+        for key, path in run.models().items():
             try:
                 loaded = checkpoints.load(path, trust)
                 loaded.bind(schema, "this stream")
@@ -84,7 +69,7 @@ class Ensemble:
                 refused[key] = problem
                 continue
             rows = np.array([schema.names.index(name) for name in loaded.schema.names])
-            members.append(Member(key, loaded, rows, (temperatures or {}).get(key)))
+            members.append(Member(key, loaded, rows, temperatures.get(key)))
         return cls(schema, tuple(members), refused)
 
     @property

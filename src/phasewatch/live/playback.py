@@ -1,19 +1,18 @@
 """A stored episode played back through the live machine, window by window."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.experiment.run import Run
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.live.buffer import select_rows
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.incidents import Incident, machine_incidents
 from phasewatch.live.machine import Machine
-from phasewatch.live.operating import thresholds
 from phasewatch.schema import NS
 from phasewatch.store.format import Manifest
 from phasewatch.store.local import Store
@@ -88,7 +87,7 @@ def history(
 
 
 def episode_incidents(
-    run: Path, store: Store, id: str, key: str, trust: Trust = ANY
+    run: Run, store: Store, id: str, key: str, trust: Trust = ANY
 ) -> list[Incident]:
     """Return the incidents of a stored episode under the model `key` of a run.
 
@@ -99,4 +98,4 @@ def episode_incidents(
     episode = store.read(id)
     past = history(store, list(manifests(store).values()), episode, ensemble.opening_s)
     machine = replay(episode, ensemble, past)
-    return machine_incidents(machine, episode.id, episode.host, key, thresholds(run).get(key))
+    return machine_incidents(machine, episode.id, episode.host, key, run.thresholds.get(key))

@@ -11,13 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event as Signal
 from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from phasewatch.errors import Refused
+from phasewatch.experiment.run import Run
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.serve.counters import Counters
 from phasewatch.store.local import Store
@@ -68,12 +68,12 @@ Publish = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class ProducerContext:
-    """What producers work with: a run's folder, a store, and ids of the episodes to play.
+    """What producers work with: a run, a store, and ids of the episodes to play.
 
     Run and store may be absent. Checkpoints must meet `trust`; `counters` are those of the server.
     """
 
-    run: Path | None
+    run: Run | None
     store: Store | None
     episodes: tuple[str, ...] = ()
     counters: Counters = field(default_factory=Counters)

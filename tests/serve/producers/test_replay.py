@@ -7,7 +7,8 @@ import pytest
 from tests.served import until
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve.events import Event, ProducerContext
 from phasewatch.serve.producers.replay import Producer
 from phasewatch.serve.replay.records import EpisodeLoaded
@@ -15,11 +16,11 @@ from phasewatch.store.local import Store
 
 
 def test_it_plays_the_first_episode_until_it_is_stopped(
-    toy_run: Done, toy_out: Path, toy_store: Store
+    toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     published: list[Event] = []
     ids = tuple(toy_store.ids()[:2])
-    producer = Producer(ProducerContext(toy_out, toy_store, ids), published.append)
+    producer = Producer(ProducerContext(Run(toy_out), toy_store, ids), published.append)
     stop = threading.Event()
     thread = threading.Thread(target=producer.work, args=(stop,))
     thread.start()
@@ -36,7 +37,7 @@ def test_it_plays_the_first_episode_until_it_is_stopped(
 
 
 def test_a_run_without_checkpoints_is_refused(tmp_path: Path, toy_store: Store) -> None:
-    producer = Producer(ProducerContext(tmp_path, toy_store), lambda event: None)
+    producer = Producer(ProducerContext(Run(tmp_path), toy_store), lambda event: None)
     with pytest.raises(Refused, match="has no checkpoints"):
         producer.work(threading.Event())
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from phasewatch import windowing
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.replay.clock import Clock
 from phasewatch.serve.replay.describe import Watched, episode_event, window_event
@@ -16,8 +17,8 @@ from phasewatch.store.local import Store
 
 
 @pytest.fixture(scope="module")
-def library(toy_run: Done, toy_out: Path, toy_store: Store) -> Library:
-    return Library(ProducerContext(toy_out, toy_store))
+def library(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Library:
+    return Library(ProducerContext(Run(toy_out), toy_store))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.replay.library import REMEMBERED, Library
 from phasewatch.store.local import Store
@@ -14,11 +15,11 @@ from phasewatch.windowing import POOLED
 
 
 @pytest.fixture(scope="module")
-def library(toy_run: Done, toy_out: Path, toy_store: Store) -> Library:
-    return Library(ProducerContext(toy_out, toy_store))
+def library(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Library:
+    return Library(ProducerContext(Run(toy_out), toy_store))
 
 
-def test_members_have_the_temperatures_of_the_report(library: Library, toy_run: Done) -> None:
+def test_members_have_the_temperatures_of_the_report(library: Library, toy_run: RunResult) -> None:
     assert library.ensemble.members
     rows = {f"{row.model}.{row.mode}": row for row in toy_run.report.rows}
     for member in library.ensemble.members:
@@ -34,9 +35,9 @@ def test_a_replayed_episode_is_remembered(library: Library, toy_store: Store) ->
     assert library.replayed(ids[0])[1] is not first[1]
 
 
-def test_the_split_is_that_of_the_checkpoints(library: Library, toy_run: Done) -> None:
+def test_the_split_is_that_of_the_checkpoints(library: Library, toy_run: RunResult) -> None:
     words, roles = library.split()
-    split = toy_run.answered.folds[0].split
+    split = toy_run.predictions.folds[0].split
     assert words is not None and split.held_out in words
     assert {id for id, role in roles.items() if role == "train"} == set(split.train)
 

@@ -10,7 +10,8 @@ import pytest
 from tests import toy
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.live.machine import Machine
 from phasewatch.live.playback import SampleStream
 from phasewatch.schema import NS
@@ -27,8 +28,10 @@ def published() -> list[Event]:
 
 
 @pytest.fixture
-def playback(toy_run: Done, toy_out: Path, toy_store: Store, published: list[Event]) -> Playback:
-    return Playback(ProducerContext(toy_out, toy_store), published.append)
+def playback(
+    toy_run: RunResult, toy_out: Path, toy_store: Store, published: list[Event]
+) -> Playback:
+    return Playback(ProducerContext(Run(toy_out), toy_store), published.append)
 
 
 def windows(published: list[Event]) -> list[Window]:

@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.replay.playback import Playback
 from phasewatch.serve.replay.queries import Queries
 from phasewatch.store.local import Store
 
 
-def queries(run: Path | None, store: Store | None) -> Queries:
+def queries(run: Run | None, store: Store | None) -> Queries:
     return Queries(Playback(ProducerContext(run, store), lambda event: None))
 
 
 @pytest.fixture(scope="module")
-def found(toy_run: Done, toy_out: Path, toy_store: Store) -> Queries:
-    return queries(toy_out, toy_store)
+def found(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Queries:
+    return queries(Run(toy_out), toy_store)
 
 
 @pytest.fixture(scope="module")
@@ -29,18 +30,18 @@ def id(toy_store: Store) -> str:
 
 
 def test_the_corpus_lists_every_episode_with_its_part_of_the_split(
-    found: Queries, toy_store: Store, toy_run: Done
+    found: Queries, toy_store: Store, toy_run: RunResult
 ) -> None:
     rows = {one["episode_id"]: one for one in found.corpus()}
     assert set(rows) == set(toy_store.ids())
-    split = toy_run.answered.folds[0].split
+    split = toy_run.predictions.folds[0].split
     assert {one for one, row in rows.items() if row["split_role"] == "test"} == set(split.test)
 
 
 def test_the_corpus_is_listed_where_no_model_can_be_loaded(
     tmp_path: Path, toy_store: Store
 ) -> None:
-    rows = queries(tmp_path, toy_store).corpus()
+    rows = queries(Run(tmp_path), toy_store).corpus()
     assert {one["episode_id"] for one in rows} == set(toy_store.ids())
     assert {one["split_recipe"] for one in rows} == {None}
     assert queries(None, None).corpus() == []
@@ -72,16 +73,16 @@ def test_an_attribution_is_of_the_predicted_phase_unless_another_is_named(
 
 
 def test_incidents_are_those_at_the_threshold_of_the_report(
-    tmp_path: Path, toy_run: Done, toy_out: Path, toy_store: Store, id: str
+    tmp_path: Path, toy_run: RunResult, toy_out: Path, toy_store: Store, id: str
 ) -> None:
     report = json.loads((toy_out / "report.json").read_bytes())
     chosen = {"gbt.oracle": 0.3, "gbt.realistic": None}
     for row in report["rows"]:
         key = f"{row['model']}.{row['mode']}"
-        row["budgeted"]["thresholds"][0] = chosen.get(key)
+        row["alarm_budget"]["thresholds"][0] = chosen.get(key)
     (tmp_path / "report.json").write_text(json.dumps(report))
     shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")
-    found = queries(tmp_path, toy_store)
+    found = queries(Run(tmp_path), toy_store)
     (first, *_) = found.incidents(id, "gbt.oracle")
     assert (first.machine, first.model) == (id, "gbt.oracle") and first.peak >= 0.3
     with pytest.raises(Refused, match="no operating point"):

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasewatch.cli.console import PublicKey, Strict, TlsCert, TlsKey, app, err, images, out
-from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from socket import socket
 
+    from phasewatch.experiment.run import Run
     from phasewatch.io.tls import Certificate
     from phasewatch.io.trust import Trust
     from phasewatch.serve.events import ProducerContext
@@ -62,40 +62,29 @@ def context_of(
     run: Path | None, store: Path | None, chosen: list[str], trust: "Trust"
 ) -> "ProducerContext":
     """Return what producers work with. Raises Refused for what is not there."""
+    from phasewatch.experiment.run import Run
     from phasewatch.serve.events import ProducerContext
     from phasewatch.store.local import Store
 
-    if run is not None:
-        _refuse_absent(run)
+    found = Run.open(run) if run is not None else None
     opened = Store.open(store) if store is not None else None
     if opened is None:
-        return ProducerContext(run, None, trust=trust)
+        return ProducerContext(found, None, trust=trust)
     for id in chosen:
         opened.manifest(id)
-    return ProducerContext(run, opened, tuple(chosen) or _one_of_each(run, opened), trust=trust)
+    episodes = tuple(chosen) or _one_of_each(found, opened)
+    return ProducerContext(found, opened, episodes, trust=trust)
 
 
-def _refuse_absent(run: Path) -> None:
-    if not run.is_dir():
-        remedy = "`phasewatch run` makes one."
-        raise Refused(run, "is no folder", "the folder of a run", remedy, code="missing")
-
-
-def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
+def _one_of_each(run: "Run | None", store: "Store") -> tuple[str, ...]:
     """Return one episode of each profile, among those that the run holds out if there is a run."""
-    from phasewatch.artifacts.checkpoint import load_header
     from phasewatch.live.playback import manifests
 
-    held: set[str] = set()
-    headers = sorted((run / "checkpoints").glob("*.ckpt.json")) if run else []
-    for path in headers[:1]:
-        try:
-            held = set(load_header(path).split.get("test", ()))
-        except Refused:
-            break
+    split = run.split if run else None
+    held_out = set(split.test) if split else set()
     found: dict[str, str] = {}
     for id, manifest in manifests(store).items():
-        if id in held or not held:
+        if id in held_out or not held_out:
             found.setdefault(manifest.profile, id)
     return tuple(found.values())
 
@@ -144,6 +133,7 @@ def live(
     import threading
     from dataclasses import replace
 
+    from phasewatch.experiment.run import Run
     from phasewatch.io.tls import Certificate
     from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
@@ -156,8 +146,7 @@ def live(
     certificate = Certificate.given(tls_cert, tls_key)
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
-    _refuse_absent(run)
-    context = ProducerContext(run, opened, trust=Trust.asked(trust, strict))
+    context = ProducerContext(Run.open(run), opened, trust=Trust.asked(trust, strict))
     with listen(bind, port) as sock, Runtime(context).running() as runtime:
         # A model that loads while the machine runs would take the processor from it.
         runtime.replay.open()
@@ -178,14 +167,14 @@ def alerts(
     strict: Strict = False,
 ) -> None:
     """Print an episode's incidents under one model, at its operating point, as JSON Lines."""
+    from phasewatch.experiment.run import Run
     from phasewatch.io.trust import Trust
     from phasewatch.live import exports
     from phasewatch.live.playback import episode_incidents
     from phasewatch.store.local import Store
 
-    _refuse_absent(run)
     opened = Store.open(store)
-    found = episode_incidents(run, opened, episode, model, Trust.asked(trust, strict))
+    found = episode_incidents(Run.open(run), opened, episode, model, Trust.asked(trust, strict))
     sys.stdout.write(exports.stix(found) + "\n" if stix else exports.json_lines(found))
     err.print(f"{len(found)} incidents")
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
-from phasewatch.live.operating import REPORT, lacks, parse_report
+from phasewatch.evaluation import stored_report
+from phasewatch.experiment.run import REMEDY, Run, parse_object
 from phasewatch.schema import Mode
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
@@ -138,7 +139,7 @@ class Producer(events.Producer):
         while not stop.is_set():
             data = self._read()
             if data != published and data:
-                report = parse_report(data, self.path)
+                report = stored_report.upgraded(parse_object(data, self.path))
                 self.publish(scoreboard(report, self.path))
                 self.publish(comparison(report, self.path))
                 published = data
@@ -147,7 +148,7 @@ class Producer(events.Producer):
     @property
     def path(self) -> Path:
         """Where the report is."""
-        return (self.context.run or Path()) / REPORT
+        return (self.context.run or Run(Path())).report_path
 
     def _read(self) -> bytes:
         return self.path.read_bytes() if self.context.run and self.path.exists() else b""
@@ -156,17 +157,17 @@ class Producer(events.Producer):
 def scoreboard(report: Mapping[str, Any], path: Path) -> Event:
     """Return the event of the report at `path`; raises Refused naming a field that is absent."""
     try:
-        value = _scoreboard(report, path.parent)
+        value = _scoreboard(report, Run(path.parent))
     except (KeyError, TypeError) as error:
-        raise lacks(path, error) from error
+        raise Refused(path, f"lacks {error}", "report.json of a run", REMEDY) from error
     return events.parse(Scoreboard, value, path)
 
 
-def _scoreboard(report: Mapping[str, Any], run: Path) -> dict[str, Any]:
+def _scoreboard(report: Mapping[str, Any], run: Run) -> dict[str, Any]:
     labels = list(report["classes"])
     floor = [row for row in report["baselines"] if row["model"] == FLOOR]
     return {
-        "run_id": run.resolve().name,
+        "run_id": run.name,
         "recipe": report["recipe"],
         "held_out": _held_out(report),
         "counts": [
@@ -190,7 +191,7 @@ def _held_out(report: Mapping[str, Any]) -> str:
     return str(folds[0]["held_out"]) if len(folds) == 1 else f"{len(folds)} folds in turn"
 
 
-def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Run) -> dict[str, Any]:
     labels = list(report["classes"])
     return {
         "model": row["model"],
@@ -208,11 +209,16 @@ def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[s
         "per_profile": _parts(row["by_profile"], report["profiles"]),
         "per_host": _parts(row["by_host"], list(row["by_host"])),
         "confusion": {"labels": labels, "counts": row["confusion"]},
-        "ece": row["confidence"]["ece"] if "confidence" in row else None,
-        "false_alarms_per_hour": row["course"]["alarms"]["rate"] if "course" in row else None,
-        "baseline": "confidence" not in row,
-        "size_bytes": _size(run, f"{row['model']}-{row['mode']}"),
+        "ece": row["calibration"]["ece"] if "calibration" in row else None,
+        "false_alarms_per_hour": _false_alarm_rate(row),
+        "baseline": "calibration" not in row,
+        "size_bytes": _size(run, row["model"], row["mode"]),
     }
+
+
+def _false_alarm_rate(row: Mapping[str, Any]) -> float | None:
+    """Return false alarms per benign host-hour; None for a baseline, which has no timeline."""
+    return float(row["timeline"]["false_alarms"]["rate"]) if "timeline" in row else None
 
 
 def _parts(scores: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
@@ -237,10 +243,10 @@ def _estimate(score: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _size(run: Path, name: str) -> int | None:
+def _size(run: Run, model: str, mode: Mode) -> int | None:
     """Return the size of a checkpoint's weights in bytes; None where it cannot be read."""
     try:
-        header = checkpoint.load_header(checkpoint.path_of(run / "checkpoints", name))
+        header = checkpoint.load_header(run.checkpoint_path(model, mode))
     except Refused:
         return None
     return header.weights_bytes
@@ -251,22 +257,22 @@ def comparison(report: Mapping[str, Any], path: Path) -> Event:
     winners = {"better": "a", "worse": "b"}
     try:
         value = {
-            "run_id": path.parent.resolve().name,
+            "run_id": Run(path.parent).name,
             "recipe": report["recipe"],
             "held_out": _held_out(report),
             "pairs": [
                 {
-                    "a": pair["ours"],
-                    "b": pair["other"],
+                    "a": pair["first"],
+                    "b": pair["second"],
                     "mode": pair["mode"],
-                    "delta": _estimate(pair["gap"]),
+                    "delta": _estimate(pair["difference"]),
                     "p_adjusted": pair["p"],
-                    "verdict": winners.get(pair["verdict"], "undecided"),
-                    "reason": pair["verdict"],
+                    "verdict": winners.get(pair["outcome"], "undecided"),
+                    "reason": pair["outcome"],
                 }
                 for pair in report["comparisons"]
             ],
         }
     except (KeyError, TypeError) as error:
-        raise lacks(path, error) from error
+        raise Refused(path, f"lacks {error}", "report.json of a run", REMEDY) from error
     return events.parse(Comparison, value, path)

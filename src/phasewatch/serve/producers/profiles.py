@@ -4,18 +4,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from threading import Event as Signal
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ConfigDict
 
 from phasewatch import windowing
-from phasewatch.artifacts import checkpoint
-from phasewatch.errors import Refused
 from phasewatch.schema import NS
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
+from phasewatch.splits import Split
 from phasewatch.store.local import Store
 from phasewatch.training.recipes import RECIPES
 from phasewatch.validation.sweep import validate_episode
@@ -117,18 +116,8 @@ class Producer(events.Producer):
                 return
             result = validate_episode(store, id)
             read.append((result, _facts(store, id) if result.usable else None))
-        for event in summaries(read, store, self._split()):
+        for event in summaries(read, store, self.context.run.split if self.context.run else None):
             self.publish(event)
-
-    def _split(self) -> Mapping[str, Any] | None:
-        if self.context.run is None:
-            return None
-        for path in sorted((self.context.run / "checkpoints").glob("*.ckpt.json")):
-            try:
-                return checkpoint.load_header(path).split
-            except Refused:
-                continue
-        return None
 
 
 Facts = tuple[dict[str, float], NDArray[np.float64]]
@@ -154,7 +143,7 @@ def _facts(store: Store, id: str) -> Facts:
 def summaries(
     read: Sequence[tuple[ValidationResult, Facts | None]],
     store: Store,
-    split: Mapping[str, Any] | None,
+    split: Split | None,
 ) -> Iterable[ProfileSummary]:
     """Yield one event for each profile among what was read; none without a usable episode."""
     every = [facts[1] for _, facts in read if facts is not None]
@@ -236,17 +225,17 @@ def _shares(spent: Sequence[Mapping[str, float]], classes: Sequence[str]) -> dic
     return {phase: round(seconds / all_s, 4) for phase, seconds in total.items()}
 
 
-def _coverage(split: Mapping[str, Any], ids: Sequence[str]) -> Coverage:
-    def count(part: str) -> int:
-        return len(set(ids) & set(split.get(part, ())))
+def _coverage(split: Split, ids: Sequence[str]) -> Coverage:
+    def count(part: Sequence[str]) -> int:
+        return len(set(ids) & set(part))
 
     return Coverage(
-        recipe=f"{split['recipe']} {split['held_out']}",
-        train=count("train"),
-        val=count("validation"),
-        seen=count("seen"),
-        test=count("test"),
-        status="tested" if count("test") else "untested",
+        recipe=f"{split.recipe} {split.held_out}",
+        train=count(split.train),
+        val=count(split.validation),
+        seen=count(split.seen),
+        test=count(split.test),
+        status="tested" if count(split.test) else "untested",
     )
 
 

@@ -7,7 +7,6 @@ from phasewatch.errors import Refused
 from phasewatch.live.attribution import Attribution, attribute
 from phasewatch.live.incidents import Incident, machine_incidents
 from phasewatch.live.machine import Machine
-from phasewatch.live.operating import thresholds
 from phasewatch.live.playback import manifests
 from phasewatch.schema import NS
 from phasewatch.serve.replay.describe import window_event
@@ -87,7 +86,7 @@ class Queries:
         """Return an episode's incidents under one model, at its operating point. Raises Refused."""
         episode, machine, _ = self._machine(id)
         run = self._playback.context.run
-        threshold = thresholds(run).get(key) if run else None
+        threshold = run.thresholds.get(key) if run else None
         return machine_incidents(machine, episode.id, episode.host, key, threshold)
 
     def _machine(self, id: str) -> tuple[Episode, Machine, bool]:
