@@ -187,13 +187,13 @@ def lags(
 
 def main() -> None:
     """Every figure, one after the other."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--run", type=Path, required=True)
-    asked.add_argument("--store", type=Path, required=True)
-    asked.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
-    told = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
+    options = parser.parse_args()
     say(f"scripts: {scripts():,} bytes gzipped")
-    with Runtime(context_of(told.run, told.store, [], ANY)).running() as runtime:
+    with Runtime(context_of(options.run, options.store, [], ANY)).running() as runtime:
         while runtime.replay.playback.watched is None or not runtime.broker.published("profile"):
             time.sleep(0.1)
         sock = app.listen("127.0.0.1", 0)
@@ -203,7 +203,7 @@ def main() -> None:
         runtime.replay.playback.operate("speed", 1, None)
         with sync_playwright() as works:
             browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            measure(browser, base, runtime, told.minutes)
+            measure(browser, base, runtime, options.minutes)
             browser.close()
         server.should_exit = True
 

@@ -59,12 +59,12 @@ def picture(page: Page, address: str, path: Path) -> None:
 
 def main() -> None:
     """Serve, look, and leave."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--run", type=Path, required=True)
-    asked.add_argument("--store", type=Path, required=True)
-    asked.add_argument("--out", type=Path, required=True)
-    told = asked.parse_args()
-    with Runtime(context_of(told.run, told.store, [], ANY)).running() as runtime:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    with Runtime(context_of(options.run, options.store, [], ANY)).running() as runtime:
         while runtime.replay.playback.watched is None or not runtime.broker.published("profile"):
             time.sleep(0.1)
         sock = app.listen("127.0.0.1", 0)
@@ -75,7 +75,7 @@ def main() -> None:
         with sync_playwright() as works:
             browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport=SIZE)
-            tour(runtime, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", told.out)
+            tour(runtime, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", options.out)
             browser.close()
         server.should_exit = True
 

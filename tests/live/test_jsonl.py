@@ -1,4 +1,4 @@
-"""Lines in, calls out: the bits of the offline road, and a refusal for a line that is none."""
+"""Lines in, predictions out: those of the offline pipeline, and a refusal for a bad line."""
 
 import json
 from collections.abc import Iterator
@@ -36,26 +36,26 @@ def lines(episode: Episode) -> Iterator[str]:
     yield from (json.dumps(told) for _, told in sorted(rows, key=lambda row: row[0]))
 
 
-def test_calls_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
+def test_predictions_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
     episode = toy.episode("beta", "leak")
-    calls = list(watch(loaded, lines(episode)))
+    predictions = list(watch(loaded, lines(episode)))
     origin = min(int(one.t_wall_ns[0]) for one in episode.sources.values())
     offline = windowing.cut(replace(episode, start_ns=origin), loaded.schema, loaded.opening_s)
-    told = {int(t): row for row, t in enumerate(offline.t_ns)}
+    row_at = {int(t): row for row, t in enumerate(offline.t_ns)}
     logits = loaded.logits(offline.x, offline.opening)
-    assert len(calls) >= len(offline) - 1 > 3
-    for call in calls:
-        row = logits[told[call.end_ns]]
-        assert call.phase == loaded.schema.classes[row.argmax()]
+    assert len(predictions) >= len(offline) - 1 > 3
+    for prediction in predictions:
+        row = logits[row_at[prediction.end_ns]]
+        assert prediction.phase == loaded.schema.classes[row.argmax()]
         chance = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
-        np.testing.assert_allclose(list(call.probability.values()), chance, atol=1e-9)
-        assert call.missing == []
+        np.testing.assert_allclose(list(prediction.probability.values()), chance, atol=1e-9)
+        assert prediction.missing == []
 
 
 def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
     spoken = (line for line in lines(toy.episode()) if '"source": "qmp"' not in line)
-    calls = list(watch(loaded, spoken))
-    assert calls and all(call.missing == ["qmp"] for call in calls)
+    predictions = list(watch(loaded, spoken))
+    assert predictions and all(prediction.missing == ["qmp"] for prediction in predictions)
 
 
 @pytest.mark.parametrize(

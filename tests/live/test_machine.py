@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import toy
-from tests.io.test_trust import keys
-from tests.paths import ROOT
 
 from phasewatch import schema, windowing
 from phasewatch.episode import Episode
@@ -22,9 +20,6 @@ from phasewatch.live.playback import SampleStream
 from phasewatch.schema import NS
 from phasewatch.store.local import Store
 
-__all__ = ["keys"]
-
-CORPUS = ROOT / "corpus"
 BLIND = Ensemble(schema.vm46(), ())
 
 
@@ -34,7 +29,7 @@ def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
 
 
 def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
-    """The episode's samples given `tick_ns` at a time, every window judged."""
+    """The episode's samples given `tick_ns` at a time, every window predicted."""
     machine, stream = Machine(ensemble, episode.start_ns), SampleStream(episode)
     for now in range(episode.start_ns, episode.end_ns, tick_ns):
         stream.advance(now, machine)
@@ -46,9 +41,9 @@ def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
 
 
 def same(machine: Machine, made: windowing.Windows) -> None:
-    judged = list(machine.predictions.values())
-    assert [one.end_ns for one in judged] == made.t_ns.tolist()
-    assert np.array_equal(np.stack([one.x for one in judged]), made.x, equal_nan=True)
+    predicted = list(machine.predictions.values())
+    assert [one.end_ns for one in predicted] == made.t_ns.tolist()
+    assert np.array_equal(np.stack([one.x for one in predicted]), made.x, equal_nan=True)
 
 
 @settings(deadline=None, max_examples=30)
@@ -58,7 +53,7 @@ def test_windows_have_the_bits_of_offline_ones(seed: int, tick_ms: int, host: st
     same(streamed(episode, BLIND, tick_ms * 1_000_000), windowing.cut(episode, BLIND.schema))
 
 
-def test_a_window_waits_for_a_source_that_speaks_and_not_for_one_that_fell_silent() -> None:
+def test_a_window_waits_for_a_recent_source_and_not_for_one_that_fell_silent() -> None:
     episode = toy.episode()
     end_ns = episode.start_ns + 10 * NS
     machine, stream = Machine(BLIND, episode.start_ns), SampleStream(episode)
@@ -73,10 +68,10 @@ def test_a_silent_source_is_missing_and_holds_nobody_up() -> None:
     episode = toy.episode()
     rest = {name: own for name, own in episode.sources.items() if name != "netflow"}
     machine = streamed(replace(episode, sources=rest), BLIND, NS // 4)
-    judged = next(iter(machine.predictions.values()))
-    assert judged.missing == ("netflow",)
-    assert judged.lag_s < GRACE_S
-    assert judged.present[BLIND.schema.names.index("netflow.pkts_out")] == 0
+    window = next(iter(machine.predictions.values()))
+    assert window.missing == ("netflow",)
+    assert window.lag_s < GRACE_S
+    assert window.present[BLIND.schema.names.index("netflow.pkts_out")] == 0
 
 
 def test_late_samples_are_counted_and_take_their_place() -> None:
@@ -104,13 +99,13 @@ def test_who_cannot_keep_up_skips_to_the_newest_and_counts() -> None:
     episode = toy.episode()
     machine, stream = Machine(BLIND, episode.start_ns), SampleStream(episode)
     stream.advance(episode.end_ns, machine)
-    judged = machine.predict(episode.end_ns)
-    assert judged is not None and judged.skipped == machine.skipped > 3
-    assert judged.end_ns + NS * 5 > episode.end_ns - NS
+    window = machine.predict(episode.end_ns)
+    assert window is not None and window.skipped == machine.skipped > 3
+    assert window.end_ns + NS * 5 > episode.end_ns - NS
     assert machine.predict(episode.end_ns) is None
 
 
-def test_the_feed_stays_short_however_long_it_runs() -> None:
+def test_the_buffer_stays_short_however_long_it_runs() -> None:
     episode = toy.episode(seconds=400)
     machine, stream = Machine(BLIND, episode.start_ns), SampleStream(episode)
     most = 0
