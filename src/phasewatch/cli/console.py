@@ -47,6 +47,12 @@ PublicKey = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict-perms", help="Refuse what others may write or replace.")
 ]
+TlsCert = Annotated[
+    Path | None, typer.Option("--tls-cert", help="TLS certificate chain (PEM); needs --tls-key.")
+]
+TlsKey = Annotated[
+    Path | None, typer.Option("--tls-key", help="Private key of the certificate (PEM).")
+]
 Opening = Annotated[
     float,
     typer.Option("--opening", help="Seconds known to be benign at each start.", min=0, max=86_400),
