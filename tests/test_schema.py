@@ -145,7 +145,7 @@ channels = [["run", "s", "counter", "time"]]
         ('["calm", "busy"]', '"calm"', r"classes: is 'calm'; expected a list"),
         ("step_s = 1", "step_s = nan", r"grid\.step_s: is nan; expected seconds"),
         ("step_s = 1", "step_s = '1'", r"grid\.step_s: is '1'; expected seconds"),
-        ("deployed = true", "deployed = 1", r"sources\.proc\.channels\[0\]: deployed: is 1"),
+        ("deployed = true", "deployed = 1", r"sources\.proc\.deployed: is 1; expected true"),
         ("deployed", "deplyoed", r"sources\.proc\.deployed: is missing"),
         ('"run", ', "", r"sources\.proc\.channels\[0\]: has 3 entries; expected 4: name, unit"),
         ('"run"', "7", r"sources\.proc\.channels\[0\]: name: is 7; expected a text"),

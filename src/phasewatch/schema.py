@@ -6,17 +6,17 @@ oracle mode is the schema itself, so no mask exists that could disagree with any
 """
 
 import hashlib
-import reprlib
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Annotated, Literal, Self, cast, get_args
+
+from pydantic import Field, model_validator
 
 from phasewatch.errors import Refused
-from phasewatch.io import atomic
+from phasewatch.io import atomic, fields
 
 Kind = Literal["gauge", "counter", "event"]
 Mode = Literal["realistic", "oracle"]
@@ -226,165 +226,113 @@ class Schema:
 
 
 def parse(value: object, where: object) -> Schema:
-    """A Schema from what `Schema.dump` gave; raises Refused naming `where` and the field."""
-    try:
-        needed = ("name", "extraction", "classes", "grid", "channels")
-        table = _table(value, "schema", needed, ("untested",))
-        place = "schema.channels"
-        rows = enumerate(_list(table["channels"], place))
-        channels = [_channel(row, f"{place}[{number}]") for number, row in rows]
-        version = _version(table["extraction"], "schema.extraction")
-        return _schema(table, "schema.", channels, version)
-    except Refused as refused:
-        raise refused.inside(where) from refused
-    except ValueError as error:
-        raise Refused(
-            where,
-            f"schema: {error}",
-            "a schema as in docs/reference/store-format.md",
-            "Correct it.",
-        ) from error
+    """Return the Schema that `Schema.dump` gave. Raises Refused naming `where` and the field."""
+    file = fields.validate(_Dump, value, where, "schema")
+    channels = [Channel(**dict(row)) for row in file.channels]
+    return _schema(file, channels, file.extraction, f"{where}: schema")
 
 
 def read(path: Path) -> Schema:
-    """A Schema from a TOML file such as `schemas/vm46.toml`; raises Refused."""
-    try:
-        value = tomllib.loads(path.read_text(encoding="utf-8"))
-        table = _table(value, "", ("name", "classes", "grid", "sources"), ("untested",))
-        if not isinstance(table["sources"], dict):
-            raise _wrong("sources", _is(table["sources"]), "a table a source")
-        sources = table["sources"].items()
-        channels = [channel for source in sources for channel in _source(*source)]
-        return _schema(table, "", channels, EXTRACTION)
-    except Refused as refused:
-        raise refused.inside(path) from refused
-    except OSError as error:
-        raise Refused(
-            path, error.strerror or str(error), "a schema in TOML", "Check the path."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise Refused(
-            path, str(error), "a schema like schemas/vm46.toml", "Correct the file."
-        ) from error
+    """Return the Schema of a TOML file such as `schemas/vm46.toml`. Raises Refused."""
+    value = fields.read_toml(path, "a schema like schemas/vm46.toml")
+    file = fields.validate(_File, value, path)
+    channels = [
+        Channel(f"{source}.{row.name}", row.unit, cast(Kind, row.kind), own.deployed, row.meaning)
+        for source, own in file.sources.items()
+        for row in own.channels
+    ]
+    return _schema(file, channels, EXTRACTION, path)
 
 
 def vm46() -> Schema:
-    """The lab's own 46 channels."""
+    """Return the schema of the lab's recordings, with its 46 channels."""
     with resources.as_file(resources.files("phasewatch") / "schemas" / "vm46.toml") as path:
         return read(path)
 
 
 # ---------------------------------------------------------------- fields of a file
 
+_Name = Annotated[str, Field(min_length=1)]
+_Length = Annotated[float, Field(ge=0, le=MOST_S, description=f"seconds from 0 to {MOST_S:,}")]
+_Step = Annotated[
+    float,
+    Field(ge=LEAST_STEP_S, le=MOST_S, description=f"seconds from {LEAST_STEP_S:g} to {MOST_S:,}"),
+]
+_VERSIONS = "1" if EXTRACTION == 1 else f"1 to {EXTRACTION}"
 
-def _schema(
-    table: dict[str, Any], prefix: str, channels: Sequence[Channel], extraction: int
-) -> Schema:
-    return Schema(
-        name=_name(table["name"], f"{prefix}name"),
-        channels=tuple(channels),
-        classes=_names(table["classes"], f"{prefix}classes"),
-        grid=_grid(table["grid"], f"{prefix}grid"),
-        extraction=extraction,
-        untested=_names(table.get("untested", []), f"{prefix}untested"),
+
+class _Grid(fields.Table):
+    """The grid of a file; `Grid` refuses lengths that do not fit each other."""
+
+    window_s: _Length
+    stride_s: _Length
+    step_s: _Step
+    hold_s: _Length
+
+    @model_validator(mode="after")
+    def _few_steps(self) -> Self:
+        if (steps := round(self.window_s / self.step_s)) > MOST_STEPS:
+            expected = f"at most {MOST_STEPS:,} steps a window"
+            raise fields.wrong(f"is {steps:,} times step_s", expected, "window_s")
+        return self
+
+
+class _DumpedChannel(fields.Row):
+    name: _Name
+    unit: str
+    kind: str
+    deployed: bool
+    meaning: str
+
+
+class _Channel(fields.Row):
+    name: _Name
+    unit: str
+    kind: str
+    meaning: str
+
+
+class _Source(fields.Table):
+    deployed: bool
+    channels: list[_Channel]
+    meaning: object = None
+
+
+class _Frame(fields.Table):
+    """What both forms of a schema have in common."""
+
+    name: _Name
+    classes: list[_Name]
+    grid: _Grid
+    untested: list[_Name] = Field(default_factory=list)
+
+
+class _Dump(_Frame):
+    """A schema as `Schema.dump` gives it."""
+
+    extraction: int = Field(
+        ge=1, le=EXTRACTION, description=f"a version that this release knows: {_VERSIONS}"
     )
+    channels: list[_DumpedChannel]
 
 
-def _grid(value: object, place: str) -> Grid:
-    table = _table(value, place, ("window_s", "stride_s", "step_s", "hold_s"))
-    for name, length in table.items():
-        least = LEAST_STEP_S if name == "step_s" else 0.0
-        if type(length) not in (int, float) or not least <= length <= MOST_S:
-            expected = f"seconds from {least:g} to {MOST_S:,}"
-            raise _wrong(f"{place}.{name}", _is(length), expected)
-    grid = Grid(**table)
-    if grid.steps > MOST_STEPS:
-        problem = f"is {grid.steps:,} times step_s"
-        raise _wrong(f"{place}.window_s", problem, f"at most {MOST_STEPS:,} steps a window")
-    return grid
+class _File(_Frame):
+    """A schema as somebody writes it in TOML: channels under their source."""
+
+    sources: dict[str, _Source]
 
 
-def _source(source: str, entry: object) -> list[Channel]:
-    place = f"sources.{source}"
-    table = _table(entry, place, ("deployed", "channels"), ("meaning",))
-    told = []
-    for number, row in enumerate(_list(table["channels"], f"{place}.channels")):
-        at = f"{place}.channels[{number}]"
-        name, unit, kind, meaning = _row(row, at, "name", "unit", "kind", "meaning")
-        full = f"{source}.{_name(name, f'{at}: name')}"
-        told.append(_channel([full, unit, kind, table["deployed"], meaning], at))
-    return told
-
-
-def _channel(row: object, place: str) -> Channel:
-    name, unit, kind, deployed, meaning = _row(
-        row, place, "name", "unit", "kind", "deployed", "meaning"
-    )
-    if not isinstance(deployed, bool):
-        raise _wrong(f"{place}: deployed", _is(deployed), "true or false")
-    return Channel(
-        name=_name(name, f"{place}: name"),
-        unit=_text(unit, f"{place}: unit"),
-        kind=cast(Kind, _text(kind, f"{place}: kind")),
-        deployed=deployed,
-        meaning=_text(meaning, f"{place}: meaning"),
-    )
-
-
-def _version(value: object, place: str) -> int:
-    if type(value) is not int or not 1 <= value <= EXTRACTION:
-        versions = "1" if EXTRACTION == 1 else f"1 to {EXTRACTION}"
-        raise _wrong(place, _is(value), f"a version that this release knows: {versions}")
-    return value
-
-
-def _table(
-    value: object, place: str, needed: Sequence[str], more: Sequence[str] = ()
-) -> dict[str, Any]:
-    """A table with the fields that it needs, and no unknown one beside them."""
-    expected = f"a table with {', '.join(needed)}"
-    if not isinstance(value, dict):
-        raise _wrong(place, _is(value), expected)
-    wrong = {name: "is missing" for name in needed if name not in value}
-    wrong |= {name: "is an unknown field" for name in value if name not in (*needed, *more)}
-    for name, problem in wrong.items():
-        raise _wrong(f"{place}.{name}" if place else name, problem, expected)
-    return value
-
-
-def _row(value: object, place: str, *names: str) -> Sequence[object]:
-    row = _list(value, place)
-    if len(row) != len(names):
-        count = f"has {len(row)} entr{'y' if len(row) == 1 else 'ies'}"
-        raise _wrong(place, count, f"{len(names)}: {', '.join(names)}")
-    return row
-
-
-def _names(value: object, place: str) -> tuple[str, ...]:
-    return tuple(_name(own, f"{place}[{at}]") for at, own in enumerate(_list(value, place)))
-
-
-def _name(value: object, place: str) -> str:
-    if not _text(value, place):
-        raise _wrong(place, "is empty", "a name")
-    return str(value)
-
-
-def _text(value: object, place: str) -> str:
-    if not isinstance(value, str):
-        raise _wrong(place, _is(value), "a text")
-    return value
-
-
-def _list(value: object, place: str) -> Sequence[object]:
-    if not isinstance(value, list | tuple):
-        raise _wrong(place, _is(value), "a list")
-    return value
-
-
-def _is(value: object) -> str:
-    return f"is {reprlib.repr(value)}"
-
-
-def _wrong(place: str, problem: str, expected: str) -> Refused:
-    return Refused(place, problem, expected, "Correct it.")
+def _schema(file: _Frame, channels: Sequence[Channel], extraction: int, where: object) -> Schema:
+    try:
+        return Schema(
+            name=file.name,
+            channels=tuple(channels),
+            classes=tuple(file.classes),
+            grid=Grid(**dict(file.grid)),
+            extraction=extraction,
+            untested=tuple(file.untested),
+        )
+    except ValueError as error:
+        raise Refused(
+            where, str(error), "a schema as in docs/reference/store-format.md", "Correct it."
+        ) from error
