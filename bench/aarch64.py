@@ -17,7 +17,7 @@ from rich.table import Table
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.export import export
 from phasewatch.store.local import Store
-from phasewatch.windows import extract, pool
+from phasewatch.windowing import extract, pool
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests import pi

@@ -18,7 +18,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from phasewatch.schema import Schema
-    from phasewatch.windows import Windows
+    from phasewatch.windowing import Windows
 
 NETWORKS = ("mlp", "cnn", "gru", "lstm", "transformer")
 HALF_WAY = 12
@@ -70,7 +70,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
 
 def windows() -> "tuple[dict[str, Windows], Schema]":
     """Realistic windows of the corpus by part, and their schema."""
-    from phasewatch import splits, windows
+    from phasewatch import splits, windowing
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import validate_store
 
@@ -78,7 +78,7 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
     usable = [one.identity for one in validate_store(store) if one.usable]
     [split] = splits.find("held_out_host")(usable, "arm-store", "pc-tick")
     schema = store.schema.mode("realistic")
-    whole = windows.extract(store, [one.id for one in usable], schema, 15.0)
+    whole = windowing.extract(store, [one.id for one in usable], schema, 15.0)
     return splits.divide(whole, split), schema
 
 

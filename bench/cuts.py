@@ -18,7 +18,7 @@ from rich.table import Table
 
 from phasewatch.features import views
 from phasewatch.store.local import Store
-from phasewatch.windows import columns, log
+from phasewatch.windowing import columns, log
 
 EPISODES = 24
 

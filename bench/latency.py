@@ -27,7 +27,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
 from phasewatch.store.local import Store
 from phasewatch.training import recipes
-from phasewatch.windows import extract, pool
+from phasewatch.windowing import extract, pool
 
 COLD = """
 import sys, time

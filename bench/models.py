@@ -29,7 +29,7 @@ from phasewatch.models._network import Network
 from phasewatch.models.base import UNMONITORED, Data, find, names
 from phasewatch.store.local import Store
 from phasewatch.training import jobs
-from phasewatch.windows import Windows, join
+from phasewatch.windowing import Windows, join
 
 ROOT = Path(__file__).parent.parent
 SPLITS = {"new host": "host", "new sample": "sample", "new time": "time"}

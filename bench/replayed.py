@@ -17,7 +17,7 @@ from phasewatch.live.machine import WindowPrediction
 from phasewatch.live.playback import history, replay
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windows import Windows, cut, join, pool
+from phasewatch.windowing import Windows, cut, join, pool
 
 WITHIN = 1e-6
 

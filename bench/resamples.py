@@ -15,7 +15,7 @@ from sklearn.metrics import f1_score
 from phasewatch import metrics
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windows import extract
+from phasewatch.windowing import extract
 
 CHECKPOINTS, DRAWS, TIMED = 12, metrics.PAIRED, 40
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.evaluation.evaluate import ModelReport, ModelScores
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import Trained
@@ -22,7 +22,7 @@ from phasewatch.store.local import Store
 from phasewatch.training import recipes
 from phasewatch.training.jobs import Workers
 from phasewatch.training.recipes import Recipe
-from phasewatch.windows import pool
+from phasewatch.windowing import pool
 
 ROOT = Path(__file__).parent.parent
 EVERYONE = recipes.find("results")
@@ -70,7 +70,7 @@ def result(name: str, store: Store) -> Result:
 def random(trained: Trained, store: Store) -> dict[str, float]:
     """Boosted trees on parts of the same sizes, whose windows were dealt at random."""
     ids = [one.id for one in trained.usable]
-    whole = pool(windows.extract(store, ids, store.schema, trained.recipe.opening_s))
+    whole = pool(windowing.extract(store, ids, store.schema, trained.recipe.opening_s))
     splits = [fold.split for fold in trained.folds]
     modes = trained.recipe.modes
     return {mode: Bench(store.schema, mode, whole).random(splits, MODEL).value for mode in modes}

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from packaging.requirements import Requirement
 
-from phasewatch.windows import Windows
+from phasewatch.windowing import Windows
 
 ROOT = Path(__file__).parent.parent
 HERE = ROOT / ".venv" / "pi"

@@ -10,7 +10,7 @@ from phasewatch import schema
 from phasewatch.adapters import importer, mapping
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator
-from phasewatch.windows import extract
+from phasewatch.windowing import extract
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"

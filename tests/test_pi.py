@@ -10,7 +10,7 @@ from tests import pi, toy
 from tests.live.test_jsonl import lines
 from tests.test_frozen import BUNDLES
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import ELSEWHERE
 from phasewatch.live.jsonl import lookout
@@ -23,7 +23,9 @@ def test_bundles_answer_there_as_here(tmp_path: Path) -> None:
     asked = []
     for place in BUNDLES:
         terms = bundle.load_terms(place)
-        own = windows.cut(toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s)
+        own = windowing.cut(
+            toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s
+        )
         own.x[::3] = np.nan
         asked.append(own)
     answers = pi.logits(BUNDLES, asked, tmp_path)

@@ -13,7 +13,7 @@ import numpy as np
 
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
-from phasewatch.windows import Windows, pool
+from phasewatch.windowing import Windows, pool
 
 
 @dataclass(frozen=True)

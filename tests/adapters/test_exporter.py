@@ -17,7 +17,7 @@ from phasewatch.errors import Refused
 from phasewatch.features.views import STATISTICS
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
-from phasewatch.windows import extract
+from phasewatch.windowing import extract
 
 
 def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) -> None:

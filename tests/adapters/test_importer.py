@@ -17,7 +17,7 @@ from phasewatch.errors import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windows import cut
+from phasewatch.windowing import cut
 
 T_MS = 1_790_000_000_000
 HEAD = "ts,job,state,cpu,rx,seconds"

@@ -105,14 +105,14 @@ def test_an_older_serial_is_refused(made: Path) -> None:
 def test_a_scaled_input_is_refused_with_its_channel(
     made: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from phasewatch import windows
+    from phasewatch import windowing
 
-    measure = windows._measure
+    measure = windowing._measure
 
     def scaled(channels: Any, *rest: Any) -> Any:
         return measure(channels, *rest) * [1 + (one.name == "proc.vcpu_run") for one in channels]
 
-    monkeypatch.setattr(windows, "_measure", scaled)
+    monkeypatch.setattr(windowing, "_measure", scaled)
     with pytest.raises(contract.Drift, match=r"channel proc\.vcpu_run is not computed"):
         load(made)
 

@@ -12,7 +12,7 @@ from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 from tests import toy
 
-from phasewatch import schema, windows
+from phasewatch import schema, windowing
 from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
@@ -32,7 +32,7 @@ SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), ()
 def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoint:
     own = store.schema.mode(mode)
     ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
-    both = windows.extract(store, ids, own, toy.RECIPE.opening_s)
+    both = windowing.extract(store, ids, own, toy.RECIPE.opening_s)
     probe = (toy.episode(), Path("nowhere"))
     task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
     return jobs.fit(task, UNMONITORED)
@@ -60,7 +60,7 @@ def test_every_model_comes_back_with_the_same_answers(
 ) -> None:
     own = trained(toy_store, name, mode)
     again = load(save(own, toy.episode(), tmp_path))
-    asked = windows.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    asked = windowing.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
     for level in (asked.opening, None):
         np.testing.assert_array_equal(again.logits(asked.x, level), own.logits(asked.x, level))
     assert again.schema == own.schema
@@ -127,12 +127,12 @@ def test_a_reader_that_changed_its_meaning_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same names, same units, same hashes, other numbers: only the probe can know."""
-    measure = windows._measure
+    measure = windowing._measure
 
     def scaled(channels: tuple[schema.Channel, ...], *rest: Any) -> Any:
         return measure(channels, *rest) * [1000 if own.kind == "counter" else 1 for own in channels]
 
-    monkeypatch.setattr(windows, "_measure", scaled)
+    monkeypatch.setattr(windowing, "_measure", scaled)
     with pytest.raises(Drift, match=r"channel proc\.vcpu_run is not computed as in training"):
         load(path)
 
@@ -230,7 +230,7 @@ def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
     guest = episode.sources["guest"]
     lied = replace(guest, values=guest.values[::-1] * 7)
     told = replace(episode, sources={**episode.sources, "guest": lied})
-    lies, truth = (windows.cut(one, own.schema, own.opening_s) for one in (told, episode))
+    lies, truth = (windowing.cut(one, own.schema, own.opening_s) for one in (told, episode))
     np.testing.assert_array_equal(
         own.logits(lies.x, lies.opening), own.logits(truth.x, truth.opening)
     )
@@ -388,7 +388,7 @@ def test_the_weights_of_another_model_are_noticed(
 
 
 def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
-    asked = windows.cut(toy.episode(), made.schema, made.opening_s)
+    asked = windowing.cut(toy.episode(), made.schema, made.opening_s)
     z = made.normalizer.apply(asked.x, asked.opening)
     assert made.projection is not None
     again = load(path).projection

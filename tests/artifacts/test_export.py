@@ -8,7 +8,7 @@ import pytest
 from tests import toy
 from tests.artifacts.test_checkpoint import trained
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
@@ -40,7 +40,7 @@ def test_a_bundle_gives_what_its_checkpoint_gives(
     path = saved(toy_store, tmp_path, name, mode)
     made = export(path, toy_store, tmp_path)
     own, other = checkpoint.load(path), bundle.load(made)
-    asked = windows.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    asked = windowing.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
     for level in (asked.opening, None):
         one, two = own.logits(asked.x, level), other.logits(asked.x, level)
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)

@@ -7,7 +7,7 @@ import pytest
 from tests import toy
 from tests.artifacts.test_export import GRAPHS, saved
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.artifacts import bundle, checkpoint, quantize
 from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
@@ -22,7 +22,7 @@ def test_what_a_network_lost_is_told(toy_store: Store, tmp_path: Path, name: str
     assert made.name == f"{name}-realistic-int8.bundle" and small.name == terms.name
     assert terms.int8 is not None
     assert terms.onnx_bytes < terms.int8.float32_bytes
-    asked = windows.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    asked = windowing.cut(toy.episode("beta", "leak"), own.schema, own.opening_s)
     one, two = (each.logits(asked.x, asked.opening) for each in (own, small))
     assert 1e-5 < np.abs(one - two).max() < 100 * terms.int8.largest
     assert f"made int8, {terms.onnx_bytes:,} bytes" in (made / bundle.CARD).read_text()

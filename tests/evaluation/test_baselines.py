@@ -9,7 +9,7 @@ from phasewatch import metrics
 from phasewatch.evaluation import baselines
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.windows import Windows, extract
+from phasewatch.windowing import Windows, extract
 
 CLASSES = 6
 

@@ -16,7 +16,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split, divide
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
-from phasewatch.windows import Windows, extract, join
+from phasewatch.windowing import Windows, extract, join
 
 RULES = {**BEFORE, **AFTER}
 Plant = Callable[[Evidence], Evidence]

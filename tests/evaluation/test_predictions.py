@@ -12,7 +12,7 @@ from phasewatch.errors import Refused
 from phasewatch.evaluation import predictions
 from phasewatch.evaluation.evaluate import evaluate
 from phasewatch.experiment.pipeline import Done
-from phasewatch.windows import Windows
+from phasewatch.windowing import Windows
 
 
 def test_the_report_comes_from_the_file_alone(toy_run: Done, toy_out: Path) -> None:

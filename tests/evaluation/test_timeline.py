@@ -5,7 +5,7 @@ import pytest
 
 from phasewatch.evaluation import timeline
 from phasewatch.evaluation.predictions import Predictions
-from phasewatch.windows import Windows
+from phasewatch.windowing import Windows
 
 STRIDE_S = 5.0
 ASKED = timeline.Asked(("benign", "impact"), STRIDE_S, seed=0, new_hosts=True)

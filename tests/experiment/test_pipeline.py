@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests import toy
 
-from phasewatch import schema, splits, windows
+from phasewatch import schema, splits, windowing
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
@@ -15,7 +15,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
-from phasewatch.windows import pool
+from phasewatch.windowing import pool
 
 
 def run(store: Store, out: Path) -> Done:
@@ -100,7 +100,7 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
     toy_run: Done, toy_out: Path, toy_store: Store
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
-    train = windows.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
+    train = windowing.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
     expected = Normalizer.fit("summary", pool(train))
     for field in ("opening", "mean", "std"):
         np.testing.assert_array_equal(getattr(loaded.normalizer, field), getattr(expected, field))
@@ -140,7 +140,7 @@ def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path
 
 def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
     ids = toy_store.ids()[:3]
-    whole = windows.extract(toy_store, ids, toy_store.schema, 6.0)
+    whole = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))
     with pytest.raises(Refused, match="has no episode to be seen"):
         splits.divide(whole, split)
@@ -149,7 +149,7 @@ def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
 def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Store) -> None:
     """All on one host: the judged one's opening is the level of judged windows alone."""
     ids = [id for id in toy_store.ids() if id.startswith("alpha")][:4]
-    whole = windows.extract(toy_store, ids, toy_store.schema, 6.0)
+    whole = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_sample", "x", (ids[1],), (ids[2],), (ids[0],), (ids[3],))
     before = splits.divide(whole, split)
     judged = np.isin(whole.episode, [ids[0], ids[3]])

@@ -11,7 +11,7 @@ from phasewatch import schema
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import STATISTICS, VIEWS, View, fingerprint, summary
 from phasewatch.store.local import Store
-from phasewatch.windows import Windows, extract, log
+from phasewatch.windowing import Windows, extract, log
 
 WINDOWS = hnp.arrays(
     np.float32,

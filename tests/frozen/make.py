@@ -25,7 +25,7 @@ from phasewatch.features.projection import Projection  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
 from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
-from phasewatch.windows import Windows, extract  # noqa: E402
+from phasewatch.windowing import Windows, extract  # noqa: E402
 
 CHANNELS = "proc.vcpu_run", "qmp.blk_wr_bytes", "netflow.pkts_out"
 SMALL: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ import pytest
 
 from phasewatch.errors import Refused
 from phasewatch.lab import fault
-from phasewatch.lab.fault import FAULTS, Scene
+from phasewatch.lab.fault import FAULTS, Target
 
 
 @pytest.fixture
@@ -24,13 +24,13 @@ def machine() -> "Iterator[subprocess.Popen[bytes]]":
     process.wait()
 
 
-def scene(process: object = None) -> tuple[Scene, list[str]]:
-    """A scene that notes down what it is asked to do."""
+def target(process: object = None) -> tuple[Target, list[str]]:
+    """A target that notes down what it is asked to do."""
     said: list[str] = []
     qmp = SimpleNamespace(ask=lambda word: said.append(f"qmp {word}"))
     machine = SimpleNamespace(qmp=qmp, process=process)
     net = SimpleNamespace(watch=lambda: said.append("watch"))
-    return Scene(cast(Any, machine), cast(Any, net), said.append), said
+    return Target(cast(Any, machine), cast(Any, net), said.append), said
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -41,26 +41,26 @@ def test_it_begins_inside_the_episode(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "harm", "after"),
+    ("name", "effect", "after"),
     [
         ("agent-killed", ["kill agent"], []),
         ("capture-late", ["watch"], []),
         ("clock-step", ["qmp stop"], ["qmp cont"]),
     ],
 )
-def test_the_harm_is_done_and_what_can_be_undone_is(
-    name: str, harm: list[str], after: list[str]
+def test_the_effect_is_done_and_what_can_be_undone_is(
+    name: str, effect: list[str], after: list[str]
 ) -> None:
-    where, said = scene()
+    where, said = target()
     work = FAULTS[name].work(where)
     next(work)
-    assert said == harm
+    assert said == effect
     next(work, None)
-    assert said == harm + after
+    assert said == effect + after
 
 
 def test_pressure_is_on_one_core_and_goes_away(machine: "subprocess.Popen[bytes]") -> None:
-    where, _ = scene(machine)
+    where, _ = target(machine)
     before = os.sched_getaffinity(0)
     work = FAULTS["pressure"].work(where)
     next(work)
@@ -76,7 +76,7 @@ def test_pressure_is_on_one_core_and_goes_away(machine: "subprocess.Popen[bytes]
 def test_pressure_goes_away_when_the_recording_breaks_off(
     machine: "subprocess.Popen[bytes]",
 ) -> None:
-    work = FAULTS["pressure"].work(scene(machine)[0])
+    work = FAULTS["pressure"].work(target(machine)[0])
     next(work)
     neighbours = children() - {machine.pid}
     cast(Any, work).close()

@@ -25,15 +25,30 @@ never = []
 """
 
 
-def test_ten_hosts_of_four_kinds_and_one_never_scans() -> None:
+def test_sixteen_hosts_of_five_kinds_and_one_never_scans() -> None:
     known = hosts().values()
-    assert len(known) >= 8
-    kinds = {(own.arch, own.machine, own.bus) for own in known}
-    assert len(kinds) >= 4
-    assert sum(arch == "aarch64" for arch, _, _ in kinds) >= 2
-    assert len({own.memory_mb for own in known}) >= 4
+    assert len(known) >= 16
+    assert len({own.kind for own in known}) >= 5
+    assert {own.arch for own in known} == {"x86_64", "aarch64", "arm"}
+    assert len({own.memory_mb for own in known}) >= 8
+    assert len({own.cpu for own in known}) >= 8
     assert {own.vcpus for own in known} == {1, 2}
     assert [own.never for own in known].count(("scan-and-dial",)) == 1
+
+
+def test_the_first_ten_hosts_are_those_of_the_first_corpus() -> None:
+    assert list(hosts())[:10] == [
+        "pc-small",
+        "pc-tick",
+        "q35-build",
+        "q35-edge",
+        "arm-desk",
+        "arm-store",
+        "pc-yard",
+        "q35-desk",
+        "arm-gate",
+        "arm-rack",
+    ]
 
 
 def test_a_block_is_a_host(tmp_path: Path) -> None:
@@ -50,9 +65,10 @@ def test_a_block_is_a_host(tmp_path: Path) -> None:
         ('name = "x"', 'name = "x"\nflavour = "new"', "flavour"),
         ('bus = "pci"', 'bus = "mmio"', "bus mmio"),
         ('machine = "pc"', 'machine = "microvm"', "microvm"),
-        ("memory_mb = 96", 'memory_mb = "96"', "memory_mb"),
+        ("memory_mb = 96", 'memory_mb = "96"', "host.0.memory_mb: Input should be a valid integer"),
         ('programs = ["idle"]', "programs = []", "programs is empty"),
-        ('cpu = "qemu64"', "", "cpu"),
+        ('cpu = "qemu64"', "", "host.0.cpu: Field required"),
+        ('cpu = "qemu64"', "cpu = ", "is not TOML"),
     ],
 )
 def test_a_wrong_block_is_refused_by_field(tmp_path: Path, old: str, new: str, told: str) -> None:

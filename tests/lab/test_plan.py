@@ -1,19 +1,30 @@
 """Plans: the corpus's own, and those that are refused."""
 
+import collections
+import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
-from tests.paths import ROOT
+from tests.broken import episode
 
+from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.lab import plan
 from phasewatch.lab.fault import FAULTS
 from phasewatch.lab.hosts import hosts
-from phasewatch.lab.profile import BENIGN, profiles, schedule
+from phasewatch.lab.profile import BENIGN, catalogue, profiles, schedule
 from phasewatch.lab.recording import Take
+from phasewatch.store.local import Store
 
-CORPUS = ROOT / "plans" / "corpus.toml"
+PLANS = Path(__file__).parent.parent.parent / "plans"
+CORPUS = PLANS / "corpus.toml"
+FIRST = list(hosts())[:10]
+"""The hosts of the first corpus."""
+
 CAMPAIGNS = ("first", "second", "third")
 
 
@@ -38,7 +49,7 @@ def test_every_host_runs_every_profile_it_may(takes: tuple[Take, ...], campaign:
     }
     every = profiles()
     assert done == {
-        (own.name, name) for own in hosts().values() for name in every if name not in own.never
+        (host, name) for host in FIRST for name in every if name not in hosts()[host].never
     }
 
 
@@ -46,7 +57,7 @@ def test_every_sample_is_on_some_hosts_and_none_on_all(takes: tuple[Take, ...]) 
     for own in profiles().values():
         for sample in own.samples:
             on = {take.host.name for take in takes if take.sample.id == sample.id}
-            assert 3 <= len(on) < len(hosts())
+            assert 3 <= len(on) < len(FIRST)
 
 
 def test_a_third_of_the_time_is_benign(takes: tuple[Take, ...]) -> None:
@@ -74,7 +85,7 @@ def test_campaigns_change_the_hosts(takes: tuple[Take, ...]) -> None:
         if take.host.name == "pc-small"
     }
     assert len(of_one) == len(CAMPAIGNS)
-    assert len(set_up) > len(hosts())
+    assert len(set_up) > len(FIRST)
 
 
 GOOD = """
@@ -94,17 +105,18 @@ one = ["pc-small"]
     ("old", "new", "told"),
     [
         ('"benign"', '"nope"', "profile 'nope'"),
-        ("sample = 1", "sample = 9", "'9' is unknown"),
+        ("sample = 1", "sample = 999", "'999' is unknown"),
         ('["pc-small"]', '["nope"]', "host 'nope'"),
         ('["pc-small"]', '["pc-small", "pc-small"]', "planned twice"),
         ('one = ["pc-small"]', 'two = ["pc-small"]', "campaign 'two'"),
         ("seed = 1", "", "seed"),
-        ("seed = 1", "seed = 1.5", "1.5"),
+        ("seed = 1", "seed = 1.5", "block.0.seed"),
         ("seed = 1", 'seed = 1\nfault = "flood"', "fault flood"),
         ("seed = 1", "seed = 1\ncolour = 2", "colour"),
-        ("seconds = [70, 80]", "seconds = 70", "[shortest, longest]"),
+        ("seconds = [70, 80]", "seconds = 70", "seconds: "),
         ('name = "one"', 'name = "one"\ntick = 2', "tick"),
-        ("seconds = [70, 80]", "", "seconds"),
+        ('name = "one"', 'name = "one"\njitter = 60', "campaign.0.jitter"),
+        ("[[block]]", "[[blocks]]", "block: "),
     ],
 )
 def test_a_bad_plan_is_refused_by_name(tmp_path: Path, old: str, new: str, told: str) -> None:
@@ -122,3 +134,117 @@ def test_a_host_is_not_made_to_do_what_it_never_does(tmp_path: Path) -> None:
     path.write_text(GOOD.replace('"benign"', '"scan-and-dial"').replace("pc-small", "q35-edge"))
     with pytest.raises(Refused, match="never runs"):
         plan.read(path)
+
+
+@pytest.fixture(scope="module")
+def large() -> tuple[Take, ...]:
+    return plan.read(PLANS / "large.toml").takes
+
+
+def hours(takes: Sequence[Take]) -> float:
+    return sum(take.seconds for take in takes) / 3600
+
+
+def test_the_large_plan_has_what_its_claims_need(large: tuple[Take, ...]) -> None:
+    hostile = [take for take in large if not take.profile.name.startswith(BENIGN)]
+    days = [take for take in large if take.profile.kind == "day"]
+    assert len(hostile) >= 600
+    assert all(120 <= take.seconds <= 600 for take in hostile)
+    assert hours(days) >= 60
+    assert all(600 <= take.seconds <= 3600 for take in days)
+    assert len({take.campaign.name for take in large}) == 4
+    assert {take.host.name for take in days} == set(hosts())
+    assert sum(bool(take.fault) for take in large) > 0.05 * len(large)
+    for name, own in catalogue().items():
+        assert len({take.sample.id for take in large if take.profile.name == name}) >= 25, own
+
+
+def test_a_sample_of_the_large_plan_is_on_some_hosts_only(large: tuple[Take, ...]) -> None:
+    on: dict[str, set[str]] = collections.defaultdict(set)
+    for take in large:
+        on[take.sample.id].add(take.host.name)
+    assert all(2 <= len(names) < len(hosts()) / 2 for names in on.values())
+
+
+def test_every_round_is_a_small_corpus(large: tuple[Take, ...]) -> None:
+    """Wherever a run is ended for good, the rounds before hold every campaign and profile."""
+    first = large[: len(large) // 6]
+    assert {take.campaign.name for take in first} == {take.campaign.name for take in large}
+    assert {take.profile.name for take in first} == set(catalogue())
+
+
+ROTATION = """
+[[campaign]]
+name = "one"
+[[rotation]]
+profile = "benign-day"
+each = 2
+seconds = [600, 900]
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('"benign-day"', '"nope"', "profile 'nope'"),
+        ("each = 2", "each = 0", "rotation.0.each"),
+        ("each = 2", 'each = 2\nfaults = ["flood"]', "fault flood"),
+        ("each = 2", "each = 2\ncolour = 2", "colour"),
+        ("[600, 900]", '"long"', "rotation.0.seconds"),
+        ("[[rotation]]", "[[turn]]", "turn"),
+    ],
+)
+def test_a_bad_rotation_is_refused_by_name(tmp_path: Path, old: str, new: str, told: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(ROTATION)
+    assert len(plan.read(path).takes) == 2 * len(hosts())
+    path.write_text(ROTATION.replace(old, new))
+    with pytest.raises(Refused) as refused:
+        plan.read(path)
+    assert told in str(refused.value)
+
+
+def test_what_is_left_of_a_plan_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(GOOD)
+    planned = plan.read(path)
+    store = Store.create(tmp_path / "store", schema.vm46())
+    left = plan.remainder(planned, store, 2, 1.6)
+    assert (left.recorded, left.takes) == (0, 1)
+    assert left.host_hours == pytest.approx(planned.takes[0].seconds / 3600)
+    (take,) = planned.takes
+    store.publish(episode(take.id, 1))
+    left = plan.remainder(planned, store, 2, 1.6)
+    assert (left.recorded, left.takes, left.host_hours, left.hours) == (1, 0, 0.0, 0.0)
+
+
+def scheduler(takes: Sequence[Take], busy: Sequence[Take], cores: float) -> plan.Scheduler:
+    """A scheduler with recordings under way that do not run."""
+    made = plan.Scheduler(
+        collections.deque((take, 1) for take in takes),
+        cast(Any, None),
+        Path(),
+        plan.Outcome(),
+        lambda line, finished: None,
+        cores,
+    )
+    made.busy = [(cast(Any, SimpleNamespace(take=take)), 1) for take in busy]
+    return made
+
+
+def needing(take: Take, cores: float) -> Take:
+    return dataclasses.replace(take, sample=dataclasses.replace(take.sample, cores=cores))
+
+
+def test_light_recordings_run_side_by_side_and_heavy_ones_alone(
+    takes: tuple[Take, ...],
+) -> None:
+    heavy, light = needing(takes[0], 1.2), needing(takes[1], 0.2)
+    assert scheduler([heavy, light], [], 1.0).fitting() == 0
+    assert scheduler([heavy, light], [light], 1.0).fitting() == 1
+    assert scheduler([light], [light] * 4, 1.0).fitting() == 0
+    assert scheduler([light], [light] * 5, 1.0).fitting() is None
+    assert scheduler([light], [heavy], 1.0).fitting() is None
+    waiting = scheduler([heavy, light], [light], 1.0)
+    waiting.overtaken = plan.PATIENCE
+    assert waiting.fitting() is None

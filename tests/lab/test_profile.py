@@ -1,21 +1,36 @@
 """Every load profile there is, found by being there."""
 
+import hashlib
+import itertools
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.paths import ROOT
 
 from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.lab import image, plan
 from phasewatch.lab.hosts import host, hosts
-from phasewatch.lab.profile import BENIGN, PHASES, Act, Profile, profile, profiles, schedule
+from phasewatch.lab.profile import (
+    BENIGN,
+    PHASES,
+    Act,
+    Profile,
+    catalogue,
+    profile,
+    profiles,
+    read,
+    schedule,
+)
 
 ALL = sorted(profiles())
-CORPUS = ROOT / "plans" / "corpus.toml"
+EVERY = sorted(catalogue())
+PLANS = Path(__file__).parent.parent.parent / "plans"
+LISTED = "13c2d539ef53"
+PLAYED = "40fbe47b14f4"
 
 
 def acts(name: str, seed: int, on: str = "pc-small", seconds: float = 90) -> tuple[Act, ...]:
@@ -32,6 +47,118 @@ def test_a_profile_has_five_samples_named_by_their_script(name: str) -> None:
     own = profile(name)
     assert len({sample.id for sample in own.samples}) == len(own.samples) >= 5
     assert own.meaning
+
+
+def test_the_listed_samples_are_those_of_the_first_corpus() -> None:
+    """Their ids name what was recorded; an edit of a script would be another sample."""
+    ids = " ".join(sample.id for name in ALL for sample in profile(name).samples)
+    assert hashlib.sha256(ids.encode()).hexdigest()[:12] == LISTED
+
+
+def test_the_first_corpus_plays_as_it_was_recorded() -> None:
+    told = [
+        (
+            take.id,
+            take.seconds,
+            *schedule(take.profile, take.sample, take.host, take.seed, take.seconds),
+        )
+        for take in plan.read(PLANS / "corpus.toml").takes
+    ]
+    assert hashlib.sha256(repr(told).encode()).hexdigest()[:12] == PLAYED
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_profile_has_many_samples_drawn_from_its_spaces(name: str) -> None:
+    own = profile(name)
+    assert len(own.drawn) >= 25
+    assert len({sample.id for sample in own.every}) == len(own.every)
+    assert own.every == profile(name).every
+    for sample in own.every:
+        hostile = {line.phase for line in sample.lines} - {BENIGN}
+        assert bool(hostile) != name.startswith(BENIGN)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith(BENIGN)])
+def test_some_samples_are_low_and_slow(name: str) -> None:
+    """Commands every half minute or less often, in at least five of them."""
+    slow = [
+        sample
+        for sample in profile(name).drawn
+        if any(
+            line.phase == "command_and_control" and line.setting("period_s", 0) >= 15
+            for line in sample.lines
+        )
+    ]
+    assert len(slow) >= 5
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_long_schedule_opens_and_ends_benign_and_stays_within_the_generators_time(
+    name: str,
+) -> None:
+    own = profile(name)
+    for number, sample in enumerate(own.every):
+        seconds = 3000.0 if own.kind == "day" else (120.0, 200.0, 600.0)[number % 3]
+        made = schedule(own, sample, host("q35-data"), number, seconds)
+        work = [act for act in made if act.slot == "work"]
+        ends = [act.at_s for act in work[1:]] + [seconds]
+        hostile = [
+            end - act.at_s for act, end in zip(work, ends, strict=True) if act.phase != BENIGN
+        ]
+        assert work[0].phase == work[-1].phase == BENIGN
+        assert max(end - act.at_s for act, end in zip(work, ends, strict=True)) <= 310
+        side = [act.at_s for act in made if act.slot == "side"]
+        assert max(b - a for a, b in itertools.pairwise([*side, seconds])) <= 600
+        if name.startswith(BENIGN):
+            assert not hostile
+        else:
+            assert len(hostile) >= min(2, sum(line.phase != BENIGN for line in sample.lines))
+            assert 0.05 * seconds <= sum(hostile) <= 0.81 * seconds
+            assert next(act.at_s for act in work if act.phase != BENIGN) >= 15
+
+
+def test_nights_rest_and_build_servers_work() -> None:
+    own = profile("benign-day")
+    idle: dict[bool, list[float]] = {True: [], False: []}
+    for sample in own.drawn:
+        work = [
+            act for act in schedule(own, sample, host("arm-desk"), 1, 3600) if act.slot == "work"
+        ]
+        ends = [act.at_s for act in work[1:]] + [3600.0]
+        rests = sum(
+            e - act.at_s for act, e in zip(work, ends, strict=True) if act.program == "idle"
+        )
+        idle[sample.script.count("benign idle") >= 4].append(rests / 3600)
+    assert len(idle[True]) == 8
+    assert min(idle[True]) > 0.5
+    assert sum(idle[False]) / len(idle[False]) < 0.5
+
+
+def test_a_file_with_a_bad_space_is_refused_by_field(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    good = """
+name = "x"
+meaning = "m"
+ordered = true
+[[space]]
+name = "s"
+draws = 3
+script = "discovery walk rate=10~500"
+"""
+    path.write_text(good)
+    assert len(read(path).drawn) == 3
+    for old, new, told in (
+        ("draws = 3", "draws = 2", "fewer than 3"),
+        ("draws = 3", "draws = 0", "space.0.draws"),
+        ("10~500", "500~10", "500 to 10 is no range"),
+        ("discovery", "searching", "is not PHASE PROGRAM"),
+        ('meaning = "m"', "", "meaning: Field required"),
+        ('meaning = "m"', 'meaning = "m"\ncolour = 1', "colour"),
+    ):
+        path.write_text(good.replace(old, new))
+        with pytest.raises(Refused, match=r"x\.toml") as refused:
+            read(path)
+        assert told in str(refused.value)
 
 
 @settings(max_examples=40, deadline=None)
@@ -99,19 +226,20 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tuple
 def lines() -> list[str]:
     """Every program line that a host or a profile may give to a guest."""
     own = [line for one in hosts().values() for line in (one.background, *one.programs)]
-    own += [take.host.background for take in plan.read(CORPUS).takes]
-    every: list[Profile] = list(profiles().values())
-    scripts = [line.program for one in every for sample in one.samples for line in sample.lines]
+    for name in ("corpus", "large"):
+        own += [take.host.background for take in plan.read(PLANS / f"{name}.toml").takes]
+    every: list[Profile] = list(catalogue().values())
+    scripts = [line.program for one in every for sample in one.every for line in sample.lines]
     return sorted({*own, *scripts})
 
 
-@pytest.mark.parametrize("line", lines())
 def test_every_program_line_is_within_the_generators_bounds(
-    line: str, table: dict[str, dict[str, tuple[str, str]]]
+    table: dict[str, dict[str, tuple[str, str]]],
 ) -> None:
-    name, *settings_ = line.split()
-    assert name in table
-    for setting in settings_:
-        key, _, value = setting.partition("=")
-        low, high = {**table["(every)"], **table[name]}[key]
-        assert float(low) <= float(value) <= float(high)
+    for line in lines():
+        name, *settings_ = line.split()
+        assert name in table, line
+        for setting in settings_:
+            key, _, value = setting.partition("=")
+            low, high = {**table["(every)"], **table[name]}[key]
+            assert float(low) <= float(value) <= float(high), line

@@ -11,7 +11,7 @@ import pytest
 
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windows import cut
+from phasewatch.windowing import cut
 
 NEEDS = "qemu-system-x86_64", "gcc", "mke2fs", "depmod", "ip"
 INSTALL = "apt-get install qemu-system-x86 seabios ipxe-qemu gcc libc6-dev e2fsprogs kmod iproute2"

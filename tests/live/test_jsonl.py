@@ -10,7 +10,7 @@ import pytest
 from tests import toy
 from tests.artifacts.test_bundle import exported, made
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import Episode
@@ -40,7 +40,7 @@ def test_calls_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
     episode = toy.episode("beta", "leak")
     calls = list(lookout(loaded, lines(episode)))
     origin = min(int(one.t_wall_ns[0]) for one in episode.sources.values())
-    offline = windows.cut(replace(episode, start_ns=origin), loaded.schema, loaded.opening_s)
+    offline = windowing.cut(replace(episode, start_ns=origin), loaded.schema, loaded.opening_s)
     told = {int(t): row for row, t in enumerate(offline.t_ns)}
     logits = loaded.logits(offline.x, offline.opening)
     assert len(calls) >= len(offline) - 1 > 3

@@ -11,7 +11,7 @@ from tests import toy
 from tests.io.test_trust import keys
 from tests.paths import ROOT
 
-from phasewatch import schema, windows
+from phasewatch import schema, windowing
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import Done
@@ -47,7 +47,7 @@ def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
     return machine
 
 
-def same(machine: Machine, made: windows.Windows) -> None:
+def same(machine: Machine, made: windowing.Windows) -> None:
     judged = list(machine.judged.values())
     assert [one.end_ns for one in judged] == made.t_ns.tolist()
     assert np.array_equal(np.stack([one.x for one in judged]), made.x, equal_nan=True)
@@ -57,7 +57,7 @@ def same(machine: Machine, made: windows.Windows) -> None:
 @given(seed=st.integers(0, 5), tick_ms=st.integers(150, 9000), host=st.sampled_from(toy.HOSTS))
 def test_windows_have_the_bits_of_offline_ones(seed: int, tick_ms: int, host: str) -> None:
     episode = toy.episode(host, "leak", seed)
-    same(streamed(episode, BLIND, tick_ms * 1_000_000), windows.cut(episode, BLIND.schema))
+    same(streamed(episode, BLIND, tick_ms * 1_000_000), windowing.cut(episode, BLIND.schema))
 
 
 def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
@@ -65,7 +65,7 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
     for id in store.ids()[::4]:
         try:
             episode = store.read(id)
-            made = windows.cut(episode, store.schema)
+            made = windowing.cut(episode, store.schema)
         except (Refused, ValueError):
             continue
         same(playback.replay(episode, Ensemble(store.schema, ())), made)
@@ -133,7 +133,7 @@ def test_late_samples_are_counted_and_take_their_place() -> None:
     stream.upto(episode.start_ns + 16 * NS, machine)
     second = machine.judge(episode.start_ns + 16 * NS)
     assert second is not None
-    assert np.array_equal(second.x, windows.cut(episode, BLIND.schema).x[1], equal_nan=True)
+    assert np.array_equal(second.x, windowing.cut(episode, BLIND.schema).x[1], equal_nan=True)
 
 
 def test_who_cannot_keep_up_skips_to_the_newest_and_counts() -> None:

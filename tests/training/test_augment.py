@@ -5,7 +5,7 @@ import pytest
 
 from phasewatch.store.local import Store
 from phasewatch.training import augment
-from phasewatch.windows import Windows, extract
+from phasewatch.windowing import Windows, extract
 
 
 @pytest.fixture(scope="module")

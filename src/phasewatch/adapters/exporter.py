@@ -21,7 +21,7 @@ from phasewatch.schema import Schema
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import Verdict, counts
-from phasewatch.windows import Windows, cut, join, log
+from phasewatch.windowing import Windows, cut, join, log
 
 WHO = ("episode", "host", "sample", "profile", "campaign")
 LEFT_OUT: tuple[Verdict, ...] = ("rejected", "errored")

@@ -24,7 +24,7 @@ from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
 from phasewatch.io import atomic
 from phasewatch.io.trust import parse_strict_json, refuse
 from phasewatch.schema import Mode, Schema
-from phasewatch.windows import at, cut, opening
+from phasewatch.windowing import at, cut, opening
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TOLERANCE = 1e-5

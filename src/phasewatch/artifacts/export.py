@@ -18,7 +18,7 @@ from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust, sign
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.windows import Windows, extract, pool
+from phasewatch.windowing import Windows, extract, pool
 
 BATCH = 512
 EDGES = (1, 2, 7)

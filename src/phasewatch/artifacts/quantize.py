@@ -10,7 +10,7 @@ from phasewatch import metrics
 from phasewatch.artifacts.bundle import MOST_LOSS, Bundle, Loss
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
-from phasewatch.windows import Windows
+from phasewatch.windowing import Windows
 
 MOST_OTHER = 0.05
 """Share of the test windows whose label may change; beyond that it is another model."""

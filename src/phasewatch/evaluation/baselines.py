@@ -14,7 +14,7 @@ from phasewatch import metrics
 from phasewatch.features.views import STATISTICS, summary
 from phasewatch.models.base import balance
 from phasewatch.schema import NS
-from phasewatch.windows import Windows, log
+from phasewatch.windowing import Windows, log
 
 Guess = NDArray[np.int64]
 Baseline = Callable[[Windows, Windows, Windows, int], Guess]

@@ -20,7 +20,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training.jobs import learn
-from phasewatch.windows import Windows, join, log
+from phasewatch.windowing import Windows, join, log
 
 NEAR, SHARED = 0.3, 0.5
 """Of the usual distance between windows of two episodes: under which two episodes are one run, and

@@ -24,7 +24,7 @@ from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
-from phasewatch.windows import Windows, join
+from phasewatch.windowing import Windows, join
 
 FORMAT = 2
 KEYS = ("fold", "model", "mode", "part")

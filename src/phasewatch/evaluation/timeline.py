@@ -14,7 +14,7 @@ from phasewatch import metrics
 from phasewatch.evaluation import timing
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.timing import Alarms, DetectionDelay, Onset, Segments
-from phasewatch.windows import Windows, join
+from phasewatch.windowing import Windows, join
 
 BUDGET = 0.1
 """False alarms per host-hour that somebody might accept."""

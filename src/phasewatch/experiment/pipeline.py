@@ -30,7 +30,7 @@ from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
 from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import ValidationResult, counts
-from phasewatch.windows import Windows, extract, join
+from phasewatch.windowing import Windows, extract, join
 
 RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
 ALONE = Workers()

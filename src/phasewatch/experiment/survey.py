@@ -27,7 +27,7 @@ from phasewatch.training.jobs import learn
 from phasewatch.training.recipes import RECIPES
 from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import ValidationResult
-from phasewatch.windows import Windows, extract, pool
+from phasewatch.windowing import Windows, extract, pool
 
 MODEL = "gbt"
 SEED = 0

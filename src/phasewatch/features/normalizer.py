@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.features.views import VIEWS, Array, View
-from phasewatch.windows import Windows, log
+from phasewatch.windowing import Windows, log
 
 
 @dataclass(frozen=True)

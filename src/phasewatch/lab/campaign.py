@@ -1,8 +1,8 @@
-"""A campaign: a stretch of time in which every host is set up a little differently than before.
+"""A campaign: a configuration of all hosts that differs a little from the other campaigns'.
 
-Machines do not stay as they were learned: kernels are configured anew, other things run in the
-background, collectors drift. A campaign does that to the register's hosts, so that a split by
-campaign asks whether a model outlives it.
+Machines change after a model was trained: kernels are configured anew, other programs run in the
+background, collectors sample less evenly. A campaign applies such changes to every host, so that a
+split by campaign tests whether a model survives them.
 """
 
 import hashlib

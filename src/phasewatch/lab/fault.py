@@ -1,7 +1,7 @@
-"""What goes wrong in the field, done to a recording while it runs, never painted on afterwards.
+"""Fault injection: what goes wrong in the field, done to a recording while it runs.
 
-A fault is a function of this file under `@fault`: it gets the running machine and its network,
-does its harm, and yields; what comes after the yield is done `lasts_s` later.
+A fault is a function of this file under `@fault`. It gets the running machine and its network,
+injects the fault and yields; what comes after the yield undoes it `lasts_s` seconds later.
 """
 
 import contextlib
@@ -9,43 +9,44 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from phasewatch.errors import Refused
 from phasewatch.lab.machine import Machine
-from phasewatch.lab.network import Tap, die_with_parent
+from phasewatch.lab.network import NICE, Tap, die_with_parent, take_priority
 from phasewatch.lab.switch import Switch
 
 BURNERS = 3
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What a fault may reach: the machine, its link, and a way to ask the guest."""
+class Target:
+    """What a fault acts on: the machine, its network, and a way to send the guest a request."""
 
     machine: Machine
     net: Tap | Switch
     ask: Callable[[str], None]
 
 
-Work = Callable[[Scene], Iterator[None]]
+Work = Callable[[Target], Iterator[None]]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of harm.
+    """One kind of fault.
 
-    It begins at a moment drawn from `between` (shares of the episode) and ends `lasts_s` later;
-    `blind` when the capture must not be running before it, `mute` when the agent may stay silent.
+    It begins at a time drawn from `between` (fractions of the episode) and ends `lasts_s` seconds
+    later. `delays_capture`: the packet capture must not run before it. `stops_agent`: the guest's
+    agent may send nothing afterwards.
     """
 
     name: str
     between: tuple[float, float]
     lasts_s: float
-    blind: bool
-    mute: bool
+    delays_capture: bool
+    stops_agent: bool
     work: Work
 
 
@@ -56,13 +57,13 @@ def fault(
     name: str,
     between: tuple[float, float],
     lasts_s: float = 0.0,
-    blind: bool = False,
-    mute: bool = False,
+    delays_capture: bool = False,
+    stops_agent: bool = False,
 ) -> Callable[[Work], Work]:
     """Register a fault."""
 
     def register(work: Work) -> Work:
-        FAULTS[name] = Fault(name, between, lasts_s, blind, mute, work)
+        FAULTS[name] = Fault(name, between, lasts_s, delays_capture, stops_agent, work)
         return work
 
     return register
@@ -75,54 +76,60 @@ def find(name: str) -> Fault:
     return FAULTS[name]
 
 
-@fault("agent-killed", between=(0.3, 0.8), mute=True)
-def _agent_killed(scene: Scene) -> Iterator[None]:
-    scene.ask("kill agent")
+@fault("agent-killed", between=(0.3, 0.8), stops_agent=True)
+def _agent_killed(target: Target) -> Iterator[None]:
+    target.ask("kill agent")
     yield
 
 
-@fault("capture-late", between=(0.15, 0.6), blind=True)
-def _capture_late(scene: Scene) -> Iterator[None]:
-    scene.net.watch()
+@fault("capture-late", between=(0.15, 0.6), delays_capture=True)
+def _capture_late(target: Target) -> Iterator[None]:
+    target.net.watch()
     yield
 
 
 @fault("clock-step", between=(0.3, 0.7), lasts_s=4.0)
-def _clock_step(scene: Scene) -> Iterator[None]:
+def _clock_step(target: Target) -> Iterator[None]:
     # A paused guest does not see the time pass: its clock is behind from then on.
-    scene.machine.qmp.ask("stop")
+    target.machine.qmp.ask("stop")
     yield
-    scene.machine.qmp.ask("cont")
+    target.machine.qmp.ask("cont")
 
 
 @fault("pressure", between=(0.2, 0.4), lasts_s=35.0)
-def _pressure(scene: Scene) -> Iterator[None]:
-    """Busy neighbours on one core, with the machine held there so that others keep theirs."""
+def _pressure(target: Target) -> Iterator[None]:
+    """Busy processes on one core, to which the machine is bound; other guests keep theirs."""
     everywhere = os.sched_getaffinity(0)
     core = {min(everywhere)}
     burners = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=_neighbour)
         for _ in range(BURNERS)
     ]
+    tasks = _tasks(target.machine.process.pid)
+    before = os.sched_getscheduler(tasks[0]), os.sched_getparam(tasks[0])
     try:
-        for task in [*_tasks(scene.machine.process.pid), *(burner.pid for burner in burners)]:
-            with contextlib.suppress(ProcessLookupError):
-                os.sched_setaffinity(task, core)
+        _hold(tasks, core, os.SCHED_OTHER, os.sched_param(0))
+        _hold([burner.pid for burner in burners], core, os.SCHED_OTHER, os.sched_param(0))
         yield
     finally:
         for burner in burners:
             burner.kill()
             burner.wait()
-    for task in _tasks(scene.machine.process.pid):
+    _hold(_tasks(target.machine.process.pid), everywhere, *before)
+
+
+def _hold(tasks: Iterable[int], cores: set[int], policy: int, priority: os.sched_param) -> None:
+    """Bind tasks to cores, under a scheduling policy."""
+    for task in tasks:
         with contextlib.suppress(ProcessLookupError):
-            os.sched_setaffinity(task, everywhere)
+            os.sched_setaffinity(task, cores)
+            os.sched_setscheduler(task, policy, priority)
 
 
 def _neighbour() -> None:
-    """In a burner's process: gone with the recorder, and as important as the machine."""
+    """Runs in a burner's process: it ends with the recorder and has the machine's nice level."""
     die_with_parent(signal.SIGKILL)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, -5)
+    take_priority(NICE)
 
 
 def _tasks(pid: int) -> list[int]:

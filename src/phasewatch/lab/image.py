@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,17 +75,27 @@ while :; do wait; sleep 3600; done
 
 @dataclass(frozen=True)
 class Machine:
-    """What differs between the two architectures when an image is built."""
+    """What differs between the architectures when an image is built."""
 
     debian: str
+    kernel: str
     compiler: str
     compiler_package: str
 
 
 MACHINES = {
-    "x86_64": Machine("amd64", "x86_64-linux-gnu-gcc", "gcc libc6-dev"),
+    "x86_64": Machine("amd64", "cloud-amd64", "x86_64-linux-gnu-gcc", "gcc libc6-dev"),
     "aarch64": Machine(
-        "arm64", "aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+        "arm64",
+        "cloud-arm64",
+        "aarch64-linux-gnu-gcc",
+        "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+    ),
+    "arm": Machine(
+        "armhf",
+        "armmp-lpae",
+        "arm-linux-gnueabihf-gcc",
+        "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
     ),
 }
 
@@ -154,14 +164,14 @@ def _make_file_system(disk: Path) -> None:
 def _machine(arch: str) -> Machine:
     if arch not in MACHINES:
         raise Refused(
-            "guest image", f"unknown architecture {arch}", " or ".join(MACHINES), "choose one"
+            "guest image", f"unknown architecture {arch}", " or ".join(MACHINES), "Choose one."
         )
     return MACHINES[arch]
 
 
 @contextmanager
 def in_place(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that becomes `target` if all goes well, and vanishes if not."""
+    """A temporary folder that is renamed to `target` on success and removed on failure."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -206,7 +216,7 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> str:
         "guest image",
         f"{Path(command[0]).name} failed: {said}",
         "a Debian system with its package sources reachable",
-        "mend that and run again; nothing half-built is left",
+        "Repair that and run it again; nothing half-built is left.",
     )
 
 
@@ -230,18 +240,18 @@ def _apt_options(debian: str, folder: Path) -> list[str]:
     return [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
 
 
-def _kernel_package(options: Sequence[str], debian: str) -> str:
-    """linux-image-cloud-ARCH only depends on the kernel of the day; this is that kernel."""
-    said = _run([_command("apt-cache"), *options, "depends", f"linux-image-cloud-{debian}"])
+def _kernel_package(options: Sequence[str], flavour: str) -> str:
+    """linux-image-FLAVOUR only depends on the current kernel of that flavour; this is that one."""
+    said = _run([_command("apt-cache"), *options, "depends", f"linux-image-{flavour}"])
     for line in said.splitlines():
         kind, _, name = line.strip().partition(": ")
         if kind == "Depends" and name.startswith("linux-image-"):
             return name
     raise Refused(
         "guest image",
-        f"linux-image-cloud-{debian} names no kernel",
-        "Debian's package sources (its cloud kernel)",
-        "run on Debian 12 or newer",
+        f"linux-image-{flavour} names no kernel",
+        "Debian's package sources",
+        "Run on Debian 12 or newer.",
     )
 
 
@@ -250,8 +260,10 @@ def _fetch(machine: Machine, folder: Path) -> None:
     work = folder / "work"
     options = _apt_options(machine.debian, work)
     get = _command("apt-get")
-    _run([get, *options, "-q", "update"])
-    names = [_kernel_package(options, machine.debian), "busybox-static"]
+    # A mirror in the middle of an update lacks some lists; those it has may be enough.
+    with suppress(Refused):
+        _run([get, *options, "-q", "update"])
+    names = [_kernel_package(options, machine.kernel), "busybox-static"]
     _run([get, *options, "-q", "download", *names], cwd=work)
     archives = sorted(work.glob("*.deb"))
     for archive in archives:
@@ -326,7 +338,7 @@ def _build(machine: Machine, packages: Path, folder: Path) -> None:
     archive.add("bin/busybox", 0o100755, (packages / "busybox").read_bytes())
     for name in PROGRAMS:
         made = folder / name
-        flags = ["-O2", "-static", "-pthread", "-s", "-o", str(made)]
+        flags = ["-O2", "-static", "-pthread", "-s", "-D_FILE_OFFSET_BITS=64", "-o", str(made)]
         _run([compiler, *flags, str(GUEST / f"{name}.c")])
         archive.add(f"bin/{name}", 0o100755, made.read_bytes())
         made.unlink()

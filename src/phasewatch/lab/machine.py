@@ -1,8 +1,8 @@
-"""One emulated machine: QEMU's command line for a host, its start, its doors, its end.
+"""One emulated machine: QEMU's command line for a host, its start, its channels and its end.
 
-The doors (QMP, the agent, the control port) are socket pairs and the disk is a file without a
-name, so a machine leaves nothing in the file system, however its recorder ends. A machine that
-does not boot is refused with the last line of its console.
+The channels (QMP, the agent's port, the control port) are socket pairs and the disk is an unlinked
+file, so a machine leaves nothing in the file system, however its recorder ends. A machine that does
+not boot raises Refused with the last line of its console.
 """
 
 import contextlib
@@ -21,53 +21,51 @@ from typing import IO, Any
 from phasewatch.errors import Refused
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image
-from phasewatch.lab.network import GUEST, MAC, die_with_parent
+from phasewatch.lab.network import GUEST, MAC, NICE, die_with_parent, yield_priority
 
 AGENT_HZ = 2
 BOOT_S = 120.0
 ANSWER_S = 10.0
-NICE = -5
-
-CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0"}
-PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm"}
+CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0", "arm": "ttyAMA0"}
+PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm", "arm": "qemu-system-arm"}
 
 
 class Lines:
     """A stream socket read line by line without waiting."""
 
-    def __init__(self, door: socket.socket) -> None:
-        self.door = door
-        self.door.setblocking(False)
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.channel.setblocking(False)
         self._rest = b""
 
     def fileno(self) -> int:
         """For select."""
-        return self.door.fileno()
+        return self.channel.fileno()
 
     def read(self) -> list[str]:
         """The whole lines that have arrived; raises EOFError when the machine is gone."""
         with contextlib.suppress(BlockingIOError):
-            while part := self.door.recv(1 << 16):
+            while part := self.channel.recv(1 << 16):
                 self._rest += part
             raise EOFError
         *lines, self._rest = self._rest.split(b"\n")
         return [line.decode("ascii", "replace") for line in lines if line]
 
     def send(self, line: str) -> None:
-        """One line out; the doors carry a few bytes a second and are never full."""
-        self.door.send(line.encode() + b"\n")
+        """Send one line; the channels carry a few bytes a second and are never full."""
+        self.channel.send(line.encode() + b"\n")
 
 
 class Qmp:
-    """QEMU's machine protocol, one question at a time."""
+    """A client of QEMU's machine protocol (QMP), one command at a time."""
 
-    def __init__(self, door: socket.socket) -> None:
-        self._door = door
-        self._door.settimeout(ANSWER_S)
-        self._file: IO[bytes] = door.makefile("rb")
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._channel.settimeout(ANSWER_S)
+        self._file: IO[bytes] = channel.makefile("rb")
 
     def greet(self) -> str:
-        """Leave the greeting state; gives QEMU's version."""
+        """Complete the QMP handshake and return QEMU's version."""
         hello = json.loads(self._file.readline())
         self.ask("qmp_capabilities")
         version = hello["QMP"]["version"]["qemu"]
@@ -76,13 +74,13 @@ class Qmp:
     def ask(self, name: str, handle: int = -1, **arguments: object) -> Any:
         """The answer to one command; raises OSError when there is none or QEMU refuses it.
 
-        `handle` is a file descriptor to go along with the command.
+        `handle` is a file descriptor to pass with the command, or -1.
         """
         request = json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n"
         if handle >= 0:
-            socket.send_fds(self._door, [request], [handle])
+            socket.send_fds(self._channel, [request], [handle])
         else:
-            self._door.sendall(request)
+            self._channel.sendall(request)
         while True:
             line = self._file.readline()
             if not line:
@@ -112,12 +110,12 @@ class Machine:
         self.qemu = ""
         self._console = _nameless()
         self._disk = _copy(disk)
-        doors = [socket.socketpair() for _ in range(3)]
-        qmp, agent, control = (near for near, _ in doors)
-        far = [other for _, other in doors]
+        pairs = [socket.socketpair() for _ in range(3)]
+        qmp, agent, control = (near for near, _ in pairs)
+        far = [other for _, other in pairs]
         try:
             with contextlib.ExitStack() as stack:
-                handles = [door.fileno() for door in far] + [self._disk.fileno()]
+                handles = [end.fileno() for end in far] + [self._disk.fileno()]
                 words = command(host, image, link, jitter, handles)
                 if state:
                     handles.append(stack.enter_context(state.open("rb")).fileno())
@@ -149,8 +147,8 @@ class Machine:
         """Wait until the guest's control port answers and its agent has spoken; raises Refused."""
         deadline = time.monotonic() + BOOT_S
         waiting = selectors.DefaultSelector()
-        for door in (self.agent, self.control):
-            waiting.register(door, selectors.EVENT_READ, door)
+        for channel in (self.agent, self.control):
+            waiting.register(channel, selectors.EVENT_READ, channel)
         try:
             self.qemu = self.qmp.greet()
             if self.restored:
@@ -171,7 +169,7 @@ class Machine:
             waiting.close()
 
     def save(self, state: Path, disk: Path) -> None:
-        """Stop the machine and write down all it is; it stays stopped. Raises Refused."""
+        """Stop the machine and save its state and disk; it stays stopped. Raises Refused."""
         try:
             self.qmp.ask("stop")
             with state.open("wb") as file:
@@ -209,12 +207,12 @@ class Machine:
         raise self.refused(f"guest did not answer {line!r} in {seconds:g} s")
 
     def refused(self, problem: str) -> Refused:
-        """A failure of this machine, with the last line it wrote."""
+        """The Refused for a failure of this machine, with the last line of its console."""
         return Refused(
             f"host {self.host.name}",
             f"{problem}; last console line: {self.last_line()!r}",
             f"a running {self.host.arch} guest",
-            "Try again; if it stays, see docs/how-to/record.md.",
+            "Try again; docs/lab.md says which hosts boot.",
             code="machine",
         )
 
@@ -235,8 +233,8 @@ class Machine:
 
 
 def command(host: Host, image: Image, link: str, jitter: float, handles: list[int]) -> list[str]:
-    """QEMU's command line; `handles` are the doors' and the disk's file descriptors,
-    `jitter` how far the agent strays from its times, in percent of its period.
+    """QEMU's command line; `handles` are the file descriptors of the channels and the disk,
+    `jitter` how far a reading of the agent may be off its time, in percent of its period.
 
     The disk is `unsafe`: its flushes are counted but not passed on, since it is thrown away anyway
     and a slow disk of the recording host would otherwise stop the guest for seconds.
@@ -273,15 +271,14 @@ def installed(arch: str) -> bool:
 
 
 def _child() -> None:
-    """In QEMU's process before QEMU: gone with the recorder, ahead of the host's other work."""
+    """Runs in the child before QEMU: it ends with the recorder and has priority over other work."""
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, NICE)
+    yield_priority(NICE)
 
 
 def _copy(disk: Path) -> IO[bytes]:
-    """A nameless copy of a disk."""
+    """An unlinked copy of a disk."""
     made = _nameless()
     with disk.open("rb") as source:
         _copy_sparse(source, made)
@@ -300,5 +297,5 @@ def _copy_sparse(source: IO[bytes], target: IO[bytes]) -> None:
 
 
 def _nameless() -> IO[bytes]:
-    """A file that is gone when its last user is."""
+    """A file that the kernel removes when its last user closes it."""
     return tempfile.TemporaryFile()

@@ -1,8 +1,9 @@
-"""The lab's isolated network: one link between a guest and a sink, with no way out.
+"""The lab's isolated network: one link between a guest and a sink, without a route out.
 
-Owns a network namespace without a name, which dies with the processes in it, a tap device with the
-addresses 10.77.0.1-9, a sink that takes what guests send, and the count of packets in half-second
-bins. A bin without packets is a row of zeros; a link that was not watched has no rows at all.
+Owns an unnamed network namespace, which ends with the processes in it; a tap device with the
+addresses 10.77.0.1-9; a sink that takes what the guest sends, serves what it asks for and visits
+its web server; and the packet counts in bins of half a second. A bin without packets is a row of
+zeros; a link that was not captured has no rows at all.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import random
 import select
 import shutil
 import signal
@@ -21,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 from phasewatch.errors import Refused
 
@@ -28,12 +31,19 @@ HOSTS = range(1, 10)
 GUEST = "10.77.0.100"
 PORTS = (80, 443, 8080, 4444, 5000)
 DISCARD = 9999
+TIME = 123
+SERVICE = 8000
+"""The port on which a guest that plays a web server listens."""
+
+MOST_VISITS = 50.0
+"""Visits a second that the sink makes at most."""
+
 MAC = "52:54:00:77:00:64"
 TAP = "tap0"
 BIN_NS = 500_000_000
 SNAP = 128
 GRACE_NS = 60_000_000
-"""How long after its end a bin waits for packets that were stamped in it."""
+"""How long after its end a bin waits for packets with a time stamp in it."""
 
 CHANNELS = (
     "pkts_out",
@@ -61,6 +71,12 @@ _PACKET_OUTGOING = 4
 _ETH_P_ALL = 3
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 
+NICE = -15
+"""Of a machine and of the sink that it talks to: ahead of what runs at an ordinary priority."""
+
+REALTIME = 1
+"""Their real-time priority, where a recording is asked to have one."""
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 Row = tuple[int, int, tuple[float, ...]]
@@ -78,6 +94,26 @@ class Traffic:
 def die_with_parent(sign: int = signal.SIGKILL) -> None:
     """Have the kernel send `sign` to this process when the one that started it is gone."""
     _libc.prctl(_PR_SET_PDEATHSIG, sign)
+
+
+def take_priority(nice: int, realtime: bool = False) -> None:
+    """Give this process a nice level and, if asked, a real-time priority, as far as allowed.
+
+    Children inherit both; `yield_priority` puts a child just behind its parent.
+    """
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+    if realtime:
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME + 1))
+
+
+def yield_priority(nice: int) -> None:
+    """Take a nice level and, where the parent is real-time, the priority behind the parent's."""
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, nice)
+        if os.sched_getscheduler(0) == os.SCHED_RR:
+            os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(REALTIME))
 
 
 # ---------------------------------------------------------------- counting
@@ -213,11 +249,13 @@ def _drain(link: socket.socket, bins: Bins) -> None:
 
 
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One conversation: `GET n`, `PUT` or `HELLO`, and whatever a flood says instead."""
+    """One connection of the guest: `GET n`, `PUT`, `HELLO`, `CALL rate`, or a flood's bytes."""
     try:
         words = (await asyncio.wait_for(reader.readline(), 30)).split()
         if words[:1] == [b"GET"]:
             await _give(writer, min(int(words[1]), 1 << 24))
+        elif words[:1] == [b"CALL"]:
+            await _visit(reader, min(float(words[1]), MOST_VISITS))
         else:
             if words[:1] == [b"HELLO"]:
                 writer.write(b"here\n")
@@ -237,9 +275,53 @@ async def _give(writer: asyncio.StreamWriter, left: int) -> None:
         await writer.drain()
 
 
+async def _visit(reader: asyncio.StreamReader, rate: float) -> None:
+    """Visit the guest's web server about `rate` times a second while `reader` stays open.
+
+    The only address ever dialled is the guest's own.
+    """
+    open_ended = asyncio.ensure_future(reader.read())
+    chance = random.Random(rate)
+    visits: set[asyncio.Task[None]] = set()
+    while not open_ended.done() and rate > 0:
+        await asyncio.wait([open_ended], timeout=chance.expovariate(rate))
+        if len(visits) < 16 and not open_ended.done():
+            visits.add(asyncio.ensure_future(_one_visit(f"10.77.0.{chance.choice(HOSTS)}")))
+        visits = {visit for visit in visits if not visit.done()}
+
+
+async def _one_visit(source: str) -> None:
+    """One request from `source` and all of its answer."""
+    with contextlib.suppress(OSError, TimeoutError):
+        reader, writer = await asyncio.wait_for(
+            asyncio.open_connection(GUEST, SERVICE, local_addr=(source, 0)), 5
+        )
+        try:
+            writer.write(b"GET / HTTP/1.0\r\n\r\n".ljust(200))
+            while await asyncio.wait_for(reader.read(1 << 16), 10):
+                pass
+        finally:
+            writer.close()
+
+
+class _Clock(asyncio.DatagramProtocol):
+    """Answers a request for the time with as many bytes as it had."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        self._transport.sendto(data[:48], address)
+
+
 async def _serve(pipe: Connection) -> None:
     for port in PORTS:
         await asyncio.start_server(_answer, "0.0.0.0", port, backlog=1024)
+    # One endpoint an address: an answer must come from the address that was asked.
+    for number in HOSTS:
+        await asyncio.get_running_loop().create_datagram_endpoint(
+            _Clock, local_addr=(f"10.77.0.{number}", TIME)
+        )
     # Nobody reads it: the kernel drops what does not fit, and no reset goes back.
     discard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     discard.bind(("0.0.0.0", DISCARD))
@@ -252,13 +334,12 @@ async def _serve(pipe: Connection) -> None:
 def _sink(pipe: Connection) -> None:
     """Child process: take what the guest sends, give it what it asks for."""
     quiet_child()
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    yield_priority(NICE)
     asyncio.run(_serve(pipe))
 
 
 def quiet_child() -> None:
-    """The recorder decides when its children end, not the terminal."""
+    """Ignore the terminal's signals: the recorder ends its children."""
     die_with_parent()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.SIG_IGN)
@@ -358,7 +439,7 @@ class Tap:
 
 
 def _isolate() -> None:
-    """Leave the present network for an empty one; without root, as root of a user namespace."""
+    """Move this process to a new network namespace; without root, inside a user namespace."""
     user, group = os.getuid(), os.getgid()
     flags = _CLONE_NEWNET if user == 0 else _CLONE_NEWUSER | _CLONE_NEWNET
     if _libc.unshare(flags):

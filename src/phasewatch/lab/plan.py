@@ -1,24 +1,27 @@
 """A plan of recordings, and the run that works it off: several machines side by side.
 
-A plan is a TOML file of campaigns and blocks; a block is one sample of a profile, on some hosts in
-some campaigns. Campaigns are recorded one after the other, the episodes of one in mixed order.
-Episodes already in the store are skipped, so a run that was ended goes on where it was. One failed
+A plan is a TOML file of campaigns, of blocks (one sample of a profile, on some hosts in some
+campaigns) and of rotations (many samples of a profile, dealt out to hosts and campaigns). Its takes
+are recorded in rounds; a round holds its share of every rotation, its campaigns one after the other
+and the episodes of one campaign in mixed order, so that each round adds a small whole corpus.
+Episodes already in the store are skipped: a run that was ended goes on where it was. One failed
 episode never stops the others.
 """
 
 import collections
 import contextlib
 import hashlib
+import os
 import random
 import signal
 import time
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Annotated, TypeVar
 
+from pydantic import BaseModel, Field, model_validator
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,11 +33,12 @@ from rich.progress import (
 )
 
 from phasewatch.errors import Refused
+from phasewatch.lab import document
 from phasewatch.lab.campaign import Campaign
 from phasewatch.lab.fault import find
-from phasewatch.lab.hosts import hosts
+from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.image import image, scratch
-from phasewatch.lab.profile import profiles, schedule
+from phasewatch.lab.profile import Profile, catalogue, schedule
 from phasewatch.lab.recording import Recording, Take
 from phasewatch.store.local import Store
 
@@ -43,8 +47,17 @@ STAGGER_S = 8.0
 
 TRIES = 2
 POLL_S = 0.2
+SHARE = 0.8
+"""Share of the host's processors that recordings side by side may need, unless told otherwise."""
+
+OVERHEAD_S = 8.0
+"""What a recording takes beside its length: restoring, filling the disk, writing the episode."""
+
+PATIENCE = 12
+"""Smaller recordings that may start before one that does not fit yet."""
 
 Named = TypeVar("Named")
+Lengths = Annotated[tuple[float, float], Field(description="shortest and longest, in seconds")]
 
 
 @dataclass(frozen=True)
@@ -63,37 +76,85 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
+class Block(BaseModel):
+    """One sample of a profile, by its number in the file, on the hosts that each campaign lists."""
+
+    model_config = document.STRICT
+    profile: str
+    sample: int
+    seed: int
+    hosts: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]
+    fault: str = ""
+
+
+class Rotation(BaseModel):
+    """All samples of a profile, dealt out: `each` recordings for every host in every campaign.
+
+    `faults` are dealt out to `fault_percent` of them. `seconds` are the shortest and the longest
+    recording; `drawn` leaves the listed samples out.
+    """
+
+    model_config = document.STRICT
+    profile: str
+    each: Annotated[int, Field(ge=1, le=100)]
+    seconds: Lengths
+    seed: int = 1
+    drawn: bool = False
+    faults: tuple[str, ...] = ()
+    fault_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
+
+
+class CampaignBlock(BaseModel):
+    """A campaign as a plan writes it."""
+
+    model_config = document.STRICT
+    name: str
+    kernel: str = ""
+    background: tuple[str, ...] = ()
+    jitter: Annotated[float, Field(ge=0, le=45)] = 0.0
+
+
+class File(BaseModel):
+    """A plan's file."""
+
+    model_config = document.STRICT
+    seconds: Lengths = (70.0, 94.0)
+    rounds: Annotated[int, Field(ge=1, le=1000)] = 1
+    campaign: Annotated[tuple[CampaignBlock, ...], Field(min_length=1)]
+    block: tuple[Block, ...] = ()
+    rotation: tuple[Rotation, ...] = ()
+
+    @model_validator(mode="after")
+    def _something(self) -> "File":
+        if not self.block and not self.rotation:
+            raise ValueError("has neither a [[block]] nor a [[rotation]]")
+        return self
+
+
 def read(path: Path) -> Plan:
     """A plan from its file, every name in it checked; raises Refused."""
+    file = document.read(path, File, "a plan like plans/corpus.toml")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-        low, high = _bounds(table["seconds"])
-        campaigns = {block["name"]: _campaign(block) for block in table["campaign"]}
-        takes = [take for block in table["block"] for take in _takes(block, campaigns)]
-        takes = [replace(take, seconds=_length(take, low, high)) for take in takes]
+        campaigns = {own.name: Campaign(**own.model_dump()) for own in file.campaign}
+        reader = _Reader(campaigns, catalogue(), hosts())
+        takes = [
+            replace(take, seconds=_length(take, *file.seconds))
+            for block in file.block
+            for take in reader.block(block)
+        ]
+        takes += [take for rotation in file.rotation for take in reader.rotation(rotation)]
         for take in takes:
             schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
-        order = list(campaigns.values())
-        takes.sort(key=lambda take: (order.index(take.campaign), _mixed(take)))
-    except OSError as error:
-        raise Refused(path, error.strerror or str(error), "a plan", "Check the path.") from error
-    except (KeyError, TypeError, ValueError) as error:
-        problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-        raise Refused(path, problem, "a plan like plans/corpus.toml", "Correct it.") from error
+    except ValueError as error:
+        raise Refused(path, str(error), "a plan like plans/corpus.toml", "Correct it.") from error
+    names = list(campaigns)
+    takes.sort(
+        key=lambda take: (_round(take, file.rounds), names.index(take.campaign.name), _mixed(take))
+    )
     double = [id for id, n in collections.Counter(take.id for take in takes).items() if n > 1]
     if double:
         raise Refused(path, f"{double[0]} is planned twice", "other seeds", "Correct it.")
     return Plan(tuple(takes))
-
-
-def _bounds(value: Any) -> tuple[float, float]:
-    if not isinstance(value, list) or len(value) != 2:
-        raise TypeError(f"seconds = {value!r} is not [shortest, longest]")
-    return float(value[0]), float(value[1])
-
-
-def _campaign(block: dict[str, Any]) -> Campaign:
-    return Campaign(**{**block, "background": tuple(block.get("background", ()))})
 
 
 def _mixed(take: Take) -> bytes:
@@ -101,49 +162,129 @@ def _mixed(take: Take) -> bytes:
     return hashlib.sha256(take.id.encode()).digest()
 
 
+def _round(take: Take, rounds: int) -> int:
+    """The round of a take, from 0, drawn from its id."""
+    return int.from_bytes(hashlib.sha256(f"round {take.id}".encode()).digest()[:4], "big") % rounds
+
+
 def _length(take: Take, low: float, high: float) -> float:
     """How long an episode is, in whole seconds drawn from its id."""
     return float(random.Random(f"seconds {take.id}").randint(round(low), round(high)))
 
 
-def _takes(block: dict[str, Any], campaigns: dict[str, Campaign]) -> Iterator[Take]:
-    """The takes of one block: `sample` counts from 1 in the order of the profile's file."""
-    unknown = sorted(set(block) - {"profile", "sample", "seed", "fault", "hosts"})
-    if unknown:
-        raise ValueError(f"unknown field {', '.join(unknown)}")
-    profile = _known("profile", block["profile"], profiles())
-    numbers = {str(number): sample for number, sample in enumerate(profile.samples, 1)}
-    sample = _known(f"sample of {profile.name}", str(block["sample"]), numbers)
-    seed, fault = block["seed"], str(block.get("fault", ""))
-    if not isinstance(seed, int):
-        raise TypeError(f"seed {seed!r} is no whole number")
-    if fault:
-        find(fault)
-    for campaign_name, names in block["hosts"].items():
-        campaign = _known("campaign", campaign_name, campaigns)
-        for name in _list("hosts", names):
-            host = _known("host", name, hosts())
-            if profile.name in host.never:
-                raise ValueError(f"host {host.name} never runs {profile.name}")
-            # Another campaign is another draw of the schedule.
-            drawn = seed + 1000 * list(campaigns).index(campaign.name)
-            yield Take(campaign.on(host), profile, sample, drawn, 0.0, campaign, fault)
+def _skewed(take: Take, low: float, high: float) -> float:
+    """A length of which most are near `low`; never too short for calls that are far apart."""
+    period = max(
+        line.setting("period_s", 0) if line.phase == "command_and_control" else 0
+        for line in take.sample.lines
+    )
+    low = max(low, min(high, 3 * period + 60))
+    place = random.Random(f"seconds {take.id}").random()
+    return float(round(low * (high / low) ** (place * place)))
 
 
-def _list(what: str, value: object) -> list[object]:
-    if not isinstance(value, list) or not value:
-        raise TypeError(f"{what} = {value!r} is not a list")
-    return value
+@dataclass(frozen=True)
+class _Reader:
+    """Turns blocks and rotations into takes; raises ValueError for a name that is not there."""
+
+    campaigns: dict[str, Campaign]
+    profiles: dict[str, Profile]
+    hosts: dict[str, Host]
+
+    def block(self, block: Block) -> Iterator[Take]:
+        """The takes of one block: `sample` counts from 1 in the order of the profile's file."""
+        profile = _known("profile", block.profile, self.profiles)
+        numbers = {str(number): own for number, own in enumerate(profile.every, 1)}
+        sample = _known(f"sample of {profile.name}", str(block.sample), numbers)
+        _check_fault(block.fault)
+        for campaign_name, names in block.hosts.items():
+            campaign = _known("campaign", campaign_name, self.campaigns)
+            for name in names:
+                host = _known("host", name, self.hosts)
+                if profile.name in host.never:
+                    raise ValueError(f"host {host.name} never runs {profile.name}")
+                seed = self._seed(block.seed, campaign)
+                yield Take(campaign.on(host), profile, sample, seed, 0.0, campaign, block.fault)
+
+    def rotation(self, rotation: Rotation) -> Iterator[Take]:
+        """The takes of a rotation; neighbours among hosts and campaigns get samples far apart."""
+        profile = _known("profile", rotation.profile, self.profiles)
+        samples = profile.drawn if rotation.drawn else profile.every
+        if not samples:
+            raise ValueError(f"profile {profile.name} has no drawn sample")
+        for fault in rotation.faults:
+            _check_fault(fault)
+        names = [own.name for own in self.hosts.values() if profile.name not in own.never]
+        for number in range(rotation.each * len(self.campaigns) * len(names)):
+            turn, place = divmod(number, len(names))
+            campaign = list(self.campaigns.values())[turn % len(self.campaigns)]
+            sample = samples[(place * 7 + turn * 11) % len(samples)]
+            seed = self._seed(rotation.seed + turn // len(self.campaigns), campaign)
+            host = campaign.on(self.hosts[names[place]])
+            take = Take(host, profile, sample, seed, 0.0, campaign)
+            take = replace(take, fault=_fault(rotation, take.id))
+            yield replace(take, seconds=_skewed(take, *rotation.seconds))
+
+    def _seed(self, seed: int, campaign: Campaign) -> int:
+        """Another campaign is another draw of the schedule."""
+        return seed + 1000 * list(self.campaigns).index(campaign.name)
 
 
-def _known(what: str, name: object, there: dict[str, Named]) -> Named:
+def _check_fault(name: str) -> None:
+    if name:
+        find(name)
+
+
+def _fault(rotation: Rotation, id: str) -> str:
+    """The fault of a take, or none, drawn from its id."""
+    rng = random.Random(f"fault {id}")
+    if not rotation.faults or 100 * rng.random() >= rotation.fault_percent:
+        return ""
+    return rng.choice(rotation.faults)
+
+
+def _known(what: str, name: str, there: Mapping[str, Named]) -> Named:
     if name not in there:
         raise ValueError(f"{what} {name!r} is unknown; there are {', '.join(there)}")
-    return there[str(name)]
+    return there[name]
 
 
-def run(plan: Plan, store: Store, jobs: int, cache: Path) -> Outcome:
-    """Record what the store lacks of a plan, `jobs` machines at a time; raises Refused when ended.
+@dataclass(frozen=True)
+class Remainder:
+    """What a store lacks of a plan: recordings, host-hours, and about how long they take."""
+
+    recorded: int
+    takes: int
+    host_hours: float
+    hours: float
+
+
+def remainder(plan: Plan, store: Store, jobs: int, cores: float) -> Remainder:
+    """What is left of a plan, and the hours that it takes with `jobs` machines on `cores`."""
+    there = set(store.ids())
+    left = [take for take in plan.takes if take.id not in there]
+    seconds = sum(take.seconds + OVERHEAD_S for take in left)
+    needed = sum((take.seconds + OVERHEAD_S) * min(cores, take.sample.cores) for take in left)
+    return Remainder(
+        recorded=len(plan.takes) - len(left),
+        takes=len(left),
+        host_hours=sum(take.seconds for take in left) / 3600,
+        hours=max(seconds / jobs, needed / cores) / 3600,
+    )
+
+
+def processors() -> float:
+    """The processors' share that recordings may need on this host."""
+    return SHARE * len(os.sched_getaffinity(0))
+
+
+def run(
+    plan: Plan, store: Store, jobs: int, cores: float, cache: Path, realtime: bool = False
+) -> Outcome:
+    """Record what the store lacks of a plan; raises Refused when ended.
+
+    At most `jobs` machines run at a time, and only such whose samples together need no more than
+    `cores` processors, so that light ones run side by side and a heavy one nearly alone.
 
     A dropped or failed episode is tried once more, at the end of its campaign.
     """
@@ -158,28 +299,32 @@ def run(plan: Plan, store: Store, jobs: int, cache: Path) -> Outcome:
         image(arch, cache, console.print)
     scratch(cache)
     with _bar(console, len(queue)) as advance, _stoppable():
-        Floor(queue, store, cache, outcome, advance).work(jobs)
+        Scheduler(queue, store, cache, outcome, advance, cores, realtime).work(jobs)
     return outcome
 
 
 @dataclass
-class Floor:
-    """The recordings under way and the queue they come from."""
+class Scheduler:
+    """The recordings under way and the queue that they come from."""
 
     queue: collections.deque[tuple[Take, int]]
     store: Store
     cache: Path
     outcome: Outcome
     advance: Callable[[str, bool], None]
+    cores: float
+    realtime: bool = False
     busy: list[tuple[Recording, int]] = field(default_factory=list)
+    overtaken: int = 0
 
     def work(self, jobs: int) -> None:
-        """Until queue and floor are empty; raises Refused when interrupted, all ended then."""
+        """Record until the queue is empty; raises Refused when interrupted, all ended by then."""
         start = 0.0
         try:
             while self.queue or self.busy:
-                if self.queue and len(self.busy) < jobs and time.monotonic() >= start:
-                    self._begin()
+                place = self.fitting() if len(self.busy) < jobs else None
+                if place is not None and time.monotonic() >= start:
+                    self._begin(place)
                     start = time.monotonic() + STAGGER_S
                 for recording, tries in list(self.busy):
                     if recording.done(POLL_S / max(1, len(self.busy))):
@@ -198,10 +343,27 @@ class Floor:
             for recording, _ in self.busy:
                 recording.close()
 
-    def _begin(self) -> None:
-        take, tries = self.queue.popleft()
+    def fitting(self) -> int | None:
+        """The place in the queue of the first take that fits beside those under way.
+
+        A take that does not fit is overtaken a few times, then waited for.
+        """
+        free = self.cores - sum(recording.take.sample.cores for recording, _ in self.busy)
+        for place, (take, _) in enumerate(self.queue):
+            if not self.busy or take.sample.cores <= free + 1e-9:
+                return place
+            if self.overtaken >= PATIENCE:
+                return None
+        return None
+
+    def _begin(self, place: int) -> None:
+        self.overtaken = self.overtaken + 1 if place else 0
+        take, tries = self.queue[place]
+        del self.queue[place]
         try:
-            recording = Recording(take, self.store, self.cache, lambda line: None)
+            recording = Recording(
+                take, self.store, self.cache, lambda line: None, realtime=self.realtime
+            )
         except Refused as refused:
             self._fail(take, tries, refused)
             return
@@ -220,7 +382,7 @@ class Floor:
             recording.close()
 
     def _again(self, take: Take, tries: int) -> None:
-        """Behind the last of its campaign: campaigns must not mix in time."""
+        """Behind the last of its campaign that is still to come."""
         same = [
             place for place, (other, _) in enumerate(self.queue) if other.campaign == take.campaign
         ]

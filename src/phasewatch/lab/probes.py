@@ -1,4 +1,4 @@
-"""The four probes: what one machine shows to the host's kernel, to QEMU, to its agent and its link.
+"""The four telemetry sources: the host's kernel, QEMU, the guest's agent and the network link.
 
 Counters are kept raw and cumulative. Every row carries the wall clock and the monotonic clock of
 its reading; a guest row carries the guest's own monotonic clock, mapped to the wall by pings.

@@ -1,8 +1,8 @@
-"""One recording: a host runs a schedule while four sources are sampled, and becomes an episode.
+"""One recording: a host runs a schedule while four sources are sampled into one episode.
 
 Each recording is a process of its own, since it leaves the host's network behind. It publishes one
-whole episode or nothing: what does not boot, falls silent, is interrupted or waited too long for a
-processor is refused with one line, and no process, file or namespace stays.
+whole episode or nothing: a machine that does not boot or falls silent, and an interrupted
+recording, raise Refused, and no process, file or namespace is left.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.lab import hosts
 from phasewatch.lab.campaign import SINGLE, Campaign
-from phasewatch.lab.fault import Fault, Scene, find
+from phasewatch.lab.fault import Fault, Target, find
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image, image, scratch
 from phasewatch.lab.machine import Machine
-from phasewatch.lab.network import CHANNELS, Tap, Traffic, die_with_parent
+from phasewatch.lab.network import CHANNELS, Tap, Traffic, die_with_parent, take_priority
 from phasewatch.lab.probes import (
     HZ,
     PROC,
@@ -44,6 +44,7 @@ from phasewatch.lab.probes import (
     netflow,
 )
 from phasewatch.lab.profile import Act, Profile, Sample, profile, schedule
+from phasewatch.lab.script import ambiguous
 from phasewatch.lab.snapshot import snapshot
 from phasewatch.lab.switch import Switch, link
 from phasewatch.schema import NS
@@ -55,8 +56,8 @@ LEAD_S = 1.0
 
 PING_S = 1.0
 SILENT_S = 10.0
-RECORDER_NICE = -10
-"""Ahead of the machines (-5): a tick that is late blurs them all. Without root, all are alike."""
+RECORDER_NICE = -18
+"""Ahead of the machines: a late tick blurs all of them. Without root, all are alike."""
 
 THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 """A process with threads may not enter a user namespace, and NumPy and Arrow start some."""
@@ -70,7 +71,7 @@ Hear = Callable[[str, Samples | tuple[Label, ...]], None]
 
 @dataclass(frozen=True)
 class Take:
-    """What is to be recorded: which sample of which profile, on which host, drawn by which seed.
+    """One planned recording: sample, profile, host, seed and length.
 
     `host` is the host as `campaign` sets it up; `fault` names what goes wrong meanwhile, if
     anything.
@@ -88,7 +89,7 @@ class Take:
     def of(cls, name: str, host: str, number: str) -> "Take":
         """Of a profile by name; its sample by id, or by number from 1. Raises Refused."""
         chosen = profile(name)
-        numbers = {str(place): own.id for place, own in enumerate(chosen.samples, 1)}
+        numbers = {str(place): own.id for place, own in enumerate(chosen.every, 1)}
         return cls(hosts.host(host), chosen, chosen.sample(numbers.get(number, number)), 0, 0.0)
 
     @property
@@ -111,8 +112,15 @@ class Recording:
     """A recording under way in a process of its own."""
 
     def __init__(
-        self, take: Take, store: Store, cache: Path, say: Say, hear: Hear | None = None
+        self,
+        take: Take,
+        store: Store,
+        cache: Path,
+        say: Say,
+        hear: Hear | None = None,
+        realtime: bool = False,
     ) -> None:
+        """Start it; with `realtime` the guest runs ahead of all ordinary work on this host."""
         self.take = take
         self._say, self._hear = say, hear
         self._answer: str | Refused | None = None
@@ -124,7 +132,8 @@ class Recording:
         made, disk = image(take.host.arch, cache, say), scratch(cache)
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        work = (Relay(other, hear is not None), take, made, disk, cache, store.root)
+        relay = Relay(other, hear is not None, realtime)
+        work = (relay, take, made, disk, cache, store.root)
         self._process = context.Process(target=_process, args=work)
         os.environ.update(THREADLESS)
         self._process.start()
@@ -170,29 +179,29 @@ def _died(take: Take) -> Refused:
 
 
 @dataclass
-class Trouble:
-    """A fault, the time in the episode at which it begins, and the harm while it lasts."""
+class Injection:
+    """A fault, the time in the episode at which it begins, and its effect while it lasts."""
 
     fault: Fault
     at_s: float
-    _harm: Iterator[None] | None = None
+    _effect: Iterator[None] | None = None
     _over: bool = False
 
     @classmethod
-    def draw(cls, take: Take) -> "Trouble":
+    def draw(cls, take: Take) -> "Injection":
         """A take's fault, at a moment drawn from its id."""
         chosen = find(take.fault)
         low, high = chosen.between
         return cls(chosen, round(take.seconds * random.Random(take.id).uniform(low, high), 2))
 
-    def proceed(self, at_s: float, scene: Scene) -> None:
-        """Begin or end the harm, if its time has come."""
-        if self._harm is None and at_s >= self.at_s:
-            self._harm = self.fault.work(scene)
-            next(self._harm)
-        elif self._harm and not self._over and at_s >= self.at_s + self.fault.lasts_s:
+    def proceed(self, at_s: float, target: Target) -> None:
+        """Inject the fault or undo it, if its time has come."""
+        if self._effect is None and at_s >= self.at_s:
+            self._effect = self.fault.work(target)
+            next(self._effect)
+        elif self._effect and not self._over and at_s >= self.at_s + self.fault.lasts_s:
             self._over = True
-            next(self._harm, None)
+            next(self._effect, None)
 
     def note(self) -> dict[str, object]:
         """What the manifest tells of it."""
@@ -204,7 +213,7 @@ class Trouble:
 
 @dataclass
 class Relay:
-    """The way from the process to who asked: lines, an answer, and, if `telling`, rows at once.
+    """The pipe from the recording process: messages, the answer, and, if `telling`, rows live.
 
     Rows of the guest are put on the wall clock by the pings so far; the published episode has all
     pings to go by, and may differ by their residual.
@@ -212,6 +221,7 @@ class Relay:
 
     pipe: Connection
     telling: bool
+    realtime: bool = False
     _told: dict[str, int] = field(default_factory=dict)
 
     def say(self, line: str) -> None:
@@ -238,8 +248,7 @@ class Relay:
 def _process(relay: Relay, take: Take, made: Image, blank: Path, cache: Path, root: Path) -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     die_with_parent(signal.SIGTERM)
-    with contextlib.suppress(PermissionError):
-        os.setpriority(os.PRIO_PROCESS, 0, RECORDER_NICE)
+    take_priority(RECORDER_NICE, relay.realtime)
     answer: str | Refused
     try:
         answer = _record(take, made, blank, cache, root, relay)
@@ -267,9 +276,9 @@ def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
 
 def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, relay: Relay) -> str:
     acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
-    trouble = Trouble.draw(take) if take.fault else None
-    with _running(take, trouble, made, blank, cache, relay) as (net, machine):
-        session = Session(machine, net, take, acts, trouble, relay)
+    injection = Injection.draw(take) if take.fault else None
+    with _running(take, injection, made, blank, cache, relay) as (net, machine):
+        session = Session(machine, net, take, acts, injection, relay)
         session.settle()
         session.run()
         traffic = net.finish()
@@ -285,11 +294,11 @@ def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, relay
 
 @contextlib.contextmanager
 def _running(
-    take: Take, trouble: Trouble | None, made: Image, blank: Path, cache: Path, relay: Relay
+    take: Take, injection: Injection | None, made: Image, blank: Path, cache: Path, relay: Relay
 ) -> Iterator[tuple[Tap | Switch, Machine]]:
     """A machine restored from its snapshot, on a link; both are gone when the block ends."""
     with contextlib.ExitStack() as stack:
-        net = link(relay.say, not (trouble and trouble.fault.blind), relay.telling)
+        net = link(relay.say, not (injection and injection.fault.delays_capture), relay.telling)
         stack.callback(net.kill)
         jitter = take.campaign.jitter
         began = time.monotonic()
@@ -306,13 +315,13 @@ def _running(
 
 @dataclass
 class Session:
-    """The minutes between boot and end: acts, pings and probes in one loop of deadlines."""
+    """The time between boot and end: acts, pings and probes in one loop of deadlines."""
 
     machine: Machine
     net: Tap | Switch
     take: Take
     acts: tuple[Act, ...]
-    trouble: Trouble | None
+    injection: Injection | None
     relay: Relay
     clock: Clock = field(default_factory=Clock)
     agent: Agent = field(default_factory=Agent)
@@ -320,7 +329,7 @@ class Session:
     qmp: Rows = field(default_factory=lambda: Rows("qmp", QMP))
     netflow: Rows = field(default_factory=lambda: Rows("netflow", CHANNELS))
     """Bins as they are told; those that the link hands over at the end are what is published."""
-    started: list[tuple[int, str]] = field(default_factory=list)
+    started: list[tuple[int, Act]] = field(default_factory=list)
     late_ns: list[int] = field(default_factory=list)
     missed: int = 0
     _asked: list[tuple[int, Act | None]] = field(default_factory=list)
@@ -341,7 +350,7 @@ class Session:
         """Play the schedule and sample; raises Refused when the machine or its agent is gone."""
         read_proc = Proc(self.machine.process.pid).read
         read_qmp = Hypervisor(self.machine.qmp).read
-        scene = Scene(self.machine, self.net, lambda line: self._ask(line, None))
+        target = Target(self.machine, self.net, lambda line: self._ask(line, None))
         chance = random.Random(self.take.id)
         grid = tick = time.monotonic_ns() + _PERIOD_NS
         self._heard = tick
@@ -358,8 +367,8 @@ class Session:
                 grid = self._next(grid)
                 stray = self.take.campaign.jitter / 100 * chance.uniform(-1, 1)
                 tick = grid + round(stray * _PERIOD_NS)
-            if self.trouble:
-                self.trouble.proceed((now - begin) / NS, scene)
+            if self.injection:
+                self.injection.proceed((now - begin) / NS, target)
             if acts and now >= begin + round(acts[0].at_s * NS):
                 act = acts.pop(0)
                 self._ask(f"start {act.slot} {act.program}", act)
@@ -397,10 +406,10 @@ class Session:
 
     def _listen(self, until_ns: int) -> None:
         """Take what the guest says until a deadline."""
-        doors = [self.machine.agent, self.machine.control]
+        channels = [self.machine.agent, self.machine.control]
         try:
             wait = max(0, until_ns - time.monotonic_ns()) / NS
-            ready, _, _ = select.select(doors, [], [], wait)
+            ready, _, _ = select.select(channels, [], [], wait)
             now = time.time_ns()
             if self.machine.control in ready:
                 for line in self.machine.control.read():
@@ -411,7 +420,7 @@ class Session:
                     self.agent.add(line)
         except (EOFError, OSError) as error:
             raise self.machine.refused("ended during the recording") from error
-        mute = self.trouble and self.trouble.fault.mute
+        mute = self.injection and self.injection.fault.stops_agent
         if time.monotonic_ns() - self._heard > SILENT_S * NS and not mute:
             raise self.machine.refused(f"its agent has been silent for {SILENT_S:g} s")
 
@@ -427,7 +436,7 @@ class Session:
             pass
         elif act is not None and words[0] == "started":
             if act.slot == "work":
-                self.started.append((int(words[2]), act.phase))
+                self.started.append((int(words[2]), act))
         else:
             raise self.machine.refused(f"guest answered {line!r}")
 
@@ -443,10 +452,10 @@ class Session:
         rows = (self.proc, self.agent.rows(mapping), self.qmp, netflow(traffic))
         sources = {made.source: made.samples(start - round(LEAD_S * NS), end) for made in rows}
         for source, samples in sources.items():
-            if len(samples) < take.seconds * HZ / 2 and not self.trouble:
+            if len(samples) < take.seconds * HZ / 2 and not self.injection:
                 raise self.machine.refused(f"{source} gave {len(samples)} rows only")
         notes = {
-            **self._notes(mapping),
+            **self._notes(mapping, end),
             "dropped": {made.source: made.dropped for made in rows},
             "vcpu_wait_share": round(wait_share(sources["proc"]), 4),
         }
@@ -463,13 +472,14 @@ class Session:
             notes=notes,
         )
 
-    def _notes(self, mapping: Mapping) -> dict[str, object]:
-        trouble = self.trouble.note() if self.trouble else {}
+    def _notes(self, mapping: Mapping, end_ns: int) -> dict[str, object]:
+        injection = self.injection.note() if self.injection else {}
         return {
-            **trouble,
+            **injection,
             "tool": f"phasewatch {__version__}",
             "accel": "tcg",
             "script": self.take.sample.script,
+            "ambiguous": _ambiguous(self.started, mapping, end_ns),
             "seed": self.take.seed,
             "kernel": self.take.host.kernel,
             "background": self.take.host.background,
@@ -484,12 +494,23 @@ class Session:
         }
 
 
-def _labels(started: list[tuple[int, str]], mapping: Mapping) -> tuple[Label, ...]:
+def _ambiguous(
+    started: list[tuple[int, Act]], mapping: Mapping, end_ns: int
+) -> list[tuple[int, int]]:
+    """Wall-clock intervals in which the work act looks the same under another label."""
+    begins = [mapping.wall(guest_ns) for guest_ns, _ in started]
+    spans = zip(begins, [*begins[1:], end_ns], started, strict=True)
+    return [
+        (begin, end) for begin, end, (_, act) in spans if ambiguous(act.program, (end - begin) / NS)
+    ]
+
+
+def _labels(started: list[tuple[int, Act]], mapping: Mapping) -> tuple[Label, ...]:
     """One label a change of phase, at the moment the guest began."""
     labels: list[Label] = []
-    for guest_ns, phase in started:
-        if not labels or labels[-1].phase != phase:
-            labels.append(Label(mapping.wall(guest_ns), phase))
+    for guest_ns, act in started:
+        if not labels or labels[-1].phase != act.phase:
+            labels.append(Label(mapping.wall(guest_ns), act.phase))
     return tuple(labels)
 
 

@@ -1,4 +1,4 @@
-"""Booted machines kept on disk: a machine boots once for every set-up and is restored ever after.
+"""Snapshots of booted machines: a machine boots once for every configuration, then is restored.
 
 A snapshot is a folder of the cache, `snapshot-HOST-DIGEST`, with the memory and the devices as
 QEMU writes them and the disk as it was at that moment. The digest covers QEMU, its command line
@@ -17,7 +17,7 @@ from phasewatch.lab.machine import Machine, command
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A booted machine at rest; `made` when it was made just now."""
+    """The saved state of a booted machine; `made` is true when this call made it."""
 
     state: Path
     disk: Path

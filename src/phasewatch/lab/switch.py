@@ -1,9 +1,10 @@
 """The link without privileges: a user-space switch that is the whole network of one guest.
 
-QEMU hands over Ethernet frames on a Unix datagram socket. A child process answers ARP for
-10.77.0.1-9 and plays the same sink as `network` with the least TCP that serves it: it takes bytes
-in order, never sends beyond the window, and does not retransmit. Nothing leaves the machine, since
-no network device exists. `link` chooses: the tap where the kernel allows it, else this.
+QEMU sends and receives Ethernet frames on a Unix datagram socket. A child process answers ARP for
+10.77.0.1-9 and stands in for the sink of `network` with a minimal TCP: it takes bytes in order,
+never sends beyond the window, and does not retransmit. It opens no connection and answers no UDP.
+Nothing leaves the machine, since no network device exists. `link` chooses: the tap where the kernel
+allows it, else this.
 """
 
 import contextlib
@@ -246,19 +247,19 @@ def checksum(data: bytes) -> int:
 def _serve(pipe: Connection, near: str, far: str) -> None:
     """Child process: switch until told to stop, then hand over the rows."""
     quiet_child()
-    door = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    door.bind(near)
+    near_end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    near_end.bind(near)
 
     def send(frame: bytes) -> None:
         # Until QEMU listens, and after it ended, there is nobody to send to.
         with contextlib.suppress(OSError):
-            door.sendto(frame, far)
+            near_end.sendto(frame, far)
 
     wire = Wire(send)
     pipe.send("ready")
     while not pipe.poll():
-        ready, _, _ = select.select([door.fileno(), pipe.fileno()], [], [], BIN_NS / 1e9)
-        if door.fileno() in ready:
-            wire.frame(door.recv(1 << 16))
+        ready, _, _ = select.select([near_end.fileno(), pipe.fileno()], [], [], BIN_NS / 1e9)
+        if near_end.fileno() in ready:
+            wire.frame(near_end.recv(1 << 16))
         wire.bins.until(time.time_ns())
     pipe.send(Traffic(tuple(wire.bins.rows), 0))

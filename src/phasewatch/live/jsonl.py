@@ -14,7 +14,7 @@ from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.schema import NS
-from phasewatch.windows import at, opening
+from phasewatch.windowing import at, opening
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the window that is waited for."""

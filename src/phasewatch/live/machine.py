@@ -18,7 +18,7 @@ from phasewatch.features.views import STATISTICS, Array
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.schema import NS
-from phasewatch.windows import at, log, opening, pooled
+from phasewatch.windowing import at, log, opening, pooled
 
 KEPT = 720
 """Judged windows that questions may be asked about: an hour at a stride of 5 s."""

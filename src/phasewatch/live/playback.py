@@ -13,7 +13,7 @@ from phasewatch.schema import NS
 from phasewatch.store.format import Manifest
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windows import POOLED, opening
+from phasewatch.windowing import POOLED, opening
 
 
 class Stream:

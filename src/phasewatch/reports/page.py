@@ -32,7 +32,7 @@ from phasewatch.reports import summary
 from phasewatch.reports.figures import FIGURES
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
-from phasewatch.windows import columns
+from phasewatch.windowing import columns
 
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
 MORE = ("#66ccee", "#332288", "#117733", "#882255", "#ddaa33", "#994455")

@@ -23,7 +23,7 @@ from phasewatch.schema import NS, Schema
 from phasewatch.sim.fit import Steps, collect, inside, recall
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windows import columns
+from phasewatch.windowing import columns
 
 SHARES = (0.1, 0.5, 0.9)
 MOST = 400

@@ -21,7 +21,7 @@ from phasewatch.errors import Refused
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
-from phasewatch.windows import columns
+from phasewatch.windowing import columns
 
 FITTED = Path(__file__).parent / "fit.npz"
 """The fit of the recorded corpus that comes with the package."""

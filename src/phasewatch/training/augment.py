@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from phasewatch.schema import Schema
-from phasewatch.windows import Windows, join
+from phasewatch.windowing import Windows, join
 
 SHARE = 0.5
 """Of the windows that come back a second time, with one source or their opening gone."""

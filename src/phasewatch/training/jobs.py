@@ -27,7 +27,7 @@ from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
 from phasewatch.training import augment
 from phasewatch.training.recipes import Recipe
-from phasewatch.windows import Windows
+from phasewatch.windowing import Windows
 
 CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"
 """Folders of a run: what is kept, what can be plotted, what an interrupted training left."""

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import Array
 from phasewatch.models.base import Data, find
-from phasewatch.windows import Windows
+from phasewatch.windowing import Windows
 
 HELD_BACK = 5
 """One in so many groups of each class chooses when to stop."""

@@ -14,7 +14,7 @@ from phasewatch.errors import Refused
 if TYPE_CHECKING:
     from phasewatch.store.local import Store
     from phasewatch.validation.verdict import ValidationResult
-    from phasewatch.windows import Windows
+    from phasewatch.windowing import Windows
 
 
 @app.command()
@@ -33,7 +33,7 @@ def predict(
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import validate_store
-    from phasewatch.windows import extract, pool
+    from phasewatch.windowing import extract, pool
 
     loaded = checkpoints.load(checkpoint, Trust.asked(trust, strict))
     opened = Store.open(store)

@@ -10,12 +10,16 @@ from phasewatch.cli.console import SOME_ERRORED, AsJson, app, err, images, out, 
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
+    from phasewatch.lab.plan import Remainder
     from phasewatch.lab.recording import Take
     from phasewatch.store.local import Store
 
 
 ONE = ("profile", "host", "sample", "seed", "seconds", "fault")
 """Options that say what one recording is; a plan says it of each of its own."""
+
+PLANNED = ("jobs", "cores", "realtime", "left")
+"""Options of a plan."""
 
 
 @app.command()
@@ -27,9 +31,18 @@ def record(
     host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "",
     sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
     seed: Annotated[int, typer.Option(help="Draws order, spans and companions.", min=0)] = 1,
-    seconds: Annotated[float, typer.Option(help="Length.", min=40, max=600)] = 90.0,
+    seconds: Annotated[float, typer.Option(help="Length.", min=40, max=3600)] = 90.0,
     fault: Annotated[str, typer.Option(help="What goes wrong; see `phasewatch lab`.")] = "",
-    jobs: Annotated[int, typer.Option(help="Machines side by side.", min=1, max=16)] = 3,
+    jobs: Annotated[int, typer.Option(help="Machines side by side.", min=1, max=32)] = 3,
+    cores: Annotated[
+        float, typer.Option(help="Processors that they may need together; 0: 80 % of all.", min=0)
+    ] = 0.0,
+    realtime: Annotated[
+        bool, typer.Option("--realtime", help="Guests run ahead of all other work; needs root.")
+    ] = False,
+    left: Annotated[bool, typer.Option("--left", help="Tell what is left of the plan, only.")] = (
+        False
+    ),
     cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,
 ) -> None:
     """Boot real QEMU guests, run harmless load in them, and publish labelled episodes.
@@ -43,7 +56,7 @@ def record(
             "either --plan FILE, or --profile NAME and --host NAME",
             "`phasewatch lab` lists profiles, samples and hosts.",
         )
-    _refuse_idle(context, ("jobs",) if plan is None else ONE)
+    _refuse_idle(context, PLANNED if plan is None else ONE)
     from dataclasses import replace
 
     from phasewatch import schema
@@ -63,11 +76,24 @@ def record(
         out.print(f"recorded {_record_one(take, opened, images(cache))}")
         return
     planned = plans.read(plan)
-    done = plans.run(planned, Store.create(store, schema.vm46()), jobs, images(cache))
+    opened = Store.create(store, schema.vm46())
+    share = cores or plans.processors()
+    told = _left(plans.remainder(planned, opened, jobs, share))
+    if left:
+        out.print(told)
+        return
+    err.print(told)
+    done = plans.run(planned, opened, jobs, share, images(cache), realtime)
     told = f"{len(done.recorded)} recorded · {len(done.skipped)} were there"
     out.print(f"{told} · {len(done.failed)} failed")
     if done.failed:
         raise typer.Exit(SOME_ERRORED)
+
+
+def _left(rest: "Remainder") -> str:
+    """What a plan still has to do, as one line."""
+    there = f"{rest.recorded} of {rest.recorded + rest.takes} recorded"
+    return f"{there} · {rest.host_hours:.1f} host-hours left · about {rest.hours:.1f} h to go"
 
 
 def _refuse_idle(context: typer.Context, names: tuple[str, ...]) -> None:
@@ -98,7 +124,7 @@ def lab(as_json: AsJson = False) -> None:
 
     from phasewatch.lab import fault, hosts, profile
 
-    known, loads = hosts.hosts(), profile.profiles()
+    known, loads = hosts.hosts(), profile.catalogue()
     if as_json:
         print_json(
             {
@@ -116,9 +142,9 @@ def lab(as_json: AsJson = False) -> None:
         table.add_row(host.name, *told, host.background, ", ".join(host.never))
     out.print(table)
     table = Table(title="load profiles (all harmless, inside the guest only)")
-    for column in ("name", "meaning", "samples"):
+    for column in ("name", "meaning", "samples listed + drawn"):
         table.add_column(column)
     for load in loads.values():
-        table.add_row(load.name, load.meaning, "\n".join(own.id for own in load.samples))
+        table.add_row(load.name, load.meaning, f"{len(load.samples)} + {len(load.drawn)}")
     out.print(table)
     out.print(f"faults: {', '.join(sorted(fault.FAULTS))}")

@@ -271,7 +271,7 @@ static void make_folders(void)
 {
 	static const char *const all[] = {TREE,          "/data/db",    "/data/backup",
 					  "/data/sync",  "/data/build", "/data/stage",
-					  "/data/incoming"};
+					  "/data/incoming", "/data/log"};
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		mkdir(all[i], 0755);
 }
@@ -730,6 +730,211 @@ static void run_download(void)
 	}
 }
 
+/* A person at a desk: opens a few files, loads a page, computes a little, saves a document. */
+static void run_office(void)
+{
+	char path[64];
+	for (int i = 0;; i++) {
+		read_some(1 + below((int)get("files")));
+		if (uniform() < 0.6)
+			fetch(1 + below(9), 443, (long)(get("page_kb") * 1024 * (0.2 + 1.6 * uniform())),
+			      0, -1);
+		burn(jittered(get("burn_ms")) / 1000);
+		if (uniform() * 100 < get("save")) {
+			snprintf(path, sizeof path, "/data/sync/note%02d", below(12));
+			write_file(path, (size_t)(1024 * jittered(get("document_kb"))), 1);
+		}
+		pace(1 / get("rate"));
+	}
+}
+
+/* Scheduled jobs: every `period_s` a few short processes, each reading files and writing one. */
+static void run_cron(void)
+{
+	char path[64];
+	for (;;) {
+		for (int i = 0; i < (int)get("jobs"); i++) {
+			snprintf(path, sizeof path, "/data/log/cron%02d", below(8));
+			spawn_job((long)jittered(get("burn_ms")), 0, (long)get("sources"),
+				  (long)get("output_kb"), path);
+		}
+		pace(get("period_s"));
+	}
+}
+
+/* One package: fetched, unpacked as `files` new files, then configured by a short process. */
+static void upgrade_package(int number)
+{
+	char path[64];
+	int out = create("/data/incoming/package");
+	fetch((int)get("to"), 80, (long)(get("package_kb") * 1024 * (0.2 + 1.6 * uniform())),
+	      get("rate_kbs") * 1024, out);
+	if (out >= 0) {
+		fsync(out);
+		close(out);
+	}
+	for (int i = 0; i < (int)get("files"); i++) {
+		snprintf(path, sizeof path, "/data/build/p%02d-%02d", number % 4, i);
+		write_file(path, (size_t)(512 + 16384 * uniform() * uniform()), 1);
+		pace(0.02);
+	}
+	spawn_job((long)jittered(get("burn_ms")), 1, 6, 0, "");
+}
+
+static void run_upgrade(void)
+{
+	for (int number = 0;; number++) {
+		upgrade_package(number);
+		if ((number + 1) % (int)get("packages") == 0) {
+			sync();
+			nap(jittered(get("pause_s")));
+		}
+	}
+}
+
+/* Lines appended to a log, which is packed and started over every `rotate_s`. */
+static void rotate_log(const char *log)
+{
+	ssize_t n;
+	int in = open(log, O_RDONLY | O_CLOEXEC), out = create("/data/log/service.1.z");
+	while (in >= 0 && (n = read(in, buffer, CHUNK)) > 0)
+		put(out, packed, pack(buffer, (size_t)n, packed));
+	if (in >= 0)
+		close(in);
+	if (out >= 0) {
+		fsync(out);
+		close(out);
+	}
+}
+
+static void run_rotate(void)
+{
+	static const char log[] = "/data/log/service";
+	unsigned char line[160];
+	int out = create(log);
+	double again = now_s() + jittered(get("rotate_s"));
+	for (;;) {
+		fill_text(line, sizeof line);
+		put(out, line, sizeof line);
+		pace(1 / get("rate"));
+		if (now_s() < again)
+			continue;
+		close(out);
+		rotate_log(log);
+		out = create(log);
+		again = now_s() + jittered(get("rotate_s"));
+	}
+}
+
+/* Clock synchronisation: a request of 48 bytes to the NTP port, and its answer. */
+static void run_clocksync(void)
+{
+	int fd = dial((int)get("to"), 123, SOCK_DGRAM);
+	unsigned char message[48] = {0x23};
+	for (;;) {
+		send(fd, message, sizeof message, MSG_NOSIGNAL);
+		if (recv(fd, buffer, sizeof message, 0) < 0)
+			nap(0.5);
+		pace(get("period_s"));
+	}
+}
+
+/* A monitor that looks whether services are there: the same addresses and ports in the same order,
+ * sweep after sweep, some of them closed. */
+static void run_monitor(void)
+{
+	static const int ports[] = {80, 443, 8080, 22, 25, 5000, 3306, 53};
+	probes_begin();
+	for (;;) {
+		for (int i = 0; i < (int)get("hosts") * (int)get("ports"); i++) {
+			probe(1 + i / (int)get("ports"), ports[i % (int)get("ports")], 1);
+			pace(1 / get("rate"));
+			probe_sweep((size_t)get("bytes"));
+		}
+		nap(jittered(get("pause_s")));
+	}
+}
+
+/* A management agent: one destination, requests and answers of one size each, the same file of
+ * settings every `config_n` calls, and local checks by its own clock, whatever the answer was. */
+static void run_checkin(void)
+{
+	int host = (int)get("to"), port = (int)get("port");
+	double check = now_s() + jittered(get("check_s"));
+	for (int i = 1;; i++) {
+		fetch(host, port, (long)get("answer_bytes"), 0, -1);
+		if (get("config_n") > 0 && i % (int)get("config_n") == 0) {
+			int out = create("/data/log/settings");
+			fetch(host, port, (long)get("config_bytes"), 0, out);
+			if (out >= 0)
+				close(out);
+		}
+		if (now_s() >= check) {
+			spawn_job((long)jittered(get("check_ms")), 0, (long)get("files"), 0, "");
+			check = now_s() + jittered(get("check_s"));
+		}
+		pace(get("period_s"));
+	}
+}
+
+#define SERVICE 8000
+
+static int listen_service(void)
+{
+	struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(SERVICE)};
+	int yes = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	own.sin_addr.s_addr = htonl(INADDR_ANY);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+	if (bind(fd, (struct sockaddr *)&own, sizeof own) || listen(fd, 64)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+/* One visitor: a request, then one file of the tree, at most `most` bytes of it, and a log line. */
+static void serve_visitor(int to, int log, size_t most)
+{
+	struct timeval limit = {3, 0};
+	ssize_t n;
+	setsockopt(to, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+	setsockopt(to, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+	if (recv(to, packed, 512, 0) > 0 && files.n) {
+		int fd = open_data(files.path[below(files.n)], O_RDONLY);
+		while (fd >= 0 && most && (n = read(fd, buffer, most < 16384 ? most : 16384)) > 0) {
+			if (send_all(to, buffer, (size_t)n))
+				break;
+			most -= (size_t)n;
+		}
+		if (fd >= 0)
+			close(fd);
+		put(log, packed, 120);
+	}
+	burn(get("burn_ms") / 1000);
+	close(to);
+}
+
+/* Web serving. The sink's addresses visit for as long as the connection that asks for it is open. */
+static void run_serve(void)
+{
+	char order[48];
+	int door = listen_service(), log = create("/data/log/access");
+	int ask = dial((int)get("to"), 80, SOCK_STREAM);
+	list_files(TREE);
+	snprintf(order, sizeof order, "CALL %.3f\n", get("rate"));
+	if (door < 0 || ask < 0 || send_all(ask, order, strlen(order)))
+		run_idle();
+	for (;;) {
+		int to = accept(door, NULL, NULL);
+		if (to < 0)
+			nap(0.1);
+		else
+			serve_visitor(to, log, (size_t)get("most_kb") * 1024);
+		if (lseek(log, 0, SEEK_CUR) > 1 << 20)
+			lseek(log, 0, SEEK_SET);
+	}
+}
+
 /* ------------------------------------------------------------------ hostile-looking programs */
 
 static void stage_payload(int number)
@@ -799,6 +1004,47 @@ static void run_beacon(void)
 		contact(host, port, (size_t)get("bytes"), get("hold_ms") / 1000);
 		if (get("task_n") > 0 && i % (int)get("task_n") == 0)
 			fetch(host, port, (long)get("task_bytes"), 0, -1);
+		pace(get("period_s"));
+	}
+}
+
+/* The answer to a call is a task: its size differs, and it is carried out at once by a short process
+ * that computes and reads files; what it found, again of any size, is sent back. */
+static void do_task(int host, int port)
+{
+	fetch(host, port, (long)(get("task_bytes") * (0.2 + 3.2 * uniform() * uniform())), 0, -1);
+	spawn_job((long)(get("exec_ms") * (0.2 + 1.6 * uniform())), 0, (long)(get("files") * uniform()),
+		  0, "");
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+	size_t left = (size_t)(get("result_kb") * 1024 * (0.1 + 2.7 * uniform() * uniform()));
+	int to = left ? open_upload(host, port) : -1;
+	for (size_t n; to >= 0 && left; left -= n) {
+		n = left < 32768 ? left : 32768;
+		if (send_all(to, buffer, n))
+			break;
+	}
+	if (to >= 0)
+		close(to);
+}
+
+/* Command and control by what it does: calls home after a sleep with jitter; `task` percent of the
+ * calls are answered with work, and up to `burst` more calls follow at once, as with an operator at
+ * the other end. After about `move_n` calls it turns to another destination. */
+static void run_tasking(void)
+{
+	int hosts = (int)get("hosts"), port = (int)get("port");
+	int host = 1 + below(9), first = host;
+	fill_random(buffer, sizeof buffer);
+	for (;;) {
+		fetch(host, port, 48 + below(160), 0, -1);
+		for (int more = uniform() * 100 < get("task") ? 1 + below((int)get("burst")) : 0; more;
+		     more--) {
+			do_task(host, port);
+			nap(0.3 + 1.5 * uniform());
+		}
+		if (get("move_n") > 0 && uniform() < 1 / get("move_n"))
+			host = 1 + (first - 1 + below(hosts)) % 9;
 		pace(get("period_s"));
 	}
 }
@@ -1022,6 +1268,26 @@ static const struct program {
 	{"download", run_download,
 	 {{"rate_kbs", 400, 8, 8192}, {"size_kb", 512, 1, 2048}, {"save", 1, 0, 1}, TO(3),
 	  PORT_KEY(80)}},
+	{"office", run_office,
+	 {{"rate", 0.5, 0.02, 5}, {"files", 4, 1, 40}, {"page_kb", 60, 1, 1024},
+	  {"burn_ms", 60, 1, 500}, {"save", 30, 0, 100}, {"document_kb", 80, 1, 512}}},
+	{"cron", run_cron,
+	 {{"period_s", 60, 5, 120}, {"jobs", 3, 1, 8}, {"burn_ms", 150, 1, 900},
+	  {"sources", 6, 0, 40}, {"output_kb", 8, 0, 256}}},
+	{"upgrade", run_upgrade,
+	 {{"packages", 8, 1, 40}, {"package_kb", 300, 8, 2048}, {"rate_kbs", 800, 16, 8192},
+	  {"files", 12, 1, 40}, {"burn_ms", 200, 1, 900}, {"pause_s", 5, 0, 120}, TO(3)}},
+	{"rotate", run_rotate, {{"rate", 20, 0.2, 500}, {"rotate_s", 60, 5, 120}}},
+	{"clocksync", run_clocksync, {{"period_s", 32, 1, 120}, TO(9)}},
+	{"monitor", run_monitor,
+	 {{"rate", 5, 0.2, 100}, {"hosts", 6, 1, 9}, {"ports", 4, 1, 8}, {"bytes", 0, 0, 512},
+	  {"pause_s", 20, 0.1, 120}}},
+	{"checkin", run_checkin,
+	 {{"period_s", 15, 0.5, 120}, {"answer_bytes", 120, 16, 4096}, {"config_n", 10, 0, 1000},
+	  {"config_bytes", 8192, 16, 65536}, {"check_s", 30, 1, 120}, {"check_ms", 80, 1, 900},
+	  {"files", 3, 0, 40}, TO(8), PORT_KEY(443)}},
+	{"serve", run_serve,
+	 {{"rate", 3, 0.1, 50}, {"most_kb", 64, 1, 256}, {"burn_ms", 2, 0, 100}, TO(2)}},
 	{"spawn", run_spawn,
 	 {{"rate", 8, 0.2, 40}, {"size_kb", 512, 16, 1024}, {"payload_s", 10, 1, 120},
 	  {"burn_ms", 20, 1, 500}, {"mb", 1, 0, 4}}},
@@ -1032,6 +1298,10 @@ static const struct program {
 	{"beacon", run_beacon,
 	 {{"period_s", 5, 0.2, 120}, {"bytes", 96, 0, 4096}, {"task_n", 6, 0, 1000},
 	  {"task_bytes", 2048, 1, 65536}, {"hold_ms", 0, 0, 5000}, TO(4), PORT_KEY(4444)}},
+	{"tasking", run_tasking,
+	 {{"period_s", 10, 0.2, 120}, {"task", 30, 0, 100}, {"task_bytes", 2048, 64, 65536},
+	  {"exec_ms", 150, 1, 900}, {"files", 6, 0, 40}, {"result_kb", 16, 0, 512},
+	  {"burst", 3, 1, 12}, {"hosts", 1, 1, 9}, {"move_n", 0, 0, 100}, PORT_KEY(4444)}},
 	{"hash", run_hash,
 	 {{"duty", 50, 1, 100}, {"threads", 1, 1, 2}, {"slice_ms", 20, 1, 1000},
 	  {"report_s", 0, 0, 120}, TO(5), PORT_KEY(5000)}},

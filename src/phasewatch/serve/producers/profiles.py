@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import windows
+from phasewatch import windowing
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.schema import NS
@@ -138,10 +138,10 @@ def _facts(store: Store, id: str) -> Facts:
     spent: dict[str, float] = defaultdict(float)
     for label, (begin, end) in zip(episode.labels, pairwise(times), strict=True):
         spent[label.phase] += (end - begin) / NS
-    made = windows.cut(episode, store.schema)
+    made = windowing.cut(episode, store.schema)
     opening_s = max(RECIPES["all"].opening_s, store.schema.grid.window_s)
-    level = windows.opening(episode.sources, store.schema, episode.start_ns, opening_s)
-    z = windows.log(made.x)
+    level = windowing.opening(episode.sources, store.schema, episode.start_ns, opening_s)
+    z = windowing.log(made.x)
     known = np.isfinite(z)
     count = known.sum(axis=2)
     mean = np.where(known, z, 0.0).sum(axis=2) / np.maximum(count, 1)

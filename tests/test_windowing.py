@@ -10,7 +10,7 @@ from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
-from phasewatch.windows import POOLED, at, columns, cut, join, log, pool
+from phasewatch.windowing import POOLED, at, columns, cut, join, log, pool
 
 TINY = Schema(
     "tiny",
