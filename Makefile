@@ -36,7 +36,7 @@ check: setup
 
 # The documentation as a site, in site/: strict about links, and nothing is loaded from elsewhere.
 docs: setup
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The pages of the documentation that come from the code: commands, error codes, events, decisions.
 reference: setup
