@@ -26,7 +26,7 @@ GENERATED = "cli.md"
 """Shows usage lines as `console`, which are no commands."""
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-SKIP = re.compile(r"<!-- not run:(.*?)-->\n\Z", re.DOTALL)
+SKIP = re.compile(r"<!-- not run:((?:(?!-->).)*)-->\n\Z", re.DOTALL)
 OTHER_NAMES = {"bash", "shell", "console", "zsh", "py", "pycon", "python3"}
 """Names of the same languages, which would not be run."""
 

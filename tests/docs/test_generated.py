@@ -47,5 +47,5 @@ def f(name):
 
 def test_known_codes_are_listed() -> None:
     page = PAGES["reference/error-codes.md"]
-    for code in ("qemu_missing", "header_json", "weights_shape", "store_missing", "sha_mismatch"):
+    for code in ("qemu_missing", "no_onnx", "weights_shape", "store_missing", "sha_mismatch"):
         assert f"| `{code}` |" in page, code
