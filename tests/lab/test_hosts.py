@@ -65,10 +65,14 @@ def test_a_block_is_a_host(tmp_path: Path) -> None:
         ('name = "x"', 'name = "x"\nflavour = "new"', "flavour"),
         ('bus = "pci"', 'bus = "mmio"', "bus mmio"),
         ('machine = "pc"', 'machine = "microvm"', "microvm"),
-        ("memory_mb = 96", 'memory_mb = "96"', "host.0.memory_mb: Input should be a valid integer"),
+        (
+            "memory_mb = 96",
+            'memory_mb = "96"',
+            "host[0]: memory_mb: is '96'; expected a whole number",
+        ),
         ('programs = ["idle"]', "programs = []", "programs is empty"),
-        ('cpu = "qemu64"', "", "host.0.cpu: Field required"),
-        ('cpu = "qemu64"', "cpu = ", "is not TOML"),
+        ('cpu = "qemu64"', "", "host[0]: cpu: is missing; expected a table with name"),
+        ('cpu = "qemu64"', "cpu = ", "Invalid value (at line 6"),
     ],
 )
 def test_a_wrong_block_is_refused_by_field(tmp_path: Path, old: str, new: str, told: str) -> None:

@@ -110,12 +110,12 @@ one = ["pc-small"]
         ('["pc-small"]', '["pc-small", "pc-small"]', "planned twice"),
         ('one = ["pc-small"]', 'two = ["pc-small"]', "campaign 'two'"),
         ("seed = 1", "", "seed"),
-        ("seed = 1", "seed = 1.5", "block.0.seed"),
+        ("seed = 1", "seed = 1.5", "block[0]: seed"),
         ("seed = 1", 'seed = 1\nfault = "flood"', "fault flood"),
         ("seed = 1", "seed = 1\ncolour = 2", "colour"),
         ("seconds = [70, 80]", "seconds = 70", "seconds: "),
         ('name = "one"', 'name = "one"\ntick = 2', "tick"),
-        ('name = "one"', 'name = "one"\njitter = 60', "campaign.0.jitter"),
+        ('name = "one"', 'name = "one"\njitter = 60', "campaign[0]: jitter"),
         ("[[block]]", "[[blocks]]", "block: "),
     ],
 )
@@ -187,10 +187,10 @@ seconds = [600, 900]
     ("old", "new", "told"),
     [
         ('"benign-day"', '"nope"', "profile 'nope'"),
-        ("each = 2", "each = 0", "rotation.0.each"),
+        ("each = 2", "each = 0", "rotation[0]: each"),
         ("each = 2", 'each = 2\nfaults = ["flood"]', "fault flood"),
         ("each = 2", "each = 2\ncolour = 2", "colour"),
-        ("[600, 900]", '"long"', "rotation.0.seconds"),
+        ("[600, 900]", '"long"', "rotation[0]: seconds"),
         ("[[rotation]]", "[[turn]]", "turn"),
     ],
 )

@@ -149,10 +149,10 @@ script = "discovery walk rate=10~500"
     assert len(read(path).drawn) == 3
     for old, new, told in (
         ("draws = 3", "draws = 2", "fewer than 3"),
-        ("draws = 3", "draws = 0", "space.0.draws"),
+        ("draws = 3", "draws = 0", "space[0]: draws"),
         ("10~500", "500~10", "500 to 10 is no range"),
         ("discovery", "searching", "is not PHASE PROGRAM"),
-        ('meaning = "m"', "", "meaning: Field required"),
+        ('meaning = "m"', "", "meaning: is missing; expected a table with name"),
         ('meaning = "m"', 'meaning = "m"\ncolour = 1', "colour"),
     ):
         path.write_text(good.replace(old, new))

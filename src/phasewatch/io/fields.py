@@ -10,9 +10,9 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
@@ -41,6 +41,9 @@ class Row(Table):
 
 
 T = TypeVar("T", bound=BaseModel)
+Item = TypeVar("Item")
+Tuple = Annotated[tuple[Item, ...], Field(strict=False)]
+"""A list in a file, kept as a tuple; its entries are held to their type all the same."""
 
 
 def wrong(problem: str, expected: str, field: str = "") -> PydanticCustomError:
@@ -61,6 +64,13 @@ def read_toml(path: Path, what: str, code: str = "refused") -> dict[str, Any]:
         raise Refused(path, problem, f"{what} in TOML", "Check the path.", code) from error
     except (ValueError, RecursionError) as error:
         raise Refused(path, str(error), f"{what} in TOML", "Correct the file.", code) from error
+
+
+def read(path: Path, model: type[T], what: str, code: str = "refused") -> T:
+    """Return a TOML file that should hold `what` as a model. Raises Refused as `validate` does."""
+    return validate(
+        model, read_toml(path, what, code), path, remedy="Correct the field.", code=code
+    )
 
 
 def validate(
@@ -170,7 +180,8 @@ def _find(model: type[BaseModel], path: Sequence[int | str]) -> object:
             named = {field.alias or name: field for name, field in kind.model_fields.items()}
             found = named.get(part)
         else:
-            found = next(reversed(get_args(_type(found))), None)
+            entries = [one for one in get_args(_type(found)) if one is not ...]
+            found = entries[-1] if entries else None
     return found
 
 

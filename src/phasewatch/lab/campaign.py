@@ -6,7 +6,7 @@ split by campaign tests whether a model survives them.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from phasewatch.lab.hosts import Host
 
@@ -28,10 +28,10 @@ class Campaign:
         """The host as it is set up in this campaign."""
         kernel = f"{host.kernel} {self.kernel}".strip()
         if not self.background:
-            return replace(host, kernel=kernel)
+            return host.model_copy(update={"kernel": kernel})
         digest = hashlib.sha256(f"{self.name} {host.name}".encode()).digest()
         chosen = self.background[int.from_bytes(digest[:4], "big") % len(self.background)]
-        return replace(host, kernel=kernel, background=chosen)
+        return host.model_copy(update={"kernel": kernel, "background": chosen})
 
 
 SINGLE = Campaign("single")

@@ -7,11 +7,10 @@ ill-typed field, or with one name twice, is refused.
 import collections
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, model_validator
-from pydantic.dataclasses import dataclass
+from pydantic import model_validator
 
 from phasewatch.errors import Refused
-from phasewatch.lab import document
+from phasewatch.io import fields
 
 HOSTS = Path(__file__).parent / "hosts.toml"
 # No microvm: Debian's kernel hung there in 3 of 12 boots, and its clock steps by up to 0.4 s.
@@ -19,8 +18,7 @@ MACHINES = {"x86_64": ("pc", "q35"), "aarch64": ("virt",), "arm": ("virt",)}
 BUSES = {"pc": ("pci",), "q35": ("pci",), "virt": ("pci", "mmio")}
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
-class Host:
+class Host(fields.Table):
     """One virtual host; `kernel` is added to the kernel's command line.
 
     `background` and `programs` are lines for the guest's load generator, such as
@@ -38,8 +36,8 @@ class Host:
     background: str
     files: int
     mean_kb: int
-    programs: tuple[str, ...]
-    never: tuple[str, ...]
+    programs: fields.Tuple[str]
+    never: fields.Tuple[str]
 
     @model_validator(mode="after")
     def _possible(self) -> "Host":
@@ -57,11 +55,10 @@ class Host:
         return self.arch, self.machine, self.bus
 
 
-class Register(BaseModel):
+class Register(fields.Table):
     """The file of hosts."""
 
-    model_config = document.STRICT
-    host: tuple[Host, ...]
+    host: fields.Tuple[Host]
 
     @model_validator(mode="after")
     def _distinct(self) -> "Register":
@@ -74,7 +71,7 @@ class Register(BaseModel):
 
 def hosts(path: Path = HOSTS) -> dict[str, Host]:
     """Every host of the register, by name; raises Refused."""
-    register = document.read(path, Register, "[[host]] blocks as in lab/hosts.toml")
+    register = fields.read(path, Register, "[[host]] blocks as in lab/hosts.toml")
     return {host.name: host for host in register.host}
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -33,7 +33,7 @@ from rich.progress import (
 )
 
 from phasewatch.errors import Refused
-from phasewatch.lab import document
+from phasewatch.io import fields
 from phasewatch.lab.campaign import Campaign
 from phasewatch.lab.fault import find
 from phasewatch.lab.hosts import Host, hosts
@@ -57,14 +57,16 @@ PATIENCE = 12
 """Smaller recordings that may start before one that does not fit yet."""
 
 Named = TypeVar("Named")
-Lengths = Annotated[tuple[float, float], Field(description="shortest and longest, in seconds")]
+Lengths = Annotated[
+    tuple[float, float], Field(strict=False, description="shortest and longest, in seconds")
+]
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is to be recorded, in order."""
 
-    takes: tuple[Take, ...]
+    takes: fields.Tuple[Take]
 
 
 @dataclass
@@ -76,53 +78,49 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-class Block(BaseModel):
+class Block(fields.Table):
     """One sample of a profile, by its number in the file, on the hosts that each campaign lists."""
 
-    model_config = document.STRICT
     profile: str
     sample: int
     seed: int
-    hosts: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]]
+    hosts: Mapping[str, Annotated[fields.Tuple[str], Field(min_length=1)]]
     fault: str = ""
 
 
-class Rotation(BaseModel):
+class Rotation(fields.Table):
     """All samples of a profile, dealt out: `each` recordings for every host in every campaign.
 
     `faults` are dealt out to `fault_percent` of them. `seconds` are the shortest and the longest
     recording; `drawn` leaves the listed samples out.
     """
 
-    model_config = document.STRICT
     profile: str
     each: Annotated[int, Field(ge=1, le=100)]
     seconds: Lengths
     seed: int = 1
     drawn: bool = False
-    faults: tuple[str, ...] = ()
+    faults: fields.Tuple[str] = ()
     fault_percent: Annotated[float, Field(ge=0, le=100)] = 0.0
 
 
-class CampaignBlock(BaseModel):
+class CampaignBlock(fields.Table):
     """A campaign as a plan writes it."""
 
-    model_config = document.STRICT
     name: str
     kernel: str = ""
-    background: tuple[str, ...] = ()
+    background: fields.Tuple[str] = ()
     jitter: Annotated[float, Field(ge=0, le=45)] = 0.0
 
 
-class File(BaseModel):
+class File(fields.Table):
     """A plan's file."""
 
-    model_config = document.STRICT
     seconds: Lengths = (70.0, 94.0)
     rounds: Annotated[int, Field(ge=1, le=1000)] = 1
-    campaign: Annotated[tuple[CampaignBlock, ...], Field(min_length=1)]
-    block: tuple[Block, ...] = ()
-    rotation: tuple[Rotation, ...] = ()
+    campaign: Annotated[fields.Tuple[CampaignBlock], Field(min_length=1)]
+    block: fields.Tuple[Block] = ()
+    rotation: fields.Tuple[Rotation] = ()
 
     @model_validator(mode="after")
     def _something(self) -> "File":
@@ -133,7 +131,7 @@ class File(BaseModel):
 
 def read(path: Path) -> Plan:
     """A plan from its file, every name in it checked; raises Refused."""
-    file = document.read(path, File, "a plan like plans/corpus.toml")
+    file = fields.read(path, File, "a plan like plans/corpus.toml")
     try:
         campaigns = {own.name: Campaign(**own.model_dump()) for own in file.campaign}
         reader = _Reader(campaigns, catalogue(), hosts())

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from phasewatch.errors import Refused
-from phasewatch.lab import document, script
+from phasewatch.io import fields
+from phasewatch.lab import script
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.script import BENIGN, CORES, PHASES, Line, Sample
 from phasewatch.lab.timetable import Act, Slot, day, long_run, short_run
@@ -50,8 +51,8 @@ class Profile:
     name: str
     meaning: str
     ordered: bool
-    samples: tuple[Sample, ...]
-    drawn: tuple[Sample, ...] = ()
+    samples: fields.Tuple[Sample]
+    drawn: fields.Tuple[Sample] = ()
     kind: Literal["run", "day"] = "run"
 
     @property
@@ -68,10 +69,9 @@ class Profile:
         raise Refused(f"profile {self.name}: sample {id}", "is unknown", known, "Choose one.")
 
 
-class Listed(BaseModel):
+class Listed(fields.Table):
     """A sample that is written out."""
 
-    model_config = document.STRICT
     script: str
 
     @model_validator(mode="after")
@@ -80,10 +80,9 @@ class Listed(BaseModel):
         return self
 
 
-class Space(BaseModel):
+class Space(fields.Table):
     """A script with ranges in it, and how many samples are drawn from it."""
 
-    model_config = document.STRICT
     name: str
     draws: Annotated[int, Field(ge=1, le=200)]
     script: str
@@ -104,26 +103,24 @@ class Space(BaseModel):
         return self
 
 
-class Hybrid(BaseModel):
+class Hybrid(fields.Table):
     """Two profiles in one script: the acts of a draw of the first, then those of the second."""
 
-    model_config = document.STRICT
     first: str
     second: str
     draws: Annotated[int, Field(ge=1, le=200)]
 
 
-class File(BaseModel):
+class File(fields.Table):
     """A profile's file."""
 
-    model_config = document.STRICT
     name: str
     meaning: str
     ordered: bool
     kind: Literal["run", "day"] = "run"
-    sample: tuple[Listed, ...] = ()
-    space: tuple[Space, ...] = ()
-    hybrid: tuple[Hybrid, ...] = ()
+    sample: fields.Tuple[Listed] = ()
+    space: fields.Tuple[Space] = ()
+    hybrid: fields.Tuple[Hybrid] = ()
 
 
 def profiles(folder: Path = PROFILES) -> dict[str, Profile]:
@@ -150,7 +147,7 @@ def profile(name: str, folder: Path = PROFILES) -> Profile:
 
 def read(path: Path) -> Profile:
     """A profile from its file; raises Refused."""
-    file = document.read(path, File, "a profile like its neighbours")
+    file = fields.read(path, File, "a profile like its neighbours")
     listed = tuple(script.sample(own.script) for own in file.sample)
     drawn = [sample for space in file.space for sample in space.samples(file.name)]
     drawn += [sample for pair in file.hybrid for sample in _hybrids(pair, path.parent)]
@@ -170,7 +167,7 @@ def read(path: Path) -> Profile:
 def _hybrids(pair: Hybrid, folder: Path) -> Iterator[Sample]:
     """Draws of neither profile's own samples, the hostile lines of both one after the other."""
     spaces = [
-        document.read(folder / f"{name}.toml", File, "a profile with spaces").space
+        fields.read(folder / f"{name}.toml", File, "a profile with spaces").space
         for name in (pair.first, pair.second)
     ]
     for number in range(1, pair.draws + 1):

@@ -128,7 +128,7 @@ def lab(as_json: AsJson = False) -> None:
     if as_json:
         print_json(
             {
-                "hosts": [asdict(host) for host in known.values()],
+                "hosts": [host.model_dump(mode="json") for host in known.values()],
                 "profiles": [asdict(load) for load in loads.values()],
                 "faults": sorted(fault.FAULTS),
             }
