@@ -16,6 +16,7 @@ from rich.table import Table
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.export import export
+from phasewatch.experiment.run import Run
 from phasewatch.store.local import Store
 from phasewatch.windowing import extract, pool
 
@@ -34,7 +35,7 @@ def main() -> None:
     store, answers, windows, bundles = Store.open(asked.store), [], [], []
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        for path in sorted((asked.run / "checkpoints").glob("*.ckpt.json")):
+        for path in Run.open(asked.run).checkpoint_paths():
             header, own = checkpoint.load_header(path), checkpoint.load(path)
             ids = list(header.split["test"])
             windows.append(pool(extract(store, ids, own.schema, own.opening_s)))

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from phasewatch import metrics
-from phasewatch.metrics import Cube, Score
+from phasewatch.metrics import Confusions, Score
 
 CLASSES, WINDOWS, SEGMENT = 4, 24, 4
 TIMES = 1000
@@ -23,7 +23,7 @@ SKILL, HOST_SPREAD, EPISODE_SPREAD = 0.9, 0.6, 0.7
 Floats = NDArray[np.float64]
 
 
-def episodes(skill: Floats, generator: np.random.Generator) -> Cube:
+def episodes(skill: Floats, generator: np.random.Generator) -> Confusions:
     """Confusion `[E,K,K]` of episodes of log odds `skill[E]`, in segments of one phase each.
 
     Every class has its own ease, and neighbouring windows share half of their luck.
@@ -43,16 +43,18 @@ def episodes(skill: Floats, generator: np.random.Generator) -> Cube:
 
 def world(
     hosts: Floats, each: int, generator: np.random.Generator
-) -> tuple[Cube, NDArray[np.str_]]:
+) -> tuple[Confusions, NDArray[np.str_]]:
     """`each` episodes on hosts of log odds `hosts[H]`, and the host of each."""
     skill = hosts.repeat(each) + EPISODE_SPREAD * generator.standard_normal(len(hosts) * each)
     return episodes(skill, generator), np.arange(len(hosts)).astype(np.str_).repeat(each)
 
 
-def windows(parts: Cube, generator: np.random.Generator) -> tuple[float, float]:
+def windows(parts: Confusions, generator: np.random.Generator) -> tuple[float, float]:
     """The naive interval: windows drawn as if they knew nothing of each other."""
     total = parts.sum(axis=0)
-    drawn = generator.multinomial(total.sum(), (total / total.sum()).ravel(), size=metrics.DRAWS)
+    drawn = generator.multinomial(
+        total.sum(), (total / total.sum()).ravel(), size=metrics.REPLICATES
+    )
     values = metrics.macro_f1(drawn.reshape(-1, CLASSES, CLASSES))
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
@@ -71,7 +73,7 @@ def these(generator: np.random.Generator, hits: Counter[str]) -> None:
     parts, _ = world(host, 30, generator)
     other, _ = world(host, 30, generator)
     truth = float(metrics.macro_f1(world(host, 4000, generator)[0].sum(axis=0)))
-    hits["these"] += within(metrics.macro(parts, 0), truth)
+    hits["these"] += within(metrics.macro_f1_score(parts, 0), truth)
     low, high = windows(parts, generator)
     hits["these, windows"] += low <= truth <= high
     hits["these, equal told apart"] += metrics.difference(parts, other, 0)[1] < 0.05
@@ -82,11 +84,13 @@ def like(truth: float, count: int, generator: np.random.Generator, hits: Counter
     spread = HOST_SPREAD * generator.standard_normal((2, count))
     parts, host = world(SKILL + spread[0], 20, generator)
     other, _ = world(SKILL + 0.5 * spread[0] + np.sqrt(0.75) * spread[1], 20, generator)
-    hits["like"] += within(metrics.across(parts, host, 0), truth)
-    hits["like, episodes"] += within(metrics.macro(parts, 0), truth)
+    hits["like"] += within(metrics.across_hosts(parts, host, 0), truth)
+    hits["like, episodes"] += within(metrics.macro_f1_score(parts, 0), truth)
     low, high = windows(parts, generator)
     hits["like, windows"] += low <= truth <= high
-    hits["like, equal told apart"] += metrics.difference_across(parts, other, host, 0)[1] < 0.05
+    hits["like, equal told apart"] += (
+        metrics.difference_across_hosts(parts, other, host, 0)[1] < 0.05
+    )
 
 
 def run(out: Console) -> None:

@@ -45,7 +45,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
 
     from phasewatch import metrics
     from phasewatch.models.base import Epoch, TrainingMonitor
-    from phasewatch.training import jobs
+    from phasewatch.training.fitting import fit_model
 
     parts, schema = windows()
     told: list[Epoch] = []
@@ -59,13 +59,13 @@ def train(name: str, cut_short: bool = False) -> Trained:
         sides = parts["train"], parts["validation"]
         if cut_short:
             with suppress(KeyboardInterrupt):
-                jobs.learn(name, schema, 0, sides, TrainingMonitor(stop, state))
-        normalizer, model = jobs.learn(name, schema, 0, sides, TrainingMonitor(told.append, state))
+                fit_model(name, schema, 0, sides, TrainingMonitor(stop, state))
+        fitted = fit_model(name, schema, 0, sides, TrainingMonitor(told.append, state))
     unseen = parts["unseen"]
-    guess = model.logits(normalizer.apply(unseen.x, unseen.opening)).argmax(axis=1)
-    _, cube = metrics.cube(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
+    guess = fitted.predict(unseen)
+    _, cube = metrics.confusions(np.zeros(len(guess), str), unseen.y, guess, len(schema.classes))
     score = float(metrics.macro_f1(cube.sum(axis=0)))
-    return Trained(score, len(told), sum(one.seconds for one in told), model.save())
+    return Trained(score, len(told), sum(one.seconds for one in told), fitted.model.save())
 
 
 def windows() -> "tuple[dict[str, Windows], Schema]":

@@ -22,6 +22,7 @@ from phasewatch import splits
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.export import export
+from phasewatch.experiment.run import Run
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
@@ -149,8 +150,9 @@ def main() -> None:
         if asked.run is None:
             yield from trained(store, folder)
             return
-        for path in sorted((asked.run / "checkpoints").glob("*-realistic.ckpt.json")):
-            if checkpoint.load_header(path).model in recipes.SIX:
+        for path in Run.open(asked.run).checkpoint_paths():
+            header = checkpoint.load_header(path)
+            if header.model in recipes.SIX and header.mode == "realistic":
                 yield path
 
     run(store, Console(width=140), told)

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from phasewatch.experiment.run import Run
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
@@ -151,7 +152,7 @@ def main() -> None:
     asked.add_argument("--minutes", type=float, default=10.0)
     told = asked.parse_args()
     store = Store.open(told.store)
-    given = ProducerContext(told.run, store, tuple(store.ids()[:3]))
+    given = ProducerContext(Run.open(told.run), store, tuple(store.ids()[:3]))
     with Runtime(given).working() as runtime:
         while runtime.replay._watched is None:
             time.sleep(0.1)

@@ -20,10 +20,10 @@ from torch import nn
 
 from phasewatch import metrics
 from phasewatch.artifacts.checkpoint import Checkpoint
-from phasewatch.experiment.pipeline import Fold
+from phasewatch.experiment.inference import TrainedFold
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.io import atomic
-from phasewatch.metrics import Cube, Score
+from phasewatch.metrics import Confusions, Score
 from phasewatch.models import _trainer
 from phasewatch.models._network import Network
 from phasewatch.models.base import UNMONITORED, Data, find, names
@@ -43,7 +43,7 @@ class Line:
     split: str
     mode: str
     model: str
-    cube: Cube
+    cube: Confusions
     seconds: float
     parameters: int
     rate: float
@@ -51,31 +51,31 @@ class Line:
     @property
     def score(self) -> Score:
         """Macro F1 with its interval over episodes."""
-        return metrics.macro(self.cube, 0)
+        return metrics.macro_f1_score(self.cube, 0)
 
 
-def ours(split: str, fold: Fold) -> list[Line]:
+def ours(split: str, fold: TrainedFold) -> list[Line]:
     """What our checkpoints say of the unseen windows."""
     lines = []
     for loaded in fold.checkpoints:
-        if jobs.again(loaded.name):
+        if jobs.repeat_of(loaded.name):
             continue
         asked = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
         guess = loaded.logits(asked.x, asked.opening).argmax(axis=1)
         rate = len(asked) / (time.monotonic() - began)
-        spent = jobs.seconds(fold.folder, loaded.name)
+        spent = fold.run.training_seconds(loaded.name)
         own = (cube(asked, guess, loaded), spent, loaded.model.parameters, rate)
         lines.append(Line(split, loaded.mode, loaded.model_name, *own))
     return lines
 
 
-def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Cube:
+def cube(asked: Windows, guess: np.ndarray, loaded: Checkpoint) -> Confusions:
     """Confusion an episode."""
-    return metrics.cube(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
+    return metrics.confusions(asked.episode, asked.y, guess, len(loaded.schema.classes))[1]
 
 
-def peers(split: str, fold: Fold, python: Path) -> list[Line]:
+def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
     """What peers say of them, through the tensor lens that our networks have."""
     lines = []
     for mode, parts in fold.windows.items():

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from phasewatch.experiment.run import Run
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.machine import WindowPrediction
 from phasewatch.live.playback import history, replay
@@ -81,7 +82,7 @@ def main() -> None:
     asked.add_argument("--store", type=Path, required=True)
     told = asked.parse_args()
     store = Store.open(told.store)
-    ensemble = Ensemble.load(told.run / "checkpoints", store.schema)
+    ensemble = Ensemble.load(Run.open(told.run), store.schema)
     found = compare(ensemble, offline(store, ensemble), live(store, ensemble))
     sys.stdout.write(
         f"{len(store.ids())} episodes, {len(ensemble.members)} models: "

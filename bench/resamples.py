@@ -17,7 +17,7 @@ from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 from phasewatch.windowing import extract
 
-CHECKPOINTS, DRAWS, TIMED = 12, metrics.PAIRED, 40
+CHECKPOINTS, DRAWS, TIMED = 12, metrics.PAIRED_REPLICATES, 40
 
 Labels = NDArray[np.int64]
 
@@ -30,11 +30,15 @@ def run(opened: Store, out: Console) -> None:
     windows = extract(opened, ids, schema, 15.0)
     wrong = generator.integers(0, len(schema.classes), (CHECKPOINTS, len(windows)))
     calls = np.where(generator.random(wrong.shape) < 0.7, windows.y, wrong)
-    parts = [metrics.cube(windows.episode, windows.y, one, len(schema.classes))[1] for one in calls]
+    parts = [
+        metrics.confusions(windows.episode, windows.y, one, len(schema.classes))[1] for one in calls
+    ]
 
     began = time.perf_counter()
-    weights = metrics.draws(len(parts[0]), 0, DRAWS)
-    ours = np.stack([metrics.macro_f1(metrics.resample(cube, weights)) for cube in parts])
+    weights = metrics.bootstrap_weights(len(parts[0]), 0, DRAWS)
+    ours = np.stack(
+        [metrics.macro_f1(metrics.resampled_confusions(cube, weights)) for cube in parts]
+    )
     mine = time.perf_counter() - began
 
     _, place = np.unique(windows.episode, return_inverse=True)

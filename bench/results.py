@@ -13,7 +13,7 @@ from rich.console import Console
 from phasewatch import windowing
 from phasewatch.evaluation.evaluate import ModelReport, ModelScores
 from phasewatch.experiment import pipeline
-from phasewatch.experiment.pipeline import Trained
+from phasewatch.experiment.pipeline import TrainingResult
 from phasewatch.experiment.survey import MODEL, Bench
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
@@ -41,11 +41,11 @@ out = Console(highlight=False, width=150)
 class Result:
     """A run, judged; `random` is macro F1 by mode of trees on windows dealt at random."""
 
-    done: pipeline.Done
+    done: pipeline.RunResult
     random: dict[str, float]
 
 
-def learn(name: str, store: Store) -> pipeline.Done:
+def learn(name: str, store: Store) -> pipeline.RunResult:
     """Train, or read back, a run of `RUNS`, and judge it."""
     return pipeline.run(
         RUNS[name],
@@ -59,15 +59,14 @@ def learn(name: str, store: Store) -> pipeline.Done:
 def result(name: str, store: Store) -> Result:
     """A run and its pages: the Markdown one stands in docs/explanation/results, too."""
     done = learn(name, store)
-    folder = ROOT / "runs" / name
-    page.pages(done.report, done.answered, folder, store)
+    page.write_report(done.report, done.predictions, done.run, store)
     place = ROOT / "docs" / "explanation" / "results" / f"{name}.md"
     place.parent.mkdir(exist_ok=True)
-    shutil.copy(folder / "report.md", place)
+    shutil.copy(done.run.markdown_path, place)
     return Result(done, random(done.trained, store))
 
 
-def random(trained: Trained, store: Store) -> dict[str, float]:
+def random(trained: TrainingResult, store: Store) -> dict[str, float]:
     """Boosted trees on parts of the same sizes, whose windows were dealt at random."""
     ids = [one.id for one in trained.usable]
     whole = pool(windowing.extract(store, ids, store.schema, trained.recipe.opening_s))
@@ -99,8 +98,8 @@ def told(results: dict[str, Result]) -> str:
 def table(found: Result) -> str:
     """Every model and baseline, and what a random split would have claimed."""
     report = found.done.report
-    many = report.rows[0].across is not None
-    again = len(report.rows[0].again) > 1
+    many = report.rows[0].across_hosts is not None
+    again = len(report.rows[0].by_seed) > 1
     extra = ["hosts like these", "worst host"] * many + ["all seeds"] * again
     head = ["mode", "model", f"{report.unit}s that it knows", f"{report.unit} never seen", *extra]
     lines = [head, ["---"] * len(head)]
@@ -109,7 +108,10 @@ def table(found: Result) -> str:
             cells = [mode, row.model, scored(row.seen), scored(row.unseen)]
             if many:
                 worst = row.by_host[row.worst_host]
-                cells += [summary.span(row.across), f"{worst.value:.3f} {row.worst_host}"]
+                cells += [
+                    summary.interval_text(row.across_hosts),
+                    f"{worst.value:.3f} {row.worst_host}",
+                ]
             lines.append([*cells, *[seeds(row)] * again])
         random = f"{found.random[mode]:.3f}"
         lines.append([mode, f"*{MODEL}, windows dealt at random*", "", random, *[""] * len(extra)])
@@ -118,14 +120,14 @@ def table(found: Result) -> str:
 
 def scored(score: Score) -> str:
     """A score and its interval."""
-    return f"{score.value:.3f} [{summary.span(score)}]"
+    return f"{score.value:.3f} [{summary.interval_text(score)}]"
 
 
 def seeds(row: ModelScores) -> str:
     """The spread over seeds, of a model that has some."""
     if not isinstance(row, ModelReport):
         return ""
-    return f"{min(row.again):.3f} to {max(row.again):.3f}"
+    return f"{min(row.by_seed):.3f} to {max(row.by_seed):.3f}"
 
 
 def main() -> None:

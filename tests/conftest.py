@@ -6,7 +6,7 @@ import pytest
 from tests import toy
 
 from phasewatch.experiment import pipeline
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.store.local import Store
 
 
@@ -23,6 +23,6 @@ def toy_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def toy_run(toy_store: Store, toy_out: Path) -> Done:
+def toy_run(toy_store: Store, toy_out: Path) -> RunResult:
     """The whole road, once."""
     return pipeline.run(toy.RECIPE, toy_store, toy_out, lambda line: None)

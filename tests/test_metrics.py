@@ -21,7 +21,7 @@ def labels(seed: int, rows: int = 200, kinds: int = 4) -> tuple[Any, Any, Any]:
 @given(st.integers(0, 10**6), st.integers(2, 5))
 def test_macro_f1_is_scikit_learns(seed: int, kinds: int) -> None:
     episode, truth, guess = labels(seed, 60, kinds)
-    _, cube = metrics.cube(episode, truth, guess, CLASSES)
+    _, cube = metrics.confusions(episode, truth, guess, CLASSES)
     assert cube.sum() == 60
     expected = f1_score(truth, guess, average="macro")
     assert metrics.macro_f1(cube.sum(axis=0)) == pytest.approx(expected)
@@ -39,10 +39,10 @@ def test_a_class_never_seen_is_no_number_and_enters_no_average() -> None:
 
 def test_resampling_the_cube_is_resampling_episodes() -> None:
     episode, truth, guess = labels(3)
-    ids, cube = metrics.cube(episode, truth, guess, CLASSES)
-    weights = metrics.draws(len(ids), 0)
+    ids, cube = metrics.confusions(episode, truth, guess, CLASSES)
+    weights = metrics.bootstrap_weights(len(ids), 0)
     assert (weights.sum(axis=1) == len(ids)).all()
-    drawn = metrics.macro_f1(metrics.resample(cube, weights))
+    drawn = metrics.macro_f1(metrics.resampled_confusions(cube, weights))
     for draw in range(5):
         rows = np.concatenate(
             [
@@ -57,8 +57,8 @@ def test_resampling_the_cube_is_resampling_episodes() -> None:
 
 def test_few_episodes_get_no_interval() -> None:
     episode, truth, guess = labels(1)
-    _, cube = metrics.cube(episode, truth, guess, CLASSES)
-    few, enough = metrics.macro(cube[:7], 0), metrics.macro(cube, 0)
+    _, cube = metrics.confusions(episode, truth, guess, CLASSES)
+    few, enough = metrics.macro_f1_score(cube[:7], 0), metrics.macro_f1_score(cube, 0)
     assert (few.low, few.high, few.episodes) == (None, None, 7)
     assert enough.low is not None and enough.high is not None
     assert enough.low < enough.value < enough.high
@@ -73,7 +73,7 @@ def test_intervals_narrow_with_more_episodes_and_not_with_more_windows() -> None
         for number in range(episodes):
             right = round(rows * skill[number])
             parts[number] = [[right, rows - right], [rows - right, right]]
-        score = metrics.macro(parts, 0)
+        score = metrics.macro_f1_score(parts, 0)
         assert score.low is not None and score.high is not None
         return score.high - score.low
 
@@ -83,7 +83,7 @@ def test_intervals_narrow_with_more_episodes_and_not_with_more_windows() -> None
 
 def test_a_model_against_itself_is_exactly_even() -> None:
     episode, truth, guess = labels(2)
-    _, cube = metrics.cube(episode, truth, guess, CLASSES)
+    _, cube = metrics.confusions(episode, truth, guess, CLASSES)
     gap, p = metrics.difference(cube, cube, 0)
     assert p == 1.0
     assert (gap.value, gap.low, gap.high) == (0.0, 0.0, 0.0)
@@ -101,7 +101,7 @@ def test_coverage_of_the_interval_over_episodes() -> None:
         parts = np.stack(
             [np.stack([right, 40 - right], 1), np.stack([40 - other, other], 1)], axis=1
         )
-        score = metrics.macro(parts.astype(np.int64), trial)
+        score = metrics.macro_f1_score(parts.astype(np.int64), trial)
         assert score.low is not None and score.high is not None
         covered += score.low <= true <= score.high
     assert 0.90 <= covered / 200 <= 0.99
@@ -120,7 +120,7 @@ def worlds(hosts: int, each: int, seed: int, spread: float = 0.1) -> tuple[Any, 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=20), st.integers(0, 5))
 def test_a_drawn_host_brings_as_many_episodes_as_it_has(hosts: list[str], seed: int) -> None:
     host = np.array(hosts)
-    weights = metrics.nested(host, seed, 50)
+    weights = metrics.nested_weights(host, seed, 50)
     assert (weights >= 0).all()
     drawn = np.zeros(50, np.int64)
     for name in np.unique(host):
@@ -137,14 +137,14 @@ def test_hosts_that_differ_widen_the_interval_for_hosts_like_these_only() -> Non
 
     alike, host = worlds(8, 10, 1, spread=0.0)
     differing, _ = worlds(8, 10, 1, spread=0.2)
-    wide, narrow = (metrics.across(parts, host, 0) for parts in (differing, alike))
+    wide, narrow = (metrics.across_hosts(parts, host, 0) for parts in (differing, alike))
     assert width(wide) > 3 * width(narrow)
-    assert width(wide) > 1.5 * width(metrics.macro(differing, 0))
+    assert width(wide) > 1.5 * width(metrics.macro_f1_score(differing, 0))
 
 
 def test_four_hosts_say_nothing_about_hosts() -> None:
-    assert metrics.across(*worlds(metrics.FEWEST_HOSTS - 1, 20, 1), seed=0) is None
-    assert metrics.across(*worlds(metrics.FEWEST_HOSTS, 20, 1), seed=0) is not None
+    assert metrics.across_hosts(*worlds(metrics.MIN_HOSTS - 1, 20, 1), seed=0) is None
+    assert metrics.across_hosts(*worlds(metrics.MIN_HOSTS, 20, 1), seed=0) is not None
 
 
 def test_a_gap_on_one_host_alone_is_not_one_for_hosts_like_these() -> None:
@@ -154,20 +154,22 @@ def test_a_gap_on_one_host_alone_is_not_one_for_hosts_like_these() -> None:
     right = host == "0"
     ours[right] = np.array([[40, 0], [0, 40]])
     assert metrics.difference(ours, other, 0)[1] < 0.01
-    gap, p = metrics.difference_across(ours, other, host, 0)
+    gap, p = metrics.difference_across_hosts(ours, other, host, 0)
     assert gap.low is not None and gap.low < 0 and p > 0.05
     everywhere = np.tile(np.array([[40, 0], [0, 40]]), (len(host), 1, 1))
-    assert metrics.difference_across(everywhere, other, host, 0)[1] < 0.01
+    assert metrics.difference_across_hosts(everywhere, other, host, 0)[1] < 0.01
 
 
 def test_a_model_against_itself_is_even_on_other_hosts_too() -> None:
     parts, host = worlds(5, 4, 2)
-    gap, p = metrics.difference_across(parts, parts, host, 0)
+    gap, p = metrics.difference_across_hosts(parts, parts, host, 0)
     assert (gap.value, gap.low, gap.high, p) == (0.0, 0.0, 0.0, 1.0)
 
 
 def test_holm_is_that_of_its_paper() -> None:
     """By hand: sorted p times 4, 3, 2, 1, never falling, never over one."""
-    assert metrics.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert metrics.holm([0.6, 0.5]) == [1.0, 1.0]
-    assert metrics.holm([]) == []
+    assert metrics.holm_adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
+        [0.03, 0.06, 0.06, 0.02]
+    )
+    assert metrics.holm_adjusted([0.6, 0.5]) == [1.0, 1.0]
+    assert metrics.holm_adjusted([]) == []

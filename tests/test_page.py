@@ -14,7 +14,8 @@ import pytest
 from tests.serve.test_app import Served, serving, until
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve import app, documents
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
@@ -82,9 +83,9 @@ def _bad(line: Any) -> bool:
 
 
 @pytest.fixture(scope="module")
-def given(toy_store: Store, toy_out: Path, toy_run: Done) -> ProducerContext:
-    ids = [id for id in toy_run.answered.folds[0].split.test if "dig" in id]
-    return ProducerContext(toy_out, toy_store, tuple(ids[:1]))
+def given(toy_store: Store, toy_out: Path, toy_run: RunResult) -> ProducerContext:
+    ids = [id for id in toy_run.predictions.folds[0].split.test if "dig" in id]
+    return ProducerContext(Run(toy_out), toy_store, tuple(ids[:1]))
 
 
 @pytest.fixture(scope="module")
@@ -329,7 +330,7 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
 
 def test_a_refused_producer_tells_why(page: "Page", tmp_path: Path, toy_store: Store) -> None:
     (tmp_path / "report.json").write_text("[]")
-    with serving(ProducerContext(tmp_path, toy_store), Access()) as one:
+    with serving(ProducerContext(Run(tmp_path), toy_store), Access()) as one:
         until(lambda: "metrics" in one.runtime.troubles)
         show(page, one, "#/scoreboard")
         page.wait_for_selector("[data-state=refused]")
@@ -345,7 +346,7 @@ def test_a_refused_checkpoint_is_seen(
     header = json.loads(path.read_bytes())
     header["opening_s"] = 7.0
     path.write_text(json.dumps(header))
-    with serving(replace(given, run=tmp_path), Access()) as one:
+    with serving(replace(given, run=Run(tmp_path)), Access()) as one:
         until(lambda: one.runtime.replay._watched is not None, 60)
         show(page, one, "#/replay")
         page.wait_for_selector("text=the header was changed after it was written")

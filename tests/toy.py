@@ -99,8 +99,8 @@ def store(root: Path, seeds: int = 3) -> Store:
 def scattered(answered: PredictionSet, hosts: int) -> PredictionSet:
     """The same answers, as if the judged episodes had been run on so many hosts."""
     told = []
-    for one in answered.answers:
+    for one in answered.predictions:
         _, place = np.unique(one.windows.episode, return_inverse=True)
         host = np.array([f"h{number % hosts}" for number in place])
         told.append(replace(one, windows=replace(one.windows, host=host)))
-    return replace(answered, answers=tuple(told))
+    return replace(answered, predictions=tuple(told))

@@ -63,6 +63,17 @@ class Windows:
         """The chosen rows."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
 
+    def channels(self, schema: Schema, other: Schema) -> "Windows":
+        """Return the same windows, cut under `schema`, with the channels of `other` alone.
+
+        The arrays are contiguous, as those of `cut` are: sums have the same last bits.
+        """
+        if schema.names == other.names:
+            return self
+        rows = [schema.names.index(name) for name in other.names]
+        x, level = (np.ascontiguousarray(own[:, rows]) for own in (self.x, self.opening))
+        return replace(self, x=x, opening=level)
+
 
 def columns(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, first: int, last: int

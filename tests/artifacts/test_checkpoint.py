@@ -17,6 +17,7 @@ from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
+from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
 from phasewatch.models.base import UNMONITORED, names
@@ -33,9 +34,9 @@ def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoin
     own = store.schema.mode(mode)
     ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
     both = windowing.extract(store, ids, own, toy.RECIPE.opening_s)
-    probe = (toy.episode(), Path("nowhere"))
+    probe = (toy.episode(), Run(Path("nowhere")).training_folders)
     task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
-    return jobs.fit(task, UNMONITORED)
+    return jobs.train_checkpoint(task, UNMONITORED)
 
 
 @pytest.fixture(scope="module")

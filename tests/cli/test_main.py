@@ -22,7 +22,7 @@ from tests.test_frozen import BUNDLES, CHECKPOINTS
 from phasewatch import __version__, schema
 from phasewatch.cli import console, main
 from phasewatch.experiment import pipeline
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.io import atomic
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
@@ -122,7 +122,7 @@ def test_an_empty_store_is_not_all_accepted(run: Run, tmp_path: Path) -> None:
 
 
 def test_run_writes_a_page_and_prints_scores(
-    run: Run, toy_store: Store, tmp_path: Path, toy_run: Done
+    run: Run, toy_store: Store, tmp_path: Path, toy_run: RunResult
 ) -> None:
     words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--jobs", "1", "--json")
     code, out, _ = run("run", *words)
@@ -269,7 +269,7 @@ def test_a_full_disk_is_one_line(
     assert "No space left on device" in line and "run.json" in line
 
 
-def test_score_gives_the_report_again(run: Run, toy_run: Done, toy_out: Path) -> None:
+def test_score_gives_the_report_again(run: Run, toy_run: RunResult, toy_out: Path) -> None:
     code, out, _ = run("score", toy_out / "posteriors.parquet", "--json")
     assert code == 0
     assert json.loads(out) == json.loads((toy_out / "report.json").read_text())
@@ -278,7 +278,7 @@ def test_score_gives_the_report_again(run: Run, toy_run: Done, toy_out: Path) ->
     assert "parquet" in refused(run("score", toy_out / "report.json"))
 
 
-def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run: Done) -> None:
+def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult) -> None:
     path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
     words = ("--store", toy_store.root, "--episode", "delta.dig.s1", "--json")
     code, out, _ = run("predict", path, *words)
@@ -287,11 +287,13 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     assert code == 0 and found["simulated"] is False
     assert [row["end_s"] for row in rows] == [10, 15, 20, 25, 30, 35, 40]
     answers = next(
-        one for one in toy_run.answered.answers if (one.part, one.model) == ("unseen", "gbt")
+        one
+        for one in toy_run.predictions.predictions
+        if (one.subset, one.model) == ("unseen", "gbt")
     )
     own = answers.windows.episode == "delta.dig.s1"
     assert [row["call"] for row in rows] == [
-        toy_store.schema.classes[guess] for guess in answers.guess[own]
+        toy_store.schema.classes[guess] for guess in answers.predicted[own]
     ]
     code, out, _ = run("inspect", path, "--json")
     assert json.loads(out)["split"]["held_out"] == "delta"
@@ -299,7 +301,7 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
 
 
 def test_predict_tells_whole_ids_and_phases(
-    run: Run, toy_store: Store, toy_out: Path, toy_run: Done
+    run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult
 ) -> None:
     path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
     _, out, _ = run("predict", path, "--store", toy_store.root)
@@ -308,7 +310,7 @@ def test_predict_tells_whole_ids_and_phases(
 
 
 def test_predict_says_that_a_store_is_simulated(
-    run: Run, toy_store: Store, toy_out: Path, toy_run: Done, tmp_path: Path
+    run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult, tmp_path: Path
 ) -> None:
     made = Store.create(tmp_path / "s", toy_store.schema, {"seed": 1})
     made.publish(toy.episode())
@@ -318,7 +320,7 @@ def test_predict_says_that_a_store_is_simulated(
 
 
 def test_predict_names_the_nearest_episodes(
-    run: Run, toy_store: Store, toy_out: Path, toy_run: Done
+    run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult
 ) -> None:
     path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
     line = refused(run("predict", path, "--store", toy_store.root, "--episode", "alpha.dig.s9"))
@@ -326,7 +328,7 @@ def test_predict_names_the_nearest_episodes(
 
 
 def test_predict_refuses_a_store_of_another_meaning(
-    run: Run, toy_store: Store, toy_out: Path, toy_run: Done, tmp_path: Path
+    run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult, tmp_path: Path
 ) -> None:
     value = json.loads((toy_store.root / "store.json").read_text())
     value["schema"]["channels"][0][1] = "s"
@@ -337,7 +339,7 @@ def test_predict_refuses_a_store_of_another_meaning(
 
 
 def test_predict_refuses_a_damaged_episode(
-    run: Run, toy_out: Path, toy_run: Done, tmp_path: Path
+    run: Run, toy_out: Path, toy_run: RunResult, tmp_path: Path
 ) -> None:
     store = toy.store(tmp_path / "s", seeds=1)
     path = store.folder("alpha.dig.s0") / MANIFEST
@@ -400,11 +402,13 @@ def test_lab_lists_hosts_and_profiles(run: Run) -> None:
 
 
 def test_incidents_leave_as_json_lines_and_as_stix(
-    run: Run, toy_run: Done, toy_out: Path, toy_store: Store
+    run: Run, toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
-    episode = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
+    episode = next(id for id in toy_run.predictions.folds[0].split.test if "dig" in id)
     told = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
-    points = {f"{row.model}.{row.mode}": row.budgeted.thresholds[0] for row in toy_run.report.rows}
+    points = {
+        f"{row.model}.{row.mode}": row.alarm_budget.thresholds[0] for row in toy_run.report.rows
+    }
     with_point = next((key for key, point in points.items() if point is not None), None)
     assert with_point, "no model of the toy run has an operating point"
     code, out, _ = run(*told, "--model", with_point)

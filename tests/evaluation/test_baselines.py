@@ -28,7 +28,7 @@ def answer(name: str, windows: Windows) -> float:
         windows.take(np.isin(windows.episode, part)) for part in np.array_split(ids, 3)
     )
     guess = baselines.BASELINES[name](train, validation, test, CLASSES)
-    _, cube = metrics.cube(test.episode, test.y, guess, CLASSES)
+    _, cube = metrics.confusions(test.episode, test.y, guess, CLASSES)
     return float(metrics.macro_f1(cube.sum(axis=0)))
 
 

@@ -5,7 +5,11 @@ import pytest
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from phasewatch.evaluation.calibration import abstention, confidence, temperature
+from phasewatch.evaluation.calibration import (
+    abstention_threshold,
+    confidence_report,
+    fit_temperature,
+)
 
 GENERATOR = np.random.default_rng(3)
 LOGITS = GENERATOR.normal(0, 2, (20_000, 4))
@@ -14,11 +18,11 @@ Y = np.array([GENERATOR.choice(4, p=row) for row in softmax(LOGITS, axis=1)])
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
 def test_the_temperature_undoes_a_factor(factor: float) -> None:
-    assert temperature(LOGITS * factor, Y) == pytest.approx(factor, rel=0.05)
+    assert fit_temperature(LOGITS * factor, Y) == pytest.approx(factor, rel=0.05)
 
 
 def test_it_is_where_scikit_learns_loss_is_least() -> None:
-    found = temperature(LOGITS * 3, Y)
+    found = fit_temperature(LOGITS * 3, Y)
     losses = [
         log_loss(Y, softmax(LOGITS * 3 / t, axis=1)) for t in (found / 1.1, found, found * 1.1)
     ]
@@ -26,32 +30,32 @@ def test_it_is_where_scikit_learns_loss_is_least() -> None:
 
 
 def test_calibrated_probabilities_have_no_error_and_too_sure_ones_do() -> None:
-    assert confidence(LOGITS, Y, 1.0).ece < 0.02
-    assert confidence(LOGITS, Y, 0.25).ece > 0.1
-    bins = confidence(LOGITS, Y, 1.0).bins
+    assert confidence_report(LOGITS, Y, 1.0).ece < 0.02
+    assert confidence_report(LOGITS, Y, 0.25).ece > 0.1
+    bins = confidence_report(LOGITS, Y, 1.0).bins
     assert sum(one.windows for one in bins) == len(Y)
     assert max(one.windows for one in bins) - min(one.windows for one in bins) <= 1
 
 
 def test_brier_is_worked_by_hand() -> None:
     logits = np.log(np.array([[0.7, 0.3], [0.4, 0.6]]))
-    made = confidence(logits, np.array([0, 0]), 1.0)
+    made = confidence_report(logits, np.array([0, 0]), 1.0)
     assert made.brier == pytest.approx((0.3**2 * 2 + 0.6**2 * 2) / 2)
 
 
 def test_risk_at_full_coverage_is_the_error_rate() -> None:
-    made = confidence(LOGITS, Y, 1.0)
+    made = confidence_report(LOGITS, Y, 1.0)
     assert made.coverage[-1] == 1.0
-    assert made.risk[-1] == pytest.approx((LOGITS.argmax(axis=1) != Y).mean())
-    assert made.risk[0] < made.risk[-1]
+    assert made.error_rate[-1] == pytest.approx((LOGITS.argmax(axis=1) != Y).mean())
+    assert made.error_rate[0] < made.error_rate[-1]
 
 
 def test_abstaining_keeps_the_promise_where_it_was_chosen() -> None:
-    least = abstention(LOGITS, Y, 1.0, 0.1)
+    least = abstention_threshold(LOGITS, Y, 1.0, 0.1)
     assert least is not None
     chance = softmax(LOGITS, axis=1)
     kept = chance.max(axis=1) >= least
     assert (chance.argmax(axis=1) != Y)[kept].mean() <= 0.101
-    assert abstention(LOGITS, (LOGITS.argmax(axis=1) + 1) % 4, 1.0, 0.1) is None
+    assert abstention_threshold(LOGITS, (LOGITS.argmax(axis=1) + 1) % 4, 1.0, 0.1) is None
     with pytest.raises(ValueError, match="no window"):
-        confidence(LOGITS[:0], Y[:0], 1.0)
+        confidence_report(LOGITS[:0], Y[:0], 1.0)

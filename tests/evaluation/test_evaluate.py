@@ -10,7 +10,7 @@ from phasewatch.evaluation import evaluate, timing
 from phasewatch.evaluation.evaluate import Report
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.timeline import BENIGN
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.metrics import Score
 
 CLASSES = schema.vm46().classes
@@ -21,21 +21,21 @@ def sure(one: Predictions, calls: np.typing.NDArray[np.int64]) -> Predictions:
     return replace(one, logits=np.eye(len(CLASSES))[calls] * 9.0)
 
 
-def judged(done: Done, answers: list[Predictions]) -> Report:
-    return evaluate.evaluate(replace(done.answered, answers=tuple(answers)))
+def judged(done: RunResult, answers: list[Predictions]) -> Report:
+    return evaluate.evaluate(replace(done.predictions, predictions=tuple(answers)))
 
 
-def changed(done: Done, model: str, call: int | None) -> list[Predictions]:
+def changed(done: RunResult, model: str, call: int | None) -> list[Predictions]:
     """All answers, with `model` always right, or always saying `call`."""
     return [
         sure(one, one.windows.y if call is None else np.full(len(one.windows), call))
         if one.model == model
         else one
-        for one in done.answered.answers
+        for one in done.predictions.predictions
     ]
 
 
-def test_every_model_and_mode_has_a_row(toy_run: Done) -> None:
+def test_every_model_and_mode_has_a_row(toy_run: RunResult) -> None:
     keys = [(row.model, row.mode) for row in toy_run.report.rows]
     assert len(keys) == len(set(keys)) == 6
     for row in toy_run.report.rows:
@@ -43,98 +43,100 @@ def test_every_model_and_mode_has_a_row(toy_run: Done) -> None:
         assert set(row.by_host) == {"alpha", "beta", "delta"}
 
 
-def test_every_missing_part_is_scored_in_the_modes_that_have_it(toy_run: Done) -> None:
+def test_every_missing_part_is_scored_in_the_modes_that_have_it(toy_run: RunResult) -> None:
     for row in toy_run.report.rows:
         guest = {"guest"} if row.mode == "oracle" else set()
-        assert set(row.without) == {"proc", "qmp", "netflow", "opening"} | guest
+        assert set(row.ablations) == {"proc", "qmp", "netflow", "opening"} | guest
         if row.model == "majority":
-            assert all(one.value == row.unseen.value for one in row.without.values())
+            assert all(one.value == row.unseen.value for one in row.ablations.values())
 
 
-def test_untested_phases_have_no_score(toy_run: Done) -> None:
+def test_untested_phases_have_no_score(toy_run: RunResult) -> None:
     """The toy store knows no command and control, so nobody is scored on it."""
     for row in toy_run.report.rows:
         assert row.by_class["command_and_control"] is None
         assert row.by_class["impact"] is not None
-        assert row.course.lateness["command_and_control"] is None
-        assert row.course.lateness["impact"] is not None
+        assert row.timeline.delays["command_and_control"] is None
+        assert row.timeline.delays["impact"] is not None
 
 
-def test_what_the_held_out_host_lacks_is_listed(toy_run: Done) -> None:
+def test_what_the_held_out_host_lacks_is_listed(toy_run: RunResult) -> None:
     def lacking(answered: PredictionSet) -> PredictionSet:
         usable = [e for e in answered.usable if (e.host, e.profile) != ("delta", "leak")]
         test = tuple(e.id for e in usable if e.host == "delta")
         kept = []
-        for one in answered.answers:
+        for one in answered.predictions:
             rows = np.isin(one.windows.episode, [e.id for e in usable])
             kept.append(replace(one, windows=one.windows.take(rows), logits=one.logits[rows]))
         folds = tuple(
             replace(fold, split=replace(fold.split, test=test)) for fold in answered.folds
         )
-        return replace(answered, folds=folds, usable=tuple(usable), answers=tuple(kept))
+        return replace(answered, folds=folds, usable=tuple(usable), predictions=tuple(kept))
 
-    report = evaluate.evaluate(lacking(toy_run.answered))
+    report = evaluate.evaluate(lacking(toy_run.predictions))
     assert report.untested_profiles == ["leak"]
     assert report.untested_phases == ["discovery", "exfiltration"]
-    assert report.untested_cells == [("delta", "leak")]
+    assert report.untested_pairs == [("delta", "leak")]
     assert "leak" not in report.rows[0].by_profile
     assert report.rows[0].by_class["exfiltration"] is None
 
 
-def test_perfect_answers_score_one_and_beat_the_rest(toy_run: Done) -> None:
+def test_perfect_answers_score_one_and_beat_the_rest(toy_run: RunResult) -> None:
     report = judged(toy_run, changed(toy_run, "gbt", None))
     row = report.rows[0]
-    assert row.unseen.value == row.decoded.value == 1.0
-    assert row.course.alarms.events == 0
-    assert row.course.segments.edit == 1.0
-    assert row.confidence.risk[-1] == 0.0
-    assert all(one is None or one.missed == 0.0 for one in row.course.lateness.values())
-    verdicts = {(one.ours, one.other, one.mode): one.verdict for one in report.comparisons}
+    assert row.unseen.value == row.smoothed.value == 1.0
+    assert row.timeline.false_alarms.events == 0
+    assert row.timeline.segments.edit_score == 1.0
+    assert row.calibration.error_rate[-1] == 0.0
+    assert all(one is None or one.missed == 0.0 for one in row.timeline.delays.values())
+    verdicts = {(one.first, one.second, one.mode): one.outcome for one in report.comparisons}
     assert verdicts["gbt", "majority", "realistic"] == "better"
 
 
-def test_a_beaten_model_is_called_worse(toy_run: Done) -> None:
+def test_a_beaten_model_is_called_worse(toy_run: RunResult) -> None:
     report = judged(toy_run, changed(toy_run, "gbt", 3))
-    verdicts = {(one.ours, one.other, one.mode): one.verdict for one in report.comparisons}
+    verdicts = {(one.first, one.second, one.mode): one.outcome for one in report.comparisons}
     assert verdicts["gbt", "logistic", "realistic"] == "worse"
 
 
-def test_hosts_in_training_say_nothing_about_new_hosts(toy_run: Done) -> None:
+def test_hosts_in_training_say_nothing_about_new_hosts(toy_run: RunResult) -> None:
     """However many were judged: their interval would be read as one for another machine."""
-    many = toy.scattered(toy_run.answered, 6)
+    many = toy.scattered(toy_run.predictions, 6)
     assert many.new_hosts
     report = evaluate.evaluate(many)
-    assert all(row.across and row.course.alarms.across for row in report.rows)
-    assert all(one.across for one in report.comparisons)
+    assert all(row.across_hosts and row.timeline.false_alarms.across_hosts for row in report.rows)
+    assert all(one.across_hosts for one in report.comparisons)
     everywhere = tuple(replace(one, host="h") for one in many.usable)
     known = replace(many, usable=everywhere)
     assert not known.new_hosts
     report = evaluate.evaluate(known)
-    assert not any(row.across or row.course.alarms.across for row in report.rows)
-    assert not any(one.across for one in report.comparisons)
+    assert not any(
+        row.across_hosts or row.timeline.false_alarms.across_hosts for row in report.rows
+    )
+    assert not any(one.across_hosts for one in report.comparisons)
 
 
-def test_every_pair_of_a_mode_is_compared_once(toy_run: Done) -> None:
-    pairs = [(one.mode, frozenset((one.ours, one.other))) for one in toy_run.report.comparisons]
+def test_every_pair_of_a_mode_is_compared_once(toy_run: RunResult) -> None:
+    pairs = [(one.mode, frozenset((one.first, one.second))) for one in toy_run.report.comparisons]
     assert len(pairs) == len(set(pairs)) == 6
 
 
-def test_a_crier_meets_no_budget_and_a_silent_one_raises_nothing(toy_run: Done) -> None:
+def test_a_crier_meets_no_budget_and_a_silent_one_raises_nothing(toy_run: RunResult) -> None:
     loud = judged(toy_run, changed(toy_run, "gbt", 3)).rows[0]
-    windows = next(one.windows for one in toy_run.answered.answers if one.part == "unseen")
-    firsts = [rows[0] for rows in timing.each(windows.episode, windows.t_ns)]
-    assert loud.course.alarms.events == (windows.y[firsts] == BENIGN).sum() > 0
-    assert loud.budgeted.thresholds == (None,) or loud.budgeted.raised == 0.0
+    windows = next(one.windows for one in toy_run.predictions.predictions if one.subset == "unseen")
+    firsts = [rows[0] for rows in timing.rows_by_episode(windows.episode, windows.t_ns)]
+    assert loud.timeline.false_alarms.events == (windows.y[firsts] == BENIGN).sum() > 0
+    assert loud.alarm_budget.thresholds == (None,) or loud.alarm_budget.detected == 0.0
     silent = judged(toy_run, changed(toy_run, "gbt", BENIGN)).rows[0]
-    assert silent.course.alarms.events == 0
-    assert silent.course.lateness["impact"] is not None
-    assert silent.course.lateness["impact"].missed == 1.0
+    assert silent.timeline.false_alarms.events == 0
+    assert silent.timeline.delays["impact"] is not None
+    assert silent.timeline.delays["impact"].missed == 1.0
 
 
-def test_a_budget_that_validation_is_too_short_for_says_so(toy_run: Done) -> None:
+def test_a_budget_that_validation_is_too_short_for_says_so(toy_run: RunResult) -> None:
     for row in toy_run.report.rows:
-        assert not row.budgeted.verifiable
-        assert row.budgeted.chosen.high > row.budgeted.budget
+        assert not row.alarm_budget.verifiable
+        assert row.alarm_budget.validation.high > row.alarm_budget.target_rate
 
 
 @pytest.mark.parametrize(

@@ -10,27 +10,27 @@ from tests import toy
 from phasewatch import splits
 from phasewatch.errors import Refused
 from phasewatch.evaluation import leakage
-from phasewatch.evaluation.leakage import AFTER, BEFORE, Evidence
-from phasewatch.experiment.pipeline import Done
+from phasewatch.evaluation.leakage import AFTER_TRAINING, BEFORE_TRAINING, FoldData
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split, divide
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 from phasewatch.windowing import Windows, extract, join
 
-RULES = {**BEFORE, **AFTER}
-Plant = Callable[[Evidence], Evidence]
+RULES = {**BEFORE_TRAINING, **AFTER_TRAINING}
+Plant = Callable[[FoldData], FoldData]
 
 
-def evidence_of(store: Store, way: str, test: str, validation: str) -> Evidence:
+def evidence_of(store: Store, way: str, test: str, validation: str) -> FoldData:
     identities = {one.id: one.identity for one in validate_store(store)}
     (split,) = splits.find(way)(list(identities.values()), test, validation)
     whole = extract(store, list(identities), store.schema, 6.0)
-    return Evidence(split, identities, store.schema, divide(whole, split))
+    return FoldData(split, identities, store.schema, divide(whole, split))
 
 
 @pytest.fixture(scope="module")
-def clean(toy_store: Store, toy_run: Done) -> Evidence:
+def clean(toy_store: Store, toy_run: RunResult) -> FoldData:
     """One fold of the toy store, with the lenses of its checkpoints."""
     (fold,) = toy_run.trained.folds
     normalizers = {
@@ -43,24 +43,24 @@ def clean(toy_store: Store, toy_run: Done) -> Evidence:
     )
 
 
-def put(evidence: Evidence, **parts: Windows) -> Evidence:
+def put(evidence: FoldData, **parts: Windows) -> FoldData:
     return replace(evidence, windows={**evidence.windows, **parts})
 
 
-def episode_on_two_sides(evidence: Evidence) -> Evidence:
+def episode_on_two_sides(evidence: FoldData) -> FoldData:
     learned = evidence.windows["train"]
     one = learned.take(learned.episode == learned.episode[0])
     return put(evidence, unseen=join([evidence.windows["unseen"], one]))
 
 
-def host_on_two_sides(evidence: Evidence) -> Evidence:
+def host_on_two_sides(evidence: FoldData) -> FoldData:
     """An episode of the held-out host is given to training."""
     split = evidence.split
     moved = replace(split, train=(*split.train, split.test[0]), test=split.test[1:])
     return replace(evidence, split=moved)
 
 
-def recorded_again(evidence: Evidence) -> Evidence:
+def recorded_again(evidence: FoldData) -> FoldData:
     """A judged episode is a training episode under another name, a little noisier."""
     learned, judged = evidence.windows["train"], evidence.windows["unseen"]
     one = learned.take(learned.episode == learned.episode[0])
@@ -74,7 +74,7 @@ def recorded_again(evidence: Evidence) -> Evidence:
     return put(evidence, unseen=join([judged.take(judged.episode != judged.episode[0]), copy]))
 
 
-def seconds_shared(evidence: Evidence) -> Evidence:
+def seconds_shared(evidence: FoldData) -> FoldData:
     """Windows between those of training, cut from the same samples under another name."""
     learned, judged = evidence.windows["train"], evidence.windows["unseen"]
     one = learned.take(learned.episode == learned.episode[0])
@@ -82,14 +82,14 @@ def seconds_shared(evidence: Evidence) -> Evidence:
     return put(evidence, unseen=join([judged, between]))
 
 
-def time_backwards(evidence: Evidence) -> Evidence:
+def time_backwards(evidence: FoldData) -> FoldData:
     """Trained on the last campaign, judged on the first."""
     order = sorted(evidence.episodes, key=lambda id: evidence.episodes[id].start_ns)
     late, middle, early = (tuple(part) for part in np.array_split(np.array(order), 3)[::-1])
     return replace(evidence, split=Split("held_out_time", "c0", late, middle, (), early))
 
 
-def named_by_a_channel(evidence: Evidence) -> Evidence:
+def named_by_a_channel(evidence: FoldData) -> FoldData:
     """A channel stays at a value of its own through every training episode."""
     learned = evidence.windows["train"]
     _, place = np.unique(learned.episode, return_inverse=True)
@@ -98,7 +98,7 @@ def named_by_a_channel(evidence: Evidence) -> Evidence:
     return put(evidence, train=replace(learned, x=x))
 
 
-def phases_by_host(evidence: Evidence) -> Evidence:
+def phases_by_host(evidence: FoldData) -> FoldData:
     """Every training host has a phase of its own, and a channel that names the host."""
     learned = evidence.windows["train"]
     _, place = np.unique(learned.host, return_inverse=True)
@@ -107,12 +107,12 @@ def phases_by_host(evidence: Evidence) -> Evidence:
     return put(evidence, train=replace(learned, x=x, y=place.astype(np.int64)))
 
 
-def judged_on_training(evidence: Evidence) -> Evidence:
+def judged_on_training(evidence: FoldData) -> FoldData:
     """What is judged are training windows: their labels can be learned by heart, dealt or not."""
     return put(evidence, unseen=evidence.windows["train"])
 
 
-def lens_of_everything(evidence: Evidence) -> Evidence:
+def lens_of_everything(evidence: FoldData) -> FoldData:
     train = evidence.windows["train"]
     whole = join([train, evidence.windows["unseen"]])
     return replace(evidence, normalizers={"x": (Normalizer.fit("summary", whole), train)})
@@ -136,13 +136,13 @@ def test_every_rule_has_a_planted_leak() -> None:
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_clean_fold_passes(name: str, clean: Evidence) -> None:
+def test_a_clean_fold_passes(name: str, clean: FoldData) -> None:
     passed, told = RULES[name](clean)
     assert passed, told
 
 
 @pytest.mark.parametrize("name", RULES)
-def test_a_planted_leak_is_caught(name: str, clean: Evidence) -> None:
+def test_a_planted_leak_is_caught(name: str, clean: FoldData) -> None:
     passed, told = RULES[name](PLANTS[name](clean))
     assert not passed and told
 
@@ -151,34 +151,36 @@ def test_a_planted_leak_is_caught(name: str, clean: Evidence) -> None:
 def test_other_ways_to_split_are_clean(way: str, test: str, toy_store: Store) -> None:
     evidence = evidence_of(toy_store, way, test, "")
     for name in ("same_episode", "same_key", "time_running_back"):
-        passed, told = BEFORE[name](evidence)
+        passed, told = BEFORE_TRAINING[name](evidence)
         assert passed, told
 
 
-def test_a_leak_stops_the_run_unless_it_is_waived(clean: Evidence) -> None:
+def test_a_leak_stops_the_run_unless_it_is_waived(clean: FoldData) -> None:
     leaking = replace(host_on_two_sides(clean), normalizers=None)
     leaking = put(leaking, train=clean.windows["train"])
     with pytest.raises(Refused, match=r"same_episode|same_key.*--waive"):
-        leakage.audit(leaking)
-    checks = leakage.audit(leaking, ["same_key", "same_episode"])
-    assert [check.rule for check in checks] == list(BEFORE)
+        leakage.check_leakage(leaking)
+    checks = leakage.check_leakage(leaking, ["same_key", "same_episode"])
+    assert [check.rule for check in checks] == list(BEFORE_TRAINING)
     assert {check.rule for check in checks if not check.passed} == {"same_key", "same_episode"}
 
 
-def test_a_rule_that_does_not_exist_is_refused(clean: Evidence) -> None:
+def test_a_rule_that_does_not_exist_is_refused(clean: FoldData) -> None:
     with pytest.raises(Refused, match="nope is no rule; expected one of same_episode"):
-        leakage.audit(clean, ["nope"])
+        leakage.check_leakage(clean, ["nope"])
 
 
-def test_every_run_tells_what_it_audited(toy_run: Done) -> None:
-    assert [check.rule for check in toy_run.answered.audit] == list(RULES)
-    assert all(check.passed and check.fold == "delta" for check in toy_run.answered.audit)
+def test_every_run_tells_what_it_audited(toy_run: RunResult) -> None:
+    assert [check.rule for check in toy_run.predictions.leakage_checks] == list(RULES)
+    assert all(
+        check.passed and check.fold == "delta" for check in toy_run.predictions.leakage_checks
+    )
     assert toy.RECIPE.test == "delta"
 
 
-def test_one_window_an_episode_cannot_be_asked_for_a_telling_channel(clean: Evidence) -> None:
+def test_one_window_an_episode_cannot_be_asked_for_a_telling_channel(clean: FoldData) -> None:
     learned = clean.windows["train"]
     _, first = np.unique(learned.episode, return_index=True)
-    passed, told = BEFORE["telling_channel"](put(clean, train=learned.take(first)))
+    passed, told = BEFORE_TRAINING["telling_channel"](put(clean, train=learned.take(first)))
     assert passed
     assert told.startswith("not asked")

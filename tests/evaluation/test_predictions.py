@@ -11,44 +11,46 @@ import pytest
 from phasewatch.errors import Refused
 from phasewatch.evaluation import predictions
 from phasewatch.evaluation.evaluate import evaluate
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.windowing import Windows
 
 
-def test_the_report_comes_from_the_file_alone(toy_run: Done, toy_out: Path) -> None:
+def test_the_report_comes_from_the_file_alone(toy_run: RunResult, toy_out: Path) -> None:
     report = evaluate(predictions.load(toy_out / "posteriors.parquet"))
     on_file = json.loads((toy_out / "report.json").read_text())
     assert json.loads(json.dumps(asdict(report))) == on_file
 
 
-def test_what_was_said_is_what_the_checkpoints_say(toy_run: Done) -> None:
+def test_what_was_said_is_what_the_checkpoints_say(toy_run: RunResult) -> None:
     (fold,) = toy_run.trained.folds
     for loaded in fold.checkpoints:
         windows = fold.windows[loaded.mode]["unseen"]
         (said,) = (
             one
-            for one in toy_run.answered.answers
-            if (one.model, one.mode, one.part) == (loaded.model_name, loaded.mode, "unseen")
+            for one in toy_run.predictions.predictions
+            if (one.model, one.mode, one.subset) == (loaded.model_name, loaded.mode, "unseen")
         )
         np.testing.assert_array_equal(said.logits, loaded.logits(windows.x, windows.opening))
         for field in fields(Windows):
-            if field.name not in predictions.SHOWN:
+            if field.name not in predictions.MODEL_INPUTS:
                 mine, theirs = getattr(windows, field.name), getattr(said.windows, field.name)
                 np.testing.assert_array_equal(mine, theirs)
 
 
-def test_saving_again_gives_the_same_bytes(toy_run: Done, toy_out: Path, tmp_path: Path) -> None:
+def test_saving_again_gives_the_same_bytes(
+    toy_run: RunResult, toy_out: Path, tmp_path: Path
+) -> None:
     path = toy_out / "posteriors.parquet"
     predictions.save(predictions.load(path), tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
-def test_a_stranger_can_read_it(toy_run: Done, toy_out: Path) -> None:
+def test_a_stranger_can_read_it(toy_run: RunResult, toy_out: Path) -> None:
     table = pq.read_table(toy_out / "posteriors.parquet")
     assert {"fold", "model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
         table.column_names
     )
-    assert len(table) == sum(len(one.windows) for one in toy_run.answered.answers)
+    assert len(table) == sum(len(one.windows) for one in toy_run.predictions.predictions)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_a_stranger_can_read_it(toy_run: Done, toy_out: Path) -> None:
     ],
 )
 def test_another_file_is_one_line(
-    damage: str, told: str, toy_run: Done, toy_out: Path, tmp_path: Path
+    damage: str, told: str, toy_run: RunResult, toy_out: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "posteriors.parquet"
     whole = (toy_out / "posteriors.parquet").read_bytes()

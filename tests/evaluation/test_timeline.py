@@ -8,7 +8,7 @@ from phasewatch.evaluation.predictions import Predictions
 from phasewatch.windowing import Windows
 
 STRIDE_S = 5.0
-ASKED = timeline.Asked(("benign", "impact"), STRIDE_S, seed=0, new_hosts=True)
+ASKED = timeline.EvaluationContext(("benign", "impact"), STRIDE_S, seed=0, new_hosts=True)
 
 
 def said(episodes: dict[str, tuple[list[int], list[int]]], sure: float = 9.0) -> Predictions:
@@ -52,30 +52,30 @@ def test_delays_and_alarms_are_counted_episode_by_episode() -> None:
             "b1": ([0, 0, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0]),
         }
     )
-    found = timeline.course(one, ASKED)
-    late = found.lateness["impact"]
+    found = timeline.timeline(one, ASKED)
+    late = found.delays["impact"]
     assert late is not None
     assert (late.onsets, late.missed, late.median_s) == (2, 0.5, 7.0)
     # The alarm that outlasts the attack is no second one.
-    assert found.alarms.events == 1
-    assert found.alarms.hours == pytest.approx(6 * STRIDE_S / 3600)
-    assert found.alarms.across is None
+    assert found.false_alarms.events == 1
+    assert found.false_alarms.hours == pytest.approx(6 * STRIDE_S / 3600)
+    assert found.false_alarms.across_hosts is None
 
 
 def test_a_phase_that_never_was_has_no_delay() -> None:
-    assert timeline.course(said({"a": ([0, 0], [0, 0])}), ASKED).lateness["impact"] is None
+    assert timeline.timeline(said({"a": ([0, 0], [0, 0])}), ASKED).delays["impact"] is None
 
 
 def test_five_hosts_give_an_interval_for_hosts_like_these() -> None:
     quiet = {f"{host}1": ([0] * 8, [0] * 8) for host in "abcd"}
     loud = {"e1": ([0] * 8, [1, 0] * 4)}
-    found = timeline.course(said(quiet | loud), ASKED).alarms
-    assert found.across is not None
-    low, high = found.across
+    found = timeline.timeline(said(quiet | loud), ASKED).false_alarms
+    assert found.across_hosts is not None
+    low, high = found.across_hosts
     assert low == 0.0 and high > found.rate
-    assert timeline.course(said(quiet), ASKED).alarms.across is None
+    assert timeline.timeline(said(quiet), ASKED).false_alarms.across_hosts is None
     known = replace(ASKED, new_hosts=False)
-    assert timeline.course(said(quiet | loud), known).alarms.across is None
+    assert timeline.timeline(said(quiet | loud), known).false_alarms.across_hosts is None
 
 
 def test_the_threshold_is_the_validation_parts_own_and_tried_on_the_unseen() -> None:
@@ -85,33 +85,33 @@ def test_the_threshold_is_the_validation_parts_own_and_tried_on_the_unseen() -> 
     unsure = Predictions(
         "x", "m", "realistic", "unseen", chosen.windows, np.array([[0.0, 0.5]] * 10)
     )
-    kept = timeline.budgeted([(chosen, unsure)], ASKED)
+    kept = timeline.alarm_budget([(chosen, unsure)], ASKED)
     assert kept.thresholds[0] is not None
-    assert kept.chosen.events == 0
-    assert (kept.achieved.events, kept.raised) == (1, 1.0)
-    tried = timeline.budgeted([(chosen, chosen)], ASKED)
-    assert (tried.achieved.events, tried.raised) == (0, 1.0)
+    assert kept.validation.events == 0
+    assert (kept.achieved.events, kept.detected) == (1, 1.0)
+    tried = timeline.alarm_budget([(chosen, chosen)], ASKED)
+    assert (tried.achieved.events, tried.detected) == (0, 1.0)
 
 
 def test_no_threshold_raises_no_alarm() -> None:
     truth = [0] * 6 + [1] * 4
     firm = said({"v1": (truth, truth)})
     unsure = Predictions("x", "m", "realistic", "unseen", firm.windows, np.array([[0.0, 0.5]] * 10))
-    none = timeline.budgeted([(unsure, firm)], ASKED)
-    assert (none.thresholds, none.raised) == ((None,), 0.0)
+    none = timeline.alarm_budget([(unsure, firm)], ASKED)
+    assert (none.thresholds, none.detected) == ((None,), 0.0)
 
 
 def test_every_fold_has_a_threshold_of_its_own() -> None:
     truth = [0] * 6 + [1] * 4
     calm, firm = said({"v1": (truth, truth)}, 9.0), said({"w1": (truth, truth)}, 2.0)
-    both = timeline.budgeted([(calm, calm), (firm, firm)], ASKED)
+    both = timeline.alarm_budget([(calm, calm), (firm, firm)], ASKED)
     assert len(set(both.thresholds)) == 2
-    assert both.raised == 1.0
+    assert both.detected == 1.0
     assert both.achieved.hours == pytest.approx(12 * STRIDE_S / 3600)
 
 
 def test_little_benign_time_cannot_show_a_low_rate() -> None:
     few = said({"v1": ([0] * 6, [0] * 6)})
-    assert not timeline.budgeted([(few, few)], ASKED).verifiable
+    assert not timeline.alarm_budget([(few, few)], ASKED).verifiable
     many = said({f"v{number}": ([0] * 720, [0] * 720) for number in range(40)})
-    assert timeline.budgeted([(many, many)], ASKED).verifiable
+    assert timeline.alarm_budget([(many, many)], ASKED).verifiable

@@ -2,26 +2,26 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasewatch.evaluation import timing
 from phasewatch.evaluation.timing import (
-    Calls,
+    Labels,
     Onset,
-    alarms,
+    count_false_alarms,
     detection_delay,
-    each,
-    edit,
-    false_alarms,
-    matched,
+    edit_score,
+    false_alarm_rate,
+    match_segments,
     onsets,
+    rows_by_episode,
 )
 
 SEQUENCES = st.lists(st.integers(0, 3), min_size=1, max_size=30).map(np.array)
 
 
-def calls(text: str) -> Calls:
+def calls(text: str) -> Labels:
     return np.array([int(letter) for letter in text], dtype=np.int64)
 
 
@@ -58,53 +58,55 @@ def test_an_alarm_is_false_when_it_begins_on_benign_time() -> None:
     benign = np.array([1, 1, 1, 0, 0, 1, 1, 1], dtype=bool)
     alarm = np.array([0, 1, 1, 1, 1, 1, 0, 1], dtype=bool)
     # One begins at the second window, another at the last; none begins when the attack ends.
-    assert false_alarms(benign, alarm) == 2
-    assert false_alarms(benign, ~benign) == 0
+    assert count_false_alarms(benign, alarm) == 2
+    assert count_false_alarms(benign, ~benign) == 0
 
 
 def test_a_rate_has_garwoods_interval() -> None:
-    told = alarms(0, 2.0)
+    told = false_alarm_rate(0, 2.0)
     assert [told.rate, told.low, told.high] == pytest.approx([0.0, 0.0, 3.689 / 2], abs=1e-3)
-    told = alarms(10, 1.0)
+    told = false_alarm_rate(10, 1.0)
     assert [told.low, told.high] == pytest.approx([4.795, 18.390], abs=1e-3)
 
 
 def test_edit_is_worked_by_hand() -> None:
     # Orders 0 1 2 and 0 2 1 2: one insertion, over the longer four.
-    assert edit(calls("001122"), calls("022122")) == pytest.approx(0.75)
-    assert edit(calls("0"), calls("1")) == 0.0
+    assert edit_score(calls("001122"), calls("022122")) == pytest.approx(0.75)
+    assert edit_score(calls("0"), calls("1")) == 0.0
 
 
 def test_segments_are_matched_by_hand() -> None:
     # Truth 0:[0,4) 1:[4,8); calls 0:[0,3) 1:[3,5) 0:[5,6) 1:[6,8).
     y, guess = calls("00001111"), calls("00011011")
     # 0:[0,3) on [0,4) .75; 1:[3,5) on [4,8) 1/5; 0:[5,6) nowhere; 1:[6,8) on [4,8) .5.
-    assert matched(y, guess, 0.5) == (2, 2, 0)
+    assert match_segments(y, guess, 0.5) == (2, 2, 0)
     # At .10 the early 1 takes the true one, and the later is one too many.
-    assert matched(y, guess, 0.1) == (2, 2, 0)
-    assert matched(y, guess, 0.6) == (1, 3, 1)
-    made = timing.segments([(y, guess)])
+    assert match_segments(y, guess, 0.1) == (2, 2, 0)
+    assert match_segments(y, guess, 0.6) == (1, 3, 1)
+    made = timing.segment_scores([(y, guess)])
     assert list(made.f1) == pytest.approx([2 * 2 / 6] * 3)
-    assert (made.calls, made.truths) == (4.0, 2.0)
+    assert (made.predicted, made.true) == (4.0, 2.0)
 
 
+@settings(deadline=None)
 @given(SEQUENCES)
-def test_perfect_calls_are_perfect(y: Calls) -> None:
-    made = timing.segments([(y, y)])
-    assert made.edit == 1.0 and made.f1 == (1.0, 1.0, 1.0)
+def test_perfect_calls_are_perfect(y: Labels) -> None:
+    made = timing.segment_scores([(y, y)])
+    assert made.edit_score == 1.0 and made.f1 == (1.0, 1.0, 1.0)
     t = np.arange(10.0, 10 + 5 * len(y), 5)
     assert not any(one.missed for one in onsets("e", y, y, t, np.ones(len(y))))
 
 
+@settings(deadline=None)
 @given(SEQUENCES, SEQUENCES)
-def test_scores_stay_between_nothing_and_one(y: Calls, other: Calls) -> None:
+def test_scores_stay_between_nothing_and_one(y: Labels, other: Labels) -> None:
     guess = np.resize(other, len(y))
-    made = timing.segments([(y, guess)])
-    assert 0 <= made.edit <= 1 and all(0 <= one <= 1 for one in made.f1)
+    made = timing.segment_scores([(y, guess)])
+    assert 0 <= made.edit_score <= 1 and all(0 <= one <= 1 for one in made.f1)
     assert made.f1[0] >= made.f1[2]
 
 
 def test_episodes_are_taken_apart_in_the_order_of_time() -> None:
     episode = np.array(["b", "a", "b", "a"])
     t = np.array([2, 9, 1, 3])
-    assert [rows.tolist() for rows in each(episode, t)] == [[3, 1], [2, 0]]
+    assert [rows.tolist() for rows in rows_by_episode(episode, t)] == [[3, 1], [2, 0]]

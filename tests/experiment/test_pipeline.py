@@ -1,5 +1,6 @@
 import json
-from dataclasses import replace
+from collections import Counter
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,19 +11,19 @@ from phasewatch import schema, splits, windowing
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.splits import Split
-from phasewatch.store.format import SAMPLES
+from phasewatch.store.format import SAMPLES, Manifest
 from phasewatch.store.local import Store
-from phasewatch.windowing import pool
+from phasewatch.windowing import Windows, pool
 
 
-def run(store: Store, out: Path) -> Done:
+def run(store: Store, out: Path) -> RunResult:
     return pipeline.run(toy.RECIPE, store, out, lambda line: None)
 
 
-def test_it_writes_what_it_found(toy_run: Done, toy_out: Path) -> None:
+def test_it_writes_what_it_found(toy_run: RunResult, toy_out: Path) -> None:
     assert json.loads((toy_out / "report.json").read_text())["folds"][0]["held_out"] == "delta"
     assert (toy_out / "validation_v1.parquet").exists()
     made = sorted((toy_out / "checkpoints").glob("*.ckpt.json"))
@@ -31,7 +32,7 @@ def test_it_writes_what_it_found(toy_run: Done, toy_out: Path) -> None:
         checkpoint.load(path)
 
 
-def test_boosted_trees_learn_the_toy(toy_run: Done) -> None:
+def test_boosted_trees_learn_the_toy(toy_run: RunResult) -> None:
     row = toy_run.report.rows[0]
     assert (row.model, row.mode) == ("gbt", "realistic")
     assert row.unseen.value > 0.8
@@ -39,7 +40,7 @@ def test_boosted_trees_learn_the_toy(toy_run: Done) -> None:
 
 
 def test_the_same_recipe_gives_the_same_bytes(
-    toy_run: Done, toy_out: Path, toy_store: Store, tmp_path: Path
+    toy_run: RunResult, toy_out: Path, toy_store: Store, tmp_path: Path
 ) -> None:
     run(toy_store, tmp_path)
     for path in sorted(toy_out.rglob("*.json")):
@@ -47,14 +48,16 @@ def test_the_same_recipe_gives_the_same_bytes(
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
-def test_nothing_is_fitted_on_what_is_judged(toy_run: Done, toy_out: Path, tmp_path: Path) -> None:
+def test_nothing_is_fitted_on_what_is_judged(
+    toy_run: RunResult, toy_out: Path, tmp_path: Path
+) -> None:
     """Poison every judged episode: scaler, weights and choice must not move by a bit."""
     poisoned = Store.create(tmp_path / "store", schema.vm46())
     judged = {
         str(id)
-        for answers in toy_run.answered.answers
+        for answers in toy_run.predictions.predictions
         for id in answers.windows.episode
-        if answers.part != "validation"
+        if answers.subset != "validation"
     }
     for host in toy.HOSTS:
         for profile in toy.PROFILES:
@@ -80,7 +83,7 @@ def test_rejected_episodes_are_left_out_and_told(tmp_path: Path) -> None:
     lines: list[str] = []
     done = pipeline.run(toy.RECIPE, store, tmp_path / "out", lines.append)
     assert "35 accepted · 0 degraded · 1 rejected" in lines[0]
-    assert all(damaged not in answers.windows.episode for answers in done.answered.answers)
+    assert all(damaged not in answers.windows.episode for answers in done.predictions.predictions)
 
 
 def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None:
@@ -97,7 +100,7 @@ def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None
 
 
 def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
-    toy_run: Done, toy_out: Path, toy_store: Store
+    toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
     train = windowing.extract(toy_store, loaded.split["train"], loaded.schema, 6.0)
@@ -163,3 +166,35 @@ def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Stor
 def test_simulated_episodes_are_refused(toy_store: Store, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="holds simulated episodes"):
         run(Store(toy_store.root, toy_store.schema, {"seed": 1}), tmp_path)
+
+
+def test_realistic_windows_are_a_slice_of_oracle_windows_to_the_bit(toy_store: Store) -> None:
+    episodes = [toy_store.read(id) for id in toy_store.ids()[:6]]
+    sliced = pipeline.windows_by_mode(toy.RECIPE, toy_store.schema, episodes)
+    assert list(sliced) == list(toy.RECIPE.modes)
+    for mode, found in sliced.items():
+        cut = windowing.extract(
+            toy_store, toy_store.ids()[:6], toy_store.schema.mode(mode), toy.RECIPE.opening_s
+        )
+        for field in fields(Windows):
+            own, expected = getattr(found, field.name), getattr(cut, field.name)
+            assert own.tobytes() == expected.tobytes(), (mode, field.name)
+            assert (own.dtype, own.shape) == (expected.dtype, expected.shape)
+            assert own.flags.c_contiguous
+    assert sliced["realistic"].x.shape[1] < sliced["oracle"].x.shape[1]
+
+
+def test_training_reads_every_episode_once(
+    toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[str] = Counter()
+    files = Store.files
+
+    def counted(store: Store, manifest: Manifest) -> dict[str, bytes]:
+        read[manifest.id] += 1
+        return files(store, manifest)
+
+    monkeypatch.setattr(Store, "files", counted)
+    recipe = replace(toy.RECIPE, models=("majority",))
+    pipeline.train(recipe, toy_store, tmp_path / "out", lambda line: None)
+    assert read == dict.fromkeys(toy_store.ids(), 1)

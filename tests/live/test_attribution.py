@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.live import playback
 from phasewatch.live.attribution import why
 from phasewatch.live.ensemble import Ensemble
@@ -14,13 +15,13 @@ from phasewatch.store.local import Store
 
 
 @pytest.fixture(scope="module")
-def ensemble(toy_run: Done, toy_out: Path, toy_store: Store) -> Ensemble:
-    return Ensemble.load(toy_out / "checkpoints", toy_store.schema)
+def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
+    return Ensemble.load(Run(toy_out), toy_store.schema)
 
 
 @pytest.fixture(scope="module")
-def judged(ensemble: Ensemble, toy_run: Done, toy_store: Store) -> WindowPrediction:
-    id = next(id for id in toy_run.answered.folds[0].split.test if "dig" in id)
+def judged(ensemble: Ensemble, toy_run: RunResult, toy_store: Store) -> WindowPrediction:
+    id = next(id for id in toy_run.predictions.folds[0].split.test if "dig" in id)
     machine = playback.replay(toy_store.read(id), ensemble)
     return list(machine.judged.values())[len(machine.judged) // 2]
 

@@ -14,7 +14,8 @@ from tests.paths import ROOT
 from phasewatch import schema, windowing
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.io.trust import Trust
 from phasewatch.live import playback
 from phasewatch.live.buffer import GRACE_S, Buffer, taken
@@ -31,8 +32,8 @@ BLIND = Ensemble(schema.vm46(), ())
 
 
 @pytest.fixture(scope="module")
-def ensemble(toy_run: Done, toy_out: Path, toy_store: Store) -> Ensemble:
-    return Ensemble.load(toy_out / "checkpoints", toy_store.schema)
+def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
+    return Ensemble.load(Run(toy_out), toy_store.schema)
 
 
 def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
@@ -71,18 +72,20 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
         same(playback.replay(episode, Ensemble(store.schema, ())), made)
 
 
-def test_answers_are_the_offline_ones(ensemble: Ensemble, toy_run: Done, toy_store: Store) -> None:
+def test_answers_are_the_offline_ones(
+    ensemble: Ensemble, toy_run: RunResult, toy_store: Store
+) -> None:
     manifests = [toy_store.manifest(id) for id in toy_store.ids()]
-    for id in toy_run.answered.folds[0].split.test[:2]:
+    for id in toy_run.predictions.folds[0].split.test[:2]:
         episode = toy_store.read(id)
         past = playback.history(toy_store, manifests, episode, ensemble.opening_s)
         machine = playback.replay(episode, ensemble, past)
         asked = 0
-        for said in toy_run.answered.answers:
+        for said in toy_run.predictions.predictions:
             own = said.windows.episode == id
             key = f"{said.model}.{said.mode}"
             judges = {member.key for member in ensemble.members}
-            if said.part == "unseen" and own.any() and key in judges:
+            if said.subset == "unseen" and own.any() and key in judges:
                 logits = np.stack([one.logits[key] for one in machine.judged.values()])
                 single = said.logits[own].astype(np.float32)
                 assert np.array_equal(logits.astype(np.float32), single)
@@ -174,7 +177,7 @@ def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(
         replace(channel, unit="other") if channel.name == "proc.rss" else channel
         for channel in own.channels
     )
-    mixed = Ensemble.load(toy_out / "checkpoints", replace(own, channels=renamed))
+    mixed = Ensemble.load(Run(toy_out), replace(own, channels=renamed))
     assert not mixed.members
     assert set(mixed.refused) == {member.key for member in ensemble.members}
     assert all("proc.rss" in str(problem) for problem in mixed.refused.values())
@@ -186,7 +189,7 @@ def test_an_unsigned_juror_is_refused_where_signatures_are_asked_for(
     toy_out: Path, toy_store: Store, keys: Path
 ) -> None:
     asked = Ensemble.load(
-        toy_out / "checkpoints", toy_store.schema, trust=Trust.asked(keys / "own.pub", strict=False)
+        Run(toy_out), toy_store.schema, trust=Trust.asked(keys / "own.pub", strict=False)
     )
     assert not asked.members
     assert {problem.code for problem in asked.refused.values()} == {"signature"}
@@ -200,7 +203,7 @@ def test_temperature_moves_probabilities_and_no_call(ensemble: Ensemble) -> None
     assert isinstance(cool, Member)
 
 
-def test_usual_windows_are_near_zero(ensemble: Ensemble, toy_run: Done) -> None:
+def test_usual_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -> None:
     scale = Scale.of(ensemble)
     assert scale is not None and Scale.of(BLIND) is None
     made = toy_run.trained.folds[0].windows["oracle"]["train"]

@@ -6,13 +6,13 @@ from tests import toy
 
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.reports.figures import FIGURES
 
 
 @pytest.fixture(scope="module")
-def report(toy_run: Done) -> Report:
-    return evaluate.evaluate(toy.scattered(toy_run.answered, 5))
+def report(toy_run: RunResult) -> Report:
+    return evaluate.evaluate(toy.scattered(toy_run.predictions, 5))
 
 
 @pytest.mark.parametrize("name", FIGURES)

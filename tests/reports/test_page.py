@@ -6,27 +6,28 @@ import pytest
 from tests import toy
 
 from phasewatch.evaluation.predictions import Predictions
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.reports import figures
 from phasewatch.reports import page as report_page
 from phasewatch.store.local import Store
 
 
-def drawn_of(done: Done, id: str) -> list[Predictions]:
+def drawn_of(done: RunResult, id: str) -> list[Predictions]:
     """What boosted trees said of an episode, in both modes."""
     return [
         one
-        for one in done.answered.answers
-        if (one.model, one.part) == ("gbt", "unseen") and id in one.windows.episode
+        for one in done.predictions.predictions
+        if (one.model, one.subset) == ("gbt", "unseen") and id in one.windows.episode
     ]
 
 
 @pytest.fixture(scope="module")
-def folder(toy_run: Done, toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(toy_run: RunResult, toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All pages on one run, whose profiles have names that HTML would stumble over."""
     made = tmp_path_factory.mktemp("page")
     told = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
-    report_page.pages(told, toy_run.answered, made, toy_store)
+    report_page.write_report(told, toy_run.predictions, Run(made), toy_store)
     return made
 
 
@@ -46,12 +47,12 @@ def test_it_needs_no_network(page: str) -> None:
     assert "<script" not in page and "@import" not in page
 
 
-def test_every_score_and_interval_is_on_it(page: str, toy_run: Done) -> None:
+def test_every_score_and_interval_is_on_it(page: str, toy_run: RunResult) -> None:
     for row in toy_run.report.rows:
         assert f"{row.unseen.value:.3f}" in page
         assert row.unseen.low is None or f"[{row.unseen.low:.3f}, " in page
     for one in toy_run.report.comparisons:
-        assert one.verdict in page
+        assert one.outcome in page
 
 
 def test_untested_cells_are_hatched_and_carry_no_number(page: str) -> None:
@@ -64,13 +65,13 @@ def test_every_picture_has_its_place(page: str) -> None:
     assert page.count("data:image/png;base64,") == len(toy.PROFILES)
 
 
-def test_what_was_audited_is_told(page: str, card: str, toy_run: Done) -> None:
-    for check in toy_run.answered.audit:
+def test_what_was_audited_is_told(page: str, card: str, toy_run: RunResult) -> None:
+    for check in toy_run.predictions.leakage_checks:
         assert check.rule.replace("_", " ") in page
     assert "Every rule of the audit passed." in card
 
 
-def test_the_card_has_the_same_numbers(card: str, toy_run: Done) -> None:
+def test_the_card_has_the_same_numbers(card: str, toy_run: RunResult) -> None:
     for row in toy_run.report.rows:
         assert f"| {row.model} | {row.mode} | {row.seen.value:.3f}" in card
         assert f"{row.unseen.value:.3f}" in card
@@ -80,8 +81,8 @@ def test_the_card_has_the_same_numbers(card: str, toy_run: Done) -> None:
             assert len(widths) == 1, line
 
 
-def test_a_page_without_the_store_has_no_episode(toy_run: Done, tmp_path: Path) -> None:
-    report_page.pages(toy_run.report, toy_run.answered, tmp_path, None)
+def test_a_page_without_the_store_has_no_episode(toy_run: RunResult, tmp_path: Path) -> None:
+    report_page.write_report(toy_run.report, toy_run.predictions, Run(tmp_path), None)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "One episode of each profile" not in page and "<svg" in page
 
@@ -94,7 +95,7 @@ def test_few_episodes_are_told_instead_of_an_interval(page: str) -> None:
     assert "no interval" in page
 
 
-def test_a_picture_is_the_same_bytes_twice(toy_run: Done, toy_store: Store) -> None:
+def test_a_picture_is_the_same_bytes_twice(toy_run: RunResult, toy_store: Store) -> None:
     id = "delta.leak.s1"
     said = drawn_of(toy_run, id)
     drawn = [report_page.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]

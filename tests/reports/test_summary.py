@@ -4,22 +4,24 @@ import pytest
 from tests import toy
 
 from phasewatch.evaluation import evaluate
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.reports import summary
 
 
 @pytest.fixture(scope="module")
-def text(toy_run: Done) -> str:
+def text(toy_run: RunResult) -> str:
     return " ".join(summary.sentences(toy_run.report))
 
 
-def test_it_tells_the_numbers_of_the_model_that_validation_chose(text: str, toy_run: Done) -> None:
+def test_it_tells_the_numbers_of_the_model_that_validation_chose(
+    text: str, toy_run: RunResult
+) -> None:
     rows = [row for row in toy_run.report.rows if row.mode == "realistic"]
-    row = evaluate.best(rows)
+    row = evaluate.best_on_validation(rows)
     assert f"{row.model} in realistic mode" in text
     assert f"macro F1 of {row.unseen.value:.3f} over 5 phases" in text
     assert f"{row.unseen.low:.3f} to {row.unseen.high:.3f}" in text
-    assert f"{row.course.alarms.events} in" in text
+    assert f"{row.timeline.false_alarms.events} in" in text
 
 
 def test_one_host_is_said_to_be_one_host(text: str) -> None:
@@ -27,32 +29,34 @@ def test_one_host_is_said_to_be_one_host(text: str) -> None:
     assert "for other hosts like these" not in text
 
 
-def test_many_hosts_are_told_with_their_worst(toy_run: Done) -> None:
-    told = evaluate.evaluate(toy.scattered(toy_run.answered, 5))
+def test_many_hosts_are_told_with_their_worst(toy_run: RunResult) -> None:
+    told = evaluate.evaluate(toy.scattered(toy_run.predictions, 5))
     text = " ".join(summary.sentences(told))
-    row = evaluate.best([row for row in told.rows if row.mode == "realistic"])
-    assert f"for other hosts like these it is {summary.span(row.across)}" in text
+    row = evaluate.best_on_validation([row for row in told.rows if row.mode == "realistic"])
+    assert f"for other hosts like these it is {summary.interval_text(row.across_hosts)}" in text
     assert f"the worst of them, {row.worst_host}" in text
 
 
-def test_what_was_never_tested_is_named(toy_run: Done) -> None:
+def test_what_was_never_tested_is_named(toy_run: RunResult) -> None:
     told = replace(
         toy_run.report, untested_profiles=["leak"], untested_phases=["command_and_control"]
     )
     last = summary.sentences(told)[-1]
     assert "Never tested: leak, command and control." in last
     assert "Real malware and hardware virtualisation were not tested" in last
-    one = summary.sentences(replace(told, never=("night shifts",)))[-1]
+    one = summary.sentences(replace(told, never_recorded=("night shifts",)))[-1]
     assert one.endswith("Night shifts was not tested at all.")
-    assert "at all" not in summary.sentences(replace(told, never=()))[-1]
-    whole = replace(toy_run.report, never=(), untested_cells=[])
+    assert "at all" not in summary.sentences(replace(told, never_recorded=()))[-1]
+    whole = replace(toy_run.report, never_recorded=(), untested_pairs=[])
     assert "" not in summary.sentences(whole)
 
 
-def test_verdicts_are_told_from_the_side_of_the_model(toy_run: Done) -> None:
-    row = evaluate.best([row for row in toy_run.report.rows if row.mode == "realistic"])
+def test_verdicts_are_told_from_the_side_of_the_model(toy_run: RunResult) -> None:
+    row = evaluate.best_on_validation(
+        [row for row in toy_run.report.rows if row.mode == "realistic"]
+    )
     pairs = [
-        replace(one, ours="other", other=row.model, verdict="better")
+        replace(one, first="other", second=row.model, outcome="better")
         for one in toy_run.report.comparisons
         if one.mode == "realistic"
     ][:1]
@@ -63,7 +67,7 @@ def test_verdicts_are_told_from_the_side_of_the_model(toy_run: Done) -> None:
     assert "It was compared with no other model." in none
 
 
-def test_a_model_beaten_by_a_baseline_says_so(toy_run: Done) -> None:
+def test_a_model_beaten_by_a_baseline_says_so(toy_run: RunResult) -> None:
     perfect = replace(
         toy_run.report.baselines[0],
         model="channel",

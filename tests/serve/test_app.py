@@ -16,7 +16,8 @@ import pytest
 
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve import app, sse
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
@@ -112,8 +113,8 @@ def until(found: Any, seconds: float = 30) -> None:
 
 
 @pytest.fixture(scope="module")
-def given(toy_store: Store, toy_out: Path, toy_run: Done) -> ProducerContext:
-    return ProducerContext(toy_out, toy_store, toy_run.answered.folds[0].split.test[:1])
+def given(toy_store: Store, toy_out: Path, toy_run: RunResult) -> ProducerContext:
+    return ProducerContext(Run(toy_out), toy_store, toy_run.predictions.folds[0].split.test[:1])
 
 
 @pytest.fixture(scope="module")
@@ -264,7 +265,7 @@ def test_a_producer_that_is_refused_says_so_and_others_go_on(
     tmp_path: Path, toy_store: Store
 ) -> None:
     (tmp_path / "report.json").write_text("{}")
-    with serving(ProducerContext(tmp_path, toy_store), Access()) as one:
+    with serving(ProducerContext(Run(tmp_path), toy_store), Access()) as one:
         until(lambda: "metrics" in one.runtime.troubles and "replay" in one.runtime.troubles)
         told = {row["name"]: row for row in one.get("/api/producers")}
         assert "report.json" in told["metrics"]["trouble"]
@@ -274,7 +275,7 @@ def test_a_producer_that_is_refused_says_so_and_others_go_on(
 
 
 def test_a_run_without_checkpoints_is_refused(tmp_path: Path, toy_store: Store) -> None:
-    with serving(ProducerContext(tmp_path, toy_store), Access()) as one:
+    with serving(ProducerContext(Run(tmp_path), toy_store), Access()) as one:
         until(lambda: "replay" in one.runtime.troubles)
         assert "no checkpoints" in one.runtime.troubles["replay"]
 

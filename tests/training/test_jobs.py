@@ -14,9 +14,10 @@ from tests import toy
 from tests.paths import ROOT
 
 from phasewatch.experiment import pipeline
+from phasewatch.experiment.run import Run
 from phasewatch.models.base import Epoch
 from phasewatch.store.local import Store
-from phasewatch.training import jobs, recipes
+from phasewatch.training import recipes
 from phasewatch.training.jobs import Workers
 from phasewatch.training.recipes import Recipe
 
@@ -56,7 +57,7 @@ def test_side_by_side_gives_the_same_bits_and_tells_every_epoch(
         lines = (tmp_path / "logs" / f"{name}.jsonl").read_text().splitlines()
         numbers = [json.loads(line)["number"] for line in lines]
         assert numbers == list(range(1, len(lines) + 1))
-        assert jobs.seconds(tmp_path, name) > 0
+        assert Run(tmp_path).training_seconds(name) > 0
         assert {number for own, number in told if own == name} <= set(numbers)
     assert not list((tmp_path / "states").iterdir())
 

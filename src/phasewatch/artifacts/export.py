@@ -100,7 +100,7 @@ def compare(made: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
     )
     edges = [_agree(made, fast, x, level) for x, level in _edges(made.schema, windows)]
     guess = made.logits(windows.x, windows.opening).argmax(axis=1)
-    _, cube = metrics.cube(windows.episode, windows.y, guess, len(made.schema.classes))
+    _, cube = metrics.confusions(windows.episode, windows.y, guess, len(made.schema.classes))
     return Parity(
         windows=len(windows),
         edges=sum(map(len, edges)),

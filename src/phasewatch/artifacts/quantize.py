@@ -57,7 +57,7 @@ def loss(made: Checkpoint, small: Bundle, windows: Windows, size: int) -> Loss:
             "Nothing was written. Export it without --int8.",
             code="parity",
         )
-    _, cube = metrics.cube(windows.episode, windows.y, guess, len(made.schema.classes))
+    _, cube = metrics.confusions(windows.episode, windows.y, guess, len(made.schema.classes))
     return Loss(
         other_labels=changed,
         largest=apart,

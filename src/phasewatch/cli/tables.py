@@ -19,13 +19,13 @@ def scores(report: "Report", learned: Learned) -> None:
     """One line a model and mode: how good on what it knows and on what it never saw."""
     table = Table(title=f"macro F1, 95 % interval over episodes · never seen: {report.held_out}")
     told = ("learned", "seconds") if learned else ()
-    wide = ("hosts like these",) if any(row.across for row in report.rows) else ()
+    wide = ("hosts like these",) if any(row.across_hosts for row in report.rows) else ()
     for name in ("model", "mode", *told, "validation", "seen", "never seen", *wide):
         table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
     rows: list[ModelScores] = [*report.rows, *report.baselines]
     for row in rows:
         own = learned.get((row.model, row.mode), ("",) * len(told))
-        across = (_span(row.across),) if wide else ()
+        across = (_span(row.across_hosts),) if wide else ()
         cells = (f"{row.validation.value:.3f}", _told(row.seen), _told(row.unseen), *across)
         table.add_row(row.model, row.mode, *own, *cells)
     out.print(table)
@@ -34,38 +34,38 @@ def scores(report: "Report", learned: Learned) -> None:
 def everything(report: "Report") -> None:
     """With a part missing, in the order of time, every pair, and what was not tested."""
     table = Table(title=f"macro F1 on {report.held_out} with a part missing, and decoded")
-    for name in ("model", "mode", *(f"no {part}" for part in report.lost), "decoded"):
+    for name in ("model", "mode", *(f"no {part}" for part in report.ablations), "decoded"):
         table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
     for row in report.rows:
-        cells = [row.without.get(part) for part in report.lost]
-        values = [f"{one.value:.3f}" if one else "" for one in (*cells, row.decoded)]
+        cells = [row.ablations.get(part) for part in report.ablations]
+        values = [f"{one.value:.3f}" if one else "" for one in (*cells, row.smoothed)]
         table.add_row(row.model, row.mode, *values)
     out.print(table)
     table = Table(title="false alarms per host-hour, segments a run, and calibration")
     for name in ("model", "mode", "alarms", "segments", "truth", "edit", "F1@50", "ECE", "Brier"):
         table.add_column(name, no_wrap=name in ("model", "mode"))
     for row in report.rows:
-        own, sure = row.course.segments, row.confidence
-        parts = (own.calls, own.truths, own.edit, own.f1[-1], sure.ece, sure.brier)
-        alarms = f"{row.course.alarms.rate:.0f}"
+        own, sure = row.timeline.segments, row.calibration
+        parts = (own.predicted, own.true, own.edit_score, own.f1[-1], sure.ece, sure.brier)
+        alarms = f"{row.timeline.false_alarms.rate:.0f}"
         table.add_row(row.model, row.mode, alarms, *(f"{one:.2f}" for one in parts))
     out.print(table)
 
 
 def verdicts(report: "Report") -> None:
     """Which pairs are decided, and on what nothing was tested."""
-    from phasewatch.reports.summary import chance
+    from phasewatch.reports.summary import p_value
 
     out.print("never seen, pair by pair, p adjusted for all pairs:")
     for one in report.comparisons:
-        line = f"{one.mode}: {one.ours} {one.verdict} than {one.other}"
-        if not one.verdict.startswith("undecided"):
-            out.print(f"  {line} ({one.gap.value:+.3f}, p {chance(one.p)})")
-    undecided = sum(one.verdict.startswith("undecided") for one in report.comparisons)
+        line = f"{one.mode}: {one.first} {one.outcome} than {one.second}"
+        if not one.outcome.startswith("undecided"):
+            out.print(f"  {line} ({one.difference.value:+.3f}, p {p_value(one.p)})")
+    undecided = sum(one.outcome.startswith("undecided") for one in report.comparisons)
     out.print(f"  undecided: {undecided} of {len(report.comparisons)} pairs")
     missing = report.untested_profiles + report.untested_phases
     out.print(f"untested on {report.held_out}: {', '.join(missing) or 'nothing the store holds'}")
-    if report.unit == "host" and not any(row.across for row in report.rows):
+    if report.unit == "host" and not any(row.across_hosts for row in report.rows):
         out.print("Too few unseen hosts: nothing can be said about hosts in general.")
 
 

@@ -14,27 +14,27 @@ from scipy.special import log_softmax, softmax
 from phasewatch.features.views import Array
 
 Labels = NDArray[np.int64]
-BINS = 15
-RANGE = (0.05, 20.0)
+CALIBRATION_BINS = 15
+TEMPERATURE_RANGE = (0.05, 20.0)
 """Between which the temperature is looked for."""
 
-FEWEST = 20
+MIN_WINDOWS = 20
 """Windows that an abstention threshold must be chosen from, at the least."""
 
 
-def temperature(logits: Array, y: Labels) -> float:
+def fit_temperature(logits: Array, y: Labels) -> float:
     """What to divide `logits[N,K]` by so that windows `y[N]` are least surprising."""
 
     def surprise(logarithm: float) -> float:
         told = log_softmax(logits / np.exp(logarithm), axis=1)
         return float(-told[np.arange(len(y)), y].mean())
 
-    bounds = (float(np.log(RANGE[0])), float(np.log(RANGE[1])))
+    bounds = (float(np.log(TEMPERATURE_RANGE[0])), float(np.log(TEMPERATURE_RANGE[1])))
     return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
 
 
 @dataclass(frozen=True)
-class Bin:
+class CalibrationBin:
     """Windows of about the same confidence: its mean, and how many of them were right."""
 
     confidence: float
@@ -43,7 +43,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Confidence:
+class CalibrationReport:
     """At a temperature: calibration error, Brier score, its bins, and risk by coverage.
 
     `ece` is the mean gap between confidence and accuracy over `BINS` bins of equal size; `brier`
@@ -54,12 +54,12 @@ class Confidence:
     temperature: float
     ece: float
     brier: float
-    bins: tuple[Bin, ...]
+    bins: tuple[CalibrationBin, ...]
     coverage: tuple[float, ...]
-    risk: tuple[float, ...]
+    error_rate: tuple[float, ...]
 
 
-def confidence(logits: Array, y: Labels, temperature: float) -> Confidence:
+def confidence_report(logits: Array, y: Labels, temperature: float) -> CalibrationReport:
     """Of windows that had no part in fitting `temperature`; raises ValueError without one."""
     if not len(y):
         raise ValueError("no window")
@@ -67,8 +67,8 @@ def confidence(logits: Array, y: Labels, temperature: float) -> Confidence:
     sure, right = chance.max(axis=1), chance.argmax(axis=1) == y
     order = np.argsort(-sure, kind="stable")
     bins = tuple(
-        Bin(float(sure[rows].mean()), float(right[rows].mean()), len(rows))
-        for rows in np.array_split(order[::-1], BINS)
+        CalibrationBin(float(sure[rows].mean()), float(right[rows].mean()), len(rows))
+        for rows in np.array_split(order[::-1], CALIBRATION_BINS)
         if len(rows)
     )
     gap = sum(one.windows * abs(one.confidence - one.accuracy) for one in bins) / len(y)
@@ -76,7 +76,7 @@ def confidence(logits: Array, y: Labels, temperature: float) -> Confidence:
     wrong = np.cumsum(~right[order]) / np.arange(1, len(y) + 1)
     shares = np.linspace(0.05, 1.0, 20)
     risk = wrong[np.maximum(np.ceil(shares * len(y)).astype(int) - 1, 0)]
-    return Confidence(
+    return CalibrationReport(
         temperature,
         float(gap),
         float(((chance - truth) ** 2).sum(axis=1).mean()),
@@ -86,11 +86,11 @@ def confidence(logits: Array, y: Labels, temperature: float) -> Confidence:
     )
 
 
-def abstention(logits: Array, y: Labels, temperature: float, risk: float) -> float | None:
+def abstention_threshold(logits: Array, y: Labels, temperature: float, risk: float) -> float | None:
     """The least confidence from which on at most `risk` of calls were wrong; None when none is."""
     chance = softmax(logits / temperature, axis=1)
     sure, right = chance.max(axis=1), chance.argmax(axis=1) == y
     order = np.argsort(-sure, kind="stable")
     wrong = np.cumsum(~right[order]) / np.arange(1, len(y) + 1)
-    good = np.flatnonzero(wrong[FEWEST - 1 :] <= risk)
-    return float(sure[order[good[-1] + FEWEST - 1]]) if len(good) else None
+    good = np.flatnonzero(wrong[MIN_WINDOWS - 1 :] <= risk)
+    return float(sure[order[good[-1] + MIN_WINDOWS - 1]]) if len(good) else None

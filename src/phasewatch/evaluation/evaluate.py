@@ -15,31 +15,31 @@ from scipy.special import softmax
 
 from phasewatch import metrics, splits
 from phasewatch.evaluation import calibration, predictions, timeline, timing
-from phasewatch.evaluation.calibration import Confidence
+from phasewatch.evaluation.calibration import CalibrationReport
 from phasewatch.evaluation.predictions import Fold, Predictions, PredictionSet
 from phasewatch.evaluation.smoothing import MarkovChain
-from phasewatch.evaluation.timeline import Asked, Budgeted, Timeline
-from phasewatch.metrics import Cube, Score
+from phasewatch.evaluation.timeline import AlarmBudget, EvaluationContext, Timeline
+from phasewatch.metrics import Confusions, Score
 from phasewatch.schema import Mode
 
-RISK = 0.1
+TARGET_RISK = 0.1
 """Share of wrong calls that somebody who may abstain might accept."""
 
-SHARPNESS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
+LOGIT_FACTORS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 """Factors of a window's logits, of which decoding takes one."""
 
 
 @dataclass(frozen=True)
-class Abstaining:
+class Abstention:
     """Calls above the confidence at which a fold's validation had `risk`, on unseen windows.
 
     `thresholds` one a fold; None where no confidence was enough, and nothing was called.
     """
 
-    risk: float
+    target_error_rate: float
     thresholds: tuple[float | None, ...]
     coverage: float
-    achieved: float | None
+    error_rate: float | None
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ModelScores:
     validation: Score
     seen: Score
     unseen: Score
-    across: Score | None
+    across_hosts: Score | None
     worst_host: str
     by_class: dict[str, Score | None]
     by_profile: dict[str, Score]
@@ -72,35 +72,35 @@ class ModelReport(ModelScores):
     before them; `temperatures` one a fold.
     """
 
-    again: tuple[float, ...]
-    without: dict[str, Score]
-    course: Timeline
-    decoded: Score
-    decoded_course: Timeline
-    budgeted: Budgeted
+    by_seed: tuple[float, ...]
+    ablations: dict[str, Score]
+    timeline: Timeline
+    smoothed: Score
+    smoothed_timeline: Timeline
+    alarm_budget: AlarmBudget
     temperatures: tuple[float, ...]
-    confidence: Confidence
-    abstaining: Abstaining
+    calibration: CalibrationReport
+    abstention: Abstention
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Macro F1 of `ours` minus `other` on the same unseen episodes, and a verdict in words.
 
-    `p` is adjusted for all pairs of the mode. `across` when it is about hosts like these.
+    `p` is adjusted for all pairs of the mode. `across_hosts` when it is about hosts like these.
     """
 
-    ours: str
-    other: str
+    first: str
+    second: str
     mode: Mode
-    gap: Score
+    difference: Score
     p: float
-    across: bool
-    verdict: str
+    across_hosts: bool
+    outcome: str
 
 
 @dataclass(frozen=True)
-class Sides:
+class FoldSizes:
     """How many episodes a fold had on each side."""
 
     held_out: str
@@ -115,7 +115,7 @@ class Report:
     """All that a reader may ask, as plain values."""
 
     recipe: str
-    folds: list[Sides]
+    folds: list[FoldSizes]
     classes: tuple[str, ...]
     windows: dict[str, int]
     rows: list[ModelReport]
@@ -123,8 +123,8 @@ class Report:
     comparisons: list[Comparison]
     untested_profiles: list[str]
     untested_phases: list[str]
-    untested_cells: list[tuple[str, str]]
-    never: tuple[str, ...]
+    untested_pairs: list[tuple[str, str]]
+    never_recorded: tuple[str, ...]
     """What no recording of the store holds, as its schema says."""
     profiles: list[str]
 
@@ -146,9 +146,9 @@ class Report:
         return list(self.rows[0].by_host)
 
     @property
-    def lost(self) -> list[str]:
+    def ablations(self) -> list[str]:
         """All that was taken from the unseen windows, in any mode."""
-        return list(dict.fromkeys(part for row in self.rows for part in row.without))
+        return list(dict.fromkeys(part for row in self.rows for part in row.ablations))
 
 
 Key = tuple[str, Mode]
@@ -158,8 +158,8 @@ Parts = Mapping[str, Predictions]
 def evaluate(answered: PredictionSet) -> Report:
     """The report on all answers."""
     found: dict[Key, dict[str, dict[str, Predictions]]] = {}
-    for one in answered.answers:
-        found.setdefault((one.model, one.mode), {}).setdefault(one.fold, {})[one.part] = one
+    for one in answered.predictions:
+        found.setdefault((one.model, one.mode), {}).setdefault(one.fold, {})[one.subset] = one
     learned = {key: own for key, own in found.items() if key[0] not in answered.baselines}
     plain = {key: _plain(_pooled(own), answered) for key, own in found.items()}
     tested = [id for fold in answered.folds for id in fold.split.test]
@@ -168,7 +168,7 @@ def evaluate(answered: PredictionSet) -> Report:
         recipe=answered.folds[0].split.recipe,
         folds=[_sides(fold) for fold in answered.folds],
         classes=answered.classes,
-        windows={part: len(first[part].windows) for part in predictions.NEEDED},
+        windows={part: len(first[part].windows) for part in predictions.REQUIRED_SUBSETS},
         rows=[_row(plain[key], own, answered) for key, own in learned.items()],
         baselines=[plain[key] for key in found if key not in learned],
         comparisons=_compare(
@@ -176,16 +176,16 @@ def evaluate(answered: PredictionSet) -> Report:
         ),
         untested_profiles=splits.untested(answered.usable, tested, "profile"),
         untested_phases=splits.untested(answered.usable, tested, "phase"),
-        untested_cells=_cells(answered, tested),
-        never=answered.untested,
+        untested_pairs=_cells(answered, tested),
+        never_recorded=answered.untested,
         profiles=sorted({episode.profile for episode in answered.usable}),
     )
 
 
-def _sides(fold: Fold) -> Sides:
+def _sides(fold: Fold) -> FoldSizes:
     split = fold.split
     sides = (split.train, split.validation, split.seen, split.test)
-    return Sides(split.held_out, *(len(side) for side in sides))
+    return FoldSizes(split.held_out, *(len(side) for side in sides))
 
 
 def _cells(answered: PredictionSet, tested: Sequence[str]) -> list[tuple[str, str]]:
@@ -201,18 +201,18 @@ def _pooled(folds: Mapping[str, Parts]) -> dict[str, Predictions]:
     """Every part over all folds."""
     names = dict.fromkeys(name for parts in folds.values() for name in parts)
     return {
-        name: predictions.pooled([parts[name] for parts in folds.values() if name in parts])
+        name: predictions.pool_folds([parts[name] for parts in folds.values() if name in parts])
         for name in names
     }
 
 
-def _cube(one: Predictions, answered: PredictionSet) -> Cube:
+def _cube(one: Predictions, answered: PredictionSet) -> Confusions:
     windows = one.windows
-    return metrics.cube(windows.episode, windows.y, one.guess, len(answered.classes))[1]
+    return metrics.confusions(windows.episode, windows.y, one.predicted, len(answered.classes))[1]
 
 
 def _macro(one: Predictions, answered: PredictionSet) -> Score:
-    return metrics.macro(_cube(one, answered), answered.seed)
+    return metrics.macro_f1_score(_cube(one, answered), answered.seed)
 
 
 def _hosts(one: Predictions) -> NDArray[np.str_]:
@@ -232,11 +232,13 @@ def _plain(parts: Parts, answered: PredictionSet) -> ModelScores:
         mode=unseen.mode,
         validation=_macro(parts["validation"], answered),
         seen=_macro(parts["seen"], answered),
-        unseen=metrics.macro(cube, seed),
-        across=metrics.across(cube, _hosts(unseen), seed) if answered.new_hosts else None,
+        unseen=metrics.macro_f1_score(cube, seed),
+        across_hosts=metrics.across_hosts(cube, _hosts(unseen), seed)
+        if answered.new_hosts
+        else None,
         worst_host=min(by_host, key=lambda host: by_host[host].value),
         by_class={
-            name: metrics.single(cube, label, seed) if true[label] else None
+            name: metrics.class_f1_score(cube, label, seed) if true[label] else None
             for label, name in enumerate(answered.classes)
         },
         by_profile=_by("profile", unseen, answered),
@@ -254,22 +256,22 @@ def _row(plain: ModelScores, folds: Mapping[str, Parts], answered: PredictionSet
     parts = _pooled(folds)
     chains = {fold.split.held_out: fold.chain for fold in answered.folds}
     told = [(own["validation"], own["unseen"]) for own in folds.values()]
-    temperatures = tuple(calibration.temperature(one.logits, one.windows.y) for one, _ in told)
+    temperatures = tuple(calibration.fit_temperature(one.logits, one.windows.y) for one, _ in told)
     calm = [
         (_scaled(one, 1 / degree), _scaled(other, 1 / degree))
         for (one, other), degree in zip(told, temperatures, strict=True)
     ]
-    decoded = predictions.pooled(
+    decoded = predictions.pool_folds(
         [
             _decoded(other, chains[fold], _sharpness(one, chains[fold], answered))
             for fold, (one, other) in zip(folds, told, strict=True)
         ]
     )
-    warm = predictions.pooled([unseen for _, unseen in calm])
-    asked = Asked.of(answered)
+    warm = predictions.pool_folds([unseen for _, unseen in calm])
+    asked = EvaluationContext.of(answered)
     return ModelReport(
         **vars(plain),
-        again=(
+        by_seed=(
             plain.unseen.value,
             *(
                 float(metrics.macro_f1(_cube(own, answered).sum(axis=0)))
@@ -277,18 +279,18 @@ def _row(plain: ModelScores, folds: Mapping[str, Parts], answered: PredictionSet
                 if part.startswith("again ")
             ),
         ),
-        without={
+        ablations={
             part.removeprefix("without "): _macro(own, answered)
             for part, own in parts.items()
             if part.startswith("without ")
         },
-        course=timeline.course(parts["unseen"], asked),
-        decoded=_macro(decoded, answered),
-        decoded_course=timeline.course(decoded, asked),
-        budgeted=timeline.budgeted(calm, asked),
+        timeline=timeline.timeline(parts["unseen"], asked),
+        smoothed=_macro(decoded, answered),
+        smoothed_timeline=timeline.timeline(decoded, asked),
+        alarm_budget=timeline.alarm_budget(calm, asked),
         temperatures=temperatures,
-        confidence=calibration.confidence(warm.logits, warm.windows.y, 1.0),
-        abstaining=_abstaining(calm),
+        calibration=calibration.confidence_report(warm.logits, warm.windows.y, 1.0),
+        abstention=_abstaining(calm),
     )
 
 
@@ -299,7 +301,7 @@ def _scaled(one: Predictions, factor: float) -> Predictions:
 def _decoded(one: Predictions, chain: MarkovChain, sharpness: float) -> Predictions:
     """The same answers, each filtered through the chain with those before it."""
     logits = np.empty_like(one.logits)
-    for rows in timing.each(one.windows.episode, one.windows.t_ns):
+    for rows in timing.rows_by_episode(one.windows.episode, one.windows.t_ns):
         logits[rows] = chain.filter(sharpness * one.logits[rows])
     return replace(one, logits=logits)
 
@@ -315,22 +317,23 @@ def _sharpness(validation: Predictions, chain: MarkovChain, answered: Prediction
         cube = _cube(_decoded(validation, chain, tried), answered)
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
-    return max(SHARPNESS, key=value)
+    return max(LOGIT_FACTORS, key=value)
 
 
-def _abstaining(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstaining:
+def _abstaining(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstention:
     thresholds = tuple(
-        calibration.abstention(one.logits, one.windows.y, 1.0, RISK) for one, _ in folds
+        calibration.abstention_threshold(one.logits, one.windows.y, 1.0, TARGET_RISK)
+        for one, _ in folds
     )
     kept, wrong = [], []
     for (_, unseen), threshold in zip(folds, thresholds, strict=True):
         least = np.inf if threshold is None else threshold
         own = softmax(unseen.logits, axis=1).max(axis=1) >= least
         kept.append(own)
-        wrong.append((unseen.guess != unseen.windows.y)[own])
+        wrong.append((unseen.predicted != unseen.windows.y)[own])
     errors = np.concatenate(wrong)
-    return Abstaining(
-        RISK,
+    return Abstention(
+        TARGET_RISK,
         thresholds,
         float(np.concatenate(kept).mean()),
         float(errors.mean()) if len(errors) else None,
@@ -347,15 +350,15 @@ def _compare(unseen: Mapping[Key, Predictions], answered: PredictionSet) -> list
         own = {name: one for (name, other), one in unseen.items() if other == mode}
         cubes = {name: _cube(one, answered) for name, one in own.items()}
         hosts = _hosts(next(iter(own.values())))
-        across = answered.new_hosts and len(np.unique(hosts)) >= metrics.FEWEST_HOSTS
+        across = answered.new_hosts and len(np.unique(hosts)) >= metrics.MIN_HOSTS
         pairs = list(combinations(cubes, 2))
         gaps = [
-            metrics.difference_across(cubes[one], cubes[two], hosts, answered.seed)
+            metrics.difference_across_hosts(cubes[one], cubes[two], hosts, answered.seed)
             if across
             else metrics.difference(cubes[one], cubes[two], answered.seed)
             for one, two in pairs
         ]
-        adjusted = metrics.holm([p for _, p in gaps])
+        adjusted = metrics.holm_adjusted([p for _, p in gaps])
         found += [
             Comparison(one, two, mode, gap, p, across, _words(gap, p))
             for (one, two), (gap, _), p in zip(pairs, gaps, adjusted, strict=True)
@@ -371,6 +374,6 @@ def _words(gap: Score, p: float) -> str:
     return "better" if gap.value > 0 else "worse"
 
 
-def best(rows: Sequence[ModelReport]) -> ModelReport:
+def best_on_validation(rows: Sequence[ModelReport]) -> ModelReport:
     """The row that chose itself on validation, and never on what is judged."""
     return max(rows, key=lambda row: row.validation.value)

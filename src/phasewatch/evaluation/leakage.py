@@ -19,29 +19,29 @@ from phasewatch.evaluation import baselines
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
-from phasewatch.training.jobs import learn
+from phasewatch.training.fitting import fit_model
 from phasewatch.windowing import Windows, join, log
 
-NEAR, SHARED = 0.3, 0.5
+MIN_EPISODE_DISTANCE, MIN_OVERLAP_DISTANCE = 0.3, 0.5
 """Of the usual distance between windows of two episodes: under which two episodes are one run, and
 two windows that overlap in time are one machine's."""
 
-TELLING = 0.5
+MAX_IDENTIFIED_EPISODES = 0.5
 """Share of recordings that one channel may not name."""
 
-TOLD = 4
+MAX_NAMED_CHANNELS = 4
 """How many more of such channels are told by name."""
 
-NAMED = 0.9
+MAX_IDENTIFIED_HOSTS = 0.9
 """Share of episodes whose host one channel must name to be said to name hosts."""
 
-DEALS, MANY = 4, 30
+PERMUTATIONS, ENOUGH_EPISODES = 4, 30
 """How often label sequences are dealt to other episodes where fewer than so many are judged."""
 
-SLACK = 0.1
+CHANCE_MARGIN = 0.1
 """Macro F1 over chance that is put down to chance."""
 
-JUDGED = ("validation", "seen", "unseen")
+HELD_OUT = ("validation", "seen", "unseen")
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class FoldData:
     """One fold: its split, every episode of the store by id, and the windows of each part.
 
     The windows have all channels of `schema`. After training, `normalizers` has that of each
@@ -69,36 +69,36 @@ class Evidence:
     normalizers: Mapping[str, tuple[Normalizer, Windows]] | None = None
 
 
-Verdict = tuple[bool, str]
-Rule = Callable[[Evidence], Verdict]
-BEFORE: dict[str, Rule] = {}
-AFTER: dict[str, Rule] = {}
+Outcome = tuple[bool, str]
+Rule = Callable[[FoldData], Outcome]
+BEFORE_TRAINING: dict[str, Rule] = {}
+AFTER_TRAINING: dict[str, Rule] = {}
 """Rules by name: looked at before a model is trained, and when all are."""
 
 
-def before(look: Rule) -> Rule:
+def before_training(look: Rule) -> Rule:
     """Register a rule on episodes and windows: whether a fold is clean, and what was found."""
-    BEFORE[look.__name__] = look
+    BEFORE_TRAINING[look.__name__] = look
     return look
 
 
-def after(look: Rule) -> Rule:
+def after_training(look: Rule) -> Rule:
     """Register a rule on what was trained."""
-    AFTER[look.__name__] = look
+    AFTER_TRAINING[look.__name__] = look
     return look
 
 
-def audit(evidence: Evidence, waived: Sequence[str] = ()) -> list[Check]:
+def check_leakage(evidence: FoldData, waived: Sequence[str] = ()) -> list[Check]:
     """Every rule of its time on one fold. Raises Refused for the first leak that is not waived."""
-    if unknown := set(waived) - {*BEFORE, *AFTER}:
+    if unknown := set(waived) - {*BEFORE_TRAINING, *AFTER_TRAINING}:
         raise Refused(
             "--waive",
             f"{', '.join(sorted(unknown))} is no rule",
-            f"one of {', '.join([*BEFORE, *AFTER])}",
+            f"one of {', '.join([*BEFORE_TRAINING, *AFTER_TRAINING])}",
             "Use one of these, or none.",
         )
     found = []
-    for name, look in (BEFORE if evidence.normalizers is None else AFTER).items():
+    for name, look in (BEFORE_TRAINING if evidence.normalizers is None else AFTER_TRAINING).items():
         clean, told = look(evidence)
         if not clean and name not in waived:
             raise Refused(
@@ -128,8 +128,8 @@ def _told(some: Sequence[str]) -> str:
 # ---------------------------------------------------------------- who stands where
 
 
-@before
-def same_episode(evidence: Evidence) -> Verdict:
+@before_training
+def same_episode(evidence: FoldData) -> Outcome:
     """No episode has windows in two parts, nor in a part that the split did not give it to."""
     strays = [
         str(id)
@@ -142,8 +142,8 @@ def same_episode(evidence: Evidence) -> Verdict:
     return True, f"{sum(map(len, _sides(evidence.split).values()))} episodes, each in one part"
 
 
-@before
-def same_key(evidence: Evidence) -> Verdict:
+@before_training
+def same_key(evidence: FoldData) -> Outcome:
     """What is held out by host, sample or campaign is held out of training and of validation."""
     key = splits.KEYS.get(evidence.split.recipe, "id")
 
@@ -161,8 +161,8 @@ def same_key(evidence: Evidence) -> Verdict:
     )
 
 
-@before
-def time_running_back(evidence: Evidence) -> Verdict:
+@before_training
+def time_running_back(evidence: FoldData) -> Outcome:
     """Where time is held out, training lies before validation, and that before what is judged."""
     if evidence.split.recipe != "held_out_time":
         return True, "time is not what is held out"
@@ -181,7 +181,7 @@ def time_running_back(evidence: Evidence) -> Verdict:
 # ---------------------------------------------------------------- what the windows give away
 
 
-class _Near:
+class _NearestTraining:
     """How far windows are from those of training: by the mean and spread of each channel."""
 
     def __init__(self, learned: Windows) -> None:
@@ -212,16 +212,16 @@ class _Near:
         return np.asarray((self._raw(windows) - self._centre) / self._scale)
 
 
-@before
-def near_duplicates(evidence: Evidence) -> Verdict:
+@before_training
+def near_duplicates(evidence: FoldData) -> Outcome:
     """No judged episode is a training episode again, recorded twice or copied.
 
     The middle one of its windows' distances to training windows must be a fair part of the usual
     distance between windows of two episodes.
     """
-    near = _Near(evidence.windows["train"])
+    near = _NearestTraining(evidence.windows["train"])
     nearest, pair = np.inf, ("", "")
-    for part in JUDGED:
+    for part in HELD_OUT:
         judged = evidence.windows[part]
         apart = cdist(near.points(judged), near.known)
         place, least = apart.argmin(axis=1), apart.min(axis=1)
@@ -232,20 +232,20 @@ def near_duplicates(evidence: Evidence) -> Verdict:
                 names, counts = np.unique(near.windows.episode[place[own]], return_counts=True)
                 nearest, pair = middle, (str(id), str(names[counts.argmax()]))
     told = f"the nearest, {pair[0]} to {pair[1]}, is at {nearest:.2f} of the usual distance"
-    return nearest >= NEAR, told
+    return nearest >= MIN_EPISODE_DISTANCE, told
 
 
-@before
-def overlapping_windows(evidence: Evidence) -> Verdict:
+@before_training
+def overlapping_windows(evidence: FoldData) -> Outcome:
     """No judged window shows seconds that a training window shows too, under whatever name.
 
     Two windows of one host that overlap in time must differ as windows of two machines do: hosts
     are kinds of machines, of which several may run at once.
     """
     span_ns = round(evidence.schema.grid.window_s * NS)
-    near = _Near(evidence.windows["train"])
+    near = _NearestTraining(evidence.windows["train"])
     shared, nearest = 0, np.inf
-    for part in JUDGED:
+    for part in HELD_OUT:
         judged = evidence.windows[part]
         points = near.points(judged)
         for row, together in enumerate(_together(judged, near.windows, span_ns)):
@@ -254,7 +254,7 @@ def overlapping_windows(evidence: Evidence) -> Verdict:
                 shared, nearest = shared + 1, min(nearest, float(apart.min()) / near.usual)
     if not shared:
         return True, "no judged window shares a second with a training window of its host"
-    return nearest >= SHARED, (
+    return nearest >= MIN_OVERLAP_DISTANCE, (
         f"{shared} judged windows share seconds with training windows of a host of that name; the "
         f"nearest is at {nearest:.2f} of the usual distance"
     )
@@ -271,8 +271,8 @@ def _together(judged: Windows, learned: Windows, span_ns: int) -> Iterator[NDArr
         yield some[learned.host[some] == judged.host[row]]
 
 
-@before
-def telling_channel(evidence: Evidence) -> Verdict:
+@before_training
+def telling_channel(evidence: FoldData) -> Outcome:
     """No channel alone says which recording a window is of.
 
     A channel is asked to name the episodes of training by its median in their first halves, given
@@ -297,9 +297,13 @@ def telling_channel(evidence: Evidence) -> Verdict:
     found.sort(reverse=True)
     share, name = found[0] if found else (0.0, "none")
     told = f"{name} names {100 * share:.0f} % of {len(halves[0])} training episodes by itself"
-    others = [f"{own} {100 * part:.0f} %" for part, own in found[1:] if part > TELLING]
-    more = [f"and {len(others) - TOLD} more"] if len(others) > TOLD else []
-    return share <= TELLING, ", ".join([told, *others[:TOLD], *more])
+    others = [
+        f"{own} {100 * part:.0f} %" for part, own in found[1:] if part > MAX_IDENTIFIED_EPISODES
+    ]
+    more = (
+        [f"and {len(others) - MAX_NAMED_CHANNELS} more"] if len(others) > MAX_NAMED_CHANNELS else []
+    )
+    return share <= MAX_IDENTIFIED_EPISODES, ", ".join([told, *others[:MAX_NAMED_CHANNELS], *more])
 
 
 def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -319,8 +323,8 @@ def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     return np.array(first), np.array(last)
 
 
-@before
-def host_tells_phase(evidence: Evidence) -> Verdict:
+@before_training
+def host_tells_phase(evidence: FoldData) -> Outcome:
     """Where one channel names the host, the host's name must not say the phase.
 
     Hosts differ in memory and size, so a channel that names one is no leak in itself; it is one
@@ -333,7 +337,7 @@ def host_tells_phase(evidence: Evidence) -> Verdict:
         guess = baselines.BASELINES[name](learned, learned, learned, classes)
         return float(
             metrics.macro_f1(
-                metrics.cube(learned.episode, learned.y, guess, classes)[1].sum(axis=0)
+                metrics.confusions(learned.episode, learned.y, guess, classes)[1].sum(axis=0)
             )
         )
 
@@ -343,7 +347,7 @@ def host_tells_phase(evidence: Evidence) -> Verdict:
         f"{name} names the host of {100 * share:.0f} % of training episodes; the host alone says "
         f"the phase {gain:+.2f} macro F1 better than chance"
     )
-    return share <= NAMED or gain <= SLACK, told
+    return share <= MAX_IDENTIFIED_HOSTS or gain <= CHANCE_MARGIN, told
 
 
 def _host_named(learned: Windows, schema: Schema) -> tuple[float, str]:
@@ -360,40 +364,40 @@ def _host_named(learned: Windows, schema: Schema) -> tuple[float, str]:
     return max(found)
 
 
-@before
-def permuted_labels(evidence: Evidence) -> Verdict:
+@before_training
+def permuted_labels(evidence: FoldData) -> Outcome:
     """Boosted trees on whole label sequences dealt to other episodes find nothing.
 
     Permuting window by window would hide a leak between overlapping windows; whole sequences keep
     their order, so the clock alone may say a little, and that much is allowed. In one deal few
     episodes agree with their labels by luck: then it is the mean of several that counts.
     """
-    many = len(np.unique(evidence.windows["unseen"].episode)) >= MANY
-    deals = [_dealt(evidence, seed) for seed in range(1 if many else DEALS)]
+    many = len(np.unique(evidence.windows["unseen"].episode)) >= ENOUGH_EPISODES
+    deals = [_dealt(evidence, seed) for seed in range(1 if many else PERMUTATIONS)]
     found, luck = (float(np.mean(part)) for part in zip(*deals, strict=True))
     told = f"macro F1 {found:.3f} over {len(deals)} deals; by chance or the clock {luck:.3f}"
-    return found <= luck + SLACK, told
+    return found <= luck + CHANCE_MARGIN, told
 
 
-def _dealt(evidence: Evidence, seed: int) -> tuple[float, float]:
+def _dealt(evidence: FoldData, seed: int) -> tuple[float, float]:
     """Macro F1 of trees, and of the better of chance and the clock, after one deal."""
     classes = len(evidence.schema.classes)
     parts = _permuted(evidence, seed)
     train, validation, judged = (parts[name] for name in ("train", "validation", "unseen"))
-    normalizer, model = learn("gbt", evidence.schema, 0, (train, validation))
+    fitted = fit_model("gbt", evidence.schema, 0, (train, validation))
 
     def value(guess: NDArray[np.int64]) -> float:
-        cube = metrics.cube(judged.episode, judged.y, guess, classes)[1]
+        cube = metrics.confusions(judged.episode, judged.y, guess, classes)[1]
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
-    found = value(model.logits(normalizer.apply(judged.x, judged.opening)).argmax(axis=1))
+    found = value(fitted.predict(judged))
     blind = (baselines.BASELINES[name] for name in ("chance", "time only"))
     return found, max(value(answer(train, validation, judged, classes)) for answer in blind)
 
 
-def _permuted(evidence: Evidence, seed: int) -> dict[str, Windows]:
+def _permuted(evidence: FoldData, seed: int) -> dict[str, Windows]:
     """The same windows; each episode has the labels of another, in their order."""
-    whole = join(evidence.windows[part] for part in ("train", *JUDGED))
+    whole = join(evidence.windows[part] for part in ("train", *HELD_OUT))
     ids = np.unique(whole.episode)
     rows = {id: np.flatnonzero(whole.episode == id) for id in ids}
     rows = {id: own[np.argsort(whole.t_ns[own], kind="stable")] for id, own in rows.items()}
@@ -402,16 +406,16 @@ def _permuted(evidence: Evidence, seed: int) -> dict[str, Windows]:
     for id, own in rows.items():
         lent = whole.y[rows[other[id]]]
         y[own] = lent[np.minimum(np.arange(len(own)), len(lent) - 1)]
-    ends = np.cumsum([len(evidence.windows[part]) for part in ("train", *JUDGED)])[:-1]
-    dealt = zip(("train", *JUDGED), np.split(y, ends), strict=True)
+    ends = np.cumsum([len(evidence.windows[part]) for part in ("train", *HELD_OUT)])[:-1]
+    dealt = zip(("train", *HELD_OUT), np.split(y, ends), strict=True)
     return {part: replace(evidence.windows[part], y=own) for part, own in dealt}
 
 
 # ---------------------------------------------------------------- what was fitted on what
 
 
-@after
-def fitted_beyond_training(evidence: Evidence) -> Verdict:
+@after_training
+def fitted_beyond_training(evidence: FoldData) -> Outcome:
     """Every checkpoint's lens is, to the bit, the one that training windows alone give."""
     normalizers = evidence.normalizers or {}
     for name, (normalizer, train) in normalizers.items():

@@ -27,10 +27,12 @@ from phasewatch.splits import Split
 from phasewatch.windowing import Windows, join
 
 FORMAT = 2
-KEYS = ("fold", "model", "mode", "part")
-NEEDED = ("validation", "seen", "unseen")
-FACTS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")
-SHOWN = ("x", "opening")
+GROUP_COLUMNS = {"fold": "fold", "model": "model", "mode": "mode", "part": "subset"}
+"""Columns that tell predictions apart, and the field of `Predictions` that each holds."""
+
+REQUIRED_SUBSETS = ("validation", "seen", "unseen")
+METADATA_FIELDS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")
+MODEL_INPUTS = ("x", "opening")
 """What models were shown of a window, which is not in the file."""
 
 
@@ -45,12 +47,12 @@ class Predictions:
     fold: str
     model: str
     mode: Mode
-    part: str
+    subset: str
     windows: Windows
     logits: Array
 
     @property
-    def guess(self) -> NDArray[np.int64]:
+    def predicted(self) -> NDArray[np.int64]:
         """The call of each window."""
         return np.asarray(self.logits.argmax(axis=1))
 
@@ -82,8 +84,8 @@ class PredictionSet:
     baselines: tuple[str, ...]
     stride_s: float
     seed: int
-    audit: tuple[Check, ...]
-    answers: tuple[Predictions, ...]
+    leakage_checks: tuple[Check, ...]
+    predictions: tuple[Predictions, ...]
     untested: tuple[str, ...] = ()
 
     @property
@@ -100,7 +102,7 @@ class PredictionSet:
         )
 
 
-def pooled(parts: Sequence[Predictions]) -> Predictions:
+def pool_folds(parts: Sequence[Predictions]) -> Predictions:
     """One model's answers over several folds, as if to one question."""
     windows = join(one.windows for one in parts)
     return replace(parts[0], windows=windows, logits=np.concatenate([one.logits for one in parts]))
@@ -122,10 +124,10 @@ def save(answered: PredictionSet, path: Path) -> None:
         "baselines": answered.baselines,
         "stride_s": answered.stride_s,
         "seed": answered.seed,
-        "audit": [asdict(check) for check in answered.audit],
+        "audit": [asdict(check) for check in answered.leakage_checks],
         "untested": answered.untested,
     }
-    table = pa.concat_tables([_table(one, answered.classes) for one in answered.answers])
+    table = pa.concat_tables([_table(one, answered.classes) for one in answered.predictions])
     table = table.replace_schema_metadata({"phasewatch": json.dumps(facts)})
     buffer = io.BytesIO()
     pq.write_table(table.unify_dictionaries(), buffer, compression="zstd", write_page_checksum=True)
@@ -134,11 +136,11 @@ def save(answered: PredictionSet, path: Path) -> None:
 
 def _table(one: Predictions, classes: tuple[str, ...]) -> pa.Table:
     own = {
-        name: pa.array(np.full(len(one.windows), getattr(one, name))).dictionary_encode()
-        for name in KEYS
+        column: pa.array(np.full(len(one.windows), getattr(one, name))).dictionary_encode()
+        for column, name in GROUP_COLUMNS.items()
     }
     for field in fields(Windows):
-        if field.name not in SHOWN:
+        if field.name not in MODEL_INPUTS:
             column = pa.array(getattr(one.windows, field.name))
             own[field.name] = (
                 column.dictionary_encode() if pa.types.is_string(column.type) else column
@@ -198,7 +200,7 @@ def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
         raise _refused(where, "is no object")
     if facts.get("format") != FORMAT:
         raise _refused(f"{where}.format", f"is {facts.get('format')!r}")
-    absent = [name for name in FACTS if name not in facts]
+    absent = [name for name in METADATA_FIELDS if name not in facts]
     if absent:
         raise _refused(f"{where}.{absent[0]}", "is missing")
     return facts
@@ -206,8 +208,8 @@ def _facts(table: pa.Table, path: Path) -> dict[str, Any]:
 
 def _columns(facts: dict[str, Any]) -> list[str]:
     """The columns that a file with these facts has."""
-    own = [field.name for field in fields(Windows) if field.name not in SHOWN]
-    return [*KEYS, *own, *(f"logit.{name}" for name in facts["classes"])]
+    own = [field.name for field in fields(Windows) if field.name not in MODEL_INPUTS]
+    return [*GROUP_COLUMNS, *own, *(f"logit.{name}" for name in facts["classes"])]
 
 
 def _refused(where: object, problem: str, code: str = "answers_format") -> Refused:
@@ -236,13 +238,13 @@ def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predictions]
         "opening": np.empty((len(logits), 0), dtype=np.float32),
     }
     for field in fields(Windows):
-        if field.name not in SHOWN:
+        if field.name not in MODEL_INPUTS:
             own = columns[field.name]
             told[field.name] = own.astype(str) if own.dtype == object else own
     whole = Windows(**told)
     groups = _groups(table)
     for name in dict.fromkeys(key[:-1] for key in groups) or [("any fold", "any model")]:
-        lost = {(*name, part) for part in NEEDED} - set(groups)
+        lost = {(*name, part) for part in REQUIRED_SUBSETS} - set(groups)
         if lost:
             raise ValueError(
                 f"rows are missing: {', '.join(' '.join(one) for one in sorted(lost))}"
@@ -255,7 +257,7 @@ def _answers(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predictions]
 
 def _groups(table: pa.Table) -> dict[tuple[str, ...], NDArray[np.int64]]:
     """Rows of each fold, model, mode and part, in the order in which they are first met."""
-    columns = [table[name].combine_chunks().dictionary_encode() for name in KEYS]
+    columns = [table[name].combine_chunks().dictionary_encode() for name in GROUP_COLUMNS]
     codes = np.zeros(len(table), dtype=np.int64)
     for column in columns:
         codes = codes * len(column.dictionary) + column.indices.to_numpy()

@@ -13,10 +13,10 @@ from scipy.special import softmax
 from phasewatch import metrics
 from phasewatch.evaluation import timing
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
-from phasewatch.evaluation.timing import Alarms, DetectionDelay, Onset, Segments
+from phasewatch.evaluation.timing import DetectionDelay, FalseAlarmRate, Onset, Segments
 from phasewatch.windowing import Windows, join
 
-BUDGET = 0.1
+ALARM_BUDGET = 0.1
 """False alarms per host-hour that somebody might accept."""
 
 BENIGN = 0
@@ -29,13 +29,13 @@ Mask = NDArray[np.bool_]
 class Timeline:
     """Calls in the order of time: delay a phase, false alarms, and segments."""
 
-    lateness: dict[str, DetectionDelay | None]
-    alarms: Alarms
+    delays: dict[str, DetectionDelay | None]
+    false_alarms: FalseAlarmRate
     segments: Segments
 
 
 @dataclass(frozen=True)
-class Budgeted:
+class AlarmBudget:
     """Alarms at the thresholds that met `budget` on validation, and what they did elsewhere.
 
     `thresholds` are of the probability of any phase but benign, one a fold; None where none met
@@ -44,16 +44,16 @@ class Budgeted:
     episodes during which an alarm stood.
     """
 
-    budget: float
+    target_rate: float
     thresholds: tuple[float | None, ...]
-    chosen: Alarms
+    validation: FalseAlarmRate
     verifiable: bool
-    achieved: Alarms
-    raised: float | None
+    achieved: FalseAlarmRate
+    detected: float | None
 
 
 @dataclass(frozen=True)
-class Asked:
+class EvaluationContext:
     """What answers were asked under: classes, seconds between windows, whether hosts were new."""
 
     classes: tuple[str, ...]
@@ -62,49 +62,53 @@ class Asked:
     new_hosts: bool
 
     @classmethod
-    def of(cls, answered: PredictionSet) -> "Asked":
+    def of(cls, answered: PredictionSet) -> "EvaluationContext":
         """That of a run."""
         return cls(answered.classes, answered.stride_s, answered.seed, answered.new_hosts)
 
 
-def course(one: Predictions, asked: Asked) -> Timeline:
+def timeline(one: Predictions, asked: EvaluationContext) -> Timeline:
     """Of the answers to whole episodes."""
-    windows, guess = one.windows, one.guess
+    windows, guess = one.windows, one.predicted
     found: list[Onset] = []
     pairs = []
-    for rows in timing.each(windows.episode, windows.t_ns):
+    for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
         y, t_s = windows.y[rows], (windows.t_ns[rows] - windows.t_ns[rows[0]]) / 1e9
         told = (guess[rows], t_s, windows.since_s[rows])
         found += timing.onsets(str(windows.episode[rows[0]]), y, *told)
         pairs.append((y, guess[rows]))
     late: dict[str, DetectionDelay | None] = {}
     for label, name in enumerate(asked.classes):
-        own = [onset for onset in found if onset.label == label]
+        own = [onset for onset in found if onset.phase == label]
         late[name] = timing.detection_delay(own) if own else None
-    false = alarms(windows, guess != BENIGN, asked)
-    return Timeline(late, false, timing.segments(pairs))
+    false = false_alarm_rate(windows, guess != BENIGN, asked)
+    return Timeline(late, false, timing.segment_scores(pairs))
 
 
-def alarms(windows: Windows, alarm: Mask, asked: Asked) -> Alarms:
+def false_alarm_rate(windows: Windows, alarm: Mask, asked: EvaluationContext) -> FalseAlarmRate:
     """False alarms `[N]` on benign time; from five new hosts on, their rate on hosts like these."""
     counted = [
-        (windows.host[rows[0]], timing.false_alarms(benign, alarm[rows]), benign.sum())
-        for rows in timing.each(windows.episode, windows.t_ns)
+        (windows.host[rows[0]], timing.count_false_alarms(benign, alarm[rows]), benign.sum())
+        for rows in timing.rows_by_episode(windows.episode, windows.t_ns)
         for benign in [windows.y[rows] == BENIGN]
     ]
     host = np.array([name for name, _, _ in counted])
     events = np.array([event for _, event, _ in counted])
     hours = np.array([float(count) for _, _, count in counted]) * asked.stride_s / 3600
     across = None
-    if asked.new_hosts and len(np.unique(host)) >= metrics.FEWEST_HOSTS:
-        weights = metrics.nested(host, asked.seed)
+    if asked.new_hosts and len(np.unique(host)) >= metrics.MIN_HOSTS:
+        weights = metrics.nested_weights(host, asked.seed)
         rates = (weights @ events) / np.maximum(weights @ hours, 1e-9)
         low, high = np.quantile(rates, [0.025, 0.975])
         across = (float(low), float(high))
-    return timing.alarms(int(events.sum()), max(float(hours.sum()), asked.stride_s / 3600), across)
+    return timing.false_alarm_rate(
+        int(events.sum()), max(float(hours.sum()), asked.stride_s / 3600), across
+    )
 
 
-def budgeted(folds: Sequence[tuple[Predictions, Predictions]], asked: Asked) -> Budgeted:
+def alarm_budget(
+    folds: Sequence[tuple[Predictions, Predictions]], asked: EvaluationContext
+) -> AlarmBudget:
     """Of validation and unseen answers of every fold, whose logits are calibrated.
 
     The lowest threshold a fold that meets the budget on its validation is tried on its unseen part.
@@ -112,19 +116,22 @@ def budgeted(folds: Sequence[tuple[Predictions, Predictions]], asked: Asked) -> 
     thresholds = tuple(_threshold(validation, asked) for validation, _ in folds)
     chosen = _over(folds, 0, thresholds)
     tried = _over(folds, 1, thresholds)
-    nothing = (alarms(one.windows, np.zeros(len(one.windows), np.bool_), asked) for one, _ in folds)
+    nothing = (
+        false_alarm_rate(one.windows, np.zeros(len(one.windows), np.bool_), asked)
+        for one, _ in folds
+    )
     raised = [
         bool(alarm[rows[begin:end]].any())
         for one, alarm in tried
-        for rows in timing.each(one.windows.episode, one.windows.t_ns)
+        for rows in timing.rows_by_episode(one.windows.episode, one.windows.t_ns)
         for begin, end in timing.runs(one.windows.y[rows])
         if one.windows.y[rows[begin]] != BENIGN
     ]
-    return Budgeted(
-        BUDGET,
+    return AlarmBudget(
+        ALARM_BUDGET,
         thresholds,
         _summed(chosen, asked),
-        all(none.high <= BUDGET for none in nothing),
+        all(none.high <= ALARM_BUDGET for none in nothing),
         _summed(tried, asked),
         float(np.mean(raised)) if raised else None,
     )
@@ -135,12 +142,12 @@ def _hostile(one: Predictions) -> NDArray[np.float64]:
     return np.asarray(1 - softmax(one.logits, axis=1)[:, BENIGN])
 
 
-def _threshold(validation: Predictions, asked: Asked) -> float | None:
+def _threshold(validation: Predictions, asked: EvaluationContext) -> float | None:
     chance = _hostile(validation)
     threshold: float | None = None
     # From the strictest on: the rate of alarm events need not rise evenly as it is lowered.
     for tried in np.quantile(chance, np.linspace(1, 0, 201)):
-        if alarms(validation.windows, chance >= tried, asked).rate > BUDGET:
+        if false_alarm_rate(validation.windows, chance >= tried, asked).rate > ALARM_BUDGET:
             break
         threshold = float(tried)
     return threshold
@@ -156,6 +163,6 @@ def _over(
     ]
 
 
-def _summed(parts: Sequence[tuple[Predictions, Mask]], asked: Asked) -> Alarms:
+def _summed(parts: Sequence[tuple[Predictions, Mask]], asked: EvaluationContext) -> FalseAlarmRate:
     windows = join(one.windows for one, _ in parts)
-    return alarms(windows, np.concatenate([alarm for _, alarm in parts]), asked)
+    return false_alarm_rate(windows, np.concatenate([alarm for _, alarm in parts]), asked)

@@ -14,8 +14,8 @@ from scipy import stats
 
 from phasewatch.features.views import Array
 
-Calls = NDArray[np.int64]
-STABLE = 2
+Labels = NDArray[np.int64]
+STABLE_WINDOWS = 2
 """Windows in a row that must be right before a phase is said to be called."""
 
 OVERLAPS = (0.10, 0.25, 0.50)
@@ -29,19 +29,19 @@ class Onset:
     """
 
     episode: str
-    label: int
+    phase: int
     seconds: float
     missed: bool
 
 
-def runs(y: Calls) -> list[tuple[int, int]]:
+def runs(y: Labels) -> list[tuple[int, int]]:
     """Stretches `[begin, end)` of equal values."""
     edges = np.flatnonzero(np.diff(y)) + 1
     cuts = [0, *edges.tolist(), len(y)]
     return [(begin, end) for begin, end in pairwise(cuts) if end > begin]
 
 
-def onsets(episode: str, y: Calls, guess: Calls, t_s: Array, since_s: Array) -> list[Onset]:
+def onsets(episode: str, y: Labels, guess: Labels, t_s: Array, since_s: Array) -> list[Onset]:
     """Every phase of one episode; `t_s` the windows' ends, `since_s` since the phase began.
 
     A call is stable when it is right in `STABLE` windows in a row, or until the phase ends.
@@ -50,7 +50,9 @@ def onsets(episode: str, y: Calls, guess: Calls, t_s: Array, since_s: Array) -> 
     for begin, end in runs(y):
         right = guess[begin:end] == y[begin]
         began = t_s[begin] - since_s[begin]
-        stable = [place for place in range(len(right)) if right[place : place + STABLE].all()]
+        stable = [
+            place for place in range(len(right)) if right[place : place + STABLE_WINDOWS].all()
+        ]
         last = begin + (stable[0] if stable else len(right) - 1)
         found.append(Onset(episode, int(y[begin]), float(t_s[last] - began), not stable))
     return found
@@ -90,7 +92,7 @@ def detection_delay(found: Sequence[Onset]) -> DetectionDelay:
 
 
 @dataclass(frozen=True)
-class Alarms:
+class FalseAlarmRate:
     """False alarms on benign time: events, host-hours, the rate and its 95 % interval.
 
     `across` is the interval for hosts like these, where there were enough of them.
@@ -101,21 +103,23 @@ class Alarms:
     rate: float
     low: float
     high: float
-    across: tuple[float, float] | None = None
+    across_hosts: tuple[float, float] | None = None
 
 
-def false_alarms(benign: NDArray[np.bool_], alarm: NDArray[np.bool_]) -> int:
+def count_false_alarms(benign: NDArray[np.bool_], alarm: NDArray[np.bool_]) -> int:
     """Alarms of one episode that begin on benign time; one that outlasts an attack is not new."""
     before = np.concatenate([[False], alarm[:-1]])
     return int((alarm & ~before & benign).sum())
 
 
-def alarms(events: int, hours: float, across: tuple[float, float] | None = None) -> Alarms:
+def false_alarm_rate(
+    events: int, hours: float, across: tuple[float, float] | None = None
+) -> FalseAlarmRate:
     """The rate with Garwood's exact Poisson interval (Biometrika 28, 1936)."""
     low = stats.chi2.ppf(0.025, 2 * events) / 2 if events else 0.0
     high = stats.chi2.ppf(0.975, 2 * events + 2) / 2
     within = (events / hours, float(low) / hours, float(high) / hours)
-    return Alarms(events, hours, *within, across)
+    return FalseAlarmRate(events, hours, *within, across)
 
 
 @dataclass(frozen=True)
@@ -126,26 +130,28 @@ class Segments:
     of `OVERLAPS`; `calls` and `truths` are segments an episode.
     """
 
-    edit: float
+    edit_score: float
     f1: tuple[float, ...]
-    calls: float
-    truths: float
+    predicted: float
+    true: float
 
 
-def segments(pairs: Sequence[tuple[Calls, Calls]]) -> Segments:
+def segment_scores(pairs: Sequence[tuple[Labels, Labels]]) -> Segments:
     """Of `(y, guess)` of every episode; raises ValueError without one."""
     if not pairs:
         raise ValueError("no episode")
-    edits = [edit(y, guess) for y, guess in pairs]
+    edits = [edit_score(y, guess) for y, guess in pairs]
     scores = []
     for overlap in OVERLAPS:
-        hits, wrong, lost = np.sum([matched(y, guess, overlap) for y, guess in pairs], axis=0)
+        hits, wrong, lost = np.sum(
+            [match_segments(y, guess, overlap) for y, guess in pairs], axis=0
+        )
         scores.append(float(2 * hits / max(2 * hits + wrong + lost, 1)))
     calls, truths = (np.mean([len(runs(pair[side])) for pair in pairs]) for side in (1, 0))
     return Segments(float(np.mean(edits)), tuple(scores), float(calls), float(truths))
 
 
-def edit(y: Calls, guess: Calls) -> float:
+def edit_score(y: Labels, guess: Labels) -> float:
     """1 minus Levenshtein's distance of the two orders of segments, over the longer one."""
     one, two = ([int(own[begin]) for begin, _ in runs(own)] for own in (y, guess))
     row = list(range(len(two) + 1))
@@ -158,7 +164,7 @@ def edit(y: Calls, guess: Calls) -> float:
     return 1 - row[-1] / max(len(one), len(two))
 
 
-def matched(y: Calls, guess: Calls, overlap: float) -> tuple[int, int, int]:
+def match_segments(y: Labels, guess: Labels, overlap: float) -> tuple[int, int, int]:
     """Called segments that lie on a true one of their class by `overlap`, false ones, lost ones.
 
     The overlap is intersection over union; a true segment is found once.
@@ -183,7 +189,9 @@ def _shared(one: tuple[int, int], two: tuple[int, int]) -> float:
     return inside / (max(one[1], two[1]) - min(one[0], two[0]))
 
 
-def each(episode: NDArray[np.str_], t_ns: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+def rows_by_episode(
+    episode: NDArray[np.str_], t_ns: NDArray[np.int64]
+) -> Iterator[NDArray[np.int64]]:
     """The rows of every episode, in the order of time."""
     order = np.lexsort((t_ns, episode))
     cuts = np.flatnonzero(episode[order][1:] != episode[order][:-1]) + 1

@@ -1,76 +1,63 @@
-"""The whole road as straight code: store, verdicts, split, windows, models, checkpoints, report."""
+"""The whole pipeline: validate, split, cut windows, check for leakage, train, predict, evaluate."""
 
 import contextlib
 import hashlib
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from phasewatch import __version__, splits
 from phasewatch.artifacts import checkpoint
-from phasewatch.artifacts.checkpoint import Checkpoint
-from phasewatch.episode import Identity
-from phasewatch.errors import Refused, differences
-from phasewatch.evaluation import baselines, predictions, timing
+from phasewatch.episode import Episode, Identity
+from phasewatch.errors import Refused
 from phasewatch.evaluation.evaluate import Report, evaluate
-from phasewatch.evaluation.leakage import Check, Evidence, audit
-from phasewatch.evaluation.predictions import Predictions, PredictionSet
-from phasewatch.evaluation.smoothing import MarkovChain
+from phasewatch.evaluation.leakage import Check, FoldData, check_leakage
+from phasewatch.evaluation.predictions import PredictionSet
+from phasewatch.experiment.inference import Subsets, TrainedFold, predict_all
+from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split, divide
 from phasewatch.store.format import MANIFEST
 from phasewatch.store.local import Store, refuse_inside
-from phasewatch.training import augment, jobs
+from phasewatch.training import jobs
 from phasewatch.training.jobs import Task, Workers
 from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
-from phasewatch.validation.sweep import validate_store
+from phasewatch.validation.sweep import validate_and_read
 from phasewatch.validation.verdict import ValidationResult, counts
-from phasewatch.windowing import Windows, extract, join
+from phasewatch.windowing import Windows, cut, join
 
-RUN, FOLDS, POSTERIORS = "run.json", "folds", "posteriors.parquet"
-ALONE = Workers()
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Fold:
-    """One split: its checkpoints read back, in the recipe's order, and the windows of each mode.
-
-    The windows are by the part of the split; `folder` has the checkpoints and logs.
-    """
-
-    split: Split
-    checkpoints: list[Checkpoint]
-    windows: dict[Mode, dict[str, Windows]]
-    audit: list[Check]
-    folder: Path
+ONE_WORKER = Workers()
+Log = Callable[[str], None]
+"""Takes a line on what a run is doing, for a person."""
 
 
 @dataclass(frozen=True)
-class Trained:
-    """What training found, beside the files it wrote."""
+class TrainingResult:
+    """What `train` returns, beside the files it writes: the sweep's results, and every fold."""
 
+    run: Run
     recipe: Recipe
     results: list[ValidationResult]
-    folds: list[Fold]
+    folds: list[TrainedFold]
 
     @property
     def usable(self) -> list[Identity]:
-        """All episodes that a split may use."""
+        """Return the identity of every episode that a split may use."""
         return [result.identity for result in self.results if result.usable]
 
 
 @dataclass(frozen=True)
-class Done:
-    """What a run found, beside the files it wrote."""
+class RunResult:
+    """What `run` returns, beside the files it writes."""
 
-    trained: Trained
-    answered: PredictionSet
+    run: Run
+    trained: TrainingResult
+    predictions: PredictionSet
     report: Report
 
 
@@ -78,137 +65,165 @@ def run(
     recipe: Recipe,
     store: Store,
     out: Path,
-    say: Say,
-    workers: Workers = ALONE,
+    log: Log,
+    workers: Workers = ONE_WORKER,
     waived: Sequence[str] = (),
-) -> Done:
-    """Train every model in every mode, and judge the checkpoints as loaded again.
+) -> RunResult:
+    """Train every model in every mode, and evaluate the checkpoints as loaded again.
 
-    Writes what `train` writes, every answer in `posteriors.parquet`, and `report.json` under `out`;
-    the report is made from the file, so whoever has it can make it again. Raises Refused.
+    Writes what `train` writes, every prediction, and the report under `out`. The report is computed
+    from the file of predictions, so whoever has that file can compute it again. Raises Refused.
     """
-    trained = train(recipe, store, out, say, workers, waived)
-    predictions.save(_answered(trained, store.schema), out / POSTERIORS)
-    answered = predictions.load(out / POSTERIORS)
-    report = evaluate(answered)
-    atomic.write(out / "report.json", json.dumps(asdict(report), indent=1).encode())
-    return Done(trained, answered, report)
-
-
-def _answered(trained: Trained, schema: Schema) -> PredictionSet:
-    """Everything that is asked of every checkpoint, and of those who need none."""
-    return PredictionSet(
-        tuple(predictions.Fold(fold.split, _chain(fold, schema)) for fold in trained.folds),
-        tuple(trained.usable),
-        schema.classes,
-        tuple(baselines.BASELINES),
-        schema.grid.stride_s,
-        trained.recipe.seed,
-        tuple(check for fold in trained.folds for check in fold.audit),
-        tuple(answer for fold in trained.folds for answer in _asked(fold, schema)),
-        schema.untested,
-    )
-
-
-def _chain(fold: Fold, schema: Schema) -> MarkovChain:
-    windows = next(iter(fold.windows.values()))["train"]
-    sequences = (windows.y[rows] for rows in timing.each(windows.episode, windows.t_ns))
-    return MarkovChain.fit(sequences, len(schema.classes))
-
-
-def _asked(fold: Fold, schema: Schema) -> Iterator[Predictions]:
-    held_out = fold.split.held_out
-    for loaded in fold.checkpoints:
-        yield from ask(loaded, held_out, fold.windows[loaded.mode])
-    first = next(iter(fold.windows))
-    for mode, parts in fold.windows.items():
-        for name in baselines.BASELINES:
-            if mode == first or name not in baselines.BLIND:
-                yield from guess(name, held_out, mode, parts, len(schema.classes))
+    trained = train(recipe, store, out, log, workers, waived)
+    own = trained.run
+    own.write_predictions(predict_all(trained.folds, trained.usable, store.schema, recipe.seed))
+    report = evaluate(own.predictions)
+    own.write_report(report)
+    return RunResult(own, trained, own.predictions, report)
 
 
 def train(
     recipe: Recipe,
     store: Store,
     out: Path,
-    say: Say,
-    workers: Workers = ALONE,
+    log: Log,
+    workers: Workers = ONE_WORKER,
     waived: Sequence[str] = (),
-) -> Trained:
-    """Validate, split, cut windows, look for leaks, train every model, read every checkpoint back.
+) -> TrainingResult:
+    """Validate, split, cut windows, check for leakage, train every model, load every checkpoint.
 
-    Writes the acceptance index, logs and checkpoints under `out`, in a folder a fold where the
-    split has several; goes on where an interrupted run of the same recipe on the same store
-    stopped. `waived` are rules of the audit that may fail. Raises Refused.
+    Every episode is read once. Writes the acceptance index, logs and checkpoints under `out`, in a
+    folder a fold where the split has several. Goes on where an interrupted run of the same recipe
+    on the same store stopped. `waived` are leakage rules that may fail. Raises Refused.
     """
     store.refuse_simulated("training")
     _refuse_names(recipe, store)
     refuse_inside(out)
     atomic.ready(out)
-    results = validate_store(store)
-    told = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
-    say(f"checked {len(results)} episodes: {told}")
+    results, episodes = validate_and_read(store)
+    counted = " · ".join(f"{count} {verdict}" for verdict, count in counts(results).items())
+    log(f"checked {len(results)} episodes: {counted}")
     usable = [result.identity for result in results if result.usable]
     folds = splits.find(recipe.split)(usable, recipe.test, recipe.validation)
-    _claim(out, recipe, store, results)
-    index.write(results, out / "validation_v1.parquet")
-    ids = [one.id for one in usable]
-    whole = {
-        mode: extract(store, ids, store.schema.mode(mode), recipe.opening_s)
-        for mode in recipe.modes
-        if mode in store.schema.modes
-    }
-    learned = []
-    for split in folds:
-        say(told_of(split))
-        place = out / FOLDS / split.held_out if len(folds) > 1 else out
-        windows = {mode: divide(own, split) for mode, own in whole.items()}
-        tasks = list(_tasks(recipe, store, split, windows, place))
-        evidence = _evidence(split, usable, store.schema, windows)
-        checks = audit(evidence, waived)
-        say(f"audit   {len(checks)} rules looked for leaks: {_leaks(checks)}")
-        for path in jobs.work_all(tasks, workers):
-            say(f"saved   {path}  (written, read back, probe replayed)")
-        made = [checkpoint.load(task.path) for task in tasks]
-        for loaded in made:
-            loaded.bind(store.schema, store.root)
-        normalizers = {one.name: (one.normalizer, windows[one.mode]["train"]) for one in made}
-        checks += audit(replace(evidence, normalizers=normalizers), waived)
-        learned.append(Fold(split, made, windows, checks, place))
-    return Trained(recipe, results, learned)
+    own = Run.create(out, _record(recipe, store, results))
+    index.write(results, own.index_path)
+    windows = windows_by_mode(recipe, store.schema, [episodes[one.id] for one in usable])
+    probes = [episodes[split.train[0]] for split in folds]
+    # What is held decoded is as large as the windows: training needs the memory.
+    del episodes
+    places = [own.fold(split.held_out) if len(folds) > 1 else own for split in folds]
+    trained = [
+        _train_fold(
+            _FoldInput(recipe, store, split, place, probe),
+            {one.id: one for one in usable},
+            {mode: divide(whole, split) for mode, whole in windows.items()},
+            (workers, waived, log),
+        )
+        for split, place, probe in zip(folds, places, probes, strict=True)
+    ]
+    return TrainingResult(own, recipe, results, trained)
 
 
-def _evidence(
-    split: Split,
-    usable: Sequence[Identity],
-    schema: Schema,
+def windows_by_mode(
+    recipe: Recipe, schema: Schema, episodes: Sequence[Episode]
+) -> dict[Mode, Windows]:
+    """Return the windows of episodes in every mode of a recipe that the schema has.
+
+    They are cut once, in the mode with the most channels; other modes are a slice of those, equal
+    to the bit to windows that are cut in that mode. Raises Refused.
+    """
+    modes = [mode for mode in recipe.modes if mode in schema.modes]
+    if not modes:
+        return {}
+    widest = schema.mode(max(modes, key=lambda mode: len(schema.mode(mode).channels)))
+    whole = join(cut(episode, widest, recipe.opening_s) for episode in episodes)
+    return {mode: whole.channels(widest, schema.mode(mode)) for mode in modes}
+
+
+@dataclass(frozen=True)
+class _FoldInput:
+    """What the trainings of one fold share; the probe of every checkpoint is from `episode`."""
+
+    recipe: Recipe
+    store: Store
+    split: Split
+    run: Run
+    episode: Episode
+
+    def tasks(self, windows: Mapping[Mode, Subsets]) -> Iterator[Task]:
+        """Yield every training. Raises Refused for windows that a model cannot be fitted on."""
+        for mode, subsets in windows.items():
+            schema = self.store.schema.mode(mode)
+            refuse_unlearnable(subsets, schema)
+            refuse_dead(subsets["train"], schema, mode)
+            sides = (subsets["train"], subsets["validation"])
+            own = (mode, schema, self.split, *sides, self.episode, self.run.training_folders)
+            for repeat in range(self.recipe.seeds):
+                for name in self.recipe.models:
+                    yield Task(self.recipe, name, *own, repeat)
+
+
+def _train_fold(
+    fold: _FoldInput,
+    episodes: Mapping[str, Identity],
     windows: dict[Mode, dict[str, Windows]],
-) -> Evidence:
-    """What the audit looks at: the mode that sees most."""
+    how: tuple[Workers, Sequence[str], Log],
+) -> TrainedFold:
+    """Check one split for leakage, train on it, and load every checkpoint. Raises Refused."""
+    workers, waived, log = how
+    log(describe_split(fold.split))
+    tasks = list(fold.tasks(windows))
+    data = _fold_data(fold.split, episodes, fold.store.schema, windows)
+    checks = check_leakage(data, waived)
+    log(f"audit   {len(checks)} rules looked for leaks: {_describe_checks(checks)}")
+    for path in jobs.run_tasks(tasks, workers):
+        log(f"saved   {path}  (written, read back, probe replayed)")
+    loaded = [checkpoint.load(task.path) for task in tasks]
+    for one in loaded:
+        one.bind(fold.store.schema, fold.store.root)
+    normalizers = {one.name: (one.normalizer, windows[one.mode]["train"]) for one in loaded}
+    checks += check_leakage(replace(data, normalizers=normalizers), waived)
+    return TrainedFold(fold.split, loaded, windows, checks, fold.run)
+
+
+def _fold_data(
+    split: Split,
+    episodes: Mapping[str, Identity],
+    schema: Schema,
+    windows: Mapping[Mode, Subsets],
+) -> FoldData:
+    """Return what leakage is looked for in: the windows of the mode with the most channels."""
     mode = max(windows, key=lambda own: len(schema.mode(own).channels))
-    return Evidence(split, {one.id: one for one in usable}, schema.mode(mode), windows[mode])
+    return FoldData(split, episodes, schema.mode(mode), windows[mode])
 
 
-def _leaks(checks: Sequence[Check]) -> str:
+def _describe_checks(checks: Sequence[Check]) -> str:
     waived = [check.rule for check in checks if not check.passed]
     return f"waived {', '.join(waived)}" if waived else "none found"
 
 
-def _tasks(
-    recipe: Recipe,
-    store: Store,
-    split: Split,
-    windows: dict[Mode, dict[str, Windows]],
-    place: Path,
-) -> Iterator[Task]:
-    probe = store.read(split.train[0])
-    for mode, parts in windows.items():
-        schema = store.schema.mode(mode)
-        refuse_unlearnable(parts, schema)
-        refuse_dead(parts["train"], schema, mode)
-        own = (mode, schema, split, parts["train"], parts["validation"], probe, place)
-        for again in range(recipe.seeds):
-            yield from (Task(recipe, name, *own, again) for name in recipe.models)
+def _record(recipe: Recipe, store: Store, results: list[ValidationResult]) -> dict[str, Any]:
+    """What `run.json` holds: the release, the recipe, and which store was trained on."""
+    digest = hashlib.sha256()
+    for result in results:
+        digest.update(result.id.encode())
+        if (manifest := store.folder(result.id) / MANIFEST).exists():
+            digest.update(manifest.read_bytes())
+    return {
+        "phasewatch": __version__,
+        "recipe": asdict(recipe),
+        "episodes": len(results),
+        "store_sha256": digest.hexdigest(),
+    }
+
+
+def describe_split(split: Split) -> str:
+    """Return how many episodes stand on each side of a split, as a line for a person."""
+    return (
+        f"split   train {len(split.train)} · validation {len(split.validation)} · evaluated on "
+        f"{len(split.seen)} episodes like those in training and {len(split.test)} of "
+        f"{split.held_out}, never seen"
+    )
 
 
 def _refuse_names(recipe: Recipe, store: Store) -> None:
@@ -234,48 +249,7 @@ def _refuse_names(recipe: Recipe, store: Store) -> None:
             )
 
 
-def _claim(out: Path, recipe: Recipe, store: Store, results: list[ValidationResult]) -> None:
-    """Write what `out` is of, or raise Refused when it is of another run."""
-    digest = hashlib.sha256()
-    for result in results:
-        digest.update(result.id.encode())
-        if (manifest := store.folder(result.id) / MANIFEST).exists():
-            digest.update(manifest.read_bytes())
-    asked = {
-        "phasewatch": __version__,
-        "recipe": json.loads(json.dumps(asdict(recipe))),
-        "episodes": len(results),
-        "store_sha256": digest.hexdigest(),
-    }
-    path = out / RUN
-    if not path.exists():
-        atomic.write(path, (json.dumps(asked, indent=1) + "\n").encode())
-        return
-    try:
-        there = json.loads(path.read_bytes())
-    except ValueError:
-        there = None
-    if there != asked:
-        told = differences(there, asked) if isinstance(there, dict) else "it cannot be read"
-        raise Refused(
-            path,
-            f"is of another run: {told}",
-            "the same recipe on the same store, to go on with",
-            "Choose another folder, or delete this one.",
-            code="run_other",
-        )
-
-
-def told_of(split: Split) -> str:
-    """The sides in words."""
-    return (
-        f"split   train {len(split.train)} · validation {len(split.validation)} · judged on "
-        f"{len(split.seen)} episodes like those in training and {len(split.test)} of "
-        f"{split.held_out}, never seen"
-    )
-
-
-def refuse_unlearnable(parts: dict[str, Windows], schema: Schema) -> None:
+def refuse_unlearnable(parts: Subsets, schema: Schema) -> None:
     """Raise Refused when a part has no window, or a phase is asked about that training lacks."""
     for part in ("train", "validation", "unseen"):
         if not len(parts[part]):
@@ -311,34 +285,3 @@ def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
             "Look at `phasewatch validate` for the clock and coverage of that source.",
             code="channel_dead",
         )
-
-
-def ask(loaded: Checkpoint, held_out: str, parts: dict[str, Windows]) -> Iterator[Predictions]:
-    """What a checkpoint says of every part but training, and of the unseen with a part missing.
-
-    One from another seed is asked about the unseen alone.
-    """
-
-    def answer(part: str, windows: Windows) -> Predictions:
-        logits = loaded.logits(windows.x, windows.opening)
-        return Predictions(held_out, loaded.model_name, loaded.mode, part, windows, logits)
-
-    if again := jobs.again(loaded.name):
-        yield answer(f"again {again}", parts["unseen"])
-        return
-    for part in predictions.NEEDED:
-        yield answer(part, parts[part])
-    for part in augment.parts(loaded.schema):
-        lacking = augment.without(parts["unseen"], loaded.schema, part)
-        yield answer(f"without {part}", lacking)
-
-
-def guess(
-    name: str, held_out: str, mode: Mode, parts: dict[str, Windows], classes: int
-) -> Iterator[Predictions]:
-    """What a baseline says of the same windows; it is either sure or silent."""
-    asked = [parts[part] for part in predictions.NEEDED]
-    calls = baselines.BASELINES[name](parts["train"], parts["validation"], join(asked), classes)
-    ends = np.cumsum([len(windows) for windows in asked])[:-1]
-    for part, windows, own in zip(predictions.NEEDED, asked, np.split(calls, ends), strict=True):
-        yield Predictions(held_out, name, mode, part, windows, np.eye(classes)[own])

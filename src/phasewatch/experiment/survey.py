@@ -8,7 +8,7 @@ the same model on a random split of the same windows.
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -23,11 +23,11 @@ from phasewatch.metrics import Score
 from phasewatch.schema import NS, Mode, Schema
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
 from phasewatch.store.local import Store
-from phasewatch.training.jobs import learn
+from phasewatch.training.fitting import fit_model
 from phasewatch.training.recipes import RECIPES
-from phasewatch.validation.sweep import validate_store
+from phasewatch.validation.sweep import validate_and_read
 from phasewatch.validation.verdict import ValidationResult
-from phasewatch.windowing import Windows, extract, pool
+from phasewatch.windowing import Windows, cut, join, pool
 
 MODEL = "gbt"
 SEED = 0
@@ -45,7 +45,7 @@ class SurveyRow:
     model: str
     mode: Mode
     score: Score
-    worst: str
+    worst_part: str
     worst_score: float
     random: Score | None = None
 
@@ -68,8 +68,8 @@ class Survey:
 
     classes: tuple[str, ...]
     counts: list[Count]
-    leaks: list[SurveyRow]
-    gaps: list[SurveyRow]
+    baselines: list[SurveyRow]
+    models: list[SurveyRow]
 
 
 Say = Callable[[str], None]
@@ -83,15 +83,15 @@ def survey(
     Raises Refused.
     """
     store.refuse_simulated("survey")
-    results = validate_store(store)
-    counts = tally(store, results)
+    results, episodes = validate_and_read(store)
+    counts = tally(results, episodes)
     usable = [result.identity for result in results if result.usable]
     made, missing = _splits(usable)
     for reason in missing:
         say(reason)
     if not made:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = pool(extract(store, [one.id for one in usable], store.schema, opening_s))
+    whole = pool(join(cut(one, store.schema, opening_s) for one in episodes.values()))
     found_leaks: list[SurveyRow] = []
     gaps: list[SurveyRow] = []
     for mode in store.schema.modes:
@@ -111,7 +111,7 @@ def _told(line: SurveyRow) -> str:
     beside = f", random windows {_scored(line.random)}" if line.random is not None else ""
     return (
         f"{line.split} · {line.mode} · {line.model}: {_scored(line.score)}, "
-        f"worst {line.worst} {line.worst_score:.3f}{beside}"
+        f"worst {line.worst_part} {line.worst_score:.3f}{beside}"
     )
 
 
@@ -166,7 +166,7 @@ class Bench:
             rows.append(parts[2])
             guesses.append(guess)
         cube = self._cube(np.concatenate(rows), np.concatenate(guesses))
-        return SurveyRow(kind, model, self.mode, metrics.macro(cube, SEED), *worst)
+        return SurveyRow(kind, model, self.mode, metrics.macro_f1_score(cube, SEED), *worst)
 
     def random(self, splits: Sequence[Split], model: str) -> Score:
         """A model on windows dealt at random into parts of the same sizes as the first split's.
@@ -177,14 +177,14 @@ class Bench:
         sizes = [len(self._rows(ids)) for ids in sides]
         order = np.random.default_rng(SEED).permutation(len(self.windows))[: sum(sizes)]
         parts = np.split(order, np.cumsum(sizes)[:-1])
-        return metrics.macro(self._cube(parts[2], self._answer(model, *parts)), SEED)
+        return metrics.macro_f1_score(self._cube(parts[2], self._answer(model, *parts)), SEED)
 
     def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(np.isin(self.windows.episode, ids))
 
-    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> metrics.Cube:
+    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> metrics.Confusions:
         asked = self.windows.episode[rows], self.windows.y[rows]
-        return metrics.cube(*asked, guess, self.classes)[1]
+        return metrics.confusions(*asked, guess, self.classes)[1]
 
     def _answer(
         self,
@@ -199,27 +199,29 @@ class Bench:
                 take(train), take(validation), take(test), self.classes
             )
         parts = (self.windows.take(train), self.windows.take(validation))
-        normalizer, model = learn(name, self._schema, SEED, parts)
-        asked = self.windows.take(test)
-        return np.asarray(model.logits(normalizer.apply(asked.x, asked.opening)).argmax(axis=1))
+        fitted = fit_model(name, self._schema, SEED, parts)
+        return fitted.predict(self.windows.take(test))
 
 
 # ---------------------------------------------------------------- counts
 
 
-def tally(store: Store, results: Sequence[ValidationResult]) -> list[Count]:
-    """Every episode once; one that cannot be read is counted under empty names."""
-    episodes: Counter[tuple[str, str, str, str]] = Counter()
+def tally(results: Sequence[ValidationResult], episodes: Mapping[str, Episode]) -> list[Count]:
+    """Count every episode once, and the seconds of the usable ones, which are `episodes` by id.
+
+    One that cannot be read is counted under empty names.
+    """
+    counted: Counter[tuple[str, str, str, str]] = Counter()
     seconds: dict[tuple[str, str, str, str], Counter[str]] = {}
     for result in results:
         cell = (result.campaign, result.host, result.profile, result.verdict)
-        episodes[cell] += 1
+        counted[cell] += 1
         spent = seconds.setdefault(cell, Counter())
         if result.usable:
-            spent.update(dict(_spent(store.read(result.id))))
+            spent.update(dict(_spent(episodes[result.id])))
     return [
         Count(*cell, count, {phase: round(s, 1) for phase, s in sorted(seconds[cell].items())})
-        for cell, count in sorted(episodes.items())
+        for cell, count in sorted(counted.items())
     ]
 
 
@@ -292,11 +294,11 @@ def _spread(found: Survey) -> str:
 
 
 def _leaked(found: Survey) -> str:
-    if not found.leaks:
+    if not found.baselines:
         return ""
-    lines = [*found.leaks, *(line for line in found.gaps if line.split == "held_out_host")]
+    lines = [*found.baselines, *(line for line in found.models if line.split == "held_out_host")]
     rows = [
-        [line.mode, line.model, _scored(line.score), f"{line.worst_score:.3f} ({line.worst})"]
+        [line.mode, line.model, _scored(line.score), f"{line.worst_score:.3f} ({line.worst_part})"]
         for line in lines
     ]
     head = ["mode", "sees", "macro F1", "worst host"]
@@ -305,7 +307,7 @@ def _leaked(found: Survey) -> str:
 
 def _flattered(found: Survey) -> str:
     rows = []
-    for line in found.gaps:
+    for line in found.models:
         assert line.random is not None
         gap = f"{line.random.value - line.score.value:+.3f}"
         name = line.split.replace("held_out_", "new ")

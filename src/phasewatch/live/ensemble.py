@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +10,10 @@ from scipy.special import softmax
 from phasewatch.artifacts import checkpoint as checkpoints
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
+from phasewatch.experiment.run import Run
 from phasewatch.features.views import Array
 from phasewatch.io.trust import ANY, Trust
-from phasewatch.schema import MODES, Schema
+from phasewatch.schema import Schema
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,16 @@ class Ensemble:
     @classmethod
     def load(
         cls,
-        folder: Path,
+        run: Run,
         schema: Schema,
-        temperatures: Mapping[str, float] | None = None,
         trust: Trust = ANY,
     ) -> "Ensemble":
-        """Every checkpoint of a folder. One that cannot judge `schema` is kept with its refusal."""
-        members, refused = [], {}
-        ending = checkpoints.path_of(folder, "x").name[1:]
-        for path in sorted(folder.glob(f"*{ending}")):
-            key = ".".join(path.name.removesuffix(ending).rsplit("-", 1))
-            if key.partition(".")[2] not in MODES:
-                # Trained again from another seed, to tell how much that matters.
-                continue
+        """Load the checkpoints of a run, each calibrated by the temperature of its report.
+
+        One that cannot be used on `schema` is kept with its refusal.
+        """
+        members, refused, temperatures = [], {}, run.temperatures
+        for key, path in run.models().items():
             try:
                 loaded = checkpoints.load(path, trust)
                 loaded.bind(schema, "this stream")
@@ -64,7 +61,7 @@ class Ensemble:
                 refused[key] = problem
                 continue
             rows = np.array([schema.names.index(name) for name in loaded.schema.names])
-            members.append(Member(key, loaded, rows, (temperatures or {}).get(key)))
+            members.append(Member(key, loaded, rows, temperatures.get(key)))
         return cls(schema, tuple(members), refused)
 
     @property

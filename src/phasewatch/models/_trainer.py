@@ -250,7 +250,7 @@ class _Training:
         guess = ask(self.plain, self.judged).argmax(axis=1)
         y = self.validation.y
         classes = len(self.weight)
-        _, cube = metrics.cube(np.zeros(len(y), dtype=np.str_), y, guess, classes)
+        _, cube = metrics.confusions(np.zeros(len(y), dtype=np.str_), y, guess, classes)
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
 

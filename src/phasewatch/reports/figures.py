@@ -79,8 +79,8 @@ def forest(report: Report) -> str:
     made, axis = _axes(9, 0.9 + 0.3 * len(rows))
     for place, row in enumerate(rows):
         at, filled = -place, row.mode == "realistic"
-        if row.across is not None:
-            _bar(axis, at, row.across, filled, SOFT, 1.2)
+        if row.across_hosts is not None:
+            _bar(axis, at, row.across_hosts, filled, SOFT, 1.2)
         _bar(axis, at, row.unseen, filled, ACCENT, 3.5)
         axis.plot(row.seen.value, at, "|", color=INK, markersize=10, markeredgewidth=1.6)
     axis.set_yticks([-place for place in range(len(rows))])
@@ -126,7 +126,7 @@ def lateness(report: Report) -> str:
     made, axes = _axes(9, 2.3, len(names), sharey=True, squeeze=False)
     for axis, name in zip(axes[0], names, strict=True):
         for place, row in enumerate(rows):
-            late = row.course.lateness[name]
+            late = row.timeline.delays[name]
             if late is None:
                 axis.patch.set(hatch="////", edgecolor="#d5dbe1")
                 axis.text(0.5, 0.5, "untested", ha="center", transform=axis.transAxes, fontsize=8)
@@ -154,10 +154,12 @@ def confidence(report: Report) -> str:
     left.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8, linestyle=":")
     for place, row in enumerate(rows):
         shade = PALETTE[place % len(PALETTE)]
-        bins = row.confidence.bins
+        bins = row.calibration.bins
         sure = [one.confidence for one in bins]
         left.plot(sure, [one.accuracy for one in bins], "o-", color=shade, markersize=3, lw=1)
-        right.plot(row.confidence.coverage, row.confidence.risk, color=shade, label=row.model)
+        right.plot(
+            row.calibration.coverage, row.calibration.error_rate, color=shade, label=row.model
+        )
     left.set_xlabel("confidence, 15 bins of equal size")
     left.set_ylabel("share right")
     left.set_xlim(0, 1)

@@ -6,12 +6,9 @@ the truth and the call.
 
 import base64
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -24,8 +21,9 @@ from numpy.typing import NDArray
 
 from phasewatch import __version__
 from phasewatch.episode import Episode
-from phasewatch.evaluation.evaluate import Report, best
+from phasewatch.evaluation.evaluate import Report, best_on_validation
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
+from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
 from phasewatch.reports import summary
@@ -35,17 +33,17 @@ from phasewatch.store.local import Store
 from phasewatch.windowing import columns
 
 PALETTE = ("#9aa5b1", "#4477aa", "#228833", "#aa3377", "#ccbb44", "#ee6677")
-MORE = ("#66ccee", "#332288", "#117733", "#882255", "#ddaa33", "#994455")
+EXTRA_PALETTE = ("#66ccee", "#332288", "#117733", "#882255", "#ddaa33", "#994455")
 """One colour a class (after Paul Tol's schemes, safe for colour-blind readers); benign is grey."""
 
 
 def colours(classes: Sequence[str]) -> dict[str, str]:
     """A colour for each class."""
-    every = (*PALETTE, *MORE)
+    every = (*PALETTE, *EXTRA_PALETTE)
     return {name: every[place % len(every)] for place, name in enumerate(classes)}
 
 
-def pages(report: Report, answered: PredictionSet, folder: Path, store: Store | None) -> None:
+def write_report(report: Report, answered: PredictionSet, run: Run, store: Store | None) -> None:
     """Write report.html, report.md and report.json; `store`, where it is there, has the episodes.
 
     Of one unseen episode a profile the page has a picture then.
@@ -53,9 +51,9 @@ def pages(report: Report, answered: PredictionSet, folder: Path, store: Store | 
     told = {
         "report": report,
         "abstract": summary.sentences(report),
-        "never": summary.never(report),
+        "never": summary.never_recorded(report),
         "grid": _grid(answered),
-        "audit": answered.audit,
+        "audit": answered.leakage_checks,
         "version": __version__,
     }
     page = _template("report.html.j2", True).render(
@@ -63,9 +61,9 @@ def pages(report: Report, answered: PredictionSet, folder: Path, store: Store | 
         pictures=_portraits(report, answered, store) if store else {},
         figures={name: draw(report) for name, draw in FIGURES.items()},
     )
-    atomic.write(folder / "report.html", page.encode())
-    atomic.write(folder / "report.md", _template("report.md.j2", False).render(**told).encode())
-    atomic.write(folder / "report.json", json.dumps(asdict(report), indent=1).encode())
+    atomic.write(run.page_path, page.encode())
+    atomic.write(run.markdown_path, _template("report.md.j2", False).render(**told).encode())
+    run.write_report(report)
 
 
 def _template(name: str, escaped: bool) -> jinja2.Template:
@@ -74,7 +72,7 @@ def _template(name: str, escaped: bool) -> jinja2.Template:
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": _score, "range": _range, "words": _words}
-    environment.filters["chance"] = summary.chance
+    environment.filters["chance"] = summary.p_value
     return environment.from_string(source)
 
 
@@ -105,8 +103,8 @@ def _grid(answered: PredictionSet) -> dict[str, Any]:
 
 def _portraits(report: Report, answered: PredictionSet, store: Store) -> dict[str, str]:
     """One unseen episode a profile: its caption, and its picture as a PNG data URL."""
-    model = best(report.rows).model
-    own = [one for one in answered.answers if (one.model, one.part) == (model, "unseen")]
+    model = best_on_validation(report.rows).model
+    own = [one for one in answered.predictions if (one.model, one.subset) == (model, "unseen")]
     found = {}
     for profile, id in _middle(own).items():
         said = [one for one in own if id in one.windows.episode]
@@ -192,7 +190,7 @@ def _calls(episode: Episode, schema: Schema, said: Predictions) -> Spans:
     stride = schema.grid.stride_s
     return [
         (float(end), stride, schema.classes[guess])
-        for end, guess in zip(ends, said.guess[own], strict=True)
+        for end, guess in zip(ends, said.predicted[own], strict=True)
     ]
 
 

@@ -3,13 +3,13 @@
 Every sentence is a number of the report in words; what was not asked is said to be unknown.
 """
 
-from phasewatch.evaluation.evaluate import Comparison, ModelReport, Report, best
+from phasewatch.evaluation.evaluate import Comparison, ModelReport, Report, best_on_validation
 from phasewatch.metrics import Score
 
 
 def sentences(report: Report) -> list[str]:
     """On top of every report: how good, how sure, how it fails, and what is not known."""
-    row = best([row for row in report.rows if row.mode == "realistic"] or report.rows)
+    row = best_on_validation([row for row in report.rows if row.mode == "realistic"] or report.rows)
     told = [_good(report, row), _sure(report, row), _price(report, row), _rivals(report, row)]
     told += [_plainest(report, row), _late(report, row), _alarms(row), _unknown(report)]
     return [one for one in told if one]
@@ -39,12 +39,14 @@ def _held(report: Report) -> str:
 
 
 def _sure(report: Report, row: ModelReport) -> str:
-    these = f"For other episodes of {_these(report)}, the 95 % interval is {span(row.unseen)}"
-    if row.across is not None:
+    these = (
+        f"For other episodes of {_these(report)}, the 95 % interval is {interval_text(row.unseen)}"
+    )
+    if row.across_hosts is not None:
         worst = row.by_host[row.worst_host].value
         return (
-            f"{these}; for other hosts like these it is {span(row.across)}, and the worst of them, "
-            f"{row.worst_host}, has {worst:.3f}."
+            f"{these}; for other hosts like these it is {interval_text(row.across_hosts)}, and the "
+            f"worst of them, {row.worst_host}, has {worst:.3f}."
         )
     if report.unit == "host":
         return (
@@ -81,17 +83,17 @@ def _rivals(report: Report, row: ModelReport) -> str:
 
 
 def _pair(one: Comparison) -> tuple[str, str]:
-    return one.ours, one.other
+    return one.first, one.second
 
 
 def _other(one: Comparison, row: ModelReport) -> str:
-    return one.other if one.ours == row.model else one.ours
+    return one.second if one.first == row.model else one.first
 
 
 def _verdict(one: Comparison, row: ModelReport) -> str:
-    if one.ours == row.model or one.verdict not in ("better", "worse"):
-        return one.verdict
-    return {"better": "worse", "worse": "better"}[one.verdict]
+    if one.first == row.model or one.outcome not in ("better", "worse"):
+        return one.outcome
+    return {"better": "worse", "worse": "better"}[one.outcome]
 
 
 def _plainest(report: Report, row: ModelReport) -> str:
@@ -105,7 +107,7 @@ def _plainest(report: Report, row: ModelReport) -> str:
 
 
 def _late(report: Report, row: ModelReport) -> str:
-    hostile = [late for late in list(row.course.lateness.values())[1:] if late is not None]
+    hostile = [late for late in list(row.timeline.delays.values())[1:] if late is not None]
     if not hostile:
         return "No hostile phase was there to be called."
     missed = sum(late.missed * late.onsets for late in hostile)
@@ -123,8 +125,8 @@ def _late(report: Report, row: ModelReport) -> str:
 
 
 def _alarms(row: ModelReport) -> str:
-    alarms = row.course.alarms
-    low, high = alarms.across or (alarms.low, alarms.high)
+    alarms = row.timeline.false_alarms
+    low, high = alarms.across_hosts or (alarms.low, alarms.high)
     return (
         f"On benign time it raises {alarms.rate:.0f} false alarms an hour "
         f"({low:.0f} to {high:.0f}): {alarms.events} in {alarms.hours:.1f} host-hours."
@@ -132,26 +134,26 @@ def _alarms(row: ModelReport) -> str:
 
 
 def _unknown(report: Report) -> str:
-    cells = len(report.untested_cells)
+    cells = len(report.untested_pairs)
     parts = [
         *report.untested_profiles,
         *(name.replace("_", " ") for name in report.untested_phases),
     ]
     told = f"Never tested: {', '.join(parts)}. " if parts else ""
     many = f"{cells} pairs of host and profile were not judged. " if cells else ""
-    return f"{told}{many}{never(report)}".strip()
+    return f"{told}{many}{never_recorded(report)}".strip()
 
 
-def never(report: Report) -> str:
+def never_recorded(report: Report) -> str:
     """What no recording holds, as a sentence; empty where the schema names nothing."""
-    if not report.never:
+    if not report.never_recorded:
         return ""
-    told = " and ".join(report.never)
-    verb = "were" if len(report.never) > 1 else "was"
+    told = " and ".join(report.never_recorded)
+    verb = "were" if len(report.never_recorded) > 1 else "was"
     return f"{told[0].upper()}{told[1:]} {verb} not tested at all."
 
 
-def span(score: Score | None) -> str:
+def interval_text(score: Score | None) -> str:
     """An interval, or why there is none."""
     if score is None:
         return ""
@@ -160,6 +162,6 @@ def span(score: Score | None) -> str:
     return f"{score.low:.3f} to {score.high:.3f}"
 
 
-def chance(p: float) -> str:
+def p_value(p: float) -> str:
     """A p value: none is 0."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

@@ -11,13 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from threading import Event as Signal
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from phasewatch.errors import Refused
+from phasewatch.experiment.run import Run
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.store.local import Store
 
@@ -66,12 +66,12 @@ Publish = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class ProducerContext:
-    """What producers work with: a run's folder, a store, the episodes to play; any may be absent.
+    """What producers work with: a run, a store, the episodes to play; any may be absent.
 
     `counted` is where they leave figures for each other; `trust` is asked of every checkpoint.
     """
 
-    run: Path | None
+    run: Run | None
     store: Store | None
     episodes: tuple[str, ...] = ()
     counted: dict[str, Any] = field(default_factory=dict)

@@ -1,7 +1,7 @@
-"""One model in one mode, from windows to a checkpoint; and many of them, side by side.
+"""Trainings, one model in one mode each, from windows to a checkpoint; several side by side.
 
-Every training stands alone: its process gets windows, tells each epoch, and leaves a checkpoint
-that was read back. One that is there already, of the same recipe and split, is not trained again.
+Each training is independent: its process gets windows, logs every epoch, and writes a checkpoint
+that it loads again. One that is there already, of the same recipe and split, is not trained again.
 """
 
 import contextlib
@@ -19,30 +19,49 @@ from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.features.normalizer import Normalizer
-from phasewatch.features.projection import Projection
 from phasewatch.io import atomic
-from phasewatch.models.base import UNMONITORED, Classifier, Data, Epoch, TrainingMonitor, find
+from phasewatch.models.base import Epoch, TrainingMonitor
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.training import augment
+from phasewatch.training.fitting import fit_model
 from phasewatch.training.recipes import Recipe
 from phasewatch.windowing import Windows
 
-CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"
-"""Folders of a run: what is kept, what can be plotted, what an interrupted training left."""
+REPEATED = "-again"
+"""Ending of the name of a training that repeats another one from another seed."""
 
-AGAIN = "-again"
+EpochListener = Callable[[str, Epoch], None]
 
-Follow = Callable[[str, Epoch], None]
+
+@dataclass(frozen=True)
+class TrainingFolders:
+    """Where trainings write: checkpoints, logs of every epoch, and states to resume from."""
+
+    checkpoints: Path
+    logs: Path
+    states: Path
+
+    def log(self, name: str) -> Path:
+        """Return the log of the training of that name: a line of JSON an epoch."""
+        return self.logs / f"{name}.jsonl"
+
+
+def checkpoint_name(model: str, mode: Mode, repeat: int = 0) -> str:
+    """Return the name of the checkpoint of a model in a mode, trained for the `repeat`th time."""
+    return f"{model}-{mode}" + (f"{REPEATED}{repeat}" if repeat else "")
+
+
+def repeat_of(name: str) -> int:
+    """Return how many trainings of its model came before the one of this checkpoint's name."""
+    return int(name.partition(REPEATED)[2] or 0)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One training: a model in a mode, `folder` of the run, and an episode for the probe.
+    """One training: a model in a mode, the windows it is fitted on, and where it writes.
 
-    `again` counts the trainings of this model before it, from other seeds; `cluster` is the address
-    of a Dask cluster to train on, empty for here.
+    The checkpoint's probe comes from `episode`. `repeat` counts the trainings of this model before
+    it, from other seeds. `cluster` is the address of a Dask cluster to train on, empty for here.
     """
 
     recipe: Recipe
@@ -53,122 +72,91 @@ class Task:
     train: Windows
     validation: Windows
     episode: Episode
-    folder: Path
-    again: int = 0
+    folders: TrainingFolders
+    repeat: int = 0
     cluster: str = ""
 
     @property
     def seed(self) -> int:
-        """Of this training."""
-        return self.recipe.seed + self.again
+        """The seed of this training."""
+        return self.recipe.seed + self.repeat
 
     @property
     def name(self) -> str:
-        """Of the checkpoint."""
-        return f"{self.model}-{self.mode}" + (f"{AGAIN}{self.again}" if self.again else "")
+        """The name of the checkpoint."""
+        return checkpoint_name(self.model, self.mode, self.repeat)
 
     @property
     def path(self) -> Path:
-        """Where its checkpoint goes."""
-        return checkpoint.path_of(self.folder / CHECKPOINTS, self.name)
+        """Where the checkpoint's header is written."""
+        return checkpoint.path_of(self.folders.checkpoints, self.name)
 
 
-def learn(
-    name: str,
-    schema: Schema,
-    seed: int,
-    parts: tuple[Windows, Windows],
-    watch: TrainingMonitor = UNMONITORED,
-    cluster: str = "",
-) -> tuple[Normalizer, Classifier]:
-    """A model of training and validation windows under `schema`, and the lens it sees through.
-
-    Only training windows reach the lens and the fit. Raises Refused.
-    """
-    train, validation = parts
-    kind, classes = find(name), len(schema.classes)
-    normalizer = Normalizer.fit(kind.view, train)
-
-    def seen(windows: Windows) -> Data:
-        return Data(normalizer.apply(windows.x, windows.opening), windows.y, classes)
-
-    model = kind(classes, seed)
-    model.fit(seen(augment.drop(train, schema, seed)), seen(validation), watch, cluster)
-    return normalizer, model
-
-
-def fit(task: Task, watch: TrainingMonitor) -> Checkpoint:
-    """Train one task. Raises Refused."""
-    validation = task.validation
+def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
+    """Fit the model of one task and return it as a checkpoint. Raises Refused."""
+    sides = (task.train, task.validation)
     try:
-        normalizer, model = learn(
-            task.model, task.schema, task.seed, (task.train, validation), watch, task.cluster
-        )
+        fitted = fit_model(task.model, task.schema, task.seed, sides, monitor, task.cluster)
     except Refused as refused:
         raise refused.inside(task.name) from None
-    guess = model.logits(normalizer.apply(validation.x, validation.opening)).argmax(axis=1)
+    predicted, validation = fitted.predict(task.validation), task.validation
     classes = len(task.schema.classes)
-    _, cube = metrics.cube(validation.episode, validation.y, guess, classes)
+    _, confusions = metrics.confusions(validation.episode, validation.y, predicted, classes)
     return Checkpoint(
         name=task.name,
         model_name=task.model,
         mode=task.mode,
         schema=task.schema,
         opening_s=task.recipe.opening_s,
-        normalizer=normalizer,
-        projection=Projection.fit(normalizer.apply(task.train.x, task.train.opening)),
-        model=model,
+        normalizer=fitted.normalizer,
+        projection=fitted.project(task.train),
+        model=fitted.model,
         recipe=asdict(task.recipe),
         split=asdict(task.split),
-        scores={"validation_macro_f1": float(metrics.macro_f1(cube.sum(axis=0)))},
+        scores={"validation_macro_f1": float(metrics.macro_f1(confusions.sum(axis=0)))},
     )
 
 
-def again(name: str) -> int:
-    """How many trainings of its model came before the one that left a checkpoint of this name."""
-    return int(name.partition(AGAIN)[2] or 0)
-
-
-def done(task: Task) -> bool:
-    """Whether its checkpoint is there, whole, and of this recipe and split."""
+def is_done(task: Task) -> bool:
+    """Whether the checkpoint of a task is there, whole, and of the same recipe and split."""
     try:
         header = checkpoint.load_header(task.path)
     except Refused:
         return False
-    asked = (asdict(task.recipe), asdict(task.split))
-    return atomic.canonical(asked) == atomic.canonical((header.recipe, header.split))
+    wanted = (asdict(task.recipe), asdict(task.split))
+    return atomic.canonical(wanted) == atomic.canonical((header.recipe, header.split))
 
 
-def work(task: Task, follow: Follow) -> Path:
-    """Train, save and read back one task, unless it is done; returns the checkpoint's path."""
-    if done(task):
+def run_task(task: Task, follow: EpochListener) -> Path:
+    """Train, save and load again one task, unless it is done. Return the checkpoint's path."""
+    if is_done(task):
         return task.path
-    log = task.folder / LOGS / f"{task.name}.jsonl"
+    log = task.folders.log(task.name)
     log.parent.mkdir(parents=True, exist_ok=True)
-    state = task.folder / STATES / f"{task.name}.safetensors"
+    state = task.folders.states / f"{task.name}.safetensors"
     with log.open("w", encoding="utf-8") as lines, _tensorboard(task) as draw:
 
-        def tell(epoch: Epoch) -> None:
+        def write(epoch: Epoch) -> None:
             lines.write(json.dumps(epoch._asdict()) + "\n")
             lines.flush()
             draw(epoch)
             follow(task.name, epoch)
 
-        made = fit(task, TrainingMonitor(tell, state))
-    checkpoint.save(made, task.episode, task.folder / CHECKPOINTS)
+        trained = train_checkpoint(task, TrainingMonitor(write, state))
+    checkpoint.save(trained, task.episode, task.folders.checkpoints)
     state.unlink(missing_ok=True)
     return task.path
 
 
 @contextlib.contextmanager
 def _tensorboard(task: Task) -> Iterator[Callable[[Epoch], None]]:
-    """Draws epochs where TensorBoard is installed, and nothing elsewhere."""
+    """Yield a function that plots epochs, or does nothing where TensorBoard is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         yield lambda epoch: None
         return
-    writer = SummaryWriter(str(task.folder / LOGS / "tensorboard" / task.name))
+    writer = SummaryWriter(str(task.folders.logs / "tensorboard" / task.name))
 
     def draw(epoch: Epoch) -> None:
         writer.add_scalar("loss", epoch.loss, epoch.number)
@@ -183,26 +171,30 @@ def _tensorboard(task: Task) -> Iterator[Callable[[Epoch], None]]:
 # ---------------------------------------------------------------- side by side
 
 
-def nobody(name: str, epoch: Epoch) -> None:
-    """Follows a training, and does nothing."""
+def ignore_epoch(name: str, epoch: Epoch) -> None:
+    """Do nothing with an epoch: for a training that nobody watches."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """Who does the trainings: `jobs` processes here, or all workers of a Dask `cluster` at once.
+    """Where trainings run: in `jobs` processes here, or on all workers of a Dask `cluster` at once.
 
-    `follow` is told every epoch.
+    `follow` is called with the name of the training after every epoch.
     """
 
     jobs: int = 1
     cluster: str = ""
-    follow: Follow = nobody
+    follow: EpochListener = ignore_epoch
 
 
-def work_all(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
-    """All tasks; paths come as they are done. Raises Refused of the first."""
+def run_tasks(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
+    """Run all tasks, and yield the path of each checkpoint when it is done.
+
+    Raises Refused, the first that any task raised.
+    """
     if workers.jobs == 1 or workers.cluster:
-        yield from (work(replace(task, cluster=workers.cluster), workers.follow) for task in tasks)
+        for task in tasks:
+            yield run_task(replace(task, cluster=workers.cluster), workers.follow)
         return
     jobs, follow = workers.jobs, workers.follow
     context = get_context("spawn")
@@ -216,14 +208,14 @@ def work_all(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
                     follow(*queue.get())
                 yield from (future.result() for future in ended)
         except BaseException:
-            # What is unfinished goes on from its last epoch when the same run is asked for again.
+            # An unfinished training resumes from its last epoch when the same run is started again.
             for process in list(pool._processes.values()):
                 process.kill()
             raise
 
 
 class _WorkerLink:
-    """In a worker: its way back to the process that asked, without which it ends itself."""
+    """In a worker process: the queue to its parent. A worker whose parent is gone ends itself."""
 
     queue: "SimpleQueue[tuple[str, Epoch]]"
     parent: int
@@ -234,16 +226,10 @@ class _WorkerLink:
 
     @classmethod
     def work(cls, task: Task) -> Path:
-        return work(task, cls.follow)
+        return run_task(task, cls.follow)
 
     @classmethod
     def follow(cls, name: str, epoch: Epoch) -> None:
         if os.getppid() != cls.parent:
             os._exit(1)
         cls.queue.put((name, epoch))
-
-
-def seconds(folder: Path, name: str) -> float:
-    """How long the epochs of a training took, from its log."""
-    lines = (folder / LOGS / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    return float(sum(json.loads(line)["seconds"] for line in lines))

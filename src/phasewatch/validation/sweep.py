@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.io.executors import Executor, serial
 from phasewatch.schema import Schema
@@ -100,6 +101,23 @@ def validate_store(
     return across([found[id][1] for id in ids])
 
 
+def validate_and_read(
+    episodes: Episodes,
+) -> tuple[list[ValidationResult], dict[str, Episode]]:
+    """Validate every episode, and return the usable ones, decoded, beside all results.
+
+    Each episode is read and decoded once. The decoded ones are held in memory.
+    """
+    results, decoded = [], {}
+    for few in _some(episodes, episodes.ids()):
+        for result, episode in _decoded(episodes, [(id, fetched) for id, _, fetched in few]):
+            results.append(result)
+            if episode is not None:
+                decoded[result.id] = episode
+    results = across(results)
+    return results, {result.id: decoded[result.id] for result in results if result.usable}
+
+
 def across(results: Sequence[ValidationResult]) -> list[ValidationResult]:
     """The same with what only the whole store shows: one content or one name for two episodes."""
     same: defaultdict[str, list[str]] = defaultdict(list)
@@ -180,7 +198,14 @@ def _folder(store: Store, id: str) -> None:
 
 
 def _validated(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[ValidationResult]:
-    """The verdicts on some episodes, alone: each step is taken with all, then the next.
+    """The verdicts on some episodes, alone."""
+    return [result for result, _ in _decoded(episodes, fetched)]
+
+
+def _decoded(
+    episodes: Episodes, fetched: Sequence[tuple[str, Any]]
+) -> list[tuple[ValidationResult, Episode | None]]:
+    """The verdicts on some episodes, and the episodes: each step is taken with all, then the next.
 
     Going back and forth would cost a fifth more: each is much code of its own, which the
     processor's caches forget meanwhile.
@@ -198,7 +223,10 @@ def _validated(episodes: Episodes, fetched: Sequence[tuple[str, Any]]) -> list[V
         if isinstance(facts, Facts)
     ]
     told = map(_told, understood, rules.ask([facts for _, facts in understood]))
-    return [own if isinstance(own, ValidationResult) else next(told) for own in reached]
+    return [
+        (own, None) if isinstance(own, ValidationResult) else (next(told), own.episode)
+        for own in reached
+    ]
 
 
 def _tried(step: Callable[[], Any], episodes: Episodes, id: str) -> Any:

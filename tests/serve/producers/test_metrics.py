@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.serve.producers import metrics
 from phasewatch.serve.producers.metrics import Comparison, Scoreboard
 
@@ -16,7 +16,7 @@ def report(out: Path) -> dict[str, object]:
     return found
 
 
-def test_scores_are_those_of_the_report(toy_run: Done, toy_out: Path) -> None:
+def test_scores_are_those_of_the_report(toy_run: RunResult, toy_out: Path) -> None:
     board = metrics.scoreboard(report(toy_out), toy_out / "report.json")
     assert isinstance(board, Scoreboard)
     every = [*toy_run.report.rows, *toy_run.report.baselines]
@@ -31,7 +31,7 @@ def test_scores_are_those_of_the_report(toy_run: Done, toy_out: Path) -> None:
     assert board.chance_macro_f1 == floor.unseen.value
 
 
-def test_what_was_not_tested_has_no_score(toy_run: Done, toy_out: Path) -> None:
+def test_what_was_not_tested_has_no_score(toy_run: RunResult, toy_out: Path) -> None:
     told = report(toy_out)
     told["profiles"] = [*toy_run.report.profiles, "never-run"]
     board = metrics.scoreboard(told, toy_out / "report.json")
@@ -40,29 +40,18 @@ def test_what_was_not_tested_has_no_score(toy_run: Done, toy_out: Path) -> None:
     assert (part.macro_f1, part.status) == (None, "untested")
 
 
-def test_pairs_say_undecided_in_words(toy_run: Done, toy_out: Path) -> None:
+def test_pairs_say_undecided_in_words(toy_run: RunResult, toy_out: Path) -> None:
     told = metrics.comparison(report(toy_out), toy_out / "report.json")
     assert isinstance(told, Comparison)
     words = {"better": "a", "worse": "b"}
     for pair, own in zip(told.pairs, toy_run.report.comparisons, strict=True):
-        assert (pair.a, pair.b, pair.mode) == (own.ours, own.other, own.mode)
-        assert pair.verdict == words.get(own.verdict, "undecided")
+        assert (pair.a, pair.b, pair.mode) == (own.first, own.second, own.mode)
+        assert pair.verdict == words.get(own.outcome, "undecided")
         assert pair.p_adjusted == own.p
 
 
-def test_temperatures_and_thresholds_are_keyed_by_model_and_mode(
-    toy_run: Done, toy_out: Path
-) -> None:
-    keys = {f"{row.model}.{row.mode}" for row in toy_run.report.rows}
-    assert set(metrics.temperatures(toy_out)) == set(metrics.thresholds(toy_out)) == keys
-    assert metrics.temperatures(toy_out / "checkpoints") == {}
-
-
-def test_a_report_that_lacks_something_is_refused_by_name(tmp_path: Path, toy_out: Path) -> None:
+def test_a_report_that_lacks_something_is_refused_by_name(toy_out: Path) -> None:
     told = report(toy_out)
     del told["profiles"]
     with pytest.raises(Refused, match="profiles"):
         metrics.scoreboard(told, toy_out / "report.json")
-    (tmp_path / "report.json").write_text("{")
-    with pytest.raises(Refused, match="is no report"):
-        metrics.temperatures(tmp_path)

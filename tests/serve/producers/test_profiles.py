@@ -3,7 +3,8 @@
 from pathlib import Path
 from threading import Event as Signal
 
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.serve.events import Event, ProducerContext
 from phasewatch.serve.producers import profiles
 from phasewatch.serve.producers.profiles import ProfileTold
@@ -21,7 +22,7 @@ def told(given: ProducerContext) -> dict[str, ProfileTold]:
     return found
 
 
-def test_profiles_of_a_store(toy_store: Store, toy_run: Done) -> None:
+def test_profiles_of_a_store(toy_store: Store, toy_run: RunResult) -> None:
     found = told(ProducerContext(None, toy_store))
     assert set(found) == set(toy_run.report.profiles)
     total = sum(one.episodes.accepted for one in found.values())
@@ -34,9 +35,9 @@ def test_profiles_of_a_store(toy_store: Store, toy_run: Done) -> None:
         assert sizes == sorted(sizes, reverse=True)
 
 
-def test_coverage_is_the_splits(toy_store: Store, toy_run: Done, toy_out: Path) -> None:
-    found = told(ProducerContext(toy_out, toy_store))
-    split = toy_run.answered.folds[0].split
+def test_coverage_is_the_splits(toy_store: Store, toy_run: RunResult, toy_out: Path) -> None:
+    found = told(ProducerContext(Run(toy_out), toy_store))
+    split = toy_run.predictions.folds[0].split
     assert sum(one.coverage[0].test for one in found.values()) == len(split.test)
     assert sum(one.coverage[0].train for one in found.values()) == len(split.train)
     assert all(

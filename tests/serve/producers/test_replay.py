@@ -11,7 +11,8 @@ from tests import toy
 
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
 from phasewatch.lab.recording import Take
 from phasewatch.live.machine import Machine
 from phasewatch.live.playback import Stream
@@ -28,8 +29,8 @@ def told() -> list[Event]:
 
 
 @pytest.fixture
-def producer(toy_run: Done, toy_out: Path, toy_store: Store, told: list[Event]) -> Producer:
-    made = Producer(ProducerContext(toy_out, toy_store), told.append)
+def producer(toy_run: RunResult, toy_out: Path, toy_store: Store, told: list[Event]) -> Producer:
+    made = Producer(ProducerContext(Run(toy_out), toy_store), told.append)
     made.open()
     return made
 
@@ -89,10 +90,7 @@ def test_incidents_need_an_operating_point(
     producer: Producer, toy_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = next(id for id in toy_store.ids() if "dig" in id)
-    monkeypatch.setattr(
-        "phasewatch.serve.producers.replay.thresholds",
-        lambda run: {"gbt.oracle": 0.3, "gbt.realistic": None},
-    )
+    monkeypatch.setattr(Run, "thresholds", {"gbt.oracle": 0.3, "gbt.realistic": None})
     (first, *_) = producer.incidents(id, "gbt.oracle")
     assert (first.machine, first.model) == (id, "gbt.oracle") and first.peak >= 0.3
     with pytest.raises(Refused, match="no operating point"):

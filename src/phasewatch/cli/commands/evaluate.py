@@ -24,21 +24,20 @@ def evaluate_run(
     posteriors.parquet alone.
     """
     from phasewatch.evaluation.evaluate import evaluate
-    from phasewatch.evaluation.predictions import load
-    from phasewatch.experiment.pipeline import POSTERIORS
-    from phasewatch.reports.page import pages
+    from phasewatch.experiment.run import Run
+    from phasewatch.reports.page import write_report
     from phasewatch.store.local import Store
 
-    answered = load(folder / POSTERIORS)
-    report = evaluate(answered)
-    pages(report, answered, folder, None if store is None else Store.open(store))
+    found = Run.open(folder)
+    report = evaluate(found.predictions)
+    write_report(report, found.predictions, found, None if store is None else Store.open(store))
     if as_json:
         print_json(asdict(report))
         return
     tables.scores(report, {})
     tables.everything(report)
     tables.verdicts(report)
-    out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
+    out.print(f"report: {found.page_path.resolve()}", soft_wrap=True)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from phasewatch.errors import Refused
 if TYPE_CHECKING:
     from socket import socket
 
+    from phasewatch.experiment.run import Run
     from phasewatch.io.trust import Trust
     from phasewatch.serve.events import ProducerContext
     from phasewatch.serve.runtime import Runtime
@@ -57,36 +58,23 @@ def given_of(
     run: Path | None, store: Path | None, chosen: list[str], trust: "Trust"
 ) -> "ProducerContext":
     """What producers work with; raises Refused for what is not there."""
+    from phasewatch.experiment.run import Run
     from phasewatch.serve.events import ProducerContext
     from phasewatch.store.local import Store
 
-    if run is not None:
-        _refuse_absent(run)
+    found = Run.open(run) if run is not None else None
     opened = Store.open(store) if store is not None else None
     if opened is None:
-        return ProducerContext(run, None, trust=trust)
+        return ProducerContext(found, None, trust=trust)
     for id in chosen:
         opened.manifest(id)
-    return ProducerContext(run, opened, tuple(chosen) or _one_of_each(run, opened), trust=trust)
+    return ProducerContext(found, opened, tuple(chosen) or _one_of_each(found, opened), trust=trust)
 
 
-def _refuse_absent(run: Path) -> None:
-    if not run.is_dir():
-        remedy = "`phasewatch run` makes one."
-        raise Refused(run, "is no folder", "the folder of a run", remedy, code="missing")
-
-
-def _one_of_each(run: Path | None, store: "Store") -> tuple[str, ...]:
+def _one_of_each(run: "Run | None", store: "Store") -> tuple[str, ...]:
     """One episode of each profile: of those the run holds out, where there is a run."""
-    from phasewatch.artifacts.checkpoint import load_header
-
-    held: set[str] = set()
-    headers = sorted((run / "checkpoints").glob("*.ckpt.json")) if run else []
-    for path in headers[:1]:
-        try:
-            held = set(load_header(path).split.get("test", ()))
-        except Refused:
-            break
+    split = run.split if run else None
+    held = set(split.test) if split else set()
     found: dict[str, str] = {}
     for id in store.ids():
         if held and id not in held:
@@ -135,6 +123,7 @@ def live(
     import threading
     from dataclasses import replace
 
+    from phasewatch.experiment.run import Run
     from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
     from phasewatch.serve.app import listen
@@ -145,8 +134,7 @@ def live(
 
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
-    _refuse_absent(run)
-    given = ProducerContext(run, opened, trust=Trust.asked(trust, strict))
+    given = ProducerContext(Run.open(run), opened, trust=Trust.asked(trust, strict))
     with listen(bind, port) as sock, Runtime(given).working() as runtime:
         # A model that loads while the machine runs would take the processor from it.
         runtime.replay.open()

@@ -11,9 +11,9 @@ from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
 
 if TYPE_CHECKING:
-    from phasewatch.experiment.pipeline import Done
+    from phasewatch.experiment.pipeline import RunResult
     from phasewatch.models.base import Epoch
-    from phasewatch.training.jobs import Follow
+    from phasewatch.training.jobs import EpochListener
     from phasewatch.training.recipes import Recipe
 
 
@@ -94,15 +94,15 @@ def run(
 
     chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
     done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
-    page.pages(done.report, done.answered, folder, Store.open(store))
+    page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)
     if not as_json:
-        out.print(f"report: {(folder / 'report.html').resolve()}", soft_wrap=True)
+        out.print(f"report: {done.run.page_path.resolve()}", soft_wrap=True)
 
 
 def _judged(
     chosen: "Recipe", path: Path, folder: Path, how: tuple[int, str, list[str]], as_json: bool
-) -> "Done":
+) -> "RunResult":
     """Train and judge, with a bar a model."""
     from phasewatch.experiment import pipeline
     from phasewatch.store.local import Store
@@ -125,7 +125,7 @@ def _judged(
         )
 
 
-def _follower(progress: Progress) -> "Follow":
+def _follower(progress: Progress) -> "EpochListener":
     """A bar a training: its epoch of at most so many, loss, and score on validation."""
     bars: dict[str, Any] = {}
 
@@ -138,7 +138,7 @@ def _follower(progress: Progress) -> "Follow":
     return follow
 
 
-def _show_scores(done: "Done", as_json: bool) -> None:
+def _show_scores(done: "RunResult", as_json: bool) -> None:
     """A table of all models, or the report as JSON."""
     from dataclasses import asdict
 
@@ -149,15 +149,13 @@ def _show_scores(done: "Done", as_json: bool) -> None:
     tables.verdicts(done.report)
 
 
-def _learned(done: "Done") -> tables.Learned:
+def _learned(done: "RunResult") -> tables.Learned:
     """Parameters of each model and mode, and the seconds of its trainings."""
-    from phasewatch.training import jobs
-
     spent: Counter[tuple[str, str]] = Counter()
     sizes: dict[tuple[str, str], int] = {}
     for fold in done.trained.folds:
         for loaded in fold.checkpoints:
             key = (loaded.model_name, loaded.mode)
             sizes[key] = loaded.model.parameters
-            spent[key] += round(jobs.seconds(fold.folder, loaded.name))
+            spent[key] += round(fold.run.training_seconds(loaded.name))
     return {key: (f"{sizes[key]:,}", str(spent[key])) for key in sizes}

@@ -1,6 +1,5 @@
 """How good, how sure? And is one really better than another? From the report of a run."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from threading import Event as Signal
@@ -8,11 +7,12 @@ from typing import Any, ClassVar, Literal
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
+from phasewatch.evaluation import stored_report
+from phasewatch.experiment.run import Run, parse_object
 from phasewatch.schema import Mode
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
 
-REPORT = "report.json"
 LOOK_S = 5.0
 """How often the report is looked at for a change."""
 
@@ -146,65 +146,33 @@ class Producer(events.Producer):
 
     @property
     def path(self) -> Path:
-        """Of the report."""
-        return (self.given.run or Path()) / REPORT
+        """Path of the report."""
+        return (self.given.run or Run(Path())).report_path
 
     def _read(self) -> bytes:
         return self.path.read_bytes() if self.given.run and self.path.exists() else b""
 
 
 def _report(data: bytes, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-        if isinstance(value, dict):
-            return value
-    except ValueError:
-        pass
-    remedy = "Make it again with `phasewatch run`."
-    raise Refused(path, "is no report", "report.json of a run", remedy, code="report_json")
-
-
-def temperatures(run: Path) -> dict[str, float]:
-    """What to divide each model's logits by to believe its probabilities; empty with no report."""
-    path = run / REPORT
-    if not path.exists():
-        return {}
-    return _keyed(path, lambda row: float(row["temperatures"][0]))
-
-
-def thresholds(run: Path) -> dict[str, float | None]:
-    """Each model's operating point: the probability of a hostile phase at which to raise."""
-    path = run / REPORT
-    if not path.exists():
-        return {}
-    return _keyed(path, lambda row: row["budgeted"]["thresholds"][0])
-
-
-def _keyed(path: Path, take: Any) -> dict[str, Any]:
-    """Of the run's first fold, whose checkpoints lie beside the report where it is the only one."""
-    report = _report(path.read_bytes(), path)
-    try:
-        return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
-    except (KeyError, TypeError) as error:
-        remedy = "Make it again with `phasewatch run`."
-        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+    """The report in the bytes of a file, under the names of this release. Raises Refused."""
+    return stored_report.upgraded(parse_object(data, path))
 
 
 def scoreboard(report: Mapping[str, Any], path: Path) -> Event:
     """The event of a report; raises Refused."""
     try:
-        value = _scoreboard(report, path.parent)
+        value = _scoreboard(report, Run(path.parent))
     except (KeyError, TypeError) as error:
         remedy = "Make it again with `phasewatch run`."
         raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
     return events.parse(Scoreboard, value, path)
 
 
-def _scoreboard(report: Mapping[str, Any], run: Path) -> dict[str, Any]:
+def _scoreboard(report: Mapping[str, Any], run: Run) -> dict[str, Any]:
     labels = list(report["classes"])
     floor = [row for row in report["baselines"] if row["model"] == FLOOR]
     return {
-        "run_id": run.resolve().name,
+        "run_id": run.name,
         "recipe": report["recipe"],
         "held_out": _held_out(report),
         "counts": [
@@ -228,7 +196,7 @@ def _held_out(report: Mapping[str, Any]) -> str:
     return str(folds[0]["held_out"]) if len(folds) == 1 else f"{len(folds)} folds in turn"
 
 
-def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[str, Any]:
+def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Run) -> dict[str, Any]:
     labels = list(report["classes"])
     return {
         "model": row["model"],
@@ -246,11 +214,16 @@ def _row(row: Mapping[str, Any], report: Mapping[str, Any], run: Path) -> dict[s
         "per_profile": _parts(row["by_profile"], report["profiles"]),
         "per_host": _parts(row["by_host"], list(row["by_host"])),
         "confusion": {"labels": labels, "counts": row["confusion"]},
-        "ece": row["confidence"]["ece"] if "confidence" in row else None,
-        "false_alarms_per_hour": row["course"]["alarms"]["rate"] if "course" in row else None,
-        "baseline": "confidence" not in row,
-        "size_bytes": _size(run, f"{row['model']}-{row['mode']}"),
+        "ece": row["calibration"]["ece"] if "calibration" in row else None,
+        "false_alarms_per_hour": _false_alarm_rate(row),
+        "baseline": "calibration" not in row,
+        "size_bytes": _size(run, row["model"], row["mode"]),
     }
+
+
+def _false_alarm_rate(row: Mapping[str, Any]) -> float | None:
+    """Return false alarms per benign host-hour; None for a baseline, which has no timeline."""
+    return float(row["timeline"]["false_alarms"]["rate"]) if "timeline" in row else None
 
 
 def _parts(scores: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
@@ -274,10 +247,10 @@ def _estimate(score: Mapping[str, Any] | None) -> dict[str, Any] | None:
     }
 
 
-def _size(run: Path, name: str) -> int | None:
+def _size(run: Run, model: str, mode: Mode) -> int | None:
     """The size of a checkpoint's weights, where it can be read."""
     try:
-        header = checkpoint.load_header(checkpoint.path_of(run / "checkpoints", name))
+        header = checkpoint.load_header(run.checkpoint_path(model, mode))
     except Refused:
         return None
     return header.weights_bytes
@@ -288,18 +261,18 @@ def comparison(report: Mapping[str, Any], path: Path) -> Event:
     winners = {"better": "a", "worse": "b"}
     try:
         value = {
-            "run_id": path.parent.resolve().name,
+            "run_id": Run(path.parent).name,
             "recipe": report["recipe"],
             "held_out": _held_out(report),
             "pairs": [
                 {
-                    "a": pair["ours"],
-                    "b": pair["other"],
+                    "a": pair["first"],
+                    "b": pair["second"],
                     "mode": pair["mode"],
-                    "delta": _estimate(pair["gap"]),
+                    "delta": _estimate(pair["difference"]),
                     "p_adjusted": pair["p"],
-                    "verdict": winners.get(pair["verdict"], "undecided"),
-                    "reason": pair["verdict"],
+                    "verdict": winners.get(pair["outcome"], "undecided"),
+                    "reason": pair["outcome"],
                 }
                 for pair in report["comparisons"]
             ],

@@ -4,17 +4,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from threading import Event as Signal
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch import windowing
-from phasewatch.artifacts import checkpoint
-from phasewatch.errors import Refused
 from phasewatch.schema import NS
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
+from phasewatch.splits import Split
 from phasewatch.store.local import Store
 from phasewatch.training.recipes import RECIPES
 from phasewatch.validation.sweep import validate_episode
@@ -114,18 +113,8 @@ class Producer(events.Producer):
                 return
             result = validate_episode(store, id)
             read.append((result, _facts(store, id) if result.usable else None))
-        for event in told(read, store, self._split()):
+        for event in told(read, store, self.given.run.split if self.given.run else None):
             self.tell(event)
-
-    def _split(self) -> Mapping[str, Any] | None:
-        if self.given.run is None:
-            return None
-        for path in sorted((self.given.run / "checkpoints").glob("*.ckpt.json")):
-            try:
-                return checkpoint.load_header(path).split
-            except Refused:
-                continue
-        return None
 
 
 Facts = tuple[dict[str, float], NDArray[np.float64]]
@@ -151,7 +140,7 @@ def _facts(store: Store, id: str) -> Facts:
 def told(
     read: Sequence[tuple[ValidationResult, Facts | None]],
     store: Store,
-    split: Mapping[str, Any] | None,
+    split: Split | None,
 ) -> Iterable[ProfileTold]:
     """One event a profile of what was read."""
     whole = [facts[1] for _, facts in read if facts is not None]
@@ -233,17 +222,17 @@ def _shares(spent: Sequence[Mapping[str, float]], classes: Sequence[str]) -> dic
     return {phase: round(seconds / whole, 4) for phase, seconds in total.items()}
 
 
-def _coverage(split: Mapping[str, Any], ids: Sequence[str]) -> Coverage:
-    def count(part: str) -> int:
-        return len(set(ids) & set(split.get(part, ())))
+def _coverage(split: Split, ids: Sequence[str]) -> Coverage:
+    def count(part: Sequence[str]) -> int:
+        return len(set(ids) & set(part))
 
     return Coverage(
-        recipe=f"{split['recipe']} {split['held_out']}",
-        train=count("train"),
-        val=count("validation"),
-        seen=count("seen"),
-        test=count("test"),
-        status="tested" if count("test") else "untested",
+        recipe=f"{split.recipe} {split.held_out}",
+        train=count(split.train),
+        val=count(split.validation),
+        seen=count(split.seen),
+        test=count(split.test),
+        status="tested" if count(split.test) else "untested",
     )
 
 

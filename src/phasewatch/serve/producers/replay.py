@@ -18,7 +18,6 @@ import numpy as np
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import FOLDS
 from phasewatch.live import ensemble, incidents, playback
 from phasewatch.live.attribution import Why, why
 from phasewatch.live.ensemble import Ensemble
@@ -28,7 +27,6 @@ from phasewatch.live.playback import Stream
 from phasewatch.schema import NS, Schema
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Nanoseconds, ProducerContext, Publish, Record
-from phasewatch.serve.producers.metrics import temperatures, thresholds
 from phasewatch.store.format import Manifest
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
@@ -249,18 +247,18 @@ class Producer(events.Producer):
             except (Refused, OSError):
                 continue
         if run is not None and not self._panel.members and not self._panel.refused:
-            folds = sorted((run / FOLDS).glob("*"))
+            folds = list(run.folds.values())
             remedy = "`phasewatch train` or `phasewatch run` makes one."
             if folds:
-                remedy = f"It has a fold a host: watch with one of them, --run {folds[0]}."
-            raise Refused(run, "has no checkpoints", "a run folder with checkpoints/", remedy)
+                remedy = f"It has a fold a host: watch with one of them, --run {folds[0].path}."
+            raise Refused(run.path, "has no checkpoints", "a run folder with checkpoints/", remedy)
 
     def ensemble(self, schema: Schema) -> Ensemble:
         """The run's checkpoints for streams of `schema`; empty without a run."""
         run = self.given.run
         if run is None:
             return Ensemble(schema, ())
-        return Ensemble.load(run / "checkpoints", schema, temperatures(run), self.given.trust)
+        return Ensemble.load(run, schema, self.given.trust)
 
     def _advance(self) -> None:
         watched = self._watched
@@ -559,7 +557,7 @@ class Producer(events.Producer):
         """The incidents of an episode under one model, at its operating point. Raises Refused."""
         episode, machine, _ = self._of(id)
         member = machine.ensemble.member(key)
-        threshold = thresholds(self.given.run).get(key) if self.given.run else None
+        threshold = self.given.run.thresholds.get(key) if self.given.run else None
         if threshold is None:
             raise Refused(
                 f"model {key}",

@@ -1,0 +1,105 @@
+"""What every checkpoint and baseline of a run predicts on the windows it is evaluated on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasewatch.artifacts.checkpoint import Checkpoint
+from phasewatch.episode import Identity
+from phasewatch.evaluation import baselines, predictions, timing
+from phasewatch.evaluation.leakage import Check
+from phasewatch.evaluation.predictions import Predictions, PredictionSet
+from phasewatch.evaluation.smoothing import MarkovChain
+from phasewatch.experiment.run import Run
+from phasewatch.schema import Mode, Schema
+from phasewatch.splits import Split
+from phasewatch.training import augment, jobs
+from phasewatch.windowing import Windows, join
+
+Subsets = Mapping[str, Windows]
+"""The windows of each side of a split: train, validation, seen and unseen."""
+
+
+@dataclass(frozen=True)
+class TrainedFold:
+    """One split: its checkpoints read back, in the recipe's order, and the windows of each mode.
+
+    `run` is the folder of the checkpoints and logs.
+    """
+
+    split: Split
+    checkpoints: list[Checkpoint]
+    windows: dict[Mode, dict[str, Windows]]
+    leakage_checks: list[Check]
+    run: Run
+
+
+def predict_all(
+    folds: Sequence[TrainedFold], usable: Sequence[Identity], schema: Schema, seed: int
+) -> PredictionSet:
+    """Return the predictions of every checkpoint and baseline on every fold."""
+    return PredictionSet(
+        tuple(predictions.Fold(fold.split, _phase_chain(fold, schema)) for fold in folds),
+        tuple(usable),
+        schema.classes,
+        tuple(baselines.BASELINES),
+        schema.grid.stride_s,
+        seed,
+        tuple(check for fold in folds for check in fold.leakage_checks),
+        tuple(found for fold in folds for found in _predict_fold(fold, schema)),
+        schema.untested,
+    )
+
+
+def _phase_chain(fold: TrainedFold, schema: Schema) -> MarkovChain:
+    """Return how phases follow each other in the training windows of a fold."""
+    windows = next(iter(fold.windows.values()))["train"]
+    sequences = (windows.y[rows] for rows in timing.rows_by_episode(windows.episode, windows.t_ns))
+    return MarkovChain.fit(sequences, len(schema.classes))
+
+
+def _predict_fold(fold: TrainedFold, schema: Schema) -> Iterator[Predictions]:
+    """Yield the predictions of the checkpoints of a fold, then those of the baselines."""
+    held_out = fold.split.held_out
+    for loaded in fold.checkpoints:
+        yield from predict_subsets(loaded, held_out, fold.windows[loaded.mode])
+    first = next(iter(fold.windows))
+    for mode, subsets in fold.windows.items():
+        for name in baselines.BASELINES:
+            # A baseline that sees no channel predicts the same in every mode.
+            if mode == first or name not in baselines.CHANNEL_FREE:
+                yield from predict_baseline(name, held_out, mode, subsets, len(schema.classes))
+
+
+def predict_subsets(loaded: Checkpoint, held_out: str, subsets: Subsets) -> Iterator[Predictions]:
+    """Yield a checkpoint's predictions on all but training windows, and on ablated unseen ones.
+
+    A checkpoint of a repeated training predicts the unseen windows alone.
+    """
+
+    def predict(subset: str, windows: Windows) -> Predictions:
+        logits = loaded.logits(windows.x, windows.opening)
+        return Predictions(held_out, loaded.model_name, loaded.mode, subset, windows, logits)
+
+    if repeat := jobs.repeat_of(loaded.name):
+        yield predict(f"again {repeat}", subsets["unseen"])
+        return
+    for subset in predictions.REQUIRED_SUBSETS:
+        yield predict(subset, subsets[subset])
+    for part in augment.parts(loaded.schema):
+        ablated = augment.without(subsets["unseen"], loaded.schema, part)
+        yield predict(f"without {part}", ablated)
+
+
+def predict_baseline(
+    name: str, held_out: str, mode: Mode, subsets: Subsets, classes: int
+) -> Iterator[Predictions]:
+    """Yield a baseline's predictions on the same windows: a logit of 1 for the class predicted."""
+    windows = [subsets[subset] for subset in predictions.REQUIRED_SUBSETS]
+    predict = baselines.BASELINES[name]
+    predicted = predict(subsets["train"], subsets["validation"], join(windows), classes)
+    ends = np.cumsum([len(one) for one in windows])[:-1]
+    rows = zip(predictions.REQUIRED_SUBSETS, windows, np.split(predicted, ends), strict=True)
+    for subset, one, found in rows:
+        yield Predictions(held_out, name, mode, subset, one, np.eye(classes)[found])

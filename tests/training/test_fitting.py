@@ -1,0 +1,51 @@
+"""A fitted model is the normalizer, the model and the projection of the same training windows."""
+
+import numpy as np
+import pytest
+
+from phasewatch.errors import Refused
+from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.projection import Projection
+from phasewatch.store.local import Store
+from phasewatch.training.fitting import FittedModel, fit_model
+from phasewatch.windowing import Windows, extract
+
+
+@pytest.fixture(scope="module")
+def parts(toy_store: Store) -> tuple[Windows, Windows]:
+    ids = toy_store.ids()
+    return (
+        extract(toy_store, ids[:9], toy_store.schema, 6.0),
+        extract(toy_store, ids[9:18], toy_store.schema, 6.0),
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted(parts: tuple[Windows, Windows], toy_store: Store) -> FittedModel:
+    return fit_model("logistic", toy_store.schema, 0, parts)
+
+
+def test_the_normalizer_knows_training_windows_alone(
+    fitted: FittedModel, parts: tuple[Windows, Windows]
+) -> None:
+    expected = Normalizer.fit("summary", parts[0])
+    for field in ("opening", "mean", "std"):
+        np.testing.assert_array_equal(getattr(fitted.normalizer, field), getattr(expected, field))
+
+
+def test_it_predicts_through_its_normalizer(
+    fitted: FittedModel, parts: tuple[Windows, Windows]
+) -> None:
+    windows = parts[1]
+    z = fitted.normalizer.apply(windows.x, windows.opening)
+    np.testing.assert_array_equal(fitted.logits(windows), fitted.model.logits(z))
+    predicted = fitted.predict(windows)
+    np.testing.assert_array_equal(predicted, fitted.model.logits(z).argmax(axis=1))
+    assert (predicted == windows.y).mean() > 0.5
+    expected = Projection.fit(z)
+    np.testing.assert_array_equal(fitted.project(windows).axes, expected.axes)
+
+
+def test_an_unknown_model_is_one_line(parts: tuple[Windows, Windows], toy_store: Store) -> None:
+    with pytest.raises(Refused, match="model 'nonsense': is unknown"):
+        fit_model("nonsense", toy_store.schema, 0, parts)
