@@ -22,6 +22,7 @@ from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MOST, Trust, read_plain_file, refuse, verify_signature
 from phasewatch.schema import Schema
+from phasewatch.windowing import Windows
 
 FORMAT, ENDING = 2, ".bundle"
 TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
@@ -96,6 +97,13 @@ class Bundle:
         except Exception as error:
             raise _unread(f"the graph of {self.name}", error) from error
         return np.asarray(found, dtype=np.float64)
+
+    def predict(self, windows: Windows) -> NDArray[np.int64]:
+        """Return the most likely class of each window, `[N]`, as a place in `schema.classes`.
+
+        Raises Refused for windows of another mode or schema.
+        """
+        return contract.predict(self, windows)
 
 
 def load_terms(folder: Path, trust: Trust = ANY) -> Terms:

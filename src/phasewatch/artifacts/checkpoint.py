@@ -28,6 +28,7 @@ from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MOST, Trust, read_plain_file, verify_signature
 from phasewatch.models.base import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
+from phasewatch.windowing import Windows
 
 FORMAT, ENDING = 2, ".ckpt.json"
 WEIGHTS_MOST = 1 << 30
@@ -71,6 +72,13 @@ class Checkpoint:
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
         return self.model.logits(self.normalizer.apply(x, opening))
+
+    def predict(self, windows: Windows) -> NDArray[np.int64]:
+        """Return the most likely class of each window, `[N]`, as a place in `schema.classes`.
+
+        Raises Refused for windows of another mode or schema.
+        """
+        return contract.predict(self, windows)
 
     def bind(self, data: Schema, where: object) -> None:
         """Raise Drift unless `data` defines all this checkpoint asks for as it was in training."""

@@ -24,7 +24,7 @@ from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
 from phasewatch.io import atomic
 from phasewatch.io.trust import parse_strict_json, refuse
 from phasewatch.schema import Mode, Schema
-from phasewatch.windowing import at, cut, opening
+from phasewatch.windowing import Windows, at, cut, opening
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TOLERANCE = 1e-5
@@ -180,11 +180,29 @@ class Predictor(Protocol):
         """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
 
 
-Some = TypeVar("Some", bound=Contract)
+def predict(model: Predictor, windows: Windows) -> NDArray[np.int64]:
+    """Return the most likely class of each window, `[N]`, as a place in the schema's `classes`.
+
+    Raises Refused for windows that were cut under another schema's channels or grid.
+    """
+    wanted = (len(model.schema.channels), model.schema.grid.steps)
+    found = windows.x.shape[1:]
+    if found != wanted:
+        raise Refused(
+            "windows",
+            f"have {found[0]} channels and {found[1]} steps",
+            f"{wanted[0]} channels and {wanted[1]} steps, as the model was trained on",
+            "Cut them in the mode of the model, and under its schema.",
+            code="windows_shape",
+        )
+    return np.asarray(model.logits(windows.x, windows.opening).argmax(axis=1))
+
+
+ContractKind = TypeVar("ContractKind", bound=Contract)
 Sample = TypeVar("Sample", bound=Golden)
 
 
-def parse(kind: type[Some], data: bytes, path: Path) -> Some:
+def parse(kind: type[ContractKind], data: bytes, path: Path) -> ContractKind:
     """A contract from its file's bytes, its digest checked. Raises Refused."""
     value = parse_strict_json(data, path)
     found = value.get("format") if isinstance(value, dict) else None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch.artifacts.bundle import Bundle
+from phasewatch.artifacts.contract import Predictor
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import Buffer, first_end, missing
@@ -30,7 +30,7 @@ class Call:
     missing: list[str]
 
 
-def lookout(bundle: Bundle, lines: Iterable[str]) -> Iterator[Call]:
+def lookout(bundle: Predictor, lines: Iterable[str]) -> Iterator[Call]:
     """A call a stride from the first sample on, once the opening is over. Raises Refused."""
     buffer, origin, level = Buffer(), None, None
     grid = bundle.schema.grid
@@ -65,7 +65,9 @@ def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
         )
 
 
-def _call(bundle: Bundle, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int) -> Call:
+def _call(
+    bundle: Predictor, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int
+) -> Call:
     logits = bundle.logits(x[None], level[None])[0]
     chance = np.exp(logits - logits.max())
     chance /= chance.sum()
@@ -77,7 +79,7 @@ def _call(bundle: Bundle, x: NDArray[np.float32], level: NDArray[np.float32], en
     )
 
 
-def _sample(bundle: Bundle, line: str, number: int) -> tuple[str, Samples]:
+def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
     """One line: `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`."""
     try:
         told: dict[str, Any] = json.loads(line)
