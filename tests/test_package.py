@@ -23,7 +23,7 @@ from tests.paths import ROOT
 from tests.test_frozen import BUNDLES
 
 from phasewatch import __version__
-from phasewatch.experiment.pipeline import Done
+from phasewatch.experiment.pipeline import RunResult
 from phasewatch.store.local import Store
 
 PACKAGE = ROOT / "src" / "phasewatch"
@@ -138,7 +138,7 @@ def test_validate(installed: Path, toy_store: Store, tmp_path: Path) -> None:
 
 
 def test_predict(
-    installed: Path, toy_store: Store, toy_run: Done, toy_out: Path, tmp_path: Path
+    installed: Path, toy_store: Store, toy_run: RunResult, toy_out: Path, tmp_path: Path
 ) -> None:
     checkpoint = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
     words = "predict", checkpoint, "--store", toy_store.root, "--json"
