@@ -15,7 +15,7 @@ from typer import cli as typer_cli
 from phasewatch.cli import main
 from phasewatch.cli.console import app
 from phasewatch.io import atomic
-from phasewatch.serve import documents
+from phasewatch.serve import registry
 from phasewatch.serve.events import type_of
 from phasewatch.validation import rules
 
@@ -154,13 +154,13 @@ def cell(text: str) -> str:
 def events() -> str:
     """Return the list of event kinds with their types, producers and schemas."""
     producer_of = {
-        kind.kind: name for name, producer in documents.find().items() for kind in producer.kinds
+        kind.kind: name for name, producer in registry.find().items() for kind in producer.kinds
     }
     rows = [
         f"| `{name}` | `{type_of(kind)}` | `producers/{producer_of[name]}.py` "
         f"| {cell((kind.__doc__ or '').strip().splitlines()[0])} "
         f"| [{name}.v1.json](../events/{name}.v1.json) |"
-        for name, kind in sorted(documents.kinds().items())
+        for name, kind in sorted(registry.kinds().items())
     ]
     return "\n".join(
         [
