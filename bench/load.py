@@ -1,7 +1,7 @@
 """What the server bears: `python bench/load.py --run RUN --store STORE [--minutes 10]`.
 
-One server on which all checkpoints judge an episode at 16 times its pace, again and again, and a
-producer that tells as many more events a second as asked. Every figure is of this machine, server
+One server on which all checkpoints predict an episode at 16 times its pace, again and again, and a
+producer that publishes more events at a fixed rate. Every figure is of this machine, server
 and viewers together. `--minutes` is for the last figure; all others take four minutes.
 """
 
@@ -32,13 +32,13 @@ ROUNDS, STALL_S = 3, 20.0
 """Turns without and with stalled viewers, and how long each is."""
 
 
-class Teller(threading.Thread):
-    """Tells a figure `hz` times a second, the moment of telling in its uptime."""
+class Publisher(threading.Thread):
+    """Publishes a perf event `hz` times a second, with the moment of publishing as its uptime."""
 
     def __init__(self, runtime: Runtime, hz: float) -> None:
         super().__init__(daemon=True)
         self.runtime, self.hz, self.ended = runtime, hz, threading.Event()
-        self.told = perf.Producer(runtime.given, runtime.broker.tell)._measure(
+        self._event = perf.Producer(runtime.context, runtime.broker.publish).measure(
             psutil.Process(), 0.0
         )
 
@@ -46,14 +46,14 @@ class Teller(threading.Thread):
         due = time.monotonic()
         while not self.ended.wait(max(0.0, due - time.monotonic())):
             stamp = {"uptime_s": time.monotonic(), "host": "load"}
-            self.runtime.broker.tell(self.told.model_copy(update=stamp))
+            self.runtime.broker.publish(self._event.model_copy(update=stamp))
             due += 1 / self.hz
 
 
 async def viewer(
     port: int, late: list[float], seconds: float, stalls: bool = False
 ) -> float | None:
-    """Read events for `seconds` and note how late each came; or never read, and say when cut."""
+    """Read events for `seconds` and append their delays; or never read, and return when cut."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 22)
     writer.write(b"GET /api/events?types=perf HTTP/1.1\r\nhost: localhost\r\n\r\n")
     began = time.monotonic()
@@ -115,11 +115,11 @@ async def _reconnects(port: int, times: int) -> tuple[int, int]:
         while before < until:
             line = (await reader.readline()).decode().strip()
             if line.startswith("data: ") and '"resumed"' in line:
-                told = json.loads(line[6:])
-                fresh = not told["resumed"]
+                greeting = json.loads(line[6:])
+                fresh = not greeting["resumed"]
                 resumed += not fresh
                 # All that was missed, and something new.
-                until = told["seq"] + 1
+                until = greeting["seq"] + 1
             elif line.startswith('data: {"dropped"'):
                 # Declared: what is missing from here on is known to be.
                 fresh = True
@@ -134,8 +134,8 @@ async def _reconnects(port: int, times: int) -> tuple[int, int]:
 
 def say(what: str, **figures: object) -> None:
     """A line."""
-    told = " · ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items())
-    sys.stdout.write(f"{what}: {told}\n")
+    text = " · ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items())
+    sys.stdout.write(f"{what}: {text}\n")
     sys.stdout.flush()
 
 
@@ -146,20 +146,20 @@ def ms(values: list[float], share: float) -> str:
 
 def main() -> None:
     """Serve, and measure."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--run", type=Path, required=True)
-    asked.add_argument("--store", type=Path, required=True)
-    asked.add_argument("--minutes", type=float, default=10.0)
-    told = asked.parse_args()
-    store = Store.open(told.store)
-    given = ProducerContext(Run.open(told.run), store, tuple(store.ids()[:3]))
-    with Runtime(given).working() as runtime:
-        while runtime.replay._watched is None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    options = parser.parse_args()
+    store = Store.open(options.store)
+    context = ProducerContext(Run.open(options.run), store, tuple(store.ids()[:3]))
+    with Runtime(context).running() as runtime:
+        while runtime.replay.playback.watched is None:
             time.sleep(0.1)
-        runtime.replay.control = True
-        until_s = runtime.replay._watched.episode.seconds - 1
-        runtime.replay.operate("loop", (20.0, until_s), None)
-        runtime.replay.operate("speed", 16, None)
+        runtime.replay.playback.control = True
+        until_s = runtime.replay.playback.watched.episode.seconds - 1
+        runtime.replay.playback.operate("loop", (20.0, until_s), None)
+        runtime.replay.playback.operate("speed", 16, None)
         sock = app.listen("127.0.0.1", 0)
         server = app.server(app.application(runtime, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
@@ -167,31 +167,27 @@ def main() -> None:
         time.sleep(2)
         # Viewers in a process of their own, as they would be.
         with ProcessPoolExecutor(1, get_context("spawn")) as pool:
-            measure(runtime, port, told.minutes, pool)
+            measure(runtime, port, options.minutes, pool)
         server.should_exit = True
-
-
-def _forget(runtime: Runtime) -> None:
-    for times in (runtime.given.counted["window_s"], *runtime.given.counted["latency_s"].values()):
-        times.clear()
 
 
 def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecutor) -> None:
     """Every figure, one after the other."""
-    teller = Teller(runtime, 10)
-    teller.start()
-    _forget(runtime)
+    publisher = Publisher(runtime, 10)
+    publisher.start()
+    counters = runtime.context.counters
+    counters.forget_latencies()
     late, _ = pool.submit(crowd, port, 100, 0, 60).result()
-    judged, per = list(runtime.given.counted["window_s"]), runtime.given.counted["latency_s"]
+    per, in_all = counters.latencies()
     say("100 viewers, 10 events/s", late_p50=ms(late, 50), late_p99=ms(late, 99), events=len(late))
     worst = max(per, key=lambda key: float(np.percentile(per[key], 99)))
     say(
         "inference meanwhile",
-        windows=len(judged),
-        all_models_p50=ms(judged, 50),
-        all_models_p99=ms(judged, 99),
+        windows=len(in_all),
+        all_models_p50=ms(in_all, 50),
+        all_models_p99=ms(in_all, 99),
         slowest=worst,
-        its_p99=ms(list(per[worst]), 99),
+        its_p99=ms(per[worst], 99),
     )
     alone: list[float] = []
     beside: list[float] = []
@@ -211,9 +207,9 @@ def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecut
         cut=f"{len(gone)} of {len(cut)}",
         slowest_cut=f"{max(gone, default=0):.1f} s",
     )
-    teller.ended.set()
-    teller = Teller(runtime, 100)
-    teller.start()
+    publisher.ended.set()
+    publisher = Publisher(runtime, 100)
+    publisher.start()
     gaps, resumed = pool.submit(reconnects, port, 1000).result()
     say("1,000 reconnects", undeclared_gaps=gaps, resumed=resumed)
     own, sizes = psutil.Process(), []
@@ -224,9 +220,16 @@ def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecut
         sizes.append(own.memory_info().rss / 2**20)
     third = max(len(sizes) // 3, 1)
     first, last = np.mean(sizes[:third]), np.mean(sizes[-third:])
-    told = {"resident_first_third": f"{first:.1f} MiB", "resident_last_third": f"{last:.1f} MiB"}
-    say(f"{minutes:g} min at 100 events/s", **told, dropped=runtime.broker.dropped)
-    teller.ended.set()
+    resident = {
+        "resident_first_third": f"{first:.1f} MiB",
+        "resident_last_third": f"{last:.1f} MiB",
+    }
+    say(
+        f"{minutes:g} min at 100 events/s",
+        **resident,
+        dropped=counters.value("events_dropped_total"),
+    )
+    publisher.ended.set()
 
 
 if __name__ == "__main__":

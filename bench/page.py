@@ -18,17 +18,17 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
-from phasewatch.cli.commands.serve import given_of
+from phasewatch.cli.commands.serve import context_of
 from phasewatch.episode import Samples
 from phasewatch.io.trust import ANY
-from phasewatch.live.buffer import taken
+from phasewatch.live.buffer import select_rows
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
 from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 CHROMIUM = "/usr/bin/chromium"
-SCENES = ("", "replay?mode=both", "channels", "scoreboard", "duel", "profiles", "perf", "tv")
+SCENES = ("", "replay?mode=both", "channels", "scoreboard", "comparison", "profiles", "perf", "tv")
 SPEED, THROTTLE, MEASURED_S = 10.0, 6, 20.0
 
 WATCH = """
@@ -124,7 +124,7 @@ class Pretended(threading.Thread):
 
     def run(self) -> None:
         """Until the time is over."""
-        for id in self.runtime.given.episodes * 10:
+        for id in self.runtime.context.episodes * 10:
             if time.monotonic() > self.until:
                 return
             self._play(id)
@@ -135,27 +135,27 @@ class Pretended(threading.Thread):
         moved = tuple(replace(one, t_wall_ns=one.t_wall_ns + late) for one in episode.labels)
         now = episode.start_ns + late
         given = dict.fromkeys(episode.sources, 0)
-        self.runtime.replay.begin(
+        self.runtime.replay.playback.begin(
             replace(episode, id=f"now.{id}", start_ns=now, end_ns=now, sources={}, labels=moved)
         )
         while time.time_ns() < episode.end_ns + late and time.monotonic() < self.until:
             for source, samples in episode.sources.items():
                 end = int(np.searchsorted(samples.t_wall_ns, time.time_ns() - late, side="right"))
                 if end > given[source]:
-                    rows = taken(samples, np.arange(given[source], end))
+                    rows = select_rows(samples, np.arange(given[source], end))
                     self._take(source, replace(rows, t_wall_ns=rows.t_wall_ns + late))
                     given[source] = end
             time.sleep(0.01)
-        self.runtime.replay.end(time.time_ns())
+        self.runtime.replay.playback.end(time.time_ns())
 
     def _take(self, source: str, samples: Samples) -> None:
-        watched = self.runtime.replay._watched
+        watched = self.runtime.replay.playback.watched
         assert watched is not None
         machine = watched.machine
-        known, now = set(machine.judged), time.time()
-        self.runtime.replay.take(source, samples)
+        known, now = set(machine.predictions), time.time()
+        self.runtime.replay.playback.add(source, samples)
         grid = machine.ensemble.schema.grid
-        for end in set(machine.judged) - known:
+        for end in set(machine.predictions) - known:
             until_s = end * grid.step_s
             self.entered.append((f"{clock(until_s - grid.window_s)} to {clock(until_s)}", now))
 
@@ -187,40 +187,40 @@ def lags(
 
 def main() -> None:
     """Every figure, one after the other."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--run", type=Path, required=True)
-    asked.add_argument("--store", type=Path, required=True)
-    asked.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
-    told = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
+    options = parser.parse_args()
     say(f"scripts: {scripts():,} bytes gzipped")
-    with Runtime(given_of(told.run, told.store, [], ANY)).working() as runtime:
-        while runtime.replay._watched is None or "profile" not in {
-            kind for kind, _ in runtime.broker._last
-        }:
+    with Runtime(context_of(options.run, options.store, [], ANY)).running() as runtime:
+        while runtime.replay.playback.watched is None or not runtime.broker.published("profile"):
             time.sleep(0.1)
         sock = app.listen("127.0.0.1", 0)
         server = app.server(app.application(runtime, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
         base = f"http://127.0.0.1:{sock.getsockname()[1]}/"
-        runtime.replay.operate("speed", 1, None)
+        runtime.replay.playback.operate("speed", 1, None)
         with sync_playwright() as works:
             browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            measure(browser, base, runtime, told.minutes)
+            measure(browser, base, runtime, options.minutes)
             browser.close()
         server.should_exit = True
 
 
 def pace(runtime: Runtime, speed: float) -> None:
     """Any pace, not only those that the page offers."""
-    runtime.replay._clock.speed = speed
-    runtime.replay.operate("play", None, None)
+    runtime.replay.playback.clock.speed = speed
+    runtime.replay.playback.operate("play", None, None)
 
 
 def measure(browser: Browser, base: str, runtime: Runtime, minutes: float) -> None:
     """With a server that plays."""
     say(f"nodes: {nodes(browser, base)} at most, of {len(SCENES)} scenes")
-    assert runtime.replay._watched is not None
-    runtime.replay.operate("loop", (20.0, runtime.replay._watched.episode.seconds - 1), None)
+    assert runtime.replay.playback.watched is not None
+    runtime.replay.playback.operate(
+        "loop", (20.0, runtime.replay.playback.watched.episode.seconds - 1), None
+    )
     pace(runtime, SPEED)
     for scene in ("replay", "replay?mode=both", "channels", "perf"):
         share = busy(browser, f"{base}#/{scene}")
@@ -228,12 +228,12 @@ def measure(browser: Browser, base: str, runtime: Runtime, minutes: float) -> No
     pace(runtime, 1.0)
     share = busy(browser, f"{base}#/replay")
     say(f"main thread, replay: {100 * share:.1f} % at {THROTTLE} x throttle, as fast as life")
-    runtime.replay.operate("loop", None, None)
+    runtime.replay.playback.operate("loop", None, None)
     pace(runtime, SPEED)
     sizes = heap(browser, f"{base}#/replay?mode=both", minutes)
     say(f"heap over {minutes:g} min: {', '.join(f'{one:.2f}' for one in sizes)} MiB")
-    assert runtime.given.store is not None
-    found = lags(browser, base, runtime, runtime.given.store, max(1.0, min(minutes, 4.0)))
+    assert runtime.context.store is not None
+    found = lags(browser, base, runtime, runtime.context.store, max(1.0, min(minutes, 4.0)))
     p50, p95 = np.percentile(found, [50, 95])
     say(f"sample to pixel: p50 {p50:.0f} ms, p95 {p95:.0f} ms, {len(found)} windows")
 

@@ -1,6 +1,6 @@
 """Offline against live, over every episode: `python bench/replayed.py --run RUN --store STORE`.
 
-Offline is what training and evaluation do: all windows cut, pooled and answered in large batches.
+Offline is what training and evaluation do: all windows cut, pooled and predicted in large batches.
 Live gives each episode's samples to a machine a stride at a time. Exits with 1 when one window, its
 level or a label differs, or a logit by more than `WITHIN`.
 """
@@ -41,7 +41,7 @@ def offline(store: Store, ensemble: Ensemble) -> Windows:
     usable = {id for id in whole if validate_episode(store, id).usable}
     parts = []
     for id, own in whole.items():
-        # What may not be learned from tells nothing of its machine either, but can be watched.
+        # An episode that is not usable adds nothing to its machine's level, but can be watched.
         near = [one for other, one in whole.items() if other in usable or other == id]
         same_host = pool_openings(concatenate(one for one in near if one.host[:1] == own.host[:1]))
         parts.append(same_host.take(same_host.episode == id))
@@ -51,27 +51,27 @@ def offline(store: Store, ensemble: Ensemble) -> Windows:
 def live(store: Store, ensemble: Ensemble) -> list[WindowPrediction]:
     """Every window of the store, in the same order."""
     manifests = [store.manifest(id) for id in store.ids()]
-    judged: list[WindowPrediction] = []
+    predicted: list[WindowPrediction] = []
     for number, id in enumerate(store.ids(), 1):
         episode = store.read(id)
         past = history(store, manifests, episode, ensemble.opening_s)
-        judged += replay(episode, ensemble, past).judged.values()
+        predicted += replay(episode, ensemble, past).predictions.values()
         sys.stderr.write(f"\r{number} of {len(manifests)} episodes")
     sys.stderr.write("\n")
-    return judged
+    return predicted
 
 
-def compare(ensemble: Ensemble, whole: Windows, judged: list[WindowPrediction]) -> Found:
-    """Both roads side by side; raises ValueError when they did not judge at the same times."""
+def compare(ensemble: Ensemble, whole: Windows, predicted: list[WindowPrediction]) -> Found:
+    """Compare both, window by window; raises ValueError when they end at different times."""
     same = 0
-    for x, level, t_ns, one in zip(whole.x, whole.opening, whole.t_ns, judged, strict=True):
+    for x, level, t_ns, one in zip(whole.x, whole.opening, whole.t_ns, predicted, strict=True):
         if one.end_ns != t_ns:
-            raise ValueError(f"live judged at {one.end_ns}, offline at {t_ns}")
+            raise ValueError(f"live has a window at {one.end_ns}, offline at {t_ns}")
         same += (one.x.tobytes(), one.level.tobytes()) == (x.tobytes(), level.tobytes())
     agreed, largest = 0, 0.0
     for member in ensemble.members:
         own = member.checkpoint.logits(whole.x[:, member.rows], whole.opening[:, member.rows])
-        other = np.stack([one.logits[member.key] for one in judged])
+        other = np.stack([one.logits[member.key] for one in predicted])
         agreed += int((own.argmax(axis=1) == other.argmax(axis=1)).sum())
         largest = max(largest, float(np.abs(own - other).max()))
     return Found(len(whole), same, len(whole) * len(ensemble.members), agreed, largest)
@@ -79,12 +79,12 @@ def compare(ensemble: Ensemble, whole: Windows, judged: list[WindowPrediction]) 
 
 def main() -> None:
     """One line, and the exit code."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--run", type=Path, required=True)
-    asked.add_argument("--store", type=Path, required=True)
-    told = asked.parse_args()
-    store = Store.open(told.store)
-    ensemble = Ensemble.load(Run.open(told.run), store.schema)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    options = parser.parse_args()
+    store = Store.open(options.store)
+    ensemble = Ensemble.load(Run.open(options.run), store.schema)
     found = compare(ensemble, offline(store, ensemble), live(store, ensemble))
     sys.stdout.write(
         f"{len(store.ids())} episodes, {len(ensemble.members)} models: "

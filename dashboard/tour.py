@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
-from phasewatch.cli.commands.serve import given_of
+from phasewatch.cli.commands.serve import context_of
 from phasewatch.io.trust import ANY
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
@@ -24,7 +24,7 @@ SCENES = {
     "replay": "#/replay?mode=both",
     "channels": "#/channels",
     "scoreboard": "#/scoreboard",
-    "duel": "#/duel",
+    "comparison": "#/comparison",
     "profiles": "#/profiles",
     "perf": "#/perf",
     "home": "#/",
@@ -34,11 +34,11 @@ SCENES = {
 def tour(runtime: Runtime, page: Page, server: str, out: Path) -> None:
     """A scene a profile, each at the middle of its episode; then what is left."""
     left = dict(SCENES)
-    for id in runtime.given.episodes:
-        while runtime.replay.current() != id:
+    for id in runtime.context.episodes:
+        while runtime.replay.queries.current() != id:
             time.sleep(0.05)
-        duration_s = runtime.replay.facts(id).duration_s or 0.0
-        while runtime.replay.facts(id).transport.position_s < 0.6 * duration_s:
+        duration_s = runtime.replay.queries.episode(id).duration_s or 0.0
+        while runtime.replay.queries.episode(id).transport.position_s < 0.6 * duration_s:
             time.sleep(0.05)
         name = next(iter(left), "")
         if name:
@@ -59,25 +59,23 @@ def picture(page: Page, address: str, path: Path) -> None:
 
 def main() -> None:
     """Serve, look, and leave."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--run", type=Path, required=True)
-    asked.add_argument("--store", type=Path, required=True)
-    asked.add_argument("--out", type=Path, required=True)
-    told = asked.parse_args()
-    with Runtime(given_of(told.run, told.store, [], ANY)).working() as runtime:
-        while runtime.replay._watched is None or "profile" not in {
-            kind for kind, _ in runtime.broker._last
-        }:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--store", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    with Runtime(context_of(options.run, options.store, [], ANY)).running() as runtime:
+        while runtime.replay.playback.watched is None or not runtime.broker.published("profile"):
             time.sleep(0.1)
         sock = app.listen("127.0.0.1", 0)
         server = app.server(app.application(runtime, Access()))
         threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
-        runtime.replay.operate("load", runtime.given.episodes[0], None)
-        runtime.replay.operate("speed", SPEED, None)
+        runtime.replay.playback.operate("load", runtime.context.episodes[0], None)
+        runtime.replay.playback.operate("speed", SPEED, None)
         with sync_playwright() as works:
             browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             page = browser.new_page(viewport=SIZE)
-            tour(runtime, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", told.out)
+            tour(runtime, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", options.out)
             browser.close()
         server.should_exit = True
 

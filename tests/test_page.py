@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.serve.test_app import Served, serving, until
+from tests.served import Served, serving, until
 
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
-from phasewatch.serve import app, documents
+from phasewatch.serve import app, registry
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.producers import perf
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parent.parent
-BUILT = ROOT / "src" / "phasewatch" / "page"
+BUILT = ROOT / "src" / "phasewatch" / "serve" / "page"
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 CHROMIUM = Path("/usr/bin/chromium")
 SIZES = ((1920, 1080), (1280, 720))
-SCENES = ("", "replay", "channels", "scoreboard", "duel", "profiles", "perf")
+SCENES = ("", "replay", "channels", "scoreboard", "comparison", "profiles", "perf")
 PLACES = (*SCENES, "tv")
 SCRIPT_BYTES = 60_000
 NODES = 600
@@ -91,8 +91,8 @@ def given(toy_store: Store, toy_out: Path, toy_run: RunResult) -> ProducerContex
 @pytest.fixture(scope="module")
 def served(given: ProducerContext) -> Iterator[Served]:
     with serving(given, Access(control=True)) as one:
-        until(lambda: one.runtime.given.counted.get("windows_total", 0) > 0, 60)
-        until(lambda: "profile" in {kind for kind, _ in one.runtime.broker._last})
+        until(lambda: one.runtime.context.counters.value("windows_total") > 0, 60)
+        until(lambda: one.runtime.broker.published("profile"))
         one.turn("pause")
         one.turn("seek", 25.0)
         yield one
@@ -120,6 +120,7 @@ def fits(page: "Page", size: tuple[int, int]) -> None:
     )
     assert (wide, high) == size
     assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate(CLIPPED) == []
 
 
 def everywhere(page: "Page", expected: Callable[[str], str]) -> None:
@@ -154,6 +155,15 @@ OUTSIDE = """
 """
 
 
+CLIPPED = """
+[...document.querySelectorAll('.legend li, nav a')]
+  .filter((one) => { const box = one.closest('ul, nav').getBoundingClientRect();
+    return one.getBoundingClientRect().left < box.left - 1; })
+  .map((one) => one.textContent)
+"""
+"""Phases and scenes that the header cuts off."""
+
+
 def test_axe_would_find_something(page: "Page", served: Served) -> None:
     show(page, served, "#/perf")
     page.evaluate("document.querySelector('main').append(document.createElement('img'))")
@@ -170,7 +180,7 @@ def test_every_chart_has_its_table(page: "Page", served: Served) -> None:
     assert violations(page) == []
 
 
-def test_the_map_shows_where_a_model_sees_the_windows(
+def test_the_projection_shows_the_windows_of_a_model(
     page: "Page", served: Served, given: ProducerContext
 ) -> None:
     show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
@@ -201,7 +211,7 @@ def test_phases_of_another_schema_have_letters_of_their_own(
     assert letters == ["B", "I", "N", "A", "D", "6", "7"]
 
 
-def test_the_call_and_its_reasons_are_told(
+def test_a_prediction_has_its_attribution(
     page: "Page", served: Served, given: ProducerContext
 ) -> None:
     show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
@@ -211,11 +221,11 @@ def test_the_call_and_its_reasons_are_told(
     page.wait_for_selector(".time:has-text('00:30 /')")
     word = call["label"].replace("_", " ").replace(" and ", " & ")
     page.wait_for_selector(f".reasons p:has-text('{word} by gbt.oracle')")
-    assert "looking back" in page.locator("[aria-label=Transport]").inner_text()
+    assert "detached" in page.locator("[aria-label=Transport]").inner_text()
 
 
 def state(one: Served) -> tuple[str, float]:
-    clock = one.runtime.replay._clock
+    clock = one.runtime.replay.playback.clock
     return clock.state, clock.position_s(1e9)
 
 
@@ -277,15 +287,15 @@ def _realistic(window: dict[str, Any]) -> set[str]:
 
 def test_who_may_not_move_it_looks_back_alone(page: "Page", given: ProducerContext) -> None:
     with serving(given, Access()) as one:
-        until(lambda: one.runtime.replay._watched is not None, 60)
+        until(lambda: one.runtime.replay.playback.watched is not None, 60)
         show(page, one, "#/replay")
         page.wait_for_selector(".time")
-        before = one.runtime.replay._clock.revision
+        before = one.runtime.replay.playback.clock.revision
         page.keyboard.press("End")
-        page.wait_for_selector("text=looking back by yourself")
-        assert one.runtime.replay._clock.revision == before
+        page.wait_for_selector("text=detached from the server")
+        assert one.runtime.replay.playback.clock.revision == before
         page.get_by_role("button", name="Follow").click()
-        page.wait_for_selector("text=looking back by yourself", state="detached")
+        page.wait_for_selector("text=detached from the server", state="detached")
 
 
 def test_nothing_given_is_awaited_with_the_command_that_helps(page: "Page") -> None:
@@ -306,8 +316,8 @@ def test_what_was_told_is_kept_when_the_server_is_gone(
     page: "Page", given: ProducerContext
 ) -> None:
     with serving(given, Access()) as one:
-        until(lambda: one.runtime.given.counted.get("windows_total", 0) > 0, 60)
-        until(lambda: "profile" in {kind for kind, _ in one.runtime.broker._last})
+        until(lambda: one.runtime.context.counters.value("windows_total") > 0, 60)
+        until(lambda: one.runtime.broker.published("profile"))
         show(page, one, "#/replay")
         page.wait_for_selector(".reasons")
     page.wait_for_selector("[role=alert]:text('does not answer')")
@@ -318,10 +328,10 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
     def refuse(self: object, stop: object) -> None:
         raise Refused("checkpoints", "were made for other data", "this schema", "Train again.")
 
-    for kind in documents.find().values():
+    for kind in registry.find().values():
         monkeypatch.setattr(kind, "work", refuse)
     with serving(ProducerContext(None, None), Access()) as one:
-        until(lambda: len(one.runtime.troubles) == len(one.runtime.producers))
+        until(lambda: len(one.runtime.failures) == len(one.runtime.producers))
         show(page, one, "#/")
         everywhere(page, lambda place: "[data-state=refused]")
         page.evaluate("location.hash = '#/replay'")
@@ -331,7 +341,7 @@ def test_a_refusal_is_told_on_every_scene(page: "Page", monkeypatch: pytest.Monk
 def test_a_refused_producer_tells_why(page: "Page", tmp_path: Path, toy_store: Store) -> None:
     (tmp_path / "report.json").write_text("[]")
     with serving(ProducerContext(Run(tmp_path), toy_store), Access()) as one:
-        until(lambda: "metrics" in one.runtime.troubles)
+        until(lambda: "metrics" in one.runtime.failures)
         show(page, one, "#/scoreboard")
         page.wait_for_selector("[data-state=refused]")
         assert "report.json" in page.locator("main").inner_text()
@@ -347,7 +357,7 @@ def test_a_refused_checkpoint_is_seen(
     header["opening_s"] = 7.0
     path.write_text(json.dumps(header))
     with serving(replace(given, run=Run(tmp_path)), Access()) as one:
-        until(lambda: one.runtime.replay._watched is not None, 60)
+        until(lambda: one.runtime.replay.playback.watched is not None, 60)
         show(page, one, "#/replay")
         page.wait_for_selector("text=the header was changed after it was written")
         assert violations(page) == []
@@ -359,7 +369,7 @@ def test_figures_that_stop_are_stale_and_kept(
     import psutil
 
     def once(self: perf.Producer, stop: object) -> None:
-        self.tell(self._measure(psutil.Process(), 1.0))
+        self.publish(self.measure(psutil.Process(), 1.0))
 
     monkeypatch.setattr(perf.Producer, "work", once)
     with serving(ProducerContext(None, None), Access()) as one:
@@ -386,7 +396,7 @@ def test_the_page_comes_back_with_the_server(page: "Page") -> None:
         page.wait_for_selector("text=Deadline")
     page.wait_for_selector("[role=alert]:text('does not answer')")
     assert page.locator("text=Deadline").count(), "what was told is kept"
-    with Runtime(ProducerContext(None, None)).working() as runtime:
+    with Runtime(ProducerContext(None, None)).running() as runtime:
         import threading
 
         sock = app.listen("127.0.0.1", port)

@@ -13,7 +13,7 @@ from tests.test_frozen import BUNDLES
 from phasewatch import windowing
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import ELSEWHERE
-from phasewatch.live.jsonl import lookout
+from phasewatch.live.jsonl import watch
 
 COMMAND = "from phasewatch.cli.main import main; main()"
 pytestmark = pytest.mark.skipif(bool(pi.lacks()), reason=pi.lacks())
@@ -41,7 +41,7 @@ def test_watch_calls_there_as_here() -> None:
     rows = [
         line for line in lines(toy.episode("beta", "leak")) if json.loads(line)["source"] in wanted
     ]
-    here = list(lookout(bundle.load(BUNDLES[0]), rows))
+    here = list(watch(bundle.load(BUNDLES[0]), rows))
     told = pi.run("-c", COMMAND, "watch", BUNDLES[0], stdin="\n".join(rows))
     there = [json.loads(line) for line in told.splitlines()]
     assert [call["phase"] for call in there] == [call.phase for call in here] != []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from phasewatch.validation.verdict import ValidationResult
     from phasewatch.windowing import Windows
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Bundle",

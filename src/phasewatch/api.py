@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phasewatch.artifacts.contract import Predictor
     from phasewatch.experiment.run import Run
-    from phasewatch.live.jsonl import Call
+    from phasewatch.live.jsonl import Prediction
     from phasewatch.schema import Mode
     from phasewatch.store.local import Store
     from phasewatch.training.recipes import Recipe
@@ -107,7 +107,7 @@ def train(
 
 def watch(
     model: "str | Path | Predictor", samples: Iterable[str | Mapping[str, Any]]
-) -> Iterator["Call"]:
+) -> Iterator["Prediction"]:
     """Predict the phase of a running machine from its samples, a window every stride.
 
     `model` is a checkpoint or a bundle, or its path. A sample is an object, or a line of JSON, such
@@ -115,10 +115,10 @@ def watch(
     order of time. The first `model.opening_s` seconds must be benign. Raises Refused for a sample
     that cannot be used.
     """
-    from phasewatch.live.jsonl import lookout
+    from phasewatch.live import jsonl
 
     lines = (one if isinstance(one, str) else json.dumps(one) for one in samples)
-    return lookout(_loaded(model) if isinstance(model, str | Path) else model, lines)
+    return jsonl.watch(_loaded(model) if isinstance(model, str | Path) else model, lines)
 
 
 def _loaded(path: str | Path) -> "Predictor":

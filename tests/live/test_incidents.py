@@ -1,13 +1,10 @@
-"""One incident instead of many alarms; what leaves is the same on every export."""
-
-import json
-from dataclasses import replace
+"""One incident instead of many alarms."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasewatch.live.incidents import Hysteresis, Incident, Sight, incidents, json_lines, stix
+from phasewatch.live.incidents import Hysteresis, Incident, WindowScore, incidents
 from phasewatch.schema import NS
 
 RULE = Hysteresis(0.8, 0.5)
@@ -15,7 +12,7 @@ RULE = Hysteresis(0.8, 0.5)
 
 def seen(*chances: float) -> list[Incident]:
     sights = [
-        Sight(
+        WindowScore(
             1_790_000_000 * NS + place * 5 * NS, chance, "impact" if chance > 0.9 else "discovery"
         )
         for place, chance in enumerate(chances)
@@ -55,43 +52,3 @@ def test_cleared_at_half_the_odds() -> None:
     rule = Hysteresis.at(0.9)
     odds = [p / (1 - p) for p in (rule.high, rule.low)]
     assert odds[0] == pytest.approx(2 * odds[1])
-
-
-def test_json_lines_keep_nanoseconds() -> None:
-    (line,) = json_lines(seen(0.9)).splitlines()
-    value = json.loads(line)
-    assert value["opened_ns"] == str(1_790_000_000 * NS)
-    assert value["closed_ns"] is None
-
-
-def test_stix_tells_tactics_seen_on_a_machine_and_no_technique() -> None:
-    found = seen(0.85, 0.95, 0.1, 0.1)
-    bundle = json.loads(stix(found))
-    kinds = [one["type"] for one in bundle["objects"]]
-    assert kinds.count("incident") == 1 and kinds.count("sighting") == 2
-    assert all(one["spec_version"] == "2.1" for one in bundle["objects"])
-    chains = [one["kill_chain_phases"] for one in bundle["objects"] if "kill_chain_phases" in one]
-    assert {chain[0]["phase_name"] for chain in chains} == {"impact", "discovery"}
-    ids = {one["id"] for one in bundle["objects"]}
-    again = {one["id"] for one in json.loads(stix(found))["objects"]}
-    assert ids == again
-    for one in bundle["objects"]:
-        if one["type"] == "sighting":
-            assert one["sighting_of_ref"] in ids
-            assert set(one["where_sighted_refs"]) <= ids
-
-
-def test_a_phase_of_another_schema_is_no_tactic() -> None:
-    (one,) = seen(0.85, 0.95, 0.1, 0.1)
-    told = stix([replace(one, phases=("lateral_movement", "mining"))])
-    chains = {
-        part["name"]: [chain["phase_name"] for chain in part.get("kill_chain_phases", ())]
-        for part in json.loads(told)["objects"]
-        if part["type"] == "attack-pattern"
-    }
-    assert chains == {"lateral_movement": ["lateral-movement"], "mining": []}
-
-
-def test_no_incident_is_an_empty_bundle() -> None:
-    assert "objects" not in json.loads(stix([]))
-    assert json_lines([]) == ""

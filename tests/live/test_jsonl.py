@@ -1,4 +1,4 @@
-"""Lines in, calls out: the bits of the offline road, and a refusal for a line that is none."""
+"""Lines in, predictions out: those of the offline pipeline, and a refusal for a bad line."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
-from phasewatch.live.jsonl import lookout
+from phasewatch.live.jsonl import watch
 from phasewatch.schema import NS
 
 __all__ = ["exported", "made"]
@@ -36,28 +36,28 @@ def lines(episode: Episode) -> Iterator[str]:
     yield from (json.dumps(told) for _, told in sorted(rows, key=lambda row: row[0]))
 
 
-def test_calls_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
+def test_predictions_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
     episode = toy.episode("beta", "leak")
-    calls = list(lookout(loaded, lines(episode)))
+    predictions = list(watch(loaded, lines(episode)))
     origin = min(int(one.t_wall_ns[0]) for one in episode.sources.values())
     offline = windowing.cut_windows(
         replace(episode, start_ns=origin), loaded.schema, loaded.opening_s
     )
-    told = {int(t): row for row, t in enumerate(offline.t_ns)}
+    row_at = {int(t): row for row, t in enumerate(offline.t_ns)}
     logits = loaded.logits(offline.x, offline.opening)
-    assert len(calls) >= len(offline) - 1 > 3
-    for call in calls:
-        row = logits[told[call.end_ns]]
-        assert call.phase == loaded.schema.classes[row.argmax()]
+    assert len(predictions) >= len(offline) - 1 > 3
+    for prediction in predictions:
+        row = logits[row_at[prediction.end_ns]]
+        assert prediction.phase == loaded.schema.classes[row.argmax()]
         chance = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
-        np.testing.assert_allclose(list(call.probability.values()), chance, atol=1e-9)
-        assert call.missing == []
+        np.testing.assert_allclose(list(prediction.probability.values()), chance, atol=1e-9)
+        assert prediction.missing == []
 
 
 def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
     spoken = (line for line in lines(toy.episode()) if '"source": "qmp"' not in line)
-    calls = list(lookout(loaded, spoken))
-    assert calls and all(call.missing == ["qmp"] for call in calls)
+    predictions = list(watch(loaded, spoken))
+    assert predictions and all(prediction.missing == ["qmp"] for prediction in predictions)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
 )
 def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
     with pytest.raises(Refused, match="standard input: line 2") as refused:
-        list(lookout(loaded, ["", line]))
+        list(watch(loaded, ["", line]))
     assert "\n" not in str(refused.value)
 
 
@@ -87,5 +87,5 @@ def test_a_clock_that_leaps_is_refused(loaded: Bundle) -> None:
     times = toy.START_NS, toy.START_NS + 90_000 * NS
     told = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in times]
     with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:
-        list(lookout(loaded, told))
+        list(watch(loaded, told))
     assert refused.value.code == "clock"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch.serve.broker import QUEUE, RING, Broker, Viewer
+from phasewatch.serve.counters import Counters
 from phasewatch.serve.events import Event
 
 
@@ -44,10 +45,10 @@ def greeting(message: bytes) -> dict[str, Any]:
 
 
 def test_a_new_viewer_is_told_the_last_of_everything() -> None:
-    broker = Broker({})
+    broker = Broker(Counters())
     for number in range(9):
-        broker.tell(Tick(number=number))
-        broker.tell(Window(number=number))
+        broker.publish(Tick(number=number))
+        broker.publish(Window(number=number))
     viewer = Viewer()
     told = greeting(broker.join(viewer, ""))
     assert told["resumed"] is False
@@ -56,7 +57,7 @@ def test_a_new_viewer_is_told_the_last_of_everything() -> None:
 
 @given(st.integers(1, RING + 200), st.integers(0, RING + 300))
 def test_coming_back_gives_all_that_was_missed_or_says_that_it_cannot(told: int, had: int) -> None:
-    broker = Broker({})
+    broker = Broker(Counters())
     for number in range(1, told + 1):
         broker._ring.append(_told(number))
     broker.seq = told
@@ -75,37 +76,37 @@ def _told(number: int) -> Any:
 
 
 def test_an_id_of_another_boot_starts_anew() -> None:
-    broker, viewer = Broker({}), Viewer()
-    broker.tell(Tick(number=1))
+    broker, viewer = Broker(Counters()), Viewer()
+    broker.publish(Tick(number=1))
     assert greeting(broker.join(viewer, "other:1"))["resumed"] is False
     assert len(viewer) == 1
     assert greeting(broker.join(Viewer(), f"{broker.boot}:x"))["resumed"] is False
 
 
 def test_a_slow_viewer_loses_its_oldest_windows_and_is_told_how_many() -> None:
-    counted: dict[str, Any] = {}
-    broker, slow = Broker(counted), Viewer()
+    counters = Counters()
+    broker, slow = Broker(counters), Viewer()
     broker.join(slow, "")
-    broker.tell(Tick(number=0))
+    broker.publish(Tick(number=0))
     for number in range(QUEUE + 10):
-        broker.tell(Window(number=number))
-    assert len(slow) == QUEUE and counted["events_dropped"] == 11
+        broker.publish(Window(number=number))
+    assert len(slow) == QUEUE and counters.value("events_dropped_total") == 11
     told = heard(slow)
     assert told[0] == ("gap", {"dropped": 11})
     assert told[1][0] == "tick"
     assert next(data["data"]["number"] for name, data in told if name == "window") == 11
     broker.leave(slow)
-    broker.tell(Tick(number=1))
-    assert counted["viewers"] == 0 and len(slow) == 0
+    broker.publish(Tick(number=1))
+    assert counters.value("viewers") == 0 and len(slow) == 0
 
 
 def test_kinds_and_rate_are_the_viewers_choice() -> None:
-    broker, some, few = Broker({}), Viewer(["tick"]), Viewer((), max_hz=1)
+    broker, some, few = Broker(Counters()), Viewer(["tick"]), Viewer((), max_hz=1)
     broker.join(some, "")
     broker.join(few, "")
     for number in range(3):
-        broker.tell(Window(number=number))
-        broker.tell(Tick(number=number))
+        broker.publish(Window(number=number))
+        broker.publish(Tick(number=number))
     assert numbers(some, "window") == [] and len(some) == 0
     told = heard(few)
     assert [data["data"]["number"] for name, data in told if name == "window"] == [2]
@@ -114,14 +115,14 @@ def test_kinds_and_rate_are_the_viewers_choice() -> None:
 
 def test_the_stream_gives_chunks_until_it_is_closed() -> None:
     async def listen() -> list[bytes]:
-        broker, viewer = Broker({}), Viewer()
+        broker, viewer = Broker(Counters()), Viewer()
         broker.join(viewer, "")
         chunks = []
-        broker.tell(Tick(number=1))
+        broker.publish(Tick(number=1))
         async for chunk in viewer.stream():
             chunks.append(chunk)
             if len(chunks) == 1:
-                broker.tell(Tick(number=2))
+                broker.publish(Tick(number=2))
             else:
                 viewer.close()
         return chunks

@@ -57,7 +57,7 @@ function hatched(pen: CanvasRenderingContext2D): CanvasPattern | null {
   return hatch;
 }
 
-/** One row of calls: colour and letter for the phase, height for confidence, hatched where wrong. */
+/** One row of predictions: colour and letter are the phase, height is probability; hatched is wrong. */
 export function ribbon(
   canvas: HTMLCanvasElement,
   pieces: Piece[],
@@ -116,7 +116,7 @@ export function ribbon(
   });
 }
 
-/** One letter a run of equal calls, where there is room. */
+/** One letter for a run of equal predictions, where there is room. */
 function letter(
   pen: CanvasRenderingContext2D,
   run: Piece[],
@@ -132,9 +132,9 @@ function letter(
   const wide = Math.min(x(last.end), canvas.clientWidth) - x(first.start);
   if (wide < 14) return;
   const { letter: text, word } = look(first.label, labels);
-  const told = run.length > 1 && pen.measureText(word).width + 18 < wide ? word : text;
+  const shown = run.length > 1 && pen.measureText(word).width + 18 < wide ? word : text;
   const left = x(first.start) + 7;
-  const right = pen.measureText(told).width;
+  const right = pen.measureText(shown).width;
   const wrong = run.some((piece) => piece.wrong);
   const plain = hollow || first.label === labels[0];
   if (wrong) {
@@ -142,7 +142,7 @@ function letter(
     pen.fillRect(left - 4, height * 0.66 - 11, right + 8, 21);
   }
   pen.fillStyle = wrong || plain ? token(canvas, "--ink") : "#10141a";
-  pen.fillText(told, left, height * 0.66);
+  pen.fillText(shown, left, height * 0.66);
 }
 
 /** A column a window, a row a channel; blue below usual, orange above, bare where not measured. */
@@ -153,7 +153,7 @@ export function heat(canvas: HTMLCanvasElement, columns: (number | null)[][], ro
   const image = pen.createImageData(canvas.width, canvas.height);
   const dark = token(canvas, "--panel").match(/\d+/g)!.map(Number);
   columns.forEach((column, x) => {
-    // No window was judged there.
+    // No window was predicted there.
     if (!column.length) return;
     rows.forEach((row, y) => {
       const z = column[row];
@@ -170,7 +170,7 @@ export function heat(canvas: HTMLCanvasElement, columns: (number | null)[][], ro
   pen.putImageData(image, 0, 0);
 }
 
-/** The last windows on the plane in which training windows differ most; the cross is their mean. */
+/** The last windows on the projection on which training windows differ most; the cross is their mean. */
 export function trail(canvas: HTMLCanvasElement, all: Place[], last: Place[], labels: string[]): void {
   const pen = sized(canvas);
   if (!pen) return;

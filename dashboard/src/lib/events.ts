@@ -1,6 +1,6 @@
 // The six kinds of events as the page reads them; docs/events has the contract.
 
-export interface Call {
+export interface Prediction {
   p: number[];
   label: string;
   entropy_bits: number;
@@ -13,7 +13,7 @@ export interface Window {
   start_s: number;
   end_s: number;
   truth: string | null;
-  models: Record<string, Call>;
+  models: Record<string, Prediction>;
   z: (number | null)[];
   present_ratio: number[];
   missing: string[];

@@ -1,4 +1,4 @@
-// Phases by colour and letter (Okabe and Ito 2008), so that nothing is told by colour alone.
+// Phases by colour and letter (Okabe and Ito 2008), so that nothing depends on colour alone.
 
 export interface Look {
   colour: string;

@@ -1,7 +1,7 @@
 // The playhead: the server's clock, or a private one while the address says where to look.
 
 import type { Episode, Window } from "./events";
-import { told } from "./stream.svelte";
+import { received } from "./stream.svelte";
 import { view } from "./view.svelte";
 
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64];
@@ -10,7 +10,7 @@ class Player {
   #position = $state(0);
   #other = $state.raw<Episode | null>(null);
   #whole = $state.raw<Window[]>([]);
-  #asked = "";
+  #requested = "";
   #turns = Promise.resolve();
   #revision = 0;
   refused = $state("");
@@ -28,11 +28,11 @@ class Player {
     return view.get("t") !== undefined || this.#elsewhere;
   }
   get #elsewhere(): boolean {
-    const asked = view.get("ep");
-    return asked !== undefined && asked !== told.episode?.episode_id;
+    const requested = view.get("ep");
+    return requested !== undefined && requested !== received.episode?.episode_id;
   }
   get episode(): Episode | null {
-    return this.#elsewhere ? this.#other : told.episode;
+    return this.#elsewhere ? this.#other : received.episode;
   }
   get duration(): number {
     const episode = this.episode;
@@ -48,13 +48,13 @@ class Player {
     return !this.detached && this.episode?.transport.state === "playing";
   }
   get control(): boolean {
-    return !this.live && (told.episode?.transport.control ?? false);
+    return !this.live && (received.episode?.transport.control ?? false);
   }
   #own = $derived(this.#whole.filter((one) => one.episode_id === this.episode?.episode_id));
   /** All windows that are known, oldest first; the same array until there is another. */
   windows = $derived.by(() => {
     const known = new Set(this.#own.map((one) => one.index));
-    const newer = told.windows.filter((one) => one.episode_id === this.episode?.episode_id && !known.has(one.index));
+    const newer = received.windows.filter((one) => one.episode_id === this.episode?.episode_id && !known.has(one.index));
     return newer.length ? [...this.#own, ...newer].sort((a, b) => a.index - b.index) : this.#own;
   });
   /** The last window that could be had at the playhead. */
@@ -62,13 +62,13 @@ class Player {
 
   #tick(): void {
     if (document.hidden) return;
-    const asked = view.get("t");
+    const requested = view.get("t");
     const now = performance.now();
     const episode = this.episode;
-    if (asked !== undefined) this.#move(Number(asked) || 0);
+    if (requested !== undefined) this.#move(Number(requested) || 0);
     else if (episode && !this.#elsewhere) {
       const { state, speed, position_s } = episode.transport;
-      const run = state === "playing" ? ((now - told.anchored) / 1000) * speed : 0;
+      const run = state === "playing" ? ((now - received.anchored) / 1000) * speed : 0;
       this.#move(position_s + run);
     }
     void this.#fetch();
@@ -81,25 +81,25 @@ class Player {
 
   /** A stored episode is fetched whole, to scrub through it here. */
   async #fetch(): Promise<void> {
-    const id = view.get("ep") ?? told.episode?.episode_id;
-    if (!id || this.#asked === id) return;
-    this.#asked = id;
+    const id = view.get("ep") ?? received.episode?.episode_id;
+    if (!id || this.#requested === id) return;
+    this.#requested = id;
     this.refused = "";
     try {
-      if (id !== told.episode?.episode_id) {
-        const answer = await fetch(`/api/episodes/${encodeURIComponent(id)}`);
-        const value = await answer.json();
-        if (!answer.ok) this.refused = value.refused;
+      if (id !== received.episode?.episode_id) {
+        const response = await fetch(`/api/episodes/${encodeURIComponent(id)}`);
+        const value = await response.json();
+        if (!response.ok) this.refused = value.refused;
         else this.#other = value;
       }
-      const answer = await fetch(`/api/episodes/${encodeURIComponent(id)}/windows`);
-      if (answer.ok) this.#whole = await answer.json();
+      const response = await fetch(`/api/episodes/${encodeURIComponent(id)}/windows`);
+      if (response.ok) this.#whole = await response.json();
     } catch {
-      this.#asked = "";
+      this.#requested = "";
     }
   }
 
-  // ---------------------------------------------------------------- what a hand can do
+  // ---------------------------------------------------------------- controls
 
   seek(seconds: number): void {
     const to = Math.min(Math.max(seconds, 0), this.duration);
@@ -114,13 +114,13 @@ class Player {
     else if (this.control) this.#turn(this.playing ? "pause" : "play", null);
   }
   faster(by: number): void {
-    const place = SPEEDS.indexOf(told.episode?.transport.speed ?? 1) + by;
+    const place = SPEEDS.indexOf(received.episode?.transport.speed ?? 1) + by;
     const speed = SPEEDS[Math.min(Math.max(place, 0), SPEEDS.length - 1)]!;
     if (this.control) this.#turn("speed", speed);
   }
   loop(side: "start" | "end" | "off"): void {
     if (!this.control) return;
-    const now = told.episode?.transport.loop_s;
+    const now = received.episode?.transport.loop_s;
     const duration = this.duration;
     if (side === "off") this.#turn("loop", null);
     else if (side === "start") this.#turn("loop", [this.#position, Math.max(now?.[1] ?? duration, this.#position + 1)]);
@@ -155,19 +155,19 @@ class Player {
 
   /** One turn after the other, each on what the one before has made. */
   #turn(op: string, value: unknown): void {
-    this.#turns = this.#turns.then(() => this.#ask(op, value));
+    this.#turns = this.#turns.then(() => this.#request(op, value));
   }
-  async #ask(op: string, value: unknown): Promise<void> {
-    const revision = Math.max(this.#revision, told.episode?.transport.revision ?? 0);
+  async #request(op: string, value: unknown): Promise<void> {
+    const revision = Math.max(this.#revision, received.episode?.transport.revision ?? 0);
     const body = JSON.stringify({ op, value, if_revision: revision });
     const headers = { "content-type": "application/json" };
     try {
-      const answer = await fetch("/api/transport", { method: "POST", headers, body });
-      const said = await answer.json();
-      this.refused = answer.ok ? "" : said.refused;
-      this.#revision = answer.ok ? said.revision : 0;
+      const response = await fetch("/api/transport", { method: "POST", headers, body });
+      const reply = await response.json();
+      this.refused = response.ok ? "" : reply.refused;
+      this.#revision = response.ok ? reply.revision : 0;
     } catch {
-      this.refused = "the server does not answer";
+      this.refused = "the server does not response";
     }
   }
 }

@@ -1,4 +1,4 @@
-// All that the server has told, and how fresh it is. One EventSource, shut while nobody looks.
+// All events received from the server, and their age. One EventSource, closed while the page is hidden.
 
 import type {
   Comparison,
@@ -15,7 +15,7 @@ const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", 
 const SILENT_MS = 20_000;
 const KEPT = 720;
 
-class Told {
+class Received {
   state = $state<"connecting" | "open" | "lost">("connecting");
   now = $state(Date.now());
   since = $state<number | null>(null);
@@ -49,7 +49,7 @@ class Told {
     source.onopen = () => {
       this.state = "open";
       this.since ??= Date.now();
-      void this.#ask();
+      void this.#fetchProducers();
     };
     source.onerror = () => {
       this.state = "lost";
@@ -68,7 +68,7 @@ class Told {
     for (const kind of KINDS) {
       source.addEventListener(kind, (event) => {
         const { data, time } = JSON.parse(event.data) as { data: unknown; time: string };
-        this.#hear(kind, data, Date.now() + this.#ahead - Date.parse(time));
+        this.#receive(kind, data, Date.now() + this.#ahead - Date.parse(time));
       });
     }
   }
@@ -88,22 +88,22 @@ class Told {
     }
   }
 
-  async #ask(): Promise<void> {
+  async #fetchProducers(): Promise<void> {
     try {
       const answer = await fetch("/api/producers");
       if (answer.ok) this.producers = await answer.json();
     } catch {
-      // The stream says that the server is away.
+      // The stream shows that the server is away.
     }
   }
 
-  #hear(kind: Kind, data: unknown, age: number): void {
+  #receive(kind: Kind, data: unknown, age: number): void {
     this.#heard = Date.now();
     if (this.state !== "open") this.state = "open";
     this.last = { ...this.last, [kind]: this.#heard };
     if (kind === "episode") {
       this.episode = data as Episode;
-      // What a new viewer is told first may be some time ago.
+      // The first event that a new viewer receives may be some time old.
       this.anchored = performance.now() - Math.max(age, 0);
     } else if (kind === "window") this.#window(data as Window);
     else if (kind === "scoreboard") this.scoreboard = data as Scoreboard;
@@ -132,16 +132,16 @@ class Told {
   }
 }
 
-export const told = new Told();
+export const received = new Received();
 
 export type State = "ok" | "awaiting" | "stale" | "disconnected" | "refused";
 
 /** How a kind of event stands. Figures that should come steadily are stale after three of them. */
 export function stateOf(kind: Kind): State {
-  const producer = told.producer(kind);
+  const producer = received.producer(kind);
   if (producer?.trouble) return "refused";
-  if (told.last[kind] === undefined) return told.state === "lost" ? "disconnected" : "awaiting";
-  if (told.state === "lost") return "disconnected";
+  if (received.last[kind] === undefined) return received.state === "lost" ? "disconnected" : "awaiting";
+  if (received.state === "lost") return "disconnected";
   const every = producer?.every_s[kind];
-  return every && (told.age(kind) ?? 0) > 3 * every ? "stale" : "ok";
+  return every && (received.age(kind) ?? 0) > 3 * every ? "stale" : "ok";
 }

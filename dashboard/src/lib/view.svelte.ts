@@ -1,7 +1,14 @@
-// The address is the whole state of the view: what it does not say follows the server.
+// The address is the whole state of the view: what it does not name follows the server.
 
-export const SCENES = ["replay", "channels", "scoreboard", "duel", "profiles", "perf"] as const;
+export const SCENES = ["replay", "channels", "scoreboard", "comparison", "profiles", "perf"] as const;
 export type Scene = (typeof SCENES)[number] | "home" | "tv";
+
+/** Old names of scenes, which saved addresses may still have. */
+const RENAMED: Record<string, Scene> = { duel: "comparison" };
+
+/** A scene's name as people read it. */
+export const titleOf = (scene: Scene): string =>
+  scene === "perf" ? "Server" : scene.charAt(0).toUpperCase() + scene.slice(1);
 
 interface View {
   scene: Scene;
@@ -11,7 +18,7 @@ interface View {
 function read(): View {
   const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
   const known = [...SCENES, "tv"] as readonly string[];
-  const scene = (known.includes(path) ? path : "home") as Scene;
+  const scene = RENAMED[path] ?? ((known.includes(path) ? path : "home") as Scene);
   const says = Object.fromEntries(new URLSearchParams(query));
   document.documentElement.dataset.theme = says.theme === "light" ? "light" : "dark";
   return { scene, says };
@@ -30,7 +37,7 @@ class Address {
   get(name: string): string | undefined {
     return this.#view.says[name];
   }
-  /** The address of a scene, or of this one, with some of its words changed; null takes one out. */
+  /** The address of a scene with some parameters changed; null removes one. */
   to(scene: Scene, changes: Record<string, string | number | null> = {}): string {
     const says: Record<string, string> = {};
     const kept = scene === this.scene ? Object.keys(this.#view.says) : ["theme", "mode", "ep", "t", "model"];
@@ -45,7 +52,7 @@ class Address {
   go(scene: Scene, changes: Record<string, string | number | null> = {}): void {
     location.hash = this.to(scene, changes);
   }
-  /** A change that the way back need not remember, such as a playhead that moves. */
+  /** Change parameters without a new entry in the browser's history, as a moving playhead does. */
   say(changes: Record<string, string | number | null>): void {
     history.replaceState(null, "", this.to(this.scene, changes));
     this.#view = read();
@@ -56,6 +63,6 @@ export const view = new Address();
 
 export type Mode = "realistic" | "oracle" | "both";
 export const mode = (): Mode => {
-  const asked = view.get("mode");
-  return asked === "oracle" || asked === "both" ? asked : "realistic";
+  const requested = view.get("mode");
+  return requested === "oracle" || requested === "both" ? requested : "realistic";
 };

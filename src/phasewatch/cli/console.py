@@ -19,7 +19,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 app = typer.Typer(
     help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 
@@ -46,6 +45,12 @@ PublicKey = Annotated[
 ]
 Strict = Annotated[
     bool, typer.Option("--strict-perms", help="Refuse what others may write or replace.")
+]
+TlsCert = Annotated[
+    Path | None, typer.Option("--tls-cert", help="TLS certificate chain (PEM); needs --tls-key.")
+]
+TlsKey = Annotated[
+    Path | None, typer.Option("--tls-key", help="Private key of the certificate (PEM).")
 ]
 Opening = Annotated[
     float,

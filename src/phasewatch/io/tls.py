@@ -5,8 +5,11 @@ from pathlib import Path
 
 from phasewatch.errors import Refused
 
+Certificate = tuple[Path, Path]
+"""Files of a certificate chain and of its private key, in PEM."""
 
-def server_files(certificate: Path | None, key: Path | None) -> tuple[Path, Path] | None:
+
+def server_files(certificate: Path | None, key: Path | None) -> Certificate | None:
     """Return the certificate and the private key of a server, in PEM; None where none is given.
 
     Raises Refused where only one of them is given, or they cannot be used.

@@ -1,8 +1,9 @@
-"""Why this call: what each source, and each channel, added to one logit of one window.
+"""What each source, and each channel, contributed to one logit of one window.
 
-Trees answer exactly, with TreeSHAP. For any other model sources are put back, one coalition after
-the other, to the machine's own calm level, and each gets its Shapley value: with four sources these
-are sixteen windows, so exact too. Either way the base and the sources sum to the logit.
+Trees have exact contributions (TreeSHAP, Lundberg et al. 2020). For any other model each coalition
+of sources is evaluated with the others set to the machine's benign level, and each source gets its
+Shapley value: four sources make sixteen windows, so this is exact as well. Either way the base and
+the sources sum to the logit.
 """
 
 from collections.abc import Sequence
@@ -21,17 +22,18 @@ from phasewatch.schema import Schema
 
 @dataclass(frozen=True)
 class Share:
-    """How much of a logit is owed to one source or channel."""
+    """The part of a logit that one source or channel contributed."""
 
     name: str
     logit: float
 
 
 @dataclass(frozen=True)
-class Why:
-    """`base` and `sources` sum to `logit`; `channels` do too, where `channels_add_up`.
+class Attribution:
+    """The contributions to one logit: `base` and `sources` sum to `logit`.
 
-    Otherwise a channel's figure is what its own return to calm would take away, all else as it is.
+    `channels` sum to it as well where `channels_add_up`. Otherwise a channel's value is by how much
+    the logit falls when that channel alone is set to its benign level.
     """
 
     model: str
@@ -45,33 +47,33 @@ class Why:
     channels_add_up: bool
 
 
-def why(member: Member, judged: WindowPrediction, label: int) -> Why:
-    """What carried the logit of class `label` in a window that this juror judged."""
-    x, level = judged.x[member.rows], judged.level[member.rows]
+def attribute(member: Member, window: WindowPrediction, label: int) -> Attribution:
+    """Return what contributed to the logit of class `label`, an index, in a predicted window."""
+    x, level = window.x[member.rows], window.level[member.rows]
     loaded = member.checkpoint
-    told = loaded.model.contributions(loaded.normalizer.apply(x[None], level[None]))
-    logit = float(judged.logits[member.key][label])
+    exact = loaded.model.contributions(loaded.normalizer.apply(x[None], level[None]))
+    logit = float(window.logits[member.key][label])
     name = loaded.schema.classes[label]
-    if told is not None:
-        by_channel = _by_channel(told[0, :-1, label], loaded.schema)
-        return Why(
+    if exact is not None:
+        by_channel = _by_channel(exact[0, :-1, label], loaded.schema)
+        return Attribution(
             model=member.key,
             label=name,
             logit=logit,
-            base=float(told[0, -1, label]),
+            base=float(exact[0, -1, label]),
             base_is="the average over training",
             method="TreeSHAP",
             sources=_by_source(by_channel, loaded.schema),
             channels=_shares(loaded.schema.names, by_channel),
             channels_add_up=True,
         )
-    base, sources, channels = _calmed(member, x, level, label)
-    return Why(
+    base, sources, channels = _source_values(member, x, level, label)
+    return Attribution(
         model=member.key,
         label=name,
         logit=logit,
         base=base,
-        base_is="the same machine at its own calm level",
+        base_is="the same machine at its benign level",
         method="Shapley values of sources",
         sources=sources,
         channels=channels,
@@ -80,37 +82,41 @@ def why(member: Member, judged: WindowPrediction, label: int) -> Why:
 
 
 def _by_channel(columns: Array, schema: Schema) -> Array:
-    """Columns are S statistics a channel, of rates and then of rates beside the level."""
+    """Sum columns by channel: S statistics each, of rates and then of rates beside the level."""
     count = len(schema.channels)
     return np.asarray(columns.reshape(2, count, -1).sum(axis=(0, 2)))
 
 
 def _by_source(by_channel: Array, schema: Schema) -> tuple[Share, ...]:
-    of = np.array([channel.source for channel in schema.channels])
-    return tuple(Share(source, float(by_channel[of == source].sum())) for source in schema.sources)
+    source_of = np.array([channel.source for channel in schema.channels])
+    return tuple(
+        Share(source, float(by_channel[source_of == source].sum())) for source in schema.sources
+    )
 
 
 def _shares(names: Sequence[str], values: Array) -> tuple[Share, ...]:
-    """Largest first, whatever the sign."""
+    """Return shares with the largest magnitude first."""
     order = np.argsort(-np.abs(values), kind="stable")
     return tuple(Share(names[place], float(values[place])) for place in order)
 
 
-def _calmed(
+def _source_values(
     member: Member, x: NDArray[np.float32], level: NDArray[np.float32], label: int
 ) -> tuple[float, tuple[Share, ...], tuple[Share, ...]]:
-    """The logit with everything calm, each source's Shapley value, each channel's own weight."""
+    """Return the logit at the benign level, Shapley values of sources, effects of channels."""
     loaded, schema = member.checkpoint, member.checkpoint.schema
     usual = np.where(np.isfinite(level), level, loaded.normalizer.opening)
-    # The inverse of `windows.log`.
-    calm = np.broadcast_to((np.sign(usual) * np.expm1(np.abs(usual)))[:, None], x.shape)
-    of = np.array([channel.source for channel in schema.channels])
+    # The inverse of `windowing.log`.
+    benign = np.broadcast_to((np.sign(usual) * np.expm1(np.abs(usual)))[:, None], x.shape)
+    source_of = np.array([channel.source for channel in schema.channels])
     players = range(len(schema.sources))
     coalitions = [c for size in range(len(players) + 1) for c in combinations(players, size)]
-    kept = [np.isin(of, [schema.sources[player] for player in own]) for own in coalitions]
-    kept += [np.arange(len(of)) != channel for channel in range(len(of))]
-    asked = np.stack([np.where(rows[:, None], x, calm) for rows in kept]).astype(np.float32)
-    logits = loaded.logits(asked, np.tile(level, (len(asked), 1)))[:, label]
+    present = [
+        np.isin(source_of, [schema.sources[player] for player in members]) for members in coalitions
+    ]
+    present += [np.arange(len(source_of)) != channel for channel in range(len(source_of))]
+    windows = np.stack([np.where(rows[:, None], x, benign) for rows in present]).astype(np.float32)
+    logits = loaded.logits(windows, np.tile(level, (len(windows), 1)))[:, label]
     worth = dict(zip(coalitions, logits[: len(coalitions)], strict=True))
     sources = tuple(
         Share(source, _shapley(worth, player, len(players)))
@@ -121,10 +127,11 @@ def _calmed(
 
 
 def _shapley(worth: dict[tuple[int, ...], float], player: int, count: int) -> float:
-    """Shapley (1953): what a player adds, over all orders in which they may come."""
+    """Return a player's value (Shapley 1953): what it adds, averaged over all orders."""
     total = 0.0
-    for own, value in worth.items():
-        if player not in own:
-            weight = factorial(len(own)) * factorial(count - len(own) - 1) / factorial(count)
-            total += weight * (worth[tuple(sorted((*own, player)))] - value)
+    for coalition, value in worth.items():
+        if player not in coalition:
+            size = len(coalition)
+            weight = factorial(size) * factorial(count - size - 1) / factorial(count)
+            total += weight * (worth[tuple(sorted((*coalition, player)))] - value)
     return float(total)

@@ -10,17 +10,20 @@ from phasewatch.episode import Samples
 from phasewatch.schema import NS, Grid, Schema
 
 GRACE_S = 2.0
-"""How long after its end a window waits for a source that has spoken."""
+"""How long a window waits after its end for a source that has delivered samples recently."""
 
 
 class Buffer:
-    """The last samples of each source in the order of time."""
+    """The last samples of each source, by source, in the order of time."""
 
     def __init__(self) -> None:
         self.sources: dict[str, Samples] = {}
 
     def add(self, source: str, samples: Samples) -> None:
-        """Samples that have arrived; one that comes late takes its place among the others."""
+        """Add samples that have arrived; a late one takes its place in the order of time.
+
+        Raises ValueError when a source comes with other channels than before.
+        """
         if not len(samples):
             return
         old = self.sources.get(source)
@@ -29,11 +32,15 @@ class Buffer:
                 raise ValueError(f"{source} changed its channels while running")
             samples = _joined(old, samples)
         if np.any(np.diff(samples.t_wall_ns) < 0):
-            samples = taken(samples, np.argsort(samples.t_wall_ns, kind="stable"))
+            samples = select_rows(samples, np.argsort(samples.t_wall_ns, kind="stable"))
         self.sources[source] = samples
 
     def ready(self, end_ns: int, now_ns: int) -> bool:
-        """Whether all sources that speak have spoken past a window's end, or had their time."""
+        """Return whether a window that ends at `end_ns` can be predicted at `now_ns`.
+
+        That is when every source with samples in the last `GRACE_S` before its end has a later one,
+        or `GRACE_S` have passed since its end.
+        """
         grace_ns = round(GRACE_S * NS)
         if now_ns >= end_ns + grace_ns:
             return True
@@ -42,30 +49,30 @@ class Buffer:
         return bool(waited) and all(t > end_ns for t in waited)
 
     def forget(self, end_ns: int, grid: Grid) -> None:
-        """Drop what no window that ends at `end_ns` or later can need, but for the last sample."""
+        """Drop samples that no window ending at `end_ns` or later needs; the last one stays."""
         back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
         before_ns = end_ns - back * grid.step_ns
         for source, samples in self.sources.items():
             first = int(np.searchsorted(samples.t_wall_ns, before_ns))
             if first > len(samples) // 2:
                 kept = np.arange(min(first, len(samples) - 1), len(samples))
-                self.sources[source] = taken(samples, kept)
+                self.sources[source] = select_rows(samples, kept)
 
 
 def first_end(grid: Grid, opening_s: float) -> int:
-    """Where the first window ends that does not end within the opening, in steps."""
+    """Return where the first window ends that does not end within the opening, in grid steps."""
     beyond = math.floor(opening_s / grid.step_s) + 1
     return grid.steps + max(0, -(-(beyond - grid.steps) // grid.stride)) * grid.stride
 
 
 def missing(schema: Schema, x: NDArray[np.float32]) -> tuple[str, ...]:
-    """The sources without one value in a window `x[C,T]`."""
+    """Return the sources without a single value in a window `x[C,T]`."""
     known = {schema.channels[row].source for row in np.flatnonzero(np.isfinite(x).any(axis=1))}
     return tuple(source for source in schema.sources if source not in known)
 
 
-def taken(samples: Samples, rows: NDArray[np.int64]) -> Samples:
-    """Some rows of a source's samples."""
+def select_rows(samples: Samples, rows: NDArray[np.int64]) -> Samples:
+    """Return some rows of a source's samples, chosen by their indices."""
     return replace(
         samples,
         t_wall_ns=samples.t_wall_ns[rows],

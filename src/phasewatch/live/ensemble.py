@@ -18,9 +18,9 @@ from phasewatch.schema import Schema
 
 @dataclass(frozen=True)
 class Member:
-    """A checkpoint on a panel. `rows` are its channels' places in the panel's schema.
+    """A checkpoint of an ensemble. `rows` are its channels' places in the ensemble's schema.
 
-    `temperature` is None where no report says how far its probabilities can be believed.
+    `temperature` is None where no report says what its logits are divided by.
     """
 
     key: str
@@ -29,28 +29,36 @@ class Member:
     temperature: float | None = None
 
     def probabilities(self, logits: Array) -> Array:
-        """`[..., K]`, calibrated where a temperature is known."""
+        """Return the softmax `[..., K]` of logits, calibrated where a temperature is known."""
         return np.asarray(softmax(logits / (self.temperature or 1.0), axis=-1))
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The checkpoints that judge side by side under one schema, and those that were refused."""
+    """Checkpoints that predict the same windows under one schema, and those that were refused."""
 
     schema: Schema
     members: tuple[Member, ...]
     refused: Mapping[str, Refused] = field(default_factory=dict)
 
     @classmethod
-    def load(
-        cls,
-        run: Run,
-        schema: Schema,
-        trust: Trust = ANY,
-    ) -> "Ensemble":
-        """Load the checkpoints of a run, each calibrated by the temperature of its report.
+    def of_run(cls, run: Run, schema: Schema, trust: Trust = ANY) -> "Ensemble":
+        """Load the checkpoints of a run as `load` does. Raises Refused when there are none."""
+        found = cls.load(run, schema, trust)
+        if not found.members and not found.refused:
+            folds = list(run.folds.values())
+            remedy = "`phasewatch train` or `phasewatch run` makes one."
+            if folds:
+                remedy = f"It has one fold for each host: give one of them, --run {folds[0].path}."
+            raise Refused(run.path, "has no checkpoints", "a run folder with checkpoints/", remedy)
+        return found
 
-        One that cannot be used on `schema` is kept with its refusal.
+    @classmethod
+    def load(cls, run: Run, schema: Schema, trust: Trust = ANY) -> "Ensemble":
+        """Load the checkpoints of a run, each with the temperature of the run's report.
+
+        One that does not fit `schema` is kept with its refusal. Raises Refused when the report
+        cannot be read.
         """
         members, refused, temperatures = [], {}, run.temperatures
         for key, path in run.models().items():
@@ -66,13 +74,13 @@ class Ensemble:
 
     @property
     def opening_s(self) -> float:
-        """For how long a machine is watched before the first juror judges it."""
+        """Seconds that a machine is watched before every member can predict: the longest."""
         return max((member.checkpoint.opening_s for member in self.members), default=0.0)
 
     def member(self, key: str) -> Member:
-        """By key; raises Refused."""
+        """Return a member by its key, such as `gbt.realistic`. Raises Refused."""
         for member in self.members:
             if member.key == key:
                 return member
         known = ", ".join(member.key for member in self.members) or "none"
-        raise Refused(f"model {key!r}", "is not on the panel", f"one of {known}", "Choose one.")
+        raise Refused(f"model {key!r}", "is not in the ensemble", f"one of {known}", "Choose one.")

@@ -1,4 +1,4 @@
-"""Samples as JSON Lines in, a called window every stride out: a bundle on a small machine."""
+"""Samples as JSON Lines in, a prediction every stride out: a bundle on a small machine."""
 
 import json
 import math
@@ -17,12 +17,16 @@ from phasewatch.schema import NS
 from phasewatch.windowing import opening_level, window_at
 
 MOST_AHEAD_S = 3600.0
-"""How far a line may be ahead of the window that is waited for."""
+"""How far a line may be ahead of the end of the next window."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """A window that ended at `end_ns`: its phase, and a probability a phase, not calibrated."""
+class Prediction:
+    """The prediction for the window that ended at `end_ns`.
+
+    `probability` has one value for each phase, the softmax of the logits without a temperature;
+    `missing` are the sources without a value in the window.
+    """
 
     end_ns: int
     phase: str
@@ -30,8 +34,11 @@ class Call:
     missing: list[str]
 
 
-def lookout(bundle: Predictor, lines: Iterable[str]) -> Iterator[Call]:
-    """A call a stride from the first sample on, once the opening is over. Raises Refused."""
+def watch(bundle: Predictor, lines: Iterable[str]) -> Iterator[Prediction]:
+    """Yield a prediction every stride from the first sample on, once the opening is over.
+
+    Each of `lines` is one sample of one source. Raises Refused naming the line that is not one.
+    """
     buffer, origin, level = Buffer(), None, None
     grid = bundle.schema.grid
     end = first_end(grid, bundle.opening_s)
@@ -47,31 +54,31 @@ def lookout(bundle: Predictor, lines: Iterable[str]) -> Iterator[Call]:
             if level is None:
                 level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
             x = window_at(buffer.sources, bundle.schema, origin, end)
-            yield _call(bundle, x, level, origin + end * grid.step_ns)
+            yield _predict(bundle, x, level, origin + end * grid.step_ns)
             end += grid.stride
             buffer.forget(origin + end * grid.step_ns, grid)
 
 
 def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
-    """Raise Refused for a clock that leapt: one line must not ask for years of windows."""
+    """Raise Refused for a clock that leapt: one line must not make years of windows due."""
     ahead = (now_ns - end_ns) / NS
     if ahead > MOST_AHEAD_S:
         raise Refused(
             f"standard input: line {number}: t_wall_ns",
-            f"is {ahead:.0f} s past the window that is waited for",
+            f"is {ahead:.0f} s past the end of the next window",
             f"at most {MOST_AHEAD_S:g} s, in nanoseconds since 1970",
             "Correct the clock, or start again.",
             code="clock",
         )
 
 
-def _call(
+def _predict(
     bundle: Predictor, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int
-) -> Call:
+) -> Prediction:
     logits = bundle.logits(x[None], level[None])[0]
     chance = np.exp(logits - logits.max())
     chance /= chance.sum()
-    return Call(
+    return Prediction(
         end_ns=end_ns,
         phase=bundle.schema.classes[int(chance.argmax())],
         probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
@@ -80,14 +87,17 @@ def _call(
 
 
 def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
-    """One line: `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`."""
+    """Parse a line `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`.
+
+    Raises Refused.
+    """
     try:
-        told: dict[str, Any] = json.loads(line)
-        source, values = str(told["source"]), dict(told["values"])
-        t_ns = int(told["t_wall_ns"])
-        mono = int(told.get("t_mono_ns", t_ns))
-        own = tuple(channel.name for channel in bundle.schema.channels_of(source))
-        row = [math.nan if values.get(name) is None else float(values[name]) for name in own]
+        sample: dict[str, Any] = json.loads(line)
+        source, values = str(sample["source"]), dict(sample["values"])
+        t_ns = int(sample["t_wall_ns"])
+        mono = int(sample.get("t_mono_ns", t_ns))
+        names = tuple(channel.name for channel in bundle.schema.channels_of(source))
+        row = [math.nan if values.get(name) is None else float(values[name]) for name in names]
         times = np.array([t_ns], dtype=np.int64), np.array([mono], dtype=np.int64)
     except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
         raise Refused(
@@ -105,13 +115,13 @@ def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
             "Correct what writes it.",
             code="clock",
         )
-    if not own:
+    if not names:
         expected = ", ".join(bundle.schema.sources)
         problem = f"source {source!r} is none of the bundle's"
-        remedy = "Leave out what it does not ask for."
+        remedy = "Leave out sources that the bundle does not read."
         raise Refused(f"standard input: line {number}", problem, expected, remedy, code="source")
-    if values and not values.keys() & set(own):
+    if values and not values.keys() & set(names):
         problem = f"{', '.join(list(values)[:3])} is no channel of {source}"
-        expected, remedy = f"some of {', '.join(own)}", "Correct what writes it."
+        expected, remedy = f"some of {', '.join(names)}", "Correct what writes it."
         raise Refused(f"standard input: line {number}", problem, expected, remedy, code="channel")
-    return source, Samples(own, *times, np.array([row]), 1.0)
+    return source, Samples(names, *times, np.array([row]), 1.0)

@@ -1,9 +1,10 @@
-"""A machine while it runs: samples in, one judged window every stride, and nothing kept for long.
+"""A machine while it runs: samples in, one predicted window every stride, bounded memory.
 
-The window is made by the function that made it in training, from a buffer as short as that function
-allows, so live and offline have the same bits. The watermark: a window is judged as soon as every
-source that speaks has spoken past its end, or `feed.GRACE_S` after it, with what is there; what was
-missing is said. Who cannot keep up skips to the newest window, and counts what was skipped.
+A window is made by the function that made it in training, from a buffer as short as that function
+allows, so live and offline windows have the same bits. The watermark: a window is predicted as soon
+as every recently heard source has a sample past its end, or `buffer.GRACE_S` after it, with what is
+there; sources without a value are listed. A machine that cannot keep up skips to the newest window
+and counts what it skipped.
 """
 
 import time
@@ -20,17 +21,18 @@ from phasewatch.live.ensemble import Ensemble
 from phasewatch.schema import NS
 from phasewatch.windowing import median_opening, opening_level, signed_log, window_at
 
-KEPT = 720
-"""Judged windows that questions may be asked about: an hour at a stride of 5 s."""
+KEPT_WINDOWS = 720
+"""Predicted windows that are kept for later queries: an hour at a stride of 5 s."""
 
 
 @dataclass(frozen=True)
 class WindowPrediction:
-    """One window `x[C,T]` with the machine's `level[C]`, and what every juror said of it.
+    """One window `x[C,T]`, the machine's `level[C]`, and each member's `logits[K]` by its key.
 
-    `end` counts steps since the origin; `places[2]` lie on the plane of a juror's training windows,
-    where its checkpoint has one; `missing` are sources without one value in the window; `skipped`
-    the windows passed over just before it; `lag_s` from its end to the answer.
+    `end` counts grid steps since the origin; `places[2]` are coordinates on the projection of a
+    member's training windows, where its checkpoint has one; `latency_s` are seconds per member;
+    `missing` are sources without a value in the window; `skipped` counts the windows passed over
+    just before it; `lag_s` is the time from its end to the prediction.
     """
 
     end: int
@@ -46,15 +48,16 @@ class WindowPrediction:
 
     @property
     def present(self) -> Array:
-        """Share of the steps in which each channel was measured, `[C]`."""
+        """The share of the grid steps in which each channel was measured, `[C]`, 0 to 1."""
         return np.asarray(np.isfinite(self.x).mean(axis=1))
 
 
 class Machine:
-    """One machine under a panel's eyes.
+    """One machine whose windows an ensemble predicts while they are recorded.
 
-    `past` are its earlier openings `[C]`, oldest first, which its level is pooled over; without
-    them the level is that of its own opening.
+    `origin_ns` is where its grid begins. `past` are its earlier openings `[C]`, oldest first, over
+    which its level is pooled; without them the level is that of its own opening. `predictions` are
+    the last `KEPT_WINDOWS`, by the grid step at which the window ends.
     """
 
     def __init__(
@@ -65,8 +68,8 @@ class Machine:
         self.buffer = Buffer()
         self.skipped = 0
         self.late = 0
-        """Samples that came after a window they belong to was judged."""
-        self.judged: dict[int, WindowPrediction] = {}
+        """Samples that came after a window they belong to was predicted."""
+        self.predictions: dict[int, WindowPrediction] = {}
         self.past = list(past)
         self._until: int | None = None
         self._level: NDArray[np.float32] | None = None
@@ -74,26 +77,26 @@ class Machine:
 
     @property
     def level(self) -> NDArray[np.float32] | None:
-        """The machine's own, `[C]`; None until its opening is over."""
+        """The machine's benign level in log rates, `[C]`; None until the first prediction."""
         return self._level
 
     def end_ns(self, end: int) -> int:
-        """When the window that ends with step `end - 1` ends."""
+        """Return when the window that ends with grid step `end - 1` ends, as Unix time."""
         return self.origin_ns + end * self.ensemble.schema.grid.step_ns
 
     def add(self, source: str, samples: Samples) -> None:
-        """Samples that have arrived."""
+        """Add samples that have arrived from a source; those of predicted windows count as late."""
         over = self.end_ns(self._next - self.ensemble.schema.grid.stride)
-        if self.judged:
+        if self.predictions:
             self.late += int((samples.t_wall_ns <= over).sum())
         self.buffer.add(source, samples)
 
     def close(self, end_ns: int) -> None:
-        """The machine has ended: no window reaches beyond, and none waits for more samples."""
+        """End the machine: no window reaches beyond `end_ns`, and none waits for more samples."""
         self._until = (end_ns - self.origin_ns) // self.ensemble.schema.grid.step_ns
 
     def due(self, now_ns: int) -> list[int]:
-        """Windows that can be judged at `now_ns`, oldest first."""
+        """Return where the windows end that can be predicted at `now_ns`, oldest first."""
         ends = []
         end = self._next
         while self._ready(end, now_ns):
@@ -106,22 +109,22 @@ class Machine:
             return end <= self._until
         return self.buffer.ready(self.end_ns(end), now_ns)
 
-    def judge(self, now_ns: int) -> WindowPrediction | None:
-        """The newest window that is due, if any; older ones that are due are skipped."""
+    def predict(self, now_ns: int) -> WindowPrediction | None:
+        """Predict the newest window that is due, if any, and skip older ones that are due."""
         ends = self.due(now_ns)
         if not ends:
             return None
         self.skipped += len(ends) - 1
-        return self._judge(ends[-1], now_ns, len(ends) - 1)
+        return self._predict(ends[-1], now_ns, len(ends) - 1)
 
-    def judge_all(self, now_ns: int) -> list[WindowPrediction]:
-        """Every window that is due, none skipped: for a recording that waits for nobody."""
-        return [self._judge(end, now_ns, 0) for end in self.due(now_ns)]
+    def predict_all(self, now_ns: int) -> list[WindowPrediction]:
+        """Predict every window that is due and skip none: for a recording, which can wait."""
+        return [self._predict(end, now_ns, 0) for end in self.due(now_ns)]
 
-    def _judge(self, end: int, now_ns: int, skipped: int) -> WindowPrediction:
+    def _predict(self, end: int, now_ns: int, skipped: int) -> WindowPrediction:
         schema, grid = self.ensemble.schema, self.ensemble.schema.grid
         began = time.perf_counter()
-        level = self._own_level()
+        level = self._benign_level()
         x = window_at(self.buffer.sources, schema, self.origin_ns, end)
         logits: dict[str, Array] = {}
         places: dict[str, Array] = {}
@@ -134,7 +137,7 @@ class Machine:
                 places[member.key] = loaded.projection.apply(z)[0]
             latency[member.key] = time.perf_counter() - start
         waited = (now_ns - self.end_ns(end)) / NS
-        judged = WindowPrediction(
+        window = WindowPrediction(
             end=end,
             end_ns=self.end_ns(end),
             x=x,
@@ -146,33 +149,30 @@ class Machine:
             lag_s=waited + time.perf_counter() - began,
             skipped=skipped,
         )
-        self._keep(judged)
+        self._keep(window)
         self._next = end + grid.stride
         self.buffer.forget(self.end_ns(self._next), grid)
-        return judged
+        return window
 
-    def _keep(self, judged: WindowPrediction) -> None:
-        self.judged[judged.end] = judged
-        while len(self.judged) > KEPT:
-            del self.judged[next(iter(self.judged))]
+    def _keep(self, window: WindowPrediction) -> None:
+        self.predictions[window.end] = window
+        while len(self.predictions) > KEPT_WINDOWS:
+            del self.predictions[next(iter(self.predictions))]
 
-    def _own_level(self) -> NDArray[np.float32]:
+    def _benign_level(self) -> NDArray[np.float32]:
         if self._level is None:
             schema, seconds = self.ensemble.schema, self.ensemble.opening_s
-            own = opening_level(self.buffer.sources, schema, self.origin_ns, seconds)
-            self._level = median_opening([*self.past, own]).astype(np.float32)
+            current = opening_level(self.buffer.sources, schema, self.origin_ns, seconds)
+            self._level = median_opening([*self.past, current]).astype(np.float32)
         return self._level
-
-
-# ---------------------------------------------------------------- a stored episode as a stream
-
-
-# ---------------------------------------------------------------- how far from usual
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What training windows say of each channel's mean beside its machine's level, `[C]`."""
+    """What is usual in training windows, by channel `[C]`.
+
+    `level` is that of openings; `mean` and `std` are those of log rates beside the machine's level.
+    """
 
     level: Array
     mean: Array
@@ -180,22 +180,27 @@ class Scale:
 
     @classmethod
     def of(cls, ensemble: Ensemble) -> "Scale | None":
-        """From the lens of the juror with the most channels; None without a juror."""
+        """Return the scale of the member with the most channels; None for an empty ensemble."""
         if not ensemble.members:
             return None
         member = max(ensemble.members, key=lambda one: len(one.rows))
         normalizer, count = member.checkpoint.normalizer, len(member.rows)
         each = len(STATISTICS) if normalizer.view == "summary" else 1
-        own = np.arange(count, 2 * count) * each
+        columns = np.arange(count, 2 * count) * each
         made = [np.full(len(ensemble.schema.channels), np.nan) for _ in range(3)]
-        for whole, part in zip(
-            made, (normalizer.opening, normalizer.mean[own], normalizer.std[own]), strict=True
+        for values, part in zip(
+            made,
+            (normalizer.opening, normalizer.mean[columns], normalizer.std[columns]),
+            strict=True,
         ):
-            whole[member.rows] = part
+            values[member.rows] = part
         return cls(*made)
 
     def z(self, x: NDArray[np.float32], level: NDArray[np.float32]) -> Array:
-        """How many standard deviations a window lies from usual, `[C]`; NaN where not measured."""
+        """Return how far a window `x[C,T]` lies from training, in standard deviations, `[C]`.
+
+        NaN where a channel was not measured.
+        """
         each = signed_log(x)
         known = np.isfinite(each)
         count = known.sum(axis=1)

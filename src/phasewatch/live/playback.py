@@ -6,8 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.episode import Episode
-from phasewatch.live.buffer import taken
+from phasewatch.errors import Refused
+from phasewatch.experiment.run import Run
+from phasewatch.io.trust import ANY, Trust
+from phasewatch.live.buffer import select_rows
 from phasewatch.live.ensemble import Ensemble
+from phasewatch.live.incidents import Incident, machine_incidents
 from phasewatch.live.machine import Machine
 from phasewatch.schema import NS
 from phasewatch.store.format import Manifest
@@ -16,45 +20,60 @@ from phasewatch.validation.sweep import validate_episode
 from phasewatch.windowing import POOLED_OPENINGS, opening_level
 
 
-class Stream:
-    """A stored episode's samples in the order in which they were taken."""
+class SampleStream:
+    """The samples of a stored episode in the order in which they were taken."""
 
     def __init__(self, episode: Episode) -> None:
         self._sources = episode.sources
-        self._told = dict.fromkeys(episode.sources, 0)
+        self._passed = dict.fromkeys(episode.sources, 0)
 
-    def upto(self, t_ns: int, machine: Machine) -> None:
-        """Give a machine what was taken since the last call, up to `t_ns`."""
+    def advance(self, t_ns: int, machine: Machine) -> None:
+        """Add to a machine the samples taken since the last call, up to `t_ns` inclusive."""
         for source, samples in self._sources.items():
-            first = self._told[source]
+            first = self._passed[source]
             end = int(np.searchsorted(samples.t_wall_ns, t_ns, side="right"))
             if end > first:
-                machine.add(source, taken(samples, np.arange(first, end)))
-                self._told[source] = end
+                machine.add(source, select_rows(samples, np.arange(first, end)))
+                self._passed[source] = end
 
 
 def replay(
     episode: Episode, ensemble: Ensemble, past: Sequence[NDArray[np.float32]] = ()
 ) -> Machine:
-    """A whole stored episode through the live road, a stride at a time; no window is skipped."""
-    machine, stream = Machine(ensemble, episode.start_ns, past), Stream(episode)
+    """Return the machine that has seen a stored episode, a stride at a time, skipping no window."""
+    machine, stream = Machine(ensemble, episode.start_ns, past), SampleStream(episode)
     stride_ns = round(ensemble.schema.grid.stride_s * NS)
     for now_ns in range(episode.start_ns, episode.end_ns, stride_ns):
-        stream.upto(now_ns, machine)
-        machine.judge_all(now_ns)
-    stream.upto(episode.end_ns, machine)
+        stream.advance(now_ns, machine)
+        machine.predict_all(now_ns)
+    stream.advance(episode.end_ns, machine)
     machine.close(episode.end_ns)
-    machine.judge_all(episode.end_ns)
+    machine.predict_all(episode.end_ns)
     return machine
 
 
+def manifests(store: Store) -> dict[str, Manifest]:
+    """Return the manifest of every episode of a store that has a readable one, by episode id."""
+    found: dict[str, Manifest] = {}
+    for id in store.ids():
+        try:
+            found[id] = store.manifest(id)
+        except (Refused, OSError):
+            continue
+    return found
+
+
 def history(
-    store: Store, manifests: Sequence[Manifest], episode: Episode, seconds: float
+    store: Store, known: Sequence[Manifest], episode: Episode, seconds: float
 ) -> list[NDArray[np.float32]]:
-    """The openings of a host's last usable episodes before this one, oldest first."""
+    """Return the openings `[C]` of a host's last usable episodes before this one, oldest first.
+
+    `known` are the store's manifests, `seconds` is the length of an opening. There are at most
+    `POOLED_OPENINGS - 1` openings.
+    """
     earlier = [
         one
-        for one in manifests
+        for one in known
         if one.host == episode.host and one.start_ns < episode.start_ns and one.id != episode.id
     ]
     found: list[NDArray[np.float32]] = []
@@ -65,3 +84,18 @@ def history(
             past = store.load(one)
             found.append(opening_level(past.sources, store.schema, past.start_ns, seconds))
     return found[::-1]
+
+
+def episode_incidents(
+    run: Run, store: Store, id: str, key: str, trust: Trust = ANY
+) -> list[Incident]:
+    """Return the incidents of a stored episode under the model `key` of a run.
+
+    Raises Refused when the run, the model or the episode is not there or cannot be trusted, or when
+    the model has no operating threshold.
+    """
+    ensemble = Ensemble.of_run(run, store.schema, trust)
+    episode = store.read(id)
+    past = history(store, list(manifests(store).values()), episode, ensemble.opening_s)
+    machine = replay(episode, ensemble, past)
+    return machine_incidents(machine, episode.id, episode.host, key, run.thresholds.get(key))

@@ -1,4 +1,4 @@
-"""Who may ask: the token, the names that Host may have, and the headers of every answer."""
+"""Who may send requests: the token, the names that Host may have, and headers of every response."""
 
 import hmac
 import secrets
@@ -15,20 +15,16 @@ Asgi = Callable[[Any, Any, Any], Awaitable[None]]
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-
 COOKIE = "phasewatch_token"
 
-
 OPEN = ("/healthz",)
-"""What is answered without a token."""
-
+"""Paths that need no token."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-
 
 HEADERS = {
     "content-security-policy": POLICY,
@@ -42,7 +38,10 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Access:
-    """Who may ask: `names` that Host may have, the `token` asked for (none when empty), control."""
+    """What a request must have: `names` for Host, and the `token` (none is needed when empty).
+
+    `control` is whether requests may change anything.
+    """
 
     names: tuple[str, ...] = LOOPBACK
     token: str = ""
@@ -50,7 +49,10 @@ class Access:
 
     @classmethod
     def at(cls, address: str, names: Sequence[str], token: str, control: bool) -> "Access":
-        """For a server bound to `address`: beyond loopback there is always a token."""
+        """Return the access of a server bound to `address`; beyond loopback there is a token.
+
+        `names` are further names of the server; an empty `token` is drawn at random when needed.
+        """
         if address in LOOPBACK:
             return cls((*LOOPBACK, *names), token, control)
         known = (*LOOPBACK, address, socket.gethostname(), *names)
@@ -58,13 +60,13 @@ class Access:
 
 
 class Guard:
-    """In front of everything: Host, token, Origin, and headers that keep the page to itself."""
+    """ASGI middleware that checks Host, token and Origin, and adds the security headers."""
 
     def __init__(self, app: Asgi, access: Access) -> None:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """As ASGI has it."""
+        """Answer a request that is refused, and pass on the others (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -76,29 +78,33 @@ class Guard:
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
-        answer = self._refusal(request)
-        await (answer or self._app)(scope, receive, guarded)
+        response = self._refusal(request)
+        await (response or self._app)(scope, receive, guarded)
 
     def _refusal(self, request: Request) -> Response | None:
-        access = self._access
+        """Return why a request is refused, or where its token takes it; None when it may pass."""
         host = urlsplit(f"//{request.headers.get('host', '')}")
-        if host.hostname not in access.names:
+        if host.hostname not in self._access.names:
             return denied(421, f"this server is not called {host.hostname!r}; see --name")
-        if access.token and request.url.path not in OPEN:
-            asked = parse_qs(request.url.query).get("token", [""])[0]
-            if asked and _same(asked, access.token):
-                return _welcome(access.token)
+        token = self._access.token
+        if token and request.url.path not in OPEN:
+            given = parse_qs(request.url.query).get("token", [""])[0]
+            if given and _same(given, token):
+                return _welcome(token, request.url.scheme == "https")
             bearer = request.headers.get("authorization", "").removeprefix("Bearer ")
-            if not any(
-                _same(told, access.token) for told in (bearer, request.cookies.get(COOKIE, ""))
-            ):
-                return denied(401, "a token is asked for: open the address that serve printed")
-        if request.method not in ("GET", "HEAD"):
-            if not access.control:
-                return denied(403, "control is off; serve with --allow-control")
-            origin = urlsplit(request.headers.get("origin", ""))
-            if origin.netloc != host.netloc:
-                return denied(403, "asked from another page")
+            cookie = request.cookies.get(COOKIE, "")
+            if not any(_same(given, token) for given in (bearer, cookie)):
+                return denied(401, "needs a token: open the address that serve printed")
+        return self._refused_change(request, host.netloc)
+
+    def _refused_change(self, request: Request, host: str) -> Response | None:
+        """Return why a request that changes something is refused; None when it may pass."""
+        if request.method in ("GET", "HEAD"):
+            return None
+        if not self._access.control:
+            return denied(403, "control is off; serve with --allow-control")
+        if urlsplit(request.headers.get("origin", "")).netloc != host:
+            return denied(403, "was sent by another page")
         return None
 
 
@@ -106,13 +112,18 @@ def _same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def denied(status: int, why: str) -> Response:
-    """Return an answer that says why a request is refused."""
-    return JSONResponse({"refused": why}, status)
+def denied(status: int, reason: str) -> Response:
+    """Return a response that gives the reason for which a request is refused."""
+    return JSONResponse({"refused": reason}, status)
 
 
-def _welcome(token: str) -> Response:
-    """The token moves from the address, which is seen and kept, to a cookie, which is not."""
-    answer = Response(status_code=303, headers={"location": "/"})
-    answer.set_cookie(COOKIE, token, httponly=True, samesite="strict", max_age=30 * 86400)
-    return answer
+def _welcome(token: str, secure: bool) -> Response:
+    """Move the token from the address, which is seen and kept, to a cookie, which is not.
+
+    Over TLS the cookie is `secure`: a browser never sends it in the clear.
+    """
+    response = Response(status_code=303, headers={"location": "/"})
+    response.set_cookie(
+        COOKIE, token, httponly=True, samesite="strict", secure=secure, max_age=30 * 86400
+    )
+    return response

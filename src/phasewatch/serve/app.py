@@ -1,13 +1,13 @@
-"""The page, the stream of events and the questions, over HTTP; strict about who asks.
+"""The page, the stream of events and queries over HTTP or HTTPS.
 
-On loopback anyone on the machine may look. Beyond it a token is asked for, and Host must be a name
-this server was given. What changes the replay needs `control`, and an Origin of its own.
+On loopback every user of the machine may look. Beyond it a request needs the token, and Host must
+be a name that this server was given. What changes the replay needs `control`, and an Origin that is
+this server.
 """
 
 import gzip
 import mimetypes
 import socket
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from importlib import resources
 from typing import Annotated, Any
@@ -15,78 +15,37 @@ from typing import Annotated, Any
 import uvicorn
 from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import generate_latest
 from pydantic import BaseModel, ConfigDict
 
 from phasewatch import __version__
 from phasewatch.errors import Refused
-from phasewatch.live import incidents
-from phasewatch.serve import documents
+from phasewatch.io.tls import Certificate
+from phasewatch.live import exports
+from phasewatch.serve import documents, registry
 from phasewatch.serve.access import Access, Asgi, Guard, denied
 from phasewatch.serve.broker import Viewer
-from phasewatch.serve.producers import replay
+from phasewatch.serve.replay.clock import Operation
 from phasewatch.serve.runtime import Runtime
-from phasewatch.serve.sse import SEND_BYTES, Stream, ViewerConnection
+from phasewatch.serve.sse import SEND_BYTES, EventStream, ViewerConnection
 
 STATUS = {"stale": 409}
 
 
-# ---------------------------------------------------------------- figures for Prometheus
-
-
-class Figures(Collector):
-    """What producers and the hub have counted."""
-
-    def __init__(self, counted: Mapping[str, Any]) -> None:
-        self._counted = counted
-
-    def collect(self) -> Iterator[Metric]:
-        """As Prometheus asks."""
-        totals = {
-            "events": "events told",
-            "events_dropped": "events dropped for slow viewers",
-            "viewers_cut": "viewers cut off because they did not read",
-            "windows": "windows judged",
-            "windows_skipped": "windows skipped to keep up",
-            "samples_late": "samples that came after their window was judged",
-            "deadline_misses": "windows whose judgement took longer than a stride",
-        }
-        for name, meaning in totals.items():
-            key = name if name in self._counted else f"{name}_total"
-            value = float(self._counted.get(key, 0))
-            yield CounterMetricFamily(f"phasewatch_{name}", meaning, value=value)
-        viewers = float(self._counted.get("viewers", 0))
-        yield GaugeMetricFamily("phasewatch_viewers", "viewers now", value=viewers)
-        depth = float(self._counted.get("queue_depth", 0))
-        yield GaugeMetricFamily("phasewatch_queue_depth", "longest queue now", value=depth)
-        last = GaugeMetricFamily(
-            "phasewatch_inference_seconds", "last window to logits", labels=["model"]
-        )
-        for model, times in dict(self._counted.get("latency_s", {})).items():
-            if times:
-                last.add_metric([model], times[-1])
-        yield last
-
-
-# ---------------------------------------------------------------- the application
-
-
-class Turn(BaseModel):
-    """A turn of the replay's transport."""
+class TransportRequest(BaseModel):
+    """The body of a request that moves the replay; see `replay.clock.Operation`."""
 
     model_config = ConfigDict(extra="forbid")
-    op: replay.Operation
+    op: Operation
     value: float | str | tuple[float, float] | None = None
     if_revision: int | None = None
 
 
 def application(runtime: Runtime, access: Access) -> Asgi:
-    """All that is answered, behind the guard."""
+    """Return the ASGI application: stream, queries, documents and page, behind the guard."""
     app = FastAPI(title="Phasewatch", version=__version__, docs_url=None, redoc_url=None)
     _stream(app, runtime)
-    _questions(app, runtime)
+    _queries(app, runtime)
     _documents(app, runtime)
 
     @app.exception_handler(Refused)
@@ -106,49 +65,56 @@ def _stream(app: FastAPI, runtime: Runtime) -> None:
     ) -> Response:
         """Server-sent events; `types` separated by commas, all when not given."""
         wanted = [kind for kind in types.split(",") if kind]
-        unknown = sorted(set(wanted) - set(documents.kinds()))
+        unknown = sorted(set(wanted) - set(registry.kinds()))
         if unknown:
-            known = ", ".join(documents.kinds())
-            raise Refused("types", f"{', '.join(unknown)} unknown", f"some of {known}", "Ask so.")
-        return Stream(runtime, Viewer(wanted, max_hz), last_event_id)
+            known = ", ".join(registry.kinds())
+            raise Refused(
+                "types", f"{', '.join(unknown)} unknown", f"some of {known}", "Correct it."
+            )
+        return EventStream(runtime, Viewer(wanted, max_hz), last_event_id)
 
     @app.post("/api/transport")
-    def _transport(turn: Turn) -> dict[str, int]:
-        return {"revision": runtime.replay.operate(turn.op, turn.value, turn.if_revision)}
+    def _transport(request: TransportRequest) -> dict[str, int]:
+        return {
+            "revision": runtime.replay.playback.operate(
+                request.op, request.value, request.if_revision
+            )
+        }
 
 
-def _questions(app: FastAPI, runtime: Runtime) -> None:
+def _queries(app: FastAPI, runtime: Runtime) -> None:
+    queries = runtime.replay.queries
+
     @app.get("/api/corpus")
     def _corpus() -> list[dict[str, Any]]:
-        return runtime.replay.corpus()
+        return queries.corpus()
 
     @app.get("/api/episodes/{id}")
     def _episode(id: str) -> dict[str, Any]:
-        return runtime.replay.facts(id).model_dump(mode="json")
+        return queries.episode(id).model_dump(mode="json")
 
     @app.get("/api/episodes/{id}/windows")
     def _windows(id: str) -> list[dict[str, Any]]:
-        return [window.model_dump(mode="json") for window in runtime.replay.windows(id)]
+        return [window.model_dump(mode="json") for window in queries.windows(id)]
 
     @app.get("/api/episodes/{id}/windows/{index}/why")
     def _why(id: str, index: int, model: str, label: str = "") -> dict[str, Any]:
-        return asdict(runtime.replay.why(id, index, model, label))
+        return asdict(queries.attribution(id, index, model, label))
 
     @app.get("/api/episodes/{id}/incidents.jsonl")
     def _incidents(id: str, model: str) -> Response:
-        found = incidents.json_lines(runtime.replay.incidents(id, model))
+        found = exports.json_lines(queries.incidents(id, model))
         return PlainTextResponse(found, media_type="application/jsonl")
 
     @app.get("/api/episodes/{id}/incidents.stix.json")
     def _stix(id: str, model: str) -> Response:
-        found = incidents.stix(runtime.replay.incidents(id, model))
+        found = exports.stix(queries.incidents(id, model))
         return Response(found, media_type="application/stix+json;version=2.1")
 
 
 def _documents(app: FastAPI, runtime: Runtime) -> None:
     found = documents.documents()
-    registry = CollectorRegistry()
-    registry.register(Figures(runtime.given.counted))
+    metrics = runtime.context.counters.registry
 
     @app.get("/api/schemas/{name}")
     def _schemas(name: str) -> Response:
@@ -158,16 +124,16 @@ def _documents(app: FastAPI, runtime: Runtime) -> None:
 
     @app.get("/api/producers")
     def _producers() -> list[dict[str, Any]]:
-        return runtime.told()
+        return runtime.status()
 
     @app.get("/metrics")
     def _metrics() -> Response:
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4")
+        return Response(generate_latest(metrics), media_type="text/plain; version=0.0.4")
 
     @app.get("/healthz")
     def _healthz() -> Response:
-        status = 503 if runtime.troubles else 200
-        return JSONResponse({"status": "troubled" if runtime.troubles else "ok"}, status)
+        status = 503 if runtime.failures else 200
+        return JSONResponse({"status": "troubled" if runtime.failures else "ok"}, status)
 
 
 def _page(app: FastAPI) -> None:
@@ -188,7 +154,7 @@ def _page(app: FastAPI) -> None:
 
 
 def _files() -> dict[str, tuple[bytes, bytes]]:
-    """The built page, by address: as it is, and compressed."""
+    """Return the files of the built page by their address: as they are, and compressed."""
     found: dict[str, tuple[bytes, bytes]] = {}
     root = resources.files("phasewatch") / "serve" / "page"
 
@@ -205,11 +171,14 @@ def _files() -> dict[str, tuple[bytes, bytes]]:
 
 
 def listen(address: str, port: int) -> socket.socket:
-    """A socket whose viewers are noticed when they stop reading. Raises Refused."""
+    """Return a bound socket with a send buffer so small that a stalled viewer is noticed.
+
+    Raises Refused when the address or the port cannot be had.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Whoever is accepted inherits it.
+    # Accepted connections inherit it.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     try:
         sock.bind((address, port))
@@ -224,8 +193,11 @@ def listen(address: str, port: int) -> socket.socket:
     return sock
 
 
-def server(app: Asgi) -> uvicorn.Server:
-    """A server for the application; `run(sockets=[...])` serves until a signal."""
+def server(app: Asgi, certificate: Certificate | None = None) -> uvicorn.Server:
+    """Return a server for the application, over TLS when there is a certificate.
+
+    `run(sockets=[...])` serves until a signal.
+    """
     config = uvicorn.Config(
         app,
         http=ViewerConnection,
@@ -234,5 +206,7 @@ def server(app: Asgi) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=1,
         timeout_keep_alive=30,
+        ssl_certfile=certificate[0] if certificate else None,
+        ssl_keyfile=certificate[1] if certificate else None,
     )
     return uvicorn.Server(config)

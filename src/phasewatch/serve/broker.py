@@ -1,9 +1,8 @@
-"""What was told, and who has heard it: one line of events for any number of viewers.
+"""The events published so far, and the queues of the viewers that are sent them.
 
-An event is put into its envelope once and shared. Every viewer has a bounded queue: one that is
-slow loses its oldest windows, and is told how many, and never holds up a producer or another
-viewer. Ids are `<boot>:<seq>`, so a viewer that comes back is given what it missed, or is told that
-it cannot be.
+An event is put into its envelope once and shared. Every viewer has a bounded queue: a slow one
+loses its oldest windows, is sent how many, and never holds up a producer or another viewer. Ids are
+`<boot>:<seq>`, so a viewer that reconnects is sent what it missed, or that it cannot be.
 """
 
 import asyncio
@@ -14,17 +13,17 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from phasewatch.io import atomic
 from phasewatch.serve import events
+from phasewatch.serve.counters import Counters
 from phasewatch.serve.events import Event
 
 QUEUE = 64
-"""Events that wait for a viewer, before the oldest windows are dropped."""
+"""Events that wait for a viewer before the oldest windows are dropped."""
 
 RING = 2048
-"""Events kept for viewers that come back."""
+"""Events kept for viewers that reconnect."""
 
 PING_S = 15.0
 RETRY_MS = 2000
@@ -32,7 +31,7 @@ RETRY_MS = 2000
 
 @dataclass(frozen=True)
 class Message:
-    """One event as it goes out."""
+    """One event as it is sent: its number, its kind, and its lines of the stream."""
 
     seq: int
     kind: str
@@ -40,70 +39,72 @@ class Message:
 
 
 class Broker:
-    """All that was told since it began, as far as it is kept."""
+    """Numbers events, keeps the last ones, and queues them for every viewer."""
 
-    def __init__(self, counted: dict[str, Any]) -> None:
+    def __init__(self, counters: Counters) -> None:
         self.boot = secrets.token_hex(3)
         self.seq = 0
-        self.dropped = 0
         self._lock = threading.Lock()
         self._ring: deque[Message] = deque(maxlen=RING)
         self._last: dict[tuple[str, str], deque[Message]] = {}
         self._viewers: set[Viewer] = set()
-        self._counted = counted
+        self._counters = counters
 
-    def tell(self, event: Event) -> None:
-        """Give an event to all viewers; from any thread, and never waits."""
+    def publish(self, event: Event) -> None:
+        """Queue an event for all viewers; from any thread, and without waiting for any viewer."""
         with self._lock:
             self.seq += 1
             id = f"{self.boot}:{self.seq}"
             data = events.envelope(event, id, time.time_ns())
             line = b"id: %s\nevent: %s\ndata: %s\n\n"
-            message = line % (id.encode(), event.kind.encode(), data)
-            told = Message(self.seq, event.kind, message)
-            self._ring.append(told)
+            message = Message(self.seq, event.kind, line % (id.encode(), event.kind.encode(), data))
+            self._ring.append(message)
             subject = (event.kind, event.subject)
-            self._last.setdefault(subject, deque(maxlen=event.keep)).append(told)
-            for viewer in self._viewers:
-                self.dropped += viewer.put(told)
+            self._last.setdefault(subject, deque(maxlen=event.keep)).append(message)
+            self._counters.events.inc()
+            self._counters.events_dropped.inc(sum(one.put(message) for one in self._viewers))
             self._count()
-            _rouse(self._viewers)
+            _wake(self._viewers)
 
     def _count(self) -> None:
         depth = max((len(viewer) for viewer in self._viewers), default=0)
-        self._counted |= {
-            "viewers": len(self._viewers),
-            "queue_depth": depth,
-            "events_dropped": self.dropped,
-            "events_total": self.seq,
-        }
+        self._counters.viewers.set(len(self._viewers))
+        self._counters.queue_depth.set(depth)
 
     def join(self, viewer: "Viewer", last_id: str) -> bytes:
-        """A viewer from now on; returns its greeting: does it go on, and the server's clock."""
+        """Add a viewer, queue what it missed since `last_id`, and return its greeting.
+
+        The `hello` event says whether the stream was resumed, and gives the server's clock.
+        """
         with self._lock:
             missed = self._missed(last_id)
-            told = self._snapshot() if missed is None else missed
-            for one in told:
-                viewer.put(one, counting=False)
+            queued = self._snapshot() if missed is None else missed
+            for message in queued:
+                viewer.put(message, counting=False)
             self._viewers.add(viewer)
             self._count()
             facts = {
                 "boot": self.boot,
                 "seq": self.seq,
                 "resumed": missed is not None,
-                "replayed": len(told),
+                "replayed": len(queued),
                 "time_ms": time.time_ns() // 1_000_000,
             }
         return b"retry: %d\nevent: hello\ndata: %s\n\n" % (RETRY_MS, atomic.canonical_json(facts))
 
     def leave(self, viewer: "Viewer") -> None:
-        """A viewer that is gone."""
+        """Remove a viewer whose connection has ended."""
         with self._lock:
             self._viewers.discard(viewer)
             self._count()
 
+    def published(self, kind: str) -> bool:
+        """Return whether an event of a kind was published since this broker began."""
+        with self._lock:
+            return any(known == kind for known, _ in self._last)
+
     def _missed(self, last_id: str) -> list[Message] | None:
-        """What came after an id; None when that cannot be told without a gap."""
+        """Return the messages after an id; None when there would be a gap."""
         boot, _, number = last_id.partition(":")
         if boot != self.boot or not number.isdecimal():
             return None
@@ -111,25 +112,25 @@ class Broker:
         oldest = self._ring[0].seq if self._ring else 1
         if after > self.seq or after + 1 < oldest:
             return None
-        return [told for told in self._ring if told.seq > after]
+        return [message for message in self._ring if message.seq > after]
 
     def _snapshot(self) -> list[Message]:
-        """The last of every subject, in the order in which they were told."""
-        return sorted((told for kept in self._last.values() for told in kept), key=_seq)
+        """Return the last messages of every subject, in the order in which they were published."""
+        return sorted((one for last in self._last.values() for one in last), key=_seq)
 
 
-def _seq(told: Message) -> int:
-    return told.seq
+def _seq(message: Message) -> int:
+    return message.seq
 
 
-def _rouse(viewers: Iterable["Viewer"]) -> None:
-    """Wake those whom something awaits: one call into each loop, which costs more than a viewer."""
+def _wake(viewers: Iterable["Viewer"]) -> None:
+    """Wake the streams that have something to send: one call into each loop, as calls cost most."""
     waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Event]] = {}
     for viewer in viewers:
         if viewer.loop is not None and len(viewer):
             waiting.setdefault(viewer.loop, []).append(viewer.ready)
     for loop, signals in waiting.items():
-        with suppress(RuntimeError):  # It has ended, and its viewers with it.
+        with suppress(RuntimeError):  # The loop has ended, and its viewers with it.
             loop.call_soon_threadsafe(_set, signals)
 
 
@@ -149,27 +150,27 @@ class Viewer:
         self._lock = threading.Lock()
         self._closed = False
         self.loop: asyncio.AbstractEventLoop | None = None
-        """That of its stream, in which `ready` may be set."""
+        """The event loop of its stream, in which `ready` may be set."""
         self.ready = asyncio.Event()
 
     def __len__(self) -> int:
-        """Events that wait."""
+        """Return how many messages wait."""
         return len(self._queue)
 
-    def put(self, told: Message, counting: bool = True) -> int:
-        """Queue an event; returns how many older ones had to go."""
-        if self._kinds and told.kind not in self._kinds:
+    def put(self, message: Message, counting: bool = True) -> int:
+        """Queue a message of a wanted kind; return how many older ones were dropped for it."""
+        if self._kinds and message.kind not in self._kinds:
             return 0
-        gone = 0
+        dropped = 0
         with self._lock:
-            self._queue.append(told)
+            self._queue.append(message)
             if counting and len(self._queue) > QUEUE:
-                gone = self._drop()
-        return gone
+                dropped = self._drop()
+        return dropped
 
     def _drop(self) -> int:
-        """The oldest window goes first, and then the oldest of all."""
-        windows = (place for place, told in enumerate(self._queue) if told.kind == "window")
+        """Drop the oldest window, or the oldest message when no window waits."""
+        windows = (place for place, one in enumerate(self._queue) if one.kind == "window")
         del self._queue[next(windows, 0)]
         self._dropped += 1
         return 1
@@ -178,21 +179,21 @@ class Viewer:
         with self._lock:
             waiting, self._queue = self._queue, deque()
             dropped, self._dropped = self._dropped, 0
-        kept = list(waiting)
+        sent = list(waiting)
         if self._every_s:
-            newest = {told.kind: told.seq for told in waiting}
+            newest = {one.kind: one.seq for one in waiting}
             steady = ("window", "perf")
-            kept = [one for one in waiting if one.kind not in steady or newest[one.kind] == one.seq]
+            sent = [one for one in waiting if one.kind not in steady or newest[one.kind] == one.seq]
         gap = [b'event: gap\ndata: {"dropped":%d}\n\n' % dropped] if dropped else []
-        return gap + [told.message for told in kept]
+        return gap + [one.message for one in sent]
 
     def close(self) -> None:
-        """Its stream ends with what it has been given; called in its loop."""
+        """End the stream after what is queued; called in its loop."""
         self._closed = True
         self.ready.set()
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Chunks as they come, with a comment where nothing came for `PING_S`."""
+        """Yield chunks as they come, and a comment when nothing came for `PING_S`."""
         self.loop, ready = asyncio.get_running_loop(), self.ready
         ready.set()
         while not self._closed:

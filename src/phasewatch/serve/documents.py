@@ -1,8 +1,6 @@
-"""The registry of producers, and the documents that are generated from their events."""
+"""The documents that are generated from the events of all producers: schemas and AsyncAPI."""
 
-import importlib
 import json
-import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,42 +9,28 @@ from pydantic import TypeAdapter
 
 from phasewatch import __version__
 from phasewatch.io import atomic
-from phasewatch.serve import producers
-from phasewatch.serve.events import VERSION, Event, Producer, type_of
-
-
-def find() -> dict[str, type[Producer]]:
-    """Every producer there is, by name."""
-    found = (module.name for module in pkgutil.iter_modules(producers.__path__))
-    names = sorted(name for name in found if not name.startswith("_"))
-    return {
-        name: importlib.import_module(f"{producers.__name__}.{name}").Producer for name in names
-    }
-
-
-def kinds() -> dict[str, type[Event]]:
-    """Every kind of event, by name."""
-    return {kind.kind: kind for producer in find().values() for kind in producer.kinds}
+from phasewatch.serve.events import VERSION, Event, type_of
+from phasewatch.serve.registry import kinds
 
 
 def documents() -> dict[str, bytes]:
-    """All that is generated from the kinds of events, by file name: what docs/events holds."""
+    """Return every generated document by file name: what docs/events holds."""
     found = {f"{name}.v{VERSION}.json": _pretty(schema(kind)) for name, kind in kinds().items()}
     return {**found, "asyncapi.json": _pretty(asyncapi())}
 
 
 def schema(kind: type[Event]) -> dict[str, Any]:
-    """JSON Schema of one kind's data."""
-    made = TypeAdapter(kind).json_schema(mode="serialization")
+    """Return the JSON Schema of the data of one kind of event."""
+    found = TypeAdapter(kind).json_schema(mode="serialization")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"/api/schemas/{kind.kind}.v{VERSION}.json",
-        **made,
+        **found,
     }
 
 
 def asyncapi() -> dict[str, Any]:
-    """The stream as an AsyncAPI 3.0 document."""
+    """Return the stream as an AsyncAPI 3.0 document."""
     messages = {
         name: {
             "name": type_of(kind),
@@ -75,7 +59,7 @@ def asyncapi() -> dict[str, Any]:
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the generated documents; returns what was written."""
+    """Write the generated documents into a folder and return their paths."""
     for name, data in documents().items():
         atomic.write(folder / name, data)
     return [folder / name for name in documents()]

@@ -1,9 +1,9 @@
-"""What is told to whoever watches: frozen records, one kind a question, told by producers.
+"""What events and their producers are: frozen records, published over server-sent events.
 
 A record carries units in its field names (`_s`, `_ns`, `_bytes`, `_ratio`, `_hz`), null where
 something is not known, and nanoseconds as strings, since they do not fit a JSON number. It travels
-in a CloudEvents 1.0 envelope. The folder producers/ is the registry: a kind of event is declared in
-its producer's file, and its schema is generated from there.
+in a CloudEvents 1.0 envelope. Class names, docstrings and fields of records are part of the
+published schemas in docs/events, which are generated from them.
 """
 
 import json
@@ -12,17 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event as Signal
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, WithJsonSchema
 
 from phasewatch.errors import Refused
 from phasewatch.experiment.run import Run
 from phasewatch.io.trust import ANY, Trust
+from phasewatch.serve.counters import Counters
 from phasewatch.store.local import Store
 
 VERSION = 1
-"""Of all kinds of events; a change that a reader could trip over raises it."""
+"""The version of all kinds of events; an incompatible change raises it."""
 
 Nanoseconds = Annotated[
     int,
@@ -33,7 +34,7 @@ Nanoseconds = Annotated[
 
 
 class Record(BaseModel):
-    """A part of an event: frozen, and nothing in it that is not declared."""
+    """A part of an event: frozen, and without fields that are not declared."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -44,10 +45,11 @@ class Record(BaseModel):
 
 
 class Event(Record):
-    """One message to whoever watches.
+    """One message to all viewers.
 
-    `kind` is its name, `source` that of its producer, `every_s` how often it comes at the least, if
-    ever. A new viewer is first sent the last `keep` of each subject.
+    `kind` is its name, `source` names its producer in the envelope, `every_s` is the longest time
+    between two events of a kind that comes steadily. A new viewer is first sent the last `keep` of
+    each subject.
     """
 
     kind: ClassVar[str]
@@ -57,7 +59,7 @@ class Event(Record):
 
     @property
     def subject(self) -> str:
-        """What it is about."""
+        """What the event is about, as CloudEvents define it: here its kind."""
         return self.kind
 
 
@@ -66,41 +68,41 @@ Publish = Callable[[Event], None]
 
 @dataclass(frozen=True)
 class ProducerContext:
-    """What producers work with: a run, a store, the episodes to play; any may be absent.
+    """What producers work with: a run, a store, and ids of the episodes to play.
 
-    `counted` is where they leave figures for each other; `trust` is asked of every checkpoint.
+    Run and store may be absent. Checkpoints must meet `trust`; `counters` are those of the server.
     """
 
     run: Run | None
     store: Store | None
     episodes: tuple[str, ...] = ()
-    counted: dict[str, Any] = field(default_factory=dict)
+    counters: Counters = field(default_factory=Counters)
     trust: Trust = ANY
 
 
 class Producer(ABC):
-    """Tells events of its `kinds`; `fill` is the command that gives it something to tell."""
+    """Publishes events of its `kinds`; `fill` is the command that gives it something to publish."""
 
     kinds: ClassVar[tuple[type[Event], ...]]
     fill: ClassVar[str]
 
-    def __init__(self, given: ProducerContext, tell: Publish) -> None:
-        self.given = given
-        self.tell = tell
+    def __init__(self, context: ProducerContext, publish: Publish) -> None:
+        self.context = context
+        self.publish = publish
 
     @abstractmethod
     def work(self, stop: Signal) -> None:
-        """Tell all there is to tell until `stop`, in a thread of its own. Raises Refused."""
+        """Publish events until `stop` is set, in a thread of its own. Raises Refused."""
 
 
 def type_of(kind: type[Event]) -> str:
-    """Its name among CloudEvents."""
+    """Return the CloudEvents `type` of a kind of event."""
     return f"phasewatch.{kind.kind}.v{VERSION}"
 
 
 def envelope(event: Event, id: str, time_ns: int) -> bytes:
-    """The event in its envelope, as one line of JSON."""
-    whole = {
+    """Return the event in its CloudEvents envelope, as one line of JSON."""
+    value = {
         "specversion": "1.0",
         "id": id,
         "source": f"/phasewatch/{event.source}",
@@ -111,11 +113,11 @@ def envelope(event: Event, id: str, time_ns: int) -> bytes:
         "dataschema": f"/api/schemas/{event.kind}.v{VERSION}.json",
         "data": event.model_dump(mode="json"),
     }
-    return json.dumps(whole, separators=(",", ":"), allow_nan=False).encode()
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 def parse(kind: type[Event], value: object, where: object) -> Event:
-    """An event from values of a file; raises Refused naming the field that does not fit."""
+    """Return an event from values of the file `where`; raises Refused naming the wrong field."""
     try:
         return kind.model_validate(value)
     except ValueError as error:
@@ -123,7 +125,7 @@ def parse(kind: type[Event], value: object, where: object) -> Event:
         raise Refused(
             where,
             " ".join(first[1:3]).strip(),
-            f"what a {kind.kind} event is made of",
+            f"the fields of a {kind.kind} event",
             "Make the run again with this release.",
             code="event_schema",
         ) from error

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from phasewatch.errors import Refused
-from phasewatch.serve import documents
+from phasewatch.serve import registry
 from phasewatch.serve.broker import Broker
 from phasewatch.serve.events import Producer, ProducerContext
 from phasewatch.serve.producers import replay
@@ -15,32 +15,32 @@ from phasewatch.serve.producers import replay
 
 @dataclass
 class Runtime:
-    """Producers at work on what is given, and the hub that they tell.
+    """All producers on one context, and the broker to which they publish.
 
-    `troubles` says why a producer has stopped, by its name.
+    `failures` says why a producer has stopped, by its name.
     """
 
-    given: ProducerContext
+    context: ProducerContext
     control: bool = False
-    troubles: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.broker = Broker(self.given.counted)
+        self.broker = Broker(self.context.counters)
         self.producers: dict[str, Producer] = {
-            name: kind(self.given, self.broker.tell) for name, kind in documents.find().items()
+            name: kind(self.context, self.broker.publish) for name, kind in registry.find().items()
         }
-        self.replay.control = self.control
+        self.replay.playback.control = self.control
 
     @property
     def replay(self) -> replay.Producer:
-        """The producer that can be moved and asked."""
+        """The producer whose playback can be moved and queried."""
         found = self.producers["replay"]
         assert isinstance(found, replay.Producer)
         return found
 
     @contextmanager
-    def working(self) -> Iterator["Runtime"]:
-        """Every producer in a thread of its own, until the block ends."""
+    def running(self) -> Iterator["Runtime"]:
+        """Run every producer in a thread of its own until the block ends."""
         stop = threading.Event()
         threads = [
             threading.Thread(target=self._work, args=(name, stop), name=name, daemon=True)
@@ -59,20 +59,23 @@ class Runtime:
         try:
             self.producers[name].work(stop)
         except Refused as refused:
-            self.troubles[name] = str(refused)
+            self.failures[name] = str(refused)
         except Exception as error:
-            # A fault in one producer is told on its scene, and leaves the others at work.
-            self.troubles[name] = f"{type(error).__name__}: {error}; report this"
+            # A fault in one producer is shown on its scene and leaves the others at work.
+            self.failures[name] = f"{type(error).__name__}: {error}; report this"
 
-    def told(self) -> list[dict[str, Any]]:
-        """Every producer: what it tells, what would give it something to tell, what stopped it."""
+    def status(self) -> list[dict[str, Any]]:
+        """Return each producer's kinds of events, how often they come, and why it has stopped.
+
+        `fill` is the command that gives it something to publish.
+        """
         return [
             {
                 "name": name,
                 "kinds": [kind.kind for kind in producer.kinds],
                 "every_s": {kind.kind: kind.every_s for kind in producer.kinds},
                 "fill": producer.fill,
-                "trouble": self.troubles.get(name),
+                "trouble": self.failures.get(name),
             }
             for name, producer in self.producers.items()
         ]

@@ -50,7 +50,9 @@ def test_pairs_say_undecided_in_words(toy_run: RunResult, toy_out: Path) -> None
         assert pair.p_adjusted == own.p
 
 
-def test_a_report_that_lacks_something_is_refused_by_name(toy_out: Path) -> None:
+def test_a_report_that_lacks_something_is_refused_by_name(
+    toy_run: RunResult, toy_out: Path
+) -> None:
     told = report(toy_out)
     del told["profiles"]
     with pytest.raises(Refused, match="profiles"):

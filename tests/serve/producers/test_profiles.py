@@ -7,15 +7,15 @@ from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
 from phasewatch.serve.events import Event, ProducerContext
 from phasewatch.serve.producers import profiles
-from phasewatch.serve.producers.profiles import ProfileTold
+from phasewatch.serve.producers.profiles import ProfileSummary
 from phasewatch.store.local import Store
 
 
-def told(given: ProducerContext) -> dict[str, ProfileTold]:
-    found: dict[str, ProfileTold] = {}
+def told(given: ProducerContext) -> dict[str, ProfileSummary]:
+    found: dict[str, ProfileSummary] = {}
 
     def hear(event: Event) -> None:
-        assert isinstance(event, ProfileTold)
+        assert isinstance(event, ProfileSummary)
         found[event.subject] = event
 
     profiles.Producer(given, hear).work(Signal())

@@ -92,7 +92,7 @@ def watch(
     """
     from phasewatch.artifacts import bundle as bundles
     from phasewatch.io.trust import Trust
-    from phasewatch.live.jsonl import lookout
+    from phasewatch.live.jsonl import watch
 
     loaded = bundles.load(bundle, Trust.of_options(trust, strict, serial))
     err.print(
@@ -101,6 +101,6 @@ def watch(
         soft_wrap=True,
         markup=False,
     )
-    for call in lookout(loaded, sys.stdin):
+    for call in watch(loaded, sys.stdin):
         sys.stdout.write(json.dumps(asdict(call)) + "\n")
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`phasewatch serve`, `live`, `alerts` and `events`: what a machine is doing, told to people."""
+"""`phasewatch serve`, `live`, `alerts` and `events`: a machine's phases, as a page and as data."""
 
 import os
 import sys
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.console import PublicKey, Strict, app, err, images, out
-from phasewatch.errors import Refused
+from phasewatch.cli.console import PublicKey, Strict, TlsCert, TlsKey, app, err, images, out
 
 if TYPE_CHECKING:
     from socket import socket
 
     from phasewatch.experiment.run import Run
+    from phasewatch.io.tls import Certificate
     from phasewatch.io.trust import Trust
     from phasewatch.serve.events import ProducerContext
     from phasewatch.serve.runtime import Runtime
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
 StoreFolder = Annotated[Path | None, typer.Option("--store", help="Episodes to play.")]
 Chosen = Annotated[list[str] | None, typer.Option("--episode", help="Play these, one by one.")]
-Bind = Annotated[str, typer.Option(help="Address; beyond loopback a token is asked for.")]
+Bind = Annotated[str, typer.Option(help="Address; beyond loopback viewers need a token.")]
 Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)]
-Name = Annotated[list[str] | None, typer.Option(help="A name that viewers may call this by.")]
+Name = Annotated[list[str] | None, typer.Option(help="A further host name of this server.")]
 Control = Annotated[bool, typer.Option("--allow-control", help="Viewers may play, pause, seek.")]
 
 
@@ -37,27 +37,31 @@ def serve(
     port: Port = 8600,
     name: Name = None,
     allow_control: Control = False,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
-    """Open a page on which anyone sees which phase a machine is in, and how far to trust that.
+    """Serve a page that shows which phase a machine is in, and how far to trust the prediction.
 
-    Plays one held-out episode of each profile, one after the other, unless --episode says which.
-    The token asked for beyond loopback is drawn anew, or PHASEWATCH_TOKEN.
+    Plays one held-out episode of each profile, one after the other, unless --episode names others.
+    The token that viewers need beyond loopback is PHASEWATCH_TOKEN, or drawn at random.
     """
+    from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
     from phasewatch.serve.app import listen
     from phasewatch.serve.runtime import Runtime
 
-    given = given_of(run, store, episode or [], Trust.of_options(trust, strict))
-    with listen(bind, port) as sock, Runtime(given, allow_control).working() as runtime:
-        _serve(runtime, sock, bind, tuple(name or ()))
+    certificate = server_files(tls_cert, tls_key)
+    context = context_of(run, store, episode or [], Trust.of_options(trust, strict))
+    with listen(bind, port) as sock, Runtime(context, allow_control).running() as runtime:
+        _serve(runtime, sock, bind, tuple(name or ()), certificate)
 
 
-def given_of(
+def context_of(
     run: Path | None, store: Path | None, chosen: list[str], trust: "Trust"
 ) -> "ProducerContext":
-    """What producers work with; raises Refused for what is not there."""
+    """Return what producers work with. Raises Refused for what is not there."""
     from phasewatch.experiment.run import Run
     from phasewatch.serve.events import ProducerContext
     from phasewatch.store.local import Store
@@ -68,45 +72,49 @@ def given_of(
         return ProducerContext(found, None, trust=trust)
     for id in chosen:
         opened.manifest(id)
-    return ProducerContext(found, opened, tuple(chosen) or _one_of_each(found, opened), trust=trust)
+    episodes = tuple(chosen) or _one_of_each(found, opened)
+    return ProducerContext(found, opened, episodes, trust=trust)
 
 
 def _one_of_each(run: "Run | None", store: "Store") -> tuple[str, ...]:
-    """One episode of each profile: of those the run holds out, where there is a run."""
+    """Return one episode of each profile, among those that the run holds out if there is a run."""
+    from phasewatch.live.playback import manifests
+
     split = run.split if run else None
-    held = set(split.test) if split else set()
+    held_out = set(split.test) if split else set()
     found: dict[str, str] = {}
-    for id in store.ids():
-        if held and id not in held:
-            continue
-        try:
-            manifest = store.manifest(id)
-        except (Refused, OSError):
-            continue
-        found.setdefault(manifest.profile, id)
+    for id, manifest in manifests(store).items():
+        if id in held_out or not held_out:
+            found.setdefault(manifest.profile, id)
     return tuple(found.values())
 
 
-def _serve(runtime: "Runtime", sock: "socket", bind: str, names: tuple[str, ...]) -> None:
+def _serve(
+    runtime: "Runtime",
+    sock: "socket",
+    bind: str,
+    names: tuple[str, ...],
+    certificate: "Certificate | None",
+) -> None:
     from phasewatch.serve.access import Access
     from phasewatch.serve.app import application, server
 
     token = os.environ.get("PHASEWATCH_TOKEN", "")
     access = Access.at(bind, names, token, runtime.control)
-    shown = f"[{bind}]" if ":" in bind else bind
-    address = f"http://{shown}:{sock.getsockname()[1]}/"
+    host = f"[{bind}]" if ":" in bind else bind
+    scheme = "https" if certificate else "http"
     query = f"?token={access.token}" if access.token else ""
-    out.print(f"serving {address}{query}", soft_wrap=True)
+    out.print(f"serving {scheme}://{host}:{sock.getsockname()[1]}/{query}", soft_wrap=True)
     if not access.control:
-        out.print("viewers may look and not touch; --allow-control lets them play and seek")
+        out.print("viewers cannot move the replay; --allow-control lets them play and seek")
     sys.stdout.flush()
-    server(application(runtime, access)).run(sockets=[sock])
+    server(application(runtime, access), certificate).run(sockets=[sock])
 
 
 @app.command()
 def live(
     run: Annotated[Path, typer.Option(help="A run's folder: its checkpoints.")],
-    store: Annotated[Path, typer.Option(help="Where its host's past is, and it is published.")],
+    store: Annotated[Path, typer.Option(help="Store of earlier episodes; gets this one too.")],
     profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")],
     host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "pc-small",
     sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
@@ -116,6 +124,8 @@ def live(
     bind: Bind = "127.0.0.1",
     port: Port = 8600,
     name: Name = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
@@ -124,23 +134,26 @@ def live(
     from dataclasses import replace
 
     from phasewatch.experiment.run import Run
+    from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
     from phasewatch.serve.app import listen
     from phasewatch.serve.events import ProducerContext
-    from phasewatch.serve.recorder import Show
+    from phasewatch.serve.recorder import LiveRecording
     from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
+    certificate = server_files(tls_cert, tls_key)
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
-    given = ProducerContext(Run.open(run), opened, trust=Trust.of_options(trust, strict))
-    with listen(bind, port) as sock, Runtime(given).working() as runtime:
+    context = ProducerContext(Run.open(run), opened, trust=Trust.of_options(trust, strict))
+    with listen(bind, port) as sock, Runtime(context).running() as runtime:
         # A model that loads while the machine runs would take the processor from it.
         runtime.replay.open()
-        show = Show(take, opened, images(cache), runtime.replay, err.print)
-        threading.Thread(target=show.run, name="recorder", daemon=True).start()
-        _serve(runtime, sock, bind, tuple(name or ()))
+        playback = runtime.replay.playback
+        recording = LiveRecording(take, opened, images(cache), playback, err.print)
+        threading.Thread(target=recording.run, name="recorder", daemon=True).start()
+        _serve(runtime, sock, bind, tuple(name or ()), certificate)
 
 
 @app.command()
@@ -153,16 +166,18 @@ def alerts(
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
-    """The incidents of an episode under one model, at its operating point, as JSON Lines."""
+    """Print an episode's incidents under one model, at its operating point, as JSON Lines."""
+    from phasewatch.experiment.run import Run
     from phasewatch.io.trust import Trust
-    from phasewatch.live import incidents as told
-    from phasewatch.serve.producers.replay import Producer
+    from phasewatch.live import exports
+    from phasewatch.live.playback import episode_incidents
+    from phasewatch.store.local import Store
 
-    given = given_of(run, store, [episode], Trust.of_options(trust, strict))
-    producer = Producer(given, lambda event: None)
-    producer.open()
-    found = producer.incidents(episode, model)
-    sys.stdout.write(told.stix(found) + "\n" if stix else told.json_lines(found))
+    opened = Store.open(store)
+    found = episode_incidents(
+        Run.open(run), opened, episode, model, Trust.of_options(trust, strict)
+    )
+    sys.stdout.write(exports.stix(found) + "\n" if stix else exports.json_lines(found))
     err.print(f"{len(found)} incidents")
 
 

@@ -1,4 +1,4 @@
-"""How good, how sure? And is one really better than another? From the report of a run."""
+"""How good is every model, and how sure is that? Scores and comparisons from a run's report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,13 +8,13 @@ from typing import Any, ClassVar, Literal
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.evaluation import stored_report
-from phasewatch.experiment.run import Run, parse_object
+from phasewatch.experiment.run import REMEDY, Run, parse_object
 from phasewatch.schema import Mode
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
 
 LOOK_S = 5.0
-"""How often the report is looked at for a change."""
+"""How often the report is checked for a change."""
 
 FLOOR = "chance"
 """The baseline that any model must beat."""
@@ -128,43 +128,38 @@ class Comparison(Event):
 
 
 class Producer(events.Producer):
-    """Told again whenever the run's report changes."""
+    """Publishes both events, and publishes them again whenever the run's report changes."""
 
     kinds: ClassVar[tuple[type[Event], ...]] = (Scoreboard, Comparison)
     fill = "phasewatch run --store STORE --recipe all --out RUN"
 
     def work(self, stop: Signal) -> None:
-        """Look at the report until `stop`."""
-        told = b""
+        """Check the report until `stop`. Raises Refused for one that cannot be read."""
+        published = b""
         while not stop.is_set():
             data = self._read()
-            if data != told and data:
-                self.tell(scoreboard(_report(data, self.path), self.path))
-                self.tell(comparison(_report(data, self.path), self.path))
-                told = data
+            if data != published and data:
+                report = stored_report.upgraded(parse_object(data, self.path))
+                self.publish(scoreboard(report, self.path))
+                self.publish(comparison(report, self.path))
+                published = data
             stop.wait(LOOK_S)
 
     @property
     def path(self) -> Path:
-        """Path of the report."""
-        return (self.given.run or Run(Path())).report_path
+        """Where the report is."""
+        return (self.context.run or Run(Path())).report_path
 
     def _read(self) -> bytes:
-        return self.path.read_bytes() if self.given.run and self.path.exists() else b""
-
-
-def _report(data: bytes, path: Path) -> dict[str, Any]:
-    """The report in the bytes of a file, under the names of this release. Raises Refused."""
-    return stored_report.upgraded(parse_object(data, path))
+        return self.path.read_bytes() if self.context.run and self.path.exists() else b""
 
 
 def scoreboard(report: Mapping[str, Any], path: Path) -> Event:
-    """The event of a report; raises Refused."""
+    """Return the event of the report at `path`; raises Refused naming a field that is absent."""
     try:
         value = _scoreboard(report, Run(path.parent))
     except (KeyError, TypeError) as error:
-        remedy = "Make it again with `phasewatch run`."
-        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+        raise Refused(path, f"lacks {error}", "report.json of a run", REMEDY) from error
     return events.parse(Scoreboard, value, path)
 
 
@@ -229,9 +224,10 @@ def _false_alarm_rate(row: Mapping[str, Any]) -> float | None:
 def _parts(scores: Mapping[str, Any], names: list[str]) -> list[dict[str, Any]]:
     found = []
     for name in names:
-        made = _estimate(scores.get(name))
-        status = "untested" if made is None else "tested" if made["lo"] is not None else "too_few"
-        found.append({"name": name, "macro_f1": made, "status": status})
+        estimate = _estimate(scores.get(name))
+        sure = estimate is not None and estimate["lo"] is not None
+        status = "untested" if estimate is None else "tested" if sure else "too_few"
+        found.append({"name": name, "macro_f1": estimate, "status": status})
     return found
 
 
@@ -248,7 +244,7 @@ def _estimate(score: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _size(run: Run, model: str, mode: Mode) -> int | None:
-    """The size of a checkpoint's weights, where it can be read."""
+    """Return the size of a checkpoint's weights in bytes; None where it cannot be read."""
     try:
         header = checkpoint.load_header(run.checkpoint_path(model, mode))
     except Refused:
@@ -257,7 +253,7 @@ def _size(run: Run, model: str, mode: Mode) -> int | None:
 
 
 def comparison(report: Mapping[str, Any], path: Path) -> Event:
-    """The event of a report; raises Refused."""
+    """Return the event of the report at `path`; raises Refused naming a field that is absent."""
     winners = {"better": "a", "worse": "b"}
     try:
         value = {
@@ -278,6 +274,5 @@ def comparison(report: Mapping[str, Any], path: Path) -> Event:
             ],
         }
     except (KeyError, TypeError) as error:
-        remedy = "Make it again with `phasewatch run`."
-        raise Refused(path, f"lacks {error}", "report.json of a run", remedy) from error
+        raise Refused(path, f"lacks {error}", "report.json of a run", REMEDY) from error
     return events.parse(Comparison, value, path)

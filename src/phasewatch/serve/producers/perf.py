@@ -1,4 +1,4 @@
-"""Does it keep up on this box? The machine that serves, once a second."""
+"""Does the serving machine keep up? Its load, latencies and losses, once a second."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ from phasewatch.serve.events import Event, Record
 
 THERMAL = Path("/sys/class/thermal/thermal_zone0/temp")
 THROTTLED = Path("/sys/devices/platform/soc/soc:firmware/get_throttled")
-"""Where a Raspberry Pi says, in bits, that it was slowed down: bit 2 now, bit 18 since boot."""
+"""Where a Raspberry Pi reports, in bits, that it was slowed down: bit 2 now, bit 18 since boot."""
 
 
 class Throttled(Record):
@@ -67,58 +67,58 @@ class Perf(Event):
 
 
 class Producer(events.Producer):
-    """Once a second, as long as anything is served."""
+    """Publishes one event a second as long as the server runs."""
 
     kinds: ClassVar[tuple[type[Event], ...]] = (Perf,)
     fill = "phasewatch serve"
 
     def work(self, stop: Signal) -> None:
-        """See `Perf`."""
-        own, began = psutil.Process(), time.monotonic()
+        """Measure and publish every second until `stop`."""
+        process, began = psutil.Process(), time.monotonic()
         psutil.cpu_percent(percpu=True)
         while not stop.wait(1.0):
-            self.tell(self._measure(own, time.monotonic() - began))
+            self.publish(self.measure(process, time.monotonic() - began))
 
-    def _measure(self, own: psutil.Process, uptime_s: float) -> Perf:
+    def measure(self, process: psutil.Process, uptime_s: float) -> Perf:
+        """Return the event as of now; `process` is the server, `uptime_s` how long it runs."""
         cores = [percent / 100 for percent in psutil.cpu_percent(percpu=True)]
-        memory, counted = psutil.virtual_memory(), self.given.counted
-        judged = counted.get("window_s", ())
-        latencies: dict[str, list[float]] = counted.get("latency_s", {})
+        memory, counters = psutil.virtual_memory(), self.context.counters
+        by_model, in_all = counters.latencies()
         return Perf(
             host=platform.node(),
             device=_device(),
             cpu_ratio=sum(cores) / max(len(cores), 1),
             cores_ratio=cores,
-            rss_bytes=own.memory_info().rss,
+            rss_bytes=process.memory_info().rss,
             mem_available_bytes=memory.available,
             mem_total_bytes=memory.total,
             soc_celsius=_celsius(),
             throttled=_throttled(),
             disk_free_bytes=psutil.disk_usage(os.getcwd()).free,
-            models=[_latency(key, list(times)) for key, times in latencies.items() if times],
-            window=_latency("all", list(judged)) if judged else None,
-            windows_per_s=float(counted.get("windows_per_s", 0.0)),
-            deadline_s=counted.get("deadline_s"),
-            deadline_misses_total=int(counted.get("deadline_misses", 0)),
-            windows_skipped_total=int(counted.get("windows_skipped", 0)),
-            samples_late_total=int(counted.get("samples_late", 0)),
-            queue_depth=int(counted.get("queue_depth", 0)),
-            events_dropped_total=int(counted.get("events_dropped", 0)),
-            viewers=int(counted.get("viewers", 0)),
-            viewers_cut_total=int(counted.get("viewers_cut", 0)),
+            models=[_latency(key, seconds) for key, seconds in by_model.items()],
+            window=_latency("all", in_all) if in_all else None,
+            windows_per_s=counters.windows_per_s,
+            deadline_s=counters.deadline_s,
+            deadline_misses_total=counters.value("deadline_misses_total"),
+            windows_skipped_total=counters.value("windows_skipped_total"),
+            samples_late_total=counters.value("samples_late_total"),
+            queue_depth=counters.value("queue_depth"),
+            events_dropped_total=counters.value("events_dropped_total"),
+            viewers=counters.value("viewers"),
+            viewers_cut_total=counters.value("viewers_cut_total"),
             uptime_s=uptime_s,
         )
 
 
-def _latency(key: str, times: list[float]) -> ModelLatency:
-    p50, p95, p99 = np.percentile(times, [50, 95, 99])
+def _latency(key: str, seconds: list[float]) -> ModelLatency:
+    p50, p95, p99 = np.percentile(seconds, [50, 95, 99])
     return ModelLatency(
-        key=key, count=len(times), p50_s=p50, p95_s=p95, p99_s=p99, max_s=max(times)
+        key=key, count=len(seconds), p50_s=p50, p95_s=p95, p99_s=p99, max_s=max(seconds)
     )
 
 
 def _device() -> str:
-    """A Raspberry Pi's name, or the processor's."""
+    """Return the name of the board, such as a Raspberry Pi, or of the processor's architecture."""
     try:
         return Path("/proc/device-tree/model").read_text().strip("\0\n ")
     except OSError:

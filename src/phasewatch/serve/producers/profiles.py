@@ -1,4 +1,4 @@
-"""Where is it untested? One event a profile: how much of it there is, and who was judged on it."""
+"""Where is it untested? One event for each profile: what was recorded, and what the split tests."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
 
 from phasewatch import windowing
 from phasewatch.schema import NS
@@ -20,7 +21,7 @@ from phasewatch.validation.sweep import validate_episode
 from phasewatch.validation.verdict import ValidationResult
 
 TOP = 8
-"""Channels that are named as a profile's own."""
+"""Channels listed as those by which a profile differs most."""
 
 
 class Verdicts(Record):
@@ -75,9 +76,11 @@ class Importance(Record):
     importance: float
 
 
-class ProfileTold(Event):
+class ProfileSummary(Event):
     """One load profile: how much was recorded where, what it looks like, what was tested on it."""
 
+    # The title in docs/events, from before the class had this name.
+    model_config = ConfigDict(title="ProfileTold")
     kind = "profile"
     source = "profiles"
     profile: str
@@ -97,14 +100,14 @@ class ProfileTold(Event):
 
 
 class Producer(events.Producer):
-    """Once, when the store has been read through."""
+    """Publishes every profile once, when the whole store has been read."""
 
-    kinds: ClassVar[tuple[type[Event], ...]] = (ProfileTold,)
+    kinds: ClassVar[tuple[type[Event], ...]] = (ProfileSummary,)
     fill = "phasewatch serve --store STORE"
 
     def work(self, stop: Signal) -> None:
-        """Judge every episode, cut its windows, and tell each profile."""
-        store = self.given.store
+        """Validate every episode, cut the windows of usable ones, and publish each profile."""
+        store = self.context.store
         if store is None:
             return
         read: list[tuple[ValidationResult, Facts | None]] = []
@@ -113,55 +116,55 @@ class Producer(events.Producer):
                 return
             result = validate_episode(store, id)
             read.append((result, _facts(store, id) if result.usable else None))
-        for event in told(read, store, self.given.run.split if self.given.run else None):
-            self.tell(event)
+        for event in summaries(read, store, self.context.run.split if self.context.run else None):
+            self.publish(event)
 
 
 Facts = tuple[dict[str, float], NDArray[np.float64]]
 
 
 def _facts(store: Store, id: str) -> Facts:
-    """Seconds in each phase, and each window's mean beside the machine's level, `[N,C]`."""
+    """Return seconds by phase, and each window's mean beside the machine's level, `[N,C]`."""
     episode = store.read(id)
     times = [label.t_wall_ns for label in episode.labels] + [episode.end_ns]
     spent: dict[str, float] = defaultdict(float)
     for label, (begin, end) in zip(episode.labels, pairwise(times), strict=True):
         spent[label.phase] += (end - begin) / NS
-    made = windowing.cut_windows(episode, store.schema)
+    cut = windowing.cut_windows(episode, store.schema)
     opening_s = max(RECIPES["all"].opening_s, store.schema.grid.window_s)
     level = windowing.opening_level(episode.sources, store.schema, episode.start_ns, opening_s)
-    z = windowing.signed_log(made.x)
+    z = windowing.signed_log(cut.x)
     known = np.isfinite(z)
     count = known.sum(axis=2)
     mean = np.where(known, z, 0.0).sum(axis=2) / np.maximum(count, 1)
     return dict(spent), np.where(count > 0, mean, np.nan) - level
 
 
-def told(
+def summaries(
     read: Sequence[tuple[ValidationResult, Facts | None]],
     store: Store,
     split: Split | None,
-) -> Iterable[ProfileTold]:
-    """One event a profile of what was read."""
-    whole = [facts[1] for _, facts in read if facts is not None]
-    if not whole:
+) -> Iterable[ProfileSummary]:
+    """Yield one event for each profile among what was read; none without a usable episode."""
+    every = [facts[1] for _, facts in read if facts is not None]
+    if not every:
         return
-    mean, std = _spread(np.concatenate(whole))
+    mean, std = _mean_and_std(np.concatenate(every))
     scale = np.where(std > 1e-9, std, 1.0)
     hosts = sorted({one.host for one, _ in read if one.host})
     for profile in sorted({one.profile for one, _ in read if one.profile}):
-        own = [(one, facts) for one, facts in read if one.profile == profile]
-        usable = [(one, facts) for one, facts in own if facts is not None]
+        of_profile = [(one, facts) for one, facts in read if one.profile == profile]
+        usable = [(one, facts) for one, facts in of_profile if facts is not None]
         columns = [facts[1] for _, facts in usable if facts is not None]
         centre, width = (
-            _spread((np.concatenate(columns) - mean) / scale)
+            _mean_and_std((np.concatenate(columns) - mean) / scale)
             if columns
             else (np.full(len(mean), np.nan),) * 2
         )
-        yield ProfileTold(
+        yield ProfileSummary(
             profile=profile,
             summary=_summary(profile),
-            episodes=_verdicts(one for one, _ in own),
+            episodes=_verdicts(one for one, _ in of_profile),
             hosts=[
                 HostCount(host=host, episodes=sum(one.host == host for one, _ in usable))
                 for host in hosts
@@ -176,8 +179,8 @@ def told(
         )
 
 
-def _spread(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation of what was measured, a column each."""
+def _mean_and_std(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and standard deviation of each column, NaN where nothing was measured."""
     known = np.isfinite(rows)
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0.0).sum(axis=0) / count
@@ -188,7 +191,7 @@ def _spread(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
 
 
 def _summary(profile: str) -> str:
-    """What the lab says of it; empty for a profile recorded elsewhere."""
+    """Return the lab's description of a profile; empty for one recorded elsewhere."""
     from phasewatch.lab import profile as lab
 
     known = lab.profiles()
@@ -213,13 +216,13 @@ def _quantiles(seconds: Sequence[float]) -> Quantiles | None:
 
 
 def _shares(spent: Sequence[Mapping[str, float]], classes: Sequence[str]) -> dict[str, float]:
-    """Of every phase, in the schema's order, also of those that the profile never shows."""
+    """Return each phase's share of the time, in the schema's order; 0 where it never occurs."""
     total = dict.fromkeys(classes, 0.0)
     for one in spent:
         for phase, seconds in one.items():
             total[phase] += seconds
-    whole = sum(total.values()) or 1.0
-    return {phase: round(seconds / whole, 4) for phase, seconds in total.items()}
+    all_s = sum(total.values()) or 1.0
+    return {phase: round(seconds / all_s, 4) for phase, seconds in total.items()}
 
 
 def _coverage(split: Split, ids: Sequence[str]) -> Coverage:

@@ -1,4 +1,4 @@
-// What the models say, put in order for scenes.
+// The models' predictions, put in order for scenes.
 
 import type { Piece, Place } from "./draw";
 import type { Episode, ModelFacts, Window } from "./events";
@@ -8,60 +8,62 @@ const ORDER = ["gbt", "mlp", "cnn", "gru", "lstm", "transformer"];
 
 /** Models of the chosen mode, in one order everywhere; realistic before oracle. */
 export function chosen(episode: Episode): ModelFacts[] {
-  const asked = mode();
+  const requested = mode();
   const only = view.get("models")?.split(",");
   const place = (one: ModelFacts) => {
     const at = ORDER.indexOf(one.model);
     return (one.mode === "oracle" ? 100 : 0) + (at < 0 ? ORDER.length : at);
   };
   return episode.models
-    .filter((one) => asked === "both" || one.mode === asked)
+    .filter((one) => requested === "both" || one.mode === requested)
     .filter((one) => !only || only.includes(one.key))
     .toSorted((a, b) => place(a) - place(b) || a.key.localeCompare(b.key));
 }
 
-/** One model's calls, each from the moment it could be had until the next could. */
+/** One model's predictions, each from the end of its window to the end of the next. */
 export function pieces(windows: Window[], key: string, stride: number): Piece[] {
   return windows.flatMap((window) => {
-    const call = window.models[key];
-    if (!call) return [];
+    const prediction = window.models[key];
+    if (!prediction) return [];
     return {
       start: window.end_s,
       end: window.end_s + stride,
-      label: call.label,
-      sure: Math.max(...call.p),
-      wrong: window.truth !== null && window.truth !== call.label,
+      label: prediction.label,
+      sure: Math.max(...prediction.p),
+      wrong: window.truth !== null && window.truth !== prediction.label,
       missing: window.missing.length > 0,
     };
   });
 }
 
-/** One model's windows on its plane. */
+/** One model's windows on its projection. */
 export const places = (windows: Window[], key: string): Place[] =>
   windows.flatMap((window) => {
-    const call = window.models[key];
-    return call?.xy ? { x: call.xy[0], y: call.xy[1], label: call.label } : [];
+    const prediction = window.models[key];
+    return prediction?.xy ? { x: prediction.xy[0], y: prediction.xy[1], label: prediction.label } : [];
   });
 
-export interface Verdict {
+export interface Majority {
   label: string;
   votes: number;
   of: number;
 }
 
-/** What most of the models say; ties go to the phase with more probability. */
-export function verdict(window: Window | null, models: ModelFacts[], labels: string[]): Verdict | null {
-  const calls = models.flatMap((one) => window?.models[one.key] ?? []);
-  if (!calls.length) return null;
+/** The phase that most models predict; ties go to the phase with more probability. */
+export function majority(window: Window | null, models: ModelFacts[], labels: string[]): Majority | null {
+  const predictions = models.flatMap((one) => window?.models[one.key] ?? []);
+  if (!predictions.length) return null;
   const weigh = (label: string, place: number) =>
-    calls.filter((call) => call.label === label).length +
-    calls.reduce((sum, call) => sum + (call.p[place] ?? 0), 0) / (calls.length * 10);
+    predictions.filter((prediction) => prediction.label === label).length +
+    predictions.reduce((sum, prediction) => sum + (prediction.p[place] ?? 0), 0) / (predictions.length * 10);
   const best = labels.toSorted((a, b) => weigh(b, labels.indexOf(b)) - weigh(a, labels.indexOf(a)))[0]!;
-  return { label: best, votes: calls.filter((call) => call.label === best).length, of: calls.length };
+  return { label: best, votes: predictions.filter((prediction) => prediction.label === best).length, of: predictions.length };
 }
 
+/** Whether any model predicts another phase than the true one. */
 export const wrong = (window: Window, models: ModelFacts[]): boolean =>
   window.truth !== null && models.some((one) => window.models[one.key] && window.models[one.key]!.label !== window.truth);
 
-export const split = (window: Window, models: ModelFacts[]): boolean =>
+/** Whether models predict different phases. */
+export const disagree = (window: Window, models: ModelFacts[]): boolean =>
   new Set(models.flatMap((one) => window.models[one.key]?.label ?? [])).size > 1;

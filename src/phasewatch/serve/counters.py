@@ -1,0 +1,106 @@
+"""What the server counts, for /metrics and for the perf event: any thread counts, any thread reads.
+
+Counters and gauges are those of prometheus_client, in a registry that no other library shares.
+Prometheus keeps no single latencies, and the perf event publishes exact percentiles of the last
+ones, so these are kept beside.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+
+import prometheus_client
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+RECENT = 1000
+"""Latencies that are kept for each model."""
+
+RATE_WINDOWS = 20
+"""Windows over which their rate is measured."""
+
+# A series of creation times beside each counter is noise that this server never published.
+prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Counters:
+    """All figures of one server; `deadline_s` is the stride, None while no stream has one."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.events = self._counter("events", "Events published.")
+        self.events_dropped = self._counter(
+            "events_dropped", "Events dropped from the queues of slow viewers."
+        )
+        self.viewers_cut = self._counter(
+            "viewers_cut", "Viewers disconnected because they did not read."
+        )
+        self.windows = self._counter("windows", "Windows predicted.")
+        self.windows_skipped = self._counter("windows_skipped", "Windows skipped to keep up.")
+        self.samples_late = self._counter(
+            "samples_late", "Samples that arrived after their window was predicted."
+        )
+        self.deadline_misses = self._counter(
+            "deadline_misses", "Windows whose predictions took longer than a stride."
+        )
+        self.viewers = self._gauge("viewers", "Viewers connected now.")
+        self.queue_depth = self._gauge("queue_depth", "Events in the longest queue now.")
+        self._inference = Gauge(
+            "phasewatch_inference_seconds",
+            "Seconds from the last window to its logits.",
+            ["model"],
+            registry=self.registry,
+        )
+        self.deadline_s: float | None = None
+        self._lock = threading.Lock()
+        self._by_model: dict[str, deque[float]] = {}
+        self._in_all: deque[float] = deque(maxlen=RECENT)
+        self._times: deque[float] = deque(maxlen=RATE_WINDOWS)
+
+    def _counter(self, name: str, meaning: str) -> Counter:
+        return Counter(f"phasewatch_{name}", meaning, registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(f"phasewatch_{name}", meaning, registry=self.registry)
+
+    def window(self, latency_s: Mapping[str, float], skipped: int) -> None:
+        """Count a predicted window: seconds by model key, and how many windows it skipped."""
+        total_s = sum(latency_s.values())
+        self.windows.inc()
+        self.windows_skipped.inc(skipped)
+        if self.deadline_s is not None and total_s > self.deadline_s:
+            self.deadline_misses.inc()
+        for key, seconds in latency_s.items():
+            self._inference.labels(key).set(seconds)
+        with self._lock:
+            for key, seconds in latency_s.items():
+                self._by_model.setdefault(key, deque(maxlen=RECENT)).append(seconds)
+            self._in_all.append(total_s)
+            self._times.append(time.monotonic())
+
+    def value(self, name: str) -> int:
+        """Return a counter or gauge by its name in /metrics without `phasewatch_`."""
+        found = self.registry.get_sample_value(f"phasewatch_{name}")
+        if found is None:
+            raise KeyError(name)
+        return int(found)
+
+    def latencies(self) -> tuple[dict[str, list[float]], list[float]]:
+        """Return the last seconds from a window to logits: by model key, and of all models."""
+        with self._lock:
+            by_model = {key: list(seconds) for key, seconds in self._by_model.items()}
+            return by_model, list(self._in_all)
+
+    def forget_latencies(self) -> None:
+        """Drop the kept latencies; what was counted stays."""
+        with self._lock:
+            self._by_model.clear()
+            self._in_all.clear()
+
+    @property
+    def windows_per_s(self) -> float:
+        """The rate of the last windows; 0 before there are two."""
+        with self._lock:
+            times = list(self._times)
+        span = times[-1] - times[0] if times else 0.0
+        return (len(times) - 1) / span if span > 0 else 0.0

@@ -1,0 +1,104 @@
+"""Played back, an episode has the windows and predictions of the offline pipeline, to the bit."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests import toy
+from tests.live.test_machine import same
+from tests.paths import ROOT
+
+from phasewatch import schema, windowing
+from phasewatch.errors import Refused
+from phasewatch.experiment.pipeline import RunResult
+from phasewatch.experiment.run import Run
+from phasewatch.live import playback
+from phasewatch.live.ensemble import Ensemble
+from phasewatch.live.machine import Machine
+from phasewatch.live.playback import SampleStream
+from phasewatch.schema import NS
+from phasewatch.store.local import Store
+
+CORPUS = ROOT / "corpus"
+
+
+@pytest.fixture(scope="module")
+def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
+    return Ensemble.load(Run(toy_out), toy_store.schema)
+
+
+def test_a_stream_gives_every_sample_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    episode = toy.episode()
+    machine, stream = Machine(Ensemble(schema.vm46(), ()), episode.start_ns), SampleStream(episode)
+    taken: dict[str, list[int]] = {name: [] for name in episode.sources}
+    monkeypatch.setattr(machine, "add", lambda name, rows: taken[name].extend(rows.t_wall_ns))
+    for second in (3, 3, 7, 60):
+        now_ns = episode.start_ns + second * NS
+        stream.advance(now_ns, machine)
+        assert all(t <= now_ns for times in taken.values() for t in times)
+    assert taken == {name: list(one.t_wall_ns) for name, one in episode.sources.items()}
+
+
+def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
+    store = Store.open(CORPUS)
+    for id in store.ids()[::4]:
+        try:
+            episode = store.read(id)
+            offline = windowing.cut_windows(episode, store.schema)
+        except (Refused, ValueError):
+            continue
+        same(playback.replay(episode, Ensemble(store.schema, ())), offline)
+
+
+def test_predictions_are_the_offline_ones(
+    ensemble: Ensemble, toy_run: RunResult, toy_store: Store
+) -> None:
+    manifests = list(playback.manifests(toy_store).values())
+    keys = {member.key for member in ensemble.members}
+    for id in toy_run.predictions.folds[0].split.test[:2]:
+        episode = toy_store.read(id)
+        past = playback.history(toy_store, manifests, episode, ensemble.opening_s)
+        machine = playback.replay(episode, ensemble, past)
+        compared = 0
+        for offline in toy_run.predictions.predictions:
+            rows = offline.windows.episode == id
+            key = f"{offline.model}.{offline.mode}"
+            if offline.subset == "unseen" and rows.any() and key in keys:
+                logits = np.stack([one.logits[key] for one in machine.predictions.values()])
+                single = offline.logits[rows].astype(np.float32)
+                assert np.array_equal(logits.astype(np.float32), single)
+                compared += 1
+        assert compared == len(ensemble.members) > 0
+
+
+def test_history_knows_nothing_that_came_later(toy_store: Store) -> None:
+    manifests = list(playback.manifests(toy_store).values())
+    first = min((one for one in manifests if one.host == "alpha"), key=lambda one: one.start_ns)
+    assert playback.history(toy_store, manifests, toy_store.read(first.id), 6.0) == []
+
+
+def test_manifests_leave_out_what_cannot_be_read(tmp_path: Path) -> None:
+    store = toy.store(tmp_path / "store")
+    first, *rest = store.ids()
+    manifest = next(one for one in store.folder(first).iterdir() if one.suffix == ".json")
+    manifest.write_text("{")
+    assert list(playback.manifests(store)) == rest
+
+
+def test_incidents_of_an_episode_need_no_page(
+    tmp_path: Path, toy_run: RunResult, toy_out: Path, toy_store: Store
+) -> None:
+    id = next(id for id in toy_store.ids() if "dig" in id)
+    report = json.loads((toy_out / "report.json").read_bytes())
+    for row in report["rows"]:
+        row["alarm_budget"]["thresholds"] = [0.3 if row["mode"] == "oracle" else None]
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")
+    (first, *_) = playback.episode_incidents(Run(tmp_path), toy_store, id, "gbt.oracle")
+    assert (first.machine, first.model) == (id, "gbt.oracle") and first.peak >= 0.3
+    with pytest.raises(Refused, match="no operating point"):
+        playback.episode_incidents(Run(tmp_path), toy_store, id, "gbt.realistic")
+    with pytest.raises(Refused, match="not in the ensemble"):
+        playback.episode_incidents(Run(tmp_path), toy_store, id, "none.oracle")

@@ -1,0 +1,51 @@
+"""A viewer that comes back is sent what it missed; one that does not read is disconnected."""
+
+import socket
+import time
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from tests.served import Served, serving, until
+
+from phasewatch.serve import sse
+from phasewatch.serve.access import Access
+from phasewatch.serve.events import ProducerContext
+from phasewatch.serve.producers import perf
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    with serving(ProducerContext(None, None), Access()) as one:
+        yield one
+
+
+def test_who_comes_back_goes_on_where_it_was(served: Served) -> None:
+    with served.events("/api/events?types=perf") as reader:
+        last = reader.next("perf")[0]
+    time.sleep(1.2)
+    with served.events(last=last) as reader:
+        assert reader.next("hello")[2]["resumed"] is True
+        assert int(reader.next()[0].split(":")[1]) == int(last.split(":")[1]) + 1
+
+
+def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "WRITE_S", 0.3)
+    with serving(ProducerContext(None, None), Access()) as one:
+        link = socket.create_connection(("127.0.0.1", one.port))
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link.sendall(b"GET /api/events HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        until(lambda: one.runtime.context.counters.value("viewers") == 1)
+        until(lambda: _cut(one))
+        with pytest.raises(ConnectionResetError):
+            while link.recv(1 << 16):
+                pass
+        link.close()
+
+
+def _cut(one: Served) -> bool:
+    """Tells much, and whether the viewer that reads nothing is gone."""
+    told = perf.Producer(one.runtime.context, lambda event: None).measure(psutil.Process(), 1.0)
+    for _ in range(200):
+        one.runtime.broker.publish(told)
+    return one.runtime.context.counters.value("viewers_cut_total") == 1
