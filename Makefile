@@ -8,7 +8,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check dashboard tour bench results bench-models pi record fit fixtures lock clean
+.PHONY: setup demo test check docs reference dashboard tour bench results bench-models pi record fit fixtures lock clean
 
 setup: .venv/ready
 
@@ -33,6 +33,14 @@ check: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# The documentation as a site, in site/: strict about links, and nothing is loaded from elsewhere.
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The pages of the documentation that come from the code: commands, error codes, events, decisions.
+reference: setup
+	$(BIN)/python docs/generate.py
 
 # The page that `phasewatch serve` shows, from its source; needs Node 20.19 or newer.
 dashboard:
@@ -87,4 +95,4 @@ lock:
 	  --override torch.override bench/peers.in torch.in -o bench/peers.lock
 
 clean:
-	rm -rf .venv reports data .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv reports data site .mypy_cache .ruff_cache .pytest_cache .hypothesis

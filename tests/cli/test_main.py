@@ -292,7 +292,7 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
         if (one.subset, one.model) == ("unseen", "gbt")
     )
     own = answers.windows.episode == "delta.dig.s1"
-    assert [row["call"] for row in rows] == [
+    assert [row["predicted"] for row in rows] == [
         toy_store.schema.classes[guess] for guess in answers.predicted[own]
     ]
     code, out, _ = run("inspect", path, "--json")

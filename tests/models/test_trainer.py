@@ -102,7 +102,7 @@ def test_it_ends_with_the_weights_that_were_best_on_validation() -> None:
     made = module()
     history = _trainer.train(made, parts(), SHORT, 3, UNMONITORED)
     z = torch.from_numpy(parts()[1].z.astype(np.float32))
-    guess = _trainer.ask(made, z).argmax(axis=1)
+    guess = _trainer.predict(made, z).argmax(axis=1)
     from sklearn.metrics import f1_score
 
     score = f1_score(parts()[1].y, guess, average="macro")

@@ -47,7 +47,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_bytes_depend_on_seed_alone(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "BLOCK", 25)
+    monkeypatch.setattr(stream, "BLOCK_EPISODES", 25)
     simulate(RECIPE, tmp_path / "two", 120, 2, none)
     two = files(tmp_path / "two")
     assert {k: v for k, v in two.items() if k != TRUTH} == {

@@ -6,7 +6,6 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 import phasewatch
-from phasewatch import schema
 from phasewatch.models.base import find, names
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator, _parts
@@ -50,7 +49,7 @@ def test_one_group_a_class_chooses_by_what_it_learns() -> None:
 
 
 def test_cross_validation_of_others_on_our_windows(toy_store: Store) -> None:
-    windows = phasewatch.extract(toy_store, toy_store.ids(), schema.vm46(), 0.0)
+    windows = phasewatch.windows(toy_store, mode="oracle", opening_s=0.0)
     x, y = windows.aeon()
     found = cross_val_score(
         Estimator(),
@@ -61,4 +60,4 @@ def test_cross_validation_of_others_on_our_windows(toy_store: Store) -> None:
         params={"groups": windows.episode},
     )
     assert (found > 0.6).all()
-    assert phasewatch.extract is windows.extract
+    assert phasewatch.Estimator is Estimator

@@ -29,11 +29,12 @@ from phasewatch.io.trust import (
     verify_signature,
 )
 from phasewatch.schema import Schema
+from phasewatch.windowing import Windows
 
 FORMAT, ENDING = 2, ".bundle"
 TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
 GRAPH_MOST = 1 << 28
-"""Bytes of ONNX."""
+"""Largest size of an ONNX graph, in bytes."""
 
 OUTSIDE = b"location"
 """The key under which ONNX names another file for a tensor; nothing that is exported holds it."""
@@ -84,7 +85,7 @@ class Terms(Contract):
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model in ONNX with the schema, opening and lens that give its input a meaning."""
+    """A model in ONNX with the schema, opening and normalizer that give its input a meaning."""
 
     name: str
     schema: Schema
@@ -93,7 +94,7 @@ class Bundle:
     session: Any
 
     def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`, as a checkpoint gives them."""
+        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
         z = self.normalizer.apply(x, opening).astype(np.float32)
@@ -104,9 +105,16 @@ class Bundle:
             raise _unread(f"the graph of {self.name}", error) from error
         return np.asarray(found, dtype=np.float64)
 
+    def predict(self, windows: Windows) -> NDArray[np.int64]:
+        """Return the most likely class of each window, `[N]`, as a place in `schema.classes`.
+
+        Raises Refused for windows of another mode or schema.
+        """
+        return contract.predict(self, windows)
+
 
 def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
-    """The contract alone; digest, signature and serial are checked. Raises Refused."""
+    """Read the contract alone, and check digest, signature and serial. Raises Refused."""
     path = folder / TERMS
     data = read_plain_file(
         path, MAX_JSON_BYTES, "a bundle; `phasewatch export` writes bundles", trust
@@ -125,7 +133,7 @@ def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
 
 
 def load(folder: Path, trust: Trust = ANY) -> Bundle:
-    """A bundle, checked to the last byte and to its golden windows. Raises Refused, or Drift."""
+    """Load a bundle, checked to the last byte and its golden windows. Raises Refused, or Drift."""
     terms, path = load_terms(folder, trust), folder / TERMS
     graph = _read(folder / GRAPH, terms, trust)
     own, normalizer = contract.meaning(terms, path)
@@ -150,7 +158,7 @@ def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
 
 
 def opened(graph: bytes, terms: Contract, place: Path) -> Any:
-    """An onnxruntime session in one thread, of the shapes that the contract has. Raises Refused."""
+    """Open an onnxruntime session in one thread, with the contract's shapes. Raises Refused."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

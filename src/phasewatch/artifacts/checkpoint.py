@@ -1,4 +1,4 @@
-"""A model on disk that gives the answers it gave when it was trained, or refuses and says why.
+"""A model on disk that gives the predictions it gave in training, or refuses and says why.
 
 `<name>.ckpt.json` is the contract and the source of truth; `<name>.<digest>.<suffix>` holds the
 weights, found by the header's digest and never by a name read from it. No pickle anywhere.
@@ -28,6 +28,7 @@ from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MAX_JSON_BYTES, Trust, read_plain_file, verify_signature
 from phasewatch.models.base import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
+from phasewatch.windowing import Windows
 
 FORMAT, ENDING = 2, ".ckpt.json"
 WEIGHTS_MOST = 1 << 30
@@ -35,7 +36,7 @@ WEIGHTS_MOST = 1 << 30
 
 
 class Header(Contract):
-    """`<name>.ckpt.json`. Format 1 had no golden windows, plane or threads."""
+    """`<name>.ckpt.json`. Format 1 had no golden windows, projection or threads."""
 
     kind: ClassVar[str] = "checkpoint"
     formats: ClassVar[tuple[int, ...]] = (1, FORMAT)
@@ -46,9 +47,9 @@ class Header(Contract):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained model with the schema, opening and lens that give its input a meaning.
+    """A trained model with the schema, opening and normalizer that give its input a meaning.
 
-    `opening_s` is for how long a machine is watched, known to be benign, before it is judged.
+    `opening_s` seconds, known to be benign, are observed before the first prediction.
     """
 
     name: str
@@ -64,13 +65,20 @@ class Checkpoint:
     scores: Mapping[str, float]
 
     def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`, under this checkpoint's schema.
+        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`.
 
         Without an opening, the machine is taken to start where machines in training did.
         """
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
         return self.model.logits(self.normalizer.apply(x, opening))
+
+    def predict(self, windows: Windows) -> NDArray[np.int64]:
+        """Return the most likely class of each window, `[N]`, as a place in `schema.classes`.
+
+        Raises Refused for windows of another mode or schema.
+        """
+        return contract.predict(self, windows)
 
     def bind(self, data: Schema, where: object) -> None:
         """Raise Drift unless `data` defines all this checkpoint asks for as it was in training."""
@@ -80,7 +88,7 @@ class Checkpoint:
 
 
 def path_of(folder: Path, name: str) -> Path:
-    """The header's path; raises Refused for a name that could leave the folder."""
+    """Return the path of a header. Raises Refused for a name that could leave the folder."""
     return contract.path_of(folder, name, ENDING)
 
 
@@ -126,7 +134,7 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
 
 
 def load_header(path: Path, trust: Trust = ANY) -> Header:
-    """The header alone, its digest and signature checked. Raises Refused."""
+    """Read the header alone, and check its digest and signature. Raises Refused."""
     told = "a checkpoint's .ckpt.json; `phasewatch train` writes checkpoints"
     data = read_plain_file(path, MAX_JSON_BYTES, told, trust)
     header = contract.parse(Header, data, path)
@@ -135,7 +143,7 @@ def load_header(path: Path, trust: Trust = ANY) -> Header:
 
 
 def load(path: Path, trust: Trust = ANY) -> Checkpoint:
-    """A checkpoint, checked to the last byte and to the last logit. Raises Refused, or Drift."""
+    """Load a checkpoint, checked to the last byte and logit. Raises Refused, or Drift."""
     header = load_header(path, trust)
     kind = find(header.model)
     weights = _read_weights(path, header, kind.suffix, trust)
@@ -158,7 +166,7 @@ def load(path: Path, trust: Trust = ANY) -> Checkpoint:
 
 
 def _model(kind: type[Classifier], weights: bytes, header: Header, path: Path) -> Classifier:
-    """The model of weights whose digest was right, which an enemy can make so."""
+    """Load the model of weights whose digest is right, and which are not trusted for that."""
     inputs = len(header.normalizer["mean"])
     steps = len(header.probe.window[0])
     shape = (inputs,) if header.view == "summary" else (inputs, steps)

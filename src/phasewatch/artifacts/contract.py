@@ -1,8 +1,12 @@
-"""What a trained model promises of its input and its answers, and how it is held to it.
+"""The contract of a trained model: what its input means, and predictions that it must repeat.
 
-A checkpoint and a bundle both carry a contract as JSON: the schema by value, the lens, a probe (raw
-samples, the window they made, the logits that followed) and golden windows with their logits. It is
-read as if an enemy had written it, and nothing here needs more than numpy.
+A checkpoint and a bundle both carry a contract as JSON. It has the schema by value, the normalizer
+and projection, and two kinds of stored predictions. The *probe* is one window with the raw samples
+that it was cut from and the logits that followed: it shows that samples still become the same
+window. The *golden windows* are windows with their logits: they show that the model still gives the
+same logits, with sources missing as well. Loading computes both again and refuses what differs.
+
+The file is not trusted, and nothing here needs more than numpy.
 """
 
 import json
@@ -23,7 +27,7 @@ from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
 from phasewatch.io import atomic
 from phasewatch.io.trust import parse_strict_json, refusal
 from phasewatch.schema import Mode, Schema
-from phasewatch.windowing import cut_windows, opening_level, window_at
+from phasewatch.windowing import Windows, cut_windows, opening_level, window_at
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TOLERANCE = 1e-5
@@ -33,10 +37,10 @@ MOST_STEPS, MOST_OPENING_S = 1_000_000, 86_400.0
 """Longest window or probe in steps, and longest opening: memory is never given on a file's word."""
 
 LEAST_SPREAD, MOST_LEVEL = 1e-9, 1e3
-"""Of a lens: it looks at logarithms of float32, and divides by no less."""
+"""Limits of a normalizer, which takes logarithms of float32: least scale, largest number."""
 
 GOLDEN = 8
-"""Windows kept with their logits."""
+"""Number of windows that are stored with their logits."""
 
 
 class Drift(Refused):
@@ -54,7 +58,7 @@ class Drift(Refused):
 
 
 class Part(BaseModel):
-    """Samples of one source."""
+    """The stored samples of one source."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     names: list[str]
@@ -74,7 +78,7 @@ class Part(BaseModel):
 
     @classmethod
     def of(cls, samples: Samples, rows: NDArray[np.bool_]) -> "Part":
-        """Some of a source's samples."""
+        """Return the chosen rows of a source's samples."""
         return cls(
             names=list(samples.names),
             rate_hz=samples.rate_hz,
@@ -84,7 +88,7 @@ class Part(BaseModel):
         )
 
     def samples(self) -> Samples:
-        """They again."""
+        """Return the stored samples as arrays."""
         return Samples(
             tuple(self.names),
             np.array(self.t_wall_ns, dtype=np.int64),
@@ -95,7 +99,7 @@ class Part(BaseModel):
 
 
 class Golden(BaseModel):
-    """A window, its opening, and the logits that must come of them."""
+    """A window, its opening, and the logits that the model must give for them."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     window: list[list[float | None]]
@@ -104,7 +108,7 @@ class Golden(BaseModel):
 
 
 class Probe(Golden):
-    """A window with the raw samples it was made of."""
+    """A golden window with the raw samples that it was cut from."""
 
     origin_ns: int
     end: int = Field(ge=0, le=MOST_STEPS)
@@ -112,7 +116,7 @@ class Probe(Golden):
 
 
 class Contract(BaseModel):
-    """What checkpoints and bundles say of themselves. `digest` covers all other fields.
+    """The fields that checkpoints and bundles share. `digest` covers all other fields.
 
     In files the normalizer is called `lens` and the projection `plane`, as in the first release.
     """
@@ -148,12 +152,12 @@ class Contract(BaseModel):
     digest: str
 
     def computed(self) -> str:
-        """The digest it should carry."""
+        """Return the sha256 over all other fields."""
         rest = self.model_dump(exclude={"digest", *self._absent()})
         return atomic.digest(rest)
 
     def sealed(self) -> bytes:
-        """The file's bytes, with the digest it should carry."""
+        """Return the bytes of the file, with `digest` computed."""
         whole = self.model_copy(update={"digest": self.computed()})
         return (json.dumps(whole.model_dump(exclude=self._absent()), indent=1) + "\n").encode()
 
@@ -165,26 +169,44 @@ class Contract(BaseModel):
 
 
 class Predictor(Protocol):
-    """What gives logits under a contract."""
+    """A model under a contract: a checkpoint or a bundle."""
 
     @property
     def schema(self) -> Schema:
-        """Its channels, in their order."""
+        """The channels, grid and classes that the model was trained on."""
 
     @property
     def opening_s(self) -> float:
-        """For how long a machine is watched before it is judged."""
+        """Seconds of benign activity that are observed before the first prediction."""
 
     def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """`[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
+        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
 
 
-Some = TypeVar("Some", bound=Contract)
+def predict(model: Predictor, windows: Windows) -> NDArray[np.int64]:
+    """Return the most likely class of each window, `[N]`, as a place in the schema's `classes`.
+
+    Raises Refused for windows that were cut under another schema's channels or grid.
+    """
+    wanted = (len(model.schema.channels), model.schema.grid.steps)
+    found = windows.x.shape[1:]
+    if found != wanted:
+        raise Refused(
+            "windows",
+            f"have {found[0]} channels and {found[1]} steps",
+            f"{wanted[0]} channels and {wanted[1]} steps, as the model was trained on",
+            "Cut them in the mode of the model, and under its schema.",
+            code="windows_shape",
+        )
+    return np.asarray(model.logits(windows.x, windows.opening).argmax(axis=1))
+
+
+ContractKind = TypeVar("ContractKind", bound=Contract)
 Sample = TypeVar("Sample", bound=Golden)
 
 
-def parse(kind: type[Some], data: bytes, path: Path) -> Some:
-    """A contract from its file's bytes, its digest checked. Raises Refused."""
+def parse(kind: type[ContractKind], data: bytes, path: Path) -> ContractKind:
+    """Parse the bytes of a contract, and check its digest. Raises Refused."""
     value = parse_strict_json(data, path)
     found = value.get("format") if isinstance(value, dict) else None
     if type(found) is int and found not in kind.formats:
@@ -222,7 +244,7 @@ def parse(kind: type[Some], data: bytes, path: Path) -> Some:
 
 
 def path_of(folder: Path, name: str, ending: str) -> Path:
-    """Where a contract of that name lies; raises Refused for a name that could leave the folder."""
+    """Return the path of a contract. Raises Refused for a name that could leave the folder."""
     if not NAME.fullmatch(name):
         raise Refused(
             f"name {name!r}",
@@ -234,11 +256,11 @@ def path_of(folder: Path, name: str, ending: str) -> Path:
     return folder / f"{name}{ending}"
 
 
-# ---------------------------------------------------------------- what it means
+# ---------------------------------------------------------------- schema and normalizer
 
 
 def meaning(told: Contract, path: Path) -> tuple[Schema, Normalizer]:
-    """The schema and the lens of a contract. Raises Refused, or Drift."""
+    """Return the schema and the normalizer of a contract. Raises Refused, or Drift."""
     classes = told.data.get("classes")
     if not isinstance(classes, list) or not 2 <= len(classes) == len({*map(str, classes)}):
         expected = "two phases or more, each once"
@@ -261,27 +283,27 @@ def meaning(told: Contract, path: Path) -> tuple[Schema, Normalizer]:
     if not longest <= MOST_STEPS or own.grid.step_s < 1e-6:
         expected = f"at most {MOST_STEPS:,} steps of a microsecond or more"
         raise refusal(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
-    _refuse_lens(told, own, path)
+    _refuse_normalizer(told, own, path)
     _refuse_golden(told, own, path)
     parts = {name: np.array(values, dtype=np.float64) for name, values in told.normalizer.items()}
     return own, Normalizer(told.view, parts["opening"], parts["mean"], parts["std"])
 
 
 def flattened(projection: Projection | None) -> dict[str, list[list[float]]]:
-    """A plane as a contract holds it."""
+    """Return a projection in the form that a contract stores."""
     if projection is None:
         return {}
     return {"centre": [projection.centre.tolist()], "axes": projection.axes.tolist()}
 
 
 def projection(told: Contract) -> Projection | None:
-    """The plane of a contract whose meaning was checked; None where its format had none."""
+    """Return the projection of a checked contract; None where its format had none."""
     if not told.projection:
         return None
     return Projection(np.array(told.projection["centre"][0]), np.array(told.projection["axes"]))
 
 
-def _refuse_lens(told: Contract, own: Schema, path: Path) -> None:
+def _refuse_normalizer(told: Contract, own: Schema, path: Path) -> None:
     columns = 2 * len(own.channels) * (len(STATISTICS) if told.view == "summary" else 1)
     sizes = {"opening": len(own.channels), "mean": columns, "std": columns}
     if {name: len(values) for name, values in told.normalizer.items()} != sizes:
@@ -312,12 +334,12 @@ def _refuse_golden(told: Contract, own: Schema, path: Path) -> None:
 
 
 def fingerprints(own: Schema) -> dict[str, str]:
-    """Of every view of a schema."""
+    """Return the fingerprint of every view of a schema."""
     return {view: fingerprint(own, view) for view in VIEWS}
 
 
 def probe(model: Predictor, episode: Episode) -> Probe:
-    """The first window of `episode` after its opening, with all samples that it depends on."""
+    """Return the first window of `episode` after its opening, with the samples it depends on."""
     own = model.schema
     end = own.grid.steps + round(model.opening_s / own.grid.step_s)
     until = episode.start_ns + end * own.grid.step_ns
@@ -343,10 +365,10 @@ def probe(model: Predictor, episode: Episode) -> Probe:
 
 
 def golden(model: Predictor, episode: Episode) -> list[Golden]:
-    """Windows of an episode, spread over it, and what the model says of them.
+    """Return windows spread over an episode, with the logits that the model gives them.
 
-    Its first window follows without an opening, without each source, and without anything: what
-    weighs only there is held to its answers as well.
+    The first window is repeated without an opening, without each source, and without any value, so
+    that weights that matter only there are checked as well.
     """
     windows = cut_windows(episode, model.schema, model.opening_s)
     rows = np.unique(np.linspace(0, len(windows) - 1, GOLDEN).astype(np.int64))[: len(windows)]
@@ -368,8 +390,8 @@ def golden(model: Predictor, episode: Episode) -> list[Golden]:
     ]
 
 
-def answered(model: Predictor, stored: Sample) -> Sample:
-    """A stored window with the logits that another model gives it."""
+def with_logits_of(model: Predictor, stored: Sample) -> Sample:
+    """Return a stored window with the logits that another model gives it."""
     x, before = _single(stored.window), _single(stored.opening)
     logits = model.logits(x[None], before[None])[0].tolist()
     return stored.model_copy(update={"logits": logits})
@@ -381,7 +403,7 @@ def replay(
 ) -> None:
     """Raise Drift when stored samples no longer make their window, or windows their logits.
 
-    Golden windows are asked about together, or each of them `alone`.
+    Golden windows are predicted in one batch, or each of them `alone`.
     """
     own, stored = model.schema, told.probe
     sources = {source: part.samples() for source, part in stored.sources.items()}
@@ -394,14 +416,14 @@ def replay(
     kept = [(_single(one.window), _single(one.opening), one.logits) for one in told.golden]
     groups = [[one] for one in kept] if alone else [kept] if kept else []
     for asked in ([(window, level, stored.logits)], *groups):
-        _answer(model, path, asked, within)
+        _refuse_other_logits(model, path, asked, within)
 
 
 Asked = tuple[NDArray[np.float32], NDArray[np.float32], list[float]]
 
 
-def _answer(model: Predictor, path: Path, asked: list[Asked], within: float) -> None:
-    """Raise Drift unless the windows, asked about together, get the logits they had."""
+def _refuse_other_logits(model: Predictor, path: Path, asked: list[Asked], within: float) -> None:
+    """Raise Drift unless the windows, in one batch, get the stored logits."""
     windows, openings, logits = (np.array(part) for part in zip(*asked, strict=True))
     found = model.logits(windows, openings)
     off = np.abs(found - logits) if found.shape == logits.shape else np.array(np.inf)

@@ -1,4 +1,4 @@
-"""A checkpoint made into a bundle, which is proven equal to it before it is written."""
+"""Exports a checkpoint to a bundle that is shown to be equal before it is written."""
 
 import hashlib
 import time
@@ -37,7 +37,7 @@ def export(
 
     The graph must give the checkpoint's logits to 1e-5, and its labels, for every window of the
     test split, which `store` holds, and for windows that lost sources. With `int8` it is then made
-    smaller, under a name of its own, and what that cost is told. Raises Refused, or Drift.
+    smaller, under a name of its own, and what that cost is stored. Raises Refused, or Drift.
     """
     header, made = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
     made.bind(store.schema, store.root)
@@ -49,7 +49,7 @@ def export(
         raise Refused(place, "is already there", "a new bundle", remedy, code="taken")
     columns, steps = len(made.normalizer.mean), made.schema.grid.steps
     shape = (columns,) if made.normalizer.view == "summary" else (columns, steps)
-    graph = _told(made.model.onnx(shape), made.schema)
+    graph = _with_schema(made.model.onnx(shape), made.schema)
     session = bundle.opened(graph, header, place)
     fast = Bundle(name, made.schema, made.opening_s, made.normalizer, session)
     parity, loss = compare(made, fast, windows), None
@@ -57,11 +57,11 @@ def export(
     probe = header.probe
     if int8:
         size = len(graph)
-        graph = _told(quantize.int8(graph, made.name), made.schema)
+        graph = _with_schema(quantize.int8(graph, made.name), made.schema)
         fast = replace(fast, session=bundle.opened(graph, header, place))
         loss = quantize.loss(made, fast, windows, size)
-        golden = [contract.answered(fast, one) for one in golden]
-        probe = contract.answered(fast, probe)
+        golden = [contract.with_logits_of(fast, one) for one in golden]
+        probe = contract.with_logits_of(fast, probe)
     shared = header.model_dump(exclude={"weights_sha256", "weights_bytes"})
     terms = Terms.model_validate(
         {
@@ -89,7 +89,7 @@ def export(
 
 
 def compare(made: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
-    """Both on every window, and on what is rare. Raises Refused when they do not agree."""
+    """Compare both on every window and on rare ones. Raises Refused when they do not agree."""
     whole = np.concatenate(
         [
             _agree(
@@ -99,8 +99,8 @@ def compare(made: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
         ]
     )
     edges = [_agree(made, fast, x, level) for x, level in _edges(made.schema, windows)]
-    guess = made.logits(windows.x, windows.opening).argmax(axis=1)
-    _, cube = metrics.confusions(windows.episode, windows.y, guess, len(made.schema.classes))
+    predicted = made.predict(windows)
+    _, cube = metrics.confusions(windows.episode, windows.y, predicted, len(made.schema.classes))
     return Parity(
         windows=len(windows),
         edges=sum(map(len, edges)),
@@ -112,7 +112,7 @@ def compare(made: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
 def _agree(
     made: Checkpoint, fast: Bundle, x: NDArray[np.float32], level: NDArray[np.float32]
 ) -> NDArray[np.float64]:
-    """How far the logits of each window are apart, `[N]`. Raises Refused."""
+    """Return the largest difference of logits of each window, `[N]`. Raises Refused."""
     own, other = made.logits(x, level), fast.logits(x, level)
     apart = np.abs(own - other).max(axis=1)
     same = own.argmax(axis=1) == other.argmax(axis=1)
@@ -157,7 +157,7 @@ def _test(header: Header, made: Checkpoint, store: Store) -> Windows:
     return pool_openings(extract(store, ids, made.schema, made.opening_s))
 
 
-def _told(graph: bytes, schema: Schema) -> bytes:
+def _with_schema(graph: bytes, schema: Schema) -> bytes:
     """The graph with the schema inside, and without the exporter's notes, which name its files."""
     import onnx
 
@@ -182,7 +182,7 @@ def _lost(terms: Terms) -> str:
 
 
 def card(terms: Terms) -> str:
-    """What people should know of a bundle, as Markdown."""
+    """Return the model card of a bundle, as Markdown."""
     split, grid = terms.split, terms.data["grid"]
     channels = [row[0] for row in terms.data["channels"]]
     return f"""# {terms.name}

@@ -19,7 +19,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 app = typer.Typer(
     help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
 
 

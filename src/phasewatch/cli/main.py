@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 from phasewatch import __version__
 from phasewatch.cli import commands
 from phasewatch.cli.console import CANCELLED, REFUSED, app, err, out, plain
+from phasewatch.cli.extras import extra_of, install_line
 from phasewatch.errors import Refused
 
 for _file in pkgutil.iter_modules(commands.__path__):
@@ -26,14 +27,13 @@ for _file in pkgutil.iter_modules(commands.__path__):
 def main() -> None:
     """Entry point: a refusal is one line, a slip in the words too, Ctrl-C is quiet."""
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="phasewatch")
     except Refused as refused:
         _end(str(refused), REFUSED)
     except TyperException as error:
         _end(_usage(error), REFUSED)
     except ModuleNotFoundError as error:
-        extras = "README.md names the extras of each command, such as `phasewatch[data,train]`."
-        _end(f"{error.name}: is not installed; expected for this command. {extras}", REFUSED)
+        _end(_not_installed(error.name or str(error)), REFUSED)
     except OSError as error:
         what = f"{error.filename or 'input or output'}: {error.strerror or error}"
         remedy = "Check the path, its permissions and the free space."
@@ -56,6 +56,14 @@ def _usage(error: TyperException) -> str:
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "phasewatch"
     return f"{told.rstrip('.')}; expected what `{command} --help` says."
+
+
+def _not_installed(module: str) -> str:
+    """Return the message for a missing library: its name and the line that installs it."""
+    extra = extra_of(module)
+    line = install_line(extra) if extra else f"pip install {module.split('.')[0]}"
+    remedy = f"Install it with `{line}`; `phasewatch doctor` lists all that is missing."
+    return f"{module}: is not installed; expected a library that this command needs. {remedy}"
 
 
 def _version(asked: bool) -> None:

@@ -1,4 +1,4 @@
-"""The normalizer of a model: levels and scales that training windows teach."""
+"""The normalizer of a model: levels and scales of the training windows."""
 
 from dataclasses import dataclass
 
@@ -11,9 +11,9 @@ from phasewatch.windowing import Windows, signed_log
 
 @dataclass(frozen=True)
 class Normalizer:
-    """What training windows say of levels and scales, and nothing of any other window.
+    """Levels and scales of training windows, and of no other window.
 
-    `opening[C]` is the level of the machines in training, for one whose own is not known;
+    `opening[C]` is the median level in training, for a machine whose own is not known;
     `mean[F]` and `std[F]` are of each column (axis 1) of the view.
     """
 
@@ -24,7 +24,7 @@ class Normalizer:
 
     @classmethod
     def fit(cls, view: View, windows: Windows) -> "Normalizer":
-        """The lens of training windows; a column without spread or values is left as it is."""
+        """Fit to training windows; a column without spread or values is not scaled."""
         level = _level(windows)
         z = VIEWS[view](_both(windows.x, windows.opening, level))
         flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)

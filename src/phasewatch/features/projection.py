@@ -19,7 +19,7 @@ class Projection:
 
     @classmethod
     def fit(cls, z: Array) -> "Projection":
-        """The plane of training windows `z[N,F]` or `z[N,F,T]`, as the lens has them."""
+        """Fit to normalized training windows `z[N,F]` or `z[N,F,T]`."""
         flat = _flat(z)
         centre = flat.mean(axis=0)
         off = flat - centre
@@ -30,7 +30,7 @@ class Projection:
         return cls(centre.round(6), (axes * np.sign(largest)[:, None]).round(6))
 
     def apply(self, z: Array) -> Array:
-        """Places `[N,2]` of windows."""
+        """Return the coordinates `[N,2]` of windows."""
         return np.asarray((_flat(z) - self.centre) @ self.axes.T)
 
 

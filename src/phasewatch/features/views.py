@@ -1,9 +1,9 @@
-"""What a model is shown of a window: its view, through a lens fitted on training data.
+"""The views of a window: the columns that a model sees, before they are normalized.
 
 First, log1p of every step, as it is and again minus the machine's own benign level: rates of
-different machines differ by factors, and both sides tell something (docs/decisions/0009). Then the
-view: `tensor` keeps the steps, `summary` keeps S statistics a channel at three time scales. Last,
-columns to mean 0 and standard deviation 1.
+different machines differ by factors, and both carry information (docs/decisions/0009). Then the
+view: `tensor` keeps the steps, `summary` keeps S statistics a channel at three time scales. The
+normalizer then scales columns to mean 0 and standard deviation 1.
 """
 
 from collections.abc import Callable
@@ -29,12 +29,12 @@ VERSION = 3
 
 
 def tensor(z: Array) -> Array:
-    """Every step as it is, `[N,C,T]`."""
+    """Return every step unchanged, `[N,C,T]`."""
     return z
 
 
 def summary(z: Array) -> Array:
-    """Statistics of the steps `z[N,C,T]` that were measured, `[N, C*S]`; NaN where none was."""
+    """Return statistics `[N, C*S]` of the measured steps of `z[N,C,T]`; NaN where none was."""
     out = np.empty((len(z), z.shape[1] * len(STATISTICS)))
     known = np.isfinite(z)
     whole = np.asarray(known.all(axis=(1, 2)))
@@ -85,6 +85,6 @@ VIEWS: dict[View, Callable[[Array], Array]] = {"summary": summary, "tensor": ten
 
 
 def fingerprint(schema: Schema, view: View) -> str:
-    """sha256 over all that gives a view's columns their meaning."""
+    """Return the sha256 over all that gives a view's columns their meaning."""
     meaning = [schema.definition(), view, list(STATISTICS) if view == "summary" else [], VERSION]
     return atomic.digest(meaning)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch.artifacts.bundle import Bundle
+from phasewatch.artifacts.contract import Predictor
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import Buffer, first_end, missing
@@ -34,7 +34,7 @@ class Prediction:
     missing: list[str]
 
 
-def watch(bundle: Bundle, lines: Iterable[str]) -> Iterator[Prediction]:
+def watch(bundle: Predictor, lines: Iterable[str]) -> Iterator[Prediction]:
     """Yield a prediction every stride from the first sample on, once the opening is over.
 
     Each of `lines` is one sample of one source. Raises Refused naming the line that is not one.
@@ -73,7 +73,7 @@ def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
 
 
 def _predict(
-    bundle: Bundle, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int
+    bundle: Predictor, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int
 ) -> Prediction:
     logits = bundle.logits(x[None], level[None])[0]
     chance = np.exp(logits - logits.max())
@@ -86,7 +86,7 @@ def _predict(
     )
 
 
-def _sample(bundle: Bundle, line: str, number: int) -> tuple[str, Samples]:
+def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
     """Parse a line `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`.
 
     Raises Refused.

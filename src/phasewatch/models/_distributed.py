@@ -20,7 +20,7 @@ from phasewatch.models.base import UNMONITORED, Data, Epoch
 def train(
     address: str, module: nn.Module, parts: tuple[Data, Data], schedule: Schedule, seed: int
 ) -> list[Epoch]:
-    """As `trainer.train`, on all workers of a cluster together."""
+    """Train like `_trainer.train`, on all workers of a Dask cluster together."""
     with connected(address) as client:
         workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
         meeting = client.submit(_meeting, workers=workers[0], pure=False).result()
@@ -42,7 +42,7 @@ def train(
 
 
 def _meeting() -> tuple[str, int]:
-    """On the first worker: where all will meet."""
+    """Return the host and a free port of the first worker, where all connect."""
     from distributed import get_worker
 
     host = get_worker().address.split("://")[-1].rsplit(":", 1)[0]
@@ -52,7 +52,7 @@ def _meeting() -> tuple[str, int]:
 
 
 def _work(given: Any, how: tuple[Schedule, int, Rank]) -> tuple[State, list[tuple[Any, ...]]]:
-    """On a worker: its part in one training."""
+    """Run the part of one training that a worker has, and return its weights and epochs."""
     module, parts = given
     schedule, seed, rank = how
     before = dict(os.environ)

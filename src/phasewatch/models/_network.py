@@ -50,7 +50,7 @@ class Network(Classifier):
 
     suffix = "safetensors"
     settings: ClassVar[type[Any]]
-    """The dataclass of what was chosen by hand."""
+    """The dataclass of the hyperparameters."""
 
     def __init__(self, classes: int, seed: int = 0, **changed: Any) -> None:
         """Layers are made when the first data says how many inputs there are."""
@@ -68,12 +68,12 @@ class Network(Classifier):
 
     @property
     def config(self) -> dict[str, Any]:
-        """See the model's `Config`."""
+        """The hyperparameters in the model's `Config`."""
         return asdict(self._config)
 
     @property
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """The number of learned parameters."""
         return sum(own.numel() for own in self._module.parameters())
 
     def _make(self, shape: tuple[int, ...]) -> None:
@@ -90,7 +90,7 @@ class Network(Classifier):
     def fit(
         self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
-        """With the one training loop of all networks, here or on a cluster."""
+        """Fit with the one training loop of all networks, here or on a cluster."""
         self._make(train.z.shape[1:])
         parts, how = (train, validation), (Schedule(), self._seed)
         if not cluster:
@@ -99,22 +99,22 @@ class Network(Classifier):
         from phasewatch.models import _distributed as clusters
 
         for epoch in clusters.train(cluster, self._module, parts, *how):
-            watch.tell(epoch)
+            watch.on_epoch(epoch)
 
     def logits(self, z: Array) -> Array:
-        """`[N,K]`, the same for a window alone as among others: see docs/decisions/0030."""
+        """Return `[N,K]`, the same for a window alone as in a batch (docs/decisions/0030)."""
         if self._precise is None:
             self._precise = deepcopy(self._module).cpu().double()
         asked = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32)).double()
         threads = torch.get_num_threads()
         torch.set_num_threads(THREADS)
         try:
-            return _trainer.ask(self._precise, asked)
+            return _trainer.predict(self._precise, asked)
         finally:
             torch.set_num_threads(threads)
 
     def save(self) -> bytes:
-        """safetensors; shape and config stand beside the tensors."""
+        """Return safetensors with shape and config in the metadata."""
         tensors = {k: v.detach().cpu().contiguous() for k, v in self._module.state_dict().items()}
         # One entry: safetensors writes several in an order that changes from call to call.
         about = json.dumps({"shape": self._shape, "config": self.config})
@@ -122,15 +122,15 @@ class Network(Classifier):
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
-        """From safetensors; raises Unfit before it allocates what a file merely asks for."""
+        """Load safetensors. Raises Unfit before memory is allocated for what a file states."""
         try:
             about = json.loads(_trainer.metadata(weights)["about"])
-            model = cls(classes, **_chosen(cls.settings, about["config"]))
+            model = cls(classes, **_hyperparameters(cls.settings, about["config"]))
             if tuple(about["shape"]) != shape:
                 raise Unfit("weights_shape", f"made for {about['shape']}, not {list(shape)}")
             with torch.device("meta"):
                 asked = Marked(model._layers(shape)).state_dict()
-            _fitting(asked, tensors := unpack(weights))
+            _refuse_tensors(asked, tensors := unpack(weights))
             model._make(shape)
             model._module.load_state_dict(tensors)
         except (SafetensorError, RuntimeError, UnicodeDecodeError) as error:
@@ -138,7 +138,7 @@ class Network(Classifier):
         return model
 
     def onnx(self, shape: tuple[int, ...]) -> bytes:
-        """PyTorch's own exporter (dynamo), with a batch of any size."""
+        """Return the graph of PyTorch's own exporter (dynamo), for a batch of any size."""
         # It warns of what it finds in other libraries, and of operators nobody asked for.
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         with warnings.catch_warnings():
@@ -156,8 +156,8 @@ class Network(Classifier):
         return bytes(program.model_proto.SerializeToString())
 
 
-def _chosen(settings: type[Any], found: dict[str, Any]) -> dict[str, Any]:
-    """What was chosen by hand, of the types and sizes that could have been chosen."""
+def _hyperparameters(settings: type[Any], found: dict[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters of a file, whose types and sizes are allowed. Raises Unfit."""
     made = {key: tuple(own) if isinstance(own, list) else own for key, own in found.items()}
     usual = asdict(settings())
     if made.keys() != usual.keys():
@@ -173,7 +173,7 @@ def _chosen(settings: type[Any], found: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _fitting(asked: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+def _refuse_tensors(asked: dict[str, Tensor], found: dict[str, Tensor]) -> None:
     """Raise Unfit unless all tensors have the names, types and shapes asked for, and are finite."""
     many = sum(own.numel() for own in asked.values())
     if many > MOST:

@@ -37,7 +37,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How every network is trained; a model's own file says only what the model is.
+    """How every network is trained; a model's own file defines only the layers.
 
     The learning rate `rate` is reached after the share `warm` of all steps, then falls to 0 as a
     cosine. Gradients longer than `clip` are cut. Stops after `patience` epochs without a better
@@ -56,11 +56,11 @@ class Schedule:
     patience: int = 12
 
     def size(self, windows: int) -> int:
-        """Of a batch, where there are so many training windows."""
+        """Return the batch size for a number of training windows."""
         return min(self.batch, max(windows // self.steps, 16))
 
     def share(self, step: int, steps: int) -> float:
-        """Of `rate`, at a step of all `steps`."""
+        """Return the share of `rate` at a step of all `steps`."""
         warm = max(round(self.warm * steps), 1)
         if step < warm:
             return (step + 1) / warm
@@ -68,8 +68,8 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is on disk between two epochs: three sets of tensors, and what was told so far."""
+class TrainingState:
+    """What is stored between two epochs: three sets of tensors, and the epochs so far."""
 
     weights: State
     moments: State
@@ -159,7 +159,7 @@ class _Training:
         self.schedule, self.seed, self.watch = schedule, seed, watch
         train, self.validation = parts
         self.z, self.y = self._tensors(train)
-        self.judged, _ = self._tensors(self.validation)
+        self.validation_z, _ = self._tensors(self.validation)
         self.weight = self.fabric.to_device(_weights(train))
         self.size = schedule.size(len(self.y))
         self.batches = math.ceil(len(self.y) / self.size)
@@ -182,17 +182,17 @@ class _Training:
             _set_moments(self.optimizer, kept.moments)
             best, history = kept.best, kept.history
             for epoch in history:
-                self.watch.tell(epoch)
+                self.watch.on_epoch(epoch)
         while not self._done(history):
             history.append(self._epoch(len(history)))
             if history[-1].score >= max(epoch.score for epoch in history):
                 best = copied(self.plain)
             if self.watch.state is not None:
                 _keep(
-                    Kept(copied(self.plain), _moments(self.optimizer), best, history),
+                    TrainingState(copied(self.plain), _moments(self.optimizer), best, history),
                     self.watch.state,
                 )
-            self.watch.tell(history[-1])
+            self.watch.on_epoch(history[-1])
         self.plain.load_state_dict(best)
         return history
 
@@ -247,15 +247,15 @@ class _Training:
 
     def _score(self) -> float:
         """Macro F1 on validation."""
-        guess = ask(self.plain, self.judged).argmax(axis=1)
+        predicted = predict(self.plain, self.validation_z).argmax(axis=1)
         y = self.validation.y
         classes = len(self.weight)
-        _, cube = metrics.confusions(np.zeros(len(y), dtype=np.str_), y, guess, classes)
+        _, cube = metrics.confusions(np.zeros(len(y), dtype=np.str_), y, predicted, classes)
         return float(metrics.macro_f1(cube.sum(axis=0)))
 
 
-def ask(module: nn.Module, z: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Logits `[N,K]` of `z`, some hundred rows at a time, in single precision at the end."""
+def predict(module: nn.Module, z: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return logits `[N,K]` of `z`, computed in batches, in single precision at the end."""
     if module.training:
         module.eval()
     with torch.inference_mode():
@@ -272,7 +272,7 @@ def _weights(data: Data) -> Tensor:
 
 
 def copied(module: nn.Module) -> State:
-    """All its weights as they are now, on the CPU."""
+    """Return a copy of a module's weights, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in module.state_dict().items()}
 
 
@@ -297,7 +297,7 @@ def _set_moments(optimizer: Any, moments: State) -> None:
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def _keep(kept: Kept, path: Path) -> None:
+def _keep(kept: TrainingState, path: Path) -> None:
     tensors = {
         f"{part}/{name}": value
         for part in ("weights", "moments", "best")
@@ -307,7 +307,7 @@ def _keep(kept: Kept, path: Path) -> None:
     atomic.write(path, pack(tensors, metadata={"history": told}))
 
 
-def _restored(path: Path | None, module: nn.Module) -> Kept | None:
+def _restored(path: Path | None, module: nn.Module) -> TrainingState | None:
     """What an interrupted training left, None where there is none or it is of another module."""
     if path is None or not path.exists():
         return None
@@ -324,11 +324,11 @@ def _restored(path: Path | None, module: nn.Module) -> Kept | None:
     shapes = {name: value.shape for name, value in module.state_dict().items()}
     if {name: value.shape for name, value in parts["weights"].items()} != shapes:
         return None
-    return Kept(parts["weights"], parts["moments"], parts["best"], history)
+    return TrainingState(parts["weights"], parts["moments"], parts["best"], history)
 
 
 def metadata(whole: bytes) -> dict[str, str]:
-    """What a safetensors file says beside its tensors; raises ValueError or KeyError."""
+    """Return the metadata of a safetensors file. Raises ValueError or KeyError."""
     length = int.from_bytes(whole[:8], "little")
     found: dict[str, str] = json.loads(whole[8 : 8 + length])["__metadata__"]
     return found

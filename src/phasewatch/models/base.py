@@ -1,6 +1,6 @@
-"""What every model is: a view, `fit`, `logits`, and weights as bytes.
+"""The interface of every model: a view, `fit`, `logits`, and weights as bytes.
 
-The folder `models/` is the registry: dropping a file with a class `Model` in registers it.
+The folder `models/` is the registry: adding a file with a class `Model` registers it.
 """
 
 import importlib
@@ -19,11 +19,11 @@ from phasewatch.errors import Refused
 from phasewatch.features.views import Array, View
 
 THREADS = 1
-"""In which every model learns and answers: another number of them gives other last bits."""
+"""Threads that every model trains and predicts in: another number gives other last bits."""
 
 
 class Data(NamedTuple):
-    """Windows `z[N,F]` or `z[N,C,T]`, as the model's lens has them; `y[N]` in `classes` classes."""
+    """Windows `z[N,F]` or `z[N,C,T]`, normalized for the model; `y[N]` in `classes` classes."""
 
     z: Array
     y: NDArray[np.int64]
@@ -31,7 +31,7 @@ class Data(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """How a training stood after an epoch (a round, for trees), counted from 1, of at most `of`."""
+    """The state of a training after epoch `number` (a round, for trees) of at most `of`, from 1."""
 
     number: int
     of: int
@@ -40,15 +40,18 @@ class Epoch(NamedTuple):
     seconds: float
 
 
-def _nobody(epoch: Epoch) -> None:
-    """Told when nobody follows."""
+def _ignore(epoch: Epoch) -> None:
+    """Do nothing with an epoch: for a training that nobody monitors."""
 
 
 @dataclass(frozen=True)
 class TrainingMonitor:
-    """Who follows a training: told after every epoch; `state` is where it is kept between kills."""
+    """Observes a training: `on_epoch` is called after every epoch.
 
-    tell: Callable[[Epoch], None] = _nobody
+    `state` is the file that an interrupted training resumes from; None to keep none.
+    """
+
+    on_epoch: Callable[[Epoch], None] = _ignore
     state: Path | None = None
 
 
@@ -56,11 +59,11 @@ UNMONITORED = TrainingMonitor()
 
 
 class Unfit(ValueError):
-    """Weights that cannot be a model's; `code` is the rule that they broke."""
+    """Weights that cannot belong to a model; `code` is the rule that they break."""
 
-    def __init__(self, code: str, told: str) -> None:
+    def __init__(self, code: str, problem: str) -> None:
         self.code = code
-        super().__init__(told)
+        super().__init__(problem)
 
 
 class Classifier(ABC):
@@ -72,52 +75,52 @@ class Classifier(ABC):
 
     @abstractmethod
     def __init__(self, classes: int, seed: int) -> None:
-        """A model of K classes that knows nothing yet."""
+        """Create an untrained model of K classes."""
 
     @property
     @abstractmethod
     def config(self) -> dict[str, Any]:
-        """What was chosen by hand, as JSON types, for the checkpoint to keep."""
+        """The hyperparameters, as JSON types, which the checkpoint stores."""
 
     @property
     @abstractmethod
     def parameters(self) -> int:
-        """How many numbers were learned."""
+        """The number of learned parameters."""
 
     @abstractmethod
     def fit(
         self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
-        """Learn from `train`; `validation` may only choose when to stop.
+        """Fit the model to `train`; `validation` may only choose when to stop.
 
-        `cluster` is the address of a Dask cluster to train on; models that take no time ignore it.
+        `cluster` is the address of a Dask cluster to train on; fast models ignore it.
         """
 
     @abstractmethod
     def logits(self, z: Array) -> Array:
-        """Unnormalised log-probabilities `[N,K]`."""
+        """Return unnormalised log-probabilities `[N,K]`."""
 
     def contributions(self, z: Array) -> Array | None:
-        """What each column added to each logit, `[N,F+1,K]`, the base last; they sum to `logits`.
+        """Return what each column adds to each logit, `[N,F+1,K]`, the base last.
 
-        None for a model that has no exact answer of its own.
+        The sum is `logits`. None for a model without an exact attribution of its own.
         """
         return None
 
     @abstractmethod
     def save(self) -> bytes:
-        """The weights."""
+        """Return the weights as bytes of the format that `suffix` names."""
 
     @classmethod
     @abstractmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
-        """The model whose `save` gave `weights`, for windows of `shape`: `(F,)` or `(C, T)`.
+        """Return the model whose `save` gave `weights`, for windows of `shape`: `(F,)` or `(C, T)`.
 
-        The bytes may be an enemy's. Raises ValueError, or Unfit, when they cannot be its own.
+        The bytes are not trusted. Raises ValueError, or Unfit, when they cannot be of this model.
         """
 
     def onnx(self, shape: tuple[int, ...]) -> bytes:
-        """An ONNX graph from float32 `z[N, *shape]` to `logits[N,K]`. Raises Refused."""
+        """Return an ONNX graph from float32 `z[N, *shape]` to `logits[N,K]`. Raises Refused."""
         raise Refused(
             self.__class__.__module__.rpartition(".")[2],
             "has no ONNX graph",
@@ -128,13 +131,13 @@ class Classifier(ABC):
 
 
 def names() -> list[str]:
-    """Every model there is."""
+    """Return the name of every model in the folder, sorted."""
     found = {module.name for module in pkgutil.iter_modules(models.__path__)}
     return sorted(name for name in found - {"base"} if not name.startswith("_"))
 
 
 def find(name: str) -> type[Classifier]:
-    """A model by name; raises Refused with the list of names."""
+    """Return a model's class by its name. Raises Refused with the list of names."""
     if name not in names():
         raise Refused(
             f"model {name!r}",
@@ -148,7 +151,7 @@ def find(name: str) -> type[Classifier]:
 
 
 def balance(y: NDArray[np.int64], classes: int) -> Array:
-    """A weight for each window so that every class present weighs the same, mean 1, `[N]`."""
+    """Return a weight for each window, `[N]`, mean 1: every class present weighs the same."""
     count = np.bincount(y, minlength=classes)
     weight = len(y) / (np.maximum(count, 1) * np.count_nonzero(count))
     return np.asarray(weight[y])

@@ -1,6 +1,6 @@
 """Boosted trees (XGBoost, hist): the model to beat on tabular telemetry.
 
-Missing values go their own way at every node, so a window without a source is scored as it is.
+Missing values go their own way at every node, so a window without a source is predicted as it is.
 """
 
 import json
@@ -37,17 +37,17 @@ class Config:
     nthread: int = THREADS
 
 
-class _Teller(xgboost.callback.TrainingCallback):
-    """Tells every round as an epoch; the score is minus the validation loss, which stops it."""
+class _RoundReporter(xgboost.callback.TrainingCallback):
+    """Reports every round as an epoch; the score is minus the validation loss, which stops it."""
 
     def __init__(self, watch: TrainingMonitor, rounds: int) -> None:
         self._watch, self._rounds, self._began = watch, rounds, time.monotonic()
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Told by XGBoost; False: go on."""
+        """Report a round, called by XGBoost. Return False, so that training continues."""
         now = time.monotonic()
         loss = evals_log["validation"]["mlogloss"][epoch]
-        self._watch.tell(Epoch(epoch + 1, self._rounds, loss, -loss, now - self._began))
+        self._watch.on_epoch(Epoch(epoch + 1, self._rounds, loss, -loss, now - self._began))
         self._began = now
         return False
 
@@ -59,7 +59,7 @@ class Model(Classifier):
     suffix = "xgb.json"
 
     def __init__(self, classes: int, seed: int = 0) -> None:
-        """See `Config` for what is fixed."""
+        """Create an untrained model; `Config` has what is fixed."""
         self._classes = classes
         self._seed = seed
         self._config = Config()
@@ -67,18 +67,18 @@ class Model(Classifier):
 
     @property
     def config(self) -> dict[str, Any]:
-        """See `Config`."""
+        """The hyperparameters in `Config`."""
         return asdict(self._config)
 
     @property
     def parameters(self) -> int:
-        """Nodes of all trees."""
+        """The number of nodes of all trees."""
         return sum(tree.count("\n") for tree in self._booster.get_dump())
 
     def fit(
         self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
-        """Up to `rounds` trees a class, kept up to the best on `validation`."""
+        """Fit up to `rounds` trees a class, and keep those up to the best round on `validation`."""
         parameters = self.config
         rounds, patience = parameters.pop("rounds"), parameters.pop("patience")
         chosen = xgboost.callback.EarlyStopping(
@@ -91,33 +91,35 @@ class Model(Classifier):
             "tree_method": "hist",
             "seed": self._seed,
         }
-        teller = _Teller(watch, rounds)
+        reporter = _RoundReporter(watch, rounds)
         how: dict[str, Any] = {"num_boost_round": rounds, "verbose_eval": False}
         if cluster:
             parts = (train, validation)
-            made = self._spread(cluster, parameters, {**how, "callbacks": [chosen]}, parts)
+            made = self._train_on_cluster(
+                cluster, parameters, {**how, "callbacks": [chosen]}, parts
+            )
             self._booster = made["booster"]
             for number, _ in enumerate(made["history"]["validation"]["mlogloss"]):
-                teller.after_iteration(None, number, made["history"])
+                reporter.after_iteration(None, number, made["history"])
             return
         self._booster = xgboost.train(
             parameters,
             self._matrix(train),
             evals=[(self._matrix(validation), "validation")],
-            callbacks=[chosen, teller],
+            callbacks=[chosen, reporter],
             **how,
         )
 
-    def _spread(
+    def _train_on_cluster(
         self,
         cluster: str,
         parameters: dict[str, Any],
         how: dict[str, Any],
         parts: tuple[Data, Data],
     ) -> dict[str, Any]:
-        """As `xgboost.train`, with a part of the windows on each worker of a Dask cluster."""
+        """Train like `xgboost.train`, with a part of the windows on each Dask worker."""
         import dask.array
-        from xgboost import dask as spread
+        from xgboost import dask as xgboost_dask
 
         from phasewatch.io.executors import connected
 
@@ -130,11 +132,11 @@ class Model(Classifier):
                     dask.array.from_array(own, chunks=(-(-len(own) // count), *own.shape[1:]))
                     for own in (data.z, data.y, weight)
                 )
-                return spread.DaskDMatrix(client, z, y, weight=w)
+                return xgboost_dask.DaskDMatrix(client, z, y, weight=w)
 
             train, validation = map(matrix, parts)
             evals = [(validation, "validation")]
-            made: dict[str, Any] = spread.train(client, parameters, train, evals=evals, **how)
+            made: dict[str, Any] = xgboost_dask.train(client, parameters, train, evals=evals, **how)
             return made
 
     def _matrix(self, data: Data) -> xgboost.DMatrix:
@@ -142,24 +144,24 @@ class Model(Classifier):
         return xgboost.DMatrix(data.z, label=data.y, weight=weight, nthread=self._config.nthread)
 
     def logits(self, z: Array) -> Array:
-        """Summed leaf values a class."""
+        """Return the sum of the leaf values of each class, `[N,K]`."""
         matrix = xgboost.DMatrix(z, nthread=self._config.nthread)
         margins: Array = self._booster.predict(matrix, output_margin=True)
         return margins.astype("float64").reshape(len(z), self._classes)
 
     def contributions(self, z: Array) -> Array:
-        """TreeSHAP (Lundberg et al., Nature Machine Intelligence 2, 2020), as XGBoost has it."""
+        """Return XGBoost's TreeSHAP (Lundberg et al., Nature Machine Intelligence 2, 2020)."""
         matrix = xgboost.DMatrix(z, nthread=self._config.nthread)
-        told: Array = self._booster.predict(matrix, pred_contribs=True)
-        return told.astype("float64").reshape(len(z), self._classes, -1).swapaxes(1, 2)
+        values: Array = self._booster.predict(matrix, pred_contribs=True)
+        return values.astype("float64").reshape(len(z), self._classes, -1).swapaxes(1, 2)
 
     def save(self) -> bytes:
-        """XGBoost's JSON."""
+        """Return the trees as XGBoost's JSON."""
         return bytes(self._booster.save_raw("json"))
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
-        """From XGBoost's JSON, every tree of which is checked first: XGBoost checks little."""
+        """Load XGBoost's JSON after checking every tree of it: XGBoost itself checks little."""
         _xgboost_file.refuse(json.loads(weights), shape[0], classes)
         model = cls(classes)
         try:
@@ -170,7 +172,7 @@ class Model(Classifier):
         return model
 
     def onnx(self, shape: tuple[int, ...]) -> bytes:
-        """A tree ensemble whose margins are not turned into probabilities."""
+        """Return a tree ensemble whose margins are not turned into probabilities."""
         from onnxmltools import convert_xgboost
         from onnxmltools.convert.common.data_types import FloatTensorType
 

@@ -14,7 +14,7 @@ from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonito
 
 @dataclass(frozen=True)
 class Config:
-    """scikit-learn's own names."""
+    """Hyperparameters, by scikit-learn's own names."""
 
     C: float = 0.1
     max_iter: int = 2000
@@ -34,18 +34,18 @@ class Model(Classifier):
 
     @property
     def config(self) -> dict[str, Any]:
-        """See `Config`."""
+        """The hyperparameters in `Config`."""
         return asdict(self._config)
 
     @property
     def parameters(self) -> int:
-        """Numbers learned."""
+        """The number of coefficients and intercepts."""
         return int(self._coef.size + self._intercept.size)
 
     def fit(
         self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
-        """Balanced by class; a class that training lacks is never predicted."""
+        """Fit with classes balanced; a class that training lacks is never predicted."""
         classes = len(self._intercept)
         solver = LogisticRegression(**self.config)
         solver.fit(_filled(train.z), train.y, sample_weight=balance(train.y, classes))
@@ -58,17 +58,17 @@ class Model(Classifier):
         self._intercept[solver.classes_] = intercept
 
     def logits(self, z: Array) -> Array:
-        """`z @ coef + intercept`."""
+        """Return `z @ coef + intercept`, `[N,K]`."""
         return np.asarray(_filled(z) @ self._coef.T + self._intercept)
 
     def save(self) -> bytes:
-        """Coefficients and intercepts as JSON."""
+        """Return coefficients and intercepts as JSON."""
         weights = {"coef": self._coef.tolist(), "intercept": self._intercept.tolist()}
         return atomic.canonical_json(weights)
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
-        """From JSON."""
+        """Load coefficients and intercepts from JSON."""
         value = json.loads(weights)
         model = cls(classes)
         model._coef = np.array(value["coef"], dtype=np.float64)

@@ -22,32 +22,32 @@ class Model(Classifier):
 
     @property
     def config(self) -> dict[str, Any]:
-        """Nothing to choose."""
+        """Empty: there is no hyperparameter."""
         return {}
 
     @property
     def parameters(self) -> int:
-        """Numbers learned."""
+        """The number of classes."""
         return int(self._count.size)
 
     def fit(
         self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
-        """Count."""
+        """Count the training windows of each class."""
         self._count = np.bincount(train.y, minlength=len(self._count)).astype(np.float64)
 
     def logits(self, z: Array) -> Array:
-        """The same row for every window."""
+        """Return the same row for every window, `[N,K]`."""
         row = np.log(self._count + 1e-6)
         return np.tile(row, (len(z), 1))
 
     def save(self) -> bytes:
-        """Counts as JSON."""
+        """Return the counts as JSON."""
         return atomic.canonical_json(self._count.tolist())
 
     @classmethod
     def load(cls, weights: bytes, shape: tuple[int, ...], classes: int) -> Self:
-        """From JSON."""
+        """Load counts from JSON."""
         model = cls(classes)
         model._count = np.array(json.loads(weights), dtype=np.float64)
         if model._count.shape != (classes,):

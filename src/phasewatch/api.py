@@ -1,0 +1,132 @@
+"""The public functions of `import phasewatch`: validate, cut windows, train, and watch.
+
+Heavy libraries are imported by the function that needs them, so that importing costs nothing.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from phasewatch.artifacts.contract import Predictor
+    from phasewatch.experiment.run import Run
+    from phasewatch.live.jsonl import Prediction
+    from phasewatch.schema import Mode
+    from phasewatch.store.local import Store
+    from phasewatch.training.recipes import Recipe
+    from phasewatch.validation.verdict import ValidationResult
+    from phasewatch.windowing import Windows
+
+
+def open_store(path: str | Path) -> "Store":
+    """Open the episode store in a folder of this machine.
+
+    Raises Refused when there is none, or it is of another format.
+    """
+    from phasewatch.io import atomic
+    from phasewatch.store.local import Store
+
+    atomic.refuse_url(Path(path))
+    return Store.open(Path(path))
+
+
+def validate(store: "Store") -> list["ValidationResult"]:
+    """Validate every episode of a store, and return a result each, in the order of their ids.
+
+    A result has a `verdict` (accepted, degraded, rejected or errored), its `findings`, and
+    `usable`. Nothing raises for what an episode holds.
+    """
+    from phasewatch.validation.sweep import validate_store
+
+    return validate_store(store)
+
+
+def windows(
+    store: "Store",
+    mode: "Mode" = "realistic",
+    opening_s: float = 15.0,
+    ids: Sequence[str] = (),
+    include_rejected: bool = False,
+) -> "Windows":
+    """Validate a store, and return the windows of its usable episodes, in one mode.
+
+    `x[N,C,T]` has the channels of `store.schema.for_mode(mode)`; `y[N]` are places in `classes`.
+    The first `opening_s` seconds of each episode must be benign: they are the level that its
+    windows are compared with, pooled over the machine's last usable episodes. `ids` names the
+    episodes; without it, all usable ones are read. What validation refused is read only with
+    `include_rejected`. Raises Refused for an episode that is absent, not usable, or not benign at
+    its start.
+    """
+    from phasewatch.experiment.usable import usable_windows
+
+    schema = store.schema.for_mode(mode)
+    return usable_windows(store, schema, opening_s, ids, include_rejected)[0]
+
+
+def train(
+    store: "Store",
+    recipe: "str | Recipe" = "quick",
+    *,
+    out: str | Path,
+    test: str | None = None,
+    validation: str | None = None,
+    split: str | None = None,
+    opening_s: float | None = None,
+    seed: int | None = None,
+    seeds: int | None = None,
+    jobs: int = 1,
+    waive: Sequence[str] = (),
+    log: Callable[[str], None] = lambda line: None,
+) -> "Run":
+    """Train the models of a recipe on the usable episodes of a store, and evaluate them.
+
+    `recipe` is a name (all, quick, baselines, results) or a `Recipe`; what is given beside it
+    replaces what it says. `test` and `validation` name what the `split` holds out, hosts unless
+    another is given. `out` is the run's folder: an interrupted run goes on there. `jobs` trainings
+    run side by side, `waive` names leakage rules that may fail, and `log` takes each line on the
+    progress. Raises Refused.
+    """
+    from phasewatch.experiment import pipeline
+    from phasewatch.training import recipes
+    from phasewatch.training.jobs import Workers
+
+    found = recipes.find(recipe) if isinstance(recipe, str) else recipe
+    given: dict[str, Any] = {
+        "test": test,
+        "validation": validation,
+        "split": split,
+        "opening_s": opening_s,
+        "seed": seed,
+        "seeds": seeds,
+    }
+    chosen = replace(found, **{key: value for key, value in given.items() if value is not None})
+    return pipeline.run(chosen, store, Path(out), log, Workers(jobs), waive).run
+
+
+def watch(
+    model: "str | Path | Predictor", samples: Iterable[str | Mapping[str, Any]]
+) -> Iterator["Prediction"]:
+    """Predict the phase of a running machine from its samples, a window every stride.
+
+    `model` is a checkpoint or a bundle, or its path. A sample is an object, or a line of JSON, such
+    as `{"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}`, in the
+    order of time. The first `model.opening_s` seconds must be benign. Raises Refused for a sample
+    that cannot be used.
+    """
+    from phasewatch.live import jsonl
+
+    lines = (one if isinstance(one, str) else json.dumps(one) for one in samples)
+    return jsonl.watch(_loaded(model) if isinstance(model, str | Path) else model, lines)
+
+
+def _loaded(path: str | Path) -> "Predictor":
+    """Load a checkpoint, or the bundle in a folder. Raises Refused."""
+    if Path(path).is_dir():
+        from phasewatch.artifacts import bundle
+
+        return bundle.load(Path(path))
+    from phasewatch.artifacts import checkpoint
+
+    return checkpoint.load(Path(path))

@@ -1,0 +1,67 @@
+"""The windows of a store's usable episodes: validated first, and read once."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from phasewatch.errors import Refused
+from phasewatch.schema import Schema
+from phasewatch.store.local import Store
+from phasewatch.validation.sweep import validate_and_read
+from phasewatch.validation.verdict import ValidationResult
+from phasewatch.windowing import Windows, concatenate, cut_windows, pool_openings
+
+
+def usable_windows(
+    store: Store,
+    schema: Schema,
+    opening_s: float,
+    ids: Sequence[str] = (),
+    include_rejected: bool = False,
+) -> tuple[Windows, dict[str, ValidationResult]]:
+    """Return the windows of the usable episodes of a store, and every episode's result by id.
+
+    `ids` names the episodes, in the order of the windows; without them all that are usable. Each
+    window stands beside the level of its machine's last openings, of usable episodes that are not
+    named as well. `include_rejected` also reads what validation refused. Raises Refused for an
+    episode that is not there or cannot be read, and for one that is not usable unless it is
+    included.
+    """
+    found, episodes = validate_and_read(store)
+    results = {result.id: result for result in found}
+    if include_rejected:
+        refused = [one.id for one in found if not one.usable and (not ids or one.id in ids)]
+        episodes |= {id: store.read(id) for id in refused}
+    wanted = list(ids or (id for id in results if id in episodes))
+    _refuse_unusable(store, results, wanted, episodes)
+    hosts = {episodes[id].host for id in wanted}
+    others = sorted(id for id, one in episodes.items() if one.host in hosts and id not in wanted)
+    whole = pool_openings(
+        concatenate(cut_windows(episodes[id], schema, opening_s) for id in [*wanted, *others])
+    )
+    return whole.take(np.isin(whole.episode, wanted)), results
+
+
+def _refuse_unusable(
+    store: Store,
+    results: Mapping[str, ValidationResult],
+    wanted: Sequence[str],
+    there: Mapping[str, object],
+) -> None:
+    """Raise Refused when a wanted episode is absent or not usable, or when none is wanted."""
+    for id in wanted:
+        if id not in results:
+            near = difflib.get_close_matches(id, results, n=3, cutoff=0) or ["none: it is empty"]
+            remedy = f"The nearest are {', '.join(near)}."
+            raise Refused(store.root, f"has no episode {id!r}", "an episode of it", remedy)
+        if id not in there:
+            raise Refused(
+                store.folder(id),
+                f"is {results[id].verdict} ({results[id].findings[0].reason})",
+                "an accepted or degraded episode",
+                "See `phasewatch validate`.",
+            )
+    if not wanted:
+        remedy = "See `phasewatch validate`."
+        raise Refused(store.root, "has no usable episode", "accepted or degraded ones", remedy)

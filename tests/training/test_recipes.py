@@ -1,0 +1,29 @@
+"""Recipes are found by name, and name models and splits that exist."""
+
+import pytest
+
+from phasewatch import splits
+from phasewatch.errors import Refused
+from phasewatch.models.base import names
+from phasewatch.schema import MODES
+from phasewatch.training import recipes
+
+
+def test_every_recipe_names_what_exists() -> None:
+    for name, recipe in recipes.RECIPES.items():
+        assert recipes.find(name) is recipe and recipe.name == name
+        assert set(recipe.models) <= set(names())
+        assert len(set(recipe.models)) == len(recipe.models)
+        assert recipe.split in splits.SPLITTERS
+        assert recipe.modes == MODES
+
+
+def test_the_six_are_those_that_learn() -> None:
+    assert {*recipes.SIX, *recipes.BASELINES} == set(names())
+
+
+def test_an_unknown_recipe_is_one_line() -> None:
+    with pytest.raises(
+        Refused, match="recipe 'everything': is unknown; expected one of all, quick"
+    ):
+        recipes.find("everything")
