@@ -3,9 +3,11 @@
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
+from tests.certificates import self_signed
 from tests.served import Served, serving, until
 
 from phasewatch.serve import sse
@@ -49,3 +51,13 @@ def _cut(one: Served) -> bool:
     for _ in range(200):
         one.runtime.broker.publish(told)
     return one.runtime.context.counters.value("viewers_cut_total") == 1
+
+
+def test_events_come_over_tls(tmp_path: Path) -> None:
+    certificate = self_signed(tmp_path)
+    with (
+        serving(ProducerContext(None, None), Access(), certificate) as one,
+        one.events() as reader,
+    ):
+        assert reader.next("hello")[2]["boot"] == one.runtime.broker.boot
+        assert reader.next("perf")[2]["data"]["uptime_s"] > 0

@@ -47,11 +47,9 @@ Strict = Annotated[
     bool, typer.Option("--strict-perms", help="Refuse what others may write or replace.")
 ]
 TlsCert = Annotated[
-    Path | None, typer.Option("--tls-cert", help="TLS certificate chain (PEM); needs --tls-key.")
+    Path | None, typer.Option("--tls-cert", help="Certificate (PEM): serve over HTTPS.")
 ]
-TlsKey = Annotated[
-    Path | None, typer.Option("--tls-key", help="Private key of the certificate (PEM).")
-]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="Its private key (PEM).")]
 Opening = Annotated[
     float,
     typer.Option("--opening", help="Seconds known to be benign at each start.", min=0, max=86_400),

@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.cli.console import SOME_ERRORED, StorePath, app, err, out, plain, progress
+from phasewatch.cli.console import (
+    SOME_ERRORED,
+    StorePath,
+    TlsCert,
+    TlsKey,
+    app,
+    err,
+    out,
+    plain,
+    progress,
+)
 from phasewatch.errors import Refused
 
 MIB = 1 << 20
@@ -23,10 +33,8 @@ def receive(
     rate: Annotated[int, typer.Option(help="Uploads a minute from a host.", min=1)] = 600,
     reserve_mb: Annotated[int, typer.Option(help="MiB that stay free on disk.", min=0)] = 1024,
     slots: Annotated[int, typer.Option(help="Connections at once.", min=1, max=1024)] = 32,
-    tls_cert: Annotated[
-        Path | None, typer.Option(help="Certificate (PEM): receive over HTTPS.")
-    ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Take shipped episodes into a store, until it is ended.
 
