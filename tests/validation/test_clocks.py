@@ -33,7 +33,7 @@ def asked(episode: Episode) -> ClockEvidence:
 
 
 @pytest.mark.parametrize("seconds", [-7.3, -2.0, 0.0, 1.7, 4.0, 11.0])
-def test_an_offset_is_measured_and_told(seconds: float) -> None:
+def test_an_offset_is_measured_and_reported(seconds: float) -> None:
     found = {pair.right: pair for pair in asked(late(bursts(), seconds)).pairs}
     assert found["netflow"].offset_s == pytest.approx(seconds, abs=0.3)
     assert found["qmp"].offset_s == pytest.approx(seconds, abs=0.35)

@@ -209,7 +209,7 @@ def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the same bytes, and not twice
 
 
-def test_the_index_is_the_same_bytes_whoever_judged(
+def test_the_index_is_the_same_bytes_whoever_validates(
     small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = swept(small, tmp_path / "alone")

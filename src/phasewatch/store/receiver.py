@@ -2,7 +2,7 @@
 
 An upload may be sent again as often as the sender likes: the same bytes under the same id are
 already there, other bytes are refused. What is refused, torn or killed leaves nothing in the store.
-`docs/store-format.md` has the protocol, `docs/decisions/0014-receiver.md` the reasons.
+`docs/reference/store-format.md` has the protocol, `docs/decisions/0014-receiver.md` the reasons.
 """
 
 import base64
