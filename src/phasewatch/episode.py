@@ -1,4 +1,4 @@
-"""One recorded run of one machine: who and when, its labels, and samples per source.
+"""One recorded run of one machine: identity, time span, labels, and samples per source.
 
 `Samples` refuses at construction what could not be aligned: time that runs back, shapes that
 disagree. Whether the clock is Unix time is for the validator to decide, since a bad episode must
@@ -28,7 +28,7 @@ ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 @dataclass(frozen=True)
 class Label:
-    """From `t_wall_ns` on, the machine is in `phase`."""
+    """The beginning of a phase: from `t_wall_ns` on, the machine is in `phase`."""
 
     t_wall_ns: int
     phase: str
@@ -36,7 +36,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Samples:
-    """One source's rows: two clocks `[n]`, one column a channel `[n, C]`, NaN where not measured.
+    """The rows of a source: two clocks `[n]` and values `[n, C]`, NaN where not measured.
 
     `rate_hz` is the nominal rate: how many rows a second the recorder meant to write.
     """
@@ -48,7 +48,7 @@ class Samples:
     rate_hz: float
 
     def __post_init__(self) -> None:
-        """Refuse shapes that disagree."""
+        """Raise ValueError for shapes that disagree."""
         rows = len(self.t_wall_ns)
         if self.values.shape != (rows, len(self.names)) or len(self.t_mono_ns) != rows:
             raise ValueError(
@@ -63,7 +63,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Identity:
-    """What a split may know of an episode: who, when, in which phases; never a measurement."""
+    """What a split may use of an episode: its names, start and phases, never a measurement."""
 
     id: str
     host: str
@@ -79,7 +79,7 @@ class Episode:
     """One run: identity, span `[start_ns, end_ns)` in Unix ns, labels, samples per source.
 
     `sample` names one parameterisation of `profile` by the digest of its script; `campaign` names
-    the stretch of time and the set-up it was recorded in; `notes` holds what a recorder wants kept
+    the stretch of time and the set-up it was recorded in; `notes` holds what a recorder adds
     (tool versions, measured clock offsets, quality figures), all of it text or numbers.
     """
 
@@ -96,5 +96,5 @@ class Episode:
 
     @property
     def seconds(self) -> float:
-        """Length of the run."""
+        """Length of the run in seconds."""
         return (self.end_ns - self.start_ns) / NS

@@ -1,4 +1,4 @@
-"""The one error users meet: it names the place, the problem, what was expected and what to do.
+"""The error for bad input: it names the place, the problem, what was expected and what to do.
 
 Everything a user, a file or another machine can get wrong raises `Refused` or a subclass. The CLI
 prints it as one line and exits with a code that is not 0; nothing else is caught there.
@@ -26,11 +26,11 @@ class Refused(Exception):
         super().__init__(f"{self.where}: {problem}; expected {expected}. {remedy}")
 
     def within(self, where: object) -> "Refused":
-        """Return the same refusal with `where`, an outer place, before its own."""
+        """Return the same refusal with `where`, an outer place, before its place."""
         return self.at(f"{where}: {self.where}")
 
     def at(self, place: str) -> "Refused":
-        """Return the same refusal of another place."""
+        """Return the same refusal with another place."""
         return Refused(place, self.problem, self.expected, self.remedy, self.code)
 
     def __reduce__(self) -> tuple[type["Refused"], tuple[str, ...]]:
@@ -38,16 +38,19 @@ class Refused(Exception):
         return Refused, (self.where, self.problem, self.expected, self.remedy, self.code)
 
 
-def differences(there: Mapping[str, Any], asked: Mapping[str, Any], inside: str = "") -> str:
-    """Return the fields that differ, by name, with both values, as text."""
-    told = []
-    for key in sorted({*there, *asked}):
-        one, other = there.get(key), asked.get(key)
+def differences(there: Mapping[str, Any], here: Mapping[str, Any], inside: str = "") -> str:
+    """Return as text the fields that differ, by dotted name, with both values.
+
+    `there` is what a file holds and `here` what was requested; `inside` is a prefix for names.
+    """
+    lines = []
+    for key in sorted({*there, *here}):
+        one, other = there.get(key), here.get(key)
         if isinstance(one, Mapping) and isinstance(other, Mapping):
-            told.append(differences(one, other, f"{inside}{key}."))
+            lines.append(differences(one, other, f"{inside}{key}."))
         elif one != other:
-            told.append(f"{inside}{key} is {_shown(one)} there and {_shown(other)} here")
-    return "; ".join(filter(None, told))
+            lines.append(f"{inside}{key} is {_shown(one)} there and {_shown(other)} here")
+    return "; ".join(filter(None, lines))
 
 
 def _shown(value: object) -> str:

@@ -54,8 +54,8 @@ def class_f1(confusion: NDArray[np.int64] | Array) -> Array:
     It is NaN for a class that is neither true nor predicted.
     """
     hit = np.diagonal(confusion, axis1=-2, axis2=-1)
-    whole = confusion.sum(axis=-1) + confusion.sum(axis=-2)
-    return np.where(whole > 0, 2 * hit / np.maximum(whole, 1e-300), np.nan)
+    total = confusion.sum(axis=-1) + confusion.sum(axis=-2)
+    return np.where(total > 0, 2 * hit / np.maximum(total, 1e-300), np.nan)
 
 
 def macro_f1(confusion: NDArray[np.int64] | Array) -> Array:
@@ -189,10 +189,10 @@ def difference_across_hosts(
     weights = nested_weights(host, seed, PAIRED_REPLICATES)
     replicates = _replicate_differences(first, second, weights)
     score = _student_interval(_point_difference(first, second), replicates, host, int(first.sum()))
-    spread = float(np.nanstd(replicates, ddof=1))
-    if spread == 0:
+    deviation = float(np.nanstd(replicates, ddof=1))
+    if deviation == 0:
         return score, 1.0
-    return score, float(2 * stats.t.sf(abs(score.value) / spread, len(np.unique(host)) - 1))
+    return score, float(2 * stats.t.sf(abs(score.value) / deviation, len(np.unique(host)) - 1))
 
 
 def _replicate_differences(

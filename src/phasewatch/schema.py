@@ -27,7 +27,7 @@ EXTRACTION = 1
 NS = 1_000_000_000
 
 MIN_STEP_S, MAX_S, MAX_STEPS = 0.001, 86_400, 10_000
-"""Of a grid in a file: its shortest step, its longest length, its steps a window at most."""
+"""Limits of a grid in a file: shortest step and longest length in seconds, steps per window."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,13 @@ class Channel:
         return self.name.partition(".")[0]
 
     def definition(self) -> list[object]:
-        """What must be equal for two channels to be the same; the meaning is prose and is not."""
+        """Return the fields that define a channel; its meaning is prose and not one of them."""
         return [self.name, self.unit, self.kind, self.deployed]
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Window, stride and step in seconds; `hold_s` is how long a value stands for a late sample."""
+    """Window, stride and step in seconds; `hold_s` is how long a value replaces a late sample."""
 
     window_s: float
     stride_s: float
@@ -87,7 +87,7 @@ class Grid:
 
     @property
     def hold_ns(self) -> int:
-        """How old a value may be and still stand for a step without one, in nanoseconds."""
+        """The greatest age of a value that fills a step without a sample, in nanoseconds."""
         return round(self.hold_s * NS)
 
     def definition(self) -> list[object]:
@@ -99,7 +99,7 @@ class Grid:
 class Schema:
     """Ordered channels, ordered classes, a grid, and the version of the extraction code.
 
-    `untested` is prose: what no recording under this schema ever holds, which every report says.
+    `untested` is prose: what no recording under this schema ever contains; every report prints it.
     """
 
     name: str
@@ -110,7 +110,7 @@ class Schema:
     untested: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse what could not be told apart: no channels, double names, under two classes."""
+        """Refuse a schema without channels, with repeated names, or with under two classes."""
         for what, names in (("channel", self.names), ("class", self.classes)):
             double = sorted({name for name in names if names.count(name) > 1})
             if double:
@@ -130,7 +130,7 @@ class Schema:
 
     @cached_property
     def kinds(self) -> dict[str, Kind]:
-        """What a sample of each channel is."""
+        """The kind of each channel, by its name."""
         return {channel.name: channel.kind for channel in self.channels}
 
     @cached_property
@@ -139,7 +139,7 @@ class Schema:
         return tuple(dict.fromkeys(channel.source for channel in self.channels))
 
     def channels_of(self, source: str) -> tuple[Channel, ...]:
-        """The channels of one source, in order."""
+        """Return the channels of one source, in order; empty for an unknown source."""
         return self._by_source.get(source, ())
 
     @cached_property
@@ -150,22 +150,22 @@ class Schema:
         }
 
     def deployed(self) -> "Schema":
-        """The schema of realistic mode: only what a deployed defender can see and trust."""
-        kept = tuple(channel for channel in self.channels if channel.deployed)
-        return replace(self, channels=kept)
+        """Return the schema of realistic mode: only what a deployed defender can see and trust."""
+        trusted = tuple(channel for channel in self.channels if channel.deployed)
+        return replace(self, channels=trusted)
 
     def for_mode(self, mode: Mode) -> "Schema":
-        """The schema a model of this mode is given."""
+        """Return the schema that a model of this mode gets."""
         return self.deployed() if mode == "realistic" else self
 
     @property
     def modes(self) -> tuple[Mode, ...]:
-        """The modes that differ: one of them, where all channels are deployed or none is."""
+        """The modes that differ: only one where all channels are deployed or none is."""
         kinds = {channel.deployed for channel in self.channels}
         return MODES if len(kinds) > 1 else ("realistic" if True in kinds else "oracle",)
 
     def definition(self) -> dict[str, object]:
-        """Everything that gives the numbers their meaning, in order."""
+        """Return everything that gives the numbers their meaning, in order, as JSON types."""
         return {
             "channels": [channel.definition() for channel in self.channels],
             "classes": list(self.classes),
@@ -179,10 +179,10 @@ class Schema:
         return atomic.digest(self.definition())
 
     def incompatibilities(self, other: "Schema") -> list[str]:
-        """What this schema asks for that `other` lacks or defines otherwise, one line each.
+        """Return what this schema requires and `other` lacks or defines otherwise, one line each.
 
         Channels that only `other` has, and its order, do not matter: samples are bound by name, in
-        this schema's own order.
+        the order of this schema.
         """
         lines = [f"{key} {mine!r} is now {theirs!r}" for key, mine, theirs in self._frame(other)]
         theirs = {channel.name: channel for channel in other.channels}
@@ -208,7 +208,7 @@ class Schema:
         return [pair for pair in pairs if pair[1] != pair[2]]
 
     def dump(self) -> dict[str, object]:
-        """The schema by value, as JSON types; `parse` reads it back."""
+        """Return the schema by value, as JSON types; `parse` reads it back."""
         return {
             **({"untested": list(self.untested)} if self.untested else {}),
             "name": self.name,
@@ -236,9 +236,9 @@ def read(path: Path) -> Schema:
     value = fields.read_toml(path, "a schema like schemas/vm46.toml")
     file = fields.validate(_File, value, path)
     channels = [
-        Channel(f"{source}.{row.name}", row.unit, cast(Kind, row.kind), own.deployed, row.meaning)
-        for source, own in file.sources.items()
-        for row in own.channels
+        Channel(f"{source}.{row.name}", row.unit, cast(Kind, row.kind), table.deployed, row.meaning)
+        for source, table in file.sources.items()
+        for row in table.channels
     ]
     return _schema(file, channels, EXTRACTION, path)
 
@@ -302,7 +302,7 @@ class _Source(fields.Table):
 
 
 class _Frame(fields.Table):
-    """What both forms of a schema have in common."""
+    """The fields that both forms of a schema have in common."""
 
     name: _Name
     classes: list[_Name]
@@ -320,7 +320,7 @@ class _Dump(_Frame):
 
 
 class _File(_Frame):
-    """A schema as somebody writes it in TOML: channels under their source."""
+    """A schema as people write it in TOML: channels under their source."""
 
     sources: dict[str, _Source]
 

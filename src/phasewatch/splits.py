@@ -1,7 +1,7 @@
 """Training, validation and test sets: disjoint sets of episodes, named by a recipe.
 
-A split is made of episode ids before any window exists, so no two windows of one run can stand on
-both sides. What a test set does not hold is derived from it, never written by hand.
+A split is made of episode ids before any window exists, so no two windows of one run can be on
+both sides. What a test set lacks is derived from it, never written by hand.
 """
 
 import hashlib
@@ -21,8 +21,8 @@ class Split:
     """Disjoint sets of episode ids.
 
     `test` is held out by host, sample or campaign, and `validation`, which chooses the model, by
-    the same; `seen` are episodes held back of those that `train` has, so that the price of the new
-    can be told: one in five of each profile, by the digest of its id.
+    the same. `seen` are other episodes of what `train` has, so that the cost of generalising can
+    be measured: one in five of each profile, by the digest of its id.
     """
 
     recipe: str
@@ -33,7 +33,7 @@ class Split:
     test: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Refuse an episode on two sides."""
+        """Raise ValueError for an episode on two sides."""
         every = [*self.train, *self.validation, *self.seen, *self.test]
         double = sorted({id for id in every if every.count(id) > 1})
         if double:
@@ -49,11 +49,11 @@ HELD_OUT_BY = {
     "held_out_sample": "sample",
     "held_out_time": "campaign",
 }
-"""What each way holds out: an attribute of Identity."""
+"""The attribute of Identity that each splitter holds out."""
 
 
 def single_split(split: SingleSplitter) -> SingleSplitter:
-    """Register a function that makes one split, from the values to test and to validate."""
+    """Register a function that returns one split, from the values to test and to validate on."""
 
     @wraps(split)
     def alone(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
@@ -64,7 +64,7 @@ def single_split(split: SingleSplitter) -> SingleSplitter:
 
 
 def splitter(folds: Splitter) -> Splitter:
-    """Register a function that makes several splits, in which no episode is tested twice."""
+    """Register a function that returns several splits, in which no episode is tested twice."""
     SPLITTERS[folds.__name__] = folds
     return folds
 
@@ -103,7 +103,7 @@ def leave_one_host_out(episodes: Sequence[Identity], test: str, validation: str)
     if test or validation:
         raise Refused(
             "split leave_one_host_out",
-            f"{test or validation!r} was asked for",
+            f"{test or validation!r} was given",
             "neither --test nor --validation: every host is tested, the next one by name chooses",
             "Leave both out, or use held_out_host.",
         )
@@ -156,7 +156,7 @@ def _number(role: str, text: str) -> int:
             f"split held_out_sample: --{role}",
             f"{text!r} is no number",
             "the number of a sample in its profile, from 0",
-            f"Say --{role} 0, for example.",
+            f"Give --{role} 0, for example.",
         )
     return int(text)
 
@@ -181,7 +181,7 @@ def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> S
     if test or validation:
         raise Refused(
             "split held_out_time",
-            f"{test or validation!r} was asked for",
+            f"{test or validation!r} was given",
             "neither --test nor --validation: the last campaign is tested, the one before chooses",
             "Leave both out.",
         )
@@ -198,14 +198,14 @@ def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> S
 
 
 def _known(recipe: str, episodes: Sequence[Identity], key: str, wanted: Sequence[str]) -> list[str]:
-    """The values of `key`; raises Refused when there is none, or a wanted one is not there."""
+    """Return the values of `key`. Raises Refused when there is none, or a wanted one is absent."""
     values = sorted({getattr(episode, key) for episode in episodes})
     if not values:
         raise Refused(
             f"split {recipe}",
             "the store has no usable episode",
             "accepted or degraded episodes",
-            "`phasewatch validate` says what is wrong with those it has.",
+            "`phasewatch validate` lists what is wrong with those it has.",
         )
     for role, value in zip(("test", "validation"), wanted, strict=False):
         if value not in values:
@@ -226,7 +226,7 @@ def _held_out(
     validation: set[str],
     name: str = "",
 ) -> Split:
-    """The split by the values of `key`; one in five of the rest is held back as `seen`."""
+    """Return the split by the values of `key`; one in five of the rest is held back as `seen`."""
     rest = [e for e in episodes if getattr(e, key) not in test | validation]
     seen = _fifth(rest)
     split = Split(
@@ -250,7 +250,7 @@ def _held_out(
 
 
 def _fifth(episodes: Sequence[Identity]) -> set[str]:
-    """One episode in five of each profile, at least one where there are two; no seed, no order."""
+    """Return one id in five of each profile, at least one of two; no seed or order matters."""
     chosen: set[str] = set()
     for profile in {episode.profile for episode in episodes}:
         ids = [episode.id for episode in episodes if episode.profile == profile]
@@ -260,7 +260,7 @@ def _fifth(episodes: Sequence[Identity]) -> set[str]:
 
 
 def untested(episodes: Sequence[Identity], ids: Sequence[str], what: str) -> list[str]:
-    """Profiles or phases (`what`) that the store holds and the episodes `ids` do not."""
+    """Return the profiles or phases (`what`) of `episodes` that those named in `ids` lack."""
 
     def values(chosen: Sequence[Identity]) -> set[str]:
         if what == "profile":
@@ -270,11 +270,10 @@ def untested(episodes: Sequence[Identity], ids: Sequence[str], what: str) -> lis
     return sorted(values(episodes) - values([e for e in episodes if e.id in set(ids)]))
 
 
-def divide_windows(whole: Windows, split: Split) -> dict[str, Windows]:
-    """The windows of each part of a split, each beside what was known of its machine by then.
+def divide_windows(windows: Windows, split: Split) -> dict[str, Windows]:
+    """Return the windows of each part of a split, with the benign level known at their time.
 
-    Training windows know no opening of a tested episode. Raises Refused when a part has no
-    episode.
+    Training windows use no opening of a test episode. Raises Refused when a part has no episode.
     """
     sides = {
         "train": split.train,
@@ -300,6 +299,6 @@ def divide_windows(whole: Windows, split: Split) -> dict[str, Windows]:
     }
     parts = {}
     for part, ids in sides.items():
-        known = pool_openings(whole.take(np.isin(whole.episode, near[part])))
+        known = pool_openings(windows.take(np.isin(windows.episode, near[part])))
         parts[part] = known.take(np.isin(known.episode, ids))
     return parts

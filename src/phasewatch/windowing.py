@@ -1,8 +1,8 @@
-"""From samples to x[C,T], one function offline and live.
+"""Computes windows x[C,T] from samples, with one function offline and live.
 
 Time is cut into steps `(edge, edge + step]`. A step's column depends only on the samples up to its
-end and no further back than `hold + step`, so a window made from a live buffer has the same bits as
-the one cut from the whole episode. NaN means: not measured.
+end and no further back than `hold + step`, so a window from a live buffer has the same bits as
+the one cut from the complete episode. NaN means: not measured.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,9 +24,9 @@ POOLED_OPENINGS = 12
 
 @dataclass(frozen=True)
 class Windows:
-    """N windows: `x[N,C,T]`, `y[N]` the phase's class at the window's end, and who and when.
+    """N windows: `x[N,C,T]`, class `y[N]` of the phase at the window's end, time and identity.
 
-    `opening[N,C]` is the machine's level, known to be benign: see `opening` and `pool`. `purity[N]`
+    `opening[N,C]` is the benign level: see `opening_level` and `pool_openings`. `purity[N]`
     is the share of the window spent in its phase; `since_s[N]` the seconds from that phase's
     beginning to the window's end; `t_ns[N]` the window's end, Unix ns.
     """
@@ -48,15 +48,15 @@ class Windows:
         return len(self.y)
 
     def aeon(self) -> tuple[Floats, Ints]:
-        """`X[N,C,T]` in double precision and `y[N]`, as aeon and sktime take them."""
+        """Return `X[N,C,T]` in double precision and `y[N]`, as aeon and sktime take them."""
         return self.x.astype(np.float64), self.y
 
     def tsai(self) -> tuple[NDArray[np.float32], Ints]:
-        """`X[N,C,T]` in single precision and `y[N]`, as tsai and torch take them."""
+        """Return `X[N,C,T]` in single precision and `y[N]`, as tsai and torch take them."""
         return self.x, self.y
 
     def sklearn(self) -> tuple[Floats, Ints]:
-        """`X[N, C*T]`, every step a column, and `y[N]`, as scikit-learn takes them."""
+        """Return `X[N, C*T]`, every step a column, and `y[N]`, as scikit-learn takes them."""
         return self.x.reshape(len(self), -1).astype(np.float64), self.y
 
     def take(self, rows: NDArray[np.bool_] | Ints) -> "Windows":
@@ -66,23 +66,24 @@ class Windows:
     def channels(self, schema: Schema, other: Schema) -> "Windows":
         """Return the same windows, cut under `schema`, with the channels of `other` alone.
 
-        The arrays are contiguous, as those of `cut` are: sums have the same last bits.
+        The arrays are contiguous, as those of `cut_windows` are: sums have the same last bits.
         """
         if schema.names == other.names:
             return self
         rows = [schema.names.index(name) for name in other.names]
-        x, level = (np.ascontiguousarray(own[:, rows]) for own in (self.x, self.opening))
+        x, level = (np.ascontiguousarray(one[:, rows]) for one in (self.x, self.opening))
         return replace(self, x=x, opening=level)
 
 
 def resample(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, first: int, last: int
 ) -> Floats:
-    """Grid columns `first..last-1` counted from `origin_ns`, as `[C, last - first]`.
+    """Return grid columns `first..last-1`, counted from `origin_ns`, as `[C, last - first]`.
 
     Column k covers `(origin + k*step, origin + (k+1)*step]`: a gauge's mean, a counter's or an
     event's rate per second since the sample before the step. A step without a sample repeats the
-    last known column for as long as that is no older than the grid's hold.
+    last known column for as long as that is no older than the grid's hold; NaN after that. Raises
+    ValueError for samples that run back in time.
     """
     grid = schema.grid
     back = -(-grid.hold_ns // grid.step_ns)
@@ -98,7 +99,7 @@ def resample(
 
 
 def _source(samples: Samples, channels: tuple[Channel, ...], grid: Grid, edges: Ints) -> Floats:
-    """One source's columns between consecutive `edges[M+1]`, as `[C, M]`, held values filled in."""
+    """Return a source's columns between `edges[M+1]`, held values included, `[C, M]`."""
     t = samples.t_wall_ns
     if np.any(np.diff(t) < 0):
         raise ValueError("samples run back in time; the validator rejects such an episode")
@@ -122,7 +123,7 @@ def _source(samples: Samples, channels: tuple[Channel, ...], grid: Grid, edges: 
 
 
 def _values(samples: Samples, channels: tuple[Channel, ...]) -> Floats:
-    """The channels' values, `[n, C]`; what is absent or no number was not measured: NaN."""
+    """Return the channels' values `[n, C]`; NaN where they are absent or no numbers."""
     place = {name: column for column, name in enumerate(samples.names)}
     there = [row for row, channel in enumerate(channels) if channel.name in place]
     value = np.full((len(samples), len(channels)), np.nan)
@@ -134,7 +135,7 @@ def _values(samples: Samples, channels: tuple[Channel, ...]) -> Floats:
 def _measure(
     channels: tuple[Channel, ...], value: Floats, begin: Ints, end: Ints, seconds: Floats
 ) -> Floats:
-    """The value of every channel in each step `value[begin:end]`, steps not empty, as `[M, C]`."""
+    """Return every channel's value in each step `value[begin:end]`, none empty, as `[M, C]`."""
     kinds = np.array([channel.kind for channel in channels])
     counter, event, gauge = (kinds == kind for kind in ("counter", "event", "gauge"))
     delta = value[end - 1] - value[np.maximum(begin - 1, 0)]
@@ -148,7 +149,7 @@ def _measure(
 
 
 def _sums(value: Floats, begin: Ints, end: Ints) -> Floats:
-    """Sums over the segments `value[begin:end]`, in order and not empty: `[M, C]` from `[n, C]`."""
+    """Return sums `[M, C]` over segments `value[begin:end]` of `[n, C]`, in order, none empty."""
     pairs = np.stack([begin, end], axis=1).ravel()
     padded = np.concatenate([value, np.zeros((1, value.shape[1]))])
     return np.asarray(np.add.reduceat(padded, pairs)[::2])
@@ -158,12 +159,12 @@ def window_at(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, end: int
 ) -> NDArray[np.float32]:
     """Return the window `x[C,T]` that ends with column `end - 1`, as a live machine needs it."""
-    made = resample(sources, schema, origin_ns, end - schema.grid.steps, end)
-    return made.astype(np.float32)
+    x = resample(sources, schema, origin_ns, end - schema.grid.steps, end)
+    return x.astype(np.float32)
 
 
 def signed_log(x: NDArray[np.floating[Any]]) -> Floats:
-    """log(1 + |x|) with the sign of x: rates of different machines differ by factors."""
+    """Return log(1 + |x|) with the sign of x: rates of different machines differ by factors."""
     z = x.astype(np.float64)
     return np.asarray(np.sign(z) * np.log1p(np.abs(z)))
 
@@ -171,7 +172,7 @@ def signed_log(x: NDArray[np.floating[Any]]) -> Floats:
 def opening_level(
     sources: Mapping[str, Samples], schema: Schema, origin_ns: int, seconds: float
 ) -> NDArray[np.float32]:
-    """A machine's own benign level: the median of `log` over its first `seconds`, `[C]`.
+    """Return a machine's benign level `[C]`: the median of `signed_log` over the first `seconds`.
 
     NaN for a channel measured in less than half of them, and everywhere when `seconds` is 0.
     """
@@ -194,39 +195,38 @@ def _refuse_hostile(episode: Episode, schema: Schema, seconds: float) -> None:
                 f"episode {episode.id}: labels",
                 f"{label.phase} begins after {after:.1f} s",
                 f"{seconds:g} s of {schema.classes[0]} at its start, to know the machine by",
-                "Say how long the opening is with --opening; 0 does without.",
+                "Give the length of the opening with --opening; 0 does without.",
                 code="opening_hostile",
             )
 
 
 def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
-    """Return all whole windows of an episode that end after its opening.
+    """Return all complete windows of an episode that end after its opening.
 
-    The opening is given away as benign, so no window inside it is predicted. Raises Refused when
+    The opening is known to be benign, so no window inside it is predicted. Raises Refused when
     it is not benign.
     """
     _refuse_hostile(episode, schema, opening_s)
     grid = schema.grid
     total = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = resample(episode.sources, schema, episode.start_ns, 0, total).astype(np.float32)
+    columns = resample(episode.sources, schema, episode.start_ns, 0, total).astype(np.float32)
     if total < grid.steps:
-        made = np.full((len(schema.channels), grid.steps), np.nan, dtype=np.float32)[:, :0]
         x = np.empty((0, len(schema.channels), grid.steps), dtype=np.float32)
     else:
-        x = sliding_window_view(made, grid.steps, axis=1)[:, :: grid.stride].swapaxes(0, 1)
+        x = sliding_window_view(columns, grid.steps, axis=1)[:, :: grid.stride].swapaxes(0, 1)
     ends = grid.steps + grid.stride * np.arange(len(x), dtype=np.int64)
-    asked = ends * grid.step_s > opening_s
-    x, ends = np.ascontiguousarray(x[asked]), ends[asked]
+    after = ends * grid.step_s > opening_s
+    x, ends = np.ascontiguousarray(x[after]), ends[after]
     t_ns = episode.start_ns + ends * grid.step_ns
     y, purity, since_s = _label(episode.labels, schema, t_ns)
     level = opening_level(episode.sources, schema, episode.start_ns, opening_s)
     names = (episode.id, episode.host, episode.sample, episode.profile, episode.campaign)
-    who = [np.full(len(x), text) for text in names]
-    return Windows(x, np.tile(level, (len(x), 1)), y, purity, since_s, t_ns, *who)
+    identity = [np.full(len(x), text) for text in names]
+    return Windows(x, np.tile(level, (len(x), 1)), y, purity, since_s, t_ns, *identity)
 
 
 def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints, Floats, Floats]:
-    """Class at each window's end, the share of the window spent in it, seconds since it began."""
+    """Return per window the class at its end, the share spent in it, seconds since it began."""
     window_ns = round(schema.grid.window_s * NS)
     start = np.array([label.t_wall_ns for label in labels], dtype=np.int64)
     classes = np.array([schema.classes.index(label.phase) for label in labels], dtype=np.int64)
@@ -241,7 +241,7 @@ def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints,
 
 
 def concatenate(parts: Iterable[Windows]) -> Windows:
-    """Windows of several episodes, one after the other; raises ValueError when there are none."""
+    """Return the windows of several parts, in their order. Raises ValueError without a part."""
     parts = list(parts)
     if not parts:
         raise ValueError("no episodes to join")
@@ -250,25 +250,25 @@ def concatenate(parts: Iterable[Windows]) -> Windows:
 
 
 def pool_openings(windows: Windows) -> Windows:
-    """The same windows, each with the level of its machine's last `POOLED` openings.
+    """Return the same windows with the level of each machine's last `POOLED_OPENINGS` openings.
 
-    Three minutes known to be benign say more of a machine than fifteen seconds. An episode's own
-    opening is the last of them, and none that came later is used.
+    Three minutes known to be benign describe a machine better than fifteen seconds. The opening of
+    the same episode is the last of them, and no later one is used.
     """
     level = windows.opening.copy()
     for host in np.unique(windows.host):
-        own = windows.host == host
-        ids = windows.episode[own]
-        first = {str(id): int(windows.t_ns[own][ids == id].min()) for id in np.unique(ids)}
+        of_host = windows.host == host
+        ids = windows.episode[of_host]
+        first = {str(id): int(windows.t_ns[of_host][ids == id].min()) for id in np.unique(ids)}
         order = sorted(first, key=lambda id: first[id])
-        openings = [windows.opening[own][ids == id][0] for id in order]
+        openings = [windows.opening[of_host][ids == id][0] for id in order]
         for place, id in enumerate(order):
             level[windows.episode == id] = median_opening(openings[: place + 1])
     return replace(windows, opening=level)
 
 
 def median_opening(openings: Sequence[NDArray[np.float32]]) -> Floats:
-    """The median of a machine's last openings `[C]`, its own the last; NaN where none knows."""
+    """Return the median `[C]` of a machine's last openings; NaN where none has a value."""
     past = np.array(openings[-POOLED_OPENINGS:], dtype=np.float64)
     known = np.isfinite(past).any(axis=0)
     median = np.full(past.shape[1], np.nan)
@@ -277,7 +277,7 @@ def median_opening(openings: Sequence[NDArray[np.float32]]) -> Floats:
 
 
 class Readable(Protocol):
-    """What episodes are read from: a store, or whatever else has them by id."""
+    """A source of episodes by id, such as a store."""
 
     def read(self, id: str) -> Episode:
         """Return an episode. Raises Refused when it is absent or damaged."""
@@ -285,5 +285,9 @@ class Readable(Protocol):
 
 
 def extract(store: Readable, ids: Sequence[str], schema: Schema, opening_s: float) -> Windows:
-    """Return the windows of some episodes, in the order of `ids`."""
+    """Return the windows of some episodes, in the order of `ids`.
+
+    Raises Refused for an episode that is absent or damaged, or whose opening is not benign, and
+    ValueError without an id.
+    """
     return concatenate(cut_windows(store.read(id), schema, opening_s) for id in ids)
