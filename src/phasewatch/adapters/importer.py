@@ -306,7 +306,7 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
                 tuple(names),
                 rows.t_ns,
                 rows.t_ns - start_ns,
-                rows.values[:, [schema.names.index(own) for own in names]],
+                rows.values[:, [schema.names.index(channel) for channel in names]],
                 NS / usual,
             )
             for source, names in columns.items()

@@ -16,7 +16,7 @@ from phasewatch.io import fields
 from phasewatch.schema import Channel, Schema
 
 IDENTITY = ("host", "sample", "profile", "campaign")
-"""What tells episodes apart, beside their time."""
+"""The texts that distinguish episodes, beside their time."""
 
 CLOCKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in each unit of a time column; the other unit is "iso", for dates as text."""

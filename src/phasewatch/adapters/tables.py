@@ -22,7 +22,7 @@ UNSET = ("-", "(empty)")
 """What Zeek writes for a missing value."""
 
 ARCHIVE_S = 1_577_836_800
-"""2020-01-01, where the first series of an archive begins: they have no times of their own."""
+"""2020-01-01, where the first series of an archive begins: a `.ts` file has no times."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Table:
     dropped: list[Dropped]
 
     def __len__(self) -> int:
-        """Number of rows."""
+        """Return the number of rows."""
         return len(self.lines)
 
 

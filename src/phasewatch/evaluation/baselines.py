@@ -1,7 +1,7 @@
 """Baseline predictions that need no detector: from the time, the host name, one channel, chance.
 
-A corpus in which one of them comes near a model is too easy, and the score of the model says
-nothing. Each learns from training windows alone and weighs all classes the same, as models do.
+A corpus in which one of them comes near a model is too easy, and the score of the model means
+little. Each is fitted on training windows alone and weighs all classes the same, as models do.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,6 @@
 """The report of a run: scores, delays, false alarms, calibration, comparisons, what is untested.
 
-Everything is computed from the predictions on file; this module knows nothing of models. Every
+Everything is computed from stored predictions; this module is independent of models. Every
 score is a sum over the confusion matrices of episodes. What was not tested is listed, and enters no
 average. Temperatures and thresholds are chosen in each fold, on its validation part, before folds
 are pooled.
@@ -24,7 +24,7 @@ from phasewatch.metrics import Confusions, Score
 from phasewatch.schema import Mode
 
 TARGET_RISK = 0.1
-"""Error rate of the predictions that are kept by abstention."""
+"""Error rate on validation of the predictions that remain after abstention."""
 
 LOGIT_FACTORS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 """Factors for logits before smoothing, of which the best on validation is taken."""
@@ -32,11 +32,11 @@ LOGIT_FACTORS = (8.0, 4.0, 2.0, 1.0, 0.5, 0.25)
 
 @dataclass(frozen=True)
 class Abstention:
-    """The predictions that are kept by abstention, on the held-out subset.
+    """The predictions that remain after abstention, on the held-out subset.
 
-    Kept are those above the confidence that has `target_error_rate` on validation. `thresholds` are
-    one for each fold; None where no confidence is enough, and no prediction is kept. `coverage` is
-    the share that is kept, and `error_rate` that of the kept ones.
+    These are the ones above the confidence that has `target_error_rate` on validation. `thresholds`
+    has one for each fold; None where no confidence is enough, and no prediction remains. `coverage`
+    is the share of predictions that remain, and `error_rate` is theirs.
     """
 
     target_error_rate: float
@@ -91,7 +91,7 @@ class ModelReport(ModelScores):
 class Comparison:
     """Macro F1 of `first` minus that of `second` on the same held-out episodes.
 
-    `p` is adjusted for all pairs of the mode. `across_hosts` says that interval and p are over
+    `p` is adjusted for all pairs of the mode. `across_hosts` is true where interval and p are over
     other hosts. `outcome` is "better" or "worse", of `first`, or begins with "undecided".
     """
 
@@ -130,7 +130,7 @@ class Report:
     untested_phases: list[str]
     untested_pairs: list[tuple[str, str]]
     never_recorded: tuple[str, ...]
-    """What no recording of the store contains, as its schema says."""
+    """What no recording of the store contains, from its schema."""
     profiles: list[str]
 
     @property
@@ -333,17 +333,17 @@ def _abstention(folds: Sequence[tuple[Predictions, Predictions]]) -> Abstention:
         calibration.abstention_threshold(one.logits, one.windows.y, 1.0, TARGET_RISK)
         for one, _ in folds
     )
-    kept, wrong = [], []
+    remaining, wrong = [], []
     for (_, unseen), threshold in zip(folds, thresholds, strict=True):
         least = np.inf if threshold is None else threshold
         keep = softmax(unseen.logits, axis=1).max(axis=1) >= least
-        kept.append(keep)
+        remaining.append(keep)
         wrong.append((unseen.predicted != unseen.windows.y)[keep])
     errors = np.concatenate(wrong)
     return Abstention(
         TARGET_RISK,
         thresholds,
-        float(np.concatenate(kept).mean()),
+        float(np.concatenate(remaining).mean()),
         float(errors.mean()) if len(errors) else None,
     )
 
@@ -383,5 +383,5 @@ def _outcome(gap: Score, p: float) -> str:
 
 
 def best_on_validation(rows: Sequence[ModelReport]) -> ModelReport:
-    """Return the model with the best score on validation; the held-out part has no say in it."""
+    """Return the model with the best score on validation; the held-out subset is not used."""
     return max(rows, key=lambda row: row.validation.value)

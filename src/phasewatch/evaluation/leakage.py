@@ -237,10 +237,10 @@ def near_duplicates(data: FoldData) -> Outcome:
         apart = cdist(near.points(evaluated), near.known)
         place, least = apart.argmin(axis=1), apart.min(axis=1)
         for id in np.unique(evaluated.episode):
-            own = evaluated.episode == id
-            middle = float(np.median(least[own])) / near.usual
+            rows = evaluated.episode == id
+            middle = float(np.median(least[rows])) / near.usual
             if middle < nearest:
-                names, counts = np.unique(near.windows.episode[place[own]], return_counts=True)
+                names, counts = np.unique(near.windows.episode[place[rows]], return_counts=True)
                 nearest, pair = middle, (str(id), str(names[counts.argmax()]))
     finding = f"the nearest, {pair[0]} to {pair[1]}, is at {nearest:.2f} of the usual distance"
     return nearest >= MIN_EPISODE_DISTANCE, finding
@@ -305,14 +305,14 @@ def telling_channel(data: FoldData) -> Outcome:
             continue
         apart = np.abs(last[known][:, None] - first[known][None, :])
         # A tie identifies nothing: an episode must be nearer than every other.
-        own = np.diagonal(apart).copy()
+        same = np.diagonal(apart).copy()
         np.fill_diagonal(apart, np.inf)
-        found.append((float((own < apart.min(axis=1)).mean()), data.schema.names[row]))
+        found.append((float((same < apart.min(axis=1)).mean()), data.schema.names[row]))
     found.sort(reverse=True)
     share, name = found[0] if found else (0.0, "none")
     finding = f"{name} names {100 * share:.0f} % of {len(halves[0])} training episodes by itself"
     others = [
-        f"{own} {100 * part:.0f} %" for part, own in found[1:] if part > MAX_IDENTIFIED_EPISODES
+        f"{name} {100 * part:.0f} %" for part, name in found[1:] if part > MAX_IDENTIFIED_EPISODES
     ]
     more = (
         [f"and {len(others) - MAX_NAMED_CHANNELS} more"] if len(others) > MAX_NAMED_CHANNELS else []
@@ -330,12 +330,12 @@ def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]
         rows = np.flatnonzero(windows.episode == id)
         rows = rows[np.argsort(windows.t_ns[rows])]
         middle = max(len(rows) // 2, 1)
-        for kept, some in ((first, rows[:middle]), (last, rows[-middle:])):
+        for medians, some in ((first, rows[:middle]), (last, rows[-middle:])):
             level = np.full(windows.x.shape[1], np.nan)
             steps = windows.x[some].astype(np.float64).swapaxes(0, 1).reshape(len(level), -1)
             known = np.isfinite(steps).any(axis=1)
             level[known] = np.nanmedian(steps[known], axis=1)
-            kept.append(level)
+            medians.append(level)
     return np.array(first), np.array(last)
 
 
@@ -408,23 +408,23 @@ def _permuted_scores(data: FoldData, seed: int) -> tuple[float, float]:
 
     found = value(fitted.predict(evaluated))
     blind = (baselines.BASELINES[name] for name in ("chance", "time only"))
-    return found, max(value(answer(train, validation, evaluated, classes)) for answer in blind)
+    return found, max(value(predict(train, validation, evaluated, classes)) for predict in blind)
 
 
 def _permuted(data: FoldData, seed: int) -> dict[str, Windows]:
     """Return the same windows, each episode with the labels of another, in their order."""
-    whole = concatenate(data.windows[part] for part in ("train", *HELD_OUT))
-    ids = np.unique(whole.episode)
-    rows = {id: np.flatnonzero(whole.episode == id) for id in ids}
-    rows = {id: own[np.argsort(whole.t_ns[own], kind="stable")] for id, own in rows.items()}
+    windows = concatenate(data.windows[part] for part in ("train", *HELD_OUT))
+    ids = np.unique(windows.episode)
+    rows = {id: np.flatnonzero(windows.episode == id) for id in ids}
+    rows = {id: one[np.argsort(windows.t_ns[one], kind="stable")] for id, one in rows.items()}
     other = dict(zip(ids, np.random.default_rng(seed).permutation(ids), strict=True))
-    y = whole.y.copy()
-    for id, own in rows.items():
-        lent = whole.y[rows[other[id]]]
-        y[own] = lent[np.minimum(np.arange(len(own)), len(lent) - 1)]
+    y = windows.y.copy()
+    for id, one in rows.items():
+        labels = windows.y[rows[other[id]]]
+        y[one] = labels[np.minimum(np.arange(len(one)), len(labels) - 1)]
     ends = np.cumsum([len(data.windows[part]) for part in ("train", *HELD_OUT)])[:-1]
-    dealt = zip(("train", *HELD_OUT), np.split(y, ends), strict=True)
-    return {part: replace(data.windows[part], y=own) for part, own in dealt}
+    permuted = zip(("train", *HELD_OUT), np.split(y, ends), strict=True)
+    return {part: replace(data.windows[part], y=labels) for part, labels in permuted}
 
 
 # ---------------------------------------------------------------- fitted models

@@ -26,7 +26,7 @@ from phasewatch.windowing import Windows, concatenate
 
 FORMAT = 2
 GROUP_COLUMNS = {"fold": "fold", "model": "model", "mode": "mode", "part": "subset"}
-"""Columns that tell predictions apart, and the field of `Predictions` that each holds."""
+"""Columns that distinguish predictions, and the field of `Predictions` that each holds."""
 
 REQUIRED_SUBSETS = ("validation", "seen", "unseen")
 METADATA_FIELDS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")

@@ -1,6 +1,6 @@
 """Causal smoothing of predictions: forward filtering of a hidden Markov model over windows.
 
-A smoothed prediction uses windows up to its own and none after. The transitions are counted on
+A smoothed prediction uses its window and earlier ones alone. The transitions are counted on
 training labels. The emission of a window is the probability that the model gives, divided by how
 often training had each phase (scaled likelihoods: Bourlard and Morgan, Connectionist Speech
 Recognition, 1994).
@@ -49,8 +49,8 @@ class MarkovChain:
     def filter(self, logits: Array, balanced: bool = True) -> Array:
         """Return log-probabilities `[N,K]` of the windows of one episode, each given all up to it.
 
-        `balanced` says that training weighed every class the same: the prior of the model is even
-        then, and no prior is divided out.
+        `balanced` is true where training weighed every class the same: then the prior is even,
+        and no prior is divided out.
         """
         emission = log_softmax(logits, axis=1) - (0.0 if balanced else self.prior)
         filtered: Array = np.empty(emission.shape)

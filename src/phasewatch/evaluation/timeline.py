@@ -94,7 +94,7 @@ def timeline(predictions: Predictions, context: EvaluationContext) -> Timeline:
 
 
 def false_alarm_rate(windows: Windows, alarm: Mask, context: EvaluationContext) -> FalseAlarmRate:
-    """Return the rate of false alarms, where `alarm[N]` says which windows raise one.
+    """Return the rate of false alarms, where `alarm[N]` is true for windows that raise one.
 
     With metrics.MIN_HOSTS new hosts or more it has an interval over other hosts, too.
     """

@@ -1,1 +1,1 @@
-"""Files written whole or not at all, files read as if an enemy wrote them, and where work runs."""
+"""Atomic writes, reading of untrusted files, TLS files, and executors for parallel work."""

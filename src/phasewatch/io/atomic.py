@@ -1,6 +1,6 @@
-"""Writing that is whole or absent: temporary name in the same folder, fsync, rename, fsync.
+"""Atomic writing: a temporary name in the same folder, fsync, rename, fsync.
 
-A reader never sees half a file or half a folder, whatever is killed when. Leftovers of a killed
+A reader never sees a partial file or folder, whenever a writer is killed. Leftovers of a killed
 writer start with `.tmp-` and are ignored by every reader.
 """
 
@@ -23,7 +23,7 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 
 def write(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, replacing what was there in one step. An OSError names `path`."""
+    """Write `data` to `path`, replacing what was there in one step. An OSError names `path`."""
     with errors_at(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
@@ -43,7 +43,7 @@ def write(path: Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def errors_at(path: Path) -> Iterator[None]:
-    """An OSError in the block names `path`, which the user knows, and no temporary name."""
+    """Make an OSError in the block name `path`, which the user knows, and no temporary name."""
     try:
         yield
     except OSError as error:
@@ -51,7 +51,7 @@ def errors_at(path: Path) -> Iterator[None]:
 
 
 def refuse_url(path: Path) -> None:
-    """Raise Refused for what was meant to be far away: a folder named `s3:` helps nobody."""
+    """Raise Refused for a URL, which would otherwise become a local folder named `s3:`."""
     if found := _SCHEME.match(str(path)):
         raise Refused(
             f"{found[0]}/{str(path)[found.end() :]}",
@@ -63,9 +63,9 @@ def refuse_url(path: Path) -> None:
 
 
 def prepare_folder(folder: Path) -> None:
-    """Make `folder` if need be, and find out before long work whether files can be written there.
+    """Create `folder` if needed, and check before long work that files can be written there.
 
-    Raises Refused.
+    Raises Refused where they cannot.
     """
     try:
         with errors_at(folder):
@@ -76,14 +76,17 @@ def prepare_folder(folder: Path) -> None:
         raise Refused(
             folder,
             f"cannot be made or written ({error.strerror})",
-            "a folder for what is made",
+            "a folder for the output",
             "Choose another place.",
             code="folder",
         ) from error
 
 
 def canonical_json(value: object) -> bytes:
-    """JSON bytes that depend on the value alone: sorted keys, no blanks, no NaN."""
+    """Return JSON bytes that depend on the value alone: sorted keys, no blanks, no NaN.
+
+    Raises ValueError for NaN and infinity.
+    """
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
@@ -91,16 +94,16 @@ def canonical_json(value: object) -> bytes:
 
 
 def digest(value: object) -> str:
-    """Return the sha256, in hex, of the canonical JSON of a value; it seals what is on file."""
+    """Return the sha256, in hex, of the canonical JSON of a value."""
     return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 @contextlib.contextmanager
 def new_folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
-    """A new folder that appears at `path`, with all its files, when the block ends well.
+    """Yield a new folder that appears at `path`, with all its files, when the block succeeds.
 
-    It is made in `drafts`, on the same disk, or beside `path`. Raises FileExistsError when `path`
-    already exists: what is published is never replaced. Other OSErrors of it name `path`.
+    It is created in `drafts`, on the same disk, or beside `path`. Raises FileExistsError when
+    `path` already exists: what is published is never replaced. Its other OSErrors name `path`.
     """
     with errors_at(path):
         path.parent.mkdir(parents=True, exist_ok=True)

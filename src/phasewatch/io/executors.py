@@ -1,6 +1,6 @@
-"""Where work is done: in this process, in a pool of them, or on the workers of a Dask cluster.
+"""Executors: work in this process, in a pool of processes, or on the workers of a Dask cluster.
 
-Each way is a function like `map`: blocks of work go in, and their results come out in order.
+An executor is a function like `map`: it takes blocks of work and yields their results in order.
 """
 
 import contextlib
@@ -24,23 +24,26 @@ CONNECT_TIMEOUT_S = 10
 
 
 class Executor(Protocol):
-    """Does `work` on every block and yields the results in their order."""
+    """A function that applies `work` to every block and yields the results in order."""
 
     def __call__(self, work: Callable[[Any], Any], blocks: Sequence[Any], /) -> Iterator[Any]: ...
 
 
 def serial(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
-    """One after the other, here."""
+    """Return the results of `work` on each block, computed one by one in this process."""
     return map(work, blocks)
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def process_pool(jobs: int) -> Executor:
-    """Return what works in `jobs` processes, or in this one where one would do."""
+    """Return an executor over `jobs` processes, or over this one where one is enough.
+
+    It raises Refused when a worker is killed.
+    """
 
     def execute(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
         if min(jobs, len(blocks)) < 2:
@@ -55,8 +58,8 @@ def process_pool(jobs: int) -> Executor:
                 raise Refused(
                     f"--jobs {jobs}",
                     "a worker was killed",
-                    "workers that live",
-                    "Use fewer if memory is short, and run the command again: it goes on.",
+                    "workers that keep running",
+                    "Use fewer if memory is short, and run the command again: it resumes.",
                     code="worker_lost",
                 ) from error
 
@@ -71,8 +74,8 @@ def worker_processes(
 ) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of `count` processes, each of which begins with `initializer(*arguments)`.
 
-    They end at once when the block raises, an interrupt included, and when this process ends,
-    however it does: what they do must bear that.
+    They end at once when the block raises, an interrupt included, and when this process ends for
+    any reason, so their work must tolerate that.
     """
     context = multiprocessing.get_context("spawn")
     stop, alive = context.Pipe(duplex=False)
@@ -88,9 +91,9 @@ def worker_processes(
 
 @contextlib.contextmanager
 def interrupts_ignored() -> Iterator[None]:
-    """Processes that are begun in the block hear no interrupt, which is for this one.
+    """Make processes that are started in the block ignore interrupts, which this one handles.
 
-    They inherit it: any function of their own would come after their imports, a second late.
+    They inherit the setting: an initializer would run after their imports, a second late.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -105,7 +108,7 @@ def interrupts_ignored() -> Iterator[None]:
 def _begin(
     stop: Connection, initializer: Callable[..., object] | None, arguments: tuple[Any, ...]
 ) -> None:
-    """Begin a worker, which ends with the process that it works for."""
+    """Initialise a worker, which ends with its parent process."""
     threading.Thread(target=_end_with_parent, args=(stop,), daemon=True).start()
     if initializer is not None:
         initializer(*arguments)
@@ -118,11 +121,14 @@ def _end_with_parent(stop: Connection) -> None:
 
 
 def dask_workers(address: str) -> Executor:
-    """On the workers of the Dask cluster at `address`, which must see the same files."""
+    """Return an executor over the Dask cluster at `address`, whose workers see the same files.
+
+    It raises Refused when the cluster cannot be reached or is lost.
+    """
 
     def execute(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
         with connected(address) as client:
-            # The same block may be asked again, of a store that has changed meanwhile.
+            # The same block may be submitted again for a store that has changed meanwhile.
             for future in client.map(work, blocks, pure=False):
                 with _lost(address):
                     found = future.result()
@@ -133,7 +139,7 @@ def dask_workers(address: str) -> Executor:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No log: Dask tells of each lost connection on a page of its own, and we in one line."""
+    """Disable logging: Dask logs a page for each lost connection, and Refused has one line."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -143,7 +149,7 @@ def _quiet() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _lost(address: str) -> Iterator[None]:
-    """A cluster that went away meanwhile is Refused."""
+    """Turn the loss of the cluster in the block into Refused."""
     from distributed import CancelledError
     from distributed.comm.core import CommClosedError
     from distributed.scheduler import KilledWorker
@@ -154,15 +160,18 @@ def _lost(address: str) -> Iterator[None]:
         raise Refused(
             f"--cluster {address}",
             f"was lost ({type(error).__name__})",
-            "a scheduler and workers that live",
-            "Start them again, and run the command again: it goes on.",
+            "a scheduler and workers that keep running",
+            "Start them again, and run the command again: it resumes.",
             code="worker_lost",
         ) from error
 
 
 @contextlib.contextmanager
 def connected(address: str) -> "Iterator[Client]":
-    """A client of the cluster at `address`; raises Refused when none answers or none works."""
+    """Yield a client of the cluster at `address`.
+
+    Raises Refused without Dask, when no scheduler answers, or when it has no worker.
+    """
     try:
         from distributed import Client
     except ImportError as error:

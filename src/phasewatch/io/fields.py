@@ -1,4 +1,4 @@
-"""Fields of files that people or other machines wrote, held to pydantic models.
+"""Validates fields of files that people or other machines wrote with pydantic models.
 
 A `Table` says which fields a file has and of what type; what is wrong with one is `Refused` in one
 line that names the file, the field, what it holds, and what was expected there. What is expected
@@ -26,7 +26,7 @@ class Table(BaseModel):
 
 
 class Row(Table):
-    """A table that is written as a list, its fields in their order."""
+    """A table that is written as a list of its fields, in their order."""
 
     @model_validator(mode="before")
     @classmethod
@@ -43,11 +43,11 @@ class Row(Table):
 T = TypeVar("T", bound=BaseModel)
 Item = TypeVar("Item")
 Tuple = Annotated[tuple[Item, ...], Field(strict=False)]
-"""A list in a file, kept as a tuple; its entries are held to their type all the same."""
+"""A list in a file, as a tuple; the types of its entries are checked as strictly."""
 
 
 def wrong(problem: str, expected: str, field: str = "") -> PydanticCustomError:
-    """Return what a model's own validator raises: a problem of the table, or of a field of it."""
+    """Return the error for a validator of a model: a problem of the table, or of its `field`."""
     context = {"problem": problem, "expected": expected, "field": field}
     return PydanticCustomError("wrong", "{problem}", context)
 
@@ -95,7 +95,7 @@ def validate(
 
 
 def first(error: ValidationError, model: type[BaseModel], root: str = "") -> tuple[str, str, str]:
-    """Return the first of the errors of a model: its place, the problem, and what was expected."""
+    """Return the first error of a model: its place, the problem, and what was expected."""
     detail = error.errors()[0]
     path = [part for part in detail["loc"] if part != "[key]"]
     context = detail.get("ctx", {})
@@ -136,7 +136,7 @@ _EXPECTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "literal_error": lambda context: f"{context['expected']}",
     "string_pattern_mismatch": lambda context: f"a text that fits {context['pattern']}",
 }
-"""What is expected where pydantic finds such an error."""
+"""The expected value, in words, for each type of pydantic error."""
 
 
 def _problem(detail: ErrorDetails) -> str:

@@ -1,10 +1,10 @@
-"""How much memory a Parquet file asks for, told from its headers alone.
+"""Computes from the headers of a Parquet file how much memory it takes to read.
 
 Arrow's reader allocates what headers claim, and ends the process where some of them contradict
-each other. So they are read here first, and nothing is unpacked: the structures of
+each other. They are therefore read here first, and nothing is unpacked: the structures of
 https://github.com/apache/parquet-format (`parquet.thrift`) in Thrift's compact protocol
 (https://github.com/apache/thrift, `thrift-compact-protocol.md`). Headers that two readers could
-understand in two ways are refused.
+interpret differently are refused.
 """
 
 import re
@@ -14,27 +14,29 @@ from typing import Any, NamedTuple
 MAGIC = b"PAR1"
 
 FOOTER_MOST, PAGE_MOST = 1 << 20, 1 << 14
-"""Bytes that the footer and the header of a page may have; an episode's have 750 and 30."""
+"""Most bytes of the footer and of the header of a page; an episode's have about 750 and 30."""
 
 FORMS_MOST, FORM_MOST = 8, 1 << 12
-"""Of how many forms of headers a pattern is kept, and of how many bytes: one writer has two."""
+"""How many header patterns are stored, and of how many bytes each: one writer needs two."""
 
 _FIELD_MOST, _DEEPEST = (1 << 15) - 1, 16
-"""The highest number of a field, and how many structures may lie in each other."""
+"""The highest number of a field, and the greatest depth of structures."""
 
 _WIDE = 8
-"""Bytes of a value that is no text."""
+"""Bytes of a value that is not a text."""
 
 _BOOLEANS, _I8, _I16, _I32, _I64, _BINARY, _LIST, _STRUCT = (1, 2), 3, 4, 5, 6, 8, 9, 12
 """Thrift's types."""
 
 _NUMBERS = (_I16, _I32, _I64)
 _ELEMENTS = {(3, 2): _NUMBERS, (3, 3): (_BINARY,), (4, 2): _NUMBERS, (4, 3): _NUMBERS}
-"""What a list holds, by its depth and number, where not structures. Arrow does not ask the list."""
+"""The types of elements, by depth and number of a list, where they are not structures.
+
+Arrow does not check the type that the list itself states."""
 
 
 def _field(number: int, kind: int) -> int:
-    """A field's key: its number and type, since readers skip a field of another type."""
+    """Return a field's key: its number and type, since readers skip a field of another type."""
     return number << 4 | kind
 
 
@@ -58,14 +60,14 @@ _TEXT = 6
 """The physical type BYTE_ARRAY."""
 
 _VERBATIM = (0, 6)
-"""The encodings PLAIN and DELTA_LENGTH_BYTE_ARRAY: every text stands in its page."""
+"""The encodings PLAIN and DELTA_LENGTH_BYTE_ARRAY, in which a page contains every text."""
 
 Fields = dict[int, Any]
-"""A structure by `_field`: of each number its place among the header's numbers, from 1."""
+"""A structure by `_field`; a number is given by its place among the header's numbers, from 1."""
 
 
 class _Form(NamedTuple):
-    """What headers of one writer have in common: all but their numbers, which are its groups."""
+    """The common form of one writer's headers: a pattern whose groups are the numbers."""
 
     pattern: re.Pattern[bytes]
     fields: Fields
@@ -75,7 +77,7 @@ _FORMS: list[_Form] = []
 
 
 class _Header:
-    """A header, or a structure in one, whose numbers are read when they are asked for."""
+    """A header, or a structure in one, whose numbers are read on access."""
 
     __slots__ = ("_data", "_fields", "_start")
 
@@ -86,21 +88,21 @@ class _Header:
         return field in self._fields
 
     def number(self, field: int) -> int:
-        """Raises KeyError where there is none."""
+        """Return the number in that field. Raises KeyError where there is none."""
         value, _ = _varint(self._data, self._start(self._fields[field]))
         return value >> 1 ^ -(value & 1)
 
     def within(self, field: int) -> "_Header":
-        """The structure of that field. Raises KeyError."""
+        """Return the structure in that field. Raises KeyError where there is none."""
         return _Header(self._data, self._start, self._fields[field])
 
     def each(self, field: int) -> list["_Header"]:
-        """The structures in that list. Raises KeyError."""
-        return [_Header(self._data, self._start, own) for own in self._fields[field]]
+        """Return the structures in the list of that field. Raises KeyError where there is none."""
+        return [_Header(self._data, self._start, one) for one in self._fields[field]]
 
 
 def unpacked_size(data: bytes) -> int:
-    """At most how many bytes `data` becomes: its pages unpacked, and the values they stand for.
+    """Return an upper bound in bytes of the unpacked pages of `data` and the values in them.
 
     Raises ValueError where it is no Parquet file, or one whose pages do not fill its columns.
     """
@@ -128,7 +130,7 @@ def unpacked_size(data: bytes) -> int:
 
 
 def _column(data: bytes, most: int, type: int, about: _Header, rows: int) -> int:
-    """Bytes of one column, which must end before `most`."""
+    """Return the bound in bytes of one column, which must end before `most`."""
     at = about.number(_DATA)
     dictionary = about.number(_DICTIONARY) if _DICTIONARY in about else 0
     if 0 < dictionary < at:
@@ -137,7 +139,7 @@ def _column(data: bytes, most: int, type: int, about: _Header, rows: int) -> int
     if not 0 <= at <= end <= most:
         raise ValueError("a column lies outside the pages")
     if not about.number(_VALUES):
-        # Arrow reads no page of it, and what its own writer says of those leads nowhere.
+        # Arrow reads no page of such a column, and the offsets that it writes there are unusable.
         return max(rows, 0) * _WIDE
     values, size, repeats, largest = 0, 0, False, 0
     while at < end:
@@ -166,7 +168,7 @@ def _count(page: _Header) -> int:
 
 
 def _header(data: bytes, at: int, most: int) -> tuple[_Header, int]:
-    """The header at `at`, and where it ends, which is before `most`.
+    """Return the header at `at`, and where it ends, which is before `most`.
 
     One that differs from an earlier one in numbers alone is matched, which takes a tenth of the
     time of reading it.
@@ -174,15 +176,15 @@ def _header(data: bytes, at: int, most: int) -> tuple[_Header, int]:
     for form in _FORMS:
         if found := form.pattern.match(data, at, most):
             return _Header(data, found.start, form.fields), found.end()
-    own, starts = data[at:most], [0]
-    fields, length = _structure(own, 0, starts)
+    part, starts = data[at:most], [0]
+    fields, length = _structure(part, 0, starts)
     if len(_FORMS) < FORMS_MOST and length <= FORM_MOST:
-        _FORMS.append(_Form(_pattern(own[:length], starts[1:]), fields))
-    return _Header(own, starts.__getitem__, fields), at + length
+        _FORMS.append(_Form(_pattern(part[:length], starts[1:]), fields))
+    return _Header(part, starts.__getitem__, fields), at + length
 
 
 def _pattern(header: bytes, starts: list[int]) -> re.Pattern[bytes]:
-    """Matches headers that are the same but for their numbers."""
+    """Return a pattern for headers that differ from this one in their numbers alone."""
     parts, at = [], 0
     for start in starts:
         parts.append(re.escape(header[at:start]))
@@ -192,7 +194,7 @@ def _pattern(header: bytes, starts: list[int]) -> re.Pattern[bytes]:
 
 
 def _structure(data: bytes, at: int, starts: list[int], depth: int = 0) -> tuple[Fields, int]:
-    """The structure at `at`, and where it ends; where its numbers start is added to `starts`.
+    """Return the structure at `at`, and its end; the places of its numbers are added to `starts`.
 
     Raises ValueError, and IndexError where it is cut short.
     """
@@ -212,7 +214,7 @@ def _structure(data: bytes, at: int, starts: list[int], depth: int = 0) -> tuple
 def _value(
     data: bytes, at: int, starts: list[int], depth: int, number: int, kind: int
 ) -> tuple[Any, int]:
-    """What a field of that number and kind holds, as far as it is of use, and where it ends."""
+    """Return the value of a field, or None where it is not needed, and where it ends."""
     if kind in _BOOLEANS:
         return None, at
     if kind in _NUMBERS:
@@ -233,7 +235,7 @@ def _value(
 def _list(
     data: bytes, at: int, starts: list[int], depth: int, number: int
 ) -> tuple[list[Any], int]:
-    """What is in the list at `at`, and where it ends."""
+    """Return the elements of the list at `at`, and where it ends."""
     count, kind = data[at] >> 4, data[at] & 15
     at += 1
     if count == 15:

@@ -1,4 +1,4 @@
-"""Opening a file that may not be what it seems: no link is followed, nothing is waited for."""
+"""Opens files that are not trusted: no link is followed, and opening never blocks."""
 
 import contextlib
 import os
@@ -10,21 +10,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class OpenFile:
-    """What was opened: its descriptor, and its status, which stays of the same file."""
+    """An open file: its descriptor, and its status at the time of opening."""
 
     handle: int
     status: os.stat_result
 
     @property
     def plain(self) -> bool:
-        """Whether it is a regular file, and no folder, device or pipe."""
+        """Return whether it is a regular file, not a folder, device or pipe."""
         return stat.S_ISREG(self.status.st_mode)
 
     def read(self) -> bytes:
         """Return the content of the file.
 
-        It is one byte more than there were when the file has grown meanwhile: what grows is not
-        the file that was opened, and may have no end.
+        At most one byte more than the size at opening is returned: a file that grows is not the
+        file that was opened, and may have no end.
         """
         with open(self.handle, "rb", closefd=False) as file:
             return file.read(self.status.st_size + 1)
@@ -32,7 +32,7 @@ class OpenFile:
 
 @contextlib.contextmanager
 def open_plain(path: Path, folder: int | None = None) -> Iterator[OpenFile]:
-    """Open what lies at `path`, or under its name in an open `folder`.
+    """Open the file at `path`, or the one of its name in an open `folder`.
 
     Raises OSError: ELOOP for a link, ENXIO for a socket or a pipe that nobody reads.
     """

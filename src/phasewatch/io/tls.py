@@ -28,7 +28,7 @@ def server_files(certificate: Path | None, key: Path | None) -> Certificate | No
         raise Refused(
             f"--tls-cert {certificate}, --tls-key {key}",
             f"cannot be used together ({_reason(error)})",
-            "a certificate and its own private key, in PEM and without a password",
+            "a certificate and its private key, in PEM and without a password",
             "`openssl req -x509 -newkey ed25519 -nodes` makes a pair.",
             code="tls",
         ) from error
@@ -36,7 +36,7 @@ def server_files(certificate: Path | None, key: Path | None) -> Certificate | No
 
 
 def client_context(authority: Path | None) -> ssl.SSLContext:
-    """Return the TLS settings of a client: it trusts what the system does, or `authority` alone.
+    """Return the TLS context of a client, which trusts the system's authorities or `authority`.
 
     `authority` is a file of certificates in PEM. Raises Refused where it cannot be used.
     """
@@ -47,7 +47,7 @@ def client_context(authority: Path | None) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(authority))
     except (OSError, ValueError) as error:
         problem = f"holds no certificate ({_reason(error)})"
-        remedy = "Take the certificate from who runs the server."
+        remedy = "Get the certificate from the operator of the server."
         raise Refused(authority, problem, "certificates in PEM", remedy, code="tls") from error
 
 

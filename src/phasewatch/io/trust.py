@@ -1,7 +1,7 @@
-"""What a file must be before it is believed: a plain one, strict JSON, signed where that is asked.
+"""Checks of untrusted files: plain files only, strict JSON, and signatures where required.
 
-Everything here treats its input as an enemy's: nothing is opened through a link, nothing is waited
-for, and a parser is given only what it cannot misunderstand.
+Nothing is opened through a link, opening never blocks, and a parser gets only input that it cannot
+misinterpret.
 """
 
 import errno
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 MAX_JSON_BYTES, MAX_JSON_DEPTH = 64 << 20, 16
-"""Bytes of JSON, and how deep it may go."""
+"""The most bytes of a JSON file, and the greatest depth of nesting."""
 
 
 @dataclass(frozen=True)
 class Trust:
-    """What is asked of a file beyond being whole.
+    """The requirements on a file beyond its digests.
 
-    `key` is a path: an ed25519 public key in PEM, whose owner must have signed; `strict` refuses
-    what others may write or replace; `serial` is the oldest that may still be used.
+    `key` is the path of an ed25519 public key in PEM whose owner must have signed; `strict`
+    refuses files that others may write or replace; `serial` is the lowest accepted serial number.
     """
 
     key: Path | None = None
@@ -41,7 +41,7 @@ class Trust:
 
     @classmethod
     def of_options(cls, key: Path | None, strict: bool, serial: int = 0) -> "Trust":
-        """What a command was told to ask for. Raises Refused for a key that is none."""
+        """Return the requirements of a command's options. Raises Refused for an unusable key."""
         if key is not None:
             _public(key)
         return cls(key, strict, serial)
@@ -51,10 +51,10 @@ ANY = Trust()
 
 
 def read_plain_file(path: Path, most: int, what: str, trust: Trust = ANY) -> bytes:
-    """A plain file's bytes. Raises Refused.
+    """Return the bytes of a plain file of at most `most` bytes. Raises Refused for any other.
 
-    A link, a device or a folder is never opened, nor waited for; nor is a file with two names,
-    which somebody may change through the other one; nor is what lies in a linked folder.
+    Refused without being read are links, devices, folders and files in a linked folder, and a file
+    with two names, which could be changed through the other one.
     """
     folder = _folder(path, what)
     try:
@@ -70,7 +70,7 @@ def read_plain_file(path: Path, most: int, what: str, trust: Trust = ANY) -> byt
 
 
 def _refuse_unfit(path: Path, file: OpenFile, most: int, what: str, trust: Trust) -> None:
-    """Raise Refused for what was opened and is no plain file with one name, or is too large."""
+    """Raise Refused unless the open file is a plain one with one name, and not too large."""
     if not file.plain:
         raise refusal(path, "is no plain file", what, "path_not_regular")
     if (names := file.status.st_nlink) > 1:
@@ -82,14 +82,14 @@ def _refuse_unfit(path: Path, file: OpenFile, most: int, what: str, trust: Trust
 
 
 def _refuse_shared(path: Path, mode: int) -> None:
-    """Raise Refused for what others may write; in a sticky folder they cannot replace a file."""
+    """Raise Refused where others may write; in a sticky folder they cannot replace a file."""
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not (stat.S_ISDIR(mode) and mode & stat.S_ISVTX):
         problem = "may be written by others than its owner"
         raise refusal(path, problem, "that only its owner writes it (`chmod go-w`)", "perms")
 
 
 def _folder(path: Path, what: str) -> int:
-    """The folder of a file, opened; refused where it is a link out of where it seems to lie."""
+    """Open the folder of a file, and return its descriptor. Raises Refused where it is a link."""
     try:
         return os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -111,12 +111,12 @@ def _unopened(path: Path, error: OSError, what: str) -> Refused:
 
 
 def refusal(path: object, problem: str, expected: str, code: str) -> Refused:
-    """The refusal of a file that is not what was written."""
+    """Return the refusal of a file that is not as it was written."""
     return Refused(path, problem, expected, "Restore the file, or make it again.", code=code)
 
 
 def verify_signature(data: bytes, path: Path, trust: Trust) -> None:
-    """Raise Refused unless `path`.sig signs `data` with the key that is trusted, if one is."""
+    """Raise Refused unless `path`.sig signs `data` with the trusted key, if there is one."""
     if trust.key is None:
         return
     from cryptography.exceptions import InvalidSignature
@@ -131,12 +131,12 @@ def verify_signature(data: bytes, path: Path, trust: Trust) -> None:
         problem = "does not sign this file"
         raise Refused(place, problem, expected, remedy, code="signature") from error
     except Refused as refused:
-        told = refused.where, refused.problem, expected, remedy
-        raise Refused(*told, code="signature") from refused
+        where, problem = refused.where, refused.problem
+        raise Refused(where, problem, expected, remedy, code="signature") from refused
 
 
 def sign(data: bytes, key: Path) -> bytes:
-    """The signature of `data` with a private ed25519 key in PEM. Raises Refused."""
+    """Return the signature of `data`, 64 bytes, by a private ed25519 key in PEM. Raises Refused."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
@@ -172,7 +172,11 @@ def _no_key(path: Path, half: str) -> Refused:
 
 
 def parse_strict_json(data: bytes, path: Path) -> object:
-    """The value of JSON. Raises Refused also for what a parser takes and should not."""
+    """Return the value of JSON.
+
+    Raises Refused also for input that parsers accept but should not: deep nesting, NaN, numbers
+    over 64 bits, repeated fields, and invisible characters.
+    """
     if _depth(data) > MAX_JSON_DEPTH:
         raise refusal(path, "nests too deep", f"at most {MAX_JSON_DEPTH} levels", "header_depth")
 
@@ -182,17 +186,17 @@ def parse_strict_json(data: bytes, path: Path) -> object:
             raise refusal(path, f"holds the number {text[:20]}", "finite numbers", "header_number")
         return value
 
-    def whole(text: str) -> int:
+    def integer(text: str) -> int:
         value = int(text[:40])
         if abs(value) >= 1 << 63:
             raise refusal(path, f"holds the number {text[:40]}", "64 bits", "header_number")
         return value
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(items)
-        if len(made) < len(items):
+        table = dict(items)
+        if len(table) < len(items):
             raise refusal(path, "names a field twice", "every field once", "header_dup_key")
-        return made
+        return table
 
     try:
         text = data.decode("utf-8")
@@ -200,7 +204,7 @@ def parse_strict_json(data: bytes, path: Path) -> object:
             text,
             object_pairs_hook=pairs,
             parse_float=number,
-            parse_int=whole,
+            parse_int=integer,
             parse_constant=number,
         )
         shown = json.dumps(value, ensure_ascii=False)
@@ -215,7 +219,7 @@ def parse_strict_json(data: bytes, path: Path) -> object:
 
 
 def _depth(data: bytes) -> int:
-    """How deep brackets nest, outside of texts."""
+    """Return how deep brackets nest, outside of texts."""
     bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", data)
     marks = np.frombuffer(bare, dtype=np.uint8)
     steps = np.isin(marks, [ord("{"), ord("[")]).astype(int) - np.isin(marks, [ord("}"), ord("]")])
@@ -223,7 +227,7 @@ def _depth(data: bytes) -> int:
 
 
 def _refuse_invisible(shown: str, path: Path) -> None:
-    """Raise Refused for marks that make one name look like another."""
+    """Raise Refused for invisible characters, which make one name look like another."""
     if shown.isascii():
         return
     unseen = next((mark for mark in shown if unicodedata.category(mark) in ("Cf", "Cs")), "")

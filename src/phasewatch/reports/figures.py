@@ -1,7 +1,7 @@
 """The figures of a report, as SVG elements of the page; each has its table on the page.
 
-Realistic mode has filled markers and oracle mode open ones, so that no colour is needed to tell
-them apart. What was not tested is hatched.
+Realistic mode has filled markers and oracle mode open ones, so that they differ without
+colour. What was not tested is hatched.
 """
 
 import io

@@ -44,23 +44,23 @@ def colours(classes: Sequence[str]) -> dict[str, str]:
     return {name: every[place % len(every)] for place, name in enumerate(classes)}
 
 
-def write_report(report: Report, answered: PredictionSet, run: Run, store: Store | None) -> None:
+def write_report(report: Report, predictions: PredictionSet, run: Run, store: Store | None) -> None:
     """Write report.html, report.md and report.json into the folder of `run`.
 
-    `answered` are the predictions of which `report` was made. With the `store` of the run, the page
+    `predictions` are those that `report` was computed from. With the `store` of the run, the page
     also has a figure of one held-out episode of each profile.
     """
     context = {
         "report": report,
         "abstract": summary.sentences(report),
         "never_recorded": summary.never_recorded(report),
-        "grid": _grid(answered),
-        "leakage_checks": answered.leakage_checks,
+        "grid": _grid(predictions),
+        "leakage_checks": predictions.leakage_checks,
         "version": __version__,
     }
     page = _template("report.html.j2", True).render(
         **context,
-        pictures=_example_episodes(report, answered, store) if store else {},
+        pictures=_example_episodes(report, predictions, store) if store else {},
         figures={name: draw(report) for name, draw in FIGURES.items()},
     )
     atomic.write(run.page_path, page.encode())
@@ -94,19 +94,21 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _grid(answered: PredictionSet) -> dict[str, Any]:
+def _grid(predictions: PredictionSet) -> dict[str, Any]:
     """Return the number of usable episodes by host and profile."""
-    counted = Counter((episode.host, episode.profile) for episode in answered.usable)
+    counted = Counter((episode.host, episode.profile) for episode in predictions.usable)
     hosts = sorted({host for host, _ in counted})
     profiles = sorted({profile for _, profile in counted})
     cells = {host: [counted[host, profile] for profile in profiles] for host in hosts}
     return {"profiles": profiles, "hosts": cells}
 
 
-def _example_episodes(report: Report, answered: PredictionSet, store: Store) -> dict[str, str]:
+def _example_episodes(report: Report, predictions: PredictionSet, store: Store) -> dict[str, str]:
     """Return one held-out episode of each profile: its figure as a PNG data URL, by caption."""
     model = best_on_validation(report.rows).model
-    unseen = [one for one in answered.predictions if (one.model, one.subset) == (model, "unseen")]
+    unseen = [
+        one for one in predictions.predictions if (one.model, one.subset) == (model, "unseen")
+    ]
     pictures = {}
     for profile, id in _middle_episodes(unseen).items():
         shown = [one for one in unseen if id in one.windows.episode]

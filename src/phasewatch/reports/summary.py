@@ -73,19 +73,19 @@ def _drop(report: Report, row: ModelReport) -> str:
 
 
 def _comparisons(report: Report, row: ModelReport) -> str:
-    own = [one for one in report.comparisons if row.mode == one.mode]
-    against = {_other(one, row): _outcome(one, row) for one in own if row.model in _pair(one)}
-    told = [
+    compared = [one for one in report.comparisons if row.mode == one.mode]
+    against = {_other(one, row): _outcome(one, row) for one in compared if row.model in _pair(one)}
+    parts = [
         f"{word} than {', '.join(names)}"
         for word in ("better", "worse")
         if (names := [name for name, outcome in against.items() if outcome == word])
     ]
     undecided = [name for name, outcome in against.items() if outcome not in ("better", "worse")]
     if undecided:
-        told.append(f"undecided versus {', '.join(undecided)}")
-    if not told:
+        parts.append(f"undecided versus {', '.join(undecided)}")
+    if not parts:
         return "No other model was trained to compare it with."
-    return f"Compared with the other models, adjusted for all pairs, it is {'; '.join(told)}."
+    return f"Compared with the other models, adjusted for all pairs, it is {'; '.join(parts)}."
 
 
 def _pair(one: Comparison) -> tuple[str, str]:
@@ -103,13 +103,13 @@ def _outcome(one: Comparison, row: ModelReport) -> str:
 
 
 def _baselines(report: Report, row: ModelReport) -> str:
-    own = {one.model: one for one in report.baselines if one.mode in (row.mode, "realistic")}
-    if not own:
+    baselines = {one.model: one for one in report.baselines if one.mode in (row.mode, "realistic")}
+    if not baselines:
         return "No baseline was evaluated."
-    told = ", ".join(f"{name} {one.unseen.value:.3f}" for name, one in own.items())
-    unbeaten = [name for name, one in own.items() if one.unseen.value >= row.unseen.value]
+    scores = ", ".join(f"{name} {one.unseen.value:.3f}" for name, one in baselines.items())
+    unbeaten = [name for name, one in baselines.items() if one.unseen.value >= row.unseen.value]
     warning = f" It does not beat {', '.join(unbeaten)}." if unbeaten else ""
-    return f"Baselines that need no detector reach {told}.{warning}"
+    return f"Baselines that need no detector reach {scores}.{warning}"
 
 
 def _delays(row: ModelReport) -> str:
@@ -145,18 +145,18 @@ def _untested(report: Report) -> str:
         *report.untested_profiles,
         *(name.replace("_", " ") for name in report.untested_phases),
     ]
-    told = f"Not tested: {', '.join(parts)}. " if parts else ""
+    named = f"Not tested: {', '.join(parts)}. " if parts else ""
     many = f"{cells} pairs of host and profile were not evaluated. " if cells else ""
-    return f"{told}{many}{never_recorded(report)}".strip()
+    return f"{named}{many}{never_recorded(report)}".strip()
 
 
 def never_recorded(report: Report) -> str:
     """Return as a sentence what no recording contains; empty where the schema names nothing."""
     if not report.never_recorded:
         return ""
-    told = " and ".join(report.never_recorded)
+    names = " and ".join(report.never_recorded)
     verb = "were" if len(report.never_recorded) > 1 else "was"
-    return f"{told[0].upper()}{told[1:]} {verb} never recorded, so never tested."
+    return f"{names[0].upper()}{names[1:]} {verb} never recorded, so never tested."
 
 
 def interval_text(score: Score | None) -> str:

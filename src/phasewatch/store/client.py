@@ -1,7 +1,7 @@
-"""Sends episodes to a receiver, again and again, until its acknowledgement is of the same bytes.
+"""Sends episodes to a receiver, with retries, until it acknowledges the same bytes.
 
-A lost line, a torn body, a receiver that restarts or is busy only cost time: the receiver knows
-what it has. The copy here stays until the acknowledged digest equals its own.
+A lost connection, a truncated body, or a receiver that restarts or is busy only costs time, since
+sending again is safe. The local copy stays until the acknowledged digest equals that of its bytes.
 """
 
 import base64
@@ -28,10 +28,10 @@ from phasewatch.store.receiver import EPISODES_PATH, MANIFEST_BYTES_HEADER
 TIMEOUT_S = 60.0
 LONGEST_S = 30.0
 FINAL = {401, 403, 404, 405, 409, 411, 413, 422}
-"""Statuses that another try would not change."""
+"""Statuses that a retry would not change."""
 
 EVERY = {401, 404, 405, 502, 503, 504, 507}
-"""Statuses that every other episode would get as well."""
+"""Statuses that every other episode would get, too."""
 
 
 class ReceiverUnavailable(Refused):
@@ -40,11 +40,12 @@ class ReceiverUnavailable(Refused):
 
 @dataclass
 class Connection:
-    """The way to a receiver, opened when first needed and again after a fault.
+    """A connection to a receiver, opened when first needed and again after a fault.
 
-    `tries` an episode, with pauses that double up to `LONGEST_S`, drawn at random so that many
-    senders do not come at once. Over HTTPS it trusts the system's certificates, or those of the
-    file `authority` alone. Raises Refused for an address that would show the token to others.
+    Each episode gets up to `tries` attempts, with random pauses whose limit doubles up to
+    `LONGEST_S`, so that many senders do not retry at once. Over HTTPS it trusts the system's
+    certificates, or those of the file `authority` alone. Raises Refused for an address that would
+    show the token to others.
     """
 
     url: str
@@ -56,9 +57,9 @@ class Connection:
     _open: http.client.HTTPConnection | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """Refuse an address that is none, or not safe."""
+        """Raise Refused for an unusable address, or one that would send the token unencrypted."""
         if "@" in self.url:
-            remedy = "Leave that out: the token says who sends."
+            remedy = "Leave that out: the token identifies the sender."
             # Not as it was given: a password would be shown.
             place = f"…@{self.url.rpartition('@')[2]}"
             raise _address(place, "holds a user or a password", remedy)
@@ -74,21 +75,25 @@ class Connection:
             self._tls = tls.client_context(self.authority)
 
     def send(self, id: str, manifest: bytes, samples: bytes) -> str:
-        """Send an episode; returns the acknowledged sha256, which is its own. Raises Refused."""
+        """Send an episode, and return its acknowledged sha256.
+
+        Raises ReceiverUnavailable where the receiver takes no episode at all, and Refused where it
+        does not take this one.
+        """
         status, why = 0, ""
         for attempt in range(self.tries):
             if attempt:
                 self.sleep(random.uniform(0, min(LONGEST_S, 0.2 * 2**attempt)))
             try:
-                status, answer = self._put(id, manifest, samples)
+                status, response = self._put(id, manifest, samples)
             except (OSError, http.client.HTTPException) as error:
                 status, why = 0, f"{type(error).__name__}: {error}"
                 self.close()
                 continue
-            own = hashlib.sha256(manifest + samples).hexdigest()
-            if status in (HTTPStatus.OK, HTTPStatus.CREATED) and answer.get("sha256") == own:
-                return own
-            why = f"{status} {answer.get('error', 'acknowledges other bytes')}"
+            sha256 = hashlib.sha256(manifest + samples).hexdigest()
+            if status in (HTTPStatus.OK, HTTPStatus.CREATED) and response.get("sha256") == sha256:
+                return sha256
+            why = f"{status} {response.get('error', 'acknowledges other bytes')}"
             if status in FINAL:
                 raise self._refused(id, status, why)
             self.close()
@@ -101,7 +106,7 @@ class Connection:
             self._open = None
 
     def _refused(self, id: str, status: int, why: str) -> Refused:
-        """Why an episode was not taken, Stopped if it is not to blame; `status` 0 is no answer."""
+        """Return why an episode was not taken; `status` 0 means that no response came."""
         if status in EVERY or not (status or self._answers()):
             return ReceiverUnavailable(
                 self.url,
@@ -119,7 +124,7 @@ class Connection:
         )
 
     def _answers(self) -> bool:
-        """Whether the receiver says anything at all, be it that it takes no GET."""
+        """Return whether the receiver responds at all, even that it takes no GET."""
         try:
             line = self._line()
             line.request("GET", EPISODES_PATH)
@@ -139,7 +144,7 @@ class Connection:
             MANIFEST_BYTES_HEADER: str(len(manifest)),
         }
         line = self._line()
-        # A receiver that declines may hang up before the body is through; its answer is there.
+        # A receiver that declines may close the connection early; its response can still be read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             line.request("PUT", EPISODES_PATH + id, body, head)
         with line.getresponse() as response:
@@ -147,10 +152,10 @@ class Connection:
             if response.will_close:
                 self.close()
         try:
-            answer = json.loads(data)
+            value = json.loads(data)
         except ValueError:
-            answer = None
-        return response.status, answer if isinstance(answer, dict) else {}
+            value = None
+        return response.status, value if isinstance(value, dict) else {}
 
     def _line(self) -> http.client.HTTPConnection:
         if self._open is None:
@@ -174,7 +179,7 @@ def _loopback(host: str | None) -> bool:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL whose host and port can be connected to. Raises Refused."""
+    """Return the parts of a URL. Raises Refused for one that cannot be connected to."""
     try:
         parts = urlsplit(url)
         (parts.hostname or "").encode("idna")
@@ -193,22 +198,22 @@ def _address(where: str, problem: str, remedy: str) -> Refused:
 
 
 def read_token(path: Path) -> str:
-    """The token on file; raises Refused."""
+    """Return the token in a file that holds nothing else. Raises Refused."""
     try:
-        told = path.read_text(encoding="ascii").strip()
+        token = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "is no text"
-        raise Refused(path, problem, "this host's token", "Ask who runs the receiver.") from error
-    words = len(told.split())
+        raise Refused(path, problem, "this host's token", "Ask the receiver's operator.") from error
+    words = len(token.split())
     if words != 1:
         problem = f"holds {words} words" if words else "holds no token"
-        remedy = "Ask who runs the receiver."
+        remedy = "Ask the receiver's operator."
         raise Refused(path, problem, "this host's token alone, on one line", remedy)
-    return told
+    return token
 
 
 def selected_ids(store: Store, episode: str) -> list[str]:
-    """Ids to ship: that `episode`, or all of the store for "". Raises Refused when it has none."""
+    """Return the ids to ship: `episode`, or all for "". Raises Refused when the store lacks it."""
     ids = store.ids()
     refuse_empty(ids, store.root)
     if episode:
@@ -217,7 +222,7 @@ def selected_ids(store: Store, episode: str) -> list[str]:
 
 
 def ship(store: Store, id: str, line: Connection, remove: bool) -> None:
-    """Send one episode as it lies in the store, and `remove` it when it is acknowledged.
+    """Send one episode, byte for byte, and `remove` it from the store when it is acknowledged.
 
     Raises Refused, also for an episode that cannot be read here; OSError when the disk fails.
     """

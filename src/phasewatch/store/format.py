@@ -28,7 +28,7 @@ HEADER = "store.json"
 
 
 MAX_MANIFEST_BYTES, MAX_FILE_BYTES = 16 << 20, 1 << 30
-"""Bytes that a manifest and any other file may hold: what is larger is not read."""
+"""The most bytes of a manifest and of any other file: larger ones are not read."""
 _TABLE = pa.schema(
     [
         ("source", pa.string()),
@@ -47,7 +47,7 @@ ENCODINGS = {
     "t_mono_ns.list.element": "DELTA_BINARY_PACKED",
     "values.list.element.list.element": "BYTE_STREAM_SPLIT",
 }
-"""What the columns of numbers are written as: they shrink to a fourth."""
+"""Encodings of the columns of numbers, which reduce them to a fourth of their size."""
 
 
 class File(BaseModel):
@@ -77,20 +77,20 @@ class Manifest(BaseModel):
     digest: str
 
     def computed(self) -> str:
-        """The digest this manifest should carry."""
+        """Return the digest that this manifest should have."""
         files = {name: vars(file) for name, file in self.files.items()}
         rest = {**vars(self), "files": files}
         del rest["digest"]
         return atomic.digest(rest)
 
     def sealed(self) -> bytes:
-        """The file's bytes, with the digest it should carry."""
-        whole = self.model_copy(update={"digest": self.computed()})
-        return (json.dumps(whole.model_dump(), indent=1) + "\n").encode()
+        """Return the bytes of the file, with its digest set."""
+        manifest = self.model_copy(update={"digest": self.computed()})
+        return (json.dumps(manifest.model_dump(), indent=1) + "\n").encode()
 
 
 def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] | None]:
-    """The schema of a store, and how it was simulated, from `store.json`. Raises Refused."""
+    """Return the schema of a store, and how it was simulated, if so. Raises Refused."""
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -110,9 +110,9 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """A plain file's bytes, at most `most` of them. Raises Refused, or OSError.
+    """Return the bytes of a plain file, at most `most` of them. Raises Refused, or OSError.
 
-    A link, a device or a folder is never opened, nor waited for.
+    Links, devices and folders are never read, and opening never blocks.
     """
     try:
         with open_plain(path) as file:
@@ -136,7 +136,7 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def read_listed_file(folder: Path, name: str) -> bytes:
-    """The bytes of a file that a manifest lists. Raises Refused, or OSError."""
+    """Return the bytes of a file that a manifest lists. Raises Refused, or OSError."""
     if not ID.fullmatch(name):
         raise Refused(
             f"{folder / MANIFEST}: files",
@@ -149,16 +149,16 @@ def read_listed_file(folder: Path, name: str) -> bytes:
 
 
 def _misshapen(path: object, error: ValidationError) -> Refused:
-    """Why a manifest's bytes are none; a newer format is not the episode's fault."""
+    """Return the refusal of an invalid manifest; a newer format has a code of its own."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"])) or "file"
-    said, remedy, code = first["msg"], "Publish the episode again.", "manifest_schema"
+    problem, remedy, code = first["msg"], "Publish the episode again.", "manifest_schema"
     if first["loc"] == ("format",) and type(first["input"]) is int and first["input"] > FORMAT:
-        said, code = f"is {first['input']}", "format_newer"
+        problem, code = f"is {first['input']}", "format_newer"
         remedy = "Use a newer release of phasewatch."
     return Refused(
         f"{path}: {field}",
-        said,
+        problem,
         "a manifest as in docs/reference/store-format.md",
         remedy,
         code=code,
@@ -166,7 +166,7 @@ def _misshapen(path: object, error: ValidationError) -> Refused:
 
 
 def encode_episode(episode: Episode) -> dict[str, bytes]:
-    """An episode's files, by name: the manifest, and the samples that its digests cover."""
+    """Return an episode's files by name: the samples, and the manifest with their digest."""
     data = encode_samples(episode.sources)
     draft = Manifest(
         format=FORMAT,
@@ -187,7 +187,7 @@ def encode_episode(episode: Episode) -> dict[str, bytes]:
 
 
 def parse_manifest(data: bytes, id: str, where: object) -> Manifest:
-    """The manifest of episode `id` from its file's bytes. Raises Refused naming `where`."""
+    """Return the manifest of episode `id` from a file's bytes. Raises Refused naming `where`."""
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
@@ -222,7 +222,7 @@ def parse_manifest(data: bytes, id: str, where: object) -> Manifest:
 
 
 def decode_episode(manifest: Manifest, files: Mapping[str, bytes], place: str) -> Episode:
-    """An episode from its manifest and the bytes of all files listed there.
+    """Return an episode from its manifest and the bytes of all listed files.
 
     Raises Refused naming files in `place`.
     """
@@ -235,7 +235,7 @@ def decode_episode(manifest: Manifest, files: Mapping[str, bytes], place: str) -
 
 
 def verify_files(manifest: Manifest, files: Mapping[str, bytes], place: str) -> bytes:
-    """The bytes of the samples, when every file is the one that is listed.
+    """Return the bytes of the samples, after every file has been compared with its digest.
 
     Raises Refused naming files in `place`.
     """
@@ -255,7 +255,7 @@ def verify_files(manifest: Manifest, files: Mapping[str, bytes], place: str) -> 
 
 
 def assemble_episode(manifest: Manifest, table: pa.Table, where: object) -> Episode:
-    """An episode from its manifest and what `table` gave. Raises Refused naming `where`."""
+    """Return an episode from its manifest and table of samples. Raises Refused naming `where`."""
     return Episode(
         id=manifest.id,
         host=manifest.host,
@@ -283,12 +283,12 @@ def _verify(listed: File, data: bytes, where: object) -> None:
 
 
 def file_entry(data: bytes) -> File:
-    """Digest and size of a file's content."""
+    """Return the digest and size of a file's content."""
     return File(sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
 
 
 def encode_samples(sources: Mapping[str, Samples]) -> bytes:
-    """All samples of an episode as one Parquet file: a row a source, page checksums on."""
+    """Return all samples of an episode as one Parquet file with one row per source."""
     rows = [
         {
             "source": source,
@@ -317,12 +317,12 @@ def encode_samples(sources: Mapping[str, Samples]) -> bytes:
 
 
 def decode_samples(data: bytes, where: object) -> dict[str, Samples]:
-    """Samples per source from `encode`'s bytes. Raises Refused naming `where`, or MemoryError."""
+    """Return samples by source. Raises Refused naming `where`, or MemoryError."""
     return samples_of_table(read_table(open_samples(data, where), where), where)
 
 
 def open_samples(data: bytes, where: object) -> pq.ParquetFile:
-    """`encode`'s bytes, to be unpacked. Raises Refused naming `where`, or MemoryError."""
+    """Open the bytes of samples. Raises Refused naming `where`, or MemoryError."""
     with _decoding(where):
         _refuse_bomb(parquet_headers.unpacked_size(data), where)
         return pq.ParquetFile(
@@ -331,7 +331,7 @@ def open_samples(data: bytes, where: object) -> pq.ParquetFile:
 
 
 def _refuse_bomb(size: int, where: object) -> None:
-    """Raise Refused where few bytes would become many: a run of equal values costs hardly any."""
+    """Raise Refused where few bytes unpack to many, as a long run of equal values does."""
     if size > MAX_FILE_BYTES:
         raise Refused(
             where,
@@ -343,21 +343,21 @@ def _refuse_bomb(size: int, where: object) -> None:
 
 
 def read_table(file: pq.ParquetFile, where: object) -> pa.Table:
-    """What `opened` gave, unpacked. Raises Refused naming `where`, or MemoryError."""
+    """Return the table of an open file. Raises Refused naming `where`, or MemoryError."""
     with _decoding(where):
-        # An episode is small: threads cost more than they bring.
+        # An episode is small: threads cost more than they gain.
         return file.read(use_threads=False)
 
 
 def samples_of_table(table: pa.Table, where: object) -> dict[str, Samples]:
-    """Each row's samples by its source. Raises Refused naming `where`."""
+    """Return the samples of each row by its source. Raises Refused naming `where`."""
     with _decoding(where):
         return _samples(table)
 
 
 @contextlib.contextmanager
 def _decoding(where: object) -> Iterator[None]:
-    """What the block cannot read is Refused naming `where`; a lack of memory is not."""
+    """Turn decoding errors in the block into Refused naming `where`, but not MemoryError."""
     try:
         yield
     except MemoryError:
@@ -373,7 +373,7 @@ def _decoding(where: object) -> Iterator[None]:
 
 
 def _samples(table: Any) -> dict[str, Samples]:
-    """As `samples`, out of the flat arrays behind the list columns.
+    """Return samples by source from the flat arrays behind the list columns.
 
     Raises ValueError for a table of another form.
     """
@@ -382,10 +382,10 @@ def _samples(table: Any) -> dict[str, Samples]:
         raise ValueError("columns " + ", ".join(columns))
     if not table.num_rows:
         return {}
-    source, rate_hz, channels, wall, mono, values = map(_whole, table.columns)
-    # A null among the values is one that was not measured, as NaN is.
+    source, rate_hz, channels, wall, mono, values = map(_contiguous, table.columns)
+    # A null among the values is not measured, as NaN is.
     held = (channels.values, wall.values, mono.values, values.values)
-    if any(own.null_count for own in (source, rate_hz, channels, wall, mono, values, *held)):
+    if any(one.null_count for one in (source, rate_hz, channels, wall, mono, values, *held)):
         raise ValueError("a row lacks a value")
     sources = source.to_pylist()
     if len(set(sources)) < len(sources):
@@ -395,13 +395,13 @@ def _samples(table: Any) -> dict[str, Samples]:
     starts = values.values.offsets.to_numpy()
     lengths, starts = np.diff(starts).tolist(), starts.tolist()
     rates = rate_hz.to_pylist()
-    rows, clocks, spans = (own.offsets.to_pylist() for own in (wall, mono, values))
+    rows, clocks, spans = (one.offsets.to_pylist() for one in (wall, mono, values))
     found = {}
     for row, names in enumerate(channels.to_pylist()):
-        count, own = rows[row + 1] - rows[row], slice(spans[row], spans[row + 1])
-        if lengths[own] != [count] * len(names):
-            raise ValueError(f"{len(names)} channels of {count} rows hold {lengths[own]} values")
-        square = flat[starts[own.start] : starts[own.stop]].reshape(len(names), count)
+        count, part = rows[row + 1] - rows[row], slice(spans[row], spans[row + 1])
+        if lengths[part] != [count] * len(names):
+            raise ValueError(f"{len(names)} channels of {count} rows hold {lengths[part]} values")
+        square = flat[starts[part.start] : starts[part.stop]].reshape(len(names), count)
         found[sources[row]] = Samples(
             tuple(names),
             t_wall_ns[rows[row] : rows[row + 1]],
@@ -412,19 +412,19 @@ def _samples(table: Any) -> dict[str, Samples]:
     return found
 
 
-def _whole(column: Any) -> Any:
+def _contiguous(column: Any) -> Any:
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def missing_file(path: Path | str) -> Refused:
-    """Return the refusal of a file of the store that is not there."""
+    """Return the refusal of a missing file of the store."""
     usual = {MANIFEST: "a manifest", SAMPLES: "the samples"}
     what = usual.get(Path(path).name, "a file that the manifest lists")
     return Refused(path, "is missing", what, "Record it again.", code="file_missing")
 
 
 def unsafe_path(path: Path) -> Refused:
-    """Return the refusal of a path that leads out of the store."""
+    """Return the refusal of a path that is no plain file."""
     return Refused(
         path,
         "is a link, a folder or a device, and was not opened",

@@ -1,8 +1,8 @@
 """The episode store: what recorders publish and every later stage reads.
 
-One folder an episode, published whole by one rename and never changed: `manifest.json` (who,
-when, labels, digests) and `samples.parquet` (one row a source).
-`docs/reference/store-format.md` is the contract for recorders written by strangers;
+One folder per episode, published by one atomic rename and never changed: `manifest.json`
+(identity, time span, labels, digests) and `samples.parquet` (one row per source).
+`docs/reference/store-format.md` is the contract for other recorders;
 `docs/decisions/0001-one-file-of-samples.md` has the measurements.
 """
 
@@ -43,7 +43,7 @@ SETTLED_NS = NS // 20
 class Store:
     """A folder of episodes of one Schema, all recorded or all simulated.
 
-    `simulated` tells from which seed and fit; None where the episodes were recorded.
+    `simulated` holds the seed and fit of simulated episodes; None where they were recorded.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Store:
 
     @classmethod
     def open(cls, root: Path) -> "Store":
-        """The store at `root`; raises Refused when there is none or it is of another format."""
+        """Return the store at `root`. Raises Refused for none, or one of another format."""
         path = root / HEADER
         try:
             if not stat.S_ISREG(path.stat().st_mode):
@@ -76,7 +76,10 @@ class Store:
     def create(
         cls, root: Path, schema: Schema, simulated: Mapping[str, Any] | None = None
     ) -> "Store":
-        """A store at `root`, new or existing; an existing one must be of the same kind."""
+        """Return a store at `root`, new or existing.
+
+        Raises Refused for an existing one of another schema or kind.
+        """
         atomic.refuse_url(root)
         if (root / HEADER).exists():
             store = cls.open(root)
@@ -97,7 +100,7 @@ class Store:
         return cls(root, schema, simulated)
 
     def _refuse_kind(self, simulated: Mapping[str, Any] | None) -> None:
-        """Raise Refused unless its episodes were made as `simulated` says."""
+        """Raise Refused unless `simulated` describes the episodes of this store."""
         if self.simulated == simulated:
             return
         if self.simulated and simulated:
@@ -124,7 +127,7 @@ class Store:
             )
 
     def ids(self) -> list[str]:
-        """Ids of all published episodes, sorted."""
+        """Return the ids of all published episodes, sorted."""
         folder = self._episodes
         if not folder.is_dir():
             return []
@@ -135,15 +138,16 @@ class Store:
         folder = self._episodes / id
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         found = [entry.stat(follow_symlinks=False) for entry in entries]
-        own = os.lstat(folder)
-        latest = max(one.st_ctime_ns for one in (own, *found))
+        status = os.lstat(folder)
+        latest = max(one.st_ctime_ns for one in (status, *found))
         if time.time_ns() - latest < SETTLED_NS:
             return ""
-        told = [
+        files = [
             (entry.name, one.st_size, one.st_mtime_ns, one.st_ctime_ns, one.st_ino)
             for entry, one in zip(entries, found, strict=True)
         ]
-        return hashlib.sha256(repr((own.st_dev, own.st_ino, told)).encode()).hexdigest()[:32]
+        identity = repr((status.st_dev, status.st_ino, files))
+        return hashlib.sha256(identity.encode()).hexdigest()[:32]
 
     def location(self, id: str) -> str:
         """Return where an episode is, for messages."""
@@ -151,11 +155,11 @@ class Store:
 
     @contextlib.contextmanager
     def local_copy(self, id: str) -> Iterator["Store"]:
-        """A store on this machine with that episode in it: this one."""
+        """Yield a store on this machine that contains the episode: this one."""
         yield self
 
     def folder(self, id: str) -> Path:
-        """Where an episode lies; raises Refused for an id that could leave the store."""
+        """Return the folder of an episode. Raises Refused for an id that could leave the store."""
         if not ID.fullmatch(id):
             raise Refused(
                 f"{self.root}: episode id",
@@ -167,11 +171,11 @@ class Store:
         return self._episodes / id
 
     def publish(self, episode: Episode) -> Path:
-        """Write an episode; it appears whole or not at all. Raises Refused when the id is taken."""
+        """Write an episode atomically. Raises Refused when the id is taken."""
         return self.put(episode.id, encode_episode(episode))
 
     def put(self, id: str, files: Mapping[str, bytes]) -> Path:
-        """Write an episode's files as they are. Raises Refused when the id is taken."""
+        """Write the files of an episode atomically. Raises Refused when the id is taken."""
         target = self.folder(id)
         try:
             with atomic.new_folder(target) as folder:
@@ -188,25 +192,25 @@ class Store:
         return target
 
     def manifest(self, id: str) -> Manifest:
-        """An episode's manifest, its own digest checked. Raises Refused, or OSError."""
+        """Return an episode's manifest, its digest verified. Raises Refused, or OSError."""
         path = self.folder(id) / MANIFEST
         return parse_manifest(read_file(path, MAX_MANIFEST_BYTES), id, path)
 
     def read(self, id: str) -> Episode:
-        """An episode, every byte checked against its digest. Raises Refused, or OSError."""
+        """Return an episode, every byte verified by a digest. Raises Refused, or OSError."""
         return self.load(self.manifest(id))
 
     def load(self, manifest: Manifest) -> Episode:
-        """The episode a manifest describes. Raises Refused, or OSError."""
+        """Return the episode that a manifest describes. Raises Refused, or OSError."""
         return decode_episode(manifest, self.files(manifest), self.location(manifest.id))
 
     def files(self, manifest: Manifest) -> dict[str, bytes]:
-        """The bytes of all files that a manifest lists, unchecked. Raises Refused, or OSError."""
+        """Return the unverified bytes of the listed files by name. Raises Refused, or OSError."""
         folder = self.folder(manifest.id)
         return {name: read_listed_file(folder, name) for name in manifest.files}
 
     def remove(self, id: str) -> None:
-        """Take an episode out of the store: it is there whole, or gone."""
+        """Remove an episode from the store atomically. Raises OSError."""
         doomed = self._episodes / f"{atomic.DRAFT_PREFIX}{id}"
         shutil.rmtree(doomed, ignore_errors=True)
         self.folder(id).rename(doomed)
@@ -215,7 +219,7 @@ class Store:
 
 
 def refuse_empty(ids: Sequence[str], place: object) -> None:
-    """Raise Refused where the store at `place` holds no episode: nothing could go wrong there."""
+    """Raise Refused where the store at `place` has no episode, so that nothing passes unseen."""
     if not ids:
         raise Refused(
             f"{place}/episodes",
@@ -227,7 +231,7 @@ def refuse_empty(ids: Sequence[str], place: object) -> None:
 
 
 def refuse_unknown(id: str, ids: Sequence[str], option: str) -> None:
-    """Raise Refused when the `id` that was given as an option is none of the store's."""
+    """Raise Refused when `id`, the value of an option, is not among the `ids` of the store."""
     if id not in ids:
         raise Refused(
             f"{option} {id}",
@@ -239,7 +243,7 @@ def refuse_unknown(id: str, ids: Sequence[str], option: str) -> None:
 
 
 def refuse_inside(out: Path) -> None:
-    """Raise Refused when `out` is an episode store or lies in one: only episodes go there."""
+    """Raise Refused when `out` is an episode store or in one, which hold episodes only."""
     atomic.refuse_url(out)
     for place in (out.absolute(), *out.absolute().parents):
         if (place / HEADER).exists():

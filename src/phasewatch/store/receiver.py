@@ -1,7 +1,7 @@
-"""What a receiver takes into a store: whose episode, how large, and checked before it is there.
+"""Receives uploads into a store: authorised, limited in size and rate, and checked first.
 
-An upload may be sent again as often as the sender likes: the same bytes under the same id are
-already there, other bytes are refused. What is refused, torn or killed leaves nothing in the store.
+Sending an upload again is safe: the same bytes under the same id are acknowledged again, other
+bytes are refused. A refused, truncated or killed upload leaves nothing in the store.
 `docs/reference/store-format.md` has the protocol, `docs/decisions/0014-receiver.md` the reasons.
 """
 
@@ -39,11 +39,11 @@ MAX_MANIFEST_BYTES = 1 << 20
 MIN_TOKEN_LENGTH = 32
 NUMBER = re.compile(r"[0-9]{1,18}\Z")
 SENDABLE = re.compile(r"[!-~]*\Z")
-"""What a token is made of: it travels in a header."""
+"""The characters of a token, which must fit into a header field."""
 
 SILENCE_S = 30.0
 MIN_BYTES_PER_S = 1024
-"""Bytes a second below which an upload is given up, after `SILENCE_S` for free."""
+"""Bytes per second below which an upload is aborted, after the first `SILENCE_S`."""
 
 _CHUNK = 1 << 16
 
@@ -56,10 +56,10 @@ class Head(Protocol):
 
 
 class Body(Protocol):
-    """The body of an upload, as it comes."""
+    """The body of an upload, read as it arrives."""
 
     def read1(self, most: int, /) -> bytes:
-        """Return what is there, at least one byte, at most `most`; nothing at the end.
+        """Return the next bytes, at least one and at most `most`; none at the end.
 
         Raises TimeoutError when nothing comes for `SILENCE_S`.
         """
@@ -68,9 +68,9 @@ class Body(Protocol):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a receiver takes.
+    """The limits of a receiver.
 
-    `body` bytes an episode, `rate` uploads a minute from a host, `reserve` bytes that stay free on
+    `body` bytes per episode, `rate` uploads per minute and host, `reserve` bytes that stay free on
     the disk, `slots` connections at once.
     """
 
@@ -81,7 +81,7 @@ class Limits:
 
 
 class Declined(Exception):
-    """An upload that is not taken: the HTTP status, and why."""
+    """An upload that is not taken: the HTTP status, and the reason."""
 
     def __init__(self, status: HTTPStatus, why: str) -> None:
         self.status = status
@@ -90,7 +90,7 @@ class Declined(Exception):
 
 @dataclass(frozen=True)
 class Receipt:
-    """An episode that is in the store, on the disk: `sha256` of the body that brought it."""
+    """The acknowledgement of an episode on the disk, with the `sha256` of the upload's body."""
 
     status: HTTPStatus
     id: str
@@ -100,7 +100,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Announcement:
-    """The head of an upload about its body: size in bytes, size of the manifest, sha256."""
+    """The announced size of a body in bytes, that of the manifest in it, and its sha256."""
 
     length: int
     manifest: int
@@ -114,7 +114,7 @@ def _check_host(host: str) -> str:
 
 
 def _check_token(token: object) -> object:
-    """Refuse what cannot be sent, or could be guessed; no message shows a token."""
+    """Refuse a token that cannot be sent or is too short; no message shows a token."""
     if not isinstance(token, str):
         raise fields.wrong("is no string", "a token in quotes")
     if not SENDABLE.match(token):
@@ -126,7 +126,7 @@ def _check_token(token: object) -> object:
 
 
 class _Tokens(RootModel[dict[str, str]]):
-    """The content of a token file: a token of its own for each host."""
+    """The content of a token file: a different token for each host."""
 
     model_config = ConfigDict(frozen=True, strict=True)
     root: dict[
@@ -168,13 +168,13 @@ def _no_token(where: object, problem: str, expected: str) -> Refused:
 
 
 def refuse_other_files(root: Path) -> None:
-    """Raise Refused unless a store is at `root`, or can be made there: it is absent or empty."""
+    """Raise Refused unless `root` is a store, absent or empty."""
     atomic.refuse_url(root)
     try:
         names = os.listdir(root)
     except FileNotFoundError:
         return
-    # A receiver that was killed while it made the store may have left a draft.
+    # A receiver that was killed while it created the store may have left a draft.
     if HEADER not in names and not all(name.startswith(atomic.DRAFT_PREFIX) for name in names):
         raise Refused(
             root,
@@ -186,10 +186,10 @@ def refuse_other_files(root: Path) -> None:
 
 
 class Receiver:
-    """Puts uploads into a store. Use it in a `with`: it alone receives into that store.
+    """Puts uploads into a store. Use it in a `with`, in which it locks the store for receiving.
 
-    `hosts` are named by the sha256 of their tokens. Raises Refused when there is none, or another
-    receiver is at work.
+    `hosts` maps the sha256 of a token to the name of a host. Raises Refused when there is none, or
+    when another receiver holds the lock.
     """
 
     def __init__(
@@ -233,7 +233,7 @@ class Receiver:
         self._lock.close()
 
     def put(self, path: str, head: Head, body: Body) -> Receipt:
-        """Take one upload; when this returns, it is on the disk. Raises Declined, or OSError."""
+        """Store one upload, which is on the disk when this returns. Raises Declined, or OSError."""
         host = self._host(head.get("Authorization", ""))
         self._count(host)
         id = path.removeprefix(EPISODES_PATH)
@@ -258,8 +258,8 @@ class Receiver:
     def _host(self, authorization: str) -> str:
         """Return the host whose token it is, compared in constant time. Raises Declined."""
         token = authorization.removeprefix("Bearer ")
-        own = hashlib.sha256(token.encode()).hexdigest()
-        found = [host for known, host in self._hosts.items() if hmac.compare_digest(known, own)]
+        sha256 = hashlib.sha256(token.encode()).hexdigest()
+        found = [host for known, host in self._hosts.items() if hmac.compare_digest(known, sha256)]
         if not found or token == authorization:
             raise Declined(HTTPStatus.UNAUTHORIZED, "no host has this token")
         return found[0]
@@ -281,13 +281,14 @@ class Receiver:
             raise Declined(
                 HTTPStatus.LENGTH_REQUIRED, f"Content-Length and {MANIFEST_BYTES_HEADER} are needed"
             )
-        told = Announcement(int(length), int(manifest), _sha256(head.get("Content-Digest", "")))
-        if told.length > self.limits.body or told.manifest > MAX_MANIFEST_BYTES:
+        sha256 = _sha256(head.get("Content-Digest", ""))
+        announced = Announcement(int(length), int(manifest), sha256)
+        if announced.length > self.limits.body or announced.manifest > MAX_MANIFEST_BYTES:
             most = f"over {self.limits.body} bytes, or {MAX_MANIFEST_BYTES} of manifest"
             raise Declined(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, most)
-        if told.manifest > told.length:
+        if announced.manifest > announced.length:
             raise Declined(HTTPStatus.BAD_REQUEST, "the manifest is longer than the body")
-        return told
+        return announced
 
     def _check(self, draft: Path, id: str, host: str) -> None:
         """Raise Declined for what a reader of the store would refuse, or another host's episode."""
@@ -308,12 +309,12 @@ class Receiver:
             digest.update((folder / name).read_bytes())
         if digest.hexdigest() != sha256:
             raise Declined(HTTPStatus.CONFLICT, f"{id} is there with other content")
-        # Whoever published it may not have come to this yet, and it is about to be acknowledged.
+        # The upload that published it may not have flushed the folder yet.
         atomic.sync(folder.parent)
 
 
 def _sha256(header: str) -> str:
-    """The sha256 of a Content-Digest (RFC 9530), in hex."""
+    """Return the sha256 of a Content-Digest (RFC 9530), in hex."""
     _, _, rest = header.partition("sha-256=:")
     try:
         digest = base64.b64decode(rest.partition(":")[0], validate=True)

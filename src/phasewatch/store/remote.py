@@ -1,7 +1,7 @@
-"""A store in a bucket, or wherever else fsspec reads: `s3://…`, `gs://…`, `sftp://…`.
+"""A store in a bucket, or anywhere else that fsspec reads: `s3://…`, `gs://…`, `sftp://…`.
 
-It is read, never written. An episode is fetched into a folder of its own and validated there, so
-that every rule is the same; what is larger than any episode may be is not fetched.
+It is read, never written. An episode is fetched into a temporary folder and validated there, so
+that all rules apply; files over the size limit of an episode are not fetched.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from phasewatch.store.format import HEADER, MAX_FILE_BYTES, parse_header
 from phasewatch.store.local import Store
 
 VERSIONS = ("ETag", "etag", "e_tag", "md5Hash", "mtime", "LastModified", "last_modified", "created")
-"""What services call that which changes with an object's bytes."""
+"""The names by which services report something that changes with an object's bytes."""
 
 Object = Mapping[str, Any]
 
@@ -37,12 +37,12 @@ class RemoteStore:
         self.listed: dict[str, list[Object]] | None = None
 
     def __reduce__(self) -> tuple[type["RemoteStore"], tuple[Any, ...]]:
-        """Connections stay in the process that made them."""
+        """Pickle the address only: connections stay in their process."""
         return RemoteStore, (self.url, self.schema, self.simulated)
 
     @classmethod
     def open(cls, url: str) -> "RemoteStore":
-        """The store at `url`; raises Refused when there is none or it is of another format."""
+        """Return the store at `url`. Raises Refused for none, or one of another format."""
         place = f"{url.rstrip('/')}/{HEADER}"
         files, root = _filesystem(url.rstrip("/"))
         try:
@@ -59,7 +59,7 @@ class RemoteStore:
         return cls(url, *parse_header(data, place))
 
     def ids(self) -> list[str]:
-        """Ids of all published episodes, sorted, from one listing of all. Raises OSError."""
+        """Return the ids of all published episodes, sorted, from one listing. Raises OSError."""
         with _named(self.url):
             self._files.invalidate_cache()
             found = self._files.find(self._episodes, detail=True)
@@ -69,14 +69,14 @@ class RemoteStore:
         return sorted(id for id in self.listed if not id.startswith("."))
 
     def version(self, id: str) -> str:
-        """Return a digest of what the service tells of the objects; "" where it tells nothing."""
-        told = []
+        """Return a digest of the objects' reported versions; "" where none is reported."""
+        versioned = []
         for one in self._objects(id):
             versions = [str(one[key]) for key in VERSIONS if one.get(key)]
             if not versions:
                 return ""
-            told.append((_inside(one["name"], self._episodes), one["size"], versions))
-        return hashlib.sha256(repr((self.url, sorted(told))).encode()).hexdigest()[:32]
+            versioned.append((_inside(one["name"], self._episodes), one["size"], versions))
+        return hashlib.sha256(repr((self.url, sorted(versioned))).encode()).hexdigest()[:32]
 
     def location(self, id: str) -> str:
         """Return where an episode is, for messages."""
@@ -84,15 +84,15 @@ class RemoteStore:
 
     @contextlib.contextmanager
     def local_copy(self, id: str) -> Iterator[Store]:
-        """A store on this machine with that episode in it. Raises OSError."""
+        """Yield a store on this machine that contains the episode. Raises OSError."""
         with tempfile.TemporaryDirectory() as folder:
-            own = Store(Path(folder), self.schema, self.simulated)
+            copy = Store(Path(folder), self.schema, self.simulated)
             try:
                 for one in self._objects(id):
                     parts = _inside(one["name"], self._episodes).split("/")
                     safe = [part for part in parts if part not in ("", ".", "..")]
                     self._fetch(one, Path(folder, "episodes", *safe))
-                yield own
+                yield copy
             except Refused as refused:
                 raise refused.at(refused.where.replace(folder, self.url)) from refused
 
@@ -109,14 +109,14 @@ class RemoteStore:
             path.touch()
             os.truncate(path, size)
             return
-        # Some services, plain HTTP among them, do not tell sizes before.
+        # Some services, plain HTTP among them, do not report sizes beforehand.
         most = MAX_FILE_BYTES + 1 if size is None else None
         with _named(self._files.unstrip_protocol(one["name"])):
             path.write_bytes(self._files.cat_file(one["name"], end=most))
 
 
 def _inside(name: str, folder: str) -> str:
-    """An object's name as told from `folder`."""
+    """Return an object's name relative to `folder`."""
     return name.strip("/").removeprefix(folder.strip("/")).strip("/")
 
 
@@ -138,7 +138,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
 
 @contextlib.contextmanager
 def _named(url: str) -> Iterator[None]:
-    """Whatever a service raises is an OSError of `url`: each has errors of its own."""
+    """Turn any error of a service in the block into an OSError that names `url`."""
     try:
         yield
     except Exception as error:

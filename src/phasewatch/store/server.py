@@ -1,7 +1,7 @@
-"""A receiver over HTTP, on the ASGI server that the page uses as well: one PUT an episode.
+"""Serves a receiver over HTTP, on the ASGI server that the page uses: one PUT per episode.
 
-The rules of what is taken are the receiver's. Here connections are counted, senders that are
-silent or slow are cut off, and everything is answered in JSON, other methods and bad HTTP too.
+The receiver decides what is taken. This module limits connections, disconnects silent and slow
+senders, and responds in JSON to everything, other methods and invalid HTTP included.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from phasewatch.store import receiver as rules
 from phasewatch.store.receiver import Declined, Receiver
 
 DRAIN_S, DRAIN_BYTES = 1.0, 1 << 20
-"""How long, and how much, is still read from a sender that was declined, so that it sees why."""
+"""How long, and how much, a declined sender is still read, so that it gets the response."""
 
 Log = Callable[[str], None]
 
@@ -39,7 +39,7 @@ _EXTRA_HEADERS = {
 
 
 def _response(status: HTTPStatus, value: dict[str, str]) -> tuple[list[tuple[bytes, bytes]], bytes]:
-    """Return the header fields and the body of an answer; whoever is declined is hung up on."""
+    """Return the header fields and body of a response; one that declines closes the connection."""
     data = atomic.canonical_json(value)
     headers = [("Content-Type", "application/json"), ("Content-Length", str(len(data)))]
     if status in _EXTRA_HEADERS:
@@ -60,7 +60,7 @@ class UploadConnection(H11Protocol):
     _head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, or answer 503 where there are as many as the receiver takes."""
+        """Accept the connection, or respond 503 where the receiver has no slot left."""
         full = len(self.connections) >= self.config.app.slots  # type: ignore[union-attr]
         super().connection_made(transport)
         if full:
@@ -70,7 +70,7 @@ class UploadConnection(H11Protocol):
             self._time_head()
 
     def data_received(self, data: bytes) -> None:
-        """Read what came; a head that began must come to its end in time."""
+        """Read received data; a head that has begun must be complete in time."""
         if self._ended:
             return
         super().data_received(data)
@@ -80,12 +80,12 @@ class UploadConnection(H11Protocol):
             self._time_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Cancel the timer of a connection that is gone."""
+        """Cancel the timer of a lost connection."""
         self._stop_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is no HTTP."""
+        """Respond 400 to a request that is no valid HTTP."""
         self._end(HTTPStatus.BAD_REQUEST, "is no HTTP that can be understood")
 
     def _time_head(self) -> None:
@@ -97,23 +97,23 @@ class UploadConnection(H11Protocol):
             self._head_timer = None
 
     def _end(self, status: HTTPStatus, why: str) -> None:
-        """Decline before there is an upload: answer, hear no more, and hang up a little later."""
+        """Decline before there is an upload: respond, read no more, and close after `DRAIN_S`."""
         self._ended = True
         self._stop_timer()
         headers, data = _response(status, {"error": why})
-        answer = h11.Connection(h11.SERVER)
+        encoder = h11.Connection(h11.SERVER)
         reason = status.phrase.encode()
         response = h11.Response(status_code=status.value, headers=headers, reason=reason)
         for event in (response, h11.Data(data=data), h11.EndOfMessage()):
-            self.transport.write(answer.send(event) or b"")
+            self.transport.write(encoder.send(event) or b"")
         if self.transport.can_write_eof():
             self.transport.write_eof()
-        # To close at once would reset the connection, and the sender might not see the answer.
+        # To close at once would reset the connection, and the sender might not see the response.
         self.loop.call_later(DRAIN_S, self.transport.close)
 
 
 class _Body:
-    """The body of an upload for the thread that takes it, out of the event loop's hands."""
+    """The body of an upload, passed from the event loop to the thread that reads it."""
 
     def __init__(self, receive: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._receive, self._loop = receive, loop
@@ -137,7 +137,7 @@ class _Body:
 
 
 class Uploads:
-    """The ASGI application: every upload in a thread of its own, and a line of log for each."""
+    """The ASGI application: one thread and one line of log per upload."""
 
     def __init__(self, receiver: Receiver, log: Log) -> None:
         self._receiver, self._log = receiver, log
@@ -145,7 +145,7 @@ class Uploads:
         self.threads = ThreadPoolExecutor(self.slots, "upload")
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer one request, as ASGI asks."""
+        """Respond to one request, as ASGI specifies."""
         query = scope["query_string"]
         target = (scope["raw_path"] + (b"?" + query if query else b"")).decode("latin-1")
         loop = asyncio.get_running_loop()
@@ -153,15 +153,15 @@ class Uploads:
             self.threads, self._handle, scope, target, _Body(receive, loop)
         )
         try:
-            await _answer(send, receive, status, value)
+            await _respond(send, receive, status, value)
         finally:
-            # Also of an answer that nobody waits for any more.
+            # Also when the sender has gone meanwhile.
             self._log(f"{status.value} {line}")
 
     def _handle(
         self, scope: Any, target: str, body: _Body
     ) -> tuple[HTTPStatus, dict[str, str], str]:
-        """Return the status and the value of the answer, and the line of log."""
+        """Return the status and value of the response, and the line of log."""
         try:
             if scope["method"] != "PUT":
                 why = f"{scope['method']} is not taken, PUT is"
@@ -178,12 +178,12 @@ class Uploads:
 
 
 def _failed(why: str, target: str, cause: str) -> tuple[HTTPStatus, dict[str, str], str]:
-    """Return the answer to an upload that failed here; the cause is for the log alone."""
+    """Return the response to an upload that failed here; the cause is for the log alone."""
     line = f"{target!r}: {' '.join(cause.split())}"
     return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": why}, line
 
 
-async def _answer(send: Any, receive: Any, status: HTTPStatus, value: dict[str, str]) -> None:
+async def _respond(send: Any, receive: Any, status: HTTPStatus, value: dict[str, str]) -> None:
     headers, data = _response(status, value)
     await send({"type": "http.response.start", "status": status.value, "headers": headers})
     await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -193,7 +193,7 @@ async def _answer(send: Any, receive: Any, status: HTTPStatus, value: dict[str, 
 
 
 async def _drain(receive: Any) -> None:
-    """Read some of what is still coming, or the sender would be cut off before the answer."""
+    """Read some of the rest, or the sender would be disconnected before the response."""
     left, more = DRAIN_BYTES, True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
@@ -207,7 +207,7 @@ async def _drain(receive: Any) -> None:
 
 
 def try_to_listen(host: str, port: int) -> None:
-    """Raise Refused where a server could not listen."""
+    """Raise Refused where a server cannot listen at `host` and `port`."""
     try:
         with socket.socket(_family(host)) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -1,1 +1,1 @@
-"""What is wrong with an episode: rules, four verdicts, the acceptance index and explanations."""
+"""Validates episodes: rules, four verdicts, the acceptance index and explanations."""

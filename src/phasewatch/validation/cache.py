@@ -1,9 +1,10 @@
 """Results of earlier sweeps, so that a sweep skips what has not changed, and resumes when killed.
 
-A folder beside the index, one part a block of episodes, each part written whole or not at all and
-checked when read. A result is used for as long as the episode's version is the same: name, size,
-inode and both times of each of its files. A part by other rules or another release is not used, and
-neither is a damaged one: what cannot be trusted is validated again. Errored is never kept.
+The cache is a folder beside the index with one part per block of episodes. Each part is written
+atomically and verified when read. A result is used for as long as the episode's version is the
+same: name, size, inode and both times of each of its files. A part by other rules or another
+release is not used, and neither is a damaged one: such episodes are validated again. Errored
+results are never stored.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from phasewatch.validation import clocks, index, rules
 from phasewatch.validation.verdict import ValidationResult
 
 PART = re.compile(r"[0-9a-f]{24}\.parquet")
-"""Names of parts: nothing else in the folder is read, or taken away."""
+"""Names of parts: nothing else in the folder is read or removed."""
 
 VersionedResult = tuple[str, ValidationResult]
 
@@ -46,7 +47,7 @@ class VerdictCache:
         self._key = atomic.digest([__version__, schema.fingerprint, *_code()])
 
     def read(self) -> dict[str, VersionedResult]:
-        """Return, by id, the version that was validated, and its result."""
+        """Return by id the version that was validated, and its result."""
         known: dict[str, VersionedResult] = {}
         for path in self._parts():
             try:
@@ -56,27 +57,27 @@ class VerdictCache:
                 versions, validated = part["version"].to_pylist(), index.from_table(part)
             except (OSError, pa.ArrowException, KeyError, ValueError):
                 continue
-            known.update({own.id: (at, own) for at, own in zip(versions, validated, strict=True)})
+            known.update({one.id: (at, one) for at, one in zip(versions, validated, strict=True)})
         return known
 
     def add(self, validated: Iterable[VersionedResult]) -> Path | None:
-        """Store some results as a part of their own; return its path, None for nothing."""
-        kept = [(at, own) for at, own in validated if at and own.verdict != "errored"]
-        if not kept:
+        """Store some results as a new part, and return its path; None where none can be stored."""
+        stored = [(at, one) for at, one in validated if at and one.verdict != "errored"]
+        if not stored:
             return None
-        versions, own = zip(*kept, strict=True)
-        extra = {"version": versions, "key": [self._key] * len(kept)}
-        data = parquet.encode(index.to_table(own, extra))
+        versions, results = zip(*stored, strict=True)
+        extra = {"version": versions, "key": [self._key] * len(stored)}
+        data = parquet.encode(index.to_table(results, extra))
         path = self.folder / f"{hashlib.sha256(data).hexdigest()[:24]}.parquet"
         atomic.write(path, data)
         return path
 
     def replace(self, validated: Iterable[VersionedResult]) -> None:
-        """Keep these and nothing else, in one part."""
+        """Replace all stored results by these, in one part."""
         before = self._parts()
-        kept = self.add(validated)
+        added = self.add(validated)
         for path in before:
-            if path != kept:
+            if path != added:
                 path.unlink(missing_ok=True)
 
     def _parts(self) -> list[Path]:
@@ -84,7 +85,7 @@ class VerdictCache:
 
 
 def _code() -> Sequence[str]:
-    """Digests of the files that decide on verdicts: a changed rule validates everything again."""
+    """Return digests of the source files that verdicts depend on, so that a change invalidates."""
     return [
         hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
         for module in (parquet_headers, local, clocks, rules)

@@ -1,8 +1,8 @@
-"""What the clocks of an episode say of each other, read off the activity that they all saw.
+"""Compares the clocks of an episode by activity that several sources count.
 
-A packet that leaves the guest is counted inside it and on its wire: where two such series agree
-better shifted than as stamped, one clock is off. The same is asked of the labels: do they explain
-the telemetry better where they stand than some seconds away?
+A packet that leaves the guest is counted inside it and on its wire. Where two such series correlate
+better when one is shifted, one clock is off. Labels are tested alike: whether they explain the
+telemetry better when all of them are shifted.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,10 +23,10 @@ PAIRED_CHANNELS = (
 _TWINS = tuple(dict.fromkeys(name for pair in PAIRED_CHANNELS for name in pair))
 
 FARTHEST_S, SHORTEST_S = 30.0, 20.0
-"""How far apart clocks are looked for, and how much common time that needs at least."""
+"""The largest shift that is tried, and the shortest common time that it needs, in seconds."""
 
 COVERED = 0.9
-"""Share of an episode that all sources must cover before its labels are held against them."""
+"""Share of an episode that all sources must cover before its labels are compared with them."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ClockPair:
 
     `here` and `there` are their correlation as stamped and shifted, `elsewhere` the best one over
     `ALONE_S` from there: what repeats itself agrees with itself at several shifts. `steps` is how
-    many steps of the grid a sure one rests on: two lone blips agree perfectly, and say nothing.
+    many steps of the grid it rests on: two isolated peaks correlate perfectly by chance.
     """
 
     left: str
@@ -51,12 +51,12 @@ class ClockPair:
 
     @property
     def known(self) -> bool:
-        """Is the best correlation one that chance would not give?"""
+        """Whether the best correlation is higher than chance gives."""
         return self.there >= self.SURE and self.steps >= self.MANY
 
     @property
     def apart(self) -> bool:
-        """Is one of the clocks off?"""
+        """Whether one of the two clocks is off."""
         far = abs(self.offset_s) >= self.LEAST_S
         alone = self.there - self.elsewhere >= self.ALONE
         better = self.there - self.here >= self.BETTER
@@ -65,7 +65,10 @@ class ClockPair:
 
 @dataclass(frozen=True)
 class LabelShift:
-    """How much later than its labels the telemetry changes, and what share of it they explain."""
+    """How much later than its labels the telemetry changes, and what share of it they explain.
+
+    `here` is the share with the labels where they are, `there` with all of them shifted.
+    """
 
     late_s: float
     here: float
@@ -75,21 +78,21 @@ class LabelShift:
 
     @property
     def apart(self) -> bool:
-        """Are the labels off?"""
+        """Whether the labels are off."""
         far = abs(self.late_s) >= self.LEAST_S
         return far and self.there >= self.SURE and self.there - self.here >= self.BETTER
 
 
 @dataclass(frozen=True)
 class ClockEvidence:
-    """What could be measured of an episode."""
+    """The offsets between clocks, and of the labels, that could be measured."""
 
     pairs: tuple[ClockPair, ...] = ()
     onset: LabelShift | None = None
 
     @property
     def offsets(self) -> tuple[tuple[str, float], ...]:
-        """The offset in seconds of each pair "left-right" that agrees well enough to tell."""
+        """The offset in seconds of each pair "left-right" that correlates well enough."""
         return tuple(
             (f"{pair.left}-{pair.right}", round(pair.offset_s, 2))
             for pair in self.pairs
@@ -98,7 +101,7 @@ class ClockEvidence:
 
 
 def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) -> ClockEvidence:
-    """Offsets between `sources`, whose times do not run back and whose values are numbers."""
+    """Return the offsets between `sources`, which must have ordered times and finite values."""
     sources = {name: samples for name, samples in sources.items() if len(samples)}
     if not sources:
         return ClockEvidence()
@@ -110,14 +113,14 @@ def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) ->
         return ClockEvidence()
     edges = np.arange(first, last, schema.grid.step_ns)
     rates = _rates(sources, schema, edges)
-    # Labels beyond what was recorded cannot be told from late ones.
+    # Labels beyond the recorded time cannot be distinguished from late ones.
     covered = last - first >= COVERED * (episode.end_ns - episode.start_ns)
     onset = _onset(episode, rates, edges, most) if covered else None
     return ClockEvidence(_pairs(rates, most, schema.grid.step_s), onset)
 
 
 def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[str, Floats]:
-    """log1p of each twin channel's counts between `edges[M+1]`, mean 0 and norm 1, `[M]`."""
+    """Return log1p counts `[M]` of the paired channels between `edges[M+1]`, mean 0, norm 1."""
     # Converted once: interp would do it for every channel.
     at = edges.astype(float)
     times = {source: samples.t_wall_ns.astype(float) for source, samples in sources.items()}
@@ -137,25 +140,25 @@ def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[
     z -= z.sum(axis=1, keepdims=True) / z.shape[1]
     norms = np.sqrt(np.einsum("cm,cm->c", z, z)).tolist()
     moved = zip(totals, z, norms, strict=True)
-    return {name: own / norm for name, own, norm in moved if norm > 1e-9}
+    return {name: row / norm for name, row, norm in moved if norm > 1e-9}
 
 
 def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[ClockPair, ...]:
-    """Every pair of twins that moved, at its best shift of at most `most` steps."""
+    """Return every pair of varying channels, at its best shift of at most `most` steps."""
     twins = [(left, right) for left, right in PAIRED_CHANNELS if left in rates and right in rates]
     if not twins:
         return ()
     z = np.array([[rates[left], rates[right]] for left, right in twins])
     edged = np.zeros((len(z), z.shape[2] + 2 * most))
     edged[:, most:-most] = z[:, 0]
-    curves = np.array([np.correlate(*own) for own in zip(edged, z[:, 1], strict=True)])
+    curves = np.array([np.correlate(*both) for both in zip(edged, z[:, 1], strict=True)])
     curves /= _common(z, most)
     found = zip(twins, z, curves.tolist(), strict=True)
-    return tuple(_pair(*own, step_s) for own in found)
+    return tuple(_pair(*one, step_s) for one in found)
 
 
 def _common(z: Floats, most: int) -> Floats:
-    """For `z[P,2,M]`, the norm of what both hold at shifts from -L to L steps, `[P,2L+1]`."""
+    """Return for `z[P,2,M]` the norm of the overlap at shifts from -L to L, `[P,2L+1]`."""
     steps = z.shape[2]
     energy = np.zeros((*z.shape[:2], steps + 1))
     np.cumsum(z * z, axis=2, out=energy[:, :, 1:])
@@ -168,7 +171,7 @@ def _common(z: Floats, most: int) -> Floats:
 
 
 def _pair(names: tuple[str, str], z: Floats, curve: list[float], step_s: float) -> ClockPair:
-    """What the correlation of `z[2,M]` over shifts from -L to L steps, `[2L+1]`, says of two."""
+    """Return the pair of `z[2,M]` from its correlation at shifts from -L to L, `curve[2L+1]`."""
     there = max(curve)
     most, best = len(curve) // 2, curve.index(there)
     apart = round(ClockPair.ALONE_S / step_s)
@@ -185,14 +188,14 @@ def _pair(names: tuple[str, str], z: Floats, curve: list[float], step_s: float) 
 
 
 def _steps(z: Floats, shift: int) -> float:
-    """How many steps of `z[2,M]` agree at a shift: their number, were they all alike."""
+    """Return the effective number of steps of `z[2,M]` that a correlation at a shift rests on."""
     late, early = max(shift, 0), max(-shift, 0)
     both = z[0, late : z.shape[1] - early] * z[1, early : z.shape[1] - late]
     return float(both.sum() ** 2 / max(both @ both, 1e-18))
 
 
 def _bend(curve: Sequence[float], best: int) -> float:
-    """Where between steps the top of a parabola through the best and its neighbours lies."""
+    """Return the offset, in steps, of the top of a parabola through the best and its neighbours."""
     if not 0 < best < len(curve) - 1:
         return 0.0
     before, top, after = curve[best - 1 : best + 2]
@@ -203,7 +206,7 @@ def _bend(curve: Sequence[float], best: int) -> float:
 def _onset(
     episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int
 ) -> LabelShift | None:
-    """At which common shift of all labels their stretches differ most from each other."""
+    """Return the common shift at which the labels explain most; None without rates or changes."""
     inner = [label.t_wall_ns for label in episode.labels[1:]]
     if not inner or not rates:
         return None
@@ -219,7 +222,7 @@ def _onset(
     length = np.maximum(cuts[:, 1:] - cuts[:, :-1], 1)
     here = total[cuts]
     sums = here[:, 1:] - here[:, :-1]
-    # The columns have norm 1: the mean over them is the share of the whole that labels explain.
+    # The columns have norm 1: the mean over them is the share of all that labels explain.
     share = np.einsum("slc,slc,sl->s", sums, sums, 1 / length) / len(rates)
     best = int(share.argmax())
     return LabelShift(float(shifts[best] * step / NS), float(share[most]), float(share[best]))

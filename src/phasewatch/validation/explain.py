@@ -1,4 +1,4 @@
-"""The explanation of one verdict: its reasons, and what each source covered of the episode."""
+"""Explains one verdict: its reasons, and how much of the episode each source covers."""
 
 import html
 import itertools
@@ -18,7 +18,7 @@ from phasewatch.validation.sweep import EpisodeSource, validate_episode, with_st
 from phasewatch.validation.verdict import ValidationResult
 
 CELLS = 60
-"""Stretches that a source's coverage is told in."""
+"""The number of equal stretches in which a source's coverage is shown."""
 
 BLOCKS = " ▁▂▃▄▅▆▇█"
 INK = {"accepted": "#2a7f62", "degraded": "#b7791f", "rejected": "#b03a2e", "errored": "#6c3483"}
@@ -26,7 +26,7 @@ INK = {"accepted": "#2a7f62", "degraded": "#b7791f", "rejected": "#b03a2e", "err
 
 @dataclass(frozen=True)
 class Track:
-    """A source in time: rows there over rows expected, in each of the stretches, at most 1."""
+    """A source in time: its rows, and the share covered of the episode and of each stretch."""
 
     source: str
     rows: int
@@ -37,7 +37,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Explanation:
-    """A result, and what it was made from; no tracks where the bytes could not be read.
+    """A result and its evidence; without tracks where the bytes could not be read.
 
     `labels` are (seconds from the start, phase).
     """
@@ -66,23 +66,23 @@ def explain(episodes: EpisodeSource, id: str) -> Explanation:
 
 
 def _among(episodes: EpisodeSource, ids: Sequence[str], id: str) -> ValidationResult:
-    """The result of one episode, with what only others show: theirs is its name, or its samples.
+    """Return the result of one episode, compared with others of the same name or samples.
 
-    Far away, samples are not compared: that would fetch them all.
+    In a remote store samples are not compared: that would fetch them all.
     """
-    own = validate_episode(episodes, id)
+    result = validate_episode(episodes, id)
     alike = [
         other
         for other in ids
         if other.casefold() == id.casefold()
-        or (own.usable and own.content == _content(episodes, other))
+        or (result.usable and result.content == _content(episodes, other))
     ]
-    validated = [own if other == id else validate_episode(episodes, other) for other in alike]
+    validated = [result if other == id else validate_episode(episodes, other) for other in alike]
     return with_store_findings(validated)[alike.index(id)]
 
 
 def _content(episodes: EpisodeSource, id: str) -> str:
-    """The digest of its samples, as its manifest has it; "" where that cannot be told."""
+    """Return the digest of the samples from the manifest; "" where it is not available."""
     if not isinstance(episodes, Store):
         return ""
     try:
@@ -102,7 +102,7 @@ def _tracks(facts: Facts) -> Iterator[Track]:
 
 
 def _shares(episode: Episode, samples: Samples) -> tuple[float, ...]:
-    """What share of each stretch lies within two periods after a row."""
+    """Return the share of each stretch that is within two periods after a row."""
     if episode.seconds <= 0 or not samples.rate_hz > 0 or not len(samples):
         return (0.0,) * CELLS
     fine = np.linspace(episode.start_ns, episode.end_ns, CELLS * 8, endpoint=False)
@@ -114,11 +114,11 @@ def _shares(episode: Episode, samples: Samples) -> tuple[float, ...]:
 
 
 def text(explanation: Explanation) -> list[str]:
-    """For a terminal of 80 columns."""
-    own = explanation.result
-    lines = [f"{own.id}: {own.verdict}", *_who(own, explanation.seconds)]
+    """Return the explanation as lines for a terminal of 80 columns."""
+    result = explanation.result
+    lines = [f"{result.id}: {result.verdict}", *_identity(result, explanation.seconds)]
     explained = sentences()
-    for finding in own.findings:
+    for finding in result.findings:
         lines += [f"  [{finding.code}] {explained.get(finding.code, 'refused')}: {finding.reason}"]
     if explanation.tracks:
         lines.append(
@@ -131,43 +131,44 @@ def text(explanation: Explanation) -> list[str]:
         lines.append(
             "  labels: " + " · ".join(f"{at:.1f} s {phase}" for at, phase in explanation.labels)
         )
-    if own.offsets:
-        told = " · ".join(f"{pair} {offset:+.2f} s" for pair, offset in own.offsets)
-        lines.append(f"  clock offsets: {told}")
-    lines.append(f"  digest of what was validated: {own.digest or 'none: it could not be read'}")
+    if result.offsets:
+        offsets = " · ".join(f"{pair} {offset:+.2f} s" for pair, offset in result.offsets)
+        lines.append(f"  clock offsets: {offsets}")
+    lines.append(f"  digest of what was validated: {result.digest or 'none: it could not be read'}")
     return lines
 
 
 def page(explanation: Explanation) -> str:
-    """The same as one HTML page that needs nothing else."""
-    own = explanation.result
+    """Return the explanation as one self-contained HTML page."""
+    result = explanation.result
     explained = sentences()
     reasons = "".join(
         f"<li><b>{html.escape(explained.get(one.code, one.code))}</b> "
         f"<code>{html.escape(one.code)}</code><br>{html.escape(one.reason)}</li>"
-        for one in own.findings
+        for one in result.findings
     )
-    who = "".join(f"<p>{html.escape(line.strip())}</p>" for line in _who(own, explanation.seconds))
-    offsets = " · ".join(f"{html.escape(pair)} {off:+.2f} s" for pair, off in own.offsets)
+    lines = _identity(result, explanation.seconds)
+    identity = "".join(f"<p>{html.escape(line.strip())}</p>" for line in lines)
+    offsets = " · ".join(f"{html.escape(pair)} {off:+.2f} s" for pair, off in result.offsets)
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{html.escape(own.id)}: {own.verdict}</title>
+<title>{html.escape(result.id)}: {result.verdict}</title>
 <style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
-color:#1c2733}}h1{{font-size:1.3rem;overflow-wrap:anywhere}}h1 b{{color:{INK[own.verdict]}}}
+color:#1c2733}}h1{{font-size:1.3rem;overflow-wrap:anywhere}}h1 b{{color:{INK[result.verdict]}}}
 p{{margin:.3rem 0}}svg{{width:100%;height:auto}}text{{font:12px system-ui,sans-serif}}
 code{{background:#eef1f4;padding:0 .3em}}</style>
-<h1>{html.escape(own.id)}: <b>{own.verdict}</b></h1>
-{who}
+<h1>{html.escape(result.id)}: <b>{result.verdict}</b></h1>
+{identity}
 <ul>{reasons or "<li>No rule objected.</li>"}</ul>
 {_plot(explanation)}
 <p>Clock offsets: {offsets or "none could be measured"}</p>
-<p>Digest of what was validated: <code>{own.digest or "none"}</code></p>
+<p>Digest of what was validated: <code>{result.digest or "none"}</code></p>
 </html>
 """
 
 
 def _plot(explanation: Explanation) -> str:
-    """Coverage a source and the labels, over the seconds of the episode, as SVG."""
+    """Return as SVG the coverage of each source and the labels, over the seconds of the episode."""
     if not explanation.tracks or explanation.seconds <= 0:
         return ""
     left, width, tall = 100, 840, 26
@@ -175,8 +176,8 @@ def _plot(explanation: Explanation) -> str:
     parts = []
     for row, track in enumerate(explanation.tracks):
         y = row * tall
-        told = f"{track.source} {track.share:.0%}"
-        parts.append(f'<text x="{left - 6}" y="{y + 16}" text-anchor="end">{told}</text>')
+        name = f"{track.source} {track.share:.0%}"
+        parts.append(f'<text x="{left - 6}" y="{y + 16}" text-anchor="end">{name}</text>')
         parts.append(f'<rect x="{left}" y="{y}" width="{width}" height="20" fill="#f3d9d6"/>')
         parts += [
             f'<rect x="{left + at * cell:.1f}" y="{y + 20 * (1 - share):.1f}" '
@@ -206,20 +207,22 @@ def _plot(explanation: Explanation) -> str:
         parts.append(f'<text x="{x:.1f}" y="{bottom + 70}" text-anchor="middle">{at:.0f} s</text>')
     return (
         f'<svg viewBox="0 0 {left + width + 20} {bottom + 76}" role="img" '
-        f'aria-label="What each source covered of the episode">{"".join(parts)}</svg>'
+        f'aria-label="Coverage of the episode by each source">{"".join(parts)}</svg>'
         "<p>Dark: the source was recorded; light: it was silent. The share is that of the rows "
         "which its rate promises.</p>"
     )
 
 
 def _halved(shares: Sequence[float]) -> list[float]:
-    """The worse of every two stretches: a hole must not drown."""
+    """Return the lower share of every two stretches, so that a gap stays visible."""
     return [min(pair) for pair in zip(shares[::2], shares[1::2], strict=True)]
 
 
-def _who(own: ValidationResult, seconds: float) -> list[str]:
-    if not own.host:
+def _identity(result: ValidationResult, seconds: float) -> list[str]:
+    if not result.host:
         return []
-    begun = datetime.fromtimestamp(own.start_ns / NS, UTC) if 0 < own.start_ns < 2**62 else None
-    when = f"{begun:%Y-%m-%d %H:%M:%S} UTC" if begun else f"start_ns {own.start_ns}"
-    return [f"  {own.profile} on {own.host}, {when}, {seconds:.1f} s; campaign {own.campaign}"]
+    start_ns, known = result.start_ns, 0 < result.start_ns < 2**62
+    begun = datetime.fromtimestamp(start_ns / NS, UTC) if known else None
+    when = f"{begun:%Y-%m-%d %H:%M:%S} UTC" if begun else f"start_ns {start_ns}"
+    machine = f"{result.profile} on {result.host}"
+    return [f"  {machine}, {when}, {seconds:.1f} s; campaign {result.campaign}"]

@@ -1,4 +1,4 @@
-"""The acceptance index: one row an episode, in one Parquet file with page checksums.
+"""The acceptance index: one row per episode, in one Parquet file with page checksums.
 
 Its bytes depend on the episodes and the release alone: not on how many workers validated them, in
 which order, or how often a sweep was interrupted.
@@ -22,7 +22,7 @@ from phasewatch.validation.verdict import Finding, Interner, ValidationResult
 INDEX = Path("data/processed/validation_v1.parquet")
 
 PART = 1024
-"""Results that are dictionaries at once: those take ten times the room."""
+"""How many results are dictionaries at a time, as these take ten times the memory."""
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -37,10 +37,10 @@ _PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", 
 
 
 def prepare_index(path: Path) -> None:
-    """Find out before long work whether an index can go to `path`. Raises Refused.
+    """Check before long work that an index can be written to `path`. Raises Refused.
 
-    What lies there and is none is not replaced; a damaged one is, if it still begins as one. A
-    link is followed.
+    A file that is no index is not replaced; a damaged index is, if it still begins as one. A link
+    is followed.
     """
     atomic.refuse_url(path)
     refuse_inside(path.resolve())
@@ -73,7 +73,7 @@ def _ours(found: pa.Schema) -> bool:
 
 
 def write(results: Sequence[ValidationResult], path: Path) -> None:
-    """The index of a whole sweep, written whole or not at all."""
+    """Write the index of a complete sweep atomically. Raises OSError."""
     atomic.write(path.resolve(), parquet.encode(to_table(results)))
 
 
@@ -96,17 +96,17 @@ def to_table(
 ) -> pa.Table:
     """Return results as a table of one row each, with more columns of text."""
     rows = [_row(result) for result in results]
-    made = pa.Table.from_pylist(rows, schema=_SCHEMA)
+    table = pa.Table.from_pylist(rows, schema=_SCHEMA)
     for name, values in extra.items():
-        made = made.append_column(name, pa.array(values, _TEXT))
-    return made
+        table = table.append_column(name, pa.array(values, _TEXT))
+    return table
 
 
-def from_table(made: pa.Table) -> list[ValidationResult]:
+def from_table(table: pa.Table) -> list[ValidationResult]:
     """Return the results of a table. Raises ValueError for a table of other columns."""
-    if not _ours(made.schema):
-        raise ValueError(f"columns {', '.join(made.schema.names)}")
-    parts = made.select(_SCHEMA.names).to_batches(max_chunksize=PART)
+    if not _ours(table.schema):
+        raise ValueError(f"columns {', '.join(table.schema.names)}")
+    parts = table.select(_SCHEMA.names).to_batches(max_chunksize=PART)
     once = Interner()
     return [once.of(_result(row)) for part in parts for row in part.to_pylist()]
 

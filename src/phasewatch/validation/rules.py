@@ -1,7 +1,7 @@
-"""What can be wrong with an episode whose bytes are sound: one function a rule.
+"""Rules for an episode whose bytes are sound: one function per rule.
 
-A rule's decorator names its code and how much an objection weighs, its docstring is the sentence
-that explains it to a person, and it yields one reason for each objection. `FILES` explains the
+A rule's decorator names its code and severity, its docstring is the sentence that explains it in
+reports, and it yields one reason for each objection. `FILES` explains the
 codes that reading the bytes may give, and `STORE` those that need the whole store.
 """
 
@@ -18,17 +18,17 @@ from phasewatch.validation.clocks import ClockEvidence, measure
 from phasewatch.validation.verdict import Finding, Severity, Verdict, overall_verdict
 
 STUCK, TIMES = 2, ("ns", "us", "ms", "s", "tick")
-"""After how many windows a row may not come again where a counter has one of these units.
+"""After how many windows a row must differ where a counter has one of these units.
 
-Disks and networks may rest; the time that a running machine takes does not.
+Disks and networks can be idle; the time that a running machine uses grows.
 """
 
 LONGEST_S = 7 * 86_400.0
-"""A week: what claims to be longer has a broken clock, and would cost hours to look at."""
+"""A week: a longer episode has a broken clock, and would take hours to check."""
 
 THIN, TOO_THIN, THICK = 0.9, 0.5, 1.2
 """Share of the expected rows under which a source is degraded or rejected, and over which it is
-degraded: its rate is not what it says."""
+degraded because its rate is not the nominal one."""
 
 WAITING, LOST = "proc.vcpu_wait", 0.25
 """The channel of time that vCPUs waited for a core, in ns, and how much of a core they may lose.
@@ -65,7 +65,7 @@ STORE: Mapping[str, str] = {
 
 
 class Facts:
-    """An episode under one schema, with what several rules need of it worked out once."""
+    """An episode under one schema, with quantities that several rules use, computed once."""
 
     def __init__(self, episode: Episode, schema: Schema) -> None:
         self.episode = episode
@@ -88,7 +88,7 @@ class Facts:
         }
 
     def _inside(self, t: Ints, ordered: bool) -> int:
-        """How many times lie inside the episode."""
+        """Return how many times lie inside the episode."""
         start_ns, end_ns = self.episode.start_ns, self.episode.end_ns
         if ordered:
             first, after = t.searchsorted(start_ns), t.searchsorted(end_ns, "right")
@@ -105,8 +105,8 @@ class Facts:
         }
 
     @cached_property
-    def whole(self) -> dict[str, bool]:
-        """Is every value of a source a number?"""
+    def finite(self) -> dict[str, bool]:
+        """Whether all values of a source are finite, by source."""
         return {
             source: bool(np.isfinite(samples.values).all())
             for source, samples in self.present.items()
@@ -114,7 +114,7 @@ class Facts:
 
     @cached_property
     def falls(self) -> list[tuple[str, int, int]]:
-        """Counters that fall: how often, and how often it looks like 32 bits running over."""
+        """Counters that fall: name, how often, and how often like an overflow of 32 bits."""
         found = []
         for samples in self.present.values():
             values = samples.values
@@ -130,13 +130,13 @@ class Facts:
 
     @cached_property
     def shared(self) -> ClockEvidence:
-        """What the clocks say of each other and of the labels; nothing where time runs back."""
+        """Offsets of clocks and labels, from sources with ordered times and finite values."""
         if self.episode.seconds > LONGEST_S:
             return ClockEvidence()
         sound = {
             source: samples
             for source, samples in self.present.items()
-            if self.whole[source] and self.ordered[source]
+            if self.finite[source] and self.ordered[source]
         }
         return measure(self.episode, sound, self.schema)
 
@@ -146,7 +146,7 @@ Check = Callable[[Facts], Iterable[str]]
 
 @dataclass(frozen=True)
 class Rule:
-    """A check, its code, and how much its objections weigh."""
+    """A check, its code, and the severity of its objections."""
 
     code: str
     severity: Severity
@@ -154,7 +154,7 @@ class Rule:
 
     @property
     def sentence(self) -> str:
-        """What it objects to, for a person."""
+        """The sentence that explains an objection."""
         return (self.check.__doc__ or "").strip().rstrip(".")
 
 
@@ -172,25 +172,25 @@ def rule(code: str, severity: Severity) -> Callable[[Check], Check]:
 
 
 def sentences() -> dict[str, str]:
-    """Every code there is, explained."""
+    """Return the sentence that explains each code."""
     return {**FILES, **{rule.code: rule.sentence for rule in RULES}, **STORE}
 
 
 def examine(episode: Episode, schema: Schema) -> tuple[Verdict, tuple[Finding, ...]]:
-    """Every rule's findings on an episode whose bytes are sound, and the verdict they add up to."""
-    (answer,) = check_all([Facts(episode, schema)])
-    return answer
+    """Return the verdict on an episode whose bytes are sound, and the findings of every rule."""
+    (result,) = check_all([Facts(episode, schema)])
+    return result
 
 
 def check_all(several: Sequence[Facts]) -> list[tuple[Verdict, tuple[Finding, ...]]]:
-    """As `examine`, of the facts of several episodes: each rule is asked of all, then the next."""
+    """Return verdicts and findings for several episodes: each rule checks all, then the next."""
     found: list[list[Finding]] = [[] for _ in several]
-    # Values may be anything that bytes can say; what overflows compares as it should.
+    # Values may be any bytes; comparisons stay right where arithmetic overflows.
     with np.errstate(over="ignore", invalid="ignore"):
         for rule in RULES:
-            for facts, own in zip(several, found, strict=True):
-                own += _findings(rule, facts)
-    return [(overall_verdict(own), tuple(own)) for own in map(_decided, found)]
+            for facts, findings in zip(several, found, strict=True):
+                findings += _findings(rule, facts)
+    return [(overall_verdict(one), tuple(one)) for one in map(_decided, found)]
 
 
 def _findings(rule: Rule, facts: Facts) -> list[Finding]:
@@ -205,8 +205,8 @@ def _findings(rule: Rule, facts: Facts) -> list[Finding]:
 
 
 def _decided(findings: list[Finding]) -> list[Finding]:
-    """The findings, or why there are none: the first rule that could not be asked."""
-    failed = [own for own in findings if own.severity == "errored"]
+    """Return the findings, or only that of the first rule that failed."""
+    failed = [one for one in findings if one.severity == "errored"]
     return failed[:1] or findings
 
 
@@ -300,8 +300,8 @@ def _clock_overlap(facts: Facts) -> Iterator[str]:
             off = (int(samples.t_wall_ns[0]) - facts.episode.start_ns) / NS
             quarters = round(off / 900)
             zone = quarters and abs(off - 900 * quarters) < 10
-            told = f", {quarters / 4:+g} h: a time zone?" if zone else ""
-            yield f"{source} has no row inside the episode: its clock is {off:+.1f} s off{told}"
+            hint = f", {quarters / 4:+g} h: a time zone?" if zone else ""
+            yield f"{source} has no row inside the episode: its clock is {off:+.1f} s off{hint}"
 
 
 @rule("clock_offset", "degraded")
@@ -368,8 +368,8 @@ def _rows_high(facts: Facts) -> Iterator[str]:
     for source, samples in facts.present.items():
         if facts.coverage.get(source, 0.0) > THICK:
             share = facts.coverage[source]
-            told = f"{share:.0%}" if share < 100 else f"{share:.0e} times"
-            yield f"{source} has {told} of its rows: its rate is another"
+            rows = f"{share:.0%}" if share < 100 else f"{share:.0e} times"
+            yield f"{source} has {rows} of its rows: its rate is another"
         if not samples.rate_hz > 0:
             yield f"{source} says that its rate is {samples.rate_hz} Hz"
 
@@ -395,7 +395,7 @@ def _time_gap(facts: Facts) -> Iterator[str]:
 def _value_nonfinite(facts: Facts) -> Iterator[str]:
     """Values are no numbers."""
     for source, samples in facts.present.items():
-        if facts.whole[source]:
+        if facts.finite[source]:
             continue
         for column, name in enumerate(samples.names):
             if bad := np.count_nonzero(~np.isfinite(samples.values[:, column])):
@@ -436,7 +436,7 @@ def _source_stuck(facts: Facts) -> Iterator[str]:
     window_s = facts.schema.grid.window_s
     for source, samples in facts.present.items():
         t, counted = samples.t_wall_ns, facts.schema.channels_of(source)
-        time = any(own.kind == "counter" and own.unit in TIMES for own in counted)
+        time = any(one.kind == "counter" and one.unit in TIMES for one in counted)
         if len(t) < 2 or t[-1] <= t[0] or not time:
             continue
         looks = samples.values[:: max(int(len(t) * window_s * NS / int(t[-1] - t[0])), 1)]

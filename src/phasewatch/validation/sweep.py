@@ -1,7 +1,7 @@
 """Validates every episode of a store and gives each one of four verdicts.
 
-Episodes are validated in blocks, in this process or in others. A finished block stays in the cache:
-a sweep that was killed resumes where it was, and one over an unchanged store reads no episode.
+Episodes are validated in blocks, in this process or in others. A finished block is cached, so a
+killed sweep resumes where it was, and a sweep over an unchanged store reads no episode.
 """
 
 import hashlib
@@ -44,35 +44,35 @@ from phasewatch.validation.verdict import (
 )
 
 BLOCK = 256
-"""EpisodeSource validated between two writes to the cache."""
+"""Episodes that are validated between two writes to the cache."""
 
 TOGETHER, HELD = 16, 16 << 20
 """How many episodes, and bytes of their files, are in memory at once."""
 
 UNDECIDED = {"format_newer"}
-"""Refusals that say more of this release than of the bytes."""
+"""Codes of refusals that are due to this release and not to the bytes."""
 
 
 class EpisodeSource(Protocol):
-    """What can be swept: a `Store`, or a `RemoteStore` far away."""
+    """The episodes of a sweep: a `Store` or a `RemoteStore`."""
 
     schema: Schema
 
     def ids(self) -> list[str]:
-        """Ids of all episodes, sorted."""
+        """Return the ids of all episodes, sorted."""
 
     def version(self, id: str) -> str:
-        """Return a text that changes when the episode does; "" where that is not known."""
+        """Return a text that changes when the episode does; "" where it is unknown."""
 
     def location(self, id: str) -> str:
         """Return where an episode is, for messages."""
 
     def local_copy(self, id: str) -> AbstractContextManager[Store]:
-        """A context that gives a store on this machine with that episode in it."""
+        """Return a context that yields a store on this machine with the episode in it."""
 
 
 def validate_episode(episodes: EpisodeSource, id: str) -> ValidationResult:
-    """The verdict on one episode alone; never raises for what the episode or the disk did."""
+    """Return the result of one episode alone; faults of its bytes or the disk are findings."""
     (result,) = _validated(episodes, [(id, _fetched(episodes, id))])
     return result
 
@@ -86,7 +86,8 @@ def validate_store(
 ) -> list[ValidationResult]:
     """Return a result for every episode, in the order of their ids.
 
-    `kept` is the cache to skip by and to resume from; `full` validates all the same. Raises Refused
+    `kept` is the cache of earlier results, and `full` ignores it. `spread` runs the blocks, and
+    `tick` is called with the number of episodes done. Raises Refused
     when the workers are lost.
     """
     ids = episodes.ids()
@@ -101,7 +102,7 @@ def validate_store(
     for block, validated in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
         if kept:
             kept.add(validated)
-        found.update(zip(block, [(at, once.of(own)) for at, own in validated], strict=True))
+        found.update(zip(block, [(at, once.of(one)) for at, one in validated], strict=True))
         tick(len(validated))
     if kept and found != known:
         kept.replace(found[id] for id in ids)
@@ -126,36 +127,38 @@ def validate_and_read(
 
 
 def with_store_findings(results: Sequence[ValidationResult]) -> list[ValidationResult]:
-    """The same with what only the whole store shows: one content or one name for two episodes."""
+    """Return the results with findings that need all of them: repeated contents and names."""
     same: defaultdict[str, list[str]] = defaultdict(list)
     folded: defaultdict[str, list[str]] = defaultdict(list)
-    for own in results:
-        folded[own.id.casefold()].append(own.id)
-        if own.usable:
-            same[own.content].append(own.id)
+    for one in results:
+        folded[one.id.casefold()].append(one.id)
+        if one.usable:
+            same[one.content].append(one.id)
     return [
-        _with(own, _objections(own, same[own.content], folded[own.id.casefold()]))
-        for own in results
+        _with(one, _objections(one, same[one.content], folded[one.id.casefold()]))
+        for one in results
     ]
 
 
-def _objections(own: ValidationResult, same: Sequence[str], folded: Sequence[str]) -> list[Finding]:
+def _objections(
+    result: ValidationResult, same: Sequence[str], folded: Sequence[str]
+) -> list[Finding]:
     found = []
-    if own.usable and own.id != same[0]:
+    if result.usable and result.id != same[0]:
         reason = f"its samples are those of {same[0]}, which is kept"
         found.append(Finding("content_duplicate", "rejected", reason))
-    others = [id for id in folded if id != own.id]
+    others = [id for id in folded if id != result.id]
     if others:
         reason = f"only upper and lower case tell it from {', '.join(others)}: copies may clash"
         found.append(Finding("name_conflict", "rejected", reason))
     return found
 
 
-def _with(own: ValidationResult, more: Sequence[Finding]) -> ValidationResult:
-    if not more or own.verdict == "errored":
-        return own
-    findings = (*own.findings, *more)
-    return replace(own, verdict=overall_verdict(findings), findings=findings)
+def _with(result: ValidationResult, more: Sequence[Finding]) -> ValidationResult:
+    if not more or result.verdict == "errored":
+        return result
+    findings = (*result.findings, *more)
+    return replace(result, verdict=overall_verdict(findings), findings=findings)
 
 
 def _blocks(ids: Sequence[str]) -> list[Sequence[str]]:
@@ -172,7 +175,7 @@ def _block(episodes: EpisodeSource, ids: Iterable[str]) -> list[VersionedResult]
 
 
 def _some(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[str, str, Any]]]:
-    """Ids, versions and files of a few episodes at a time; of fewer, where they are large."""
+    """Yield ids, versions and files of a few episodes at a time; of fewer, where they are large."""
     few, held = [], 0
     for id in ids:
         version, fetched = _version(episodes, id), _fetched(episodes, id)
@@ -194,7 +197,7 @@ def _version(episodes: EpisodeSource, id: str) -> str:
 
 
 def _folder(store: Store, id: str) -> None:
-    """Raise Refused for what is no folder of this store, OSError when it is gone."""
+    """Raise Refused unless an episode is a folder of this store, and OSError when it is gone."""
     path = store.folder(id)
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
@@ -207,17 +210,17 @@ def _folder(store: Store, id: str) -> None:
 def _validated(
     episodes: EpisodeSource, fetched: Sequence[tuple[str, Any]]
 ) -> list[ValidationResult]:
-    """The verdicts on some episodes, alone."""
+    """Return the results of some episodes, each without regard to the others."""
     return [result for result, _ in _decoded(episodes, fetched)]
 
 
 def _decoded(
     episodes: EpisodeSource, fetched: Sequence[tuple[str, Any]]
 ) -> list[tuple[ValidationResult, Episode | None]]:
-    """The verdicts on some episodes, and the episodes: each step is taken with all, then the next.
+    """Return results and decoded episodes: each step takes all episodes, then the next step.
 
-    Going back and forth would cost a fifth more: each is much code of its own, which the
-    processor's caches forget meanwhile.
+    Taking one episode through all steps costs a fifth more: each step is much code, which the
+    processor's caches then lose.
     """
     reached = [so_far for _, so_far in fetched]
     for step in _STEPS:
@@ -231,15 +234,15 @@ def _decoded(
         for (_, found), facts in zip(fetched, reached, strict=True)
         if isinstance(facts, Facts)
     ]
-    told = map(_told, understood, rules.check_all([facts for _, facts in understood]))
+    results = map(_result, understood, rules.check_all([facts for _, facts in understood]))
     return [
-        (own, None) if isinstance(own, ValidationResult) else (next(told), own.episode)
-        for own in reached
+        (last, None) if isinstance(last, ValidationResult) else (next(results), last.episode)
+        for last in reached
     ]
 
 
 def _tried(step: Callable[[], Any], episodes: EpisodeSource, id: str) -> Any:
-    """What a step gives; where it fails, the result that says why."""
+    """Return the value of a step or, where it fails, a result with the reason."""
     try:
         return step()
     except Refused as refused:
@@ -262,7 +265,7 @@ class Fetched:
 
     @property
     def samples(self) -> str:
-        """Where the samples lie, for a person."""
+        """The location of the samples, for messages."""
         return f"{self.place}/{SAMPLES}"
 
     @property
@@ -272,7 +275,7 @@ class Fetched:
 
 
 def _fetched(episodes: EpisodeSource, id: str) -> Any:
-    """What lies in an episode's folder, or the result that says why it cannot be read."""
+    """Return the files of an episode, or a result with the reason why they cannot be read."""
     return _tried(partial(_fetch, episodes, id), episodes, id)
 
 
@@ -291,13 +294,13 @@ _STEPS: tuple[Callable[[Fetched, Any, Schema], Any], ...] = (
     lambda found, unpacked, schema: assemble_episode(found.manifest, unpacked, found.samples),
     lambda found, episode, schema: Facts(episode, schema),
 )
-"""From what was fetched to what rules are asked of, each from what the one before gave."""
+"""The steps from fetched files to the facts for the rules; each takes the value before it."""
 
 
-def _told(
-    understood: tuple[Fetched, Facts], answer: tuple[Verdict, tuple[Finding, ...]]
+def _result(
+    understood: tuple[Fetched, Facts], checked: tuple[Verdict, tuple[Finding, ...]]
 ) -> ValidationResult:
-    (found, facts), (verdict, findings) = understood, answer
+    (found, facts), (verdict, findings) = understood, checked
     episode = facts.episode
     if verdict != "errored" and found.unlisted:
         findings = (*found.unlisted, *findings)
@@ -329,7 +332,7 @@ def _unlisted(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
 
 
 def _objection(first: Refused, then: Refused) -> Finding:
-    """What two readings that were refused say together."""
+    """Return the finding for two readings that were refused."""
     if (first.code, str(first)) != (then.code, str(then)):
         reason = f"first: {first}; then: {then}; test the disk and the memory"
         return Finding("unstable_read", "errored", reason)
@@ -338,7 +341,7 @@ def _objection(first: Refused, then: Refused) -> Finding:
 
 
 def _again(episodes: EpisodeSource, id: str) -> Refused:
-    """What a second reading objects to: bytes are blamed only when two readings agree."""
+    """Return the refusal of a second reading: an episode is rejected only when both agree."""
     try:
         with episodes.local_copy(id) as store:
             _folder(store, id)
@@ -361,12 +364,12 @@ def _refused(episodes: EpisodeSource, id: str, finding: Finding) -> ValidationRe
 
 
 def _shown(id: str) -> str:
-    """An id as text: a folder's name may be any bytes."""
+    """Return an id as printable text, since a folder's name may be any bytes."""
     return id.encode(errors="backslashreplace").decode()
 
 
 def _found(folder: Path) -> str:
-    """sha256 over the names and bytes of an episode's plain files. Raises Refused, or OSError."""
+    """Return a sha256 over names and bytes of an episode's files. Raises Refused, or OSError."""
     hashed = hashlib.sha256()
     for name in sorted(os.listdir(folder)):
         data = hashlib.sha256(read_file(folder / name, MAX_FILE_BYTES)).hexdigest()

@@ -1,7 +1,7 @@
-"""What the validator says of an episode: one of four verdicts, and every reason for it.
+"""The result of validating an episode: one of four verdicts, and every reason for it.
 
 accepted: every rule ran and none objected · degraded: usable, with named losses · rejected: the
-bytes are wrong, and stay so · errored: we could not decide, so the next sweep tries again.
+bytes are wrong, and stay so · errored: no decision was possible, so the next sweep tries again.
 """
 
 from collections import Counter
@@ -51,7 +51,7 @@ class ValidationResult:
 
     @property
     def usable(self) -> bool:
-        """May later stages read the episode?"""
+        """Whether later stages may read the episode: it is accepted or degraded."""
         return self.verdict in ("accepted", "degraded")
 
     @property
@@ -61,37 +61,37 @@ class ValidationResult:
 
     @property
     def identity(self) -> Identity:
-        """What a split may know of the episode."""
+        """The identity of the episode, from which splits are built."""
         phases = frozenset(self.phases)
-        who = (self.id, self.host, self.sample, self.profile, self.campaign)
-        return Identity(*who, self.start_ns, phases)
+        names = (self.id, self.host, self.sample, self.profile, self.campaign)
+        return Identity(*names, self.start_ns, phases)
 
 
 class Interner:
-    """Keeps values that many results share once: that is most of the memory of 76,660."""
+    """Stores values that many results share once: they are most of the memory of 76,660."""
 
     # No number with a point among them: 0.0 is the same as -0.0, and other bytes.
     SHARED = ("verdict", "host", "sample", "profile", "campaign", "phases", "rows")
 
     def __init__(self) -> None:
-        self._kept: dict[object, object] = {}
+        self._shared: dict[object, object] = {}
 
     def of(self, result: ValidationResult) -> ValidationResult:
         """Return the same result, its common values shared with earlier ones."""
         for name in self.SHARED:
             value = getattr(result, name)
-            object.__setattr__(result, name, self._kept.setdefault(value, value))
+            object.__setattr__(result, name, self._shared.setdefault(value, value))
         return result
 
 
 def overall_verdict(findings: Iterable[Finding]) -> Verdict:
-    """The verdict that findings add up to: the worst of them."""
+    """Return the worst verdict among findings, "accepted" without any."""
     severities = {finding.severity for finding in findings}
     worst: tuple[Verdict, ...] = ("errored", "rejected", "degraded")
     return next((verdict for verdict in worst if verdict in severities), "accepted")
 
 
 def count_verdicts(results: Iterable[ValidationResult]) -> dict[Verdict, int]:
-    """How many episodes got each verdict; the four add up to all."""
+    """Return the number of episodes with each of the four verdicts."""
     found = Counter(result.verdict for result in results)
     return {verdict: found[verdict] for verdict in VERDICTS}
