@@ -35,7 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 RUN = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from phasewatch.cli import main
+from phasewatch.cli.main import main
 main()
 """
 
