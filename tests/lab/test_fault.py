@@ -1,4 +1,4 @@
-"""What goes wrong is done, and undone, to the machine alone. Real ones are in the corpus."""
+"""Every fault acts on the machine alone and is undone. Recordings of them are in the corpus."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from phasewatch.lab.fault import FAULTS, Target
 
 @pytest.fixture
 def machine() -> "Iterator[subprocess.Popen[bytes]]":
-    """A process in a machine's place."""
+    """A process that stands for a machine."""
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     yield process
     process.kill()
@@ -25,16 +25,16 @@ def machine() -> "Iterator[subprocess.Popen[bytes]]":
 
 
 def target(process: object = None) -> tuple[Target, list[str]]:
-    """A target that notes down what it is asked to do."""
-    said: list[str] = []
-    qmp = SimpleNamespace(ask=lambda word: said.append(f"qmp {word}"))
+    """A target, and the list in which it records its effects."""
+    effects: list[str] = []
+    qmp = SimpleNamespace(execute=lambda word: effects.append(f"qmp {word}"))
     machine = SimpleNamespace(qmp=qmp, process=process)
-    net = SimpleNamespace(watch=lambda: said.append("watch"))
-    return Target(cast(Any, machine), cast(Any, net), said.append), said
+    net = SimpleNamespace(watch=lambda: effects.append("watch"))
+    return Target(cast(Any, machine), cast(Any, net), effects.append), effects
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_it_begins_inside_the_episode(name: str) -> None:
+def test_a_fault_begins_inside_the_episode(name: str) -> None:
     low, high = FAULTS[name].between
     assert 0 < low < high < 1
     assert fault.find(name).name == name
@@ -51,12 +51,12 @@ def test_it_begins_inside_the_episode(name: str) -> None:
 def test_the_effect_is_done_and_what_can_be_undone_is(
     name: str, effect: list[str], after: list[str]
 ) -> None:
-    where, said = target()
+    where, effects = target()
     work = FAULTS[name].work(where)
     next(work)
-    assert said == effect
+    assert effects == effect
     next(work, None)
-    assert said == effect + after
+    assert effects == effect + after
 
 
 def test_pressure_is_on_one_core_and_goes_away(machine: "subprocess.Popen[bytes]") -> None:
@@ -84,7 +84,7 @@ def test_pressure_goes_away_when_the_recording_breaks_off(
 
 
 def children() -> set[int]:
-    """Of this process."""
+    """Return the ids of the child processes of this process."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -96,6 +96,6 @@ def children() -> set[int]:
     return found
 
 
-def test_an_unknown_fault_answers_with_the_list() -> None:
+def test_an_unknown_fault_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Refused, match="agent-killed, capture-late, clock-step, pressure"):
         fault.find("gremlin")

@@ -28,12 +28,12 @@ never = []
 def test_sixteen_hosts_of_five_kinds_and_one_never_scans() -> None:
     known = hosts().values()
     assert len(known) >= 16
-    assert len({own.kind for own in known}) >= 5
-    assert {own.arch for own in known} == {"x86_64", "aarch64", "arm"}
-    assert len({own.memory_mb for own in known}) >= 8
-    assert len({own.cpu for own in known}) >= 8
-    assert {own.vcpus for own in known} == {1, 2}
-    assert [own.never for own in known].count(("scan-and-dial",)) == 1
+    assert len({one.kind for one in known}) >= 5
+    assert {one.arch for one in known} == {"x86_64", "aarch64", "arm"}
+    assert len({one.memory_mb for one in known}) >= 8
+    assert len({one.cpu for one in known}) >= 8
+    assert {one.vcpus for one in known} == {1, 2}
+    assert [one.never for one in known].count(("scan-and-dial",)) == 1
 
 
 def test_the_first_ten_hosts_are_those_of_the_first_corpus() -> None:
@@ -54,13 +54,13 @@ def test_the_first_ten_hosts_are_those_of_the_first_corpus() -> None:
 def test_a_block_is_a_host(tmp_path: Path) -> None:
     path = tmp_path / "hosts.toml"
     path.write_text(BLOCK)
-    (own,) = hosts(path).values()
-    assert isinstance(own, Host)
-    assert own.programs == ("idle",)
+    (one,) = hosts(path).values()
+    assert isinstance(one, Host)
+    assert one.programs == ("idle",)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     [
         ('name = "x"', 'name = "x"\nflavour = "new"', "flavour"),
         ('bus = "pci"', 'bus = "mmio"', "bus mmio"),
@@ -75,12 +75,14 @@ def test_a_block_is_a_host(tmp_path: Path) -> None:
         ('cpu = "qemu64"', "cpu = ", "Invalid value (at line 6"),
     ],
 )
-def test_a_wrong_block_is_refused_by_field(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_wrong_block_is_refused_by_field(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
     path = tmp_path / "hosts.toml"
     path.write_text(BLOCK.replace(old, new))
     with pytest.raises(Refused, match=r"hosts\.toml") as refused:
         hosts(path)
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
 
 
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:

@@ -20,30 +20,30 @@ def frame(flags: int, port: int = 80, data: bytes = b"", **more: int) -> bytes:
 
 
 class Line:
-    """A switch whose answers are kept."""
+    """A switch whose replies are recorded."""
 
     def __init__(self) -> None:
-        self.said: list[bytes] = []
-        self.wire = Wire(self.said.append)
+        self.sent: list[bytes] = []
+        self.wire = Wire(self.sent.append)
 
-    def hear(self, *words: bytes) -> list[tuple[int, int, int, bytes]]:
-        """Flags, sequence, acknowledged and data of what came back; checksums must hold."""
-        self.said.clear()
+    def replies(self, *words: bytes) -> list[tuple[int, int, int, bytes]]:
+        """Flags, sequence, acknowledged and data of the replies; their checksums must hold."""
+        self.sent.clear()
         for word in words:
             self.wire.frame(word)
         found = []
-        for answer in self.said:
-            assert checksum(answer[14:34]) == 0
-            length = len(answer) - 34
-            assert checksum(answer[26:34] + struct.pack("!BBH", 0, 6, length) + answer[34:]) == 0
-            _, _, sequence, acknowledged, _, flags = struct.unpack_from("!HHIIBB", answer, 34)
-            found.append((flags, sequence, acknowledged, answer[54:]))
+        for reply in self.sent:
+            assert checksum(reply[14:34]) == 0
+            length = len(reply) - 34
+            assert checksum(reply[26:34] + struct.pack("!BBH", 0, 6, length) + reply[34:]) == 0
+            _, _, sequence, acknowledged, _, flags = struct.unpack_from("!HHIIBB", reply, 34)
+            found.append((flags, sequence, acknowledged, reply[54:]))
         return found
 
 
 def test_channels_are_the_schemas() -> None:
-    own = [channel.name for channel in schema.vm46().channels_of("netflow")]
-    assert own == [f"netflow.{name}" for name in CHANNELS]
+    channels = [channel.name for channel in schema.vm46().channels_of("netflow")]
+    assert channels == [f"netflow.{name}" for name in CHANNELS]
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=40))
@@ -62,7 +62,7 @@ def test_every_packet_is_in_one_bin_and_silence_is_zero(packets: list[tuple[int,
     assert bins.rows[-1][2] == (0.0,) * len(CHANNELS)
 
 
-def test_flags_flows_and_targets_are_told_apart() -> None:
+def test_flags_flows_and_targets_are_counted_apart() -> None:
     bins = Bins(0, 0)
     for source in (1, 1, 2):
         bins.add(frame(SYN, source=source), 60, True, 1)
@@ -76,44 +76,44 @@ def test_flags_flows_and_targets_are_told_apart() -> None:
     assert row["flows_new"] == 4
 
 
-def test_the_switch_refuses_ports_that_nobody_serves() -> None:
-    assert Line().hear(frame(SYN, port=81, sequence=7)) == [(RST | ACK, 0, 8, b"")]
+def test_the_switch_refuses_ports_without_a_server() -> None:
+    assert Line().replies(frame(SYN, port=81, sequence=7)) == [(RST | ACK, 0, 8, b"")]
 
 
 def test_the_switch_serves_a_download_within_the_window() -> None:
     line = Line()
-    ((flags, _, acknowledged, _),) = line.hear(frame(SYN, sequence=10))
+    ((flags, _, acknowledged, _),) = line.replies(frame(SYN, sequence=10))
     assert (flags, acknowledged) == (SYN | ACK, 11)
-    got, last, heard, acked = b"", 0, 11, 1
-    answers = line.hear(frame(ACK, data=b"GET 9000\n", sequence=heard, acknowledged=acked))
-    heard += 9
+    got, last, received, acked = b"", 0, 11, 1
+    replies = line.replies(frame(ACK, data=b"GET 9000\n", sequence=received, acknowledged=acked))
+    received += 9
     for _ in range(20):
-        for flags, sequence, _, data in answers:
+        for flags, sequence, _, data in replies:
             got += data
             last |= flags
             assert sequence + len(data) - acked <= 4096
         if last & FIN:
             break
         acked = 1 + len(got)
-        answers = line.hear(frame(ACK, sequence=heard, acknowledged=acked))
+        replies = line.replies(frame(ACK, sequence=received, acknowledged=acked))
     assert len(got) == 9000
     assert last & FIN
 
 
-def test_the_switch_says_hello_and_closes_after_the_guest() -> None:
+def test_the_switch_greets_and_closes_after_the_guest() -> None:
     line = Line()
-    line.hear(frame(SYN, sequence=0))
-    said = line.hear(frame(ACK, data=b"HELLO\n", sequence=1, acknowledged=1))
-    assert b"here\n" in [data for *_, data in said]
-    closed = line.hear(frame(FIN | ACK, sequence=7, acknowledged=6))
+    line.replies(frame(SYN, sequence=0))
+    greeted = line.replies(frame(ACK, data=b"HELLO\n", sequence=1, acknowledged=1))
+    assert b"here\n" in [data for *_, data in greeted]
+    closed = line.replies(frame(FIN | ACK, sequence=7, acknowledged=6))
     assert closed[-1][0] == FIN | ACK
-    assert line.hear(frame(ACK, sequence=8, acknowledged=7))[0][0] == RST
+    assert line.replies(frame(ACK, sequence=8, acknowledged=7))[0][0] == RST
 
 
-def test_bytes_out_of_order_are_asked_for_again() -> None:
+def test_bytes_out_of_order_are_requested_again() -> None:
     line = Line()
-    line.hear(frame(SYN, sequence=0))
-    assert line.hear(frame(ACK, data=b"later", sequence=9, acknowledged=1))[0][2] == 1
+    line.replies(frame(SYN, sequence=0))
+    assert line.replies(frame(ACK, data=b"later", sequence=9, acknowledged=1))[0][2] == 1
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"odd", b"\xff" * 9])

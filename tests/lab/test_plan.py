@@ -1,4 +1,4 @@
-"""Plans: the corpus's own, and those that are refused."""
+"""Plans: those of the corpus, and those that are refused."""
 
 import collections
 import dataclasses
@@ -54,8 +54,8 @@ def test_every_host_runs_every_profile_it_may(takes: tuple[Take, ...], campaign:
 
 
 def test_every_sample_is_on_some_hosts_and_none_on_all(takes: tuple[Take, ...]) -> None:
-    for own in profiles().values():
-        for sample in own.samples:
+    for chosen in profiles().values():
+        for sample in chosen.samples:
             on = {take.host.name for take in takes if take.sample.id == sample.id}
             assert 3 <= len(on) < len(FIRST)
 
@@ -102,7 +102,7 @@ one = ["pc-small"]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     [
         ('"benign"', '"nope"', "profile 'nope'"),
         ("sample = 1", "sample = 999", "'999' is unknown"),
@@ -119,17 +119,17 @@ one = ["pc-small"]
         ("[[block]]", "[[blocks]]", "block: "),
     ],
 )
-def test_a_bad_plan_is_refused_by_name(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_bad_plan_is_refused_by_name(tmp_path: Path, old: str, new: str, expected: str) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(GOOD)
     assert len(plan.read(path).takes) == 1
     path.write_text(GOOD.replace(old, new))
     with pytest.raises(Refused) as refused:
         plan.read(path)
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
 
 
-def test_a_host_is_not_made_to_do_what_it_never_does(tmp_path: Path) -> None:
+def test_a_host_never_runs_a_profile_it_excludes(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(GOOD.replace('"benign"', '"scan-and-dial"').replace("pc-small", "q35-edge"))
     with pytest.raises(Refused, match="never runs"):
@@ -155,8 +155,8 @@ def test_the_large_plan_has_what_its_claims_need(large: tuple[Take, ...]) -> Non
     assert len({take.campaign.name for take in large}) == 4
     assert {take.host.name for take in days} == set(hosts())
     assert sum(bool(take.fault) for take in large) > 0.05 * len(large)
-    for name, own in catalogue().items():
-        assert len({take.sample.id for take in large if take.profile.name == name}) >= 25, own
+    for name, chosen in catalogue().items():
+        assert len({take.sample.id for take in large if take.profile.name == name}) >= 25, chosen
 
 
 def test_a_sample_of_the_large_plan_is_on_some_hosts_only(large: tuple[Take, ...]) -> None:
@@ -184,7 +184,7 @@ seconds = [600, 900]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "expected"),
     [
         ('"benign-day"', '"nope"', "profile 'nope'"),
         ("each = 2", "each = 0", "rotation[0]: each"),
@@ -194,17 +194,19 @@ seconds = [600, 900]
         ("[[rotation]]", "[[turn]]", "turn"),
     ],
 )
-def test_a_bad_rotation_is_refused_by_name(tmp_path: Path, old: str, new: str, told: str) -> None:
+def test_a_bad_rotation_is_refused_by_name(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(ROTATION)
     assert len(plan.read(path).takes) == 2 * len(hosts())
     path.write_text(ROTATION.replace(old, new))
     with pytest.raises(Refused) as refused:
         plan.read(path)
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
 
 
-def test_what_is_left_of_a_plan_is_told(tmp_path: Path) -> None:
+def test_the_remainder_of_a_plan_is_counted(tmp_path: Path) -> None:
     path = tmp_path / "plan.toml"
     path.write_text(GOOD)
     planned = plan.read(path)
@@ -219,8 +221,8 @@ def test_what_is_left_of_a_plan_is_told(tmp_path: Path) -> None:
 
 
 def scheduler(takes: Sequence[Take], busy: Sequence[Take], cores: float) -> plan.Scheduler:
-    """A scheduler with recordings under way that do not run."""
-    made = plan.Scheduler(
+    """Return a scheduler whose recordings under way are stand-ins."""
+    built = plan.Scheduler(
         collections.deque((take, 1) for take in takes),
         cast(Any, None),
         Path(),
@@ -228,8 +230,8 @@ def scheduler(takes: Sequence[Take], busy: Sequence[Take], cores: float) -> plan
         lambda line, finished: None,
         cores,
     )
-    made.busy = [(cast(Any, SimpleNamespace(take=take)), 1) for take in busy]
-    return made
+    built.busy = [(cast(Any, SimpleNamespace(take=take)), 1) for take in busy]
+    return built
 
 
 def needing(take: Take, cores: float) -> Take:

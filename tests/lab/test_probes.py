@@ -21,7 +21,7 @@ def test_every_probe_measures_the_schemas_channels_in_order() -> None:
 
 @given(st.integers(-3 * NS, 3 * NS), st.floats(-50e-6, 50e-6), st.integers(0, 10**6))
 def test_a_planted_offset_and_drift_are_found(offset: int, drift: float, seed: int) -> None:
-    """Most pings are delayed one way; the quickest tell the truth."""
+    """Most pings are delayed one way; the quickest are right."""
     generator = np.random.default_rng(seed)
     clock = Clock()
     for second in range(100):
@@ -45,7 +45,7 @@ def test_lost_and_damaged_agent_lines_are_counted() -> None:
         agent.add(text)
     rows = agent.rows(Mapping(0, WALL, 0.0, 0.0, 0.0))
     assert (agent.damaged, rows.dropped) == (3, 2)
-    made = rows.samples(WALL, WALL + 10 * NS)
-    assert made.names == tuple(f"guest.{name}" for name in GUEST)
-    np.testing.assert_array_equal(made.t_wall_ns, WALL + np.array([1, 2, 4]) * NS)
-    np.testing.assert_array_equal(made.t_mono_ns, np.array([1, 2, 4]) * NS)
+    samples = rows.samples(WALL, WALL + 10 * NS)
+    assert samples.names == tuple(f"guest.{name}" for name in GUEST)
+    np.testing.assert_array_equal(samples.t_wall_ns, WALL + np.array([1, 2, 4]) * NS)
+    np.testing.assert_array_equal(samples.t_mono_ns, np.array([1, 2, 4]) * NS)

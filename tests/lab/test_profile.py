@@ -1,4 +1,4 @@
-"""Every load profile there is, found by being there."""
+"""Load profiles: every file of the folder, their samples and their schedules."""
 
 import hashlib
 import itertools
@@ -44,9 +44,9 @@ def test_phases_are_the_schemas() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_profile_has_five_samples_named_by_their_script(name: str) -> None:
-    own = profile(name)
-    assert len({sample.id for sample in own.samples}) == len(own.samples) >= 5
-    assert own.meaning
+    chosen = profile(name)
+    assert len({sample.id for sample in chosen.samples}) == len(chosen.samples) >= 5
+    assert chosen.meaning
 
 
 def test_the_listed_samples_are_those_of_the_first_corpus() -> None:
@@ -56,7 +56,7 @@ def test_the_listed_samples_are_those_of_the_first_corpus() -> None:
 
 
 def test_the_first_corpus_plays_as_it_was_recorded() -> None:
-    told = [
+    played = [
         (
             take.id,
             take.seconds,
@@ -64,16 +64,16 @@ def test_the_first_corpus_plays_as_it_was_recorded() -> None:
         )
         for take in plan.read(PLANS / "corpus.toml").takes
     ]
-    assert hashlib.sha256(repr(told).encode()).hexdigest()[:12] == PLAYED
+    assert hashlib.sha256(repr(played).encode()).hexdigest()[:12] == PLAYED
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_a_profile_has_many_samples_drawn_from_its_spaces(name: str) -> None:
-    own = profile(name)
-    assert len(own.drawn) >= 25
-    assert len({sample.id for sample in own.every}) == len(own.every)
-    assert own.every == profile(name).every
-    for sample in own.every:
+    chosen = profile(name)
+    assert len(chosen.drawn) >= 25
+    assert len({sample.id for sample in chosen.every}) == len(chosen.every)
+    assert chosen.every == profile(name).every
+    for sample in chosen.every:
         hostile = {line.phase for line in sample.lines} - {BENIGN}
         assert bool(hostile) != name.startswith(BENIGN)
 
@@ -96,18 +96,18 @@ def test_some_samples_are_low_and_slow(name: str) -> None:
 def test_a_long_schedule_opens_and_ends_benign_and_stays_within_the_generators_time(
     name: str,
 ) -> None:
-    own = profile(name)
-    for number, sample in enumerate(own.every):
-        seconds = 3000.0 if own.kind == "day" else (120.0, 200.0, 600.0)[number % 3]
-        made = schedule(own, sample, host("q35-data"), number, seconds)
-        work = [act for act in made if act.slot == "work"]
+    chosen = profile(name)
+    for number, sample in enumerate(chosen.every):
+        seconds = 3000.0 if chosen.kind == "day" else (120.0, 200.0, 600.0)[number % 3]
+        planned = schedule(chosen, sample, host("q35-data"), number, seconds)
+        work = [act for act in planned if act.slot == "work"]
         ends = [act.at_s for act in work[1:]] + [seconds]
         hostile = [
             end - act.at_s for act, end in zip(work, ends, strict=True) if act.phase != BENIGN
         ]
         assert work[0].phase == work[-1].phase == BENIGN
         assert max(end - act.at_s for act, end in zip(work, ends, strict=True)) <= 310
-        side = [act.at_s for act in made if act.slot == "side"]
+        side = [act.at_s for act in planned if act.slot == "side"]
         assert max(b - a for a, b in itertools.pairwise([*side, seconds])) <= 600
         if name.startswith(BENIGN):
             assert not hostile
@@ -118,11 +118,11 @@ def test_a_long_schedule_opens_and_ends_benign_and_stays_within_the_generators_t
 
 
 def test_nights_rest_and_build_servers_work() -> None:
-    own = profile("benign-day")
+    chosen = profile("benign-day")
     idle: dict[bool, list[float]] = {True: [], False: []}
-    for sample in own.drawn:
+    for sample in chosen.drawn:
         work = [
-            act for act in schedule(own, sample, host("arm-desk"), 1, 3600) if act.slot == "work"
+            act for act in schedule(chosen, sample, host("arm-desk"), 1, 3600) if act.slot == "work"
         ]
         ends = [act.at_s for act in work[1:]] + [3600.0]
         rests = sum(
@@ -147,7 +147,7 @@ script = "discovery walk rate=10~500"
 """
     path.write_text(good)
     assert len(read(path).drawn) == 3
-    for old, new, told in (
+    for old, new, expected in (
         ("draws = 3", "draws = 2", "fewer than 3"),
         ("draws = 3", "draws = 0", "space[0]: draws"),
         ("10~500", "500~10", "500 to 10 is no range"),
@@ -158,7 +158,7 @@ script = "discovery walk rate=10~500"
         path.write_text(good.replace(old, new))
         with pytest.raises(Refused, match=r"x\.toml") as refused:
             read(path)
-        assert told in str(refused.value)
+        assert expected in str(refused.value)
 
 
 @settings(max_examples=40, deadline=None)
@@ -166,12 +166,12 @@ script = "discovery walk rate=10~500"
 def test_a_schedule_opens_and_ends_benign_and_holds_its_spans(
     name: str, seed: int, on: str
 ) -> None:
-    made = acts(name, seed, on)
-    assert made == acts(name, seed, on)
-    work = [act for act in made if act.slot == "work"]
+    planned = acts(name, seed, on)
+    assert planned == acts(name, seed, on)
+    work = [act for act in planned if act.slot == "work"]
     assert work[0].at_s == 0
     assert work[0].phase == work[-1].phase == BENIGN
-    assert [act.at_s for act in made] == sorted(act.at_s for act in made)
+    assert [act.at_s for act in planned] == sorted(act.at_s for act in planned)
     ends = [act.at_s for act in work[1:]] + [90.0]
     hostile = [(act, end) for act, end in zip(work, ends, strict=True) if act.phase != BENIGN]
     for act, end in hostile:
@@ -181,7 +181,7 @@ def test_a_schedule_opens_and_ends_benign_and_holds_its_spans(
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != BENIGN])
-def test_the_clock_does_not_tell_the_phase(name: str) -> None:
+def test_the_time_does_not_give_the_phase_away(name: str) -> None:
     first = {
         round(next(act.at_s for act in acts(name, seed) if act.phase != BENIGN))
         for seed in range(0, 100, 5)
@@ -190,12 +190,12 @@ def test_the_clock_does_not_tell_the_phase(name: str) -> None:
     assert acts(name, 5) != acts(name, 10)
 
 
-def test_too_short_is_refused_with_the_least() -> None:
+def test_too_short_is_refused_with_the_shortest_length() -> None:
     with pytest.raises(Refused, match="at least 68 s"):
         acts("scan-and-dial", 0, seconds=40)
 
 
-def test_unknown_names_answer_with_the_list() -> None:
+def test_unknown_names_are_refused_with_the_known_ones() -> None:
     with pytest.raises(Refused, match="mine-and-report"):
         profile("mine")
     with pytest.raises(Refused, match="pc-small"):
@@ -206,15 +206,15 @@ def test_unknown_names_answer_with_the_list() -> None:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tuple[str, str]]]:
-    """The load generator's own table: program, key, bounds."""
+    """The bounds of each setting by program and key, as the load generator prints them."""
     if shutil.which("gcc") is None:
         pytest.skip("apt-get install gcc libc6-dev")
     built = tmp_path_factory.mktemp("load") / "load"
     source = str(image.GUEST / "load.c")
     subprocess.run(["gcc", "-O1", "-o", str(built), source, "-lpthread", "-lm"], check=True)
-    told = subprocess.run([built, "programs"], capture_output=True, text=True, check=True).stdout
+    listing = subprocess.run([built, "programs"], capture_output=True, text=True, check=True).stdout
     programs: dict[str, dict[str, tuple[str, str]]] = {}
-    for line in told.splitlines():
+    for line in listing.splitlines():
         name, *keys = line.split()
         programs[name] = {
             key.split("=")[0]: (key.split(":")[1].split("..")[0], key.split("..")[1])
@@ -225,12 +225,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, tuple
 
 def lines() -> list[str]:
     """Every program line that a host or a profile may give to a guest."""
-    own = [line for one in hosts().values() for line in (one.background, *one.programs)]
+    programs = [line for one in hosts().values() for line in (one.background, *one.programs)]
     for name in ("corpus", "large"):
-        own += [take.host.background for take in plan.read(PLANS / f"{name}.toml").takes]
+        programs += [take.host.background for take in plan.read(PLANS / f"{name}.toml").takes]
     every: list[Profile] = list(catalogue().values())
     scripts = [line.program for one in every for sample in one.every for line in sample.lines]
-    return sorted({*own, *scripts})
+    return sorted({*programs, *scripts})
 
 
 def test_every_program_line_is_within_the_generators_bounds(

@@ -1,4 +1,4 @@
-"""A real guest, booted here: an episode comes out whole, or nothing stays behind."""
+"""A guest that is booted here: its episode is complete, or nothing is left behind."""
 
 import os
 import shutil
@@ -27,7 +27,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One guest image for both tests."""
+    """The folder of guest images, which both tests share."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -35,7 +35,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 RUN = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from phasewatch.cli import main
+from phasewatch.cli.main import main
 main()
 """
 
@@ -61,7 +61,7 @@ def machines() -> list[str]:
     return found
 
 
-def test_a_recorded_episode_is_whole(tmp_path: Path, cache: Path) -> None:
+def test_a_recorded_episode_is_complete(tmp_path: Path, cache: Path) -> None:
     process = recorder(tmp_path / "store", cache, 40)
     _, err = process.communicate()
     assert process.returncode == 0, err
@@ -70,9 +70,9 @@ def test_a_recorded_episode_is_whole(tmp_path: Path, cache: Path) -> None:
     result = validate_episode(store, id)
     assert result.usable
     assert "source_missing" not in {finding.code for finding in result.findings}
-    made = cut_windows(store.read(id), store.schema)
-    assert made.x.shape == (7, 46, 20)
-    assert (made.x == made.x).any(axis=(0, 2)).all()
+    windows = cut_windows(store.read(id), store.schema)
+    assert windows.x.shape == (7, 46, 20)
+    assert (windows.x == windows.x).any(axis=(0, 2)).all()
     assert not machines()
 
 

@@ -17,20 +17,20 @@ benign idle
 def test_a_draw_is_within_its_ranges_and_the_same_again(seed: str) -> None:
     script = draw(SPACE, seed)
     assert script == draw(SPACE, seed)
-    made = sample(script)
-    assert [line.program for line in made.lines[-1:]] == ["idle"]
-    scan = made.lines[-2]
+    drawn = sample(script)
+    assert [line.program for line in drawn.lines[-1:]] == ["idle"]
+    scan = drawn.lines[-2]
     assert 0.5 <= scan.setting("rate", 0) <= 2
     assert scan.setting("hosts", 0) in range(2, 10)
     assert scan.setting("port_to", 0) in (40, 200, 1024)
-    if len(made.lines) == 3:
-        assert 2 <= made.lines[0].setting("rate", 0) <= 20
+    if len(drawn.lines) == 3:
+        assert 2 <= drawn.lines[0].setting("rate", 0) <= 20
 
 
 def test_chances_and_alternatives_are_all_drawn() -> None:
     scripts = [sample(draw(SPACE, str(number))) for number in range(200)]
-    assert 90 < sum(len(made.lines) == 3 for made in scripts) < 150
-    assert {made.lines[-2].setting("port_to", 0) for made in scripts} == {40, 200, 1024}
+    assert 90 < sum(len(drawn.lines) == 3 for drawn in scripts) < 150
+    assert {drawn.lines[-2].setting("port_to", 0) for drawn in scripts} == {40, 200, 1024}
 
 
 def test_a_log_uniform_draw_has_its_middle_at_the_geometric_mean() -> None:

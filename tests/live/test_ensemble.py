@@ -1,4 +1,4 @@
-"""Checkpoints side by side: one that does not fit is kept with its refusal."""
+"""Checkpoints side by side: one that does not fit is listed with its refusal."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_run_without_checkpoints_is_refused_with_the_folds_it_has(
         Ensemble.of_run(Run(tmp_path), toy_store.schema)
 
 
-def test_a_checkpoint_of_other_data_is_kept_with_its_refusal(
+def test_a_checkpoint_of_other_data_is_listed_with_its_refusal(
     toy_out: Path, ensemble: Ensemble
 ) -> None:
     schema = ensemble.schema

@@ -16,7 +16,7 @@ def test_json_lines_keep_nanoseconds() -> None:
     assert value["closed_ns"] is None
 
 
-def test_stix_tells_tactics_seen_on_a_machine_and_no_technique() -> None:
+def test_stix_has_tactics_seen_on_a_machine_and_no_technique() -> None:
     found = seen(0.85, 0.95, 0.1, 0.1)
     bundle = json.loads(stix(found))
     kinds = [one["type"] for one in bundle["objects"]]
@@ -35,10 +35,10 @@ def test_stix_tells_tactics_seen_on_a_machine_and_no_technique() -> None:
 
 def test_a_phase_of_another_schema_is_no_tactic() -> None:
     (one,) = seen(0.85, 0.95, 0.1, 0.1)
-    told = stix([replace(one, phases=("lateral_movement", "mining"))])
+    text = stix([replace(one, phases=("lateral_movement", "mining"))])
     chains = {
         part["name"]: [chain["phase_name"] for chain in part.get("kill_chain_phases", ())]
-        for part in json.loads(told)["objects"]
+        for part in json.loads(text)["objects"]
         if part["type"] == "attack-pattern"
     }
     assert chains == {"lateral_movement": ["lateral-movement"], "mining": []}

@@ -28,7 +28,7 @@ def test_wavering_about_the_threshold_is_one_incident() -> None:
     assert found[0].closed_ns == found[0].opened_ns + 25 * NS
 
 
-def test_calm_for_long_enough_ends_it_and_the_next_is_another() -> None:
+def test_low_for_long_enough_ends_an_incident_and_the_next_is_another() -> None:
     found = seen(0.9, 0.1, 0.1, 0.9, 0.9)
     assert [one.closed_ns is None for one in found] == [False, True]
     assert found[0].id != found[1].id

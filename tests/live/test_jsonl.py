@@ -30,10 +30,12 @@ def lines(episode: Episode) -> Iterator[str]:
     rows = []
     for source, samples in episode.sources.items():
         for row, t_ns in enumerate(samples.t_wall_ns.tolist()):
-            told = dict(zip(samples.names, samples.values[row].tolist(), strict=True))
-            values = {name: own if np.isfinite(own) else None for name, own in told.items()}
+            row_values = dict(zip(samples.names, samples.values[row].tolist(), strict=True))
+            values = {
+                name: value if np.isfinite(value) else None for name, value in row_values.items()
+            }
             rows.append((t_ns, {"source": source, "t_wall_ns": t_ns, "values": values}))
-    yield from (json.dumps(told) for _, told in sorted(rows, key=lambda row: row[0]))
+    yield from (json.dumps(line) for _, line in sorted(rows, key=lambda row: row[0]))
 
 
 def test_predictions_are_those_of_the_same_episode_offline(loaded: Bundle) -> None:
@@ -85,7 +87,7 @@ def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str)
 
 def test_a_clock_that_leaps_is_refused(loaded: Bundle) -> None:
     times = toy.START_NS, toy.START_NS + 90_000 * NS
-    told = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in times]
+    lines = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in times]
     with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:
-        list(watch(loaded, told))
+        list(watch(loaded, lines))
     assert refused.value.code == "clock"

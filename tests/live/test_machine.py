@@ -1,4 +1,4 @@
-"""Live equals offline, to the last bit; late and missing samples; who cannot keep up."""
+"""Live equals offline, to the last bit; late and missing samples; a machine that cannot keep up."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -40,10 +40,10 @@ def streamed(episode: Episode, ensemble: Ensemble, tick_ns: int) -> Machine:
     return machine
 
 
-def same(machine: Machine, made: windowing.Windows) -> None:
+def same(machine: Machine, offline: windowing.Windows) -> None:
     predicted = list(machine.predictions.values())
-    assert [one.end_ns for one in predicted] == made.t_ns.tolist()
-    assert np.array_equal(np.stack([one.x for one in predicted]), made.x, equal_nan=True)
+    assert [one.end_ns for one in predicted] == offline.t_ns.tolist()
+    assert np.array_equal(np.stack([one.x for one in predicted]), offline.x, equal_nan=True)
 
 
 @settings(deadline=None, max_examples=30)
@@ -66,9 +66,9 @@ def test_a_window_waits_for_a_recent_source_and_not_for_one_that_fell_silent() -
     assert machine.due(end_ns + NS) == [BLIND.schema.grid.steps]
 
 
-def test_a_silent_source_is_missing_and_holds_nobody_up() -> None:
+def test_a_silent_source_is_missing_and_delays_no_window() -> None:
     episode = toy.episode()
-    rest = {name: own for name, own in episode.sources.items() if name != "netflow"}
+    rest = {name: samples for name, samples in episode.sources.items() if name != "netflow"}
     machine = streamed(replace(episode, sources=rest), BLIND, NS // 4)
     window = next(iter(machine.predictions.values()))
     assert window.missing == ("netflow",)
@@ -99,7 +99,7 @@ def test_late_samples_are_counted_and_take_their_place() -> None:
     )
 
 
-def test_who_cannot_keep_up_skips_to_the_newest_and_counts() -> None:
+def test_a_machine_that_cannot_keep_up_skips_to_the_newest_and_counts() -> None:
     episode = toy.episode()
     machine, stream = Machine(BLIND, episode.start_ns), SampleStream(episode)
     stream.advance(episode.end_ns, machine)
@@ -116,13 +116,13 @@ def test_the_buffer_stays_short_however_long_it_runs() -> None:
     for now in range(episode.start_ns, episode.end_ns, NS):
         stream.advance(now, machine)
         machine.predict(now)
-        most = max(most, *(len(own) for own in machine.buffer.sources.values()), 0)
+        most = max(most, *(len(samples) for samples in machine.buffer.sources.values()), 0)
     assert most < 2 * 2 * (10 + 5 + 2 * 1 + 8)
 
 
 def test_usual_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -> None:
     scale = Scale.of(ensemble)
     assert scale is not None and Scale.of(BLIND) is None
-    made = toy_run.trained.folds[0].windows["oracle"]["train"]
-    z = np.array([scale.z(made.x[row], made.opening[row]) for row in range(len(made))])
+    windows = toy_run.trained.folds[0].windows["oracle"]["train"]
+    z = np.array([scale.z(windows.x[row], windows.opening[row]) for row in range(len(windows))])
     assert np.abs(np.nanmean(z, axis=0)).max() < 1e-6

@@ -1,4 +1,4 @@
-"""Who may send requests: Host, token, Origin, and what TLS changes."""
+"""Access control: Host, token, Origin, and what TLS changes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_other_names_and_other_pages_are_refused(served: Served) -> None:
     body = {"op": "pause"}
     assert served.ask("/api/transport", "POST", body)[0] == 403
     assert served.ask("/api/transport", "POST", body, origin="http://evil.example")[0] == 403
-    # This server's own page gets as far as the transport, which has nothing to pause.
+    # A request from this server's page gets as far as the transport, which has nothing to pause.
     assert served.turn("pause") == 422
 
 

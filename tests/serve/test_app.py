@@ -28,7 +28,7 @@ def served(context: ProducerContext) -> Iterator[Served]:
         yield one
 
 
-def test_a_viewer_is_told_the_last_of_every_kind(served: Served) -> None:
+def test_a_viewer_is_sent_the_last_of_every_kind(served: Served) -> None:
     wanted = {"episode", "scoreboard", "comparison", "profile", "perf"}
     with served.events() as reader:
         assert reader.next("hello")[2]["boot"] == served.runtime.broker.boot
@@ -67,7 +67,7 @@ def test_the_transport_obeys_and_refuses(served: Served) -> None:
     assert served.turn("loop") == 200
 
 
-def test_an_ended_replay_begins_again(served: Served) -> None:
+def test_an_ended_replay_restarts(served: Served) -> None:
     served.turn("speed", 64)
     served.turn("seek", 1e9)
     served.turn("play")
@@ -77,7 +77,7 @@ def test_an_ended_replay_begins_again(served: Served) -> None:
     assert served.runtime.replay.playback.clock.state == "playing"
 
 
-def test_a_loop_tells_pages_that_the_clock_has_jumped(served: Served) -> None:
+def test_a_loop_announces_that_the_clock_has_jumped(served: Served) -> None:
     served.turn("pause")
     served.turn("seek", 0.0)
     served.turn("speed", 4)
@@ -93,7 +93,7 @@ def test_a_loop_tells_pages_that_the_clock_has_jumped(served: Served) -> None:
     served.turn("pause")
 
 
-def test_whole_episodes_answer_for_scrubbing(served: Served) -> None:
+def test_all_windows_of_an_episode_are_served_for_scrubbing(served: Served) -> None:
     id = served.get("/api/corpus")[0]["episode_id"]
     windows = served.get(f"/api/episodes/{id}/windows")
     assert [one["index"] for one in windows] == list(
@@ -114,8 +114,8 @@ def test_documents_are_served(served: Served) -> None:
     assert served.get("/healthz") == {"status": "ok"}
     assert "phasewatch_events_total" in served.ask("/metrics")[2].decode()
     assert served.turn("play") == 200
-    told = 'phasewatch_inference_seconds{model="gbt.realistic"}'
-    until(lambda: told in served.ask("/metrics")[2].decode())
+    sample = 'phasewatch_inference_seconds{model="gbt.realistic"}'
+    until(lambda: sample in served.ask("/metrics")[2].decode())
     assert served.ask("/api/events?types=gossip")[0] == 422
 
 

@@ -1,4 +1,4 @@
-"""No event is lost without being told; nobody slow holds up anybody."""
+"""No event is lost without a notice, and a slow viewer holds up no other."""
 
 import asyncio
 import json
@@ -25,8 +25,8 @@ class Window(Event):
     number: int
 
 
-def heard(viewer: Viewer) -> list[tuple[str, Any]]:
-    """Names and data of what waits for a viewer."""
+def waiting(viewer: Viewer) -> list[tuple[str, Any]]:
+    """Return the names and data of the events that wait for a viewer."""
     found = []
     for message in b"".join(viewer._take()).decode().split("\n\n"):
         lines = dict(line.split(": ", 1) for line in message.splitlines() if ": " in line)
@@ -36,7 +36,7 @@ def heard(viewer: Viewer) -> list[tuple[str, Any]]:
 
 
 def numbers(viewer: Viewer, kind: str) -> list[int]:
-    return [data["data"]["number"] for name, data in heard(viewer) if name == kind]
+    return [data["data"]["number"] for name, data in waiting(viewer) if name == kind]
 
 
 def greeting(message: bytes) -> dict[str, Any]:
@@ -44,32 +44,34 @@ def greeting(message: bytes) -> dict[str, Any]:
     return data
 
 
-def test_a_new_viewer_is_told_the_last_of_everything() -> None:
+def test_a_new_viewer_is_sent_the_last_of_everything() -> None:
     broker = Broker(Counters())
     for number in range(9):
         broker.publish(Tick(number=number))
         broker.publish(Window(number=number))
     viewer = Viewer()
-    told = greeting(broker.join(viewer, ""))
-    assert told["resumed"] is False
-    assert [data["data"]["number"] for _, data in heard(viewer)] == [4, 5, 6, 7, 8, 8]
+    greeted = greeting(broker.join(viewer, ""))
+    assert greeted["resumed"] is False
+    assert [data["data"]["number"] for _, data in waiting(viewer)] == [4, 5, 6, 7, 8, 8]
 
 
 @given(st.integers(1, RING + 200), st.integers(0, RING + 300))
-def test_coming_back_gives_all_that_was_missed_or_says_that_it_cannot(told: int, had: int) -> None:
+def test_a_viewer_that_returns_is_sent_all_it_missed_or_not_resumed(
+    published: int, received: int
+) -> None:
     broker = Broker(Counters())
-    for number in range(1, told + 1):
-        broker._ring.append(_told(number))
-    broker.seq = told
+    for number in range(1, published + 1):
+        broker._ring.append(_tick(number))
+    broker.seq = published
     viewer = Viewer()
-    answer = greeting(broker.join(viewer, f"{broker.boot}:{had}"))
-    if answer["resumed"]:
-        assert len(viewer) == told - had == answer["replayed"]
+    greeted = greeting(broker.join(viewer, f"{broker.boot}:{received}"))
+    if greeted["resumed"]:
+        assert len(viewer) == published - received == greeted["replayed"]
     else:
-        assert had > told or told - had > RING
+        assert received > published or published - received > RING
 
 
-def _told(number: int) -> Any:
+def _tick(number: int) -> Any:
     from phasewatch.serve.broker import Message
 
     return Message(number, "tick", b"")
@@ -83,7 +85,7 @@ def test_an_id_of_another_boot_starts_anew() -> None:
     assert greeting(broker.join(Viewer(), f"{broker.boot}:x"))["resumed"] is False
 
 
-def test_a_slow_viewer_loses_its_oldest_windows_and_is_told_how_many() -> None:
+def test_a_slow_viewer_loses_its_oldest_windows_and_is_sent_how_many() -> None:
     counters = Counters()
     broker, slow = Broker(counters), Viewer()
     broker.join(slow, "")
@@ -91,10 +93,10 @@ def test_a_slow_viewer_loses_its_oldest_windows_and_is_told_how_many() -> None:
     for number in range(QUEUE + 10):
         broker.publish(Window(number=number))
     assert len(slow) == QUEUE and counters.value("events_dropped_total") == 11
-    told = heard(slow)
-    assert told[0] == ("gap", {"dropped": 11})
-    assert told[1][0] == "tick"
-    assert next(data["data"]["number"] for name, data in told if name == "window") == 11
+    sent = waiting(slow)
+    assert sent[0] == ("gap", {"dropped": 11})
+    assert sent[1][0] == "tick"
+    assert next(data["data"]["number"] for name, data in sent if name == "window") == 11
     broker.leave(slow)
     broker.publish(Tick(number=1))
     assert counters.value("viewers") == 0 and len(slow) == 0
@@ -108,9 +110,9 @@ def test_kinds_and_rate_are_the_viewers_choice() -> None:
         broker.publish(Window(number=number))
         broker.publish(Tick(number=number))
     assert numbers(some, "window") == [] and len(some) == 0
-    told = heard(few)
-    assert [data["data"]["number"] for name, data in told if name == "window"] == [2]
-    assert [data["data"]["number"] for name, data in told if name == "tick"] == [0, 1, 2]
+    sent = waiting(few)
+    assert [data["data"]["number"] for name, data in sent if name == "window"] == [2]
+    assert [data["data"]["number"] for name, data in sent if name == "tick"] == [0, 1, 2]
 
 
 def test_the_stream_gives_chunks_until_it_is_closed() -> None:

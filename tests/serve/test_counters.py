@@ -1,4 +1,4 @@
-"""Counters under many threads: nothing is lost, and whoever reads meanwhile reads."""
+"""Counters under many threads: nothing is lost, and values can be read meanwhile."""
 
 import threading
 from types import SimpleNamespace

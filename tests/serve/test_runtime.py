@@ -1,4 +1,4 @@
-"""A producer that fails is named with its reason, and leaves the others at work."""
+"""A producer that fails is named with its reason, and leaves the others running."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from phasewatch.serve.events import ProducerContext
 from phasewatch.store.local import Store
 
 
-def test_a_producer_that_is_refused_says_so_and_others_go_on(
+def test_a_refused_producer_reports_it_and_others_continue(
     tmp_path: Path, toy_store: Store
 ) -> None:
     (tmp_path / "report.json").write_text("{}")
     with serving(ProducerContext(Run(tmp_path), toy_store), Access()) as one:
         until(lambda: "metrics" in one.runtime.failures and "replay" in one.runtime.failures)
-        told = {row["name"]: row for row in one.get("/api/producers")}
-        assert "report.json" in told["metrics"]["trouble"]
-        assert "report.json" in told["replay"]["trouble"]
-        assert told["perf"]["trouble"] is None
+        status = {row["name"]: row for row in one.get("/api/producers")}
+        assert "report.json" in status["metrics"]["trouble"]
+        assert "report.json" in status["replay"]["trouble"]
+        assert status["perf"]["trouble"] is None
         assert one.ask("/healthz")[0] == 503
 
 

@@ -22,7 +22,7 @@ def served() -> Iterator[Served]:
         yield one
 
 
-def test_who_comes_back_goes_on_where_it_was(served: Served) -> None:
+def test_a_viewer_that_returns_continues_where_it_was(served: Served) -> None:
     with served.events("/api/events?types=perf") as reader:
         last = reader.next("perf")[0]
     time.sleep(1.2)
@@ -31,7 +31,7 @@ def test_who_comes_back_goes_on_where_it_was(served: Served) -> None:
         assert int(reader.next()[0].split(":")[1]) == int(last.split(":")[1]) + 1
 
 
-def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_viewer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "WRITE_S", 0.3)
     with serving(ProducerContext(None, None), Access()) as one:
         link = socket.create_connection(("127.0.0.1", one.port))
@@ -46,10 +46,10 @@ def test_who_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _cut(one: Served) -> bool:
-    """Tells much, and whether the viewer that reads nothing is gone."""
-    told = perf.Producer(one.runtime.context, lambda event: None).measure(psutil.Process(), 1.0)
+    """Publish many events; return whether the viewer that reads nothing was cut off."""
+    event = perf.Producer(one.runtime.context, lambda event: None).measure(psutil.Process(), 1.0)
     for _ in range(200):
-        one.runtime.broker.publish(told)
+        one.runtime.broker.publish(event)
     return one.runtime.context.counters.value("viewers_cut_total") == 1
 
 

@@ -26,7 +26,7 @@ def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: i
     assert episode.labels == again.labels
     host = hosts()[episode.host]
     assert episode.profile not in host.never
-    assert episode.sample in {own.id for own in profiles()[episode.profile].samples}
+    assert episode.sample in {sample.id for sample in profiles()[episode.profile].samples}
     assert episode.notes["simulated"] is True
 
 
@@ -43,7 +43,7 @@ def test_medians_are_the_fits() -> None:
     wanted, found = [], []
     for place, name in enumerate(names):
         rows = steps.x[(steps.host == place) & (steps.y == label)]
-        own = list(FIT.hosts).index(name)
-        wanted.append(np.log1p(FIT.quantiles[own, label, :, len(NORMAL_QUANTILES) // 2]))
+        place = list(FIT.hosts).index(name)
+        wanted.append(np.log1p(FIT.quantiles[place, label, :, len(NORMAL_QUANTILES) // 2]))
         found.append(np.log1p(np.nanmedian(rows, axis=0)))
     assert np.corrcoef(np.ravel(wanted), np.ravel(found))[0, 1] > 0.97

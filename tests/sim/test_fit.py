@@ -31,27 +31,27 @@ def episodes() -> list[Episode]:
 
 
 def test_a_fit_is_of_the_right_shape_and_the_same_bytes_again(tmp_path: Path) -> None:
-    made = fit(episodes(), VM46)
-    assert made.quantiles.shape == (4, 6, 46, len(NORMAL_QUANTILES))
-    assert list(made.hosts) == sorted(toy.HOSTS)
-    assert list(made.campaigns) == ["c1", "c2"]
-    assert (np.diff(made.quantiles, axis=-1) >= 0).all()
-    whole = made.root @ made.root.transpose(0, 2, 1)
-    assert np.allclose(np.diagonal(whole, axis1=1, axis2=2), 1, atol=1e-4)
-    made.save(tmp_path / "fit.npz")
+    fitted = fit(episodes(), VM46)
+    assert fitted.quantiles.shape == (4, 6, 46, len(NORMAL_QUANTILES))
+    assert list(fitted.hosts) == sorted(toy.HOSTS)
+    assert list(fitted.campaigns) == ["c1", "c2"]
+    assert (np.diff(fitted.quantiles, axis=-1) >= 0).all()
+    correlation = fitted.root @ fitted.root.transpose(0, 2, 1)
+    assert np.allclose(np.diagonal(correlation, axis1=1, axis2=2), 1, atol=1e-4)
+    fitted.save(tmp_path / "fit.npz")
     assert (tmp_path / "fit.npz").read_bytes() == fit(episodes(), VM46).dump()
     again = Fit.load(tmp_path / "fit.npz", VM46)
-    assert all(np.array_equal(value, getattr(again, name)) for name, value in vars(made).items())
+    assert all(np.array_equal(value, getattr(again, name)) for name, value in vars(fitted).items())
 
 
 def test_the_phase_moves_its_channels() -> None:
-    made = fit(episodes(), VM46)
-    middle = made.quantiles[:, :, :, len(NORMAL_QUANTILES) // 2]
+    fitted = fit(episodes(), VM46)
+    middle = fitted.quantiles[:, :, :, len(NORMAL_QUANTILES) // 2]
     played = {phase for phases in toy.PROFILES.values() for phase in phases}
     for label in (VM46.classes.index(phase) for phase in sorted(played)):
         busy = middle[:, label, label].mean()
-        calm = np.delete(middle[:, :, label], label, axis=1).mean()
-        assert busy > 3 * calm
+        usual = np.delete(middle[:, :, label], label, axis=1).mean()
+        assert busy > 3 * usual
 
 
 def test_memory_of_a_known_process_is_found() -> None:
@@ -71,19 +71,19 @@ def test_no_episode_is_refused() -> None:
 
 
 def test_the_packaged_fit_is_of_todays_schema() -> None:
-    made = Fit.load(PACKAGED_FIT, VM46)
-    assert len(made.hosts) >= 8
-    assert len(made.campaigns) == 3
+    packaged = Fit.load(PACKAGED_FIT, VM46)
+    assert len(packaged.hosts) >= 8
+    assert len(packaged.campaigns) == 3
 
 
 @pytest.mark.parametrize("damage", ["garbage", "other channels", "absent"])
 def test_a_wrong_file_is_refused(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "fit.npz"
-    own = VM46
+    expected = VM46
     if damage == "garbage":
         path.write_bytes(b"not a fit")
     elif damage == "other channels":
         path.write_bytes(fit(episodes(), VM46).dump())
-        own = VM46.for_mode("realistic")
+        expected = VM46.for_mode("realistic")
     with pytest.raises(Refused, match=r"fit\.npz"):
-        Fit.load(path, own)
+        Fit.load(path, expected)

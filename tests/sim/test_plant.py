@@ -1,4 +1,4 @@
-"""Planted faults: one for every objection there is, and each is found as what it is."""
+"""Planted faults: one for every rule, and each is reported under its code."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Simulated stores: the same bytes whoever made them, the truth on file, verdicts scored."""
+"""Simulated stores: the same bytes every time, the truth on file, verdicts scored."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def none(count: int) -> None:
-    """A tick that nobody sees."""
+    """A tick that does nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -84,29 +84,32 @@ def test_a_store_is_of_one_recipe(store: Path) -> None:
 
 
 def thin() -> Fit:
-    """A fit to whom `impact` never happened."""
-    made = Fit.load(PACKAGED_FIT, VM46)
+    """Return a fit without a step of `impact`."""
+    fitted = Fit.load(PACKAGED_FIT, VM46)
     label = VM46.classes.index("impact")
     mask = np.arange(len(VM46.classes)) != label
-    return replace(made, quantiles=made.quantiles * mask[None, :, None, None])
+    return replace(fitted, quantiles=fitted.quantiles * mask[None, :, None, None])
 
 
 def test_a_fit_too_thin_to_draw_from_makes_no_store(tmp_path: Path) -> None:
     nowhere = replace(Fit.load(PACKAGED_FIT, VM46), hosts=np.array(["alpha"]))
-    for made, told in ((thin(), "no step of impact"), (nowhere, "no host of the lab, but alpha")):
-        made.save(tmp_path / "fit.npz")
-        with pytest.raises(Refused, match=told):
+    for fitted, problem in (
+        (thin(), "no step of impact"),
+        (nowhere, "no host of the lab, but alpha"),
+    ):
+        fitted.save(tmp_path / "fit.npz")
+        with pytest.raises(Refused, match=problem):
             simulate(replace(RECIPE, fit=tmp_path / "fit.npz"), tmp_path / "store", 5, 1, none)
         assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.parametrize("given", ["thin", "foreign"])
 def test_a_store_that_cannot_be_fitted_to_is_named(tmp_path: Path, given: str) -> None:
-    own = VM46 if given == "thin" else replace(VM46, classes=VM46.classes[::-1])
-    recorded = Store.create(tmp_path / "recorded", own)
+    given_schema = VM46 if given == "thin" else replace(VM46, classes=VM46.classes[::-1])
+    recorded = Store.create(tmp_path / "recorded", given_schema)
     recorded.publish(toy.episode())
-    told = "no host of the lab, but alpha" if given == "thin" else "classes"
-    with pytest.raises(Refused, match=rf"^--fit {recorded.root}: .*{told}"):
+    problem = "no host of the lab, but alpha" if given == "thin" else "classes"
+    with pytest.raises(Refused, match=rf"^--fit {recorded.root}: .*{problem}"):
         command.simulate(tmp_path / "store", 5, fit=recorded.root)
     assert not (tmp_path / "store").exists()
 
@@ -131,9 +134,9 @@ def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
             time.sleep(0.01)
         time.sleep(0.3)
         os.killpg(child.pid, signal.SIGINT)
-        _, said = child.communicate(timeout=60)
+        _, output = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert said.decode().splitlines() == ["phasewatch: cancelled; nothing half-written was kept"]
+    assert output.decode().splitlines() == ["phasewatch: cancelled; nothing half-written was kept"]
 
 
 def test_a_store_without_truth_is_refused(tmp_path: Path) -> None:

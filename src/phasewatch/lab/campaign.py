@@ -13,10 +13,10 @@ from phasewatch.lab.hosts import Host
 
 @dataclass(frozen=True)
 class Campaign:
-    """What a campaign changes: kernel words, background programs, and how evenly we sample.
+    """What a campaign changes: kernel parameters, background programs, and the times of samples.
 
-    `background` takes the place of the hosts' own, one program a host; empty leaves theirs.
-    `jitter` is how far, in percent of the sampling period, a reading may stray from its time.
+    One of `background` replaces each host's background program; empty replaces none. `jitter` is
+    how far, in percent of the sampling period, a reading may be off its time.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Campaign:
     jitter: float = 0.0
 
     def on(self, host: Host) -> Host:
-        """The host as it is set up in this campaign."""
+        """Return a host with the changes of this campaign."""
         kernel = f"{host.kernel} {self.kernel}".strip()
         if not self.background:
             return host.model_copy(update={"kernel": kernel})
@@ -35,4 +35,4 @@ class Campaign:
 
 
 SINGLE = Campaign("single")
-"""Recordings made one at a time, with the hosts as the register has them."""
+"""The campaign of recordings outside a plan, which changes nothing on a host."""

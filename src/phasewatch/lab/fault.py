@@ -1,4 +1,4 @@
-"""Fault injection: what goes wrong in the field, done to a recording while it runs.
+"""Fault injection: failures that occur in the field, caused on purpose while a recording runs.
 
 A fault is a function of this file under `@fault`. It gets the running machine and its network,
 injects the fault and yields; what comes after the yield undoes it `lasts_s` seconds later.
@@ -19,15 +19,16 @@ from phasewatch.lab.network import NICE, Tap, die_with_parent, take_priority
 from phasewatch.lab.switch import Switch
 
 BURNERS = 3
+"""Processes that compute without a pause during the fault "pressure"."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a fault acts on: the machine, its network, and a way to send the guest a request."""
+    """What a fault acts on: the machine, its network, and `send`, which sends the guest a line."""
 
     machine: Machine
     net: Tap | Switch
-    ask: Callable[[str], None]
+    send: Callable[[str], None]
 
 
 Work = Callable[[Target], Iterator[None]]
@@ -37,9 +38,9 @@ Work = Callable[[Target], Iterator[None]]
 class Fault:
     """One kind of fault.
 
-    It begins at a time drawn from `between` (fractions of the episode) and ends `lasts_s` seconds
-    later. `delays_capture`: the packet capture must not run before it. `stops_agent`: the guest's
-    agent may send nothing afterwards.
+    It begins at a time drawn from `between`, two fractions of the episode, and ends `lasts_s`
+    seconds later. With `delays_capture` the packet capture does not run before the fault begins.
+    With `stops_agent` the guest's agent may send nothing afterwards.
     """
 
     name: str
@@ -60,7 +61,7 @@ def fault(
     delays_capture: bool = False,
     stops_agent: bool = False,
 ) -> Callable[[Work], Work]:
-    """Register a fault."""
+    """Register the decorated function under `name`; the parameters are the fields of `Fault`."""
 
     def register(work: Work) -> Work:
         FAULTS[name] = Fault(name, between, lasts_s, delays_capture, stops_agent, work)
@@ -70,7 +71,7 @@ def fault(
 
 
 def find(name: str) -> Fault:
-    """One fault by name; raises Refused with the names there are."""
+    """Return a fault by its name. Raises Refused, which lists the known names."""
     if name not in FAULTS:
         raise Refused(f"fault {name}", "is unknown", ", ".join(FAULTS), "Choose one.")
     return FAULTS[name]
@@ -78,7 +79,7 @@ def find(name: str) -> Fault:
 
 @fault("agent-killed", between=(0.3, 0.8), stops_agent=True)
 def _agent_killed(target: Target) -> Iterator[None]:
-    target.ask("kill agent")
+    target.send("kill agent")
     yield
 
 
@@ -90,15 +91,15 @@ def _capture_late(target: Target) -> Iterator[None]:
 
 @fault("clock-step", between=(0.3, 0.7), lasts_s=4.0)
 def _clock_step(target: Target) -> Iterator[None]:
-    # A paused guest does not see the time pass: its clock is behind from then on.
-    target.machine.qmp.ask("stop")
+    # A paused guest does not notice that time passes: its clock is behind from then on.
+    target.machine.qmp.execute("stop")
     yield
-    target.machine.qmp.ask("cont")
+    target.machine.qmp.execute("cont")
 
 
 @fault("pressure", between=(0.2, 0.4), lasts_s=35.0)
 def _pressure(target: Target) -> Iterator[None]:
-    """Busy processes on one core, to which the machine is bound; other guests keep theirs."""
+    """Run busy processes on one core and bind the machine to it; other guests are left alone."""
     everywhere = os.sched_getaffinity(0)
     core = {min(everywhere)}
     burners = [
@@ -127,7 +128,7 @@ def _hold(tasks: Iterable[int], cores: set[int], policy: int, priority: os.sched
 
 
 def _neighbour() -> None:
-    """Runs in a burner's process: it ends with the recorder and has the machine's nice level."""
+    """Prepare a burner's process: it ends with the recorder and has the machine's nice level."""
     die_with_parent(signal.SIGKILL)
     take_priority(NICE)
 

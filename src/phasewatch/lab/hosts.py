@@ -1,6 +1,6 @@
-"""The lab's virtual hosts: what is emulated, what runs in the background, what lies on the disk.
+"""The lab's virtual hosts: what is emulated, what runs in the background, what is on the disk.
 
-`hosts.toml` is the register: a block there is a host here. A file with a missing, unknown or
+`hosts.toml` is the register and has one block for each host. A file with a missing, unknown or
 ill-typed field, or with one name twice, is refused.
 """
 
@@ -22,7 +22,8 @@ class Host(fields.Table):
     """One virtual host; `kernel` is added to the kernel's command line.
 
     `background` and `programs` are lines for the guest's load generator, such as
-    "heartbeat period_s=6"; `never` names the profiles that this host never runs.
+    "heartbeat period_s=6"; `never` names the profiles that this host never runs. Its disk has
+    `files` files of `mean_kb` KiB on average.
     """
 
     name: str
@@ -51,12 +52,12 @@ class Host(fields.Table):
 
     @property
     def kind(self) -> tuple[str, str, str]:
-        """Architecture, machine and bus: what hosts of one kind share."""
+        """The architecture, machine and bus, which hosts of one kind share."""
         return self.arch, self.machine, self.bus
 
 
 class Register(fields.Table):
-    """The file of hosts."""
+    """The contents of the register of hosts."""
 
     host: fields.Tuple[Host]
 
@@ -70,13 +71,13 @@ class Register(fields.Table):
 
 
 def hosts(path: Path = HOSTS) -> dict[str, Host]:
-    """Every host of the register, by name; raises Refused."""
+    """Return every host of a register, by name. Raises Refused for a wrong field."""
     register = fields.read(path, Register, "[[host]] blocks as in lab/hosts.toml")
     return {host.name: host for host in register.host}
 
 
 def host(name: str, path: Path = HOSTS) -> Host:
-    """One host by name; raises Refused with the names there are."""
+    """Return a host by its name. Raises Refused, which lists the known names."""
     known = hosts(path)
     if name not in known:
         remedy = f"Choose one, or add it to {path}."

@@ -1,9 +1,9 @@
 """The lab's guest: a Debian cloud kernel, busybox and two static C programs in an initramfs.
 
-Everything is made from Debian packages when it is first needed and kept under a cache folder:
-`packages-ARCH-*` (kernel, busybox and modules, as downloaded once) and `image-ARCH-DIGEST` (what
-QEMU boots). An edit of the C sources or of INIT changes the digest and so builds a new image,
-without downloading again. Nothing needs root and nothing of the system's own apt is touched.
+An image is built from Debian packages when it is first needed, in a cache folder:
+`packages-ARCH-*` holds kernel, busybox and modules as they were downloaded, `image-ARCH-DIGEST`
+what QEMU boots. An edit of the C sources or of INIT changes the digest, so a new image is built
+without another download. Building needs no root and leaves the system's apt state unchanged.
 """
 
 from __future__ import annotations
@@ -123,36 +123,46 @@ class Image:
     digest: str
 
 
-def image(arch: str, cache: Path, say: Callable[[str], None]) -> Image:
-    """The guest image for `arch`, built under `cache` if it is not there yet."""
+def image(arch: str, cache: Path, log: Callable[[str], None]) -> Image:
+    """Return the guest image for `arch`, which is built under `cache` if it is not there yet.
+
+    `log` is given a line for each step that takes long. Raises Refused for an unknown architecture,
+    a missing command, or packages that cannot be downloaded.
+    """
     machine = _machine(arch)
     wanted = hashlib.sha256(" ".join(MODULES).encode()).hexdigest()[:8]
     packages = cache / f"packages-{arch}-{wanted}"
     if not packages.exists():
-        say(f"guest image: downloading Debian's {machine.debian} kernel and busybox")
+        log(f"guest image: downloading Debian's {machine.debian} kernel and busybox")
         with in_place(packages) as folder:
             _fetch(machine, folder)
     digest = _digest(arch, packages)
-    made = cache / f"image-{arch}-{digest[:16]}"
-    if not made.exists():
-        say(f"guest image: building {made.name}")
-        with in_place(made) as folder:
+    target = cache / f"image-{arch}-{digest[:16]}"
+    if not target.exists():
+        log(f"guest image: building {target.name}")
+        with in_place(target) as folder:
             _build(machine, packages, folder)
-    return Image(arch, made / "vmlinuz", made / "initrd.cpio", digest)
+    return Image(arch, target / "vmlinuz", target / "initrd.cpio", digest)
 
 
 def scratch(cache: Path) -> Path:
-    """The blank ext4 disk every machine starts from: copy it, do not boot it."""
-    made = cache / f"scratch-{SCRATCH_MIB}m"
-    if not made.exists():
-        with in_place(made) as folder:
+    """Return the blank ext4 disk of `SCRATCH_MIB` MiB, built under `cache` if it is not there yet.
+
+    Machines start from copies of it. Raises Refused when mke2fs is missing or fails.
+    """
+    target = cache / f"scratch-{SCRATCH_MIB}m"
+    if not target.exists():
+        with in_place(target) as folder:
             _make_file_system(folder / "disk.ext4")
-    return made / "disk.ext4"
+    return target / "disk.ext4"
 
 
 def _make_file_system(disk: Path) -> None:
-    """Sparse, without a journal, and with fixed identifiers: the order of a folder's entries
-    depends on them. Its tables are complete, or the guest would write them while we record."""
+    """Write a sparse ext4 file system without a journal and with fixed identifiers.
+
+    The order of a folder's entries depends on the identifiers. The inode tables are complete, since
+    the guest would otherwise write them during a recording.
+    """
     with disk.open("wb") as file:
         file.truncate(SCRATCH_MIB * 2**20)
     name = "7a6d3a36-0077-4077-8077-000000000077"
@@ -171,7 +181,7 @@ def _machine(arch: str) -> Machine:
 
 @contextmanager
 def in_place(target: Path) -> Iterator[Path]:
-    """A temporary folder that is renamed to `target` on success and removed on failure."""
+    """Yield a temporary folder, which is renamed to `target` on success and removed on failure."""
     target.parent.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:
@@ -180,7 +190,7 @@ def in_place(target: Path) -> Iterator[Path]:
         try:
             folder.rename(target)
         except OSError:
-            if not target.exists():  # otherwise another process was faster: its work is as good
+            if not target.exists():  # Otherwise another process built the same folder first.
                 raise
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -190,7 +200,7 @@ def in_place(target: Path) -> Iterator[Path]:
 
 
 def _command(name: str, package: str = "") -> str:
-    """The path of a command; sbin is searched too, which is not in every user's PATH."""
+    """Return the path of a command; sbin is searched too, which is not in every user's PATH."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
     if path is None:
         package = package or PROVIDERS[name]
@@ -204,17 +214,17 @@ def _command(name: str, package: str = "") -> str:
 
 
 def _run(command: Sequence[str], cwd: Path | None = None) -> str:
-    """The output of a command; its failure becomes one line with the end of what it said."""
+    """Return the output of a command. Raises Refused with its last line when it fails."""
     environment = {**os.environ, **ENVIRONMENT}
     done = subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
     )
     if done.returncode == 0:
         return done.stdout
-    said = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
+    last = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
     raise Refused(
         "guest image",
-        f"{Path(command[0]).name} failed: {said}",
+        f"{Path(command[0]).name} failed: {last}",
         "a Debian system with its package sources reachable",
         "Repair that and run it again; nothing half-built is left.",
     )
@@ -224,7 +234,7 @@ def _run(command: Sequence[str], cwd: Path | None = None) -> str:
 
 
 def _apt_options(debian: str, folder: Path) -> list[str]:
-    """apt with the system's sources, but an architecture, lists and a cache of its own."""
+    """Return options that give apt a separate architecture, lists and cache under `folder`."""
     for name in ("lists/partial", "cache/archives/partial"):
         (folder / name).mkdir(parents=True)
     settings = {
@@ -241,9 +251,9 @@ def _apt_options(debian: str, folder: Path) -> list[str]:
 
 
 def _kernel_package(options: Sequence[str], flavour: str) -> str:
-    """linux-image-FLAVOUR only depends on the current kernel of that flavour; this is that one."""
-    said = _run([_command("apt-cache"), *options, "depends", f"linux-image-{flavour}"])
-    for line in said.splitlines():
+    """Return the kernel package on which linux-image-FLAVOUR, a package without files, depends."""
+    listing = _run([_command("apt-cache"), *options, "depends", f"linux-image-{flavour}"])
+    for line in listing.splitlines():
         kind, _, name = line.strip().partition(": ")
         if kind == "Depends" and name.startswith("linux-image-"):
             return name
@@ -256,7 +266,7 @@ def _kernel_package(options: Sequence[str], flavour: str) -> str:
 
 
 def _fetch(machine: Machine, folder: Path) -> None:
-    """Leaves vmlinuz, busybox, modules/ and versions.json in `folder`."""
+    """Download the packages and leave vmlinuz, busybox, modules/ and versions.json in `folder`."""
     work = folder / "work"
     options = _apt_options(machine.debian, work)
     get = _command("apt-get")
@@ -275,7 +285,7 @@ def _fetch(machine: Machine, folder: Path) -> None:
 
 
 def _gather(root: Path, folder: Path) -> None:
-    """Takes the few files that are needed out of the unpacked packages."""
+    """Copy the few files that are needed out of the unpacked packages."""
     kernel = next((root / "boot").glob("vmlinuz-*"))
     shutil.copyfile(kernel, folder / "vmlinuz")
     busybox = next(p for p in (root / "bin/busybox", root / "usr/bin/busybox") if p.is_file())
@@ -289,8 +299,10 @@ def _gather(root: Path, folder: Path) -> None:
 
 
 def _module_files(root: Path, version: str) -> list[Path]:
-    """The module files in the order to load them. The order is depmod's: a hand-written one
-    loads some of them not at all, and says nothing."""
+    """Return the module files in the order in which to load them.
+
+    The order is that of depmod, because a module loaded before one that it needs fails silently.
+    """
     if not (root / "lib/modules").exists():  # newer Debian: /lib is /usr/lib
         (root / "lib").symlink_to("usr/lib")
     _run([_command("depmod"), "-b", str(root), version])
@@ -310,7 +322,7 @@ def _plain_name(path: Path) -> str:
 
 
 def _plain_bytes(path: Path) -> bytes:
-    """Debian 13 compresses its modules; busybox's insmod wants them plain."""
+    """Return a module uncompressed: Debian 13 compresses modules, busybox's insmod reads plain."""
     content = path.read_bytes()
     return lzma.decompress(content) if path.suffix == ".xz" else content
 
@@ -319,7 +331,7 @@ def _plain_bytes(path: Path) -> bytes:
 
 
 def _digest(arch: str, packages: Path) -> str:
-    """Sources, init and package versions in one number: the same number, the same guest."""
+    """Return a digest of sources, init and package versions: the same digest, the same guest."""
     total = hashlib.sha256(f"{arch}\n{INIT}".encode())
     for path in [packages / "versions.json", *(GUEST / f"{name}.c" for name in PROGRAMS)]:
         content = path.read_bytes()
@@ -328,7 +340,7 @@ def _digest(arch: str, packages: Path) -> str:
 
 
 def _build(machine: Machine, packages: Path, folder: Path) -> None:
-    """Leaves vmlinuz and initrd.cpio in `folder`."""
+    """Compile the guest's programs and leave vmlinuz and initrd.cpio in `folder`."""
     compiler = _command(machine.compiler, machine.compiler_package)
     archive = Archive()
     for name in ("bin", "data", "dev", "modules", "proc", "sys", "tmp", "var"):
@@ -337,11 +349,11 @@ def _build(machine: Machine, packages: Path, folder: Path) -> None:
     archive.add("init", 0o100755, INIT.encode())
     archive.add("bin/busybox", 0o100755, (packages / "busybox").read_bytes())
     for name in PROGRAMS:
-        made = folder / name
-        flags = ["-O2", "-static", "-pthread", "-s", "-D_FILE_OFFSET_BITS=64", "-o", str(made)]
+        binary = folder / name
+        flags = ["-O2", "-static", "-pthread", "-s", "-D_FILE_OFFSET_BITS=64", "-o", str(binary)]
         _run([compiler, *flags, str(GUEST / f"{name}.c")])
-        archive.add(f"bin/{name}", 0o100755, made.read_bytes())
-        made.unlink()
+        archive.add(f"bin/{name}", 0o100755, binary.read_bytes())
+        binary.unlink()
     for module in sorted((packages / "modules").iterdir()):
         archive.add(f"modules/{module.name}", 0o100644, module.read_bytes())
     (folder / "initrd.cpio").write_bytes(archive.finish())
@@ -349,8 +361,11 @@ def _build(machine: Machine, packages: Path, folder: Path) -> None:
 
 
 class Archive:
-    """A cpio archive in the kernel's `newc` format, written here because the cpio command takes
-    owners, times and device nodes from the disk: it would need root and differ on every run."""
+    """A cpio archive in the kernel's `newc` format.
+
+    The cpio command takes owners, times and device nodes from the disk, so it would need root and
+    its output would differ on every run.
+    """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -359,6 +374,7 @@ class Archive:
     def add(
         self, name: str, mode: int, content: bytes = b"", device: tuple[int, int] = (0, 0)
     ) -> None:
+        """Add a file or folder by its path; `mode` is st_mode, `device` a node's numbers."""
         self._count += 1
         path = name.encode() + b"\0"
         numbers = [self._count, mode, 0, 0, 1, 0, len(content), 0, 0, *device, len(path), 0]
@@ -366,10 +382,11 @@ class Archive:
         self._parts += [_padded(head + path), _padded(content)]
 
     def finish(self) -> bytes:
+        """Add the trailer and return the archive."""
         self.add("TRAILER!!!", 0)
         return b"".join(self._parts)
 
 
 def _padded(content: bytes) -> bytes:
-    """Every part of a newc archive ends on a multiple of four bytes."""
+    """Return the bytes padded to a multiple of four, where every part of a newc archive ends."""
     return content + b"\0" * (-len(content) % 4)

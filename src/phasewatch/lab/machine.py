@@ -31,7 +31,7 @@ PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm", "arm": "q
 
 
 class Lines:
-    """A stream socket read line by line without waiting."""
+    """A stream socket that is read line by line without waiting."""
 
     def __init__(self, channel: socket.socket) -> None:
         self.channel = channel
@@ -39,11 +39,11 @@ class Lines:
         self._rest = b""
 
     def fileno(self) -> int:
-        """For select."""
+        """Return the file descriptor, with which `select` waits for this channel."""
         return self.channel.fileno()
 
     def read(self) -> list[str]:
-        """The whole lines that have arrived; raises EOFError when the machine is gone."""
+        """Return the complete lines that have arrived. Raises EOFError when the machine is gone."""
         with contextlib.suppress(BlockingIOError):
             while part := self.channel.recv(1 << 16):
                 self._rest += part
@@ -67,14 +67,15 @@ class Qmp:
     def greet(self) -> str:
         """Complete the QMP handshake and return QEMU's version."""
         hello = json.loads(self._file.readline())
-        self.ask("qmp_capabilities")
+        self.execute("qmp_capabilities")
         version = hello["QMP"]["version"]["qemu"]
         return f"{version['major']}.{version['minor']}.{version['micro']}"
 
-    def ask(self, name: str, handle: int = -1, **arguments: object) -> Any:
-        """The answer to one command; raises OSError when there is none or QEMU refuses it.
+    def execute(self, name: str, handle: int = -1, **arguments: object) -> Any:
+        """Execute one command and return its result.
 
-        `handle` is a file descriptor to pass with the command, or -1.
+        `handle` is a file descriptor to pass with the command, or -1. Raises OSError when QEMU
+        does not respond or reports an error.
         """
         request = json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n"
         if handle >= 0:
@@ -85,11 +86,11 @@ class Qmp:
             line = self._file.readline()
             if not line:
                 raise OSError(f"QMP closed during {name}")
-            answer = json.loads(line)
-            if "return" in answer:
-                return answer["return"]
-            if "error" in answer:
-                raise OSError(f"QMP {name}: {answer['error'].get('desc')}")
+            response = json.loads(line)
+            if "return" in response:
+                return response["return"]
+            if "error" in response:
+                raise OSError(f"QMP {name}: {response['error'].get('desc')}")
 
 
 class Machine:
@@ -104,7 +105,11 @@ class Machine:
         jitter: float = 0.0,
         state: Path | None = None,
     ) -> None:
-        """Start QEMU on a copy of `disk`; with `state`, as it was when `save` wrote both."""
+        """Start QEMU on a copy of `disk`, from the `state` that `save` wrote with it if given.
+
+        `link` is the network device for QEMU's -netdev, `jitter` the agent's, in percent of its
+        period. Raises Refused when QEMU is not installed.
+        """
         self.host = host
         self.restored = state is not None
         self.qemu = ""
@@ -144,7 +149,7 @@ class Machine:
         self.control = Lines(control)
 
     def boot(self) -> None:
-        """Wait until the guest's control port answers and its agent has spoken; raises Refused."""
+        """Wait for a line from the guest's control port and one from its agent. Raises Refused."""
         deadline = time.monotonic() + BOOT_S
         waiting = selectors.DefaultSelector()
         for channel in (self.agent, self.control):
@@ -153,7 +158,7 @@ class Machine:
             self.qemu = self.qmp.greet()
             if self.restored:
                 self._wait_for("query-status", "paused", deadline)
-                self.qmp.ask("cont")
+                self.qmp.execute("cont")
             self.control.send("ping boot")
             while waiting.get_map():
                 for key, _ in waiting.select(1.0):
@@ -171,10 +176,10 @@ class Machine:
     def save(self, state: Path, disk: Path) -> None:
         """Stop the machine and save its state and disk; it stays stopped. Raises Refused."""
         try:
-            self.qmp.ask("stop")
+            self.qmp.execute("stop")
             with state.open("wb") as file:
-                self.qmp.ask("getfd", file.fileno(), fdname="state")
-                self.qmp.ask("migrate", uri="fd:state")
+                self.qmp.execute("getfd", file.fileno(), fdname="state")
+                self.qmp.execute("migrate", uri="fd:state")
                 self._wait_for("query-migrate", "completed", time.monotonic() + BOOT_S)
             self._disk.seek(0)
             with disk.open("wb") as file:
@@ -182,14 +187,18 @@ class Machine:
         except (OSError, ValueError) as error:
             raise self.refused(f"could not be saved ({error})") from error
 
-    def _wait_for(self, question: str, status: str, deadline: float) -> None:
-        while (found := self.qmp.ask(question).get("status")) != status:
+    def _wait_for(self, query: str, status: str, deadline: float) -> None:
+        """Repeat a QMP query until it reports `status`; `deadline` is on the monotonic clock."""
+        while (found := self.qmp.execute(query).get("status")) != status:
             if found in ("failed", "internal-error") or time.monotonic() > deadline:
-                raise OSError(f"{question} says {found}")
+                raise OSError(f"{query} reports {found}")
             time.sleep(0.02)
 
     def request(self, line: str, seconds: float) -> str:
-        """Send one line and wait for its answer; raises Refused."""
+        """Send one line to the control port and return the reply, which may take `seconds`.
+
+        Raises Refused when the guest ends, reports an error or does not reply in time.
+        """
         self.control.send(line)
         deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as waiting:
@@ -197,27 +206,27 @@ class Machine:
             while time.monotonic() < deadline:
                 waiting.select(0.5)
                 try:
-                    answers = self.control.read()
+                    replies = self.control.read()
                 except (EOFError, OSError) as error:
                     raise self.refused(f"ended at {line.split()[0]!r}") from error
-                if answers and answers[-1].startswith("error"):
-                    raise self.refused(f"guest: {answers[-1]}")
-                if answers:
-                    return answers[-1]
-        raise self.refused(f"guest did not answer {line!r} in {seconds:g} s")
+                if replies and replies[-1].startswith("error"):
+                    raise self.refused(f"guest: {replies[-1]}")
+                if replies:
+                    return replies[-1]
+        raise self.refused(f"guest did not reply to {line!r} in {seconds:g} s")
 
     def refused(self, problem: str) -> Refused:
-        """The Refused for a failure of this machine, with the last line of its console."""
+        """Return the Refused for a failure of this machine, with the last line of its console."""
         return Refused(
             f"host {self.host.name}",
             f"{problem}; last console line: {self.last_line()!r}",
             f"a running {self.host.arch} guest",
-            "Try again; docs/lab.md says which hosts boot.",
+            "Try again; docs/lab.md lists the hosts that boot.",
             code="machine",
         )
 
     def last_line(self) -> str:
-        """The last line of the guest's console, or of QEMU's own errors."""
+        """Return the last line of the guest's console or of QEMU's error output; "" for none."""
         size = self._console.seek(0, os.SEEK_END)
         self._console.seek(max(0, size - 4096))
         text = self._console.read().decode("utf-8", "replace")
@@ -225,7 +234,7 @@ class Machine:
         return lines[-1] if lines else ""
 
     def kill(self) -> None:
-        """End it at once; its disk goes with it."""
+        """End the machine at once; its disk is lost."""
         self.process.kill()
         self.process.wait()
         self._console.close()
@@ -233,8 +242,10 @@ class Machine:
 
 
 def command(host: Host, image: Image, link: str, jitter: float, handles: list[int]) -> list[str]:
-    """QEMU's command line; `handles` are the file descriptors of the channels and the disk,
-    `jitter` how far a reading of the agent may be off its time, in percent of its period.
+    """Return QEMU's command line for a host.
+
+    `handles` are the file descriptors of QMP, agent, control port and disk, in this order. `jitter`
+    is how far a reading of the agent may be off its time, in percent of its period.
 
     The disk is `unsafe`: its flushes are counted but not passed on, since it is thrown away anyway
     and a slow disk of the recording host would otherwise stop the guest for seconds.
@@ -266,27 +277,27 @@ def command(host: Host, image: Image, link: str, jitter: float, handles: list[in
 
 
 def installed(arch: str) -> bool:
-    """Whether this machine can emulate `arch`."""
+    """Return whether QEMU's emulator for `arch` is installed."""
     return shutil.which(f"qemu-system-{arch}") is not None
 
 
 def _child() -> None:
-    """Runs in the child before QEMU: it ends with the recorder and has priority over other work."""
+    """Prepare the child for QEMU: it ends with the recorder and has priority over other work."""
     die_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     yield_priority(NICE)
 
 
 def _copy(disk: Path) -> IO[bytes]:
-    """An unlinked copy of a disk."""
-    made = _nameless()
+    """Return an unlinked copy of a disk."""
+    copy = _nameless()
     with disk.open("rb") as source:
-        _copy_sparse(source, made)
-    return made
+        _copy_sparse(source, copy)
+    return copy
 
 
 def _copy_sparse(source: IO[bytes], target: IO[bytes]) -> None:
-    """With holes where there are zeros."""
+    """Copy a file, with holes where there are zeros."""
     while block := source.read(1 << 16):
         if any(block):
             target.write(block)
@@ -297,5 +308,5 @@ def _copy_sparse(source: IO[bytes], target: IO[bytes]) -> None:
 
 
 def _nameless() -> IO[bytes]:
-    """A file that the kernel removes when its last user closes it."""
+    """Return a file that the kernel removes when its last user closes it."""
     return tempfile.TemporaryFile()

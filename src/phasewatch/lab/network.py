@@ -1,9 +1,9 @@
 """The lab's isolated network: one link between a guest and a sink, without a route out.
 
-Owns an unnamed network namespace, which ends with the processes in it; a tap device with the
-addresses 10.77.0.1-9; a sink that takes what the guest sends, serves what it asks for and visits
-its web server; and the packet counts in bins of half a second. A bin without packets is a row of
-zeros; a link that was not captured has no rows at all.
+The link consists of an unnamed network namespace, which ends with the processes in it; a tap device
+with the addresses 10.77.0.1-9; a sink that receives what the guest sends, serves its requests and
+visits its web server; and packet counts in bins of half a second. A bin without packets is a row
+of zeros; a link that was not captured has no rows at all.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ SERVICE = 8000
 """The port on which a guest that plays a web server listens."""
 
 MOST_VISITS = 50.0
-"""Visits a second that the sink makes at most."""
+"""Largest number of visits a second by the sink."""
 
 MAC = "52:54:00:77:00:64"
 TAP = "tap0"
 BIN_NS = 500_000_000
 SNAP = 128
 GRACE_NS = 60_000_000
-"""How long after its end a bin waits for packets with a time stamp in it."""
+"""How long a bin stays open after its end for packets whose time stamp lies in it."""
 
 CHANNELS = (
     "pkts_out",
@@ -72,10 +72,10 @@ _ETH_P_ALL = 3
 _FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 
 NICE = -15
-"""Of a machine and of the sink that it talks to: ahead of what runs at an ordinary priority."""
+"""The nice level of a machine and of its sink: ahead of what runs at an ordinary priority."""
 
 REALTIME = 1
-"""Their real-time priority, where a recording is asked to have one."""
+"""Their real-time priority, for a recording that has one."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -97,7 +97,7 @@ def die_with_parent(sign: int = signal.SIGKILL) -> None:
 
 
 def take_priority(nice: int, realtime: bool = False) -> None:
-    """Give this process a nice level and, if asked, a real-time priority, as far as allowed.
+    """Give this process a nice level and, with `realtime`, a real-time priority, where allowed.
 
     Children inherit both; `yield_priority` puts a child just behind its parent.
     """
@@ -121,7 +121,12 @@ def yield_priority(nice: int) -> None:
 
 @dataclass
 class Bins:
-    """Packets counted into half-second bins on the wall clock's own half seconds."""
+    """Packets counted into bins of half a second that begin at the wall clock's half seconds.
+
+    `begin_ns` is where the open bin begins, `mono_offset_ns` the wall clock minus the monotonic
+    clock, `rows` the closed bins. The other fields hold what the open bin has counted; `seen` holds
+    the flows of all bins.
+    """
 
     begin_ns: int
     mono_offset_ns: int
@@ -134,7 +139,7 @@ class Bins:
 
     @classmethod
     def now(cls) -> "Bins":
-        """Bins from the present half second on, which is counted from its middle."""
+        """Return bins from the present half second on, whose earlier packets are not counted."""
         wall = time.time_ns()
         return cls(wall // BIN_NS * BIN_NS, wall - time.monotonic_ns())
 
@@ -198,14 +203,15 @@ class Bins:
 
 
 def _capture(pipe: Connection) -> None:
-    """Child process: count what passes the tap until told to stop, then hand over the rows.
+    """Child process: count what passes the tap until a message stops it, then send the rows.
 
-    It looks at nothing before it is told to watch.
+    It captures nothing before the order "watch", or "stream", with which it also sends the rows of
+    every bin as soon as the bin is closed.
     """
     quiet_child()
     pipe.send("ready")
     order = pipe.recv()
-    if order not in ("watch", "tell"):
+    if order not in ("watch", "stream"):
         return
     link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
     link.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -217,16 +223,16 @@ def _capture(pipe: Connection) -> None:
     poller = select.poll()
     poller.register(link, select.POLLIN)
     poller.register(pipe, select.POLLIN)
-    stopped, told = False, 0
+    stopped, sent = False, 0
     while not stopped:
         due_ns = bins.begin_ns + BIN_NS + GRACE_NS - time.time_ns()
         ready = {handle for handle, _ in poller.poll(max(0, due_ns // 1_000_000 + 1))}
         stopped = pipe.fileno() in ready
         _drain(link, bins)
         bins.until(time.time_ns() - GRACE_NS)
-        if order == "tell" and told < len(bins.rows):
-            pipe.send(bins.rows[told:])
-            told = len(bins.rows)
+        if order == "stream" and sent < len(bins.rows):
+            pipe.send(bins.rows[sent:])
+            sent = len(bins.rows)
     statistics = link.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
     pipe.send(Traffic(tuple(bins.rows), struct.unpack("II", statistics)[1]))
 
@@ -248,12 +254,12 @@ def _drain(link: socket.socket, bins: Bins) -> None:
 # ---------------------------------------------------------------- the sink
 
 
-async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """One connection of the guest: `GET n`, `PUT`, `HELLO`, `CALL rate`, or a flood's bytes."""
+async def _respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Serve a connection of the guest: `GET n`, `PUT`, `HELLO`, `CALL rate`, or a flood's bytes."""
     try:
         words = (await asyncio.wait_for(reader.readline(), 30)).split()
         if words[:1] == [b"GET"]:
-            await _give(writer, min(int(words[1]), 1 << 24))
+            await _send(writer, min(int(words[1]), 1 << 24))
         elif words[:1] == [b"CALL"]:
             await _visit(reader, min(float(words[1]), MOST_VISITS))
         else:
@@ -267,7 +273,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
         writer.close()
 
 
-async def _give(writer: asyncio.StreamWriter, left: int) -> None:
+async def _send(writer: asyncio.StreamWriter, left: int) -> None:
+    """Send `left` bytes of a fixed pattern."""
     block = bytes(range(256)) * 64
     while left > 0:
         writer.write(block[:left])
@@ -278,7 +285,7 @@ async def _give(writer: asyncio.StreamWriter, left: int) -> None:
 async def _visit(reader: asyncio.StreamReader, rate: float) -> None:
     """Visit the guest's web server about `rate` times a second while `reader` stays open.
 
-    The only address ever dialled is the guest's own.
+    The guest is the only address to which the sink ever connects.
     """
     open_ended = asyncio.ensure_future(reader.read())
     chance = random.Random(rate)
@@ -291,7 +298,7 @@ async def _visit(reader: asyncio.StreamReader, rate: float) -> None:
 
 
 async def _one_visit(source: str) -> None:
-    """One request from `source` and all of its answer."""
+    """Send one request from the address `source` and read the response to its end."""
     with contextlib.suppress(OSError, TimeoutError):
         reader, writer = await asyncio.wait_for(
             asyncio.open_connection(GUEST, SERVICE, local_addr=(source, 0)), 5
@@ -305,24 +312,26 @@ async def _one_visit(source: str) -> None:
 
 
 class _Clock(asyncio.DatagramProtocol):
-    """Answers a request for the time with as many bytes as it had."""
+    """A time server whose response is the first 48 bytes of the request."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport (asyncio)."""
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        """Respond to a request (asyncio)."""
         self._transport.sendto(data[:48], address)
 
 
 async def _serve(pipe: Connection) -> None:
     for port in PORTS:
-        await asyncio.start_server(_answer, "0.0.0.0", port, backlog=1024)
-    # One endpoint an address: an answer must come from the address that was asked.
+        await asyncio.start_server(_respond, "0.0.0.0", port, backlog=1024)
+    # One endpoint for each address: a response must come from the address of the request.
     for number in HOSTS:
         await asyncio.get_running_loop().create_datagram_endpoint(
             _Clock, local_addr=(f"10.77.0.{number}", TIME)
         )
-    # Nobody reads it: the kernel drops what does not fit, and no reset goes back.
+    # This socket is never read: the kernel drops what does not fit, and no reset goes back.
     discard = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     discard.bind(("0.0.0.0", DISCARD))
     pipe.send("ready")
@@ -332,14 +341,14 @@ async def _serve(pipe: Connection) -> None:
 
 
 def _sink(pipe: Connection) -> None:
-    """Child process: take what the guest sends, give it what it asks for."""
+    """Child process: serve the guest's connections until a message stops it."""
     quiet_child()
     yield_priority(NICE)
     asyncio.run(_serve(pipe))
 
 
 def quiet_child() -> None:
-    """Ignore the terminal's signals: the recorder ends its children."""
+    """Make this child ignore the terminal's signals; the recorder ends its children itself."""
     die_with_parent()
     for sign in (signal.SIGINT, signal.SIGTERM):
         signal.signal(sign, signal.SIG_IGN)
@@ -349,7 +358,10 @@ def quiet_child() -> None:
 
 
 class Child:
-    """A helper process and the pipe to it; `ended` waits for it or ends it."""
+    """A helper process and the pipe to it, through which it reports that it is ready.
+
+    Raises Refused when it does not start.
+    """
 
     def __init__(self, work: Callable[[Connection], None]) -> None:
         context = multiprocessing.get_context("spawn")
@@ -362,20 +374,20 @@ class Child:
             raise _broken(work.__name__.strip("_"), "did not start")
 
     def finish(self) -> object:
-        """Tell it to stop and take the last that it has to say."""
-        answer: object = []
+        """Stop the process and return the result that it sends last; None when it is gone."""
+        result: object = []
         try:
             self.pipe.send("stop")
-            # What it told on the way is in its last word too.
-            while isinstance(answer, list):
-                answer = self._receive() if self.pipe.poll(10) else None
+            # Rows that were streamed are part of the result as well.
+            while isinstance(result, list):
+                result = self._receive() if self.pipe.poll(10) else None
         except OSError:
-            answer = None
+            result = None
         self.kill()
-        return answer
+        return result
 
-    def told(self) -> list[Row]:
-        """Rows that it has told since the last call, where it was asked to tell."""
+    def new_rows(self) -> list[Row]:
+        """Return the rows streamed since the last call; none from a process that streams none."""
         rows: list[Row] = []
         with contextlib.suppress(OSError):
             while self.pipe.poll():
@@ -386,7 +398,7 @@ class Child:
         return rows
 
     def kill(self) -> None:
-        """End it now."""
+        """End the process at once; a result that it has not sent is lost."""
         self.process.kill()
         self.process.join()
         self.pipe.close()
@@ -398,13 +410,17 @@ class Child:
 
 
 class Tap:
-    """The link as a tap device in a namespace of this process's own."""
+    """The link as a tap device in a network namespace that only this process is in.
+
+    It is captured from the start if `watching`, and its rows are streamed if `live`. Raises Refused
+    with code "lab_network" where the kernel does not allow it.
+    """
 
     kind = "tap"
     device = f"tap,id=n0,ifname={TAP},script=no,downscript=no,vnet_hdr=off"
 
-    def __init__(self, watching: bool = True, telling: bool = False) -> None:
-        self._order = "tell" if telling else "watch"
+    def __init__(self, watching: bool = True, live: bool = False) -> None:
+        self._order = "stream" if live else "watch"
         _isolate()
         _configure()
         self._sink = Child(_sink)
@@ -417,15 +433,15 @@ class Tap:
             self.watch()
 
     def watch(self) -> None:
-        """Start the capture; what passed before is not known."""
+        """Start the capture; packets from before it are not counted."""
         self._capture.pipe.send(self._order)
 
-    def told(self) -> list[Row]:
-        """What passed since the last call, where this link tells while it runs."""
-        return self._capture.told()
+    def new_rows(self) -> list[Row]:
+        """Return the rows of the bins closed since the last call; none unless the link is live."""
+        return self._capture.new_rows()
 
     def finish(self) -> Traffic:
-        """Stop watching; raises Refused when the watcher is gone, for then nothing is known."""
+        """Stop the link and return its traffic. Raises Refused when the capture has ended early."""
         traffic = self._capture.finish()
         self._sink.kill()
         if not isinstance(traffic, Traffic):
@@ -433,7 +449,7 @@ class Tap:
         return traffic
 
     def kill(self) -> None:
-        """End the helpers; what they counted is lost."""
+        """End the helper processes; what they counted is lost."""
         self._capture.kill()
         self._sink.kill()
 

@@ -1,11 +1,11 @@
-"""A plan of recordings, and the run that works it off: several machines side by side.
+"""A plan of recordings, and the run that records it with several machines side by side.
 
 A plan is a TOML file of campaigns, of blocks (one sample of a profile, on some hosts in some
-campaigns) and of rotations (many samples of a profile, dealt out to hosts and campaigns). Its takes
-are recorded in rounds; a round holds its share of every rotation, its campaigns one after the other
-and the episodes of one campaign in mixed order, so that each round adds a small whole corpus.
-Episodes already in the store are skipped: a run that was ended goes on where it was. One failed
-episode never stops the others.
+campaigns) and of rotations (many samples of a profile, assigned to hosts and campaigns in turn).
+Its takes are recorded in rounds. A round holds its share of every rotation, one campaign after the
+other and the episodes of a campaign in mixed order, so each round adds a small, complete corpus.
+Episodes already in the store are skipped, so a run that was ended continues where it was. One
+failed episode never stops the others.
 """
 
 import collections
@@ -43,18 +43,18 @@ from phasewatch.lab.recording import Recording, Take
 from phasewatch.store.local import Store
 
 STAGGER_S = 8.0
-"""Between two starts: a boot takes a whole core, and should not fall into another's first phase."""
+"""Seconds between two starts: a boot occupies one core and must not disturb the last one's."""
 
 TRIES = 2
 POLL_S = 0.2
 SHARE = 0.8
-"""Share of the host's processors that recordings side by side may need, unless told otherwise."""
+"""Default share of the host's processors that the recordings under way may need together."""
 
 OVERHEAD_S = 8.0
-"""What a recording takes beside its length: restoring, filling the disk, writing the episode."""
+"""Seconds of a recording beside its length: restoring, filling the disk, writing the episode."""
 
 PATIENCE = 12
-"""Smaller recordings that may start before one that does not fit yet."""
+"""How many smaller recordings may start before one that does not fit yet."""
 
 Named = TypeVar("Named")
 Lengths = Annotated[
@@ -64,14 +64,14 @@ Lengths = Annotated[
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be recorded, in order."""
+    """The takes to be recorded, in order."""
 
     takes: fields.Tuple[Take]
 
 
 @dataclass
 class Outcome:
-    """What became of a plan: ids recorded, ids that were there before, and who failed why."""
+    """What a run did: ids recorded, ids skipped since the store had them, reasons by failed id."""
 
     recorded: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
@@ -89,9 +89,9 @@ class Block(fields.Table):
 
 
 class Rotation(fields.Table):
-    """All samples of a profile, dealt out: `each` recordings for every host in every campaign.
+    """All samples of a profile in turn: `each` recordings for every host in every campaign.
 
-    `faults` are dealt out to `fault_percent` of them. `seconds` are the shortest and the longest
+    A fraction of `fault_percent` gets one of `faults`. `seconds` are the shortest and the longest
     recording; `drawn` leaves the listed samples out.
     """
 
@@ -105,7 +105,7 @@ class Rotation(fields.Table):
 
 
 class CampaignBlock(fields.Table):
-    """A campaign as a plan writes it."""
+    """A campaign in the file of a plan; see `Campaign`."""
 
     name: str
     kernel: str = ""
@@ -114,7 +114,7 @@ class CampaignBlock(fields.Table):
 
 
 class File(fields.Table):
-    """A plan's file."""
+    """The contents of a plan's file; `seconds` are the shortest and the longest block."""
 
     seconds: Lengths = (70.0, 94.0)
     rounds: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -130,10 +130,10 @@ class File(fields.Table):
 
 
 def read(path: Path) -> Plan:
-    """A plan from its file, every name in it checked; raises Refused."""
+    """Return the plan in a file. Raises Refused for an unknown name or a take that is too short."""
     file = fields.read(path, File, "a plan like plans/corpus.toml")
     try:
-        campaigns = {own.name: Campaign(**own.model_dump()) for own in file.campaign}
+        campaigns = {block.name: Campaign(**block.model_dump()) for block in file.campaign}
         reader = _Reader(campaigns, catalogue(), hosts())
         takes = [
             replace(take, seconds=_length(take, *file.seconds))
@@ -156,22 +156,22 @@ def read(path: Path) -> Plan:
 
 
 def _mixed(take: Take) -> bytes:
-    """A place in an order that is the same every time and knows nothing of host or profile."""
+    """Return a sort key for an order that is reproducible and independent of host and profile."""
     return hashlib.sha256(take.id.encode()).digest()
 
 
 def _round(take: Take, rounds: int) -> int:
-    """The round of a take, from 0, drawn from its id."""
+    """Return the round of a take, from 0, drawn from its id."""
     return int.from_bytes(hashlib.sha256(f"round {take.id}".encode()).digest()[:4], "big") % rounds
 
 
 def _length(take: Take, low: float, high: float) -> float:
-    """How long an episode is, in whole seconds drawn from its id."""
+    """Return the length of an episode in seconds, an integer drawn from its id."""
     return float(random.Random(f"seconds {take.id}").randint(round(low), round(high)))
 
 
 def _skewed(take: Take, low: float, high: float) -> float:
-    """A length of which most are near `low`; never too short for calls that are far apart."""
+    """Return a length in seconds, most often near `low`; enough for three calls of the sample."""
     period = max(
         line.setting("period_s", 0) if line.phase == "command_and_control" else 0
         for line in take.sample.lines
@@ -183,18 +183,18 @@ def _skewed(take: Take, low: float, high: float) -> float:
 
 @dataclass(frozen=True)
 class _Reader:
-    """Turns blocks and rotations into takes; raises ValueError for a name that is not there."""
+    """Turns blocks and rotations into takes. Raises ValueError for a name that is unknown."""
 
     campaigns: dict[str, Campaign]
     profiles: dict[str, Profile]
     hosts: dict[str, Host]
 
     def block(self, block: Block) -> Iterator[Take]:
-        """The takes of one block: `sample` counts from 1 in the order of the profile's file."""
+        """Yield the takes of a block; `sample` counts from 1 in the order of the profile's file."""
         profile = _known("profile", block.profile, self.profiles)
-        numbers = {str(number): own for number, own in enumerate(profile.every, 1)}
+        numbers = {str(number): sample for number, sample in enumerate(profile.every, 1)}
         sample = _known(f"sample of {profile.name}", str(block.sample), numbers)
-        _check_fault(block.fault)
+        _refuse_unknown_fault(block.fault)
         for campaign_name, names in block.hosts.items():
             campaign = _known("campaign", campaign_name, self.campaigns)
             for name in names:
@@ -205,14 +205,14 @@ class _Reader:
                 yield Take(campaign.on(host), profile, sample, seed, 0.0, campaign, block.fault)
 
     def rotation(self, rotation: Rotation) -> Iterator[Take]:
-        """The takes of a rotation; neighbours among hosts and campaigns get samples far apart."""
+        """Yield the takes of a rotation; similar hosts and campaigns get samples far apart."""
         profile = _known("profile", rotation.profile, self.profiles)
         samples = profile.drawn if rotation.drawn else profile.every
         if not samples:
             raise ValueError(f"profile {profile.name} has no drawn sample")
         for fault in rotation.faults:
-            _check_fault(fault)
-        names = [own.name for own in self.hosts.values() if profile.name not in own.never]
+            _refuse_unknown_fault(fault)
+        names = [host.name for host in self.hosts.values() if profile.name not in host.never]
         for number in range(rotation.each * len(self.campaigns) * len(names)):
             turn, place = divmod(number, len(names))
             campaign = list(self.campaigns.values())[turn % len(self.campaigns)]
@@ -224,32 +224,38 @@ class _Reader:
             yield replace(take, seconds=_skewed(take, *rotation.seconds))
 
     def _seed(self, seed: int, campaign: Campaign) -> int:
-        """Another campaign is another draw of the schedule."""
+        """Return a seed that differs by campaign, so that each draws a different schedule."""
         return seed + 1000 * list(self.campaigns).index(campaign.name)
 
 
-def _check_fault(name: str) -> None:
+def _refuse_unknown_fault(name: str) -> None:
+    """Raise Refused for the name of a fault that is unknown; "" is none."""
     if name:
         find(name)
 
 
 def _fault(rotation: Rotation, id: str) -> str:
-    """The fault of a take, or none, drawn from its id."""
+    """Return the fault of a take, "" for none, drawn from its id."""
     rng = random.Random(f"fault {id}")
     if not rotation.faults or 100 * rng.random() >= rotation.fault_percent:
         return ""
     return rng.choice(rotation.faults)
 
 
-def _known(what: str, name: str, there: Mapping[str, Named]) -> Named:
-    if name not in there:
-        raise ValueError(f"{what} {name!r} is unknown; there are {', '.join(there)}")
-    return there[name]
+def _known(what: str, name: str, known: Mapping[str, Named]) -> Named:
+    """Return what has a name. Raises ValueError, which lists the known names."""
+    if name not in known:
+        raise ValueError(f"{what} {name!r} is unknown; there are {', '.join(known)}")
+    return known[name]
 
 
 @dataclass(frozen=True)
 class Remainder:
-    """What a store lacks of a plan: recordings, host-hours, and about how long they take."""
+    """What a store lacks of a plan.
+
+    `recorded` takes are in the store; `takes` are not, and have `host_hours` of telemetry, which
+    take about `hours` to record.
+    """
 
     recorded: int
     takes: int
@@ -258,9 +264,9 @@ class Remainder:
 
 
 def remainder(plan: Plan, store: Store, jobs: int, cores: float) -> Remainder:
-    """What is left of a plan, and the hours that it takes with `jobs` machines on `cores`."""
-    there = set(store.ids())
-    left = [take for take in plan.takes if take.id not in there]
+    """Return what a store lacks of a plan, for `jobs` machines at a time on `cores` processors."""
+    stored = set(store.ids())
+    left = [take for take in plan.takes if take.id not in stored]
     seconds = sum(take.seconds + OVERHEAD_S for take in left)
     needed = sum((take.seconds + OVERHEAD_S) * min(cores, take.sample.cores) for take in left)
     return Remainder(
@@ -272,24 +278,23 @@ def remainder(plan: Plan, store: Store, jobs: int, cores: float) -> Remainder:
 
 
 def processors() -> float:
-    """The processors' share that recordings may need on this host."""
+    """Return how many of this host's processors the recordings under way may need by default."""
     return SHARE * len(os.sched_getaffinity(0))
 
 
 def run(
     plan: Plan, store: Store, jobs: int, cores: float, cache: Path, realtime: bool = False
 ) -> Outcome:
-    """Record what the store lacks of a plan; raises Refused when ended.
+    """Record what the store lacks of a plan. Raises Refused when interrupted.
 
-    At most `jobs` machines run at a time, and only such whose samples together need no more than
-    `cores` processors, so that light ones run side by side and a heavy one nearly alone.
-
-    A dropped or failed episode is tried once more, at the end of its campaign.
+    At most `jobs` machines run at a time, and their samples together need no more than `cores`
+    processors, so light ones run side by side and a heavy one nearly alone. A failed episode is
+    tried once more, at the end of its campaign.
     """
     console = Console(stderr=True)
-    there = set(store.ids())
-    outcome = Outcome(skipped=[take.id for take in plan.takes if take.id in there])
-    queue = collections.deque((take, 1) for take in plan.takes if take.id not in there)
+    stored = set(store.ids())
+    outcome = Outcome(skipped=[take.id for take in plan.takes if take.id in stored])
+    queue = collections.deque((take, 1) for take in plan.takes if take.id not in stored)
     if not queue:
         return outcome
     # Built once, before the first machine is timed.
@@ -303,7 +308,10 @@ def run(
 
 @dataclass
 class Scheduler:
-    """The recordings under way and the queue that they come from."""
+    """The recordings under way, each with its number of tries, and the queue of those to come.
+
+    `overtaken` counts the recordings that started before the first of the queue.
+    """
 
     queue: collections.deque[tuple[Take, int]]
     store: Store
@@ -316,7 +324,7 @@ class Scheduler:
     overtaken: int = 0
 
     def work(self, jobs: int) -> None:
-        """Record until the queue is empty; raises Refused when interrupted, all ended by then."""
+        """Record until the queue is empty. Raises Refused when interrupted, with all ended."""
         start = 0.0
         try:
             while self.queue or self.busy:
@@ -334,7 +342,7 @@ class Scheduler:
                 "plan",
                 f"interrupted with {len(self.queue) + len(self.busy)} episodes to go",
                 "all of them",
-                "Run it again: it goes on where it was.",
+                "Run it again: it continues where it was.",
                 code="interrupted",
             ) from error
         finally:
@@ -342,9 +350,10 @@ class Scheduler:
                 recording.close()
 
     def fitting(self) -> int | None:
-        """The place in the queue of the first take that fits beside those under way.
+        """Return the place in the queue of the first take that fits beside those under way.
 
-        A take that does not fit is overtaken a few times, then waited for.
+        A take that does not fit is overtaken `PATIENCE` times, then nothing starts before it. None
+        when no take may start.
         """
         free = self.cores - sum(recording.take.sample.cores for recording, _ in self.busy)
         for place, (take, _) in enumerate(self.queue):
@@ -380,7 +389,7 @@ class Scheduler:
             recording.close()
 
     def _again(self, take: Take, tries: int) -> None:
-        """Behind the last of its campaign that is still to come."""
+        """Queue a take again, behind the last of its campaign."""
         same = [
             place for place, (other, _) in enumerate(self.queue) if other.campaign == take.campaign
         ]
@@ -398,7 +407,7 @@ class Scheduler:
 
 @contextlib.contextmanager
 def _bar(console: Console, total: int) -> Iterator[Callable[[str, bool], None]]:
-    """A progress bar with an estimate; gives the function that reports one episode."""
+    """Show a progress bar with an estimate; yield the function that reports one episode."""
     parts = (
         TextColumn("recording"),
         BarColumn(),
@@ -408,7 +417,7 @@ def _bar(console: Console, total: int) -> Iterator[Callable[[str, bool], None]]:
         TimeRemainingColumn(),
         TextColumn("to go"),
     )
-    # The first episodes of a rolling start come minutes apart: estimate over a long stretch.
+    # The first episodes end minutes apart, so the estimate averages over a long time.
     with Progress(*parts, console=console, speed_estimate_period=1800) as progress:
         task = progress.add_task("recording", total=total)
 
@@ -421,7 +430,7 @@ def _bar(console: Console, total: int) -> Iterator[Callable[[str, bool], None]]:
 
 @contextlib.contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does, so that it tidies up."""
+    """Let SIGTERM end a run as Ctrl-C does, with all machines ended."""
 
     def interrupt(sign: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,7 +1,8 @@
 """The four telemetry sources: the host's kernel, QEMU, the guest's agent and the network link.
 
-Counters are kept raw and cumulative. Every row carries the wall clock and the monotonic clock of
-its reading; a guest row carries the guest's own monotonic clock, mapped to the wall by pings.
+Counters are recorded raw and cumulative. Every row has the wall clock and the monotonic clock of
+its reading in ns; a row of the guest has the guest's monotonic clock, and a wall clock that is
+computed from it by a mapping fitted to pings.
 """
 
 import json
@@ -84,13 +85,13 @@ class Rows:
     dropped: int = 0
 
     def add(self, t_wall_ns: int, t_mono_ns: int, values: Sequence[float]) -> None:
-        """One more row."""
+        """Append a row: wall clock and monotonic clock in ns, and a value for each channel."""
         self.t_wall_ns.append(t_wall_ns)
         self.t_mono_ns.append(t_mono_ns)
         self.values.append(values)
 
     def take(self, read: Callable[[], Sequence[float]]) -> None:
-        """Read a probe now; a reading that fails is a dropped row, never a row of guesses."""
+        """Append a reading of a probe; one that fails is counted as dropped and adds no row."""
         wall, mono = time.time_ns(), time.monotonic_ns()
         try:
             values = read()
@@ -100,7 +101,7 @@ class Rows:
         self.add(wall, mono, values)
 
     def samples(self, begin_ns: int, end_ns: int) -> Samples:
-        """The rows from `begin_ns` to `end_ns` on the wall clock."""
+        """Return the rows from `begin_ns` to `end_ns` on the wall clock, both inclusive."""
         wall = np.array(self.t_wall_ns, np.int64)
         keep = (wall >= begin_ns) & (wall <= end_ns)
         values = np.array(self.values, np.float64).reshape(len(wall), len(self.channels))
@@ -112,8 +113,8 @@ class Rows:
 class Proc:
     """The host kernel's accounts of the QEMU process, `[12]` in PROC order.
 
-    What a thread had used when it ended is kept: I/O workers come and go, and a sum over living
-    threads would run back.
+    What a thread had used when it ended still counts: I/O threads come and go, and a sum over the
+    living threads alone would decrease.
     """
 
     def __init__(self, pid: int) -> None:
@@ -123,7 +124,7 @@ class Proc:
         self._is_vcpu: dict[str, bool] = {}
 
     def read(self) -> list[float]:
-        """One row."""
+        """Return the accounts now, `[12]`. Raises OSError when the process is gone."""
         threads = dict(self._threads())
         for thread, last in self._living.items():
             if thread not in threads and not self._is_vcpu.get(thread):
@@ -164,27 +165,27 @@ class Proc:
 
 
 class Hypervisor:
-    """QEMU's own counters, `[8]` in QMP order."""
+    """The counters of QEMU's devices and translator, `[8]` in QMP order."""
 
     def __init__(self, qmp: Qmp) -> None:
         self._qmp = qmp
-        devices = qmp.ask("x-query-virtio")
+        devices = qmp.execute("x-query-virtio")
         self._net = next(entry["path"] for entry in devices if entry["name"] == "virtio-net")
         self._last = [0, 0]
         self._total = [0, 0]
 
     def read(self) -> list[float]:
-        """One row."""
-        disk = next(entry["stats"] for entry in self._qmp.ask("query-blockstats"))
+        """Return the counters now, `[8]`. Raises OSError when QEMU does not respond."""
+        disk = next(entry["stats"] for entry in self._qmp.execute("query-blockstats"))
         queues = [self._queue(number) for number in (0, 1)]
-        text = self._qmp.ask("x-query-jit")["human-readable-text"]
+        text = self._qmp.execute("x-query-jit")["human-readable-text"]
         flushes = sum(map(int, _FLUSHES.findall(text)))
         return [float(value) for value in (*(disk[name] for name in _BLOCK), *queues, flushes)]
 
     def _queue(self, number: int) -> int:
-        """Buffers used on a queue; its index has 16 bits and starts over."""
-        answer = self._qmp.ask("x-query-virtio-queue-status", path=self._net, queue=number)
-        index = int(answer["used-idx"])
+        """Return how many buffers a queue has used; QEMU's index has 16 bits and starts over."""
+        status = self._qmp.execute("x-query-virtio-queue-status", path=self._net, queue=number)
+        index = int(status["used-idx"])
         self._total[number] += (index - self._last[number]) % _VIRTQUEUE
         self._last[number] = index
         return self._total[number]
@@ -192,16 +193,16 @@ class Hypervisor:
 
 @dataclass
 class Clock:
-    """The guest's monotonic clock against the wall, from pings."""
+    """The guest's monotonic clock against the host's wall clock, measured by pings."""
 
     pings: list[tuple[int, int, int]] = field(default_factory=list)
 
     def add(self, sent_ns: int, received_ns: int, guest_ns: int) -> None:
-        """One ping: wall clock when sent and when answered, guest clock in between."""
+        """Add a ping: the wall clock when it was sent and when the reply came, and the guest's."""
         self.pings.append((sent_ns, received_ns, guest_ns))
 
     def fit(self) -> "Mapping":
-        """A straight line through the quickest quarter of the pings, at least eight of them."""
+        """Fit a straight line to the quickest quarter of the pings, at least eight of them."""
         rows = np.array(self.pings, np.int64)
         order = np.argsort(rows[:, 1] - rows[:, 0])
         best = rows[order[: max(8, len(rows) // 4)]]
@@ -213,24 +214,28 @@ class Clock:
         span = float(x.max() - x.min())
         drift, offset = np.polyfit(x, y, 1) if span > 20 * NS else (0.0, float(np.median(y)))
         residual = float(np.percentile(np.abs(y - offset - drift * x), 95))
-        made = Mapping(origin, base, float(offset), float(drift), residual)
-        return replace(made, misfit_ns=self._misfit(made))
+        fitted = Mapping(origin, base, float(offset), float(drift), residual)
+        return replace(fitted, misfit_ns=self._misfit(fitted))
 
-    def _misfit(self, made: "Mapping") -> float:
-        """How far the worst ping is from what the mapping allows.
+    def _misfit(self, mapping: "Mapping") -> float:
+        """Return by how many ns the worst ping violates the mapping.
 
-        A guest read its clock some time between sending and answer (Cristian 1989), so the mapped
-        reading must lie in between, however slow the ping was.
+        The guest reads its clock at some time between the sending and the reply (Cristian 1989), so
+        the mapped reading must lie between the two, however slow the ping was.
         """
         return max(
-            float(max(sent - made.wall(guest), made.wall(guest) - received, 0))
+            float(max(sent - mapping.wall(guest), mapping.wall(guest) - received, 0))
             for sent, received, guest in self.pings
         )
 
 
 @dataclass(frozen=True)
 class Mapping:
-    """wall = guest + base + offset + drift * (guest - origin), all in ns."""
+    """The line wall = guest + base + offset + drift * (guest - origin), in ns.
+
+    `residual_ns` is the 95th percentile of the distances between the line and the pings it is
+    fitted to; `misfit_ns` is by how much the worst of all pings violates it, 0 for none.
+    """
 
     origin_ns: int
     base_ns: int
@@ -240,7 +245,7 @@ class Mapping:
     misfit_ns: float = 0.0
 
     def wall(self, guest_ns: int) -> int:
-        """The wall clock at a reading of the guest's clock."""
+        """Return the wall clock at a reading of the guest's clock, both in ns."""
         return (
             guest_ns
             + self.base_ns
@@ -250,13 +255,13 @@ class Mapping:
 
 @dataclass
 class Agent:
-    """The agent's lines, kept on the guest's clock until the mapping is known."""
+    """The agent's lines; they stay on the guest's clock until the mapping is known."""
 
     lines: list[dict[str, int]] = field(default_factory=list)
     damaged: int = 0
 
     def add(self, line: str) -> None:
-        """One line; a damaged one is counted."""
+        """Add a line of JSON; a damaged one is counted instead."""
         try:
             row = json.loads(line)
             self.lines.append({name: int(row[name]) for name in ("seq", "mono_ns", *GUEST)})
@@ -264,7 +269,7 @@ class Agent:
             self.damaged += 1
 
     def rows(self, mapping: Mapping) -> Rows:
-        """Rows of the source "guest"; gaps in the agent's own count are drops."""
+        """Return the rows of the source "guest"; gaps in the sequence numbers count as dropped."""
         rows = Rows("guest", GUEST)
         for line in self.lines:
             values = [float(line[name]) for name in GUEST]
@@ -276,7 +281,7 @@ class Agent:
 
 
 def netflow(traffic: Traffic) -> Rows:
-    """Rows of the source "netflow", one a bin of half a second, stamped with the bin's end."""
+    """Return the rows of the source "netflow": one a bin of half a second, timed at its end."""
     assert BIN_NS * HZ == NS
     rows = Rows("netflow", CHANNELS, dropped=traffic.dropped)
     for t_wall_ns, t_mono_ns, values in traffic.rows:

@@ -1,8 +1,8 @@
 """Load profiles: what an episode does, as scripts, and when it does it, as a schedule.
 
-A profile is one file of `profiles/`; dropping a file there registers it. Some of its samples are
-scripts that the file lists, others are drawn from the spaces it describes; all are named by the
-digest of their text. A schedule depends on sample, host and seed alone.
+A profile is one file of `profiles/`; every file there is a profile. Some of its samples are scripts
+that the file lists, others are drawn from the spaces it describes; all are named by the digest of
+their text. A schedule depends on sample, host, seed and length alone.
 """
 
 from collections.abc import Iterator
@@ -37,12 +37,12 @@ __all__ = [
 PROFILES = Path(__file__).parent / "profiles"
 FEWEST_SAMPLES = 3
 SHORT_S = 120.0
-"""Below it an episode plays its script once, as every episode did before there were longer ones."""
+"""Shorter episodes run their script once, as all episodes of the first corpus do."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """What one kind of load does; `ordered` when its phases only make sense in script order.
+    """One kind of load; `ordered` is true when its phases only make sense in script order.
 
     `samples` are those that the file lists, `drawn` those of its spaces. A profile of kind "day"
     is benign from end to end, with the pauses of a working day or of a night.
@@ -61,7 +61,7 @@ class Profile:
         return self.samples + self.drawn
 
     def sample(self, id: str) -> Sample:
-        """A sample by id; raises Refused with the ids there are."""
+        """Return a sample by its id. Raises Refused, which lists the known ids."""
         for sample in self.every:
             if sample.id == id:
                 return sample
@@ -89,12 +89,12 @@ class Space(fields.Table):
     cores: Annotated[float, Field(gt=0, le=2)] = CORES
 
     def samples(self, profile: str) -> Iterator[Sample]:
-        """The samples; a higher `draws` adds to them and changes none."""
+        """Yield the samples; a higher `draws` adds samples and changes none."""
         for number in range(1, self.draws + 1):
             yield script.sample(self.script_of(profile, number), self.cores)
 
     def script_of(self, profile: str, number: int) -> str:
-        """One draw, as text."""
+        """Return the script of one draw, counted from 1. Raises ValueError for a wrong range."""
         return script.draw(self.script, f"{profile} {self.name} {number}")
 
     @model_validator(mode="after")
@@ -112,7 +112,7 @@ class Hybrid(fields.Table):
 
 
 class File(fields.Table):
-    """A profile's file."""
+    """The contents of a profile's file."""
 
     name: str
     meaning: str
@@ -124,20 +124,20 @@ class File(fields.Table):
 
 
 def profiles(folder: Path = PROFILES) -> dict[str, Profile]:
-    """The profiles that list samples, by name: those that short episodes are made of.
+    """Return the profiles that list samples, by name: those of short episodes.
 
-    `catalogue` has the others too. Raises Refused.
+    `catalogue` returns the others too. Raises Refused for a file that is none.
     """
     return {name: found for name, found in catalogue(folder).items() if found.samples}
 
 
 def catalogue(folder: Path = PROFILES) -> dict[str, Profile]:
-    """Every profile of the folder, by name; raises Refused."""
+    """Return every profile of a folder, by name. Raises Refused for a file that is none."""
     return {found.name: found for found in map(read, sorted(folder.glob("*.toml")))}
 
 
 def profile(name: str, folder: Path = PROFILES) -> Profile:
-    """One profile by name; raises Refused with the names there are."""
+    """Return a profile by its name. Raises Refused, which lists the known names."""
     path = folder / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in folder.glob("*.toml")))
@@ -146,9 +146,9 @@ def profile(name: str, folder: Path = PROFILES) -> Profile:
 
 
 def read(path: Path) -> Profile:
-    """A profile from its file; raises Refused."""
+    """Return the profile in a file. Raises Refused for a wrong field or too few samples."""
     file = fields.read(path, File, "a profile like its neighbours")
-    listed = tuple(script.sample(own.script) for own in file.sample)
+    listed = tuple(script.sample(block.script) for block in file.sample)
     drawn = [sample for space in file.space for sample in space.samples(file.name)]
     drawn += [sample for pair in file.hybrid for sample in _hybrids(pair, path.parent)]
     ids = {sample.id for sample in (*listed, *drawn)}
@@ -165,15 +165,15 @@ def read(path: Path) -> Profile:
 
 
 def _hybrids(pair: Hybrid, folder: Path) -> Iterator[Sample]:
-    """Draws of neither profile's own samples, the hostile lines of both one after the other."""
+    """Yield new draws from both profiles' spaces, joined: hostile lines first, in script order."""
     spaces = [
         fields.read(folder / f"{name}.toml", File, "a profile with spaces").space
         for name in (pair.first, pair.second)
     ]
     for number in range(1, pair.draws + 1):
         lines: list[str] = []
-        for name, own in zip((pair.first, pair.second), spaces, strict=True):
-            space = own[number % len(own)]
+        for name, choices in zip((pair.first, pair.second), spaces, strict=True):
+            space = choices[number % len(choices)]
             lines += space.script_of(f"{pair.first}+{pair.second} {name}", number).splitlines()
         lines.sort(key=lambda line: line.split()[0] == BENIGN)
         yield script.sample("\n".join(dict.fromkeys(lines)))
@@ -182,7 +182,7 @@ def _hybrids(pair: Hybrid, folder: Path) -> Iterator[Sample]:
 def schedule(
     profile: Profile, sample: Sample, host: Host, seed: int, seconds: float
 ) -> tuple[Act, ...]:
-    """The acts of one episode in order of time, drawn from sample, host and seed alone.
+    """Return the acts of an episode in order of time, drawn from sample, host, seed and length.
 
     Raises Refused when `seconds` is too short for the script.
     """

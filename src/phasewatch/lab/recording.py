@@ -1,8 +1,8 @@
 """One recording: a host runs a schedule while four sources are sampled into one episode.
 
-Each recording is a process of its own, since it leaves the host's network behind. It publishes one
-whole episode or nothing: a machine that does not boot or falls silent, and an interrupted
-recording, raise Refused, and no process, file or namespace is left.
+Each recording runs in a separate process, since it leaves the host's network namespace. It
+publishes one complete episode or nothing: a machine that does not boot or falls silent, and an
+interrupted recording, raise Refused, and no process, file or namespace is left.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
@@ -52,29 +52,32 @@ from phasewatch.store.local import Store
 
 SETTLE_S = 3.0
 LEAD_S = 1.0
-"""Rows kept from before the episode, so that its first step has a rate."""
+"""Seconds before the episode whose rows are published, so that its first step has a rate."""
 
 PING_S = 1.0
 SILENT_S = 10.0
 RECORDER_NICE = -18
-"""Ahead of the machines: a late tick blurs all of them. Without root, all are alike."""
+"""Ahead of the machines, since a late reading blurs all of them. Without root all are alike."""
 
 THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
-"""A process with threads may not enter a user namespace, and NumPy and Arrow start some."""
+"""Settings that keep NumPy and Arrow from starting threads.
+
+A process with threads may not enter a user namespace.
+"""
 
 _PERIOD_NS = round(NS / HZ)
 
 Say = Callable[[str], None]
-Hear = Callable[[str, Samples | tuple[Label, ...]], None]
-"""Hears a recording while it runs: rows by their source, and "labels" as far as they go."""
+Receive = Callable[[str, Samples | tuple[Label, ...]], None]
+"""Is given a recording while it runs: samples by their source, and "labels" as far as known."""
 
 
 @dataclass(frozen=True)
 class Take:
     """One planned recording: sample, profile, host, seed and length.
 
-    `host` is the host as `campaign` sets it up; `fault` names what goes wrong meanwhile, if
-    anything.
+    `host` is the host as `campaign` sets it up; `fault` names the fault that is injected, "" for
+    none.
     """
 
     host: Host
@@ -87,80 +90,91 @@ class Take:
 
     @classmethod
     def of(cls, name: str, host: str, number: str) -> "Take":
-        """Of a profile by name; its sample by id, or by number from 1. Raises Refused."""
+        """Return a take with seed 0 and length 0 from the names of a profile and a host.
+
+        `number` is the id of a sample, or its number in the profile from 1. Raises Refused for one
+        that is unknown.
+        """
         chosen = profile(name)
-        numbers = {str(place): own.id for place, own in enumerate(chosen.every, 1)}
+        numbers = {str(place): sample.id for place, sample in enumerate(chosen.every, 1)}
         return cls(hosts.host(host), chosen, chosen.sample(numbers.get(number, number)), 0, 0.0)
 
     @property
     def id(self) -> str:
-        """The episode's id."""
+        """The id of the episode: campaign, host, profile, sample, seed and fault."""
         what = f"{self.profile.name}.{self.sample.id}.s{self.seed}"
         fault = f".{self.fault}" if self.fault else ""
         return f"{self.campaign.name}.{self.host.name}.{what}{fault}"
 
 
-def record(take: Take, store: Store, cache: Path, say: Say) -> str:
-    """Record one episode into `store` and give its id; raises Refused, and leaves nothing then."""
-    with contextlib.closing(Recording(take, store, cache, say)) as recording:
+def record(take: Take, store: Store, cache: Path, log: Say) -> str:
+    """Record one episode into `store` and return its id. Raises Refused, and leaves nothing then.
+
+    `cache` is the folder of guest images; `log` is given progress lines.
+    """
+    with contextlib.closing(Recording(take, store, cache, log)) as recording:
         while not recording.done(1.0):
             pass
         return recording.result()
 
 
 class Recording:
-    """A recording under way in a process of its own."""
+    """A recording under way in a separate process."""
 
     def __init__(
         self,
         take: Take,
         store: Store,
         cache: Path,
-        say: Say,
-        hear: Hear | None = None,
+        log: Say,
+        receive: Receive | None = None,
         realtime: bool = False,
     ) -> None:
-        """Start it; with `realtime` the guest runs ahead of all ordinary work on this host."""
+        """Start the process; its progress lines go to `log`, its rows and labels to `receive`.
+
+        With `realtime` the guest runs ahead of all ordinary work on this host. Raises Refused for
+        an episode that is already recorded, or a guest image that cannot be built.
+        """
         self.take = take
-        self._say, self._hear = say, hear
-        self._answer: str | Refused | None = None
+        self._log, self._receive = log, receive
+        self._result: str | Refused | None = None
         if take.id in store.ids():
             raise Refused(
                 take.id, "is already recorded", "a new seed", "Choose another.", code="id_taken"
             )
-        # The process has no way out of its own network, so what may be downloaded comes first.
-        made, disk = image(take.host.arch, cache, say), scratch(cache)
+        # The process cannot leave its network namespace, so downloads happen before it starts.
+        guest, disk = image(take.host.arch, cache, log), scratch(cache)
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        relay = Relay(other, hear is not None, realtime)
-        work = (relay, take, made, disk, cache, store.root)
+        relay = Relay(other, receive is not None, realtime)
+        work = (relay, take, guest, disk, cache, store.root)
         self._process = context.Process(target=_process, args=work)
         os.environ.update(THREADLESS)
         self._process.start()
         other.close()
 
     def done(self, seconds: float) -> bool:
-        """Pass on what the process says for up to `seconds`; true when it has ended."""
+        """Pass on the process's messages for up to `seconds`; return whether it has ended."""
         deadline = time.monotonic() + seconds
-        while self._answer is None and self.pipe.poll(max(0.0, deadline - time.monotonic())):
+        while self._result is None and self.pipe.poll(max(0.0, deadline - time.monotonic())):
             try:
                 kind, value = self.pipe.recv()
             except (EOFError, OSError):
-                kind, value = "answer", _died(self.take)
-            if kind == "say":
-                self._say(value)
-            elif kind == "hear" and self._hear:
-                self._hear(*value)
+                kind, value = "result", _died(self.take)
+            if kind == "log":
+                self._log(value)
+            elif kind == "live" and self._receive:
+                self._receive(*value)
             else:
-                self._answer = value
-        return self._answer is not None
+                self._result = value
+        return self._result is not None
 
     def result(self) -> str:
-        """The episode's id; raises Refused."""
+        """Return the published episode's id once the process has ended. Raises Refused."""
         self._process.join()
-        if isinstance(self._answer, str):
-            return self._answer
-        raise self._answer or _died(self.take)
+        if isinstance(self._result, str):
+            return self._result
+        raise self._result or _died(self.take)
 
     def close(self) -> None:
         """End the process if it is still there, and wait until it has tidied up."""
@@ -174,7 +188,7 @@ class Recording:
 
 def _died(take: Take) -> Refused:
     return Refused(
-        take.id, "the recorder ended without a word", "an episode", "Try again.", code="recorder"
+        take.id, "the recorder ended without a result", "an episode", "Try again.", code="recorder"
     )
 
 
@@ -189,13 +203,13 @@ class Injection:
 
     @classmethod
     def draw(cls, take: Take) -> "Injection":
-        """A take's fault, at a moment drawn from its id."""
+        """Return a take's fault at a time drawn from the take's id. Raises Refused."""
         chosen = find(take.fault)
         low, high = chosen.between
         return cls(chosen, round(take.seconds * random.Random(take.id).uniform(low, high), 2))
 
     def proceed(self, at_s: float, target: Target) -> None:
-        """Inject the fault or undo it, if its time has come."""
+        """Inject the fault or undo it when it is due at `at_s` seconds into the episode."""
         if self._effect is None and at_s >= self.at_s:
             self._effect = self.fault.work(target)
             next(self._effect)
@@ -204,7 +218,7 @@ class Injection:
             next(self._effect, None)
 
     def note(self) -> dict[str, object]:
-        """What the manifest tells of it."""
+        """Return the fault's entries in the notes of the manifest."""
         return {"fault": self.fault.name, "fault_at_s": self.at_s}
 
 
@@ -213,56 +227,57 @@ class Injection:
 
 @dataclass
 class Relay:
-    """The pipe from the recording process: messages, the answer, and, if `telling`, rows live.
+    """The pipe from the recording process: progress lines, the result, and rows if `live`.
 
-    Rows of the guest are put on the wall clock by the pings so far; the published episode has all
-    pings to go by, and may differ by their residual.
+    Live rows of the guest are mapped to the wall clock by the pings so far. The published episode
+    uses all pings, so its times may differ by their residual.
     """
 
     pipe: Connection
-    telling: bool
+    live: bool
     realtime: bool = False
-    _told: dict[str, int] = field(default_factory=dict)
+    _sent: dict[str, int] = field(default_factory=dict)
 
-    def say(self, line: str) -> None:
-        """A line for people."""
-        self.pipe.send(("say", line))
+    def log(self, line: str) -> None:
+        """Send a progress line."""
+        self.pipe.send(("log", line))
 
     def rows(self, rows: Rows) -> None:
-        """What has come to a source since the last call."""
-        first = self._told.get(rows.source, 0)
-        self._told[rows.source] = len(rows.t_wall_ns)
+        """Send the rows of a source that were added since the last call."""
+        first = self._sent.get(rows.source, 0)
+        self._sent[rows.source] = len(rows.t_wall_ns)
         if len(rows.t_wall_ns) > first:
             new = Rows(rows.source, rows.channels)
             for row in range(first, len(rows.t_wall_ns)):
                 new.add(rows.t_wall_ns[row], rows.t_mono_ns[row], rows.values[row])
-            self.pipe.send(("hear", (rows.source, new.samples(0, 2**62))))
+            self.pipe.send(("live", (rows.source, new.samples(0, 2**62))))
 
     def labels(self, labels: tuple[Label, ...]) -> None:
-        """The labels so far, when there are more of them."""
-        if len(labels) > self._told.get("labels", 0):
-            self._told["labels"] = len(labels)
-            self.pipe.send(("hear", ("labels", labels)))
+        """Send the labels so far when there are more than at the last call."""
+        if len(labels) > self._sent.get("labels", 0):
+            self._sent["labels"] = len(labels)
+            self.pipe.send(("live", ("labels", labels)))
 
 
-def _process(relay: Relay, take: Take, made: Image, blank: Path, cache: Path, root: Path) -> None:
+def _process(relay: Relay, take: Take, guest: Image, blank: Path, cache: Path, root: Path) -> None:
+    """Record in this process and send the episode's id, or the Refused, as the result."""
     signal.signal(signal.SIGTERM, _interrupt)
     die_with_parent(signal.SIGTERM)
     take_priority(RECORDER_NICE, relay.realtime)
-    answer: str | Refused
+    result: str | Refused
     try:
-        answer = _record(take, made, blank, cache, root, relay)
+        result = _record(take, guest, blank, cache, root, relay)
     except Refused as refused:
-        answer = refused
+        result = refused
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        answer = _refused(take, "was interrupted", "Run it again.", "interrupted")
+        result = _refused(take, "was interrupted", "Run it again.", "interrupted")
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "Make room and run it again." if full else "Run it again."
-        answer = _refused(take, str(error), remedy, "io")
+        result = _refused(take, str(error), remedy, "io")
     with contextlib.suppress(OSError):
-        relay.pipe.send(("answer", answer))
+        relay.pipe.send(("result", result))
 
 
 def _interrupt(sign: int, frame: FrameType | None) -> None:
@@ -271,51 +286,55 @@ def _interrupt(sign: int, frame: FrameType | None) -> None:
 
 
 def _refused(take: Take, problem: str, remedy: str, code: str) -> Refused:
-    return Refused(take.id, problem, "a whole episode", remedy, code=code)
+    return Refused(take.id, problem, "a complete episode", remedy, code=code)
 
 
-def _record(take: Take, made: Image, blank: Path, cache: Path, root: Path, relay: Relay) -> str:
+def _record(take: Take, guest: Image, blank: Path, cache: Path, root: Path, relay: Relay) -> str:
+    """Record a take, publish its episode and return its id. Raises Refused."""
     acts = schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
     injection = Injection.draw(take) if take.fault else None
-    with _running(take, injection, made, blank, cache, relay) as (net, machine):
+    with _running(take, injection, guest, blank, cache, relay) as (net, machine):
         session = Session(machine, net, take, acts, injection, relay)
         session.settle()
         session.run()
         traffic = net.finish()
-    # Published only when the machine is gone: an interrupt from here on can lose nothing.
+    # Published only when the machine is gone: from here on an interrupt leaves nothing behind.
     episode = session.episode(traffic)
-    notes = {"network": net.kind, "image": made.digest, "qemu": machine.qemu, **episode.notes}
-    whole = Episode(**{**vars(episode), "notes": notes})
-    Store.open(root).publish(whole)
+    notes = {"network": net.kind, "image": guest.digest, "qemu": machine.qemu, **episode.notes}
+    Store.open(root).publish(replace(episode, notes=notes))
     waited = float(str(notes["vcpu_wait_share"]))
-    relay.say(f"{take.id}: published; its vCPUs waited {waited:.0%} of their time for a core")
+    relay.log(f"{take.id}: published; its vCPUs waited {waited:.0%} of their time for a core")
     return take.id
 
 
 @contextlib.contextmanager
 def _running(
-    take: Take, injection: Injection | None, made: Image, blank: Path, cache: Path, relay: Relay
+    take: Take, injection: Injection | None, guest: Image, blank: Path, cache: Path, relay: Relay
 ) -> Iterator[tuple[Tap | Switch, Machine]]:
-    """A machine restored from its snapshot, on a link; both are gone when the block ends."""
+    """Yield a link and a machine restored from its snapshot; both are gone when the block ends."""
     with contextlib.ExitStack() as stack:
-        net = link(relay.say, not (injection and injection.fault.delays_capture), relay.telling)
+        net = link(relay.log, not (injection and injection.fault.delays_capture), relay.live)
         stack.callback(net.kill)
         jitter = take.campaign.jitter
         began = time.monotonic()
-        found = snapshot(take.host, made, blank, cache, net.device, jitter)
-        if found.made:
-            relay.say(f"{take.id}: booted and saved in {time.monotonic() - began:.1f} s")
+        saved = snapshot(take.host, guest, blank, cache, net.device, jitter)
+        if saved.created:
+            relay.log(f"{take.id}: booted and saved in {time.monotonic() - began:.1f} s")
         began = time.monotonic()
-        machine = Machine(take.host, made, found.disk, net.device, jitter, found.state)
+        machine = Machine(take.host, guest, saved.disk, net.device, jitter, saved.state)
         stack.callback(machine.kill)
         machine.boot()
-        relay.say(f"{take.id}: restored in {time.monotonic() - began:.1f} s")
+        relay.log(f"{take.id}: restored in {time.monotonic() - began:.1f} s")
         yield net, machine
 
 
 @dataclass
 class Session:
-    """The time between boot and end: acts, pings and probes in one loop of deadlines."""
+    """A booted machine until its end: acts, pings and readings in one loop of deadlines.
+
+    `started` has each work act with the guest's clock at its start, in ns; `late_ns` is how late
+    each reading was, and `missed` counts readings that were left out.
+    """
 
     machine: Machine
     net: Tap | Switch
@@ -328,32 +347,35 @@ class Session:
     proc: Rows = field(default_factory=lambda: Rows("proc", PROC))
     qmp: Rows = field(default_factory=lambda: Rows("qmp", QMP))
     netflow: Rows = field(default_factory=lambda: Rows("netflow", CHANNELS))
-    """Bins as they are told; those that the link hands over at the end are what is published."""
+    """Live bins; what is published are the bins that the link returns at the end."""
     started: list[tuple[int, Act]] = field(default_factory=list)
     late_ns: list[int] = field(default_factory=list)
     missed: int = 0
-    _asked: list[tuple[int, Act | None]] = field(default_factory=list)
-    _heard: int = 0
+    _requests: list[tuple[int, Act | None]] = field(default_factory=list)
+    _last_line_ns: int = 0
 
     def settle(self) -> None:
-        """Fill the disk, start the background, and let the boot's own noise pass."""
+        """Fill the disk, start the background, and wait until the boot no longer shows.
+
+        Raises Refused when the guest does not reply.
+        """
         host, seed = self.take.host, self.take.seed
         self.machine.request(f"seed {seed}", 10)
         line = f"populate files={host.files} mean_kb={host.mean_kb} seed={seed}"
         self.machine.request(line, 60)
         self.machine.request(f"start side {host.background}", 10)
         time.sleep(SETTLE_S - LEAD_S)
-        # Lines from before now were written while nobody was reading.
+        # Lines from before now were written while they were not read.
         self.machine.agent.read()
 
     def run(self) -> None:
-        """Play the schedule and sample; raises Refused when the machine or its agent is gone."""
+        """Run the schedule and sample. Raises Refused when the machine or its agent is gone."""
         read_proc = Proc(self.machine.process.pid).read
         read_qmp = Hypervisor(self.machine.qmp).read
-        target = Target(self.machine, self.net, lambda line: self._ask(line, None))
+        target = Target(self.machine, self.net, lambda line: self._request(line, None))
         chance = random.Random(self.take.id)
         grid = tick = time.monotonic_ns() + _PERIOD_NS
-        self._heard = tick
+        self._last_line_ns = tick
         begin = tick + round(LEAD_S * NS)
         end = begin + round((self.take.seconds + 1.0) * NS)
         acts, ping = list(self.acts), tick
@@ -362,8 +384,8 @@ class Session:
                 self.late_ns.append(now - tick)
                 self.proc.take(read_proc)
                 self.qmp.take(read_qmp)
-                if self.relay.telling:
-                    self._tell()
+                if self.relay.live:
+                    self._send_live()
                 grid = self._next(grid)
                 stray = self.take.campaign.jitter / 100 * chance.uniform(-1, 1)
                 tick = grid + round(stray * _PERIOD_NS)
@@ -371,18 +393,18 @@ class Session:
                 self.injection.proceed((now - begin) / NS, target)
             if acts and now >= begin + round(acts[0].at_s * NS):
                 act = acts.pop(0)
-                self._ask(f"start {act.slot} {act.program}", act)
+                self._request(f"start {act.slot} {act.program}", act)
             elif now >= ping:
-                self._ask(f"ping {now}", None)
+                self._request(f"ping {now}", None)
                 ping = now + round(PING_S * NS)
             due = begin + round(acts[0].at_s * NS) if acts else end
             self._listen(min(tick, ping, due, end))
 
-    def _tell(self) -> None:
-        """All that is new, to whoever listens."""
+    def _send_live(self) -> None:
+        """Send the rows and labels that are new since the last reading."""
         self.relay.rows(self.proc)
         self.relay.rows(self.qmp)
-        for row in self.net.told():
+        for row in self.net.new_rows():
             self.netflow.add(*row)
         self.relay.rows(self.netflow)
         if self.clock.pings:
@@ -392,20 +414,24 @@ class Session:
                 self.relay.labels(_labels(self.started, mapping))
 
     def _next(self, tick: int) -> int:
-        """The next deadline; those already past are missed rows, not rows to catch up on."""
+        """Return the next deadline; readings whose deadline is already past are left out."""
         behind = max(0, (time.monotonic_ns() - tick) // _PERIOD_NS)
         self.missed += behind
         return tick + (1 + behind) * _PERIOD_NS
 
-    def _ask(self, line: str, act: Act | None) -> None:
-        self._asked.append((time.time_ns(), act))
+    def _request(self, line: str, act: Act | None) -> None:
+        """Send a request without waiting; `act` is the act that it starts, if any."""
+        self._requests.append((time.time_ns(), act))
         try:
             self.machine.control.send(line)
         except OSError as error:
             raise self.machine.refused("ended during the recording") from error
 
     def _listen(self, until_ns: int) -> None:
-        """Take what the guest says until a deadline."""
+        """Wait for lines of the guest until a deadline on the monotonic clock, and take them.
+
+        Raises Refused when the machine is gone or its agent has been silent for `SILENT_S`.
+        """
         channels = [self.machine.agent, self.machine.control]
         try:
             wait = max(0, until_ns - time.monotonic_ns()) / NS
@@ -415,20 +441,20 @@ class Session:
                 for line in self.machine.control.read():
                     self._reply(line, now)
             if self.machine.agent in ready:
-                self._heard = time.monotonic_ns()
+                self._last_line_ns = time.monotonic_ns()
                 for line in self.machine.agent.read():
                     self.agent.add(line)
         except (EOFError, OSError) as error:
             raise self.machine.refused("ended during the recording") from error
         mute = self.injection and self.injection.fault.stops_agent
-        if time.monotonic_ns() - self._heard > SILENT_S * NS and not mute:
+        if time.monotonic_ns() - self._last_line_ns > SILENT_S * NS and not mute:
             raise self.machine.refused(f"its agent has been silent for {SILENT_S:g} s")
 
     def _reply(self, line: str, now_ns: int) -> None:
-        """Replies come in the order of the requests."""
-        if not self._asked:
+        """Match a reply to its request; replies come in the order of the requests."""
+        if not self._requests:
             return
-        sent_ns, act = self._asked.pop(0)
+        sent_ns, act = self._requests.pop(0)
         words = line.split()
         if act is None and words[0] == "pong":
             self.clock.add(sent_ns, now_ns, int(words[2]))
@@ -438,25 +464,28 @@ class Session:
             if act.slot == "work":
                 self.started.append((int(words[2]), act))
         else:
-            raise self.machine.refused(f"guest answered {line!r}")
+            raise self.machine.refused(f"guest replied {line!r}")
 
     def episode(self, traffic: Traffic) -> Episode:
-        """What was recorded, on one clock."""
+        """Return the episode with all times on the wall clock.
+
+        Raises Refused when there are too few pings, or too few rows of a source without a fault.
+        """
         take = self.take
         if len(self.clock.pings) < 8 or not self.started:
-            raise self.machine.refused("its control port answered too seldom")
+            raise self.machine.refused("its control port replied too seldom")
         mapping = self.clock.fit()
         labels = _labels(self.started, mapping)
         start = labels[0].t_wall_ns
         end = start + round(take.seconds * NS)
-        rows = (self.proc, self.agent.rows(mapping), self.qmp, netflow(traffic))
-        sources = {made.source: made.samples(start - round(LEAD_S * NS), end) for made in rows}
+        every = (self.proc, self.agent.rows(mapping), self.qmp, netflow(traffic))
+        sources = {rows.source: rows.samples(start - round(LEAD_S * NS), end) for rows in every}
         for source, samples in sources.items():
             if len(samples) < take.seconds * HZ / 2 and not self.injection:
                 raise self.machine.refused(f"{source} gave {len(samples)} rows only")
         notes = {
             **self._notes(mapping, end),
-            "dropped": {made.source: made.dropped for made in rows},
+            "dropped": {rows.source: rows.dropped for rows in every},
             "vcpu_wait_share": round(wait_share(sources["proc"]), 4),
         }
         return Episode(
@@ -497,7 +526,7 @@ class Session:
 def _ambiguous(
     started: list[tuple[int, Act]], mapping: Mapping, end_ns: int
 ) -> list[tuple[int, int]]:
-    """Wall-clock intervals in which the work act looks the same under another label."""
+    """Return the wall-clock intervals in ns in which a work act looks alike under two labels."""
     begins = [mapping.wall(guest_ns) for guest_ns, _ in started]
     spans = zip(begins, [*begins[1:], end_ns], started, strict=True)
     return [
@@ -506,7 +535,7 @@ def _ambiguous(
 
 
 def _labels(started: list[tuple[int, Act]], mapping: Mapping) -> tuple[Label, ...]:
-    """One label a change of phase, at the moment the guest began."""
+    """Return a label for each change of phase, at the time when the guest started the act."""
     labels: list[Label] = []
     for guest_ns, act in started:
         if not labels or labels[-1].phase != act.phase:
@@ -515,7 +544,10 @@ def _labels(started: list[tuple[int, Act]], mapping: Mapping) -> tuple[Label, ..
 
 
 def wait_share(proc: Samples) -> float:
-    """Time the vCPU threads waited for a core over the time they ran or waited."""
+    """Return the share of their time, 0 to 1, that the vCPU threads waited for a core.
+
+    The rest is the time in which they ran; time in which they slept counts as neither.
+    """
     first, last = (
         proc.values[row, [proc.names.index(f"proc.vcpu_{name}") for name in ("run", "wait")]]
         for row in (0, -1)

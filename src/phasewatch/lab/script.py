@@ -1,9 +1,9 @@
-"""Scripts: what an episode's acts are, line by line, and the spaces that scripts are drawn from.
+"""Scripts: the acts of an episode, line by line, and the spaces that scripts are drawn from.
 
-A script line is `PHASE PROGRAM key=value ...`. A line of a space may also begin with a chance such
-as `60%`, with which it is drawn at all, and its values may be ranges and alternatives:
+A script line is `PHASE PROGRAM key=value ...`. A line of a space may begin with the probability of
+its being drawn, such as `60%`, and its values may be ranges and alternatives:
 
-    3..20      uniform; whole numbers when both ends are whole
+    3..20      uniform; an integer when both ends are integers
     3~20       log-uniform: as many between 3 and 6 as between 6 and 12
     64|256     one of these
 """
@@ -17,7 +17,7 @@ BENIGN = "benign"
 PHASES = (BENIGN, "execution", "discovery", "command_and_control", "exfiltration", "impact")
 
 CORES = 0.6
-"""Share of a processor that a recording needs where its space says nothing."""
+"""Share of a processor that a recording needs where its space does not give one."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Line:
     program: str
 
     def setting(self, key: str, default: float) -> float:
-        """A number among the settings, or `default` where the line leaves it out."""
+        """Return a setting as a number, or `default` where the line leaves it out."""
         for word in self.program.split()[1:]:
             name, _, value = word.partition("=")
             if name == key:
@@ -50,7 +50,7 @@ class Sample:
 
 
 def sample(text: str, cores: float = CORES) -> Sample:
-    """The sample of a script; raises ValueError for a line that is none."""
+    """Return the sample of a script. Raises ValueError for a line that is none."""
     script = "\n".join(" ".join(row.split()) for row in text.strip().splitlines()) + "\n"
     digest = hashlib.sha256(script.encode()).hexdigest()
     return Sample(digest[:12], script, tuple(map(_line, script.splitlines())), cores)
@@ -64,13 +64,16 @@ def _line(row: str) -> Line:
 
 
 def draw(space: str, seed: str) -> str:
-    """One script of a space; the same seed gives the same script. Raises ValueError."""
+    """Return a script of a space; the same seed gives the same script.
+
+    Raises ValueError for a range whose ends are not numbers in rising order.
+    """
     rng = random.Random(seed)
     return "\n".join(row for row in (_row(rng, row) for row in space.strip().splitlines()) if row)
 
 
 def _row(rng: random.Random, row: str) -> str:
-    """One line with every value drawn, or nothing where its chance leaves it out."""
+    """Return a line with every value drawn, or "" for a line that is not drawn."""
     words = row.split()
     chance = rng.random()
     if words and words[0].endswith("%") and 100 * chance >= float(words.pop(0)[:-1]):
@@ -94,7 +97,7 @@ def _value(rng: random.Random, value: str) -> str:
 
 
 def _number(rng: random.Random, low: str, high: str, logarithmic: bool) -> str:
-    """A number from `low` to `high`, written with three significant digits at most."""
+    """Return a number from `low` to `high`, with at most three significant digits."""
     ends = float(low), float(high)
     if not ends[0] < ends[1] or (logarithmic and ends[0] <= 0):
         raise ValueError(f"{low} to {high} is no range")
@@ -108,10 +111,10 @@ def _number(rng: random.Random, low: str, high: str, logarithmic: bool) -> str:
 
 
 def ambiguous(program: str, seconds: float) -> bool:
-    """Whether `seconds` of a program look the same under a benign and a hostile label.
+    """Return whether `seconds` of a program look the same under a benign and a hostile label.
 
-    So look short calls of one size to one destination that nothing follows: a `heartbeat`, and a
-    `beacon` that fetches no task in its time.
+    Short calls of one size to one destination that nothing follows do: those of a `heartbeat`, and
+    those of a `beacon` or a `tasking` that fetches no task in its time.
     """
     name = program.split()[0]
     line = Line("", program)

@@ -17,23 +17,24 @@ from phasewatch.lab.machine import Machine, command
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The saved state of a booted machine; `made` is true when this call made it."""
+    """The saved state of a booted machine; `created` is true when this call booted and saved it."""
 
     state: Path
     disk: Path
-    made: bool
+    created: bool
 
 
 def snapshot(
     host: Host, image: Image, blank: Path, cache: Path, link: str, jitter: float
 ) -> Snapshot:
-    """The snapshot of a host as it is set up; boots it on `link` and makes it if there is none.
+    """Return the snapshot of a host; without one in `cache`, boot the host on `link` and save it.
 
-    Raises Refused when the machine does not boot or cannot be saved.
+    `blank` is the disk that a new machine starts from, `jitter` the agent's, in percent of its
+    period. Raises Refused when the machine does not boot or cannot be saved.
     """
     target = cache / f"snapshot-{host.name}-{_digest(host, image, jitter)}"
-    made = not target.exists()
-    if made:
+    created = not target.exists()
+    if created:
         with in_place(target) as folder:
             machine = Machine(host, image, blank, link, jitter)
             try:
@@ -41,10 +42,11 @@ def snapshot(
                 machine.save(folder / "state", folder / "disk.ext4")
             finally:
                 machine.kill()
-    return Snapshot(target / "state", target / "disk.ext4", made)
+    return Snapshot(target / "state", target / "disk.ext4", created)
 
 
 def _digest(host: Host, image: Image, jitter: float) -> str:
+    """Return a digest of the image, QEMU's command line, and the size and time of its program."""
     words = command(host, image, "link", jitter, [0, 0, 0, 0])
     program = Path(shutil.which(words[0]) or words[0])
     if program.exists():

@@ -1,10 +1,10 @@
-"""The link without privileges: a user-space switch that is the whole network of one guest.
+"""The link without privileges: a user-space switch that is the only network of one guest.
 
-QEMU sends and receives Ethernet frames on a Unix datagram socket. A child process answers ARP for
-10.77.0.1-9 and stands in for the sink of `network` with a minimal TCP: it takes bytes in order,
-never sends beyond the window, and does not retransmit. It opens no connection and answers no UDP.
-Nothing leaves the machine, since no network device exists. `link` chooses: the tap where the kernel
-allows it, else this.
+QEMU sends and receives Ethernet frames on a Unix datagram socket. A child process replies to ARP
+for 10.77.0.1-9 and stands in for the sink of `network` with a minimal TCP: it accepts bytes in
+order, never sends beyond the window, and does not retransmit. It opens no connection and ignores
+UDP. Nothing leaves the machine, since no network device exists. `link` chooses the tap where the
+kernel allows it, and the switch elsewhere.
 """
 
 import contextlib
@@ -38,12 +38,14 @@ SEGMENT = 1400
 WINDOW = 65_535
 MOST_CONVERSATIONS = 4096
 OURS = bytes.fromhex("525400770001")
-# UDP, the discard port too, is taken and forgotten.
 ADDRESSES = {bytes((10, 77, 0, number)) for number in HOSTS}
 
 
 class Switch:
-    """The same surface as `network.Tap`."""
+    """A link with the methods of `network.Tap`, always captured and never live.
+
+    Raises Refused when its child process does not start.
+    """
 
     kind = "user-space switch"
 
@@ -61,14 +63,14 @@ class Switch:
             raise
 
     def watch(self) -> None:
-        """It always does."""
+        """Do nothing: the switch counts packets from its start."""
 
-    def told(self) -> list[Row]:
-        """Nothing: it tells what passed when it stops."""
+    def new_rows(self) -> list[Row]:
+        """Return no rows: the switch sends them when it stops."""
         return []
 
     def finish(self) -> Traffic:
-        """Stop, and give what passed; raises Refused when the switch is gone."""
+        """Stop the switch and return its traffic. Raises Refused when it has ended early."""
         traffic = self._child.finish()
         if not isinstance(traffic, Traffic):
             raise Refused(
@@ -86,21 +88,29 @@ class Switch:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def link(say: Callable[[str], None], watching: bool = True, telling: bool = False) -> Tap | Switch:
-    """The best link this process may have; says so when it is not the tap."""
+def link(log: Callable[[str], None], watching: bool = True, live: bool = False) -> Tap | Switch:
+    """Return the tap, or the switch where no tap is allowed, about which `log` is given a line.
+
+    `watching` and `live` are those of `Tap`. Raises Refused when neither link can be had.
+    """
     try:
-        return Tap(watching, telling)
+        return Tap(watching, live)
     except Refused as refused:
-        # A switch carries every packet itself: it cannot start to look later.
+        # A switch carries every packet itself, so its capture cannot begin late.
         if refused.code != "lab_network" or not watching:
             raise
-        say(f"no tap ({refused.problem}): the network is a user-space switch")
+        log(f"no tap ({refused.problem}): the network is a user-space switch")
         return Switch()
 
 
 @dataclass
 class Conversation:
-    """One TCP connection of the guest with the sink."""
+    """One TCP connection of the guest with the sink.
+
+    `expected` is the guest's next sequence number; `sent` and `acked` are counts of the sink's
+    sequence numbers, `window` the guest's window in bytes. `left` bytes of a download are still to
+    be sent; `head` is the request as far as it has arrived.
+    """
 
     port: int
     expected: int
@@ -109,24 +119,24 @@ class Conversation:
     window: int = 0
     left: int = 0
     head: bytes = b""
-    asked: bool = False
+    requested: bool = False
     closing: bool = False
 
     def take(self, data: bytes) -> bytes:
-        """The guest's next bytes; gives what is said at once, and notes what is to be sent."""
-        if self.asked:
+        """Take the guest's next bytes and return the immediate reply; a GET begins a download."""
+        if self.requested:
             return b""
         self.head += data[:64]
         if b"\n" not in self.head and len(self.head) < 64:
             return b""
-        self.asked = True
+        self.requested = True
         words = self.head.split(b"\n")[0].split()
         if len(words) == 2 and words[0] == b"GET" and words[1].isdigit():
             self.left, self.closing = min(int(words[1]), 1 << 24), True
         return b"here\n" if words[:1] == [b"HELLO"] else b""
 
     def segments(self) -> Iterator[bytes]:
-        """What the window still has room for."""
+        """Yield the segments of the download for which the window has room."""
         while self.left and self.sent - self.acked + SEGMENT <= self.window:
             size = min(SEGMENT, self.left)
             self.left -= size
@@ -134,15 +144,15 @@ class Conversation:
 
 
 class Wire:
-    """Frames in, frames out, counted on the way."""
+    """The switch itself: takes the guest's frames, sends it others, and counts both in `bins`."""
 
     def __init__(self, send: Callable[[bytes], None]) -> None:
         self.bins = Bins.now()
         self._send = send
-        self._talks: dict[tuple[bytes, int, int], Conversation] = {}
+        self._conversations: dict[tuple[bytes, int, int], Conversation] = {}
 
     def frame(self, frame: bytes) -> None:
-        """One frame from the guest."""
+        """Take one Ethernet frame from the guest; anything but ARP and TCP is only counted."""
         self.bins.add(frame, len(frame), True, time.time_ns())
         if frame[12:14] == b"\x08\x06":
             self._arp(frame)
@@ -154,10 +164,10 @@ class Wire:
         self._send(frame)
 
     def _arp(self, frame: bytes) -> None:
-        asked = frame[38:42]
-        if frame[20:22] == b"\x00\x01" and asked in ADDRESSES:
-            answer = frame[14:20] + b"\x00\x02" + OURS + asked + frame[22:32]
-            self._out(frame[6:12] + OURS + b"\x08\x06" + answer)
+        target = frame[38:42]
+        if frame[20:22] == b"\x00\x01" and target in ADDRESSES:
+            reply = frame[14:20] + b"\x00\x02" + OURS + target + frame[22:32]
+            self._out(frame[6:12] + OURS + b"\x08\x06" + reply)
 
     def _tcp(self, frame: bytes) -> None:
         start = 14 + (frame[14] & 15) * 4
@@ -168,52 +178,57 @@ class Wire:
         data = frame[start + (offset >> 4) * 4 : end]
         key = (frame[30:34], source, port)
         if flags & RST:
-            self._talks.pop(key, None)
+            self._conversations.pop(key, None)
         elif flags & SYN:
             self._open(frame, key, sequence, window)
-        elif key not in self._talks:
-            self._say(frame, key, RST, acknowledged, 0)
+        elif key not in self._conversations:
+            self._send_segment(frame, key, RST, acknowledged, 0)
         else:
-            talk = self._talks[key]
-            talk.acked, talk.window = max(talk.acked, acknowledged), window
-            self._hear(frame, key, sequence, data, bool(flags & FIN))
+            conversation = self._conversations[key]
+            conversation.acked, conversation.window = max(conversation.acked, acknowledged), window
+            self._receive(frame, key, sequence, data, bool(flags & FIN))
 
     def _open(self, frame: bytes, key: tuple[bytes, int, int], sequence: int, window: int) -> None:
-        if key[2] not in PORTS or len(self._talks) >= MOST_CONVERSATIONS:
-            self._say(frame, key, RST | ACK, 0, sequence + 1)
+        if key[2] not in PORTS or len(self._conversations) >= MOST_CONVERSATIONS:
+            self._send_segment(frame, key, RST | ACK, 0, sequence + 1)
             return
-        self._talks[key] = Conversation(key[2], sequence + 1, window=window)
-        self._say(frame, key, SYN | ACK, 0, sequence + 1)
+        self._conversations[key] = Conversation(key[2], sequence + 1, window=window)
+        self._send_segment(frame, key, SYN | ACK, 0, sequence + 1)
 
-    def _hear(
+    def _receive(
         self, frame: bytes, key: tuple[bytes, int, int], sequence: int, data: bytes, fin: bool
     ) -> None:
-        """Bytes in order are taken; anything else is answered by what is expected."""
-        talk = self._talks[key]
-        if sequence == talk.expected & 0xFFFFFFFF:
-            talk.expected += len(data) + int(fin)
-            said = talk.take(data) if data else b""
-            if said:
-                self._speak(frame, key, talk, said, PUSH)
+        """Accept bytes in order; acknowledge anything else with the number that is expected."""
+        conversation = self._conversations[key]
+        if sequence == conversation.expected & 0xFFFFFFFF:
+            conversation.expected += len(data) + int(fin)
+            reply = conversation.take(data) if data else b""
+            if reply:
+                self._send_data(frame, key, conversation, reply, PUSH)
         elif not data and not fin:
             return
         if data or fin:
-            self._say(frame, key, ACK, talk.sent, talk.expected)
-        for segment in talk.segments():
-            self._speak(frame, key, talk, segment, PUSH)
-        if fin or (talk.closing and not talk.left):
-            self._speak(frame, key, talk, b"", FIN)
-            talk.sent, talk.closing = talk.sent + 1, False
+            self._send_segment(frame, key, ACK, conversation.sent, conversation.expected)
+        for segment in conversation.segments():
+            self._send_data(frame, key, conversation, segment, PUSH)
+        if fin or (conversation.closing and not conversation.left):
+            self._send_data(frame, key, conversation, b"", FIN)
+            conversation.sent, conversation.closing = conversation.sent + 1, False
         if fin:
-            del self._talks[key]
+            del self._conversations[key]
 
-    def _speak(
-        self, frame: bytes, key: tuple[bytes, int, int], talk: Conversation, data: bytes, flag: int
+    def _send_data(
+        self,
+        frame: bytes,
+        key: tuple[bytes, int, int],
+        conversation: Conversation,
+        data: bytes,
+        flag: int,
     ) -> None:
-        self._say(frame, key, flag | ACK, talk.sent, talk.expected, data)
-        talk.sent += len(data)
+        self._send_segment(frame, key, flag | ACK, conversation.sent, conversation.expected, data)
+        conversation.sent += len(data)
 
-    def _say(
+    def _send_segment(
         self,
         frame: bytes,
         key: tuple[bytes, int, int],
@@ -230,13 +245,13 @@ class Wire:
         total = checksum(pseudo + segment)
         segment = segment[:16] + total.to_bytes(2, "big") + segment[18:]
         head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 0, 0x4000, 64, 6, 0)
-        whole = checksum(head + ours + theirs)
-        head = head[:10] + whole.to_bytes(2, "big") + ours + theirs
+        total = checksum(head + ours + theirs)
+        head = head[:10] + total.to_bytes(2, "big") + ours + theirs
         self._out(frame[6:12] + OURS + b"\x08\x00" + head + segment)
 
 
 def checksum(data: bytes) -> int:
-    """The Internet checksum (RFC 1071)."""
+    """Return the Internet checksum of bytes (RFC 1071)."""
     padded = data + b"\0" * (len(data) % 2)
     total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
@@ -245,13 +260,13 @@ def checksum(data: bytes) -> int:
 
 
 def _serve(pipe: Connection, near: str, far: str) -> None:
-    """Child process: switch until told to stop, then hand over the rows."""
+    """Child process: switch frames until a message stops it, then send the rows."""
     quiet_child()
     near_end = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     near_end.bind(near)
 
     def send(frame: bytes) -> None:
-        # Until QEMU listens, and after it ended, there is nobody to send to.
+        # QEMU does not listen before it has started, nor after it has ended.
         with contextlib.suppress(OSError):
             near_end.sendto(frame, far)
 

@@ -1,7 +1,7 @@
 """Timetables: when an episode's acts begin, in a short run, in a long run and on a benign day.
 
-Every timetable is drawn from sample, host and seed alone, and leaves no rule of thumb to read the
-phase off the clock: spans, pauses and companions are drawn.
+Every timetable is drawn from sample, host, seed and length alone. Spans, pauses and companions are
+random, so that the time in an episode does not give its phase away.
 """
 
 import math
@@ -20,25 +20,25 @@ BETWEEN_S = 5.0
 CLOSING_S = 6.0
 PIECE_S = 7.0
 FEWEST = 2
-"""Hostile acts that a run has at least."""
+"""Smallest number of hostile acts in a run, if its script has as many."""
 
 COMPANY = 0.45
-"""How often a work act has a benign program beside it: alike for benign and hostile ones."""
+"""Probability of a benign program beside a work act, the same for benign and hostile acts."""
 
 LONG_HOSTILE_S = (8.0, 75.0)
 LONGEST_CALLS_S = 150.0
 CALLS = 2.5
-"""Periods of a program that calls home now and then in one act of it, at least."""
+"""Smallest length of an act that calls home periodically, in periods of its calls."""
 
 HOSTILE_SHARE = (0.25, 0.6)
 MOST_OF_ROOM = 0.4
-"""Share of a run that one hostile act takes at most."""
+"""Largest share of a run that one hostile act takes."""
 
 CHAINED = 0.35
-"""How often one hostile act of a long run follows another at once."""
+"""Probability that a hostile act of a long run follows another without a pause."""
 
 AGAIN_S = 540.0
-"""A program of the guest ends by itself after 600 s: the background is started again before."""
+"""Seconds after which the background is started again: a guest's program ends after 600 s."""
 
 Slot = Literal["work", "side"]
 
@@ -62,33 +62,34 @@ class _Span:
 def short_run(
     sample: Sample, ordered: bool, host: Host, seed: int, seconds: float
 ) -> tuple[Act, ...]:
-    """A run that plays its script once.
+    """Return the acts of a run that goes through its script once, in order of time.
 
-    Opens with at least 15 s of benign work; hostile acts last 8 to 25 s, with benign work between
-    and after them. Raises Refused when `seconds` is too short for the script.
+    It opens with at least 15 s of benign work. Hostile acts last 8 to 25 s, with benign work
+    between and after them, and come in script order if `ordered`. Raises Refused when `seconds` is
+    too short for the script.
     """
     rng = random.Random(f"{sample.id} {host.name} {seed}")
     hostile = [line for line in sample.lines if line.phase != BENIGN]
-    # Not every run comes to all that its script holds, or every script had its own timetable.
-    done = rng.randint(min(FEWEST, len(hostile)), len(hostile))
-    hostile = [hostile[place] for place in sorted(rng.sample(range(len(hostile)), done))]
+    # A run leaves hostile lines out, or the timetable of a script would be much the same each time.
+    count = rng.randint(min(FEWEST, len(hostile)), len(hostile))
+    hostile = [hostile[place] for place in sorted(rng.sample(range(len(hostile)), count))]
     if not ordered:
         rng.shuffle(hostile)
-    own = tuple(line.program for line in sample.lines if line.phase == BENIGN)
+    programs = tuple(line.program for line in sample.lines if line.phase == BENIGN) + host.programs
     work: list[Act] = []
     at = 0.0
     for span in _spans(rng, hostile, seconds):
         if span.line:
             work.append(Act(round(at, 3), "work", span.line.phase, span.line.program))
         else:
-            work += _benign(rng, at, span.seconds, own + host.programs)
+            work += _benign(rng, at, span.seconds, programs)
         at += span.seconds
-    side = _company(rng, work, seconds, host, own + host.programs)
+    side = _company(rng, work, seconds, host, programs)
     return tuple(sorted(work + side, key=lambda act: (act.at_s, act.slot)))
 
 
 def _spans(rng: random.Random, hostile: Sequence[Line], seconds: float) -> list[_Span]:
-    """Benign and hostile spans that fill `seconds`; a span without a line is benign."""
+    """Return benign and hostile spans that fill `seconds`; a span without a line is benign."""
     least = [OPENING_S, *[BETWEEN_S] * (len(hostile) - 1), CLOSING_S] if hostile else [OPENING_S]
     shortest, longest = HOSTILE_S
     spare = seconds - sum(least) - shortest * len(hostile)
@@ -100,7 +101,7 @@ def _spans(rng: random.Random, hostile: Sequence[Line], seconds: float) -> list[
             "Record longer.",
         )
     wanted = [rng.uniform(0, longest - shortest) for _ in hostile]
-    # Some of the spare time stays benign even where the script is long, or openings never vary.
+    # Part of the spare time stays benign even in a long script, or its openings would not vary.
     share = min(1.0, spare * rng.uniform(0.3, 0.9) / max(sum(wanted), 1e-9))
     lengths = [shortest + share * length for length in wanted]
     weights = [rng.random() ** 2 + 0.02 for _ in least]
@@ -116,7 +117,7 @@ def _spans(rng: random.Random, hostile: Sequence[Line], seconds: float) -> list[
 
 
 def _benign(rng: random.Random, at: float, seconds: float, programs: Sequence[str]) -> list[Act]:
-    """A benign span as acts of 7 to some 25 s."""
+    """Return a benign span that begins at `at` as acts of 7 to about 25 s."""
     most = max(1, int(seconds / PIECE_S))
     count = rng.randint(max(1, int(seconds / 25)), min(most, max(1, round(seconds / 12))))
     weights = [1 + rng.random() for _ in range(count)]
@@ -130,7 +131,7 @@ def _benign(rng: random.Random, at: float, seconds: float, programs: Sequence[st
 def _company(
     rng: random.Random, work: Sequence[Act], seconds: float, host: Host, programs: Sequence[str]
 ) -> list[Act]:
-    """The side slot: the host's background, at times replaced by benign work beside a work act."""
+    """Return the side slot: the background, replaced by benign work beside some work acts."""
     acts = [Act(0.0, "side", BENIGN, host.background)]
     free = 2.0
     for index, act in enumerate(work):
@@ -148,10 +149,11 @@ def _company(
 def long_run(
     sample: Sample, ordered: bool, host: Host, seed: int, seconds: float
 ) -> tuple[Act, ...]:
-    """A run of two minutes or more: its script is played again and again, whole or in parts.
+    """Return the acts of a run of two minutes or more, in order of time.
 
-    Benign work comes before, between and after the hostile acts, which fill a quarter to six
-    tenths of the time, and beside them. Raises Refused when `seconds` is too short.
+    It goes through its script again and again, in passes that leave lines out. Hostile acts fill a
+    quarter to six tenths of the time; benign work comes before, between, after and beside them.
+    Raises Refused when `seconds` is too short.
     """
     rng = random.Random(f"long {sample.id} {host.name} {seed}")
     hostile = [line for line in sample.lines if line.phase != BENIGN]
@@ -175,9 +177,9 @@ def long_run(
 def _passes(
     rng: random.Random, hostile: Sequence[Line], ordered: bool, budget: float, most: float
 ) -> list[_Span]:
-    """Hostile acts for `budget` seconds, in passes over the script that leave lines out.
+    """Return hostile acts for `budget` seconds, in passes over the script that leave lines out.
 
-    None lasts more than `most` seconds, so that the fewest acts have room.
+    None lasts more than `most` seconds, so that there is room for `FEWEST` acts.
     """
     acts: list[_Span] = []
     left = budget
@@ -195,7 +197,7 @@ def _passes(
 
 
 def _length(rng: random.Random, line: Line) -> float:
-    """How long an act lasts: log-uniform, and long enough for calls that are far apart."""
+    """Return the length of an act in seconds: log-uniform, and at least `CALLS` periods."""
     low, high = LONG_HOSTILE_S
     if line.program.split()[0] in ("beacon", "tasking"):
         low = min(LONGEST_CALLS_S, max(low, CALLS * line.setting("period_s", 10)))
@@ -204,7 +206,7 @@ def _length(rng: random.Random, line: Line) -> float:
 
 
 def _with_pauses(rng: random.Random, acts: Sequence[_Span], spare: float) -> list[_Span]:
-    """The acts with benign spans around and between them, `spare` seconds over what they need."""
+    """Return the acts with benign spans around and between them that last `spare` seconds."""
     if spare < 0:
         raise Refused(
             "schedule",
@@ -227,7 +229,7 @@ def _with_pauses(rng: random.Random, acts: Sequence[_Span], spare: float) -> lis
 def _companions(
     rng: random.Random, seconds: float, background: str, programs: Sequence[str]
 ) -> list[Act]:
-    """The side slot of a long run: background and benign programs, whatever the phase."""
+    """Return the side slot of a long run: background and benign programs, whatever the phase."""
     acts: list[Act] = []
     at = 0.0
     while at < seconds:
@@ -240,15 +242,19 @@ def _companions(
 
 
 def day(sample: Sample, host: Host, seed: int, seconds: float) -> tuple[Act, ...]:
-    """Benign work and pauses from end to end: as many pauses as the script has idle lines."""
+    """Return the acts of a benign day, in order of time.
+
+    Its programs are drawn from the script, so pauses are as frequent as its idle lines. Where they
+    are half of it or more, the day is quiet: a night.
+    """
     rng = random.Random(f"day {sample.id} {host.name} {seed}")
-    own = [line.program for line in sample.lines]
-    busy = [program for program in own if program != "idle"]
-    quiet = 2 * len(busy) <= len(own)
+    programs = [line.program for line in sample.lines]
+    busy = [program for program in programs if program != "idle"]
+    quiet = 2 * len(busy) <= len(programs)
     work: list[Act] = []
     at = 0.0
     while at < seconds:
-        program = rng.choice(own)
+        program = rng.choice(programs)
         if not quiet and program != "idle" and rng.random() < 0.2:
             program = rng.choice(host.programs)
         work.append(Act(round(at, 3), "work", BENIGN, program))
@@ -261,7 +267,7 @@ def day(sample: Sample, host: Host, seed: int, seconds: float) -> tuple[Act, ...
 def _beside(
     rng: random.Random, seconds: float, background: str, busy: Sequence[str], quiet: bool
 ) -> list[Act]:
-    """The side slot of a day: the background, and now and then a second program of the day."""
+    """Return the side slot of a day: the background, and at times a second program of the day."""
     acts: list[Act] = []
     at = 0.0
     while at < seconds:
@@ -274,5 +280,5 @@ def _beside(
 
 
 def _between(rng: random.Random, low: float, high: float) -> float:
-    """A log-uniform draw."""
+    """Return a log-uniform draw between `low` and `high`."""
     return math.exp(rng.uniform(math.log(low), math.log(high)))

@@ -55,8 +55,8 @@ class Buffer:
         for source, samples in self.sources.items():
             first = int(np.searchsorted(samples.t_wall_ns, before_ns))
             if first > len(samples) // 2:
-                kept = np.arange(min(first, len(samples) - 1), len(samples))
-                self.sources[source] = select_rows(samples, kept)
+                rows = np.arange(min(first, len(samples) - 1), len(samples))
+                self.sources[source] = select_rows(samples, rows)
 
 
 def first_end(grid: Grid, opening_s: float) -> int:

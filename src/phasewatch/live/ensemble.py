@@ -20,7 +20,7 @@ from phasewatch.schema import Schema
 class Member:
     """A checkpoint of an ensemble. `rows` are its channels' places in the ensemble's schema.
 
-    `temperature` is None where no report says what its logits are divided by.
+    `temperature` divides its logits; it is None where no report has one.
     """
 
     key: str

@@ -28,7 +28,7 @@ TACTICS = frozenset(
         "impact",
     }
 )
-"""MITRE ATT&CK's own short names of its enterprise tactics; other phases are none of them."""
+"""MITRE ATT&CK's short names of its enterprise tactics; a phase of any other name is no tactic."""
 
 
 def json_lines(found: Sequence[Incident]) -> str:

@@ -1,10 +1,10 @@
 """A machine while it runs: samples in, one predicted window every stride, bounded memory.
 
-A window is made by the function that made it in training, from a buffer as short as that function
-allows, so live and offline windows have the same bits. The watermark: a window is predicted as soon
-as every recently heard source has a sample past its end, or `buffer.GRACE_S` after it, with what is
-there; sources without a value are listed. A machine that cannot keep up skips to the newest window
-and counts what it skipped.
+A window is computed by the function that computes it in training, from a buffer as short as that
+function allows, so live and offline windows have the same bits. The watermark: a window is
+predicted as soon as every recently heard source has a sample past its end, or `buffer.GRACE_S`
+after it, with what is there; sources without a value are listed. A machine that cannot keep up
+skips to the newest window and counts what it skipped.
 """
 
 import time
@@ -22,7 +22,7 @@ from phasewatch.schema import NS
 from phasewatch.windowing import median_opening, opening_level, signed_log, window_at
 
 KEPT_WINDOWS = 720
-"""Predicted windows that are kept for later queries: an hour at a stride of 5 s."""
+"""Predicted windows that stay in memory for queries: an hour at a stride of 5 s."""
 
 
 @dataclass(frozen=True)
@@ -187,14 +187,14 @@ class Scale:
         normalizer, count = member.checkpoint.normalizer, len(member.rows)
         each = len(STATISTICS) if normalizer.view == "summary" else 1
         columns = np.arange(count, 2 * count) * each
-        made = [np.full(len(ensemble.schema.channels), np.nan) for _ in range(3)]
+        scale = [np.full(len(ensemble.schema.channels), np.nan) for _ in range(3)]
         for values, part in zip(
-            made,
+            scale,
             (normalizer.opening, normalizer.mean[columns], normalizer.std[columns]),
             strict=True,
         ):
             values[member.rows] = part
-        return cls(*made)
+        return cls(*scale)
 
     def z(self, x: NDArray[np.float32], level: NDArray[np.float32]) -> Array:
         """Return how far a window `x[C,T]` lies from training, in standard deviations, `[C]`.

@@ -1,4 +1,4 @@
-"""Who may send requests: the token, the names that Host may have, and headers of every response."""
+"""Access control: the token, the names that Host may have, and headers of every response."""
 
 import hmac
 import secrets
@@ -66,7 +66,7 @@ class Guard:
         self._app, self._access = app, access
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request that is refused, and pass on the others (ASGI)."""
+        """Respond to a request that is refused, and pass on the others (ASGI)."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -118,7 +118,7 @@ def denied(status: int, reason: str) -> Response:
 
 
 def _welcome(token: str, secure: bool) -> Response:
-    """Move the token from the address, which is seen and kept, to a cookie, which is not.
+    """Move the token from the address, which browsers show and remember, to a cookie, which is not.
 
     Over TLS the cookie is `secure`: a browser never sends it in the clear.
     """

@@ -23,7 +23,7 @@ QUEUE = 64
 """Events that wait for a viewer before the oldest windows are dropped."""
 
 RING = 2048
-"""Events kept for viewers that reconnect."""
+"""Events stored for viewers that reconnect."""
 
 PING_S = 15.0
 RETRY_MS = 2000
@@ -74,7 +74,7 @@ class Broker:
     def join(self, viewer: "Viewer", last_id: str) -> bytes:
         """Add a viewer, queue what it missed since `last_id`, and return its greeting.
 
-        The `hello` event says whether the stream was resumed, and gives the server's clock.
+        The `hello` event has whether the stream was resumed, and the server's clock.
         """
         with self._lock:
             missed = self._missed(last_id)

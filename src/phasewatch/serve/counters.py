@@ -1,8 +1,8 @@
-"""What the server counts, for /metrics and for the perf event: any thread counts, any thread reads.
+"""What the server counts, for /metrics and the perf event; any thread may count and read.
 
 Counters and gauges are those of prometheus_client, in a registry that no other library shares.
-Prometheus keeps no single latencies, and the perf event publishes exact percentiles of the last
-ones, so these are kept beside.
+Prometheus stores no single latencies, and the perf event publishes exact percentiles of the last
+ones, so these are stored here as well.
 """
 
 import threading
@@ -14,7 +14,7 @@ import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 RECENT = 1000
-"""Latencies that are kept for each model."""
+"""How many of the last latencies are stored for each model."""
 
 RATE_WINDOWS = 20
 """Windows over which their rate is measured."""
@@ -92,7 +92,7 @@ class Counters:
             return by_model, list(self._in_all)
 
     def forget_latencies(self) -> None:
-        """Drop the kept latencies; what was counted stays."""
+        """Drop the stored latencies; counters and gauges stay."""
         with self._lock:
             self._by_model.clear()
             self._in_all.clear()

@@ -92,7 +92,7 @@ class Producer(ABC):
 
     @abstractmethod
     def work(self, stop: Signal) -> None:
-        """Publish events until `stop` is set, in a thread of its own. Raises Refused."""
+        """Publish events until `stop` is set, in a separate thread. Raises Refused."""
 
 
 def type_of(kind: type[Event]) -> str:

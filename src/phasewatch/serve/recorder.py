@@ -14,7 +14,7 @@ from phasewatch.store.local import Store
 class LiveRecording:
     """One take, recorded into `store` and shown by `playback`; `log` is given progress lines.
 
-    `cache` is where guest images are kept.
+    `cache` is the folder of guest images.
     """
 
     take: Take

@@ -1,4 +1,4 @@
-"""The producers at work, each in a thread of its own."""
+"""The running producers, each in a separate thread."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from phasewatch.serve.producers import replay
 class Runtime:
     """All producers on one context, and the broker to which they publish.
 
-    `failures` says why a producer has stopped, by its name.
+    `failures` has the reason for which a producer has stopped, by its name.
     """
 
     context: ProducerContext
@@ -40,7 +40,7 @@ class Runtime:
 
     @contextmanager
     def running(self) -> Iterator["Runtime"]:
-        """Run every producer in a thread of its own until the block ends."""
+        """Run every producer in a separate thread until the block ends."""
         stop = threading.Event()
         threads = [
             threading.Thread(target=self._work, args=(name, stop), name=name, daemon=True)
@@ -61,7 +61,7 @@ class Runtime:
         except Refused as refused:
             self.failures[name] = str(refused)
         except Exception as error:
-            # A fault in one producer is shown on its scene and leaves the others at work.
+            # A fault in one producer is shown on its scene and leaves the others running.
             self.failures[name] = f"{type(error).__name__}: {error}; report this"
 
     def status(self) -> list[dict[str, Any]]:

@@ -89,8 +89,8 @@ def _quantiles(
     for host in sorted(set(names[0]) & set(names[1])):
         for label in range(classes):
             cells = [
-                steps.x[(steps.host == own.index(host)) & (steps.y == label)]
-                for steps, own in ((here, names[0]), (there, names[1]))
+                steps.x[(steps.host == hosts.index(host)) & (steps.y == label)]
+                for steps, hosts in ((here, names[0]), (there, names[1]))
             ]
             if min(map(len, cells)) >= MIN_STEPS:
                 # A planted fault may have made a rate negative.
@@ -114,8 +114,8 @@ def _channels(steps: Steps) -> Array:
     z = np.where(np.isfinite(z), z, np.nanmean(z, axis=0))
     z = z - z.mean(axis=0)
     spread = np.maximum(np.sqrt((z**2).sum(axis=0)), 1e-9)
-    whole = (z.T @ z) / np.outer(spread, spread)
-    return np.asarray(whole[np.triu_indices(len(whole), 1)])
+    correlation = (z.T @ z) / np.outer(spread, spread)
+    return np.asarray(correlation[np.triu_indices(len(correlation), 1)])
 
 
 def _agreement(left: Array, right: Array) -> float:
@@ -174,12 +174,12 @@ def _draw(
 def _traces(axes: Any, episode: Episode, schema: Schema, names: Sequence[str], ink: str) -> None:
     grid = schema.grid
     steps = (episode.end_ns - episode.start_ns) // grid.step_ns
-    made = resample(episode.sources, schema, episode.start_ns, 0, steps)
+    rates = resample(episode.sources, schema, episode.start_ns, 0, steps)
     time = (np.arange(steps) + 1) * grid.step_s
     shades = colours(schema.classes)
     ends = [label.t_wall_ns for label in episode.labels[1:]] + [episode.end_ns]
     for axis, name in zip(axes, names, strict=True):
-        axis.plot(time, made[schema.names.index(name)], color=ink, linewidth=0.8)
+        axis.plot(time, rates[schema.names.index(name)], color=ink, linewidth=0.8)
         axis.set_yscale("symlog")
         axis.set_ylim(bottom=0)
         axis.set_ylabel(name.replace(".", "\n"), rotation=0, ha="right", va="center", fontsize=7)

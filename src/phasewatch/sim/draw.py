@@ -86,7 +86,7 @@ class Simulator:
 
     def _scenario(self, generator: np.random.Generator, number: int) -> Scenario:
         host = self.hosts[generator.integers(len(self.hosts))]
-        allowed = [own for own in self.profiles if own.name not in host.never]
+        allowed = [one for one in self.profiles if one.name not in host.never]
         profile = allowed[generator.integers(len(allowed))]
         sample = profile.samples[generator.integers(len(profile.samples))]
         campaign = int(generator.integers(len(self.fit.campaigns)))
@@ -140,7 +140,7 @@ class Simulator:
         step_ns = self.schema.grid.step_ns
         jitter = JITTER[scenario.campaign % len(JITTER)]
         boot_ns = int(generator.integers(3600 * NS, 10**6 * NS))
-        made = {}
+        sources = {}
         for source in self.schema.sources:
             channels = self.schema.channels_of(source)
             t = start_ns + step_ns * (np.arange(len(x), dtype=np.int64) - LEAD_STEPS + 1)
@@ -149,13 +149,13 @@ class Simulator:
             else:
                 off = generator.uniform(-jitter, jitter, len(t)) + generator.uniform(0, 0.9)
                 t = t + np.round(off * step_ns).astype(np.int64)
-            own = [self.schema.names.index(channel.name) for channel in channels]
+            columns = [self.schema.names.index(channel.name) for channel in channels]
             seconds = np.diff(t, prepend=t[0] - step_ns) / NS
-            values = _values(x[:, own], channels, seconds, generator)
+            values = _values(x[:, columns], channels, seconds, generator)
             names = tuple(channel.name for channel in channels)
             mono = t - start_ns + boot_ns if source != "guest" else t - start_ns + 30 * NS
-            made[source] = Samples(names, t, mono, values, RATE_HZ)
-        return made
+            sources[source] = Samples(names, t, mono, values, RATE_HZ)
+        return sources
 
 
 def refuse_insufficient_fit(fit: Fit, known: Sequence[str]) -> None:
@@ -188,19 +188,21 @@ def _labels(scenario: Scenario, start_ns: int) -> tuple[Label, ...]:
 
 def _ar(noise: Array, memory: Array) -> Array:
     """Return AR(1) processes of variance 1 along the rows of `noise[T,C]`."""
-    made = np.empty_like(noise)
-    for channel, kept in enumerate(memory):
-        gain = np.sqrt(1 - kept**2)
-        begin = [kept * noise[0, channel]]
-        made[0, channel] = noise[0, channel]
-        made[1:, channel] = signal.lfilter([gain], [1, -kept], noise[1:, channel], zi=begin)[0]
-    return made
+    series = np.empty_like(noise)
+    for channel, coefficient in enumerate(memory):
+        gain = np.sqrt(1 - coefficient**2)
+        begin = [coefficient * noise[0, channel]]
+        series[0, channel] = noise[0, channel]
+        series[1:, channel] = signal.lfilter(
+            [gain], [1, -coefficient], noise[1:, channel], zi=begin
+        )[0]
+    return series
 
 
 def _values(
     x: Array, channels: tuple[Channel, ...], seconds: Array, generator: np.random.Generator
 ) -> Array:
-    """Return the whole numbers that a recorder writes for rates and levels `x[T,C]`."""
+    """Return the integers that a recorder writes for rates and levels `x[T,C]`."""
     values = np.empty_like(x)
     for column, channel in enumerate(channels):
         if channel.kind == "gauge":

@@ -74,7 +74,7 @@ class Fit:
 
     @classmethod
     def load(cls, path: Path, schema: Schema) -> "Fit":
-        """Return the fit at `path`. Raises Refused when it is no fit, or has other channels."""
+        """Return the fit at `path`. Raises Refused for another file, other channels or classes."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 fit = cls(**{field.name: file[field.name] for field in fields(cls)})
@@ -173,8 +173,8 @@ def _marginals(steps: Steps, hosts: int, classes: int) -> tuple[Array, Array]:
         pooled = steps.x[steps.y == label]
         for host in range(hosts):
             rows = np.flatnonzero((steps.host == host) & (steps.y == label))
-            own = steps.x[rows] if len(rows) >= MIN_STEPS else pooled
-            quantiles[host, label] = _quantiles(own)
+            measured = steps.x[rows] if len(rows) >= MIN_STEPS else pooled
+            quantiles[host, label] = _quantiles(measured)
             if len(rows):
                 normal[rows] = _scores(steps.x[rows])
     return quantiles, normal
@@ -182,12 +182,12 @@ def _marginals(steps: Steps, hosts: int, classes: int) -> tuple[Array, Array]:
 
 def _quantiles(x: Array) -> Array:
     """Return the quantiles `[C,Q]` of steps `[n,C]`; zeros for a channel that is never measured."""
-    made = np.zeros((x.shape[1], len(PROBABILITIES)))
+    quantiles = np.zeros((x.shape[1], len(PROBABILITIES)))
     for channel in range(x.shape[1]):
         known = x[np.isfinite(x[:, channel]), channel]
         if len(known):
-            made[channel] = np.quantile(known, PROBABILITIES)
-    return made
+            quantiles[channel] = np.quantile(known, PROBABILITIES)
+    return quantiles
 
 
 def _scores(x: Array) -> Array:
@@ -232,6 +232,6 @@ def _root(normal: Array) -> Array:
     both = (z.T @ z) / np.maximum(np.outer(spread, spread), 1e-9)
     np.fill_diagonal(both, 1.0)
     values, vectors = np.linalg.eigh(SHRINKAGE * both + (1 - SHRINKAGE) * np.eye(len(both)))
-    whole = (vectors * np.maximum(values, 1e-3)) @ vectors.T
-    scale = np.sqrt(np.diag(whole))
-    return np.asarray(np.linalg.cholesky(whole / np.outer(scale, scale)))
+    correlation = (vectors * np.maximum(values, 1e-3)) @ vectors.T
+    scale = np.sqrt(np.diag(correlation))
+    return np.asarray(np.linalg.cholesky(correlation / np.outer(scale, scale)))

@@ -280,8 +280,8 @@ def _cut_short(episode: Episode, generator: Generator, low: float, high: float) 
     """End a source early, as when its collector stops."""
     source = _random_source(episode, generator)
     samples = episode.sources[source]
-    kept = np.arange(round(len(samples) * generator.uniform(low, high)))
-    return _with_source(episode, source, _with_rows(samples, kept))
+    rows = np.arange(round(len(samples) * generator.uniform(low, high)))
+    return _with_source(episode, source, _with_rows(samples, rows))
 
 
 @episode_fault("time_gap")

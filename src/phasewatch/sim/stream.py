@@ -92,9 +92,9 @@ def simulate(
         for first in range(0, episodes, BLOCK_EPISODES)
     ]
     with _writer(store.root / TRUTH) as writer:
-        for made in process_pool(jobs)(partial(_block, recipe, root), blocks):
-            writer.write_table(pa.Table.from_pylist([asdict(truth) for truth in made], _COLUMNS))
-            tick(len(made))
+        for truths in process_pool(jobs)(partial(_block, recipe, root), blocks):
+            writer.write_table(pa.Table.from_pylist([asdict(truth) for truth in truths], _COLUMNS))
+            tick(len(truths))
 
 
 def _block(recipe: Recipe, root: Path, numbers: range) -> list[Truth]:

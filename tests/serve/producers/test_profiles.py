@@ -11,7 +11,7 @@ from phasewatch.serve.producers.profiles import ProfileSummary
 from phasewatch.store.local import Store
 
 
-def told(given: ProducerContext) -> dict[str, ProfileSummary]:
+def summaries(given: ProducerContext) -> dict[str, ProfileSummary]:
     found: dict[str, ProfileSummary] = {}
 
     def hear(event: Event) -> None:
@@ -23,7 +23,7 @@ def told(given: ProducerContext) -> dict[str, ProfileSummary]:
 
 
 def test_profiles_of_a_store(toy_store: Store, toy_run: RunResult) -> None:
-    found = told(ProducerContext(None, toy_store))
+    found = summaries(ProducerContext(None, toy_store))
     assert set(found) == set(toy_run.report.profiles)
     total = sum(one.episodes.accepted for one in found.values())
     assert total == len(toy_store.ids())
@@ -36,7 +36,7 @@ def test_profiles_of_a_store(toy_store: Store, toy_run: RunResult) -> None:
 
 
 def test_coverage_is_the_splits(toy_store: Store, toy_run: RunResult, toy_out: Path) -> None:
-    found = told(ProducerContext(Run(toy_out), toy_store))
+    found = summaries(ProducerContext(Run(toy_out), toy_store))
     split = toy_run.predictions.folds[0].split
     assert sum(one.coverage[0].test for one in found.values()) == len(split.test)
     assert sum(one.coverage[0].train for one in found.values()) == len(split.train)
@@ -46,5 +46,5 @@ def test_coverage_is_the_splits(toy_store: Store, toy_run: RunResult, toy_out: P
     )
 
 
-def test_without_a_store_nothing_is_told() -> None:
-    assert told(ProducerContext(None, None)) == {}
+def test_without_a_store_nothing_is_published() -> None:
+    assert summaries(ProducerContext(None, None)) == {}

@@ -95,12 +95,12 @@ class ProfileSummary(Event):
 
     @property
     def subject(self) -> str:
-        """The profile's name."""
+        """The name of the profile, which is what the event is about."""
         return self.profile
 
 
 class Producer(events.Producer):
-    """Publishes every profile once, when the whole store has been read."""
+    """Publishes every profile once, when all of the store has been read."""
 
     kinds: ClassVar[tuple[type[Event], ...]] = (ProfileSummary,)
     fill = "phasewatch serve --store STORE"

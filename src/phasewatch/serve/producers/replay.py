@@ -10,13 +10,13 @@ from phasewatch.serve.replay.queries import Queries
 from phasewatch.serve.replay.records import EpisodeLoaded, Window
 
 TICK_S = 0.05
-"""How often the clock is looked at."""
+"""Seconds between two looks at the clock."""
 
 
 class Producer(events.Producer):
     """Plays the given episodes one after the other, or shows a machine that runs now.
 
-    `playback` moves, `queries` answers.
+    `playback` moves the clock, `queries` returns what the page requests.
     """
 
     kinds: ClassVar[tuple[type[Event], ...]] = (EpisodeLoaded, Window)

@@ -1,6 +1,6 @@
 """The machine under watch: a stored episode under a clock, or a machine that runs now.
 
-The server's clock is the only one: a viewer who plays, pauses or seeks moves it for all viewers.
+The server's clock is the only one: one viewer's play, pause or seek moves it for all viewers.
 """
 
 import threading
@@ -28,7 +28,7 @@ PAUSE_S = 6.0
 class Playback:
     """Plays stored episodes and shows a running machine; every method may be called by any thread.
 
-    `control` is whether viewers may move the clock, as the episode event says.
+    `control` is whether viewers may move the clock, which the episode event reports.
     """
 
     def __init__(self, context: ProducerContext, publish: Publish) -> None:

@@ -15,7 +15,7 @@ from phasewatch.serve.replay.records import EpisodeLoaded, Window
 
 
 class Queries:
-    """Answers queries about the machine under watch and about every stored episode."""
+    """Serves queries about the machine under watch and about every stored episode."""
 
     def __init__(self, playback: Playback) -> None:
         self._playback = playback
