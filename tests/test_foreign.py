@@ -19,7 +19,7 @@ OWN = {"lab", "sim", "schemas", "page"}
 EXCEPT = {
     "clocks.py": "pairs of the lab's channels that count the same; other schemas have none",
     "rules.py": "the lab's measure of contention; other schemas are not asked",
-    "incidents.py": "the tactics of MITRE ATT&CK, by their own names",
+    "exports.py": "the tactics of MITRE ATT&CK, by their own names",
     "suggest.py": "a draft's name of rest, which a person corrects",
 }
 SOURCES = sorted(
