@@ -56,7 +56,7 @@ def weights_of(path: Path) -> Path:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", names())
-def test_every_model_comes_back_with_the_same_answers(
+def test_every_loaded_model_gives_the_same_logits(
     toy_store: Store, tmp_path: Path, name: str, mode: Mode
 ) -> None:
     own = trained(toy_store, name, mode)

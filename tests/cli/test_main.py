@@ -237,13 +237,13 @@ def test_a_folder_that_cannot_be_is_named_before_long_work(
         (("validate",), "Missing argument"),
     ],
 )
-def test_a_slip_in_the_words_is_one_line(run: Run, words: tuple[str, ...], told: str) -> None:
+def test_a_usage_error_is_one_line(run: Run, words: tuple[str, ...], told: str) -> None:
     answer = run(*words)
     assert told in refused(answer) and "--help` lists" in answer[2]
     assert len(answer[2].splitlines()) == 1
 
 
-def test_no_words_are_answered_with_help(run: Run) -> None:
+def test_no_arguments_print_help(run: Run) -> None:
     code, out, _ = run()
     assert code == 0 and "validate" in out
 
@@ -300,7 +300,7 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     assert "xgboost" in run("inspect", path)[1]
 
 
-def test_predict_tells_whole_ids_and_phases(
+def test_predict_prints_uncut_ids_and_phases(
     run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult
 ) -> None:
     path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
@@ -385,7 +385,7 @@ def test_what_cannot_be_recorded_leaves_no_store(
     assert not (tmp_path / "s").exists()
 
 
-def test_another_simulation_is_told_by_field(run: Run, tmp_path: Path) -> None:
+def test_another_simulation_is_refused_by_field(run: Run, tmp_path: Path) -> None:
     words = ("simulate", "--episodes", 1, "--jobs", 1, "--out", tmp_path / "s")
     assert run(*words, "--seed", 1)[0] == 0
     line = refused(run(*words, "--seed", 2, "--faults", 0.5))
@@ -416,7 +416,7 @@ def test_incidents_leave_as_json_lines_and_as_stix(
     assert all(json.loads(line)["machine"] == episode for line in out.splitlines())
     code, out, _ = run(*told, "--model", with_point, "--stix")
     assert code == 0 and json.loads(out)["type"] == "bundle"
-    assert "not on the panel" in refused(run(*told, "--model", "oracle.delphi"))
+    assert "not in the ensemble" in refused(run(*told, "--model", "oracle.delphi"))
 
 
 def test_serving_what_is_not_there_is_refused(run: Run, tmp_path: Path, toy_store: Store) -> None:
@@ -462,7 +462,7 @@ def test_a_signed_model_is_the_only_one_that_is_trusted(
     assert "other.pem" in refused(run("inspect", model, "--trust", keys / "other.pem"))
 
 
-def test_only_whole_models_are_signed(run: Run, keys: Path, tmp_path: Path) -> None:
+def test_only_models_that_load_are_signed(run: Run, keys: Path, tmp_path: Path) -> None:
     shutil.copytree(CHECKPOINTS[0].parent, tmp_path / "models")
     model = tmp_path / "models" / CHECKPOINTS[0].name
     model.write_bytes(model.read_bytes()[:-9])
