@@ -168,7 +168,7 @@ def test_run_refuses_what_it_cannot_split_by_name(
 def test_names_are_checked_before_the_store_is_swept(
     run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "sweep", lambda store: pytest.fail("was swept"))
+    monkeypatch.setattr(pipeline, "validate_and_read", lambda store: pytest.fail("was swept"))
     for words in (("--test", "nobody"), ("--split", "random"), (*HOSTS[:4], "--out", "/proc/o")):
         refused(run("train", "--store", toy_store.root, "--out", tmp_path / "o", *words))
     assert not (tmp_path / "o").exists()

@@ -47,9 +47,12 @@ Strict = Annotated[
     bool, typer.Option("--strict-perms", help="Refuse files that other users may write or replace.")
 ]
 TlsCert = Annotated[
-    Path | None, typer.Option("--tls-cert", help="Certificate (PEM): serve over HTTPS.")
+    Path | None,
+    typer.Option("--tls-cert", help="Certificate (PEM) to use HTTPS with; needs --tls-key."),
 ]
-TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="Its private key (PEM).")]
+TlsKey = Annotated[
+    Path | None, typer.Option("--tls-key", help="Private key (PEM) of the certificate.")
+]
 Opening = Annotated[
     float,
     typer.Option(
