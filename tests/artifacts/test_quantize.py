@@ -1,4 +1,4 @@
-"""int8: smaller, not equal, and its bundle says by how much; trees have nothing to quantise."""
+"""int8 makes a graph smaller and not equal; its bundle states the loss. Trees are refused."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ from phasewatch.io.trust import Trust
 
 
 def put(folder: Path, name: str, kind: str, weights: bytes | None = None) -> Path:
-    """A frozen model, with other weights by somebody who makes all digests fit."""
+    """Write a frozen model, with other weights if given, and make all digests fit."""
     frozen = Model(mutated.newest(), name, kind)
     data = frozen.weights if weights is None else weights
     head = frozen.put(folder, frozen.sealed(frozen.header, data), data, mutated.digest(data))

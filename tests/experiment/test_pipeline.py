@@ -51,7 +51,7 @@ def test_the_same_recipe_gives_the_same_bytes(
 def test_nothing_is_fitted_on_test_episodes(
     toy_run: RunResult, toy_out: Path, tmp_path: Path
 ) -> None:
-    """Poison every judged episode: scaler, weights and choice must not move by a bit."""
+    """Poison every test episode: normalizer, weights and stopping must not change by a bit."""
     poisoned = Store.create(tmp_path / "store", schema.vm46())
     evaluated = {
         str(id)
@@ -150,7 +150,7 @@ def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
 
 
 def test_training_windows_have_no_opening_of_test_episodes(toy_store: Store) -> None:
-    """All on one host: the judged one's opening is the level of judged windows alone."""
+    """All on one host: the opening of a test episode is the level of test windows only."""
     ids = [id for id in toy_store.ids() if id.startswith("alpha")][:4]
     windows = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_sample", "x", (ids[1],), (ids[2],), (ids[0],), (ids[3],))

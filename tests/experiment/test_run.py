@@ -1,4 +1,4 @@
-"""A run's folder is opened, checked, and says what it lacks; nobody else knows its files' names."""
+"""A run's folder is opened and checked for missing files; no other module has their names."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""What a survey counts adds up; what it judges is judged on every split that the store allows."""
+"""The counts of a survey add up, and models are evaluated on every split that the store allows."""
 
 import csv
 import io

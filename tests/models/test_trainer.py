@@ -51,7 +51,7 @@ def trained(
 
 
 def killed_after(epochs: int, state: Path) -> None:
-    """In a process of its own: train, and be killed by SIGKILL in the midst of it."""
+    """Train in a separate process, and end it by SIGKILL before the training is done."""
 
     def kill(epoch: Epoch) -> None:
         if epoch.number == epochs:

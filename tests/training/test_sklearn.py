@@ -1,4 +1,4 @@
-"""Every model passes scikit-learn's own checks, and keeps groups whole."""
+"""Every model passes the estimator checks of scikit-learn, and divides no group."""
 
 import numpy as np
 import pytest
