@@ -225,14 +225,14 @@ def test_saving_again_leaves_a_whole_checkpoint_when_it_fails(
 
 
 def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
-    """Whatever an adversary makes the agent say, the realistic answer is the same to the bit."""
+    """A manipulated agent changes no bit of the logits in realistic mode."""
     own = trained(toy_store, mode="realistic")
     episode = toy.episode("delta", "dig")
     guest = episode.sources["guest"]
     lied = replace(guest, values=guest.values[::-1] * 7)
-    rated = replace(episode, sources={**episode.sources, "guest": lied})
+    altered = replace(episode, sources={**episode.sources, "guest": lied})
     lies, truth = (
-        windowing.cut_windows(one, own.schema, own.opening_s) for one in (rated, episode)
+        windowing.cut_windows(one, own.schema, own.opening_s) for one in (altered, episode)
     )
     np.testing.assert_array_equal(
         own.logits(lies.x, lies.opening), own.logits(truth.x, truth.opening)
