@@ -55,7 +55,7 @@ def windows(
     `x[N,C,T]` has the channels of `store.schema.for_mode(mode)`; `y[N]` are places in `classes`.
     The first `opening_s` seconds of each episode must be benign: they are the level that its
     windows are compared with, pooled over the machine's last usable episodes. `ids` names the
-    episodes; without it, all usable ones are read. What validation refused is read only with
+    episodes; without it, all usable ones are read. Rejected episodes are read only with
     `include_rejected`. Raises Refused for an episode that is absent, not usable, or not benign at
     its start.
     """
@@ -82,11 +82,11 @@ def train(
 ) -> "Run":
     """Train the models of a recipe on the usable episodes of a store, and evaluate them.
 
-    `recipe` is a name (all, quick, baselines, results) or a `Recipe`; what is given beside it
-    replaces what it says. `test` and `validation` name what the `split` holds out, hosts unless
-    another is given. `out` is the run's folder: an interrupted run goes on there. `jobs` trainings
-    run side by side, `waive` names leakage rules that may fail, and `log` takes each line on the
-    progress. Raises Refused.
+    `recipe` is a name (all, quick, baselines, results) or a `Recipe`; other
+    arguments replace its values. `test` and `validation` name what the `split` holds out, hosts by
+    default. `out` is the run's folder: an interrupted run resumes there. `jobs` trainings
+    run side by side, `waive` names leakage rules that may fail, and `log` is called with each
+    line of progress. Raises Refused.
     """
     from phasewatch.experiment import pipeline
     from phasewatch.training import recipes

@@ -46,7 +46,7 @@ def code(folder: Path, trust: Trust | None = None) -> str:
 
 
 def rewrite(folder: Path, **changes: Any) -> None:
-    """Change a contract as somebody who also makes its digest fit."""
+    """Change a contract and make its digest fit."""
     value = json.loads((folder / TERMS).read_bytes()) | changes
     (folder / TERMS).write_bytes(Terms.model_validate(value).sealed())
 
@@ -88,8 +88,8 @@ def test_a_graph_with_another_schema_inside_is_refused(made: Path) -> None:
     assert code(made) == "contract_mismatch"
 
 
-def test_another_graph_is_noticed_by_its_answers(made: Path) -> None:
-    """Whoever makes all digests fit changes answers, and the golden windows know them."""
+def test_another_graph_is_noticed_by_its_logits(made: Path) -> None:
+    """With fitting digests, changed weights still change logits of the golden windows."""
     golden = json.loads((made / TERMS).read_bytes())["golden"]
     golden[3]["logits"][0] += 0.01
     rewrite(made, golden=golden)
@@ -125,7 +125,7 @@ def test_a_graph_of_other_classes_is_refused(made: Path) -> None:
 
 
 def regraph(folder: Path, model: onnx.ModelProto) -> None:
-    """Another graph, put in by somebody who makes all digests fit."""
+    """Replace the graph, and make all digests fit."""
     data = model.SerializeToString()
     (folder / GRAPH).write_bytes(data)
     rewrite(folder, onnx_bytes=len(data), onnx_sha256=hashlib.sha256(data).hexdigest())
@@ -160,7 +160,7 @@ def test_a_graph_that_fails_at_work_is_one_line(made: Path) -> None:
     assert code(made) == "weights_format"
 
 
-def test_a_graph_that_answers_otherwise_among_others_is_noticed(made: Path) -> None:
+def test_a_graph_that_predicts_otherwise_in_a_batch_is_noticed(made: Path) -> None:
     """Less the mean over the batch, which of one window is all there is of it."""
     model = onnx.load_from_string((made / GRAPH).read_bytes())
     for node in model.graph.node:

@@ -56,14 +56,14 @@ def weights_of(path: Path) -> Path:
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", names())
-def test_every_model_comes_back_with_the_same_answers(
+def test_every_loaded_model_gives_the_same_logits(
     toy_store: Store, tmp_path: Path, name: str, mode: Mode
 ) -> None:
     own = trained(toy_store, name, mode)
     again = load(save(own, toy.episode(), tmp_path))
-    asked = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
-    for level in (asked.opening, None):
-        np.testing.assert_array_equal(again.logits(asked.x, level), own.logits(asked.x, level))
+    windows = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    for level in (windows.opening, None):
+        np.testing.assert_array_equal(again.logits(windows.x, level), own.logits(windows.x, level))
     assert again.schema == own.schema
     assert (again.name, again.mode, again.model_name) == (own.name, mode, name)
 
@@ -82,7 +82,7 @@ def _changed(own: Schema, place: int, **changes: Any) -> Schema:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         (lambda own: _changed(own, 17, unit="s"), "guest.forks: unit"),
         (lambda own: _changed(own, 0, kind="gauge"), "proc.vcpu_run: kind"),
@@ -94,11 +94,11 @@ def _changed(own: Schema, place: int, **changes: Any) -> Schema:
     ],
 )
 def test_a_changed_schema_is_refused_by_name(
-    path: Path, change: Callable[[Schema], Schema], told: str
+    path: Path, change: Callable[[Schema], Schema], expected: str
 ) -> None:
     with pytest.raises(Drift, match="trained on") as drift:
         load(path).bind(change(schema.vm46()), "store")
-    assert told in str(drift.value)
+    assert expected in str(drift.value)
     assert "\n" not in str(drift.value)
 
 
@@ -115,7 +115,7 @@ def test_swapped_channels_in_the_header_are_refused(path: Path) -> None:
 
 
 def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change a header as somebody who also makes its digests fit."""
+    """Change a header and make its digests fit."""
     value = json.loads(path.read_bytes())
     change(value)
     own = schema.parse(value["data"], path)
@@ -225,13 +225,15 @@ def test_saving_again_leaves_a_whole_checkpoint_when_it_fails(
 
 
 def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
-    """Whatever an adversary makes the agent say, the realistic answer is the same to the bit."""
+    """A manipulated agent changes no bit of the logits in realistic mode."""
     own = trained(toy_store, mode="realistic")
     episode = toy.episode("delta", "dig")
     guest = episode.sources["guest"]
     lied = replace(guest, values=guest.values[::-1] * 7)
-    told = replace(episode, sources={**episode.sources, "guest": lied})
-    lies, truth = (windowing.cut_windows(one, own.schema, own.opening_s) for one in (told, episode))
+    altered = replace(episode, sources={**episode.sources, "guest": lied})
+    lies, truth = (
+        windowing.cut_windows(one, own.schema, own.opening_s) for one in (altered, episode)
+    )
     np.testing.assert_array_equal(
         own.logits(lies.x, lies.opening), own.logits(truth.x, truth.opening)
     )
@@ -389,8 +391,8 @@ def test_the_weights_of_another_model_are_noticed(
 
 
 def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
-    asked = windowing.cut_windows(toy.episode(), made.schema, made.opening_s)
-    z = made.normalizer.apply(asked.x, asked.opening)
+    windows = windowing.cut_windows(toy.episode(), made.schema, made.opening_s)
+    z = made.normalizer.apply(windows.x, windows.opening)
     assert made.projection is not None
     again = load(path).projection
     assert again is not None

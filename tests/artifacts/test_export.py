@@ -24,8 +24,8 @@ SPLIT = Split(
 
 
 def saved(store: Store, folder: Path, name: str = "gbt", mode: Mode = "oracle") -> Path:
-    made = replace(trained(store, name, mode), split=asdict(SPLIT))
-    return checkpoint.save(made, toy.episode(), folder)
+    exported = replace(trained(store, name, mode), split=asdict(SPLIT))
+    return checkpoint.save(exported, toy.episode(), folder)
 
 
 def test_all_six_models_have_a_graph() -> None:
@@ -38,18 +38,18 @@ def test_a_bundle_gives_what_its_checkpoint_gives(
     toy_store: Store, tmp_path: Path, name: str, mode: Mode
 ) -> None:
     path = saved(toy_store, tmp_path, name, mode)
-    made = export(path, toy_store, tmp_path)
-    own, other = checkpoint.load(path), bundle.load(made)
-    asked = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
-    for level in (asked.opening, None):
-        one, two = own.logits(asked.x, level), other.logits(asked.x, level)
+    exported = export(path, toy_store, tmp_path)
+    loaded, other = checkpoint.load(path), bundle.load(exported)
+    windows = windowing.cut_windows(toy.episode("beta", "leak"), loaded.schema, loaded.opening_s)
+    for level in (windows.opening, None):
+        one, two = loaded.logits(windows.x, level), other.logits(windows.x, level)
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(two.argmax(axis=1), one.argmax(axis=1))
-    terms = bundle.load_terms(made)
+    terms = bundle.load_terms(exported)
     assert (terms.model, terms.mode) == (name, mode)
     assert terms.parity.windows and terms.parity.edges and 0 <= terms.parity.largest <= 1e-5
-    assert "held out" in (made / bundle.CARD).read_text()
-    assert b".py" not in (made / bundle.GRAPH).read_bytes()
+    assert "held out" in (exported / bundle.CARD).read_text()
+    assert b".py" not in (exported / bundle.GRAPH).read_bytes()
 
 
 @pytest.mark.parametrize("off", [2e-5, np.nan])
@@ -57,8 +57,8 @@ def test_a_graph_that_differs_is_not_written(
     toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: float
 ) -> None:
     path = saved(toy_store, tmp_path)
-    asked = bundle.Bundle.logits
-    monkeypatch.setattr(bundle.Bundle, "logits", lambda *words: asked(*words) + off)
+    original = bundle.Bundle.logits
+    monkeypatch.setattr(bundle.Bundle, "logits", lambda *words: original(*words) + off)
     with pytest.raises(Refused, match="Nothing was written") as refused:
         export(path, toy_store, tmp_path / "out")
     assert refused.value.code == "parity"
@@ -66,8 +66,8 @@ def test_a_graph_that_differs_is_not_written(
 
 
 def test_it_is_compared_on_the_whole_test_split(toy_store: Store, tmp_path: Path) -> None:
-    made = replace(trained(toy_store), split={**asdict(SPLIT), "test": ("nobody.dig.s1",)})
-    path = checkpoint.save(made, toy.episode(), tmp_path)
+    exported = replace(trained(toy_store), split={**asdict(SPLIT), "test": ("nobody.dig.s1",)})
+    path = checkpoint.save(exported, toy.episode(), tmp_path)
     with pytest.raises(Refused, match=r"lacks 1 of 1 test episodes .* nobody\.dig\.s1"):
         export(path, toy_store, tmp_path)
 

@@ -1,4 +1,4 @@
-"""int8: smaller, not equal, and its bundle says by how much; trees have nothing to quantise."""
+"""int8 makes a graph smaller and not equal; its bundle states the loss. Trees are refused."""
 
 from pathlib import Path
 
@@ -15,17 +15,17 @@ from phasewatch.store.local import Store
 
 
 @pytest.mark.parametrize("name", [name for name in GRAPHS if name != "gbt"])
-def test_what_a_network_lost_is_told(toy_store: Store, tmp_path: Path, name: str) -> None:
+def test_the_loss_of_a_network_is_reported(toy_store: Store, tmp_path: Path, name: str) -> None:
     path = saved(toy_store, tmp_path, name, "realistic")
-    made = export(path, toy_store, tmp_path, int8=True)
-    own, small, terms = checkpoint.load(path), bundle.load(made), bundle.load_terms(made)
-    assert made.name == f"{name}-realistic-int8.bundle" and small.name == terms.name
+    folder = export(path, toy_store, tmp_path, int8=True)
+    trained, small, terms = checkpoint.load(path), bundle.load(folder), bundle.load_terms(folder)
+    assert folder.name == f"{name}-realistic-int8.bundle" and small.name == terms.name
     assert terms.int8 is not None
     assert terms.onnx_bytes < terms.int8.float32_bytes
-    asked = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
-    one, two = (each.logits(asked.x, asked.opening) for each in (own, small))
+    windows = windowing.cut_windows(toy.episode("beta", "leak"), trained.schema, trained.opening_s)
+    one, two = (each.logits(windows.x, windows.opening) for each in (trained, small))
     assert 1e-5 < np.abs(one - two).max() < 100 * terms.int8.largest
-    assert f"made int8, {terms.onnx_bytes:,} bytes" in (made / bundle.CARD).read_text()
+    assert f"made int8, {terms.onnx_bytes:,} bytes" in (folder / bundle.CARD).read_text()
 
 
 def test_trees_are_refused(toy_store: Store, tmp_path: Path) -> None:

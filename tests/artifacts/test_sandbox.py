@@ -16,22 +16,22 @@ from phasewatch.io.trust import Trust
 
 
 def put(folder: Path, name: str, kind: str, weights: bytes | None = None) -> Path:
-    """A frozen model, with other weights by somebody who makes all digests fit."""
-    own = Model(mutated.newest(), name, kind)
-    data = own.weights if weights is None else weights
-    head = own.put(folder, own.sealed(own.header, data), data, mutated.digest(data))
+    """Write a frozen model, with other weights if given, and make all digests fit."""
+    frozen = Model(mutated.newest(), name, kind)
+    data = frozen.weights if weights is None else weights
+    head = frozen.put(folder, frozen.sealed(frozen.header, data), data, mutated.digest(data))
     return folder if head.name == TERMS else head
 
 
 def graph(counts: onnx.TensorProto, body: onnx.GraphProto) -> bytes:
     """A frozen graph that goes round a loop before it answers."""
-    made = onnx.load_from_string(Model(mutated.newest(), "mlp", "onnx").weights)
-    for node in made.graph.node:
+    model_proto = onnx.load_from_string(Model(mutated.newest(), "mlp", "onnx").weights)
+    for node in model_proto.graph.node:
         node.output[:] = ["whole" if one == "logits" else one for one in node.output]
-    made.graph.initializer.append(counts)
+    model_proto.graph.initializer.append(counts)
     loop = helper.make_node("Loop", [counts.name, "", "whole"], ["logits"], body=body)
-    made.graph.node.append(loop)
-    return bytes(made.SerializeToString())
+    model_proto.graph.node.append(loop)
+    return bytes(model_proto.SerializeToString())
 
 
 def endless() -> bytes:

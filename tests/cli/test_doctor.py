@@ -1,4 +1,4 @@
-"""`phasewatch doctor`: complete, right about what is missing, and with an exit code that tells."""
+"""`phasewatch doctor`: complete, right about what is missing, and with an exit code for it."""
 
 import ast
 import json
@@ -93,7 +93,7 @@ def imported(nodes: list[ast.stmt]) -> Iterator[str]:
 
 
 def needed(function: ast.FunctionDef) -> set[str]:
-    """Extras of all that loads when a command's function runs its own imports."""
+    """Return the extras of all that the imports in a command's function load."""
     waiting = list(imported([node for node in ast.walk(function) if isinstance(node, ast.stmt)]))
     seen: set[str] = set()
     while waiting:

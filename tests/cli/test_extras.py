@@ -1,4 +1,4 @@
-"""The table of extras says what pyproject.toml says, and finds what is missing."""
+"""The table of extras equals that of pyproject.toml, and missing libraries are found."""
 
 import re
 import tomllib

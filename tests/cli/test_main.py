@@ -42,16 +42,16 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.setattr(sys, "argv", ["phasewatch", *map(str, words)])
         with pytest.raises(SystemExit) as ended:
             main.main()
-        said = capsys.readouterr()
+        printed = capsys.readouterr()
         code = ended.value.code
-        return (code if isinstance(code, int) else int(bool(code))), said.out, said.err
+        return (code if isinstance(code, int) else int(bool(code))), printed.out, printed.err
 
     return call
 
 
-def refused(answer: tuple[int, str, str]) -> str:
+def refused(result: tuple[int, str, str]) -> str:
     """The one line of a refusal."""
-    code, _, err = answer
+    code, _, err = result
     lines = [line for line in err.splitlines() if line.startswith("phasewatch: ")]
     assert code == console.REFUSED
     assert "Traceback" not in err
@@ -102,17 +102,17 @@ def test_an_interrupt_has_an_exit_code_of_its_own(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sweep, "validate_store", interrupted)
-    code, _, said = run("validate", toy_store.root, "--index", tmp_path / "index.parquet")
+    code, _, printed = run("validate", toy_store.root, "--index", tmp_path / "index.parquet")
     assert code == console.CANCELLED
-    assert "cancelled" in said
+    assert "cancelled" in printed
 
 
 def test_validate_explains_one_episode(run: Run, toy_store: Store, tmp_path: Path) -> None:
     id = toy_store.ids()[0]
-    words = ("validate", toy_store.root, "--explain", id, "--html", tmp_path / "story.html")
+    words = ("validate", toy_store.root, "--explain", id, "--html", tmp_path / "explanation.html")
     code, out, _ = run(*words)
     assert code == 0 and out.startswith(f"{id}: accepted")
-    assert "<svg" in (tmp_path / "story.html").read_text(encoding="utf-8")
+    assert "<svg" in (tmp_path / "explanation.html").read_text(encoding="utf-8")
     assert "not in the store" in refused(run("validate", toy_store.root, "--explain", "nobody"))
 
 
@@ -146,7 +146,7 @@ def test_train_ends_with_a_table_and_claims_its_folder(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("--test", "nobody", "--validation", "gamma"), "one of alpha, beta"),
         (("--test", "delta", "--validation", "delta"), "two different hosts"),
@@ -159,10 +159,10 @@ def test_train_ends_with_a_table_and_claims_its_folder(
     ],
 )
 def test_run_refuses_what_it_cannot_split_by_name(
-    run: Run, toy_store: Store, tmp_path: Path, words: tuple[str, ...], told: str
+    run: Run, toy_store: Store, tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
-    answer = run("run", "--store", toy_store.root, *words, "--out", tmp_path / "o")
-    assert told in refused(answer)
+    result = run("run", "--store", toy_store.root, *words, "--out", tmp_path / "o")
+    assert expected in refused(result)
 
 
 def test_names_are_checked_before_the_store_is_swept(
@@ -227,7 +227,7 @@ def test_a_folder_that_cannot_be_is_named_before_long_work(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("train", "--store", "s", "--out", "o", "--seed", "-3"), "--seed: Input should be"),
         (("train", "--store", "s", "--out", "o", "--seed", "x"), "--seed: "),
@@ -237,13 +237,13 @@ def test_a_folder_that_cannot_be_is_named_before_long_work(
         (("validate",), "Missing argument"),
     ],
 )
-def test_a_slip_in_the_words_is_one_line(run: Run, words: tuple[str, ...], told: str) -> None:
-    answer = run(*words)
-    assert told in refused(answer) and "--help` says" in answer[2]
-    assert len(answer[2].splitlines()) == 1
+def test_a_usage_error_is_one_line(run: Run, words: tuple[str, ...], expected: str) -> None:
+    result = run(*words)
+    assert expected in refused(result) and "--help` lists" in result[2]
+    assert len(result[2].splitlines()) == 1
 
 
-def test_no_words_are_answered_with_help(run: Run) -> None:
+def test_no_arguments_print_help(run: Run) -> None:
     code, out, _ = run()
     assert code == 0 and "validate" in out
 
@@ -286,21 +286,21 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     rows: list[dict[str, Any]] = found["windows"]
     assert code == 0 and found["simulated"] is False
     assert [row["end_s"] for row in rows] == [10, 15, 20, 25, 30, 35, 40]
-    answers = next(
+    predictions = next(
         one
         for one in toy_run.predictions.predictions
         if (one.subset, one.model) == ("unseen", "gbt")
     )
-    own = answers.windows.episode == "delta.dig.s1"
+    own = predictions.windows.episode == "delta.dig.s1"
     assert [row["predicted"] for row in rows] == [
-        toy_store.schema.classes[guess] for guess in answers.predicted[own]
+        toy_store.schema.classes[label] for label in predictions.predicted[own]
     ]
     code, out, _ = run("inspect", path, "--json")
     assert json.loads(out)["split"]["held_out"] == "delta"
     assert "xgboost" in run("inspect", path)[1]
 
 
-def test_predict_tells_whole_ids_and_phases(
+def test_predict_prints_uncut_ids_and_phases(
     run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult
 ) -> None:
     path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
@@ -363,29 +363,29 @@ def test_what_is_not_there_is_one_line(run: Run, words: tuple[str, ...]) -> None
 
 
 def test_a_place_that_cannot_be_written_is_one_line(run: Run, toy_store: Store) -> None:
-    answer = run("validate", toy_store.root, "--index", "/proc/nowhere/index.parquet")
-    assert refused(answer).startswith("phasewatch: /proc/nowhere: ")
+    result = run("validate", toy_store.root, "--index", "/proc/nowhere/index.parquet")
+    assert refused(result).startswith("phasewatch: /proc/nowhere: ")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("--plan", "plans/corpus.toml", "--host", "pc-small", "--seed", "1"), "--host, --seed: "),
         (("--plan", "absent.toml"), "absent.toml: No such file"),
-        (("--profile", "benign", "--host", "pc-small", "--jobs", "2"), "--jobs: is for a plan"),
+        (("--profile", "benign", "--host", "pc-small", "--jobs", "2"), "--jobs: applies to a plan"),
         (("--profile", "benign", "--host", "pc-small", "--fault", "nope"), "fault nope"),
         (("--profile", "benign", "--host", "nope"), "or add it to "),
         (("--profile", "scan-and-dial", "--host", "pc-small", "--seconds", "40"), "too short"),
     ],
 )
 def test_what_cannot_be_recorded_leaves_no_store(
-    run: Run, tmp_path: Path, words: tuple[str, ...], told: str
+    run: Run, tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
-    assert told in refused(run("record", "--out", tmp_path / "s", *words))
+    assert expected in refused(run("record", "--out", tmp_path / "s", *words))
     assert not (tmp_path / "s").exists()
 
 
-def test_another_simulation_is_told_by_field(run: Run, tmp_path: Path) -> None:
+def test_another_simulation_is_refused_by_field(run: Run, tmp_path: Path) -> None:
     words = ("simulate", "--episodes", 1, "--jobs", 1, "--out", tmp_path / "s")
     assert run(*words, "--seed", 1)[0] == 0
     line = refused(run(*words, "--seed", 2, "--faults", 0.5))
@@ -405,25 +405,25 @@ def test_incidents_leave_as_json_lines_and_as_stix(
     run: Run, toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     episode = next(id for id in toy_run.predictions.folds[0].split.test if "dig" in id)
-    told = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
+    alerts = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
     points = {
         f"{row.model}.{row.mode}": row.alarm_budget.thresholds[0] for row in toy_run.report.rows
     }
     with_point = next((key for key, point in points.items() if point is not None), None)
     assert with_point, "no model of the toy run has an operating point"
-    code, out, _ = run(*told, "--model", with_point)
+    code, out, _ = run(*alerts, "--model", with_point)
     assert code == 0
     assert all(json.loads(line)["machine"] == episode for line in out.splitlines())
-    code, out, _ = run(*told, "--model", with_point, "--stix")
+    code, out, _ = run(*alerts, "--model", with_point, "--stix")
     assert code == 0 and json.loads(out)["type"] == "bundle"
-    assert "not in the ensemble" in refused(run(*told, "--model", "oracle.delphi"))
+    assert "not in the ensemble" in refused(run(*alerts, "--model", "oracle.delphi"))
 
 
 def test_serving_what_is_not_there_is_refused(run: Run, tmp_path: Path, toy_store: Store) -> None:
     assert "is no folder" in refused(run("serve", "--run", tmp_path / "none"))
     assert "store.json" in refused(run("serve", "--store", tmp_path))
-    answer = run("serve", "--store", toy_store.root, "--episode", "nobody")
-    assert "nobody" in refused(answer)
+    result = run("serve", "--store", toy_store.root, "--episode", "nobody")
+    assert "nobody" in refused(result)
     assert "203.0.113.9" in refused(run("serve", "--bind", "203.0.113.9"))
 
 
@@ -445,24 +445,24 @@ def test_a_library_that_is_not_installed_is_named(
     assert capsys.readouterr().err.startswith("phasewatch: torch: is not installed;")
 
 
-@pytest.mark.parametrize("whole", [CHECKPOINTS[-1], BUNDLES[-1]], ids=["checkpoint", "bundle"])
+@pytest.mark.parametrize("model_path", [CHECKPOINTS[-1], BUNDLES[-1]], ids=["checkpoint", "bundle"])
 def test_a_signed_model_is_the_only_one_that_is_trusted(
-    run: Run, keys: Path, tmp_path: Path, whole: Path
+    run: Run, keys: Path, tmp_path: Path, model_path: Path
 ) -> None:
-    shutil.copytree(whole.parent, tmp_path / "models")
-    model, asked = tmp_path / "models" / whole.name, ("--trust", keys / "own.pub")
+    shutil.copytree(model_path.parent, tmp_path / "models")
+    model, options = tmp_path / "models" / model_path.name, ("--trust", keys / "own.pub")
     for key in ("own", "other"):
         assert "signature" not in run("inspect", model)[1]
-        assert "`phasewatch sign`" in refused(run("inspect", model, *asked))
-        code, said, _ = run("sign", model, "--key", keys / f"{key}.pem")
-        assert code == 0 and said.strip().endswith(".sig")
+        assert "`phasewatch sign`" in refused(run("inspect", model, *options))
+        code, printed, _ = run("sign", model, "--key", keys / f"{key}.pem")
+        assert code == 0 and printed.strip().endswith(".sig")
         if key == "own":
-            assert run("inspect", model, *asked)[0] == 0
-            Path(said.strip()).unlink()
+            assert run("inspect", model, *options)[0] == 0
+            Path(printed.strip()).unlink()
     assert "other.pem" in refused(run("inspect", model, "--trust", keys / "other.pem"))
 
 
-def test_only_whole_models_are_signed(run: Run, keys: Path, tmp_path: Path) -> None:
+def test_only_models_that_load_are_signed(run: Run, keys: Path, tmp_path: Path) -> None:
     shutil.copytree(CHECKPOINTS[0].parent, tmp_path / "models")
     model = tmp_path / "models" / CHECKPOINTS[0].name
     model.write_bytes(model.read_bytes()[:-9])
@@ -474,15 +474,15 @@ def test_only_whole_models_are_signed(run: Run, keys: Path, tmp_path: Path) -> N
 def test_a_page_is_refused_before_anything_is_loaded_or_recorded(
     run: Run, toy_store: Store, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
-    asked = (*words, "--store", toy_store.root)
-    assert "is no folder" in refused(run(*asked, "--run", tmp_path / "nowhere"))
+    options = (*words, "--store", toy_store.root)
+    assert "is no folder" in refused(run(*options, "--run", tmp_path / "nowhere"))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert "in use" in refused(run(*asked, "--run", tmp_path, "--port", port))
+        assert "in use" in refused(run(*options, "--run", tmp_path, "--port", port))
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "expected"),
     [
         (("--html", "page.html"), "--explain EPISODE beside it"),
         (("--explain", ""), "--explain : is not in the store"),
@@ -499,11 +499,11 @@ def test_validate_refuses_words_that_mean_nothing(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     words: tuple[str, ...],
-    told: str,
+    expected: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    said = refused(run("validate", toy_store.root, *words))
-    assert re.search(told, said)
+    printed = refused(run("validate", toy_store.root, *words))
+    assert re.search(expected, printed)
     assert not {path.name for path in tmp_path.iterdir()} - {"data"}
 
 
@@ -541,7 +541,7 @@ def test_a_story_from_far_away_says_what_it_leaves_out(run: Run, toy_store: Stor
     files.put(str(toy_store.root), "/told/store", recursive=True)
     _, out, _ = run("validate", "memory://told/store", "--explain", toy_store.ids()[0])
     files.rm("/told", recursive=True)
-    assert "accepted" in out and "only a sweep tells" in out
+    assert "accepted" in out and "another episode of this store" in out
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"\u2588"), ("utf-8", b"\xe2\x96\x88")])

@@ -11,15 +11,15 @@ from phasewatch.training import augment
 def test_every_model_predicts_on_every_subset(toy_run: RunResult) -> None:
     (fold,) = toy_run.trained.folds
     for loaded in fold.checkpoints:
-        own = [
+        found_here = [
             one
             for one in toy_run.predictions.predictions
             if (one.model, one.mode) == (loaded.model_name, loaded.mode)
         ]
         ablated = [f"without {part}" for part in augment.parts(loaded.schema)]
-        assert [one.subset for one in own] == [*predictions.REQUIRED_SUBSETS, *ablated]
+        assert [one.subset for one in found_here] == [*predictions.REQUIRED_SUBSETS, *ablated]
         unseen = fold.windows[loaded.mode]["unseen"]
-        there = next(one for one in own if one.subset == "unseen")
+        there = next(one for one in found_here if one.subset == "unseen")
         np.testing.assert_array_equal(there.logits, loaded.logits(unseen.x, unseen.opening))
 
 
@@ -32,9 +32,9 @@ def test_a_repeated_training_predicts_the_unseen_alone(toy_run: RunResult) -> No
     assert only.subset == "again 2"
 
 
-def test_baselines_without_channels_are_asked_once(toy_run: RunResult) -> None:
+def test_baselines_without_channels_predict_once(toy_run: RunResult) -> None:
     for name in baselines.BASELINES:
         modes = {one.mode for one in toy_run.predictions.predictions if one.model == name}
         assert len(modes) == (1 if name in baselines.CHANNEL_FREE else 2), name
-        own = [one for one in toy_run.predictions.predictions if one.model == name]
-        assert all((np.sort(one.logits, axis=1)[:, -2:] == [0, 1]).all() for one in own)
+        found_here = [one for one in toy_run.predictions.predictions if one.model == name]
+        assert all((np.sort(one.logits, axis=1)[:, -2:] == [0, 1]).all() for one in found_here)

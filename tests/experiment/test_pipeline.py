@@ -26,9 +26,9 @@ def run(store: Store, out: Path) -> RunResult:
 def test_it_writes_what_it_found(toy_run: RunResult, toy_out: Path) -> None:
     assert json.loads((toy_out / "report.json").read_text())["folds"][0]["held_out"] == "delta"
     assert (toy_out / "validation_v1.parquet").exists()
-    made = sorted((toy_out / "checkpoints").glob("*.ckpt.json"))
-    assert len(made) == 6
-    for path in made:
+    paths = sorted((toy_out / "checkpoints").glob("*.ckpt.json"))
+    assert len(paths) == 6
+    for path in paths:
         checkpoint.load(path)
 
 
@@ -48,22 +48,22 @@ def test_the_same_recipe_gives_the_same_bytes(
         assert again.read_bytes() == path.read_bytes(), path.name
 
 
-def test_nothing_is_fitted_on_what_is_judged(
+def test_nothing_is_fitted_on_test_episodes(
     toy_run: RunResult, toy_out: Path, tmp_path: Path
 ) -> None:
-    """Poison every judged episode: scaler, weights and choice must not move by a bit."""
+    """Poison every test episode: normalizer, weights and stopping must not change by a bit."""
     poisoned = Store.create(tmp_path / "store", schema.vm46())
-    judged = {
+    evaluated = {
         str(id)
-        for answers in toy_run.predictions.predictions
-        for id in answers.windows.episode
-        if answers.subset != "validation"
+        for found in toy_run.predictions.predictions
+        for id in found.windows.episode
+        if found.subset != "validation"
     }
     for host in toy.HOSTS:
         for profile in toy.PROFILES:
             for seed in range(3):
                 episode = toy.episode(host, profile, seed)
-                if episode.id in judged:
+                if episode.id in evaluated:
                     sources = {
                         name: replace(samples, values=samples.values * 1e6)
                         for name, samples in episode.sources.items()
@@ -75,7 +75,7 @@ def test_nothing_is_fitted_on_what_is_judged(
         assert (tmp_path / "out" / "checkpoints" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_rejected_episodes_are_left_out_and_told(tmp_path: Path) -> None:
+def test_rejected_episodes_are_left_out_and_reported(tmp_path: Path) -> None:
     store = toy.store(tmp_path / "store")
     damaged = "alpha.dig.s1"
     path = store.folder(damaged) / SAMPLES
@@ -83,7 +83,7 @@ def test_rejected_episodes_are_left_out_and_told(tmp_path: Path) -> None:
     lines: list[str] = []
     done = pipeline.run(toy.RECIPE, store, tmp_path / "out", lines.append)
     assert "35 accepted · 0 degraded · 1 rejected" in lines[0]
-    assert all(damaged not in answers.windows.episode for answers in done.predictions.predictions)
+    assert all(damaged not in found.windows.episode for found in done.predictions.predictions)
 
 
 def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None
     for host in toy.HOSTS:
         for profile in toy.PROFILES:
             episode = toy.episode(host, profile, 0)
-            kept = {name: own for name, own in episode.sources.items() if name != "netflow"}
-            store.publish(replace(episode, sources=kept))
-            store.publish(replace(toy.episode(host, profile, 1), sources=kept))
+            remaining = {name: own for name, own in episode.sources.items() if name != "netflow"}
+            store.publish(replace(episode, sources=remaining))
+            store.publish(replace(toy.episode(host, profile, 1), sources=remaining))
     with pytest.raises(Refused, match=r"never measured: netflow\.pkts_out"):
         run(store, tmp_path / "out")
 
@@ -131,32 +131,32 @@ def test_one_episode_is_one_line(tmp_path: Path) -> None:
 def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path: Path) -> None:
     store = Store.create(tmp_path / "store", schema.vm46())
     for id in toy_store.ids():
-        whole = toy_store.read(id)
-        if whole.host == "gamma":
-            end_ns = whole.start_ns + 9 * schema.NS
-            labels = tuple(one for one in whole.labels if one.t_wall_ns < end_ns)
-            whole = replace(whole, end_ns=end_ns, labels=labels)
-        store.publish(whole)
+        windows = toy_store.read(id)
+        if windows.host == "gamma":
+            end_ns = windows.start_ns + 9 * schema.NS
+            labels = tuple(one for one in windows.labels if one.t_wall_ns < end_ns)
+            windows = replace(windows, end_ns=end_ns, labels=labels)
+        store.publish(windows)
     with pytest.raises(Refused, match="validation windows: there are none"):
         run(store, tmp_path / "out")
 
 
 def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
     ids = toy_store.ids()[:3]
-    whole = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
+    windows = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))
     with pytest.raises(Refused, match="has no episode to be seen"):
-        splits.divide_windows(whole, split)
+        splits.divide_windows(windows, split)
 
 
-def test_what_is_learned_from_knows_no_opening_of_what_is_judged(toy_store: Store) -> None:
-    """All on one host: the judged one's opening is the level of judged windows alone."""
+def test_training_windows_have_no_opening_of_test_episodes(toy_store: Store) -> None:
+    """All on one host: the opening of a test episode is the level of test windows only."""
     ids = [id for id in toy_store.ids() if id.startswith("alpha")][:4]
-    whole = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
+    windows = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_sample", "x", (ids[1],), (ids[2],), (ids[0],), (ids[3],))
-    before = splits.divide_windows(whole, split)
-    judged = np.isin(whole.episode, [ids[0], ids[3]])
-    loud = replace(whole, opening=np.where(judged[:, None], 99.0, whole.opening))
+    before = splits.divide_windows(windows, split)
+    evaluated = np.isin(windows.episode, [ids[0], ids[3]])
+    loud = replace(windows, opening=np.where(evaluated[:, None], 99.0, windows.opening))
     after = splits.divide_windows(loud, split)
     for part in ("train", "validation"):
         np.testing.assert_array_equal(before[part].opening, after[part].opening)

@@ -1,4 +1,4 @@
-"""A run's folder is opened, checked, and says what it lacks; nobody else knows its files' names."""
+"""A run's folder is opened and checked for missing files; no other module has their names."""
 
 import ast
 import json
@@ -33,10 +33,10 @@ def test_it_gives_back_what_the_run_found(toy_run: RunResult, toy_out: Path) -> 
     assert found.split == toy_run.trained.folds[0].split
     assert found.folds == {}
     assert [one.id for one in found.validation] == [one.id for one in toy_run.trained.results]
-    for own, there in zip(
+    for module, there in zip(
         found.predictions.predictions, toy_run.predictions.predictions, strict=True
     ):
-        np.testing.assert_array_equal(own.logits, there.logits)
+        np.testing.assert_array_equal(module.logits, there.logits)
     keys = {f"{row.model}.{row.mode}" for row in toy_run.report.rows}
     assert set(found.temperatures) == set(found.thresholds) == set(found.models()) == keys
     assert found.checkpoint("gbt", "realistic").name == "gbt-realistic"
@@ -157,12 +157,12 @@ def spelled(path: Path) -> Iterator[str]:
 
 def test_only_a_run_knows_the_names_of_its_files() -> None:
     """`bench/stranger.py` plays a user, who has the commands and no Python."""
-    own = Path(str(runs.__file__))
+    module = Path(str(runs.__file__))
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "bench").glob("*.py")]
     found = {
         path.name: set(spelled(path))
         for path in files
-        if path not in (own, ROOT / "bench" / "stranger.py")
+        if path not in (module, ROOT / "bench" / "stranger.py")
     }
     assert {name: names for name, names in found.items() if names} == {}
-    assert set(spelled(own)) == EVERYWHERE
+    assert set(spelled(module)) == EVERYWHERE

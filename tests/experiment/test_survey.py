@@ -1,4 +1,4 @@
-"""What a survey counts adds up; what it judges is judged on every split that the store allows."""
+"""The counts of a survey add up, and models are evaluated on every split that the store allows."""
 
 import csv
 import io
@@ -25,21 +25,21 @@ def test_every_episode_is_counted_once(found: Survey, toy_store: Store) -> None:
 
 
 def test_a_rejected_episode_is_counted_without_seconds(toy_store: Store) -> None:
-    judged = [replace(one, verdict="rejected") for one in validate_store(toy_store)[:1]]
-    (count,) = tally(judged, {})
+    rejected = [replace(one, verdict="rejected") for one in validate_store(toy_store)[:1]]
+    (count,) = tally(rejected, {})
     assert (count.verdict, count.episodes, count.seconds) == ("rejected", 1, {})
 
 
-def test_every_split_and_every_baseline_is_judged(found: Survey) -> None:
+def test_every_split_and_every_baseline_is_evaluated(found: Survey) -> None:
     kinds = {"held_out_host", "held_out_sample", "held_out_time"}
     assert {line.split for line in found.models} == kinds
     assert all(line.random and line.random.windows for line in found.models)
     for mode in ("realistic", "oracle"):
-        own = {line.model for line in found.baselines if line.mode == mode}
-        assert own == set(baselines.BASELINES)
+        lines = {line.model for line in found.baselines if line.mode == mode}
+        assert lines == set(baselines.BASELINES)
 
 
-def test_hosts_held_out_are_all_judged_together(found: Survey, toy_store: Store) -> None:
+def test_held_out_hosts_are_evaluated_together(found: Survey, toy_store: Store) -> None:
     windows = {line.score.windows for line in found.baselines}
     assert len(windows) == 1
     assert windows.pop() == 7 * len(toy_store.ids())
@@ -58,12 +58,12 @@ def test_tables_say_what_was_found(found: Survey) -> None:
         assert f"{line.random.value - line.score.value:+.3f}" in text
 
 
-def test_models_are_judged_each_beside_itself_on_random_windows(toy_store: Store) -> None:
+def test_models_are_evaluated_beside_a_random_window_split(toy_store: Store) -> None:
     found = survey(toy_store, lambda line: None, 6.0, ("majority", "logistic"))
     for kind in ("held_out_host", "held_out_sample", "held_out_time"):
-        own = [line for line in found.models if line.split == kind and line.mode == "oracle"]
-        assert [line.model for line in own] == ["majority", "logistic"]
-        constant, learned = (line.random for line in own)
+        lines = [line for line in found.models if line.split == kind and line.mode == "oracle"]
+        assert [line.model for line in lines] == ["majority", "logistic"]
+        constant, learned = (line.random for line in lines)
         assert constant and learned and constant.value < learned.value
 
 

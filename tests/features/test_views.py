@@ -21,16 +21,16 @@ WINDOWS = hnp.arrays(
 
 
 @given(WINDOWS)
-def test_summary_is_numpys_own_statistics(x: np.typing.NDArray[np.float32]) -> None:
+def test_summary_equals_numpys_statistics(x: np.typing.NDArray[np.float32]) -> None:
     z = signed_log(x)
-    made = summary(z).reshape(3, 2, len(STATISTICS))
+    computed = summary(z).reshape(3, 2, len(STATISTICS))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         expected = [
             f(z, axis=2) for f in (np.nanmean, np.nanstd, np.nanmin, np.nanmedian, np.nanmax)
         ]
         expected += [np.nanmean(z[:, :, 4:], axis=2), np.nanmean(z[:, :, 6:], axis=2)]
-    np.testing.assert_allclose(made, np.stack(expected, axis=2), rtol=1e-9, atol=1e-6)
+    np.testing.assert_allclose(computed, np.stack(expected, axis=2), rtol=1e-9, atol=1e-6)
 
 
 @given(hnp.arrays(np.float64, (70, 3, 20), elements=st.floats(-1e3, 1e3) | st.just(float("nan"))))
@@ -42,9 +42,9 @@ def test_a_window_alone_has_the_bits_it_has_among_others(z: np.typing.NDArray[np
 def test_a_channel_never_measured_is_nan_and_alone_in_it() -> None:
     z = np.ones((1, 2, 4))
     z[0, 1] = np.nan
-    made = summary(z).reshape(2, -1)
-    assert np.isfinite(made[0]).all()
-    assert np.isnan(made[1]).all()
+    computed = summary(z).reshape(2, -1)
+    assert np.isfinite(computed[0]).all()
+    assert np.isnan(computed[1]).all()
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +62,13 @@ def test_a_lens_centres_training(view: View, windows: Windows) -> None:
     assert ((np.abs(spread - 1) < 1e-9) | (spread < 1e-9)).all()
 
 
-def test_a_faster_machine_looks_the_same_beside_its_own_level(windows: Windows) -> None:
+def test_a_faster_machine_looks_the_same_beside_its_level(windows: Windows) -> None:
     """Rates well above one, all of them twice as high, and so they were in the opening."""
     x = windows.x + 100
     slow = replace(windows, x=x, opening=signed_log(x).mean(axis=2).astype(np.float32))
     fast = replace(slow, x=2 * x, opening=signed_log(2 * x).mean(axis=2).astype(np.float32))
     normalizer = Normalizer.fit("tensor", slow)
-    one, two = (normalizer.apply(own.x, own.opening) for own in (slow, fast))
+    one, two = (normalizer.apply(definition.x, definition.opening) for definition in (slow, fast))
     channels = x.shape[1]
     np.testing.assert_allclose(one[:, channels:], two[:, channels:], atol=0.05)
     assert np.abs(one[:, :channels] - two[:, :channels]).max() > 1
@@ -91,8 +91,8 @@ def test_every_view_keeps_windows_apart() -> None:
 
 
 def test_fingerprints_tell_views_schemas_and_versions_apart() -> None:
-    own = schema.vm46()
-    turned = replace(own, channels=own.channels[::-1])
-    found = {fingerprint(one, view) for one in (own, turned) for view in VIEWS}
+    definition = schema.vm46()
+    turned = replace(definition, channels=definition.channels[::-1])
+    found = {fingerprint(one, view) for one in (definition, turned) for view in VIEWS}
     assert len(found) == 4
-    assert fingerprint(own, "summary") == fingerprint(schema.vm46(), "summary")
+    assert fingerprint(definition, "summary") == fingerprint(schema.vm46(), "summary")

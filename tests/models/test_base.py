@@ -45,14 +45,14 @@ def test_logits_have_a_column_a_class_and_are_finite(name: str) -> None:
 def test_a_model_learns_what_is_there_to_learn(name: str) -> None:
     kind = find(name)
     model = kind(CLASSES, 0)
-    train, judged = data(300, 1, kind.view), data(300, 4, kind.view)
+    train, test = data(300, 1, kind.view), data(300, 4, kind.view)
     model.fit(train, data(100, 2, kind.view))
-    right = (model.logits(judged.z).argmax(axis=1) == judged.y).mean()
-    common = np.bincount(judged.y).max() / len(judged.y)
+    right = (model.logits(test.z).argmax(axis=1) == test.y).mean()
+    common = np.bincount(test.y).max() / len(test.y)
     assert right <= common + 0.05 if name == "majority" else right > 0.9
 
 
-def test_weights_come_back_with_the_same_answers(name: str) -> None:
+def test_loaded_weights_give_the_same_logits(name: str) -> None:
     kind = find(name)
     model = kind(CLASSES, 0)
     model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
@@ -64,12 +64,12 @@ def test_weights_come_back_with_the_same_answers(name: str) -> None:
 
 def test_the_same_seed_gives_the_same_weights(name: str) -> None:
     kind = find(name)
-    made = []
+    saved = []
     for _ in range(2):
         model = kind(CLASSES, 5)
         model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
-        made.append(model.save())
-    assert made[0] == made[1]
+        saved.append(model.save())
+    assert saved[0] == saved[1]
 
 
 def test_foreign_weights_are_refused(name: str) -> None:
@@ -79,7 +79,7 @@ def test_foreign_weights_are_refused(name: str) -> None:
             kind.load(weights, data(1, 1, kind.view).z.shape[1:], CLASSES)
 
 
-def test_an_unknown_name_answers_with_the_list() -> None:
+def test_an_unknown_name_is_refused_with_the_list() -> None:
     with pytest.raises(Refused, match=r"one of cnn, gbt, gru, logistic"):
         find("gtb")
     with pytest.raises(Refused):

@@ -15,7 +15,7 @@ FLOORS = {"cnn": 0.95, "gru": 0.90, "lstm": 0.90, "transformer": 0.92}
 """Accuracy on NATOPS' own split; published: InceptionTime .961, ROCKET .889 (Ruiz et al. 2021)."""
 
 
-def made(name: str, channels: int = 46, steps: int = 20) -> Network:
+def network(name: str, channels: int = 46, steps: int = 20) -> Network:
     kind = find(name)
     assert issubclass(kind, Network)
     model = kind(6, 1)
@@ -25,20 +25,20 @@ def made(name: str, channels: int = 46, steps: int = 20) -> Network:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_is_small(name: str) -> None:
-    assert 10_000 < made(name).parameters <= MOST
+    assert 10_000 < network(name).parameters <= MOST
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("steps", [1, 5, 20, 21])
 def test_any_length_of_window_will_do(name: str, steps: int) -> None:
-    model = made(name, 3, steps)
+    model = network(name, 3, steps)
     shape = (2, 21) if model.view == "summary" else (2, 3, steps)
     assert np.isfinite(model.logits(np.zeros(shape))).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_gap_is_not_the_same_as_a_mean(name: str) -> None:
-    model = made(name, 3)
+    model = network(name, 3)
     z = np.zeros((1, 21) if model.view == "summary" else (1, 3, 20))
     gap = z.copy()
     gap[:, 0] = np.nan
@@ -49,7 +49,7 @@ def test_a_gap_is_not_the_same_as_a_mean(name: str) -> None:
 def test_weights_of_another_network_are_refused(name: str) -> None:
     other = NETWORKS[NETWORKS.index(name) - 1]
     with pytest.raises((ValueError, TypeError)):
-        find(name).load(made(other).save(), made(name)._shape, 6)
+        find(name).load(network(other).save(), network(name)._shape, 6)
 
 
 def test_changed_layers_come_back_as_they_were_saved() -> None:
@@ -76,13 +76,13 @@ def archive(name: str, part: str) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.skipif(not ARCHIVE.exists(), reason="the UEA archive is not beside this project")
 @pytest.mark.parametrize("name", FLOORS)
 def test_it_is_as_good_as_published_on_natops(name: str) -> None:
-    (x, labels), (asked, truth) = (archive("NATOPS", part) for part in ("TRAIN", "TEST"))
+    (x, labels), (test_x, truth) = (archive("NATOPS", part) for part in ("TRAIN", "TEST"))
     known, y = np.unique(labels, return_inverse=True)
     mean, std = x.mean(axis=(0, 2), keepdims=True), x.std(axis=(0, 2), keepdims=True)
-    kept = np.random.default_rng(0).permutation(len(x)) % 6 > 0
+    trained_on = np.random.default_rng(0).permutation(len(x)) % 6 > 0
     z = (x - mean) / std
     model = find(name)(len(known), 0)
-    parts = [Data(z[rows], y[rows], len(known)) for rows in (kept, ~kept)]
+    parts = [Data(z[rows], y[rows], len(known)) for rows in (trained_on, ~trained_on)]
     model.fit(parts[0], parts[1])
-    guess = model.logits((asked - mean) / std).argmax(axis=1)
-    assert (known[guess] == truth).mean() >= FLOORS[name]
+    predicted = model.logits((test_x - mean) / std).argmax(axis=1)
+    assert (known[predicted] == truth).mean() >= FLOORS[name]

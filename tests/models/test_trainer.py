@@ -38,26 +38,26 @@ def module() -> nn.Module:
         return nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.3), nn.Linear(16, CLASSES))
 
 
-def weights(made: nn.Module) -> bytes:
-    return b"".join(value.numpy().tobytes() for value in made.state_dict().values())
+def weights(network: nn.Module) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in network.state_dict().values())
 
 
 def trained(
     watch: TrainingMonitor = UNMONITORED, schedule: Schedule = SHORT
 ) -> tuple[bytes, list[Epoch]]:
-    made = module()
-    history = _trainer.train(made, parts(), schedule, 3, watch)
-    return weights(made), history
+    network = module()
+    history = _trainer.train(network, parts(), schedule, 3, watch)
+    return weights(network), history
 
 
 def killed_after(epochs: int, state: Path) -> None:
-    """In a process of its own: train, and be killed by SIGKILL in the midst of it."""
+    """Train in a separate process, and end it by SIGKILL before the training is done."""
 
-    def tell(epoch: Epoch) -> None:
+    def kill(epoch: Epoch) -> None:
         if epoch.number == epochs:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    trained(TrainingMonitor(tell, state))
+    trained(TrainingMonitor(kill, state))
 
 
 @pytest.mark.parametrize("epochs", np.random.default_rng(4).permutation(11)[:5] + 1)
@@ -68,20 +68,20 @@ def test_killed_and_resumed_ends_with_the_same_bits(epochs: int, tmp_path: Path)
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    told: list[int] = []
-    resumed = trained(TrainingMonitor(lambda epoch: told.append(epoch.number), state))
-    whole = trained()
-    assert resumed[0] == whole[0]
-    assert [epoch[:4] for epoch in resumed[1]] == [epoch[:4] for epoch in whole[1]]
-    assert told == list(range(1, 13))
+    numbers: list[int] = []
+    resumed = trained(TrainingMonitor(lambda epoch: numbers.append(epoch.number), state))
+    uninterrupted = trained()
+    assert resumed[0] == uninterrupted[0]
+    assert [epoch[:4] for epoch in resumed[1]] == [epoch[:4] for epoch in uninterrupted[1]]
+    assert numbers == list(range(1, 13))
 
 
 def test_a_finished_state_is_not_trained_on(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     first = trained(TrainingMonitor(state=state))
-    kept = state.read_bytes()
+    stored = state.read_bytes()
     assert trained(TrainingMonitor(state=state))[0] == first[0]
-    assert state.read_bytes() == kept
+    assert state.read_bytes() == stored
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x80\x04K\x01.", bytes(8), b"\xff" * 40])
@@ -99,13 +99,13 @@ def test_the_state_of_another_module_is_begun_again(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_the_weights_that_were_best_on_validation() -> None:
-    made = module()
-    history = _trainer.train(made, parts(), SHORT, 3, UNMONITORED)
+    network = module()
+    history = _trainer.train(network, parts(), SHORT, 3, UNMONITORED)
     z = torch.from_numpy(parts()[1].z.astype(np.float32))
-    guess = _trainer.predict(made, z).argmax(axis=1)
+    predicted = _trainer.predict(network, z).argmax(axis=1)
     from sklearn.metrics import f1_score
 
-    score = f1_score(parts()[1].y, guess, average="macro")
+    score = f1_score(parts()[1].y, predicted, average="macro")
     assert score == pytest.approx(max(epoch.score for epoch in history))
 
 

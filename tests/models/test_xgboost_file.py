@@ -56,7 +56,7 @@ def _model(field: str, new: Callable[[Any], Any]) -> Callable[[Any], None]:
     return change
 
 
-def _told(field: str, new: Any) -> Callable[[Any], None]:
+def _parameter(field: str, new: Any) -> Callable[[Any], None]:
     return lambda value: value["learner"]["learner_model_param"].update({field: new})
 
 
@@ -93,10 +93,10 @@ ATTACKS: dict[str, tuple[Callable[[Any], None], str]] = {
     "tree order": (_model("tree_info", lambda own: own[::-1]), "xgb_tree"),
     "rounds": (_model("iteration_indptr", lambda own: [*own[:-1], own[-1] + 3]), "xgb_tree"),
     "fewer trees": (_model("trees", lambda own: own[:-1]), "xgb_param"),
-    "classes": (_told("num_class", "4"), "xgb_param"),
-    "features": (_told("num_feature", "7"), "xgb_param"),
-    "targets": (_told("num_target", "2"), "xgb_param"),
-    "base score": (_told("base_score", "[nan,0,0]"), "xgb_param"),
+    "classes": (_parameter("num_class", "4"), "xgb_param"),
+    "features": (_parameter("num_feature", "7"), "xgb_param"),
+    "targets": (_parameter("num_target", "2"), "xgb_param"),
+    "base score": (_parameter("base_score", "[nan,0,0]"), "xgb_param"),
     "objective": (
         lambda v: v["learner"]["objective"].update(name="reg:quantileerror"),
         "xgb_param",

@@ -136,7 +136,9 @@ def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
         os.killpg(child.pid, signal.SIGINT)
         _, output = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert output.decode().splitlines() == ["phasewatch: cancelled; nothing half-written was kept"]
+    assert output.decode().splitlines() == [
+        "phasewatch: cancelled; no partly written file was left"
+    ]
 
 
 def test_a_store_without_truth_is_refused(tmp_path: Path) -> None:

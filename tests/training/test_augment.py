@@ -17,11 +17,11 @@ def windows(toy_store: Store) -> Windows:
 def test_a_lost_source_is_gone_with_its_opening(
     part: str, windows: Windows, toy_store: Store
 ) -> None:
-    own = np.array([name.startswith(f"{part}.") for name in toy_store.schema.names])
+    columns = np.array([name.startswith(f"{part}.") for name in toy_store.schema.names])
     lost = augment.without(windows, toy_store.schema, part)
-    assert np.isnan(lost.x[:, own]).all() and np.isnan(lost.opening[:, own]).all()
-    np.testing.assert_array_equal(lost.x[:, ~own], windows.x[:, ~own])
-    np.testing.assert_array_equal(lost.opening[:, ~own], windows.opening[:, ~own])
+    assert np.isnan(lost.x[:, columns]).all() and np.isnan(lost.opening[:, columns]).all()
+    np.testing.assert_array_equal(lost.x[:, ~columns], windows.x[:, ~columns])
+    np.testing.assert_array_equal(lost.opening[:, ~columns], windows.opening[:, ~columns])
 
 
 def test_a_lost_opening_leaves_the_window(windows: Windows, toy_store: Store) -> None:
@@ -30,13 +30,13 @@ def test_a_lost_opening_leaves_the_window(windows: Windows, toy_store: Store) ->
     np.testing.assert_array_equal(lost.x, windows.x)
 
 
-def test_dropping_keeps_every_window_whole_once(windows: Windows, toy_store: Store) -> None:
+def test_dropping_keeps_every_window_unchanged_once(windows: Windows, toy_store: Store) -> None:
     schema = toy_store.schema
-    made = augment.drop(windows, schema, 1)
+    augmented = augment.drop(windows, schema, 1)
     count = len(windows)
-    assert len(made) == count + round(augment.SHARE * count)
-    np.testing.assert_array_equal(made.x[:count], windows.x)
-    extra = made.take(np.arange(count, len(made)))
+    assert len(augmented) == count + round(augment.SHARE * count)
+    np.testing.assert_array_equal(augmented.x[:count], windows.x)
+    extra = augmented.take(np.arange(count, len(augmented)))
     gone = [
         np.isnan(extra.x[:, [c.source == source for c in schema.channels]]).all(axis=(1, 2))
         for source in schema.sources
@@ -45,5 +45,5 @@ def test_dropping_keeps_every_window_whole_once(windows: Windows, toy_store: Sto
     assert (np.sum(gone, axis=0) == 1).all()
     assert min(map(np.sum, gone)) > 0
     again = augment.drop(windows, schema, 1)
-    np.testing.assert_array_equal(again.x, made.x)
-    assert (augment.drop(windows, schema, 2).episode != made.episode).any()
+    np.testing.assert_array_equal(again.x, augmented.x)
+    assert (augment.drop(windows, schema, 2).episode != augmented.episode).any()

@@ -27,13 +27,13 @@ BOTH = replace(toy.RECIPE, name="both", models=("mlp", "gbt"), modes=("realistic
 def train(
     recipe: Recipe, store: Store, out: Path, jobs: int = 1, cluster: str = ""
 ) -> list[tuple[str, int]]:
-    told: list[tuple[str, int]] = []
+    epochs: list[tuple[str, int]] = []
 
     def follow(name: str, epoch: Epoch) -> None:
-        told.append((name, epoch.number))
+        epochs.append((name, epoch.number))
 
     pipeline.train(recipe, store, out, lambda line: None, Workers(jobs, cluster, follow))
-    return told
+    return epochs
 
 
 def files(out: Path) -> dict[str, bytes]:
@@ -51,14 +51,14 @@ def alone(toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_side_by_side_gives_the_same_bits_and_tells_every_epoch(
     alone: Path, toy_store: Store, tmp_path: Path
 ) -> None:
-    told = train(BOTH, toy_store, tmp_path, jobs=2)
+    epochs = train(BOTH, toy_store, tmp_path, jobs=2)
     assert files(tmp_path) == files(alone)
     for name in ("mlp-realistic", "gbt-realistic"):
         lines = (tmp_path / "logs" / f"{name}.jsonl").read_text().splitlines()
         numbers = [json.loads(line)["number"] for line in lines]
         assert numbers == list(range(1, len(lines) + 1))
         assert Run(tmp_path).training_seconds(name) > 0
-        assert {number for own, number in told if own == name} <= set(numbers)
+        assert {number for trained, number in epochs if trained == name} <= set(numbers)
     assert not list((tmp_path / "states").iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Every model passes scikit-learn's own checks, and keeps groups whole."""
+"""Every model passes the estimator checks of scikit-learn, and divides no group."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_every_model_learns_windows_with_gaps(name: str) -> None:
     np.testing.assert_array_equal(model.decision_function(x) > 0, model.predict(x) == "calm")
 
 
-def test_groups_stay_whole() -> None:
+def test_no_group_is_divided() -> None:
     truth, groups = np.repeat([0, 1, 0, 1], 30), np.repeat(np.arange(12), 10)
     learns, chooses = _parts(truth, groups, 3)
     assert not set(groups[learns]) & set(groups[chooses])

@@ -44,11 +44,11 @@ ELSEWHERE = 1e-4
 
 
 MOST_LOSS = 2.0
-"""By which int8 may move a logit: golden windows are held to what a bundle says it lost."""
+"""Most that int8 may move a logit. Golden windows may differ by the loss that a bundle states."""
 
 
 class Parity(BaseModel):
-    """How the graph compared to the model, before anything was written."""
+    """How far the logits of the graph are from those of the model, on `windows` and `edges`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     windows: int
@@ -58,7 +58,7 @@ class Parity(BaseModel):
 
 
 class Loss(BaseModel):
-    """What int8 cost on the windows of the test split, and the size that it had before."""
+    """The loss by int8 on the windows of the test split, and the size of the graph before."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     other_labels: int
@@ -126,7 +126,7 @@ def load_terms(folder: Path, trust: Trust = ANY) -> Terms:
             f"{path}: serial",
             f"is {terms.serial}",
             f"{trust.serial} or later",
-            "An older bundle was put back: take the newest, or lower the serial asked for.",
+            "An older bundle was put back: take the newest, or lower the serial required.",
             code="rollback",
         )
     return terms
@@ -136,15 +136,15 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
     """Load a bundle, checked to the last byte and its golden windows. Raises Refused, or Drift."""
     terms, path = load_terms(folder, trust), folder / TERMS
     graph = _read(folder / GRAPH, terms, trust)
-    own, normalizer = contract.meaning(terms, path)
-    made = Bundle(
-        terms.name, own, terms.opening_s, normalizer, opened(graph, terms, folder / GRAPH)
+    trained_on, normalizer = contract.meaning(terms, path)
+    loaded = Bundle(
+        terms.name, trained_on, terms.opening_s, normalizer, opened(graph, terms, folder / GRAPH)
     )
-    # Another processor rounds to other steps of int8, by as much as int8 moved them at all; and the
-    # steps are those of all windows asked about together.
+    # Another processor rounds to other steps of int8, by up to the loss that int8 caused. The steps
+    # depend on all windows of a batch, so each golden window is predicted alone.
     within = max(ELSEWHERE, terms.int8.largest if terms.int8 else 0.0)
-    contract.replay(made, terms, path, within, alone=terms.int8 is not None)
-    return made
+    contract.replay(loaded, terms, path, within, alone=terms.int8 is not None)
+    return loaded
 
 
 def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
@@ -172,23 +172,23 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
             graph, options, providers=["CPUExecutionProvider"], enable_fallback=0
         )
         ends = (*session.get_inputs(), *session.get_outputs())
-        told = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
+        stored = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     except Exception as error:
         raise _unread(place, error) from error
     columns, steps = len(terms.normalizer["mean"]), len(terms.probe.window[0])
-    asked = [columns] if terms.view == "summary" else [columns, steps]
+    sizes = [columns] if terms.view == "summary" else [columns, steps]
     wanted = [
-        ("z", "tensor(float)", asked),
+        ("z", "tensor(float)", sizes),
         ("logits", "tensor(float)", [len(terms.data["classes"])]),
     ]
     found = [(one.name, one.type, one.shape[1:]) for one in ends]
     if found != wanted:
         raise refusal(place, f"has the ends {found}", f"{wanted}", "weights_shape")
-    if told.encode() != atomic.canonical_json(terms.data):
+    if stored.encode() != atomic.canonical_json(terms.data):
         raise refusal(place, "holds another schema", f"that of {TERMS}", "contract_mismatch")
     return session
 
 
 def _unread(place: object, error: Exception) -> Refused:
-    told = str(error).partition("\n")[0]
-    return refusal(place, told, "the graph as it was exported", "weights_format")
+    problem = str(error).partition("\n")[0]
+    return refusal(place, problem, "the graph as it was exported", "weights_format")

@@ -1,4 +1,4 @@
-"""A model on disk that gives the predictions it gave in training, or refuses and says why.
+"""A model on disk that repeats the predictions it gave in training, or is refused with a reason.
 
 `<name>.ckpt.json` is the contract and the source of truth; `<name>.<digest>.<suffix>` holds the
 weights, found by the header's digest and never by a name read from it. No pickle anywhere.
@@ -32,7 +32,7 @@ from phasewatch.windowing import Windows
 
 FORMAT, ENDING = 2, ".ckpt.json"
 WEIGHTS_MOST = 1 << 30
-"""Bytes of weights."""
+"""Largest size of the weights, in bytes."""
 
 
 class Header(Contract):
@@ -67,7 +67,7 @@ class Checkpoint:
     def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
         """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`.
 
-        Without an opening, the machine is taken to start where machines in training did.
+        Without an opening, the median opening of training stands for it.
         """
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
@@ -81,7 +81,7 @@ class Checkpoint:
         return contract.predict(self, windows)
 
     def bind(self, data: Schema, where: object) -> None:
-        """Raise Drift unless `data` defines all this checkpoint asks for as it was in training."""
+        """Raise Drift unless `data` defines the channels of this checkpoint as in training."""
         lines = self.schema.incompatibilities(data)
         if lines:
             raise Drift(f"checkpoint {self.name} on {where}", lines)
@@ -95,8 +95,8 @@ def path_of(folder: Path, name: str) -> Path:
 def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
     """Write a checkpoint with a probe from `episode`, load it again, and return its path.
 
-    The weights go first and carry their digest in their name, so a header never points at weights
-    that are not whole; an older header keeps its own.
+    The weights are written first, under a name with their digest, so a header never points to
+    incomplete weights, and an older header still finds the weights that it was written with.
     """
     path = path_of(folder, checkpoint.name)
     weights = checkpoint.model.save()
@@ -135,8 +135,8 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
 
 def load_header(path: Path, trust: Trust = ANY) -> Header:
     """Read the header alone, and check its digest and signature. Raises Refused."""
-    told = "a checkpoint's .ckpt.json; `phasewatch train` writes checkpoints"
-    data = read_plain_file(path, MAX_JSON_BYTES, told, trust)
+    expected = "a checkpoint's .ckpt.json; `phasewatch train` writes checkpoints"
+    data = read_plain_file(path, MAX_JSON_BYTES, expected, trust)
     header = contract.parse(Header, data, path)
     verify_signature(data, path, trust)
     return header
@@ -147,12 +147,12 @@ def load(path: Path, trust: Trust = ANY) -> Checkpoint:
     header = load_header(path, trust)
     kind = find(header.model)
     weights = _read_weights(path, header, kind.suffix, trust)
-    own, normalizer = contract.meaning(header, path)
+    trained_on, normalizer = contract.meaning(header, path)
     checkpoint = Checkpoint(
         name=header.name,
         model_name=header.model,
         mode=header.mode,
-        schema=own,
+        schema=trained_on,
         opening_s=header.opening_s,
         normalizer=normalizer,
         projection=contract.projection(header),
@@ -166,7 +166,7 @@ def load(path: Path, trust: Trust = ANY) -> Checkpoint:
 
 
 def _model(kind: type[Classifier], weights: bytes, header: Header, path: Path) -> Classifier:
-    """Load the model of weights whose digest is right, and which are not trusted for that."""
+    """Load the model from weights that match their digest but are not trusted. Raises Refused."""
     inputs = len(header.normalizer["mean"])
     steps = len(header.probe.window[0])
     shape = (inputs,) if header.view == "summary" else (inputs, steps)
@@ -204,10 +204,10 @@ def _weights(path: Path, header: Header, suffix: str) -> Path:
 
 
 def _read_weights(path: Path, header: Header, suffix: str, trust: Trust) -> bytes:
-    """The weights' bytes, read once: what is checked here is what is parsed later."""
+    """Return the bytes of the weights, read once, so that what is checked here is parsed later."""
     place = _weights(path, header, suffix)
-    told = f"the weights of {path.name}: copy both files of a checkpoint together"
-    weights = read_plain_file(place, WEIGHTS_MOST, told, trust)
+    expected = f"the weights of {path.name}: copy both files of a checkpoint together"
+    weights = read_plain_file(place, WEIGHTS_MOST, expected, trust)
     found = hashlib.sha256(weights).hexdigest()
     if (len(weights), found) != (header.weights_bytes, header.weights_sha256):
         raise Refused(

@@ -34,7 +34,7 @@ TOLERANCE = 1e-5
 """Largest difference of logits that another machine's rounding may make."""
 
 MOST_STEPS, MOST_OPENING_S = 1_000_000, 86_400.0
-"""Longest window or probe in steps, and longest opening: memory is never given on a file's word."""
+"""Longest window or probe in steps, and longest opening in seconds, which bound the memory."""
 
 LEAST_SPREAD, MOST_LEVEL = 1e-9, 1e3
 """Limits of a normalizer, which takes logarithms of float32: least scale, largest number."""
@@ -44,7 +44,7 @@ GOLDEN = 8
 
 
 class Drift(Refused):
-    """The data's meaning is no longer the one a model was trained on; `lines` says where."""
+    """The meaning of the data differs from the one in training; `lines` lists the differences."""
 
     def __init__(self, where: object, lines: list[str], code: str = "drift") -> None:
         self.lines = lines
@@ -126,9 +126,9 @@ class Contract(BaseModel):
     )
     kind: ClassVar[str] = "contract"
     formats: ClassVar[tuple[int, ...]] = ()
-    """Those that this release reads, the newest last."""
+    """The versions of the format that this release reads, the newest last."""
     later: ClassVar[dict[str, object]] = {}
-    """Fields that the first format did not have, and what stands for them there."""
+    """Fields that the first format did not have, and their values for files of that format."""
     format: int
     name: str = Field(pattern=f"^{NAME.pattern}$")
     model: str
@@ -158,8 +158,8 @@ class Contract(BaseModel):
 
     def sealed(self) -> bytes:
         """Return the bytes of the file, with `digest` computed."""
-        whole = self.model_copy(update={"digest": self.computed()})
-        return (json.dumps(whole.model_dump(exclude=self._absent()), indent=1) + "\n").encode()
+        complete = self.model_copy(update={"digest": self.computed()})
+        return (json.dumps(complete.model_dump(exclude=self._absent()), indent=1) + "\n").encode()
 
     def _absent(self) -> set[str]:
         if self.format != self.formats[0]:
@@ -225,22 +225,22 @@ def parse(kind: type[ContractKind], data: bytes, path: Path) -> ContractKind:
         raise refusal(
             f"{path}: {double[0]}", f"is not of format {found}", expected, "header_schema"
         )
-    whole = json.dumps({**first, **value}) if first and isinstance(value, dict) else data
+    completed = json.dumps({**first, **value}) if first and isinstance(value, dict) else data
     try:
-        made = kind.model_validate_json(whole, strict=True, by_alias=True, by_name=False)
+        contract = kind.model_validate_json(completed, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         wrong = error.errors()[0]
         field = ".".join(map(str, wrong["loc"])) or "file"
         expected = f"a {kind.kind} of format {max(kind.formats)}"
         raise refusal(f"{path}: {field}", wrong["msg"], expected, "header_schema") from error
-    if made.digest != made.computed():
+    if contract.digest != contract.computed():
         raise refusal(
             f"{path}: digest",
             "the header was changed after it was written",
-            f"digest {made.computed()[:12]}…",
+            f"digest {contract.computed()[:12]}…",
             "header_digest",
         )
-    return made
+    return contract
 
 
 def path_of(folder: Path, name: str, ending: str) -> Path:
@@ -259,34 +259,38 @@ def path_of(folder: Path, name: str, ending: str) -> Path:
 # ---------------------------------------------------------------- schema and normalizer
 
 
-def meaning(told: Contract, path: Path) -> tuple[Schema, Normalizer]:
+def meaning(contract: Contract, path: Path) -> tuple[Schema, Normalizer]:
     """Return the schema and the normalizer of a contract. Raises Refused, or Drift."""
-    classes = told.data.get("classes")
+    classes = contract.data.get("classes")
     if not isinstance(classes, list) or not 2 <= len(classes) == len({*map(str, classes)}):
         expected = "two phases or more, each once"
         raise refusal(f"{path}: data.classes", "are no classes", expected, "semantics_classes")
     try:
-        own = schema.parse(told.data, f"{path}: data")
+        stored = schema.parse(contract.data, f"{path}: data")
     except Refused as refused:
         expected = refused.expected
         raise refusal(refused.where, refused.problem, expected, "semantics_schema") from refused
-    if own.for_mode(told.mode) != own:
-        hidden = ", ".join(one.name for one in own.channels if not one.deployed)
-        problem = f"asks for {hidden}, which a {told.mode} model does not see"
+    if stored.for_mode(contract.mode) != stored:
+        hidden = ", ".join(one.name for one in stored.channels if not one.deployed)
+        problem = f"has {hidden}, which a {contract.mode} model does not see"
         raise refusal(f"{path}: data.channels", problem, "deployed channels", "semantics_mask")
-    if told.fingerprints != fingerprints(own):
+    if contract.fingerprints != fingerprints(stored):
         now = f"this release extracts with version {schema.EXTRACTION}"
         raise Drift(
-            path, [f"its fingerprints are not those of its own schema: {now}"], "contract_mismatch"
+            path, [f"its fingerprints are not those of its schema: {now}"], "contract_mismatch"
         )
-    longest = max(own.grid.window_s, own.grid.stride_s, own.grid.hold_s) / own.grid.step_s
-    if not longest <= MOST_STEPS or own.grid.step_s < 1e-6:
+    longest = (
+        max(stored.grid.window_s, stored.grid.stride_s, stored.grid.hold_s) / stored.grid.step_s
+    )
+    if not longest <= MOST_STEPS or stored.grid.step_s < 1e-6:
         expected = f"at most {MOST_STEPS:,} steps of a microsecond or more"
-        raise refusal(f"{path}: data.grid", "asks for too much", expected, "semantics_grid")
-    _refuse_normalizer(told, own, path)
-    _refuse_golden(told, own, path)
-    parts = {name: np.array(values, dtype=np.float64) for name, values in told.normalizer.items()}
-    return own, Normalizer(told.view, parts["opening"], parts["mean"], parts["std"])
+        raise refusal(f"{path}: data.grid", "is too large", expected, "semantics_grid")
+    _refuse_normalizer(contract, stored, path)
+    _refuse_golden(contract, stored, path)
+    parts = {
+        name: np.array(values, dtype=np.float64) for name, values in contract.normalizer.items()
+    }
+    return stored, Normalizer(contract.view, parts["opening"], parts["mean"], parts["std"])
 
 
 def flattened(projection: Projection | None) -> dict[str, list[list[float]]]:
@@ -296,63 +300,67 @@ def flattened(projection: Projection | None) -> dict[str, list[list[float]]]:
     return {"centre": [projection.centre.tolist()], "axes": projection.axes.tolist()}
 
 
-def projection(told: Contract) -> Projection | None:
+def projection(contract: Contract) -> Projection | None:
     """Return the projection of a checked contract; None where its format had none."""
-    if not told.projection:
+    if not contract.projection:
         return None
-    return Projection(np.array(told.projection["centre"][0]), np.array(told.projection["axes"]))
+    return Projection(
+        np.array(contract.projection["centre"][0]), np.array(contract.projection["axes"])
+    )
 
 
-def _refuse_normalizer(told: Contract, own: Schema, path: Path) -> None:
-    columns = 2 * len(own.channels) * (len(STATISTICS) if told.view == "summary" else 1)
-    sizes = {"opening": len(own.channels), "mean": columns, "std": columns}
-    if {name: len(values) for name, values in told.normalizer.items()} != sizes:
+def _refuse_normalizer(contract: Contract, stored: Schema, path: Path) -> None:
+    columns = 2 * len(stored.channels) * (len(STATISTICS) if contract.view == "summary" else 1)
+    sizes = {"opening": len(stored.channels), "mean": columns, "std": columns}
+    if {name: len(values) for name, values in contract.normalizer.items()} != sizes:
         raise refusal(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
-    largest = max(abs(one) for values in told.normalizer.values() for one in values)
-    if min(told.normalizer["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
+    largest = max(abs(one) for values in contract.normalizer.values() for one in values)
+    if min(contract.normalizer["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
         expected = f"scales above {LEAST_SPREAD:g}, and nothing beyond {MOST_LEVEL:g}"
         raise refusal(f"{path}: lens", "cannot scale", expected, "semantics_scaler")
-    shapes = {name: {len(rows), *map(len, rows)} for name, rows in told.projection.items()}
-    if told.projection and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
+    shapes = {name: {len(rows), *map(len, rows)} for name, rows in contract.projection.items()}
+    if contract.projection and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
         expected = f"a centre and two axes of {columns} numbers"
         raise refusal(f"{path}: plane", "has other sizes", expected, "semantics_plane")
 
 
-def _refuse_golden(told: Contract, own: Schema, path: Path) -> None:
-    channels, steps, classes = len(own.channels), own.grid.steps, len(own.classes)
-    for one in (told.probe, *told.golden):
+def _refuse_golden(contract: Contract, stored: Schema, path: Path) -> None:
+    channels, steps, classes = len(stored.channels), stored.grid.steps, len(stored.classes)
+    for one in (contract.probe, *contract.golden):
         rows = {len(one.window), *map(len, one.window)}
         found = (rows, len(one.opening), len(one.logits))
         if found != ({channels, steps}, channels, classes):
             expected = f"windows of {channels} channels, {steps} steps and {classes} logits"
             raise refusal(f"{path}: golden", "has other sizes", expected, "semantics_golden")
-    there = {name for part in told.probe.sources.values() for name in part.names}
-    for channel, row in zip(own.channels, told.probe.window, strict=True):
+    there = {name for part in contract.probe.sources.values() for name in part.names}
+    for channel, row in zip(stored.channels, contract.probe.window, strict=True):
         if channel.name not in there and any(value is not None for value in row):
             problem = f"has no samples of {channel.name}, and values of it in the window"
-            raise refusal(f"{path}: probe", problem, "all that made the window", "semantics_probe")
+            raise refusal(
+                f"{path}: probe", problem, "every sample of the window", "semantics_probe"
+            )
 
 
-def fingerprints(own: Schema) -> dict[str, str]:
+def fingerprints(definition: Schema) -> dict[str, str]:
     """Return the fingerprint of every view of a schema."""
-    return {view: fingerprint(own, view) for view in VIEWS}
+    return {view: fingerprint(definition, view) for view in VIEWS}
 
 
 def probe(model: Predictor, episode: Episode) -> Probe:
     """Return the first window of `episode` after its opening, with the samples it depends on."""
-    own = model.schema
-    end = own.grid.steps + round(model.opening_s / own.grid.step_s)
-    until = episode.start_ns + end * own.grid.step_ns
-    since = episode.start_ns - 2 * (own.grid.hold_ns + own.grid.step_ns)
+    wanted = model.schema
+    end = wanted.grid.steps + round(model.opening_s / wanted.grid.step_s)
+    until = episode.start_ns + end * wanted.grid.step_ns
+    since = episode.start_ns - 2 * (wanted.grid.hold_ns + wanted.grid.step_ns)
     parts = {}
-    for source in own.sources:
+    for source in wanted.sources:
         if source in episode.sources:
             samples = episode.sources[source]
             near = (samples.t_wall_ns > since) & (samples.t_wall_ns <= until)
             parts[source] = Part.of(samples, near)
-    kept = {source: part.samples() for source, part in parts.items()}
-    window = window_at(kept, own, episode.start_ns, end)
-    level = opening_level(kept, own, episode.start_ns, model.opening_s)
+    samples_of = {source: part.samples() for source, part in parts.items()}
+    window = window_at(samples_of, wanted, episode.start_ns, end)
+    level = opening_level(samples_of, wanted, episode.start_ns, model.opening_s)
     logits = model.logits(window[None], level[None])[0].tolist()
     return Probe(
         window=_nullable(window),
@@ -399,37 +407,43 @@ def with_logits_of(model: Predictor, stored: Sample) -> Sample:
 
 @np.errstate(over="ignore", invalid="ignore")
 def replay(
-    model: Predictor, told: Contract, path: Path, within: float = TOLERANCE, alone: bool = False
+    model: Predictor, contract: Contract, path: Path, within: float = TOLERANCE, alone: bool = False
 ) -> None:
-    """Raise Drift when stored samples no longer make their window, or windows their logits.
+    """Raise Drift when stored samples no longer give their window, or windows their logits.
 
     Golden windows are predicted in one batch, or each of them `alone`.
     """
-    own, stored = model.schema, told.probe
+    definition, stored = model.schema, contract.probe
     sources = {source: part.samples() for source, part in stored.sources.items()}
-    window = window_at(sources, own, stored.origin_ns, stored.end)
-    level = opening_level(sources, own, stored.origin_ns, model.opening_s)
+    window = window_at(sources, definition, stored.origin_ns, stored.end)
+    level = opening_level(sources, definition, stored.origin_ns, model.opening_s)
     same = _same(window, stored.window).all(axis=1) & _same(level, stored.opening)
     if not same.all():
-        moved = [own.names[row] for row in np.flatnonzero(~same)]
+        moved = [definition.names[row] for row in np.flatnonzero(~same)]
         raise Drift(path, [f"channel {name} is not computed as in training" for name in moved])
-    kept = [(_single(one.window), _single(one.opening), one.logits) for one in told.golden]
-    groups = [[one] for one in kept] if alone else [kept] if kept else []
-    for asked in ([(window, level, stored.logits)], *groups):
-        _refuse_other_logits(model, path, asked, within)
+    golden_windows = [
+        (_single(one.window), _single(one.opening), one.logits) for one in contract.golden
+    ]
+    groups = (
+        [[one] for one in golden_windows] if alone else [golden_windows] if golden_windows else []
+    )
+    for batch in ([(window, level, stored.logits)], *groups):
+        _refuse_other_logits(model, path, batch, within)
 
 
-Asked = tuple[NDArray[np.float32], NDArray[np.float32], list[float]]
+Expected = tuple[NDArray[np.float32], NDArray[np.float32], list[float]]
 
 
-def _refuse_other_logits(model: Predictor, path: Path, asked: list[Asked], within: float) -> None:
+def _refuse_other_logits(
+    model: Predictor, path: Path, batch: list[Expected], within: float
+) -> None:
     """Raise Drift unless the windows, in one batch, get the stored logits."""
-    windows, openings, logits = (np.array(part) for part in zip(*asked, strict=True))
+    windows, openings, logits = (np.array(part) for part in zip(*batch, strict=True))
     found = model.logits(windows, openings)
     off = np.abs(found - logits) if found.shape == logits.shape else np.array(np.inf)
     if not (off <= within).all():
-        told = f"logits of golden windows are {off.max():.3g} off"
-        raise Drift(path, [told], "golden_mismatch")
+        problem = f"logits of golden windows are {off.max():.3g} off"
+        raise Drift(path, [problem], "golden_mismatch")
 
 
 def _same(now: NDArray[np.float32], stored: object) -> NDArray[np.bool_]:
@@ -442,5 +456,5 @@ def _single(stored: object) -> NDArray[np.float32]:
 
 
 def _nullable(values: NDArray[Any]) -> list[list[float | None]]:
-    """Rows with None where a value is no number, since JSON has no NaN."""
+    """Return rows with None in place of numbers that are not finite: JSON has no NaN."""
     return [[float(v) if np.isfinite(v) else None for v in row] for row in values]

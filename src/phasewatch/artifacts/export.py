@@ -22,7 +22,7 @@ from phasewatch.windowing import Windows, extract, pool_openings
 
 BATCH = 512
 EDGES = (1, 2, 7)
-"""Sizes of batches that exporters have been wrong about."""
+"""Sizes of batches for which exporters have written wrong graphs."""
 
 
 def export(
@@ -36,30 +36,30 @@ def export(
     """Write the bundle of a checkpoint into `out`, and return its folder.
 
     The graph must give the checkpoint's logits to 1e-5, and its labels, for every window of the
-    test split, which `store` holds, and for windows that lost sources. With `int8` it is then made
-    smaller, under a name of its own, and what that cost is stored. Raises Refused, or Drift.
+    test split, which `store` holds, and for windows without some sources. With `int8` the graph
+    is then quantised under a separate name, and the loss is stored. Raises Refused, or Drift.
     """
-    header, made = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
-    made.bind(store.schema, store.root)
-    windows = _test(header, made, store)
-    name = f"{made.name}-int8" if int8 else made.name
+    header, trained = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
+    trained.bind(store.schema, store.root)
+    windows = _test_windows(header, trained, store)
+    name = f"{trained.name}-int8" if int8 else trained.name
     place = out / f"{name}{ENDING}"
     if place.exists():
         remedy = "Choose another folder, or remove it."
         raise Refused(place, "is already there", "a new bundle", remedy, code="taken")
-    columns, steps = len(made.normalizer.mean), made.schema.grid.steps
-    shape = (columns,) if made.normalizer.view == "summary" else (columns, steps)
-    graph = _with_schema(made.model.onnx(shape), made.schema)
+    columns, steps = len(trained.normalizer.mean), trained.schema.grid.steps
+    shape = (columns,) if trained.normalizer.view == "summary" else (columns, steps)
+    graph = _with_schema(trained.model.onnx(shape), trained.schema)
     session = bundle.opened(graph, header, place)
-    fast = Bundle(name, made.schema, made.opening_s, made.normalizer, session)
-    parity, loss = compare(made, fast, windows), None
-    golden = header.golden or contract.golden(made, store.read(header.split["test"][0]))
+    fast = Bundle(name, trained.schema, trained.opening_s, trained.normalizer, session)
+    parity, loss = compare(trained, fast, windows), None
+    golden = header.golden or contract.golden(trained, store.read(header.split["test"][0]))
     probe = header.probe
     if int8:
         size = len(graph)
-        graph = _with_schema(quantize.int8(graph, made.name), made.schema)
+        graph = _with_schema(quantize.int8(graph, trained.name), trained.schema)
         fast = replace(fast, session=bundle.opened(graph, header, place))
-        loss = quantize.loss(made, fast, windows, size)
+        loss = quantize.loss(trained, fast, windows, size)
         golden = [contract.with_logits_of(fast, one) for one in golden]
         probe = contract.with_logits_of(fast, probe)
     shared = header.model_dump(exclude={"weights_sha256", "weights_bytes"})
@@ -88,37 +88,40 @@ def export(
     return place
 
 
-def compare(made: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
+def compare(trained: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
     """Compare both on every window and on rare ones. Raises Refused when they do not agree."""
-    whole = np.concatenate(
+    apart = np.concatenate(
         [
             _agree(
-                made, fast, windows.x[first : first + BATCH], windows.opening[first : first + BATCH]
+                trained,
+                fast,
+                windows.x[first : first + BATCH],
+                windows.opening[first : first + BATCH],
             )
             for first in range(0, len(windows), BATCH)
         ]
     )
-    edges = [_agree(made, fast, x, level) for x, level in _edges(made.schema, windows)]
-    predicted = made.predict(windows)
-    _, cube = metrics.confusions(windows.episode, windows.y, predicted, len(made.schema.classes))
+    edges = [_agree(trained, fast, x, level) for x, level in _edges(trained.schema, windows)]
+    predicted = trained.predict(windows)
+    _, cube = metrics.confusions(windows.episode, windows.y, predicted, len(trained.schema.classes))
     return Parity(
         windows=len(windows),
         edges=sum(map(len, edges)),
-        largest=float(max(part.max() for part in (whole, *edges))),
+        largest=float(max(part.max() for part in (apart, *edges))),
         macro_f1=float(metrics.macro_f1(cube.sum(axis=0))),
     )
 
 
 def _agree(
-    made: Checkpoint, fast: Bundle, x: NDArray[np.float32], level: NDArray[np.float32]
+    trained: Checkpoint, fast: Bundle, x: NDArray[np.float32], level: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Return the largest difference of logits of each window, `[N]`. Raises Refused."""
-    own, other = made.logits(x, level), fast.logits(x, level)
-    apart = np.abs(own - other).max(axis=1)
-    same = own.argmax(axis=1) == other.argmax(axis=1)
-    if own.shape != other.shape or not (apart <= TOLERANCE).all() or not same.all():
+    expected, other = trained.logits(x, level), fast.logits(x, level)
+    apart = np.abs(expected - other).max(axis=1)
+    same = expected.argmax(axis=1) == other.argmax(axis=1)
+    if expected.shape != other.shape or not (apart <= TOLERANCE).all() or not same.all():
         raise Refused(
-            f"the graph of {made.name}",
+            f"the graph of {trained.name}",
             f"is up to {apart.max():.3g} off, with {np.count_nonzero(~same)} other labels",
             f"logits to {TOLERANCE:g} and the same labels",
             "Nothing was written. Another release of the exporter may do better.",
@@ -130,7 +133,7 @@ def _agree(
 def _edges(
     schema: Schema, windows: Windows
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Odd batches; windows without any value, without a source, and without an opening."""
+    """Return small batches; windows without any value, without a source, and without an opening."""
     cases = [(windows.x[:size], windows.opening[:size]) for size in EDGES]
     some, level = windows.x[: max(EDGES)], windows.opening[: max(EDGES)]
     nothing = np.full_like(level, np.nan)
@@ -142,8 +145,8 @@ def _edges(
     return cases
 
 
-def _test(header: Header, made: Checkpoint, store: Store) -> Windows:
-    """The windows of the split that the checkpoint never saw. Raises Refused."""
+def _test_windows(header: Header, trained: Checkpoint, store: Store) -> Windows:
+    """Return the test windows of the split, which the checkpoint never saw. Raises Refused."""
     ids, there = header.split["test"], set(store.ids())
     absent = [id for id in ids if id not in there]
     if absent:
@@ -154,11 +157,11 @@ def _test(header: Header, made: Checkpoint, store: Store) -> Windows:
             "Name that store: a bundle is compared on all of them.",
             code="test_missing",
         )
-    return pool_openings(extract(store, ids, made.schema, made.opening_s))
+    return pool_openings(extract(store, ids, trained.schema, trained.opening_s))
 
 
 def _with_schema(graph: bytes, schema: Schema) -> bytes:
-    """The graph with the schema inside, and without the exporter's notes, which name its files."""
+    """Return a graph with the schema in it, without the exporter's notes, which name files."""
     import onnx
 
     model = onnx.load_from_string(graph)
@@ -171,7 +174,7 @@ def _with_schema(graph: bytes, schema: Schema) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def _lost(terms: Terms) -> str:
+def _describe_loss(terms: Terms) -> str:
     lost = terms.int8
     if lost is None:
         return ""
@@ -199,7 +202,7 @@ that are known to be {terms.data["classes"][0]}.
   number of one split: `phasewatch evaluate` gives its interval, and what was never tested.
 - The graph was compared with the model on those windows and {terms.parity.edges} rare ones: logits
   at most {terms.parity.largest:.2g} apart, all labels the same.
-{_lost(terms)}
+{_describe_loss(terms)}
 Not for machines, programs or clocks unlike those it learned from, and not for a decision that
 nobody looks at: its scores fall on hosts unlike those it saw.
 

@@ -1,4 +1,4 @@
-"""A graph in int8: smaller, and not the same any more; how far off it is stands in its bundle."""
+"""Quantises a graph to int8, which makes it smaller, and measures the loss for its bundle."""
 
 import logging
 import tempfile
@@ -13,11 +13,11 @@ from phasewatch.errors import Refused
 from phasewatch.windowing import Windows
 
 MOST_OTHER = 0.05
-"""Share of the test windows whose label may change; beyond that it is another model."""
+"""Largest share of the test windows whose predicted label may change."""
 
 
 def int8(graph: bytes, name: str) -> bytes:
-    """The graph with weights in int8 and activations quantised as they come. Raises Refused.
+    """Return a graph with int8 weights and dynamically quantised activations. Raises Refused.
 
     The method is onnxruntime's dynamic quantisation; recurrent cells stay in float32, since the
     runtime has no GRU in int8.
@@ -39,25 +39,25 @@ def int8(graph: bytes, name: str) -> bytes:
         logging.getLogger().disabled = before
 
 
-def loss(made: Checkpoint, small: Bundle, windows: Windows, size: int) -> Loss:
-    """How far int8 is from the model on the test split. Raises Refused when it is too far.
+def loss(trained: Checkpoint, small: Bundle, windows: Windows, size: int) -> Loss:
+    """Return the loss by int8 on the test split. Raises Refused when it is too large.
 
     `size` is that of the float32 graph, in bytes.
     """
-    own = made.logits(windows.x, windows.opening)
+    expected = trained.logits(windows.x, windows.opening)
     other = small.logits(windows.x, windows.opening)
-    guess = other.argmax(axis=1)
-    changed = int(np.count_nonzero(guess != own.argmax(axis=1)))
-    apart = float(np.abs(own - other).max())
+    predicted = other.argmax(axis=1)
+    changed = int(np.count_nonzero(predicted != expected.argmax(axis=1)))
+    apart = float(np.abs(expected - other).max())
     if not apart <= MOST_LOSS or changed > MOST_OTHER * len(windows):
         raise Refused(
-            f"{made.name} in int8",
+            f"{trained.name} in int8",
             f"is up to {apart:.3g} off, with {changed} of {len(windows)} labels changed",
             f"at most {MOST_LOSS:g}, and {MOST_OTHER:.0%} of them",
             "Nothing was written. Export it without --int8.",
             code="parity",
         )
-    _, cube = metrics.confusions(windows.episode, windows.y, guess, len(made.schema.classes))
+    _, cube = metrics.confusions(windows.episode, windows.y, predicted, len(trained.schema.classes))
     return Loss(
         other_labels=changed,
         largest=apart,

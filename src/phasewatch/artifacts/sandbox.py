@@ -1,9 +1,8 @@
-"""A model from others, loaded in a process of its own first: what it does to its reader, it does
-there.
+"""Loads a model that is not trusted in a child process first, with limits on time and memory.
 
-Nothing in the checks before it can tell that a graph of ONNX never ends, or asks for all memory:
-the runtime of others finds out while it works. So a child loads it, with limits, and says how that
-went; whoever asked goes on unharmed.
+No check of a file shows that its ONNX graph never ends or takes all memory; that appears only when
+onnxruntime runs it. So a child process loads the model and reports how that ended, and the caller
+is not affected.
 """
 
 import importlib
@@ -20,7 +19,7 @@ from phasewatch.io.trust import ANY, Trust, refusal
 from phasewatch.models import base
 
 LIMIT_S, MEMORY = 10, 2 << 30
-"""Seconds, and bytes beyond what the libraries take."""
+"""Limits of the child: seconds, and bytes of memory beyond those of the libraries."""
 
 REFUSED = 2
 
@@ -28,10 +27,10 @@ REFUSED = 2
 def load_in_sandbox(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> None:
     """Load a checkpoint or a bundle in a child process.
 
-    Raises Refused as loading does, with the code `child` where the child did not live to tell.
+    Raises Refused as loading does, with the code `child` where the child was ended.
     """
-    asked = [str(path), trust.key and str(trust.key), trust.strict, trust.serial, limit_s]
-    command = [sys.executable, "-m", "phasewatch.artifacts.sandbox", json.dumps(asked)]
+    arguments = [str(path), trust.key and str(trust.key), trust.strict, trust.serial, limit_s]
+    command = [sys.executable, "-m", "phasewatch.artifacts.sandbox", json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == REFUSED:
         raise Refused(*json.loads(done.stdout.splitlines()[-1]))
@@ -43,7 +42,7 @@ def load_in_sandbox(path: Path, trust: Trust = ANY, limit_s: int = LIMIT_S) -> N
 
 
 def _limited(seconds: int) -> None:
-    """From now on; an alarm that nobody handles ends also what never returns to Python."""
+    """Limit this process from now on. An unhandled alarm also ends code outside of Python."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + MEMORY
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -67,8 +66,8 @@ def _main() -> None:
             base.find(checkpoint.load_header(path, trust).model)
             _limited(limit_s)
             checkpoint.load(path, trust)
-    except Refused as told:
-        sys.stdout.write("\n" + json.dumps(told.__reduce__()[1]))
+    except Refused as refused:
+        sys.stdout.write("\n" + json.dumps(refused.__reduce__()[1]))
         sys.exit(REFUSED)
 
 

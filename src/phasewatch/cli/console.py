@@ -1,6 +1,6 @@
-"""What all commands share: where they print, how they end, options with one meaning.
+"""What all commands share: the consoles they print to, exit codes, and common options.
 
-Heavy libraries are imported by the command that needs them, so `--help` answers at once.
+Heavy libraries are imported by the command that needs them, so `--help` prints at once.
 """
 
 import io
@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 app = typer.Typer(
-    help="Which behavioural phase is a virtual machine in? Telemetry in, honest scores out.",
+    help="Predict the behavioural phase of a machine from its telemetry, and evaluate the models.",
     pretty_exceptions_enable=False,
 )
 
 
 def _streams() -> None:
-    """What a terminal cannot show is escaped, and what nobody reads goes nowhere."""
+    """Escape characters that a stream cannot encode; open the null device for an absent stream."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -41,30 +41,41 @@ REFUSED, SOME_ERRORED, SOME_REJECTED, CANCELLED = 2, 3, 4, 130
 StorePath = Annotated[Path, typer.Option("--store", help="Folder of the episode store.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 PublicKey = Annotated[
-    Path | None, typer.Option("--trust", help="Public ed25519 key (PEM) that must have signed.")
+    Path | None, typer.Option("--trust", help="Public ed25519 key (PEM) to verify models with.")
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict-perms", help="Refuse what others may write or replace.")
+    bool, typer.Option("--strict-perms", help="Refuse files that other users may write or replace.")
 ]
 TlsCert = Annotated[
-    Path | None, typer.Option("--tls-cert", help="Certificate (PEM): serve over HTTPS.")
+    Path | None,
+    typer.Option("--tls-cert", help="Certificate (PEM) to use HTTPS with; needs --tls-key."),
 ]
-TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="Its private key (PEM).")]
+TlsKey = Annotated[
+    Path | None, typer.Option("--tls-key", help="Private key (PEM) of the certificate.")
+]
 Opening = Annotated[
     float,
-    typer.Option("--opening", help="Seconds known to be benign at each start.", min=0, max=86_400),
+    typer.Option(
+        "--opening",
+        help="Seconds at the start of each episode that are known to be benign.",
+        min=0,
+        max=86_400,
+    ),
 ]
 
 
 def images(cache: Path | None) -> Path:
-    """Where guest images are kept, unless somebody says otherwise."""
+    """Return the folder of guest images: `cache` if given, else one in the user's cache folder."""
     usual = os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")
     return cache or Path(usual) / "phasewatch"
 
 
 @contextmanager
 def progress(label: str, total: int) -> Iterator[Any]:
-    """A bar on standard error, where that is a terminal; yields the function that moves it."""
+    """Show a progress bar on standard error, if that is a terminal.
+
+    Yields the function that advances it, by 1 or by a given count.
+    """
     parts = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     quiet = not err.is_terminal
     with Progress(*parts, console=err, transient=True, disable=quiet) as bar:
@@ -73,7 +84,10 @@ def progress(label: str, total: int) -> Iterator[Any]:
 
 
 def plain(text: str) -> str:
-    """On one line, and without what a terminal would obey: names come from other machines."""
+    """Return text with line breaks and control characters escaped.
+
+    Names come from other machines, and a terminal would obey their control sequences.
+    """
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text
@@ -81,6 +95,6 @@ def plain(text: str) -> str:
 
 
 def print_json(value: object) -> None:
-    """An answer for programs, on standard output."""
+    """Print a value as JSON on standard output, for programs."""
     json.dump(value, sys.stdout, indent=1)
     sys.stdout.write("\n")

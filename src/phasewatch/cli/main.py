@@ -1,6 +1,6 @@
-"""The `phasewatch` command: every file under commands/, and how each of them may end.
+"""The `phasewatch` command: it loads every file under commands/ and turns errors into exit codes.
 
-What a user got wrong is one line on standard error and an exit code that is not 0, never a
+A mistake of the user is one line on standard error and an exit code that is not 0, never a
 traceback.
 """
 
@@ -25,7 +25,7 @@ for _file in pkgutil.iter_modules(commands.__path__):
 
 
 def main() -> None:
-    """Entry point: a refusal is one line, a slip in the words too, Ctrl-C is quiet."""
+    """Run a command: a refusal or usage error is one line, and Ctrl-C ends without a traceback."""
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False, prog_name="phasewatch")
     except Refused as refused:
@@ -41,7 +41,7 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = CANCELLED
     if code == CANCELLED:
-        _end("cancelled; nothing half-written was kept", CANCELLED)
+        _end("cancelled; no partly written file was left", CANCELLED)
     sys.exit(code)
 
 
@@ -51,11 +51,11 @@ def _end(line: str, code: int) -> NoReturn:
 
 
 def _usage(error: TyperException) -> str:
-    """What is wrong with the words of a command, as place and problem, and where help is."""
-    told = re.sub(r"^Invalid value for '(.+?)': ", r"\1: ", error.format_message())
+    """Return a usage error as one line: the argument, the problem, and the command that helps."""
+    message = re.sub(r"^Invalid value for '(.+?)': ", r"\1: ", error.format_message())
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "phasewatch"
-    return f"{told.rstrip('.')}; expected what `{command} --help` says."
+    return f"{message.rstrip('.')}; expected the arguments that `{command} --help` lists."
 
 
 def _not_installed(module: str) -> str:
@@ -66,8 +66,8 @@ def _not_installed(module: str) -> str:
     return f"{module}: is not installed; expected a library that this command needs. {remedy}"
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(requested: bool) -> None:
+    if requested:
         out.print(f"phasewatch {__version__}")
         raise typer.Exit
 

@@ -72,14 +72,14 @@ def run(
     """Train every model in every mode, and evaluate the checkpoints as loaded again.
 
     Writes what `train` writes, every prediction, and the report under `out`. The report is computed
-    from the file of predictions, so whoever has that file can compute it again. Raises Refused.
+    from the file of predictions, so it can be computed again from that file. Raises Refused.
     """
     trained = train(recipe, store, out, log, workers, waived)
-    own = trained.run
-    own.write_predictions(predict_all(trained.folds, trained.usable, store.schema, recipe.seed))
-    report = evaluate(own.predictions)
-    own.write_report(report)
-    return RunResult(own, trained, own.predictions, report)
+    written = trained.run
+    written.write_predictions(predict_all(trained.folds, trained.usable, store.schema, recipe.seed))
+    report = evaluate(written.predictions)
+    written.write_report(report)
+    return RunResult(written, trained, written.predictions, report)
 
 
 def train(
@@ -105,23 +105,23 @@ def train(
     log(f"checked {len(results)} episodes: {counted}")
     usable = [result.identity for result in results if result.usable]
     folds = splits.find_splitter(recipe.split)(usable, recipe.test, recipe.validation)
-    own = Run.create(out, _record(recipe, store, results))
-    index.write(results, own.index_path)
+    written = Run.create(out, _record(recipe, store, results))
+    index.write(results, written.index_path)
     windows = windows_by_mode(recipe, store.schema, [episodes[one.id] for one in usable])
     probes = [episodes[split.train[0]] for split in folds]
-    # What is held decoded is as large as the windows: training needs the memory.
+    # Decoded episodes are as large as the windows, and training needs the memory.
     del episodes
-    places = [own.fold(split.held_out) if len(folds) > 1 else own for split in folds]
+    places = [written.fold(split.held_out) if len(folds) > 1 else written for split in folds]
     trained = [
         _train_fold(
             _FoldInput(recipe, store, split, place, probe),
             {one.id: one for one in usable},
-            {mode: divide_windows(whole, split) for mode, whole in windows.items()},
+            {mode: divide_windows(cut, split) for mode, cut in windows.items()},
             (workers, waived, log),
         )
         for split, place, probe in zip(folds, places, probes, strict=True)
     ]
-    return TrainingResult(own, recipe, results, trained)
+    return TrainingResult(written, recipe, results, trained)
 
 
 def windows_by_mode(
@@ -136,8 +136,10 @@ def windows_by_mode(
     if not modes:
         return {}
     widest = schema.for_mode(max(modes, key=lambda mode: len(schema.for_mode(mode).channels)))
-    whole = concatenate(cut_windows(episode, widest, recipe.opening_s) for episode in episodes)
-    return {mode: whole.channels(widest, schema.for_mode(mode)) for mode in modes}
+    widest_windows = concatenate(
+        cut_windows(episode, widest, recipe.opening_s) for episode in episodes
+    )
+    return {mode: widest_windows.channels(widest, schema.for_mode(mode)) for mode in modes}
 
 
 @dataclass(frozen=True)
@@ -157,10 +159,10 @@ class _FoldInput:
             refuse_unlearnable(subsets, schema)
             refuse_dead(subsets["train"], schema, mode)
             sides = (subsets["train"], subsets["validation"])
-            own = (mode, schema, self.split, *sides, self.episode, self.run.training_folders)
+            shared = (mode, schema, self.split, *sides, self.episode, self.run.training_folders)
             for repeat in range(self.recipe.seeds):
                 for name in self.recipe.models:
-                    yield Task(self.recipe, name, *own, repeat)
+                    yield Task(self.recipe, name, *shared, repeat)
 
 
 def _train_fold(
@@ -175,7 +177,7 @@ def _train_fold(
     tasks = list(fold.tasks(windows))
     data = _fold_data(fold.split, episodes, fold.store.schema, windows)
     checks = check_leakage(data, waived)
-    log(f"audit   {len(checks)} rules looked for leaks: {_describe_checks(checks)}")
+    log(f"leakage {len(checks)} rules checked: {_describe_checks(checks)}")
     for path in jobs.run_tasks(tasks, workers):
         log(f"saved   {path}  (written, read back, probe replayed)")
     loaded = [checkpoint.load(task.path) for task in tasks]
@@ -192,18 +194,18 @@ def _fold_data(
     schema: Schema,
     windows: Mapping[Mode, Subsets],
 ) -> FoldData:
-    """Return what leakage is looked for in: the windows of the mode with the most channels."""
-    mode = max(windows, key=lambda own: len(schema.for_mode(own).channels))
+    """Return the data of the leakage checks: the windows of the mode with the most channels."""
+    mode = max(windows, key=lambda name: len(schema.for_mode(name).channels))
     return FoldData(split, episodes, schema.for_mode(mode), windows[mode])
 
 
 def _describe_checks(checks: Sequence[Check]) -> str:
     waived = [check.rule for check in checks if not check.passed]
-    return f"waived {', '.join(waived)}" if waived else "none found"
+    return f"waived {', '.join(waived)}" if waived else "no leak found"
 
 
 def _record(recipe: Recipe, store: Store, results: list[ValidationResult]) -> dict[str, Any]:
-    """What `run.json` holds: the release, the recipe, and which store was trained on."""
+    """Return the content of `run.json`: release, recipe, and the digest of the store."""
     digest = hashlib.sha256()
     for result in results:
         digest.update(result.id.encode())
@@ -227,9 +229,9 @@ def describe_split(split: Split) -> str:
 
 
 def _refuse_names(recipe: Recipe, store: Store) -> None:
-    """Before the store is swept, which is long: raise Refused when what is held out is not there.
+    """Raise Refused when a held-out host has no episode, before the long validation of the store.
 
-    Manifests are believed here, so that a host is refused only when no episode claims it.
+    Manifests are trusted here, so a host is refused only when no episode claims it.
     """
     splits.find_splitter(recipe.split)
     if recipe.split != "held_out_host":
@@ -250,7 +252,7 @@ def _refuse_names(recipe: Recipe, store: Store) -> None:
 
 
 def refuse_unlearnable(parts: Subsets, schema: Schema) -> None:
-    """Raise Refused when a part has no window, or a phase is asked about that training lacks."""
+    """Raise Refused when a part has no window, or has a phase that training lacks."""
     for part in ("train", "validation", "unseen"):
         if not len(parts[part]):
             raise Refused(
@@ -274,7 +276,7 @@ def refuse_unlearnable(parts: Subsets, schema: Schema) -> None:
 
 
 def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
-    """Raise Refused when a channel was never measured in training: it would mean nothing."""
+    """Raise Refused when a channel was never measured in the training windows."""
     alive = np.isfinite(windows.x).any(axis=(0, 2))
     dead = [schema.names[row] for row in np.flatnonzero(~alive)]
     if dead:

@@ -47,7 +47,7 @@ REMEDY = "Make it again with `phasewatch run`."
 class Run:
     """The folder of a run at `path`. Every property raises Refused where its file is missing.
 
-    `predictions` and `report` are read once and then kept; a new `Run` reads them again.
+    `predictions` and `report` are cached; a new `Run` reads them again.
     """
 
     path: Path
@@ -70,16 +70,16 @@ class Run:
 
         Raises Refused when the folder is of another run.
         """
-        run, asked = cls(path), json.loads(json.dumps(record))
+        run, wanted = cls(path), json.loads(json.dumps(record))
         if not run.record_path.exists():
-            atomic.write(run.record_path, (json.dumps(asked, indent=1) + "\n").encode())
+            atomic.write(run.record_path, (json.dumps(wanted, indent=1) + "\n").encode())
             return run
         try:
             there = json.loads(run.record_path.read_bytes())
         except ValueError:
             there = None
-        if there != asked:
-            found = differences(there, asked) if isinstance(there, dict) else "it cannot be read"
+        if there != wanted:
+            found = differences(there, wanted) if isinstance(there, dict) else "it cannot be read"
             raise Refused(
                 run.record_path,
                 f"is of another run: {found}",
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """The name of the folder."""
         return self.path.resolve().name
 
     # ------------------------------------------------------------ files
@@ -171,7 +171,7 @@ class Run:
         return found
 
     def checkpoint_path(self, model: str, mode: Mode, repeat: int = 0) -> Path:
-        """Return where the checkpoint of a model in a mode lies, and of which repeated training."""
+        """Return the path of the checkpoint of a model in a mode, from the `repeat`th training."""
         name = jobs.checkpoint_name(model, mode, repeat)
         return checkpoint.path_of(self.path / CHECKPOINTS, name)
 
@@ -238,7 +238,7 @@ class Run:
 
     @property
     def temperatures(self) -> dict[str, float]:
-        """By `model.mode`, what to divide logits by to calibrate them; empty without a report."""
+        """The temperature that calibrates logits, by `model.mode`; empty without a report."""
         return self._by_model(lambda row: float(row["temperatures"][0]))
 
     @property
@@ -336,7 +336,7 @@ def parse_object(data: bytes, path: Path, what: str = "report.json of a run") ->
 
 
 def _first(error: Exception) -> str:
-    """Say the first of the problems that pydantic found, with its field."""
+    """Return the first problem that pydantic found, with its field."""
     if not isinstance(error, ValidationError):
         return f"lacks {error}"
     first = error.errors()[0]

@@ -1,8 +1,8 @@
-"""What a corpus holds, what gives it away, and how much a random split of its windows flatters.
+"""The survey of a corpus: its content, its baselines, and the bias of a random window split.
 
-Every episode is counted; answers that need no detector are judged beside boosted trees on hosts
-held out one after the other; and models are judged on new hosts, samples and times, each beside
-the same model on a random split of the same windows.
+Every episode is counted. Baselines that need no detector are evaluated beside boosted trees on
+hosts held out one after the other. Models are evaluated on new hosts, samples and times, each
+beside the same model on a random split of the same windows.
 """
 
 import csv
@@ -38,7 +38,7 @@ OPENING_S = RECIPES["all"].opening_s
 class SurveyRow:
     """One model on one kind of split: all held-out windows together, and the worst held-out part.
 
-    `random` is the same model on a random split of the same windows, for what that flatters.
+    `random` is the score of the same model on a random split of the same windows.
     """
 
     split: str
@@ -72,11 +72,11 @@ class Survey:
     models: list[SurveyRow]
 
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
 def survey(
-    store: Store, say: Say, opening_s: float = OPENING_S, models: Sequence[str] = (MODEL,)
+    store: Store, log: Log, opening_s: float = OPENING_S, models: Sequence[str] = (MODEL,)
 ) -> Survey:
     """Count, and train `models` on every split: minutes for some hundred episodes, for trees.
 
@@ -86,30 +86,32 @@ def survey(
     results, episodes = validate_and_read(store)
     counts = tally(results, episodes)
     usable = [result.identity for result in results if result.usable]
-    made, missing = _splits(usable)
+    allowed, missing = _splits(usable)
     for reason in missing:
-        say(reason)
-    if not made:
+        log(reason)
+    if not allowed:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
-    whole = pool_openings(
+    windows = pool_openings(
         concatenate(cut_windows(one, store.schema, opening_s) for one in episodes.values())
     )
-    found_leaks: list[SurveyRow] = []
-    gaps: list[SurveyRow] = []
+    baseline_rows: list[SurveyRow] = []
+    model_rows: list[SurveyRow] = []
     for mode in store.schema.modes:
-        bench = Bench(store.schema, mode, whole)
+        bench = Bench(store.schema, mode, windows)
         for name in baselines.BASELINES:
-            if "held_out_host" in made:
-                found_leaks.append(bench.judge("held_out_host", made["held_out_host"], name))
-                say(_told(found_leaks[-1]))
-        for (kind, splits), model in product(made.items(), models):
-            line = bench.judge(kind, splits, model)
-            gaps.append(replace(line, random=bench.random(splits, model)))
-            say(_told(gaps[-1]))
-    return Survey(store.schema.classes, counts, found_leaks, gaps)
+            if "held_out_host" in allowed:
+                baseline_rows.append(
+                    bench.evaluate("held_out_host", allowed["held_out_host"], name)
+                )
+                log(_describe(baseline_rows[-1]))
+        for (kind, splits), model in product(allowed.items(), models):
+            line = bench.evaluate(kind, splits, model)
+            model_rows.append(replace(line, random=bench.random(splits, model)))
+            log(_describe(model_rows[-1]))
+    return Survey(store.schema.classes, counts, baseline_rows, model_rows)
 
 
-def _told(line: SurveyRow) -> str:
+def _describe(line: SurveyRow) -> str:
     beside = f", random windows {_scored(line.random)}" if line.random is not None else ""
     return (
         f"{line.split} · {line.mode} · {line.model}: {_scored(line.score)}, "
@@ -118,7 +120,7 @@ def _told(line: SurveyRow) -> str:
 
 
 def _splits(episodes: Sequence[Identity]) -> tuple[dict[str, list[Split]], list[str]]:
-    """Every split that the store allows, and why it does not allow the others."""
+    """Return every split that the episodes allow, and why they do not allow the others."""
     hosts = sorted({episode.host for episode in episodes})
     samples = min(
         (
@@ -137,58 +139,60 @@ def _splits(episodes: Sequence[Identity]) -> tuple[dict[str, list[Split]], list[
         ],
         "held_out_time": lambda: [held_out_time(episodes, "", "")],
     }
-    made, missing = {}, []
+    allowed, missing = {}, []
     for kind, way in ways.items():
         try:
-            made[kind] = way()
+            allowed[kind] = way()
         except Refused as refused:
             missing.append(f"untested: {refused}")
-    return made, missing
+    return allowed, missing
 
 
 class Bench:
-    """The windows of a corpus in one mode, and what is asked of them."""
+    """The windows of a corpus in one mode, on which models and baselines are evaluated."""
 
-    def __init__(self, schema: Schema, mode: Mode, whole: Windows) -> None:
-        own = schema.for_mode(mode)
-        rows = [schema.names.index(name) for name in own.names]
+    def __init__(self, schema: Schema, mode: Mode, all_windows: Windows) -> None:
+        visible = schema.for_mode(mode)
+        rows = [schema.names.index(name) for name in visible.names]
         self.mode: Mode = mode
         self.classes = len(schema.classes)
-        self.windows = replace(whole, x=whole.x[:, rows], opening=whole.opening[:, rows])
-        self._schema = own
+        self.windows = replace(
+            all_windows, x=all_windows.x[:, rows], opening=all_windows.opening[:, rows]
+        )
+        self._schema = visible
 
-    def judge(self, kind: str, splits: Sequence[Split], model: str) -> SurveyRow:
-        """One model, or baseline, on the held-out parts of all splits together."""
-        rows, guesses, worst = [], [], ("", 2.0)
+    def evaluate(self, kind: str, splits: Sequence[Split], model: str) -> SurveyRow:
+        """Return the score of a model or baseline on the held-out parts of all splits together."""
+        rows, predictions, worst = [], [], ("", 2.0)
         for split in splits:
             parts = [self._rows(ids) for ids in (split.train, split.validation, split.test)]
-            guess = self._answer(model, *parts)
-            score = float(metrics.macro_f1(self._cube(parts[2], guess).sum(axis=0)))
+            predicted = self._predict(model, *parts)
+            score = float(metrics.macro_f1(self._cube(parts[2], predicted).sum(axis=0)))
             worst = min(worst, (split.held_out, score), key=lambda pair: pair[1])
             rows.append(parts[2])
-            guesses.append(guess)
-        cube = self._cube(np.concatenate(rows), np.concatenate(guesses))
+            predictions.append(predicted)
+        cube = self._cube(np.concatenate(rows), np.concatenate(predictions))
         return SurveyRow(kind, model, self.mode, metrics.macro_f1_score(cube, SEED), *worst)
 
     def random(self, splits: Sequence[Split], model: str) -> Score:
-        """A model on windows dealt at random into parts of the same sizes as the first split's.
+        """Return the score of a model on a random window split, with the sizes of the first split.
 
-        Windows of one run then stand on both sides: the score says what that flatters.
+        Windows of one episode are then on both sides, so the score is biased upwards.
         """
         sides = [splits[0].train, splits[0].validation, splits[0].test]
         sizes = [len(self._rows(ids)) for ids in sides]
         order = np.random.default_rng(SEED).permutation(len(self.windows))[: sum(sizes)]
         parts = np.split(order, np.cumsum(sizes)[:-1])
-        return metrics.macro_f1_score(self._cube(parts[2], self._answer(model, *parts)), SEED)
+        return metrics.macro_f1_score(self._cube(parts[2], self._predict(model, *parts)), SEED)
 
     def _rows(self, ids: Sequence[str]) -> NDArray[np.int64]:
         return np.flatnonzero(np.isin(self.windows.episode, ids))
 
-    def _cube(self, rows: NDArray[np.int64], guess: NDArray[np.int64]) -> metrics.Confusions:
-        asked = self.windows.episode[rows], self.windows.y[rows]
-        return metrics.confusions(*asked, guess, self.classes)[1]
+    def _cube(self, rows: NDArray[np.int64], predicted: NDArray[np.int64]) -> metrics.Confusions:
+        identity = self.windows.episode[rows], self.windows.y[rows]
+        return metrics.confusions(*identity, predicted, self.classes)[1]
 
-    def _answer(
+    def _predict(
         self,
         name: str,
         train: NDArray[np.int64],
@@ -236,7 +240,7 @@ def _spent(episode: Episode) -> Iterator[tuple[str, float]]:
 
 
 def table(found: Survey) -> bytes:
-    """The counts as CSV, one row a campaign, host, profile and verdict."""
+    """Return the counts as CSV, a row for each campaign, host, profile and verdict."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     names = [f"seconds_{phase}" for phase in found.classes]
@@ -249,8 +253,8 @@ def table(found: Survey) -> bytes:
 
 
 def markdown(found: Survey) -> str:
-    """The findings as Markdown tables, for a dataset card."""
-    parts = (_counted(found), _spread(found), _leaked(found), _flattered(found))
+    """Return the findings as Markdown tables, for a dataset card."""
+    parts = (_by_host(found), _by_campaign(found), _baselines(found), _random_splits(found))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -259,31 +263,33 @@ def _rows(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def _counted(found: Survey) -> str:
-    """Usable episodes of all, by host and profile."""
+def _by_host(found: Survey) -> str:
+    """Return a table of usable episodes by host and profile."""
     profiles = sorted({count.profile for count in found.counts if count.profile})
     rows: list[list[object]] = []
     for host in sorted({count.host for count in found.counts}):
         cells: list[object] = [host or "unreadable"]
         for profile in profiles:
-            own = [c for c in found.counts if (c.host, c.profile) == (host, profile)]
-            usable = sum(c.episodes for c in own if c.verdict in ("accepted", "degraded"))
-            every = sum(c.episodes for c in own)
+            of_cell = [c for c in found.counts if (c.host, c.profile) == (host, profile)]
+            usable = sum(c.episodes for c in of_cell if c.verdict in ("accepted", "degraded"))
+            every = sum(c.episodes for c in of_cell)
             cells.append(f"{usable} of {every}" if usable < every else every or "none")
         rows.append(cells)
     return "Usable episodes by host and profile:\n\n" + _rows(["host", *profiles], rows)
 
 
-def _spread(found: Survey) -> str:
-    """Verdicts and minutes a phase, by campaign."""
+def _by_campaign(found: Survey) -> str:
+    """Return a table of verdicts and minutes in each phase, by campaign."""
     verdicts = ("accepted", "degraded", "rejected", "errored")
     rows: list[list[object]] = []
     for campaign in sorted({count.campaign for count in found.counts}):
-        own = [count for count in found.counts if count.campaign == campaign]
+        of_campaign = [count for count in found.counts if count.campaign == campaign]
         cells: list[object] = [campaign or "unreadable"]
-        cells += [sum(c.episodes for c in own if c.verdict == verdict) for verdict in verdicts]
+        cells += [
+            sum(c.episodes for c in of_campaign if c.verdict == verdict) for verdict in verdicts
+        ]
         for phase in found.classes:
-            cells.append(f"{sum(c.seconds.get(phase, 0) for c in own) / 60:.1f}")
+            cells.append(f"{sum(c.seconds.get(phase, 0) for c in of_campaign) / 60:.1f}")
         rows.append(cells)
     total: list[object] = ["all"]
     total += [sum(int(str(row[place])) for row in rows) for place in range(1, 5)]
@@ -291,11 +297,11 @@ def _spread(found: Survey) -> str:
         f"{sum(float(str(row[place])) for row in rows):.1f}" for place in range(5, len(rows[0]))
     ]
     head = ["campaign", *verdicts, *(f"{phase}, min" for phase in found.classes)]
-    told = "Verdicts, and usable minutes in each phase, by campaign:\n\n"
-    return told + _rows(head, [*rows, total])
+    title = "Verdicts, and usable minutes in each phase, by campaign:\n\n"
+    return title + _rows(head, [*rows, total])
 
 
-def _leaked(found: Survey) -> str:
+def _baselines(found: Survey) -> str:
     if not found.baselines:
         return ""
     lines = [*found.baselines, *(line for line in found.models if line.split == "held_out_host")]
@@ -307,14 +313,14 @@ def _leaked(found: Survey) -> str:
     return "Every host held out once, all held-out windows together:\n\n" + _rows(head, rows)
 
 
-def _flattered(found: Survey) -> str:
+def _random_splits(found: Survey) -> str:
     rows = []
     for line in found.models:
         assert line.random is not None
         gap = f"{line.random.value - line.score.value:+.3f}"
         name = line.split.replace("held_out_", "new ")
-        told = [_scored(line.score), _scored(line.random), gap]
-        rows.append([name, line.mode, line.model, *told])
+        cells = [_scored(line.score), _scored(line.random), gap]
+        rows.append([name, line.mode, line.model, *cells])
     head = ["held out", "mode", "model", "macro F1", "same sizes, random windows", "flattered by"]
     return "What a random split of windows flatters:\n\n" + _rows(head, rows)
 

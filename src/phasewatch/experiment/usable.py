@@ -37,10 +37,10 @@ def usable_windows(
     _refuse_unusable(store, results, wanted, episodes)
     hosts = {episodes[id].host for id in wanted}
     others = sorted(id for id, one in episodes.items() if one.host in hosts and id not in wanted)
-    whole = pool_openings(
+    pooled = pool_openings(
         concatenate(cut_windows(episodes[id], schema, opening_s) for id in [*wanted, *others])
     )
-    return whole.take(np.isin(whole.episode, wanted)), results
+    return pooled.take(np.isin(pooled.episode, wanted)), results
 
 
 def _refuse_unusable(

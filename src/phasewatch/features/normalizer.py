@@ -13,7 +13,7 @@ from phasewatch.windowing import Windows, signed_log
 class Normalizer:
     """Levels and scales of training windows, and of no other window.
 
-    `opening[C]` is the median level in training, for a machine whose own is not known;
+    `opening[C]` is the median level in training, for a machine without a known opening;
     `mean[F]` and `std[F]` are of each column (axis 1) of the view.
     """
 
@@ -24,7 +24,7 @@ class Normalizer:
 
     @classmethod
     def fit(cls, view: View, windows: Windows) -> "Normalizer":
-        """Fit to training windows; a column without spread or values is not scaled."""
+        """Fit to training windows; a column without spread or values has a scale of 1."""
         level = _level(windows)
         z = VIEWS[view](_both(windows.x, windows.opening, level))
         flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
@@ -36,9 +36,9 @@ class Normalizer:
         return cls(view, level, mean, np.where(std > 1e-9, std, 1.0))
 
     def apply(self, x: NDArray[np.float32], opening: NDArray[np.float32]) -> Array:
-        """`z[N,2CS]` or `z[N,2C,T]` of windows `x[N,C,T]` with their `opening[N,C]`.
+        """Return `z[N,2CS]` or `z[N,2C,T]` of windows `x[N,C,T]` with their `opening[N,C]`.
 
-        NaN stays NaN.
+        Values that were not measured are NaN in both.
         """
         z = VIEWS[self.view](_both(x, opening, self.opening))
         shape = [1, -1] + [1] * (z.ndim - 2)
@@ -46,7 +46,7 @@ class Normalizer:
 
 
 def _level(windows: Windows) -> Array:
-    """The median opening over windows, `[C]`; 0 for a channel in none of them."""
+    """Return the median opening over windows, `[C]`; 0 for a channel that none of them has."""
     known = np.isfinite(windows.opening).any(axis=0)
     level = np.zeros(windows.opening.shape[1])
     level[known] = np.nanmedian(windows.opening[:, known].astype(np.float64), axis=0)
@@ -54,7 +54,10 @@ def _level(windows: Windows) -> Array:
 
 
 def _both(x: NDArray[np.float32], opening: NDArray[np.float32], usual: Array) -> Array:
-    """log1p of every step, and the same minus the machine's own level or the usual, `[N,2C,T]`."""
+    """Return log1p of every step, and the same minus the benign level, `[N,2C,T]`.
+
+    The level is the opening of the machine, or `usual[C]` where that was not measured.
+    """
     level = np.where(np.isfinite(opening), opening, usual)
     z = signed_log(x)
     return np.concatenate([z, z - level[:, :, None]], axis=1)

@@ -11,7 +11,8 @@ from phasewatch.features.views import Array
 class Projection:
     """The two directions in which training windows differ most (PCA), for pictures of windows.
 
-    `axes[2,F]` of unit length and `centre[F]`, over a view's columns; of a tensor's, their means.
+    `axes[2,F]` have unit length and `centre[F]` is the mean. F are the columns of a view; the steps
+    of a tensor view are averaged first.
     """
 
     centre: Array
@@ -35,6 +36,6 @@ class Projection:
 
 
 def _flat(z: Array) -> Array:
-    """`[N,F]`; what was not measured stands at the training mean, 0."""
+    """Return `[N,F]`, with the training mean, 0, for what was not measured."""
     known = np.nan_to_num(z, nan=0.0)
     return known if known.ndim == 2 else np.asarray(known.mean(axis=2))

@@ -1,6 +1,6 @@
 """The views of a window: the columns that a model sees, before they are normalized.
 
-First, log1p of every step, as it is and again minus the machine's own benign level: rates of
+First, log1p of every step, as it is and again minus the benign level of the machine: rates of
 different machines differ by factors, and both carry information (docs/decisions/0009). Then the
 view: `tensor` keeps the steps, `summary` keeps S statistics a channel at three time scales. The
 normalizer then scales columns to mean 0 and standard deviation 1.
@@ -19,10 +19,10 @@ View = Literal["summary", "tensor"]
 Array = NDArray[np.float64]
 
 STATISTICS = ("mean", "std", "min", "median", "max", "half", "quarter")
-"""S, per channel: over the whole window, then the mean of its last half and last quarter."""
+"""The S statistics of a channel: five of all steps, then means of the last half and quarter."""
 
 BLOCK = 32
-"""Windows summarised at once: as many as the processor's cache holds."""
+"""Number of windows that are summarised at once, which the processor's cache holds."""
 
 VERSION = 3
 """Version of this file's arithmetic; a change of meaning raises it and refuses old checkpoints."""
@@ -37,22 +37,22 @@ def summary(z: Array) -> Array:
     """Return statistics `[N, C*S]` of the measured steps of `z[N,C,T]`; NaN where none was."""
     out = np.empty((len(z), z.shape[1] * len(STATISTICS)))
     known = np.isfinite(z)
-    whole = np.asarray(known.all(axis=(1, 2)))
-    # Most windows are whole: among themselves they take half the time.
-    for alike in (np.flatnonzero(whole), np.flatnonzero(~whole)):
+    complete = np.asarray(known.all(axis=(1, 2)))
+    # Most windows have no gap. Computed apart from the others, they take half the time.
+    for alike in (np.flatnonzero(complete), np.flatnonzero(~complete)):
         for first in range(0, len(alike), BLOCK):
             rows = alike[first : first + BLOCK]
-            out[rows] = _summary(z[rows], None if whole[rows[0]] else known[rows])
+            out[rows] = _summary(z[rows], None if complete[rows[0]] else known[rows])
     return out
 
 
 def _summary(z: Array, known: NDArray[np.bool_] | None) -> Array:
-    """As `summary`, of windows whose steps are `known[N,C,T]`, or all of them are."""
+    """Return `summary(z)`; `known[N,C,T]` marks the measured steps, None means that all are."""
     filled = z if known is None else np.where(known, z, 0.0)
     marks = None if known is None else known.astype(np.int64)
 
     def last(steps: int) -> tuple[Any, Array]:
-        """How many of the last steps were measured, and their mean."""
+        """Return how many of the last steps were measured, and their mean, `[N,C]` each."""
         # einsum sums a short axis several times faster than sum does.
         total = np.einsum("nct->nc", filled[:, :, -steps:])
         if marks is None:

@@ -1,4 +1,4 @@
-"""Past one machine: networks on the workers of a Dask cluster, in step with each other.
+"""Training of networks on all workers of a Dask cluster together.
 
 Every worker holds all windows, takes its share of each batch, and adds its gradients to those of
 the others (PyTorch's DistributedDataParallel over gloo), so all end with the same weights.

@@ -1,7 +1,7 @@
 """What the five networks share: inputs with their gaps marked, the trainer, weights as safetensors.
 
-A network's file says what its layers are; what was not measured reaches it as 0, the mean, beside a
-second set of inputs that are 1 there.
+The module of a network defines its layers. Inputs that were not measured are 0, the training mean,
+and a second set of inputs is 1 where that is so.
 """
 
 import json
@@ -32,28 +32,28 @@ WIDEST = 4096
 
 
 class Marked(nn.Module):
-    """A module on twice the inputs: `z` with 0 for NaN, and where that was."""
+    """A module on twice the inputs: `z` with 0 for NaN, and a mask that is 1 at those places."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
 
     def forward(self, z: Tensor) -> Tensor:
-        """Logits `[N,K]` of `z[N,F]` or `z[N,C,T]`."""
+        """Return logits `[N,K]` of `z[N,F]` or `z[N,C,T]`."""
         gap = torch.isnan(z)
-        answer: Tensor = self.inner(torch.cat([z.masked_fill(gap, 0.0), gap.to(z.dtype)], dim=1))
-        return answer
+        logits: Tensor = self.inner(torch.cat([z.masked_fill(gap, 0.0), gap.to(z.dtype)], dim=1))
+        return logits
 
 
 class Network(Classifier):
-    """A classifier made of layers; a subclass says which, from its own `Config`."""
+    """A neural network; a subclass defines its layers and their `Config`."""
 
     suffix = "safetensors"
     settings: ClassVar[type[Any]]
     """The dataclass of the hyperparameters."""
 
     def __init__(self, classes: int, seed: int = 0, **changed: Any) -> None:
-        """Layers are made when the first data says how many inputs there are."""
+        """Create an untrained network; its layers follow from the shape of the training windows."""
         self._classes = classes
         self._seed = seed
         self._config = self.settings(**changed)
@@ -64,7 +64,7 @@ class Network(Classifier):
     @staticmethod
     @abstractmethod
     def layers(config: Any, inputs: int, steps: int, classes: int) -> nn.Module:
-        """The layers, from `[N, inputs]` (steps 0) or `[N, inputs, steps]` to `[N, classes]`."""
+        """Return layers from `[N, inputs]` (steps 0) or `[N, inputs, steps]` to `[N, classes]`."""
 
     @property
     def config(self) -> dict[str, Any]:
@@ -74,14 +74,14 @@ class Network(Classifier):
     @property
     def parameters(self) -> int:
         """The number of learned parameters."""
-        return sum(own.numel() for own in self._module.parameters())
+        return sum(tensor.numel() for tensor in self._module.parameters())
 
     def _make(self, shape: tuple[int, ...]) -> None:
-        """Layers for windows of `shape`, drawn from the seed."""
+        """Create the layers for windows of `shape`, with weights drawn from the seed."""
         with torch.random.fork_rng():
             torch.manual_seed(self._seed)
-            made = self._layers(shape)
-        self._shape, self._module, self._precise = shape, Marked(made), None
+            layers = self._layers(shape)
+        self._shape, self._module, self._precise = shape, Marked(layers), None
 
     def _layers(self, shape: tuple[int, ...]) -> nn.Module:
         steps = shape[1] if len(shape) > 1 else 0
@@ -105,11 +105,11 @@ class Network(Classifier):
         """Return `[N,K]`, the same for a window alone as in a batch (docs/decisions/0030)."""
         if self._precise is None:
             self._precise = deepcopy(self._module).cpu().double()
-        asked = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32)).double()
+        inputs = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32)).double()
         threads = torch.get_num_threads()
         torch.set_num_threads(THREADS)
         try:
-            return _trainer.predict(self._precise, asked)
+            return _trainer.predict(self._precise, inputs)
         finally:
             torch.set_num_threads(threads)
 
@@ -127,10 +127,12 @@ class Network(Classifier):
             about = json.loads(_trainer.metadata(weights)["about"])
             model = cls(classes, **_hyperparameters(cls.settings, about["config"]))
             if tuple(about["shape"]) != shape:
-                raise Unfit("weights_shape", f"made for {about['shape']}, not {list(shape)}")
+                raise Unfit(
+                    "weights_shape", f"for windows of shape {about['shape']}, not {list(shape)}"
+                )
             with torch.device("meta"):
-                asked = Marked(model._layers(shape)).state_dict()
-            _refuse_tensors(asked, tensors := unpack(weights))
+                expected = Marked(model._layers(shape)).state_dict()
+            _refuse_tensors(expected, tensors := unpack(weights))
             model._make(shape)
             model._module.load_state_dict(tensors)
         except (SafetensorError, RuntimeError, UnicodeDecodeError) as error:
@@ -139,7 +141,7 @@ class Network(Classifier):
 
     def onnx(self, shape: tuple[int, ...]) -> bytes:
         """Return the graph of PyTorch's own exporter (dynamo), for a batch of any size."""
-        # It warns of what it finds in other libraries, and of operators nobody asked for.
+        # The exporter warns of other libraries and of operators that this graph does not use.
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -158,35 +160,38 @@ class Network(Classifier):
 
 def _hyperparameters(settings: type[Any], found: dict[str, Any]) -> dict[str, Any]:
     """Return hyperparameters of a file, whose types and sizes are allowed. Raises Unfit."""
-    made = {key: tuple(own) if isinstance(own, list) else own for key, own in found.items()}
-    usual = asdict(settings())
-    if made.keys() != usual.keys():
-        raise Unfit("semantics_config", f"chosen are {sorted(made)}, not {sorted(usual)}")
-    for key, own in made.items():
-        numbers = own if isinstance(own, tuple) else (own,)
-        if type(own) is not type(usual[key]) or len(numbers) > WIDEST:
-            raise Unfit("semantics_config", f"{key} is {str(own)[:20]}")
+    chosen = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in found.items()
+    }
+    default = asdict(settings())
+    if chosen.keys() != default.keys():
+        raise Unfit("semantics_config", f"the fields are {sorted(chosen)}, not {sorted(default)}")
+    for key, value in chosen.items():
+        numbers = value if isinstance(value, tuple) else (value,)
+        if type(value) is not type(default[key]) or len(numbers) > WIDEST:
+            raise Unfit("semantics_config", f"{key} is {str(value)[:20]}")
         for one in numbers:
             low, high = (1, WIDEST) if type(one) is int else (0.0, 1.0)
             if type(one) not in (int, float) or not low <= one <= high:
                 raise Unfit("semantics_config", f"{key} is {str(one)[:20]}, not {low} to {high}")
-    return made
+    return chosen
 
 
-def _refuse_tensors(asked: dict[str, Tensor], found: dict[str, Tensor]) -> None:
-    """Raise Unfit unless all tensors have the names, types and shapes asked for, and are finite."""
-    many = sum(own.numel() for own in asked.values())
+def _refuse_tensors(expected: dict[str, Tensor], found: dict[str, Tensor]) -> None:
+    """Raise Unfit unless all tensors have the expected names, types and shapes, and are finite."""
+    many = sum(tensor.numel() for tensor in expected.values())
     if many > MOST:
         raise Unfit("semantics_config", f"{many:,} parameters, more than {MOST:,}")
-    for name in sorted(asked.keys() ^ found.keys()):
+    for name in sorted(expected.keys() ^ found.keys()):
         raise Unfit(
-            "weights_shape", f"tensor {name} is {'missing' if name in asked else 'no part'}"
+            "weights_shape", f"tensor {name} is {'missing' if name in expected else 'no part'}"
         )
-    for name, own in found.items():
-        if (own.dtype, own.shape) != (asked[name].dtype, asked[name].shape):
-            told = f"tensor {name} is {own.dtype} {list(own.shape)}"
+    for name, tensor in found.items():
+        if (tensor.dtype, tensor.shape) != (expected[name].dtype, expected[name].shape):
+            problem = f"tensor {name} is {tensor.dtype} {list(tensor.shape)}"
             raise Unfit(
-                "weights_shape", f"{told}, not {asked[name].dtype} {list(asked[name].shape)}"
+                "weights_shape",
+                f"{problem}, not {expected[name].dtype} {list(expected[name].shape)}",
             )
-        if not torch.isfinite(own).all():
+        if not torch.isfinite(tensor).all():
             raise Unfit("weights_nonfinite", f"tensor {name} holds a number that is not finite")

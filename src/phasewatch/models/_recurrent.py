@@ -1,6 +1,6 @@
 """The frame that gru and lstm share: a cell that reads the window both ways, pooled three ways.
 
-Both ways is causal: the whole window is past when the call is made.
+Reading both ways is causal: all steps of the window are past when its phase is predicted.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Cell = type[nn.GRU] | type[nn.LSTM]
 
 @dataclass(frozen=True)
 class Config:
-    """`hidden` a direction."""
+    """`hidden` is the number of cells in each direction, `layers` that of stacked layers."""
 
     hidden: int = 96
     layers: int = 1
@@ -21,7 +21,7 @@ class Config:
 
 
 class Recurrent(nn.Module):
-    """A linear entrance, the cell, then its mean, maximum and last states to a linear readout."""
+    """A linear input layer, the cell, then a linear readout of its mean, maximum and last state."""
 
     def __init__(self, cell: Cell, config: Config, inputs: int, classes: int) -> None:
         super().__init__()
@@ -41,8 +41,8 @@ class Recurrent(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """`[N, inputs, T]` to `[N, classes]`."""
+        """Return logits `[N, classes]` of `z[N, inputs, T]`."""
         states = self.cell(self.entrance(z.transpose(1, 2)))[0]
         pooled = torch.cat([states.mean(dim=1), states.amax(dim=1), states[:, -1]], dim=1)
-        answer: Tensor = self.readout(pooled)
-        return answer
+        logits: Tensor = self.readout(pooled)
+        return logits

@@ -1,8 +1,8 @@
-"""One training loop for all networks: what is learned from, how fast, when to stop, and resuming.
+"""One training loop for all networks: loss, learning rate, early stopping, and resuming.
 
-Every epoch starts from a seed of its own, so the weights, the optimizer's moments and the history
-are all there is to keep: a training killed at any moment goes on from its last epoch and ends with
-the weights of one that never was.
+The random seed of every epoch follows from its number, so a stored state is weights, moments of the
+optimizer and history: a training that is killed at any moment resumes after its last epoch and
+ends with the same weights as one that was not.
 """
 
 import json
@@ -37,7 +37,7 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Schedule:
-    """How every network is trained; a model's own file defines only the layers.
+    """How every network is trained; the module of a model defines only its layers.
 
     The learning rate `rate` is reached after the share `warm` of all steps, then falls to 0 as a
     cosine. Gradients longer than `clip` are cut. Stops after `patience` epochs without a better
@@ -60,7 +60,7 @@ class Schedule:
         return min(self.batch, max(windows // self.steps, 16))
 
     def share(self, step: int, steps: int) -> float:
-        """Return the share of `rate` at a step of all `steps`."""
+        """Return the factor on `rate` at one step of `steps`, between 0 and 1."""
         warm = max(round(self.warm * steps), 1)
         if step < warm:
             return (step + 1) / warm
@@ -105,10 +105,10 @@ def train(
 
 
 def _fabric(rank: Rank | None) -> Fabric:
-    """Where the arithmetic happens: CUDA in mixed precision, or CPU; alone or together.
+    """Return where to compute: CUDA in mixed precision, or the CPU; alone or with other ranks.
 
-    In bfloat16, since float16 needs a scale that moves from step to step: one more thing to resume
-    from, and Fabric cannot clip gradients under it with a fused optimizer.
+    Mixed precision is bfloat16. For float16 a scale that changes with every step would have to be
+    resumed as well, and Fabric cannot clip gradients under it with a fused optimizer.
     """
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     precision: Literal["bf16-mixed", "32-true"]
@@ -127,10 +127,10 @@ def _fabric(rank: Rank | None) -> Fabric:
 
 @contextmanager
 def _deterministic() -> Iterator[None]:
-    """One thread and deterministic kernels: two threads add up in another order."""
+    """Compute in one thread with deterministic kernels: two threads add in another order."""
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(THREADS)
-    # cuBLAS repeats itself only with a workspace of a fixed size, asked for before it starts.
+    # cuBLAS repeats itself only with a workspace of a fixed size, set before it starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     try:
@@ -174,13 +174,13 @@ class _Training:
         return self.fabric.to_device(z), self.fabric.to_device(torch.from_numpy(data.y))
 
     def run(self) -> list[Epoch]:
-        kept = _restored(self.watch.state, self.plain)
+        stored = _restored(self.watch.state, self.plain)
         history: list[Epoch] = []
         best = copied(self.plain)
-        if kept is not None:
-            self.plain.load_state_dict(kept.weights)
-            _set_moments(self.optimizer, kept.moments)
-            best, history = kept.best, kept.history
+        if stored is not None:
+            self.plain.load_state_dict(stored.weights)
+            _set_moments(self.optimizer, stored.moments)
+            best, history = stored.best, stored.history
             for epoch in history:
                 self.watch.on_epoch(epoch)
         while not self._done(history):
@@ -188,7 +188,7 @@ class _Training:
             if history[-1].score >= max(epoch.score for epoch in history):
                 best = copied(self.plain)
             if self.watch.state is not None:
-                _keep(
+                _store(
                     TrainingState(copied(self.plain), _moments(self.optimizer), best, history),
                     self.watch.state,
                 )
@@ -205,7 +205,7 @@ class _Training:
 
     def _epoch(self, number: int) -> Epoch:
         began = time.monotonic()
-        # Shuffling and dropout of an epoch follow from its number: nothing to keep but weights.
+        # Shuffling and dropout of an epoch follow from its number, so no generator is stored.
         torch.manual_seed(self.seed * 1_000_003 + number)
         order = torch.randperm(len(self.y)).to(self.y.device)
         self.module.train()
@@ -246,7 +246,7 @@ class _Training:
             group["lr"] = self.schedule.rate * share
 
     def _score(self) -> float:
-        """Macro F1 on validation."""
+        """Return macro F1 on the validation windows."""
         predicted = predict(self.plain, self.validation_z).argmax(axis=1)
         y = self.validation.y
         classes = len(self.weight)
@@ -264,10 +264,13 @@ def predict(module: nn.Module, z: Tensor) -> np.ndarray[Any, np.dtype[np.float64
 
 
 def _weights(data: Data) -> Tensor:
-    """A weight a class so that each weighs the same, mean 1 over windows; 0 for an absent one."""
+    """Return a weight for each class, `[K]`: all classes weigh the same, mean 1 over windows.
+
+    The weight of an absent class is 0.
+    """
     weight = torch.zeros(data.classes)
-    for label, own in zip(data.y, balance(data.y, data.classes), strict=True):
-        weight[label] = own
+    for label, share in zip(data.y, balance(data.y, data.classes), strict=True):
+        weight[label] = share
     return weight
 
 
@@ -280,12 +283,12 @@ def copied(module: nn.Module) -> State:
 
 
 def _moments(optimizer: Any) -> State:
-    """What AdamW keeps of each parameter, by the parameter's place."""
+    """Return the state that AdamW has of each parameter, under the position of the parameter."""
     state = optimizer.state_dict()["state"]
     return {
         f"{place}.{name}": value.detach().cpu().clone()
-        for place, own in state.items()
-        for name, value in own.items()
+        for place, moments in state.items()
+        for name, value in moments.items()
     }
 
 
@@ -297,24 +300,24 @@ def _set_moments(optimizer: Any, moments: State) -> None:
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
-def _keep(kept: TrainingState, path: Path) -> None:
+def _store(state: TrainingState, path: Path) -> None:
     tensors = {
         f"{part}/{name}": value
         for part in ("weights", "moments", "best")
-        for name, value in getattr(kept, part).items()
+        for name, value in getattr(state, part).items()
     }
-    told = json.dumps([epoch._asdict() for epoch in kept.history])
-    atomic.write(path, pack(tensors, metadata={"history": told}))
+    history = json.dumps([epoch._asdict() for epoch in state.history])
+    atomic.write(path, pack(tensors, metadata={"history": history}))
 
 
 def _restored(path: Path | None, module: nn.Module) -> TrainingState | None:
-    """What an interrupted training left, None where there is none or it is of another module."""
+    """Return the state of an interrupted training; None without a state of this module."""
     if path is None or not path.exists():
         return None
-    whole = path.read_bytes()
+    data = path.read_bytes()
     try:
-        tensors = unpack(whole)
-        history = [Epoch(**row) for row in json.loads(metadata(whole)["history"])]
+        tensors = unpack(data)
+        history = [Epoch(**row) for row in json.loads(metadata(data)["history"])]
     except (SafetensorError, ValueError, KeyError, TypeError):
         return None
     parts: dict[str, State] = {"weights": {}, "moments": {}, "best": {}}
@@ -327,8 +330,8 @@ def _restored(path: Path | None, module: nn.Module) -> TrainingState | None:
     return TrainingState(parts["weights"], parts["moments"], parts["best"], history)
 
 
-def metadata(whole: bytes) -> dict[str, str]:
+def metadata(data: bytes) -> dict[str, str]:
     """Return the metadata of a safetensors file. Raises ValueError or KeyError."""
-    length = int.from_bytes(whole[:8], "little")
-    found: dict[str, str] = json.loads(whole[8 : 8 + length])["__metadata__"]
+    length = int.from_bytes(data[:8], "little")
+    found: dict[str, str] = json.loads(data[8 : 8 + length])["__metadata__"]
     return found

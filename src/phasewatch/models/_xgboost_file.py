@@ -1,8 +1,8 @@
-"""The structure of XGBoost's JSON, checked before its own loader reads it.
+"""Checks of the structure of XGBoost's JSON, made before XGBoost loads it.
 
-XGBoost follows what a file says without looking: a child out of range ends the process, and nodes
-in another order give other answers silently. So nothing reaches it that a training did not make:
-every tree is walked from its root, and whatever is not of numeric trees for one softmax is refused.
+XGBoost trusts a file: a child out of range ends the process, and nodes in another order change the
+predictions silently. So only files that training can write are loaded: every tree is walked from
+its root, and anything but numeric trees for one softmax is refused.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from phasewatch.models.base import Unfit
 
 ROOT = 2**31 - 1
-"""What XGBoost writes for the parent of a root."""
+"""The number that XGBoost writes as the parent of a root."""
 
 MOST_NODES = 4096
-"""Of a tree; TreeSHAP recurses as deep as a tree may go."""
+"""Most nodes of a tree; TreeSHAP recurses to the depth of a tree."""
 
 OLDEST = [2, 1, 0]
-"""XGBoost reads what is older by other rules."""
+"""The oldest version of a file; XGBoost reads older files by other rules."""
 
 INTEGERS = (
     "left_children",
@@ -38,18 +38,18 @@ NO_CATEGORIES: dict[str, list[int]] = {"enc": [], "feature_segments": [], "sorte
 
 def refuse(value: Any, features: int, classes: int) -> None:
     """Raise Unfit unless the JSON is a forest of numeric trees on `features` for `classes`."""
-    whole = _fields(value, {"learner", "version"})
-    learner = _fields(whole["learner"], LEARNER)
-    version = whole["version"]
+    file = _fields(value, {"learner", "version"})
+    learner = _fields(file["learner"], LEARNER)
+    version = file["version"]
     if not isinstance(version, list) or [*map(type, version)] != [int] * 3 or version < OLDEST:
         raise Unfit("xgb_param", f"of another version than {OLDEST} and later")
-    _told(learner, features, classes)
+    _refuse_parameters(learner, features, classes)
     booster = _fields(learner["gradient_booster"], {"model", "name"})
     if booster["name"] != "gbtree":
         raise Unfit("xgb_param", f"the booster is {booster['name']!r}, not 'gbtree'")
     model = _fields(booster["model"], MODEL)
     trees = _list(model["trees"])
-    _order(model, len(trees), classes)
+    _refuse_order(model, len(trees), classes)
     for number, tree in enumerate(trees):
         _tree(_fields(tree, TREE), number, features)
 
@@ -73,23 +73,23 @@ def _fields(value: Any, names: set[str]) -> Mapping[str, Any]:
 
 def _list(value: Any) -> Sequence[Any]:
     if not isinstance(value, list):
-        raise Unfit("weights_format", "a list is none")
+        raise Unfit("weights_format", "a value is not a list")
     return value
 
 
-def _told(learner: Mapping[str, Any], features: int, classes: int) -> None:
-    """What the file says of itself."""
-    told = learner["learner_model_param"]
-    asked = {"num_class": str(classes), "num_feature": str(features), "num_target": "1"}
-    found = {name: told.get(name) for name in asked} if isinstance(told, dict) else {}
-    if found != asked:
-        raise Unfit("xgb_param", f"it says {found}, not {asked}")
-    base = np.array([float(one) for one in str(told.get("base_score")).strip("[]").split(",")])
+def _refuse_parameters(learner: Mapping[str, Any], features: int, classes: int) -> None:
+    """Raise Unfit unless the file states these numbers of features and classes, and a softmax."""
+    stated = learner["learner_model_param"]
+    expected = {"num_class": str(classes), "num_feature": str(features), "num_target": "1"}
+    found = {name: stated.get(name) for name in expected} if isinstance(stated, dict) else {}
+    if found != expected:
+        raise Unfit("xgb_param", f"it states {found}, not {expected}")
+    base = np.array([float(one) for one in str(stated.get("base_score")).strip("[]").split(",")])
     if len(base) not in (1, classes) or not np.isfinite(base).all():
         raise Unfit("xgb_param", f"base_score has {len(base)} numbers for {classes} classes")
-    aim = {"name": "multi:softprob", "softmax_multiclass_param": {"num_class": str(classes)}}
-    if learner["objective"] != aim:
-        raise Unfit("xgb_param", f"the objective is not {aim}")
+    objective = {"name": "multi:softprob", "softmax_multiclass_param": {"num_class": str(classes)}}
+    if learner["objective"] != objective:
+        raise Unfit("xgb_param", f"the objective is not {objective}")
     if learner["feature_names"] or learner["feature_types"]:
         raise Unfit("xgb_param", "features have names or types, which are not used here")
     attributes = learner["attributes"]
@@ -100,12 +100,12 @@ def _told(learner: Mapping[str, Any], features: int, classes: int) -> None:
         raise Unfit("xgb_param", "it has attributes that training does not set")
 
 
-def _order(model: Mapping[str, Any], trees: int, classes: int) -> None:
-    """One tree a class in each round, in order."""
+def _refuse_order(model: Mapping[str, Any], trees: int, classes: int) -> None:
+    """Raise Unfit unless every round has one tree for each class, in the order of classes."""
     if model.get("cats", NO_CATEGORIES) != NO_CATEGORIES:
         raise Unfit("xgb_param", "it has categories")
     if model["gbtree_model_param"] != {"num_parallel_tree": "1", "num_trees": str(trees)}:
-        raise Unfit("xgb_param", f"gbtree_model_param does not tell of {trees} trees")
+        raise Unfit("xgb_param", f"gbtree_model_param does not state {trees} trees")
     if trees % classes or model["tree_info"] != list(range(classes)) * (trees // classes):
         raise Unfit("xgb_tree", "tree_info is not one tree a class in each round")
     if model["iteration_indptr"] != list(range(0, trees + 1, classes)):
@@ -115,8 +115,8 @@ def _order(model: Mapping[str, Any], trees: int, classes: int) -> None:
 def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
     """Raise Unfit unless every node is reached once from the root, and splits on a feature."""
 
-    def bad(told: str) -> Unfit:
-        return Unfit("xgb_tree", f"tree {number}: {told}")
+    def bad(problem: str) -> Unfit:
+        return Unfit("xgb_tree", f"tree {number}: {problem}")
 
     nodes = len(_list(tree["left_children"]))
     about = {
@@ -129,27 +129,28 @@ def _tree(tree: Mapping[str, Any], number: int, features: int) -> None:
         raise bad(f"its id or tree_param is not that of {nodes} nodes and {features} features")
     if any(_list(tree[name]) for name in CATEGORIES):
         raise bad("it splits on categories")
-    whole = {name: _numbers(tree[name], int, nodes, bad) for name in INTEGERS}
-    real = [_numbers(tree[name], float, nodes, bad) for name in REALS]
-    # XGBoost keeps float32: what is finite only as a double would not be there.
-    if not all((np.abs(own) <= np.finfo(np.float32).max).all() for own in real):
+    integers = {name: _numbers(tree[name], int, nodes, bad) for name in INTEGERS}
+    reals = [_numbers(tree[name], float, nodes, bad) for name in REALS]
+    # XGBoost stores float32, in which a number may be infinite that is finite as a double.
+    if not all((np.abs(numbers) <= np.finfo(np.float32).max).all() for numbers in reals):
         raise bad("it holds a number that is not finite")
-    _walk(whole, bad)
-    left, right = whole["left_children"], whole["right_children"]
+    _walk(integers, bad)
+    left, right = integers["left_children"], integers["right_children"]
     inner = np.flatnonzero(left != -1)
-    cover = real[REALS.index("sum_hessian")]
+    cover = reals[REALS.index("sum_hessian")]
     if not np.allclose(cover[left[inner]] + cover[right[inner]], cover[inner], rtol=1e-3, atol=0):
         raise bad("what its nodes cover, which TreeSHAP weighs by, does not add up")
-    split = whole["split_indices"]
+    split = integers["split_indices"]
     if (split < 0).any() or (split >= features).any():
         raise bad(f"it splits on a feature beyond {features}")
-    if whole["split_type"].any() or not np.isin(whole["default_left"], [0, 1]).all():
+    if integers["split_type"].any() or not np.isin(integers["default_left"], [0, 1]).all():
         raise bad("it has a split that is not numeric")
 
 
-def _walk(whole: Mapping[str, NDArray[np.int64]], bad: Any) -> None:
+def _walk(integers: Mapping[str, NDArray[np.int64]], bad: Any) -> None:
     """Raise Unfit unless all nodes are one tree, children behind their parents."""
-    left, right, nodes = whole["left_children"], whole["right_children"], len(whole["parents"])
+    left, right = integers["left_children"], integers["right_children"]
+    nodes = len(integers["parents"])
     inner = np.flatnonzero(left != -1)
     if (right[left == -1] != -1).any() or (right[inner] != left[inner] + 1).any():
         raise bad("a right child does not follow its left one")
@@ -160,7 +161,7 @@ def _walk(whole: Mapping[str, NDArray[np.int64]], bad: Any) -> None:
         raise bad("a node is reached twice, or never, or from below")
     parents = np.full(nodes, ROOT)
     parents[left[inner]] = parents[right[inner]] = inner
-    if (whole["parents"] != parents).any():
+    if (integers["parents"] != parents).any():
         raise bad("parents and children disagree")
 
 

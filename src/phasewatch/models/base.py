@@ -41,7 +41,7 @@ class Epoch(NamedTuple):
 
 
 def _ignore(epoch: Epoch) -> None:
-    """Do nothing with an epoch: for a training that nobody monitors."""
+    """Ignore an epoch, in a training without a monitor."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Classifier(ABC):
     def contributions(self, z: Array) -> Array | None:
         """Return what each column adds to each logit, `[N,F+1,K]`, the base last.
 
-        The sum is `logits`. None for a model without an exact attribution of its own.
+        The sum is `logits`. None for a model that has no exact attribution.
         """
         return None
 

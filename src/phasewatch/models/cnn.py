@@ -10,7 +10,7 @@ from phasewatch.models._network import Network
 
 @dataclass(frozen=True)
 class Config:
-    """`filters` a branch; one branch a kernel length in steps, and one that pools."""
+    """There is a branch for each kernel length in steps, and one that pools; each has `filters`."""
 
     filters: int = 32
     kernels: tuple[int, ...] = (3, 7, 15)
@@ -20,7 +20,7 @@ class Config:
 
 
 class Block(nn.Module):
-    """Branches of different kernels over one narrow input, joined, with a way around them."""
+    """Branches with different kernel lengths after a bottleneck, and a residual connection."""
 
     def __init__(self, config: Config, inputs: int) -> None:
         super().__init__()
@@ -39,9 +39,9 @@ class Block(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """`[N, inputs, T]` to `[N, outputs, T]`."""
+        """Return `[N, outputs, T]` of `z[N, inputs, T]`."""
         narrow = self.narrow(z)
-        joined = torch.cat([*(own(narrow) for own in self.branches), self.pooled(z)], dim=1)
+        joined = torch.cat([*(branch(narrow) for branch in self.branches), self.pooled(z)], dim=1)
         return nn.functional.relu(self.norm(joined) + self.around(z))
 
 
@@ -53,20 +53,20 @@ class Head(nn.Module):
         self.readout = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * inputs, classes))
 
     def forward(self, z: Tensor) -> Tensor:
-        """`[N, inputs, T]` to `[N, classes]`."""
-        answer: Tensor = self.readout(torch.cat([z.mean(dim=2), z.amax(dim=2)], dim=1))
-        return answer
+        """Return logits `[N, classes]` of `z[N, inputs, T]`."""
+        logits: Tensor = self.readout(torch.cat([z.mean(dim=2), z.amax(dim=2)], dim=1))
+        return logits
 
 
 class Model(Network):
-    """Blocks, then the head."""
+    """A stack of `blocks` convolution blocks, then the head."""
 
     view = "tensor"
     settings = Config
 
     @staticmethod
     def layers(config: Config, inputs: int, steps: int, classes: int) -> nn.Module:
-        """`[N, inputs, steps]` to `[N, classes]`."""
+        """Return layers from `[N, inputs, steps]` to logits `[N, classes]`."""
         outputs = config.filters * (len(config.kernels) + 1)
         blocks = [Block(config, outputs if place else inputs) for place in range(config.blocks)]
         return nn.Sequential(*blocks, Head(outputs, classes, config.dropout))

@@ -1,6 +1,6 @@
 """Boosted trees (XGBoost, hist): the model to beat on tabular telemetry.
 
-Missing values go their own way at every node, so a window without a source is predicted as it is.
+Every node has a branch for missing values, so a window without a source needs no imputation.
 """
 
 import json
@@ -25,7 +25,7 @@ from phasewatch.models.base import (
 
 @dataclass(frozen=True)
 class Config:
-    """XGBoost's own names. `nthread` is pinned: another count gives another model."""
+    """Hyperparameters under the names of XGBoost. Another `nthread` gives another model."""
 
     max_depth: int = 6
     eta: float = 0.1
@@ -95,12 +95,12 @@ class Model(Classifier):
         how: dict[str, Any] = {"num_boost_round": rounds, "verbose_eval": False}
         if cluster:
             parts = (train, validation)
-            made = self._train_on_cluster(
+            result = self._train_on_cluster(
                 cluster, parameters, {**how, "callbacks": [chosen]}, parts
             )
-            self._booster = made["booster"]
-            for number, _ in enumerate(made["history"]["validation"]["mlogloss"]):
-                reporter.after_iteration(None, number, made["history"])
+            self._booster = result["booster"]
+            for number, _ in enumerate(result["history"]["validation"]["mlogloss"]):
+                reporter.after_iteration(None, number, result["history"])
             return
         self._booster = xgboost.train(
             parameters,
@@ -129,15 +129,17 @@ class Model(Classifier):
             def matrix(data: Data) -> Any:
                 weight = balance(data.y, self._classes)
                 z, y, w = (
-                    dask.array.from_array(own, chunks=(-(-len(own) // count), *own.shape[1:]))
-                    for own in (data.z, data.y, weight)
+                    dask.array.from_array(array, chunks=(-(-len(array) // count), *array.shape[1:]))
+                    for array in (data.z, data.y, weight)
                 )
                 return xgboost_dask.DaskDMatrix(client, z, y, weight=w)
 
             train, validation = map(matrix, parts)
             evals = [(validation, "validation")]
-            made: dict[str, Any] = xgboost_dask.train(client, parameters, train, evals=evals, **how)
-            return made
+            result: dict[str, Any] = xgboost_dask.train(
+                client, parameters, train, evals=evals, **how
+            )
+            return result
 
     def _matrix(self, data: Data) -> xgboost.DMatrix:
         weight = balance(data.y, self._classes)

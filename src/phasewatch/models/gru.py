@@ -7,12 +7,12 @@ from phasewatch.models._recurrent import Config, Recurrent
 
 
 class Model(Network):
-    """GRU cells, both ways."""
+    """A bidirectional GRU network, see `Recurrent`."""
 
     view = "tensor"
     settings = Config
 
     @staticmethod
     def layers(config: Config, inputs: int, steps: int, classes: int) -> nn.Module:
-        """`[N, inputs, steps]` to `[N, classes]`."""
+        """Return layers from `[N, inputs, steps]` to logits `[N, classes]`."""
         return Recurrent(nn.GRU, config, inputs, classes)

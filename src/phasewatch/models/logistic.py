@@ -1,4 +1,4 @@
-"""Multinomial logistic regression: what a learned model has to beat to be worth its trees."""
+"""Multinomial logistic regression: the linear baseline of the learned models."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -14,14 +14,14 @@ from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonito
 
 @dataclass(frozen=True)
 class Config:
-    """Hyperparameters, by scikit-learn's own names."""
+    """Hyperparameters, under the names that scikit-learn gives them."""
 
     C: float = 0.1
     max_iter: int = 2000
 
 
 class Model(Classifier):
-    """Linear in the scaled statistics; what was not measured stands at the training mean."""
+    """Linear in the normalized statistics; the training mean replaces what was not measured."""
 
     view = "summary"
     suffix = "linear.json"

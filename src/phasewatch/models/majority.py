@@ -1,4 +1,4 @@
-"""The class that training saw most, for every window: what a score must exceed to mean anything."""
+"""The most frequent class of the training windows, predicted for every window: a baseline."""
 
 import json
 from typing import Any, Self

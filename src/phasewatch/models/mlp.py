@@ -17,14 +17,14 @@ class Config:
 
 
 class Model(Network):
-    """Linear, LayerNorm, GELU, dropout, twice; then a linear readout."""
+    """`depth` blocks of linear, LayerNorm, GELU and dropout layers, then a linear readout."""
 
     view = "summary"
     settings = Config
 
     @staticmethod
     def layers(config: Config, inputs: int, steps: int, classes: int) -> nn.Module:
-        """`[N, inputs]` to `[N, classes]`."""
+        """Return layers from `[N, inputs]` to logits `[N, classes]`."""
         blocks: list[nn.Module] = []
         for place in range(config.depth):
             blocks += [

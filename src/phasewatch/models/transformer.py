@@ -10,7 +10,7 @@ from phasewatch.models._network import Network
 
 @dataclass(frozen=True)
 class Config:
-    """`patch` steps become one token of `width`."""
+    """Every `patch` steps become one token of `width` numbers."""
 
     width: int = 96
     heads: int = 4
@@ -20,7 +20,10 @@ class Config:
 
 
 class Attention(nn.Module):
-    """Patches with learned positions and one token more, pre-norm encoder, token and mean read."""
+    """A pre-norm encoder of patches with learned positions and one extra token.
+
+    The readout takes the extra token and the mean of the patches.
+    """
 
     def __init__(self, config: Config, inputs: int, steps: int, classes: int) -> None:
         super().__init__()
@@ -46,22 +49,22 @@ class Attention(nn.Module):
         )
 
     def forward(self, z: Tensor) -> Tensor:
-        """`[N, inputs, steps]` to `[N, classes]`."""
-        made = self.patches(nn.functional.pad(z, (self.lead, 0))).transpose(1, 2)
-        whole = torch.cat([self.token.expand(z.shape[0], -1, -1), made], dim=1) + self.places
-        read = self.encoder(whole)
+        """Return logits `[N, classes]` of `z[N, inputs, steps]`."""
+        patches = self.patches(nn.functional.pad(z, (self.lead, 0))).transpose(1, 2)
+        tokens = torch.cat([self.token.expand(z.shape[0], -1, -1), patches], dim=1) + self.places
+        read = self.encoder(tokens)
         pooled = torch.cat([read[:, 0], read[:, 1:].mean(dim=1)], dim=1)
-        answer: Tensor = self.readout(pooled)
-        return answer
+        logits: Tensor = self.readout(pooled)
+        return logits
 
 
 class Model(Network):
-    """See `Attention`."""
+    """A transformer encoder over patches, see `Attention`."""
 
     view = "tensor"
     settings = Config
 
     @staticmethod
     def layers(config: Config, inputs: int, steps: int, classes: int) -> nn.Module:
-        """`[N, inputs, steps]` to `[N, classes]`."""
+        """Return layers from `[N, inputs, steps]` to logits `[N, classes]`."""
         return Attention(config, inputs, steps, classes)

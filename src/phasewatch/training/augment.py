@@ -1,6 +1,7 @@
-"""Training windows that lost something, so that no model relies on everything being there.
+"""Augmentation: training windows without one source, or without their opening.
 
-In the field a capture starts late, an agent dies, a machine is met that nobody watched before.
+In the field a capture starts late, an agent dies, or a machine was never observed before. Training
+on such windows keeps a model from relying on any one source.
 """
 
 from dataclasses import replace
@@ -11,33 +12,33 @@ from phasewatch.schema import Schema
 from phasewatch.windowing import Windows, concatenate
 
 SHARE = 0.5
-"""Of the windows that come back a second time, with one source or their opening gone."""
+"""Share of the windows that are repeated without one source or without their opening."""
 
 OPENING = "opening"
 
 
 def parts(schema: Schema) -> tuple[str, ...]:
-    """All that a window can lose: each source, and the opening."""
+    """Return all that a window can lose: each source, and the opening."""
     return (*schema.sources, OPENING)
 
 
 def without(windows: Windows, schema: Schema, part: str) -> Windows:
-    """The windows as they are without a source, or without their opening."""
+    """Return the windows with NaN for one source, or for their opening."""
     if part == OPENING:
         return replace(windows, opening=np.full_like(windows.opening, np.nan))
-    own = np.array([channel.source == part for channel in schema.channels])
+    rows = np.array([channel.source == part for channel in schema.channels])
     x, opening = windows.x.copy(), windows.opening.copy()
-    x[:, own], opening[:, own] = np.nan, np.nan
+    x[:, rows], opening[:, rows] = np.nan, np.nan
     return replace(windows, x=x, opening=opening)
 
 
 def drop(windows: Windows, schema: Schema, seed: int) -> Windows:
-    """All windows, and a `SHARE` of them once more, each without one part drawn at random."""
+    """Return all windows, and a `SHARE` of them again, each without one part drawn at random."""
     generator = np.random.default_rng(seed)
     chosen = generator.permutation(len(windows))[: round(SHARE * len(windows))]
-    dealt = np.array_split(chosen, len(parts(schema)))
+    shares = np.array_split(chosen, len(parts(schema)))
     lost = [
         without(windows.take(np.sort(rows)), schema, part)
-        for rows, part in zip(dealt, parts(schema), strict=True)
+        for rows, part in zip(shares, parts(schema), strict=True)
     ]
     return concatenate([windows, *lost])

@@ -171,7 +171,7 @@ def _tensorboard(task: Task) -> Iterator[Callable[[Epoch], None]]:
 
 
 def ignore_epoch(name: str, epoch: Epoch) -> None:
-    """Do nothing with an epoch: for a training that nobody watches."""
+    """Ignore an epoch, in a training without a listener."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def run_tasks(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
         return
     jobs, follow = workers.jobs, workers.follow
     queue = get_context("spawn").SimpleQueue()
-    # What is unfinished goes on from its last epoch when the same run is asked for again.
+    # An unfinished training resumes after its last epoch when the same run is started again.
     with executors.worker_processes(jobs, _WorkerLink.open, (queue,)) as pool:
         with executors.interrupts_ignored():
             waiting: set[Future[Path]] = {pool.submit(_WorkerLink.work, task) for task in tasks}
@@ -209,7 +209,7 @@ def run_tasks(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
 
 
 class _WorkerLink:
-    """In a worker: its way back to the process that asked."""
+    """In a worker: the queue on which epochs return to the parent process."""
 
     queue: "SimpleQueue[tuple[str, Epoch]]"
 

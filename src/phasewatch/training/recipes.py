@@ -1,4 +1,4 @@
-"""Whole runs by name: a recipe is a frozen value, and a variant is another one with `replace`."""
+"""Recipes of runs, by name. A recipe is a frozen value; `dataclasses.replace` gives a variant."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ from phasewatch.schema import MODES, Mode
 
 @dataclass(frozen=True)
 class Recipe:
-    """Which models in which modes, on which split, from which seed. It is in every checkpoint.
+    """The models, modes, split and seed of a run. Every checkpoint stores its recipe.
 
-    `test` and `validation` say what the split holds out; `opening_s` for how long every machine is
-    watched, known to be benign, before it is judged. `seeds` trainings of each model differ by
-    nothing but their seed, `seed` and the numbers after it.
+    `test` and `validation` name what the split holds out. `opening_s` is how many seconds every
+    machine is observed, known to be benign, before the first prediction. Each model is trained
+    `seeds` times, from `seed` and the numbers after it.
     """
 
     name: str
@@ -37,7 +37,7 @@ RECIPES = {
 
 
 def find(name: str) -> Recipe:
-    """A recipe by name; raises Refused with the list of names."""
+    """Return a recipe by its name. Raises Refused with the list of names."""
     if name not in RECIPES:
         known = ", ".join(RECIPES)
         raise Refused(f"recipe {name!r}", "is unknown", f"one of {known}", "Use one of these.")

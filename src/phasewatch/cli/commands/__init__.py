@@ -1,1 +1,1 @@
-"""The commands, one file a group: the folder is the registry."""
+"""The commands, one file for each group. Every file in this folder is imported."""

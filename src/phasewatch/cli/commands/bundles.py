@@ -1,4 +1,4 @@
-"""`phasewatch export`, `sign` and `watch`: a model on its way to its machine, and at work there."""
+"""`phasewatch export`, `sign` and `watch`: bundles are written, signed, and run on samples."""
 
 import json
 import sys
@@ -13,42 +13,52 @@ from phasewatch.cli.console import PublicKey, StorePath, Strict, app, err, out
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Path of a checkpoint (.ckpt.json).")],
     store: StorePath,
-    folder: Annotated[Path, typer.Option("--out", help="Where the bundle goes.")] = Path("bundles"),
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write the bundle into.")] = Path(
+        "bundles"
+    ),
     key: Annotated[
         Path | None, typer.Option(help="Private ed25519 key (PEM) to sign with.")
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Smaller, and not equal: what it costs is measured.")
+        bool,
+        typer.Option(
+            "--int8", help="Quantise to int8: smaller, and not equal; the loss is reported."
+        ),
     ] = False,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
-    """A checkpoint as a folder that runs without torch, proven equal before it is written."""
+    """Export a checkpoint as a bundle: a folder with an ONNX model that runs without torch.
+
+    Before any quantisation, the ONNX model must repeat the checkpoint's predictions on every test
+    window of the store that the checkpoint was trained on; else nothing is written.
+    """
     from phasewatch.artifacts import bundle
     from phasewatch.artifacts import export as exporting
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store, refuse_inside
 
     refuse_inside(folder)
-    made = exporting.export(
+    folder_written = exporting.export(
         checkpoint, Store.open(store), folder, key, Trust.of_options(trust, strict), int8
     )
-    terms = bundle.load_terms(made)
-    told = terms.parity
+    terms = bundle.load_terms(folder_written)
+    parity = terms.parity
     out.print(
-        f"{made}: {terms.onnx_bytes:,} bytes of ONNX; {told.windows} test windows and "
-        f"{told.edges} rare ones give logits at most {told.largest:.2g} apart and the same labels",
+        f"{folder_written}: {terms.onnx_bytes:,} bytes of ONNX; {parity.windows} test windows and "
+        f"{parity.edges} edge cases give the same labels, with logits at most {parity.largest:.2g} "
+        "apart",
         soft_wrap=True,
         markup=False,
     )
     if terms.int8:
         lost = terms.int8
         out.print(
-            f"int8: {lost.float32_bytes:,} bytes before; {lost.other_labels} of {told.windows} "
+            f"int8: {lost.float32_bytes:,} bytes before; {lost.other_labels} of {parity.windows} "
             f"labels changed, logits moved by up to {lost.largest:.2g}, macro F1 "
-            f"{told.macro_f1:.3f} before and {lost.macro_f1:.3f} after",
+            f"{parity.macro_f1:.3f} before and {lost.macro_f1:.3f} after",
             soft_wrap=True,
             markup=False,
         )
@@ -57,11 +67,15 @@ def export(
 @app.command()
 def sign(
     models: Annotated[
-        list[Path], typer.Argument(help="Checkpoints (.ckpt.json) and folders of bundles.")
+        list[Path], typer.Argument(help="Checkpoints (.ckpt.json) and bundle folders.")
     ],
     key: Annotated[Path, typer.Option(help="Private ed25519 key (PEM) to sign with.")],
 ) -> None:
-    """Sign models that load: `--trust` with the public half then takes no others."""
+    """Sign checkpoints and bundles, after loading each of them.
+
+    The signature is written beside the model, as .sig. Commands with `--trust` and the public key
+    load signed models only.
+    """
     from phasewatch.artifacts import bundle, checkpoint
     from phasewatch.io import atomic, trust
 
@@ -81,14 +95,15 @@ def sign(
 
 @app.command()
 def watch(
-    bundle: Annotated[Path, typer.Argument(help="A bundle's folder.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.")],
     trust: PublicKey = None,
     strict: Strict = False,
     serial: Annotated[int, typer.Option(help="Refuse a bundle older than this serial.")] = 0,
 ) -> None:
-    """Call phases of samples that come as JSON Lines on standard input; calls go out the same way.
+    """Read samples from standard input, and print the predicted phase of every window.
 
-    A line is {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
+    Both are JSON Lines, a sample or a prediction a line. A sample is
+    {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
     """
     from phasewatch.artifacts import bundle as bundles
     from phasewatch.io.trust import Trust
@@ -96,7 +111,7 @@ def watch(
 
     loaded = bundles.load(bundle, Trust.of_options(trust, strict, serial))
     err.print(
-        f"{loaded.name} listens; its first {loaded.opening_s:g} s must be "
+        f"{loaded.name} reads samples; the first {loaded.opening_s:g} s must be "
         f"{loaded.schema.classes[0]}",
         soft_wrap=True,
         markup=False,

@@ -1,4 +1,4 @@
-"""`phasewatch evaluate` and `score`: the report of a run, and its numbers again."""
+"""`phasewatch evaluate` and `score`: the report of a run, computed from its predictions."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @app.command("evaluate")
 def evaluate_run(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Folder of a run, which `run` or `train` wrote.")
+        Path, typer.Argument(metavar="RUN", help="Folder that `phasewatch run` or `train` wrote.")
     ],
     store: Annotated[
         Path | None,
@@ -44,10 +44,13 @@ def evaluate_run(
 
 @app.command()
 def score(
-    predictions: Annotated[Path, typer.Argument(help="posteriors.parquet of a run.")],
+    predictions: Annotated[Path, typer.Argument(help="Path of a run's posteriors.parquet.")],
     as_json: AsJson = False,
 ) -> None:
-    """Compute every number of a report again, from the predictions on file alone."""
+    """Print every score of a report, computed again from the stored predictions alone.
+
+    Nothing is written.
+    """
     from phasewatch.evaluation.evaluate import evaluate
     from phasewatch.evaluation.predictions import load
 

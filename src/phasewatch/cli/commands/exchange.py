@@ -132,7 +132,7 @@ def windows(
     store: Annotated[Path, typer.Argument(help="Folder of an episode store.")],
     folder: Annotated[Path, typer.Option("--out", help="New folder for the files.")],
     features: Annotated[
-        bool, typer.Option(help="Statistics of each channel instead of its steps.")
+        bool, typer.Option(help="Write statistics of each channel instead of its time steps.")
     ] = False,
     opening_s: Opening = 0.0,
     as_json: AsJson = False,
@@ -148,12 +148,18 @@ def windows(
     refuse_inside(folder)
     opened = Store.open(store)
     with progress("windows", len(opened.ids())) as tick:
-        made = exporter.write(opened, folder, "summary" if features else "tensor", opening_s, tick)
-    rejected, errored = made.left_out["rejected"], made.left_out["errored"]
+        exported = exporter.write(
+            opened, folder, "summary" if features else "tensor", opening_s, tick
+        )
+    rejected, errored = exported.left_out["rejected"], exported.left_out["errored"]
     if as_json:
-        print_json({"windows": made.windows, "folder": str(folder), "left_out": made.left_out})
+        print_json(
+            {"windows": exported.windows, "folder": str(folder), "left_out": exported.left_out}
+        )
     else:
-        out.print(f"{made.windows} windows in {folder}: windows.parquet, windows.npz, schema.json")
+        out.print(
+            f"{exported.windows} windows in {folder}: windows.parquet, windows.npz, schema.json"
+        )
         if rejected or errored:
             left_out = f"{rejected} rejected, {errored} that could not be read"
             line = f"episodes left out: {left_out}; see `phasewatch validate {store}`"

@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 @app.command()
 def predict(
-    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's .ckpt.json.")],
+    checkpoint: Annotated[Path, typer.Argument(help="Path of a checkpoint (.ckpt.json).")],
     store: StorePath,
-    episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
+    episode: Annotated[
+        str, typer.Option(help="Id of one episode; all of the store when not given.")
+    ] = "",
     trust: PublicKey = None,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the phase of every window of an episode, beside the truth."""
+    """Predict the phase of every window of an episode, and print it beside the true phase."""
     from phasewatch.artifacts import checkpoint as checkpoints
     from phasewatch.experiment.usable import usable_windows
     from phasewatch.io.trust import Trust
@@ -89,31 +91,35 @@ def _show_predictions(id: str, rows: list[dict[str, Any]]) -> None:
 @app.command()
 def inspect(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint's .ckpt.json, or a bundle's folder.")
+        Path, typer.Argument(help="Path of a checkpoint (.ckpt.json), or folder of a bundle.")
     ],
     trust: PublicKey = None,
     strict: Strict = False,
     sandbox: Annotated[
         bool,
         typer.Option(
-            "--sandbox", "--trial", help="Of others: load it first, in a process with limits."
+            "--sandbox",
+            "--trial",
+            help="Load it first in a process with limits on time and memory.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print what a model states of itself; its digest is checked, its weights are not read.
+    """Print what a model was trained on and with; its weights are not read.
 
-    --json prints the contract itself: normalizer, projection, probe and golden windows as well.
+    The digest of the header is checked, and its signature with --trust. With --sandbox the weights
+    are loaded as well. --json prints the contract itself: normalizer, projection, probe and golden
+    windows as well.
     """
     from phasewatch.artifacts.bundle import load_terms
     from phasewatch.artifacts.checkpoint import Header, load_header
     from phasewatch.artifacts.sandbox import load_in_sandbox
     from phasewatch.io.trust import Trust
 
-    asked = Trust.of_options(trust, strict)
+    required = Trust.of_options(trust, strict)
     if sandbox:
-        load_in_sandbox(checkpoint, asked)
-    header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, asked)
+        load_in_sandbox(checkpoint, required)
+    header = (load_terms if checkpoint.is_dir() else load_header)(checkpoint, required)
     if as_json:
         print_json(header.model_dump())
         return

@@ -1,4 +1,4 @@
-"""`phasewatch record` and `lab`: real episodes, and what they can be of."""
+"""`phasewatch record` and `lab`: recording episodes, and the hosts and profiles to choose from."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,43 +16,53 @@ if TYPE_CHECKING:
 
 
 ONE = ("profile", "host", "sample", "seed", "seconds", "fault")
-"""Options that say what one recording is; a plan says it of each of its own."""
+"""Options that define one recording; a plan defines each of its recordings itself."""
 
 PLANNED = ("jobs", "cores", "realtime", "left")
-"""Options of a plan."""
+"""Options that apply to a plan only."""
 
 
 @app.command()
 def record(
     context: typer.Context,
-    store: Annotated[Path, typer.Option("--out", help="Store to publish into; made when absent.")],
-    plan: Annotated[Path | None, typer.Option(help="Record all that this plan lists.")] = None,
+    store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
+    plan: Annotated[
+        Path | None, typer.Option(help="Plan (TOML): record every episode that it lists.")
+    ] = None,
     profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")] = "",
     host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "",
-    sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
-    seed: Annotated[int, typer.Option(help="Draws order, spans and companions.", min=0)] = 1,
-    seconds: Annotated[float, typer.Option(help="Length.", min=40, max=3600)] = 90.0,
-    fault: Annotated[str, typer.Option(help="What goes wrong; see `phasewatch lab`.")] = "",
-    jobs: Annotated[int, typer.Option(help="Machines side by side.", min=1, max=32)] = 3,
+    sample: Annotated[str, typer.Option(help="Sample of the profile, by id or number.")] = "1",
+    seed: Annotated[
+        int, typer.Option(help="Random seed for the order and lengths of acts.", min=0)
+    ] = 1,
+    seconds: Annotated[
+        float, typer.Option(help="Length of the episode in seconds.", min=40, max=3600)
+    ] = 90.0,
+    fault: Annotated[str, typer.Option(help="Fault to inject; see `phasewatch lab`.")] = "",
+    jobs: Annotated[int, typer.Option(help="Most machines that run at a time.", min=1, max=32)] = 3,
     cores: Annotated[
-        float, typer.Option(help="Processors that they may need together; 0: 80 % of all.", min=0)
+        float,
+        typer.Option(
+            help="Processors that all machines may use together; 0 for 80 % of them.", min=0
+        ),
     ] = 0.0,
     realtime: Annotated[
-        bool, typer.Option("--realtime", help="Guests run ahead of all other work; needs root.")
+        bool, typer.Option("--realtime", help="Run guests at real-time priority; needs root.")
     ] = False,
-    left: Annotated[bool, typer.Option("--left", help="Tell what is left of the plan, only.")] = (
-        False
-    ),
-    cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,
+    left: Annotated[
+        bool, typer.Option("--left", help="Print what is left of the plan; record nothing.")
+    ] = (False),
+    cache: Annotated[Path | None, typer.Option(help="Folder of guest images.")] = None,
 ) -> None:
     """Boot real QEMU guests, run harmless load in them, and publish labelled episodes.
 
-    Needs Debian's qemu and a network for the first guest image; names what is missing.
+    Give --plan, or --profile and --host. Needs Debian's qemu, and a network to build the first
+    guest image; programs that are missing are named.
     """
     if (plan is None) == (not profile or not host):
         raise Refused(
             "record",
-            "what to record is not clear",
+            "does not define what to record",
             "either --plan FILE, or --profile NAME and --host NAME",
             "`phasewatch lab` lists profiles, samples and hosts.",
         )
@@ -78,20 +88,20 @@ def record(
     planned = plans.read(plan)
     opened = Store.create(store, schema.vm46())
     share = cores or plans.processors()
-    told = _left(plans.remainder(planned, opened, jobs, share))
+    progress = _left(plans.remainder(planned, opened, jobs, share))
     if left:
-        out.print(told)
+        out.print(progress)
         return
-    err.print(told)
+    err.print(progress)
     done = plans.run(planned, opened, jobs, share, images(cache), realtime)
-    told = f"{len(done.recorded)} recorded · {len(done.skipped)} were there"
-    out.print(f"{told} · {len(done.failed)} failed")
+    progress = f"{len(done.recorded)} recorded · {len(done.skipped)} recorded before"
+    out.print(f"{progress} · {len(done.failed)} failed")
     if done.failed:
         raise typer.Exit(SOME_ERRORED)
 
 
 def _left(rest: "Remainder") -> str:
-    """What a plan still has to do, as one line."""
+    """Return how much of a plan is recorded and how long the rest takes, as one line."""
     there = f"{rest.recorded} of {rest.recorded + rest.takes} recorded"
     return f"{there} · {rest.host_hours:.1f} host-hours left · about {rest.hours:.1f} h to go"
 
@@ -104,8 +114,8 @@ def _refuse_idle(context: typer.Context, names: tuple[str, ...]) -> None:
         with_plan = context.params["plan"] is not None
         raise Refused(
             ", ".join(given),
-            "says what one recording is" if with_plan else "is for a plan",
-            "all of it in the plan" if with_plan else "one recording at a time without --plan",
+            "defines a single recording" if with_plan else "applies to a plan",
+            "the plan to define every recording" if with_plan else "a plan, given with --plan",
             "Leave it out, or leave out --plan." if with_plan else "Leave it out.",
         )
 
@@ -119,7 +129,7 @@ def _record_one(take: "Take", store: "Store", cache: Path) -> str:
 
 @app.command()
 def lab(as_json: AsJson = False) -> None:
-    """The virtual hosts, load profiles and faults that `record` knows."""
+    """List the virtual hosts, load profiles and faults that `record` can use."""
     from dataclasses import asdict
 
     from phasewatch.lab import fault, hosts, profile
@@ -138,8 +148,8 @@ def lab(as_json: AsJson = False) -> None:
     for column in ("name", "machine", "memory", "vCPUs", "background", "never runs"):
         table.add_column(column)
     for host in known.values():
-        told = (f"{host.arch} {host.machine}", f"{host.memory_mb} MiB", str(host.vcpus))
-        table.add_row(host.name, *told, host.background, ", ".join(host.never))
+        cells = (f"{host.arch} {host.machine}", f"{host.memory_mb} MiB", str(host.vcpus))
+        table.add_row(host.name, *cells, host.background, ", ".join(host.never))
     out.print(table)
     table = Table(title="load profiles (all harmless, inside the guest only)")
     for column in ("name", "meaning", "samples listed + drawn"):

@@ -1,4 +1,4 @@
-"""`phasewatch serve`, `live`, `alerts` and `events`: a machine's phases, as a page and as data."""
+"""`phasewatch serve`, `live`, `alerts` and `events`: predictions as a page, alerts and events."""
 
 import os
 import sys
@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
-RunFolder = Annotated[Path | None, typer.Option("--run", help="A run's folder: its checkpoints.")]
-StoreFolder = Annotated[Path | None, typer.Option("--store", help="Episodes to play.")]
-Chosen = Annotated[list[str] | None, typer.Option("--episode", help="Play these, one by one.")]
-Bind = Annotated[str, typer.Option(help="Address; beyond loopback viewers need a token.")]
-Port = Annotated[int, typer.Option(help="Port; 0 takes a free one.", min=0, max=65535)]
-Name = Annotated[list[str] | None, typer.Option(help="A further host name of this server.")]
-Control = Annotated[bool, typer.Option("--allow-control", help="Viewers may play, pause, seek.")]
+RunFolder = Annotated[Path | None, typer.Option("--run", help="Folder of a run, for its models.")]
+StoreFolder = Annotated[
+    Path | None, typer.Option("--store", help="Folder of the episode store to replay.")
+]
+Chosen = Annotated[
+    list[str] | None, typer.Option("--episode", help="Episode to replay; may be repeated.")
+]
+Bind = Annotated[
+    str, typer.Option(help="Address to listen on; beyond loopback viewers need a token.")
+]
+Port = Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)]
+Name = Annotated[
+    list[str] | None, typer.Option(help="Further host name of this server; may be repeated.")
+]
+Control = Annotated[bool, typer.Option("--allow-control", help="Let viewers play, pause and seek.")]
 
 
 @app.command()
@@ -44,8 +52,9 @@ def serve(
 ) -> None:
     """Serve a page that shows which phase a machine is in, and how far to trust the prediction.
 
-    Plays one held-out episode of each profile, one after the other, unless --episode names others.
-    The token that viewers need beyond loopback is PHASEWATCH_TOKEN, or drawn at random.
+    Replays one held-out episode of each profile in turn, unless --episode names others.
+    The token that viewers need beyond loopback is the environment variable PHASEWATCH_TOKEN, or is
+    drawn at random; the address that is printed contains it.
     """
     from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
@@ -113,14 +122,20 @@ def _serve(
 
 @app.command()
 def live(
-    run: Annotated[Path, typer.Option(help="A run's folder: its checkpoints.")],
-    store: Annotated[Path, typer.Option(help="Store of earlier episodes; gets this one too.")],
+    run: Annotated[Path, typer.Option(help="Folder of a run, for its models.")],
+    store: Annotated[
+        Path, typer.Option(help="Store of earlier episodes, into which this one is written.")
+    ],
     profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")],
     host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "pc-small",
-    sample: Annotated[str, typer.Option(help="Its id, or its number in the profile.")] = "1",
-    seed: Annotated[int, typer.Option(help="Draws order, spans and companions.", min=0)] = 1,
-    seconds: Annotated[float, typer.Option(help="Length.", min=40, max=600)] = 90.0,
-    cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,
+    sample: Annotated[str, typer.Option(help="Sample of the profile, by id or number.")] = "1",
+    seed: Annotated[
+        int, typer.Option(help="Random seed for the order and lengths of acts.", min=0)
+    ] = 1,
+    seconds: Annotated[
+        float, typer.Option(help="Length of the episode in seconds.", min=40, max=600)
+    ] = 90.0,
+    cache: Annotated[Path | None, typer.Option(help="Folder of guest images.")] = None,
     bind: Bind = "127.0.0.1",
     port: Port = 8600,
     name: Name = None,
@@ -129,7 +144,7 @@ def live(
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
-    """Record a real virtual machine and show it at the same time, until Ctrl-C."""
+    """Record a virtual machine and serve the page of its phases at the same time, until Ctrl-C."""
     import threading
     from dataclasses import replace
 
@@ -158,15 +173,18 @@ def live(
 
 @app.command()
 def alerts(
-    run: Annotated[Path, typer.Option(help="A run's folder: its checkpoints and report.")],
+    run: Annotated[Path, typer.Option(help="Folder of a run, with its checkpoints and report.")],
     store: Annotated[Path, typer.Option(help="Folder of the episode store.")],
-    episode: Annotated[str, typer.Option(help="Episode id.")],
-    model: Annotated[str, typer.Option(help="Model and mode.")] = "gbt.realistic",
-    stix: Annotated[bool, typer.Option("--stix", help="A STIX 2.1 bundle.")] = False,
+    episode: Annotated[str, typer.Option(help="Id of the episode.")],
+    model: Annotated[str, typer.Option(help="Model and mode, joined by a dot.")] = "gbt.realistic",
+    stix: Annotated[bool, typer.Option("--stix", help="Print a STIX 2.1 bundle instead.")] = False,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
-    """Print an episode's incidents under one model, at its operating point, as JSON Lines."""
+    """Print the incidents that one model finds in an episode, as JSON Lines.
+
+    The model raises alarms at the threshold that the report of the run chose on validation.
+    """
     from phasewatch.experiment.run import Run
     from phasewatch.io.trust import Trust
     from phasewatch.live import exports
@@ -183,9 +201,9 @@ def alerts(
 
 @app.command()
 def events(
-    out_folder: Annotated[Path, typer.Option("--out", help="Where to write them.")],
+    out_folder: Annotated[Path, typer.Option("--out", help="Folder to write the files into.")],
 ) -> None:
-    """Write the JSON Schema of every event, and the stream as AsyncAPI."""
+    """Write the JSON Schema of every event, and an AsyncAPI description of the stream."""
     from phasewatch.serve import documents
 
     for path in documents.write(out_folder):

@@ -1,4 +1,4 @@
-"""`phasewatch receive` and `ship`: episodes from the hosts that record to the one that keeps."""
+"""`phasewatch receive` and `ship`: episodes are sent from recording hosts to a central store."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,21 +25,25 @@ MIB = 1 << 20
 def receive(
     store: StorePath,
     tokens: Annotated[
-        Path, typer.Option(help='TOML of host = "token"; readable by its owner alone.')
+        Path, typer.Option(help='TOML file of lines host = "token", readable by its owner only.')
     ],
-    host: Annotated[str, typer.Option(help="Address to listen at.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.", min=0, max=65535)] = 8470,
-    body_mb: Annotated[int, typer.Option(help="MiB an episode, at most.", min=1)] = 64,
-    rate: Annotated[int, typer.Option(help="Uploads a minute from a host.", min=1)] = 600,
-    reserve_mb: Annotated[int, typer.Option(help="MiB that stay free on disk.", min=0)] = 1024,
-    slots: Annotated[int, typer.Option(help="Connections at once.", min=1, max=1024)] = 32,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65535)
+    ] = 8470,
+    body_mb: Annotated[int, typer.Option(help="Largest episode, in MiB.", min=1)] = 64,
+    rate: Annotated[int, typer.Option(help="Most uploads a minute from one host.", min=1)] = 600,
+    reserve_mb: Annotated[
+        int, typer.Option(help="Disk space that stays free, in MiB.", min=0)
+    ] = 1024,
+    slots: Annotated[int, typer.Option(help="Most connections at a time.", min=1, max=1024)] = 32,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
 ) -> None:
-    """Take shipped episodes into a store, until it is ended.
+    """Receive episodes that `phasewatch ship` sends, and write them into a store, until Ctrl-C.
 
-    Without --tls-cert and --tls-key it speaks plain HTTP: beyond this machine, put a TLS proxy or
-    an SSH tunnel before it.
+    Without --tls-cert and --tls-key it uses plain HTTP: to listen beyond this machine, put a TLS
+    proxy or an SSH tunnel before it.
     """
     from phasewatch import schema
     from phasewatch.io import tls
@@ -72,21 +76,23 @@ def receive(
 @app.command()
 def ship(
     store: Annotated[Path, typer.Argument(help="Folder of the episode store.")],
-    url: Annotated[str, typer.Argument(help="Address that `phasewatch receive` printed.")],
-    token: Annotated[Path, typer.Option(help="File with this host's token.")],
-    episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
-    tries: Annotated[int, typer.Option(help="For each episode.", min=1, max=100)] = 8,
+    url: Annotated[str, typer.Argument(help="URL that `phasewatch receive` printed.")],
+    token: Annotated[Path, typer.Option(help="File that holds the token of this host.")],
+    episode: Annotated[
+        str, typer.Option(help="Id of one episode; all of the store when not given.")
+    ] = "",
+    tries: Annotated[int, typer.Option(help="Most attempts for each episode.", min=1, max=100)] = 8,
     remove: Annotated[
-        bool, typer.Option("--remove", help="Delete each episode here once acknowledged.")
+        bool, typer.Option("--remove", help="Delete each episode here once the receiver has it.")
     ] = False,
     ca: Annotated[
         Path | None, typer.Option(help="Certificates (PEM) to trust instead of the system's.")
     ] = None,
 ) -> None:
-    """Send episodes to a receiver; what it has already costs nothing but the sending.
+    """Send episodes to a receiver; one that it already has is acknowledged and not stored again.
 
-    Exit code 3 when some were not taken: they stay here, and the rest is sent all the same, unless
-    the receiver is down or would decline every one.
+    Exit code 3 means that some episodes were not accepted. They stay in this store. The others are
+    sent all the same, unless the receiver is down or would decline every episode.
     """
     from phasewatch.io import atomic
     from phasewatch.store import client as shipping

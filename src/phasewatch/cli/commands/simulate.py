@@ -13,7 +13,9 @@ from phasewatch.cli.console import AsJson, app, out, print_json, progress
 def simulate(
     store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
     episodes: Annotated[int, typer.Option(help="Number of episodes.", min=1, max=1_000_000)] = 300,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.", min=0)] = 0,
+    seed: Annotated[
+        int, typer.Option(help="Random seed; the same seed gives the same bytes.", min=0)
+    ] = 0,
     faults: Annotated[
         float, typer.Option(help="Share of episodes with a planted fault.", min=0, max=1)
     ] = 0.1,
@@ -23,10 +25,11 @@ def simulate(
         typer.Option(help="Fit to the recordings of this store instead of the packaged fit."),
     ] = None,
 ) -> None:
-    """Write simulated episodes, for scale and for tests, never for results.
+    """Write simulated episodes, for tests of scale and of validation, never for results.
 
     Their statistics are fitted to the recorded corpus. Faults of every kind that the validator
-    knows are planted and listed in truth.parquet, against which `phasewatch validate` is scored.
+    knows are planted and listed in truth.parquet; `phasewatch validate` compares its verdicts
+    with that list. Training on simulated episodes is refused.
     """
     from phasewatch import schema
     from phasewatch.io import atomic
@@ -58,24 +61,24 @@ def fit_store(recorded: Path, path: Path) -> Path:
         raise Refused(f"--fit {recorded}", f"{gaps[0]} ({len(gaps)} in all)", expected, remedy)
     usable = (opened.read(result.id) for result in validate_store(opened) if result.usable)
     try:
-        made = fit(usable, known)
-        Simulator(made, known, seed=0)
+        statistics = fit(usable, known)
+        Simulator(statistics, known, seed=0)
     except Refused as refused:
         raise refused.at(f"--fit {recorded}") from refused
-    made.save(path)
+    statistics.save(path)
     return path
 
 
 @app.command()
 def compare(
     left: Annotated[Path, typer.Argument(help="An episode store, such as a recorded one.")],
-    right: Annotated[Path, typer.Argument(help="Another, such as a simulated one.")],
+    right: Annotated[Path, typer.Argument(help="Another episode store, such as a simulated one.")],
     figure: Annotated[Path, typer.Option("--out", help="File for the figure (PNG).")] = Path(
         "reports/compare.png"
     ),
     as_json: AsJson = False,
 ) -> None:
-    """Compare two stores: one figure, and the correlation of their statistics."""
+    """Compare the statistics of two stores: a figure, and how well they correlate."""
     from dataclasses import asdict
 
     from phasewatch.sim.compare import compare

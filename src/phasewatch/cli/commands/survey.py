@@ -1,4 +1,4 @@
-"""`phasewatch survey`: what a corpus holds and what gives it away."""
+"""`phasewatch survey`: the content of a corpus, and scores of baselines and random splits on it."""
 
 import json
 import sys
@@ -13,19 +13,21 @@ from phasewatch.cli.console import AsJson, Opening, app, err, out
 @app.command()
 def survey(
     store: Annotated[Path, typer.Argument(help="Folder of a recorded episode store.")],
-    folder: Annotated[Path, typer.Option("--out", help="Folder for the findings.")] = Path(
-        "reports/survey"
-    ),
+    folder: Annotated[
+        Path, typer.Option("--out", help="Folder to write the findings into.")
+    ] = Path("reports/survey"),
     opening_s: Opening = 15.0,
     recipe: Annotated[
-        str, typer.Option(help="Whose models are judged; boosted trees alone without one.")
+        str,
+        typer.Option(help="Recipe whose models are trained; boosted trees only when not given."),
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """What a corpus holds, what gives it away, and how much random windows flatter.
+    """Count what a corpus holds, and measure what baselines and a random window split reach on it.
 
-    Writes survey.md, survey.json and counts.csv. Trains on every held-out host, sample and
-    campaign, and on random windows beside each: for trees some minutes for some hundred episodes.
+    Writes survey.md, survey.json and counts.csv. Trains a model for every held-out host, sample
+    and campaign, and each again on a random window split of the same windows. A few hundred
+    episodes take boosted trees some minutes.
     """
     from dataclasses import asdict
 
@@ -34,16 +36,16 @@ def survey(
     from phasewatch.store.local import Store, refuse_inside
     from phasewatch.training import recipes
 
-    say = err.print if as_json else out.print
+    printer = err.print if as_json else out.print
     opened = Store.open(store)
     refuse_inside(folder)
     atomic.prepare_folder(folder)
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
 
-    def tell(line: str) -> None:
-        say(line, markup=False, soft_wrap=True)
+    def log(line: str) -> None:
+        printer(line, markup=False, soft_wrap=True)
 
-    found = surveys.survey(opened, tell, opening_s, models)
+    found = surveys.survey(opened, log, opening_s, models)
     text = json.dumps(asdict(found), indent=1).encode()
     atomic.write(folder / "survey.json", text)
     atomic.write(folder / "survey.md", surveys.markdown(found).encode())

@@ -1,4 +1,4 @@
-"""`phasewatch train` and `run`: from a store to checkpoints, answers and scores."""
+"""`phasewatch train` and `run`: from a store to checkpoints, predictions and scores."""
 
 from collections import Counter
 from pathlib import Path
@@ -17,22 +17,42 @@ if TYPE_CHECKING:
     from phasewatch.training.recipes import Recipe
 
 
-RecipeName = Annotated[str, typer.Option("--recipe", help="all, quick or baselines.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="Models to train: all, quick, baselines or results.")
+]
 SplitName = Annotated[
-    str, typer.Option("--split", help="held_out_host, _sample or _time, or leave_one_host_out.")
+    str,
+    typer.Option(
+        "--split",
+        help="held_out_host, held_out_sample, held_out_time or leave_one_host_out.",
+    ),
 ]
-Tested = Annotated[str, typer.Option("--test", help="Host, or number of the sample, to judge.")]
-Chosen = Annotated[str, typer.Option("--validation", help="Host, or number, that may choose.")]
-Seed = Annotated[int, typer.Option("--seed", help="Same seed, same weights.", min=0)]
-Seeds = Annotated[int, typer.Option("--seeds", help="Trainings of each model.", min=1, max=20)]
+Tested = Annotated[str, typer.Option("--test", help="Host, or number of the sample, to test on.")]
+Chosen = Annotated[
+    str, typer.Option("--validation", help="Host, or number of the sample, to validate on.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", help="Random seed; the same seed gives the same weights.", min=0)
+]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        "--seeds", help="Trainings of each model, which differ in their seed.", min=1, max=20
+    ),
+]
 Waived = Annotated[
-    list[str] | None, typer.Option("--waive", help="Accept a leak by the name of its rule.")
+    list[str] | None,
+    typer.Option("--waive", help="Name of a leakage check that may fail; may be repeated."),
 ]
-Jobs = Annotated[int, typer.Option("--jobs", help="Trainings side by side.", min=1, max=64)]
+Jobs = Annotated[
+    int, typer.Option("--jobs", help="Most trainings that run at a time.", min=1, max=64)
+]
 Cluster = Annotated[
-    str, typer.Option("--cluster", help="Train on the workers of this Dask cluster, tcp://…")
+    str, typer.Option("--cluster", help="Address (tcp://…) of a Dask cluster to train on.")
 ]
-RunFolder = Annotated[Path, typer.Option("--out", help="Folder for all that the run makes.")]
+RunFolder = Annotated[
+    Path, typer.Option("--out", help="Folder of the run, new or of an interrupted run.")
+]
 
 
 def _recipe(
@@ -63,12 +83,13 @@ def train(
     cluster: Cluster = "",
     as_json: AsJson = False,
 ) -> None:
-    """Train every model of a recipe in both modes: a checkpoint each, and one table.
+    """Train every model of a recipe in both modes, and print a table of scores.
 
-    Killed at any moment, the same command goes on where it stopped and ends with the same weights.
+    Writes checkpoints, predictions and report.json. If it is interrupted at any moment, the same
+    command resumes and ends with the same weights.
     """
     chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
-    done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
 
 
@@ -88,58 +109,58 @@ def run(
     cluster: Cluster = "",
     as_json: AsJson = False,
 ) -> None:
-    """All that `train` does, and a report page."""
+    """Train like `train`, and write the report as a page and as Markdown too."""
     from phasewatch.reports import page
     from phasewatch.store.local import Store
 
     chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
-    done = _judged(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)
     if not as_json:
         out.print(f"report: {done.run.page_path.resolve()}", soft_wrap=True)
 
 
-def _judged(
+def _train_and_evaluate(
     chosen: "Recipe", path: Path, folder: Path, how: tuple[int, str, list[str]], as_json: bool
 ) -> "RunResult":
-    """Train and judge, with a bar a model."""
+    """Train and evaluate, with a progress bar for each training."""
     from phasewatch.experiment import pipeline
     from phasewatch.store.local import Store
     from phasewatch.training.jobs import Workers
 
     opened = Store.open(path)
-    say = err.print if as_json else out.print
-    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
+    printer = err.print if as_json else out.print
+    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
     parts = (*bar, TimeRemainingColumn())
-    # Where no terminal shows bars, the line a saved model is enough.
+    # Without a terminal there is no bar: the log has a line for each saved model.
     quiet = not err.is_terminal
     with Progress(*parts, console=err, transient=True, disable=quiet) as progress:
         return pipeline.run(
             chosen,
             opened,
             folder,
-            lambda line: say(line, soft_wrap=True, markup=False),
+            lambda line: printer(line, soft_wrap=True, markup=False),
             Workers(*how[:2], _follower(progress)),
             how[2],
         )
 
 
 def _follower(progress: Progress) -> "EpochListener":
-    """A bar a training: its epoch of at most so many, loss, and score on validation."""
+    """Return a listener that shows a bar for each training: epoch, loss, and validation score."""
     bars: dict[str, Any] = {}
 
     def follow(name: str, epoch: "Epoch") -> None:
-        told = f"epoch {epoch.number}/{epoch.of} loss {epoch.loss:.3f} score {epoch.score:+.3f}"
+        state = f"epoch {epoch.number}/{epoch.of} loss {epoch.loss:.3f} score {epoch.score:+.3f}"
         if name not in bars:
-            bars[name] = progress.add_task(name, total=epoch.of, told=told)
-        progress.update(bars[name], completed=epoch.number, told=told)
+            bars[name] = progress.add_task(name, total=epoch.of, state=state)
+        progress.update(bars[name], completed=epoch.number, state=state)
 
     return follow
 
 
 def _show_scores(done: "RunResult", as_json: bool) -> None:
-    """A table of all models, or the report as JSON."""
+    """Print a table of all models, or the report as JSON."""
     from dataclasses import asdict
 
     if as_json:
@@ -150,7 +171,7 @@ def _show_scores(done: "RunResult", as_json: bool) -> None:
 
 
 def _learned(done: "RunResult") -> tables.Learned:
-    """Parameters of each model and mode, and the seconds of its trainings."""
+    """Return the parameters of each model and mode, and the seconds of its trainings."""
     spent: Counter[tuple[str, str]] = Counter()
     sizes: dict[tuple[str, str], int] = {}
     for fold in done.trained.folds:

@@ -35,34 +35,43 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 @app.command()
 def validate(
     store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the episode store.")],
-    index: Annotated[Path, typer.Option(help="Where the acceptance index goes.")] = Path(
-        "data/processed/validation_v1.parquet"
-    ),
+    index: Annotated[
+        Path, typer.Option(help="File to write the acceptance index into (Parquet).")
+    ] = Path("data/processed/validation_v1.parquet"),
     summary: Annotated[
-        bool, typer.Option("--summary", help="Counts instead of a line an objection.")
+        bool, typer.Option("--summary", help="Print counts instead of a line for each finding.")
     ] = False,
     explain: Annotated[
-        str | None, typer.Option(metavar="EPISODE", help="Explain one episode's verdict; no sweep.")
+        str | None,
+        typer.Option(
+            metavar="EPISODE", help="Explain the verdict of one episode; validate no other."
+        ),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option(help="With --explain: the explanation as a page, with a plot.")
+        Path | None,
+        typer.Option(help="With --explain: file for the explanation as a page, with a plot."),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Read and hash again what has not changed, too.")
+        bool, typer.Option("--full", help="Read and hash every episode again, also if unchanged.")
     ] = False,
-    jobs: Annotated[int, typer.Option(help="Processes; 0 for one a core.", min=0)] = 0,
+    jobs: Annotated[
+        int, typer.Option(help="Worker processes; 0 for one for each core.", min=0)
+    ] = 0,
     cluster: Annotated[
-        str | None, typer.Option(metavar="tcp://…", help="Dask workers that see the same store.")
+        str | None,
+        typer.Option(
+            metavar="tcp://…", help="Address of a Dask cluster whose workers see the same store."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Validate every episode: accepted, degraded, rejected or errored, and why.
 
-    What has not changed since the last sweep is not read again (size, inode and times of its
-    files are the same); a sweep that was killed goes on where it was.
+    An episode whose files have not changed since the last time (size, inode and times are the
+    same) is not read again. A validation that was killed resumes where it stopped.
 
-    Exit codes: 0 all accepted or degraded, 3 some could not be decided, 4 some rejected (and none
-    undecided), 2 refused, 130 interrupted.
+    Exit codes: 0 all accepted or degraded, 3 some errored, 4 some rejected and none errored,
+    2 refused, 130 cancelled.
     """
     from phasewatch.store.local import refuse_empty
     from phasewatch.validation import index as indices
@@ -78,16 +87,16 @@ def validate(
             f"--html {html}",
             "goes with the explanation of one episode",
             "--explain EPISODE beside it",
-            "The whole store is told by --summary.",
+            "--summary describes the store as a whole.",
         )
     ids = opened.ids()
     refuse_empty(ids, store)
     indices.prepare_index(index)
-    kept = VerdictCache(index.with_suffix(".cache"), opened.schema)
+    cache = VerdictCache(index.with_suffix(".cache"), opened.schema)
     with progress("validating", len(ids)) as tick:
-        results = validate_store(opened, tick, _spread(jobs, cluster), kept, full)
+        results = validate_store(opened, tick, _executor(jobs, cluster), cache, full)
     indices.write(results, index)
-    hits = _hits(opened, results)
+    hits = _score_of(opened, results)
     if as_json:
         _print_json(results, index, hits)
     else:
@@ -99,7 +108,7 @@ def validate(
 
 
 def _exit(results: "Sequence[ValidationResult]") -> None:
-    """End with a code of its own where some could not be validated, or were rejected."""
+    """End with exit code 3 if an episode errored, else with 4 if one was rejected."""
     verdicts = {result.verdict for result in results}
     if "errored" in verdicts:
         raise typer.Exit(SOME_ERRORED)
@@ -114,23 +123,23 @@ def _explain(episodes: "EpisodeSource", id: str, html: Path | None, as_json: boo
 
     if html:
         _refuse_page(html)
-    told = explanation.explain(episodes, id)
+    explained = explanation.explain(episodes, id)
     if html:
-        atomic.write(html, explanation.page(told).encode())
+        atomic.write(html, explanation.page(explained).encode())
     if as_json:
-        print_json(_verdict(told.result))
+        print_json(_verdict(explained.result))
     else:
-        for line in explanation.text(told):
+        for line in explanation.text(explained):
             out.print(plain(line), markup=False, soft_wrap=True)
         if not isinstance(episodes, Store):
-            out.print("  whether another episode has the same samples, only a sweep tells here")
+            out.print("  not checked: whether another episode of this store has the same samples")
         if html:
             out.print(f"page: {html}", markup=False, soft_wrap=True)
-    _exit([told.result])
+    _exit([explained.result])
 
 
 def _refuse_page(path: Path) -> None:
-    """Raise Refused where no page can go."""
+    """Raise Refused if no page can be written to this path."""
     from phasewatch.store.local import refuse_inside
 
     refuse_inside(path)
@@ -148,7 +157,7 @@ def _open(place: str) -> "Store | RemoteStore":
     return RemoteStore.open(place)
 
 
-def _spread(jobs: int, cluster: str | None) -> "Executor":
+def _executor(jobs: int, cluster: str | None) -> "Executor":
     from phasewatch.io import executors
 
     return (
@@ -158,10 +167,10 @@ def _spread(jobs: int, cluster: str | None) -> "Executor":
     )
 
 
-def _hits(
+def _score_of(
     store: "Store | RemoteStore", results: "Sequence[ValidationResult]"
 ) -> "ValidationScore | None":
-    """How the verdicts fare against the truth, where a simulated store tells it."""
+    """Return the verdicts compared with the planted faults, None unless the store is simulated."""
     from phasewatch.sim import stream
     from phasewatch.store.local import Store
 
@@ -203,8 +212,8 @@ def _verdict(result: "ValidationResult") -> dict[str, Any]:
 def _show(results: "Sequence[ValidationResult]", summary: bool) -> None:
     from phasewatch.validation.verdict import count_verdicts
 
-    told = " · ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
-    out.print(f"{_many(len(results))}: {told}")
+    counts = " · ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
+    out.print(f"{_episodes(len(results))}: {counts}")
     if summary:
         _show_cells(results)
         _show_codes(results)
@@ -216,7 +225,7 @@ def _show(results: "Sequence[ValidationResult]", summary: bool) -> None:
 
 
 def _show_cells(results: "Sequence[ValidationResult]") -> None:
-    """Counts by host, profile and verdict; a letter a profile, so that 80 columns hold them."""
+    """Print counts by host, profile and verdict; letters stand for profiles, to fit 80 columns."""
     profiles = sorted({result.profile for result in results})
     letters = [LETTERS[at % 26] * (1 + at // 26) for at in range(len(profiles))]
     table = Table(box=None, padding=(0, 1), pad_edge=False)
@@ -224,14 +233,14 @@ def _show_cells(results: "Sequence[ValidationResult]") -> None:
     for letter in letters:
         table.add_column(letter, no_wrap=True)
     for host in sorted({result.host for result in results}):
-        own = [result for result in results if result.host == host]
-        cells = (_cell([one for one in own if one.profile == name]) for name in profiles)
+        of_host = [result for result in results if result.host == host]
+        cells = (_cell([one for one in of_host if one.profile == name]) for name in profiles)
         table.add_row(Text(plain(host) or "unreadable"), *cells)
     out.print(table)
     out.print("accepted, then d degraded, r rejected, e errored; . no episode", markup=False)
     named = zip(letters, profiles, strict=True)
-    told = "; ".join(f"{letter}={plain(name) or 'unreadable'}" for letter, name in named)
-    out.print(told, markup=False)
+    legend = "; ".join(f"{letter}={plain(name) or 'unreadable'}" for letter, name in named)
+    out.print(legend, markup=False)
 
 
 def _cell(results: "Sequence[ValidationResult]") -> str:
@@ -244,7 +253,7 @@ def _cell(results: "Sequence[ValidationResult]") -> str:
 
 
 def _show_codes(results: "Iterable[ValidationResult]") -> None:
-    """How many episodes each rule objected to, and what it says."""
+    """Print how many episodes each rule objected to, and what the rule means."""
     from phasewatch.validation.rules import sentences
 
     codes = Counter(code for result in results for code in result.codes)
@@ -260,7 +269,7 @@ def _show_codes(results: "Iterable[ValidationResult]") -> None:
 
 
 def _show_hits(hits: "ValidationScore") -> None:
-    """What was planted, and the verdicts it must get against those it got."""
+    """Print the verdicts that planted faults must get, against those that they got."""
     table = Table("planted", *hits.matrix, box=None, padding=(0, 1), pad_edge=False)
     for verdict, row in hits.matrix.items():
         table.add_row(verdict, *(f"{count:,}" for count in row.values()))
@@ -268,5 +277,5 @@ def _show_hits(hits: "ValidationScore") -> None:
     out.print(str(hits))
 
 
-def _many(count: int) -> str:
+def _episodes(count: int) -> str:
     return f"{count:,} episode{'' if count == 1 else 's'}"
