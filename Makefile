@@ -8,7 +8,7 @@ DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check docs reference dashboard tour bench results bench-models pi record fit fixtures lock clean
+.PHONY: setup demo test check docs reference dashboard tour bench results bench-models pi record record-large fit fixtures lock clean
 
 setup: .venv/ready
 
@@ -78,6 +78,10 @@ pi: .venv/pi/ready
 
 record: setup
 	$(BIN)/phasewatch record --plan plans/corpus.toml --out corpus
+
+# The large plan continues where it was; days of wall time.
+record-large: setup
+	$(BIN)/phasewatch record --plan plans/large.toml --out recordings/large
 
 # What the simulator knows: after the corpus has changed.
 fit: setup

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "io/trust._key": "is about the user's own file: the same code, by another line",
     "models/base.Classifier.onnx": "exports",
     "artifacts/checkpoint.Checkpoint.bind": "looks at data: tests/artifacts/test_checkpoint.py",
+    "artifacts/contract.predict": "looks at windows: tests/artifacts/test_contract.py",
 }
 Attack = Callable[[Path], object]
 Guard = tuple[str, str, int]
