@@ -1,25 +1,11 @@
 """Phasewatch: which behavioural phase a virtual machine is in, from telemetry alone.
 
 Names in `__all__` are public; docs/reference/api.md documents each of them. They are imported when
-they are first used, so that `import phasewatch` loads no library.
+they are first used, so that `import phasewatch` loads no library; `__init__.pyi` declares them for
+type checkers, which refuse every other name.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from phasewatch.api import open_store, train, validate, watch, windows
-    from phasewatch.artifacts.bundle import Bundle
-    from phasewatch.artifacts.checkpoint import Checkpoint
-    from phasewatch.artifacts.contract import Drift
-    from phasewatch.errors import Refused
-    from phasewatch.experiment.run import Run
-    from phasewatch.schema import Schema
-    from phasewatch.store.local import Store
-    from phasewatch.training.recipes import Recipe
-    from phasewatch.training.sklearn import Estimator
-    from phasewatch.validation.verdict import ValidationResult
-    from phasewatch.windowing import Windows
 
 __version__ = "0.2.0"
 
@@ -63,17 +49,16 @@ _HOMES = {
 }
 """The module of each public name. No public name is also a module: importing one would hide it."""
 
-if not TYPE_CHECKING:
-    # Type checkers see the imports above and refuse every other name.
 
-    def __getattr__(name: str) -> object:
-        """Import a public name from its module. Raises AttributeError for any other name."""
-        if name in _HOMES:
-            found = getattr(import_module(f"phasewatch.{_HOMES[name]}"), name)
-            globals()[name] = found
-            return found
-        raise AttributeError(f"module 'phasewatch' has no attribute {name!r}")
+def __getattr__(name: str) -> object:
+    """Import a public name from its module. Raises AttributeError for any other name."""
+    if name in _HOMES:
+        found = getattr(import_module(f"phasewatch.{_HOMES[name]}"), name)
+        globals()[name] = found
+        return found
+    raise AttributeError(f"module 'phasewatch' has no attribute {name!r}")
 
-    def __dir__() -> list[str]:
-        """Return the public names."""
-        return sorted(__all__)
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

@@ -253,15 +253,7 @@ def _refuse_names(recipe: Recipe, store: Store) -> None:
 
 def refuse_unlearnable(parts: Subsets, schema: Schema) -> None:
     """Raise Refused when a part has no window, or has a phase that training lacks."""
-    for part in ("train", "validation", "unseen"):
-        if not len(parts[part]):
-            raise Refused(
-                f"{part} windows",
-                "there are none",
-                f"episodes longer than the opening and {schema.grid.window_s:g} s",
-                "Record longer episodes, or shorten the opening with --opening.",
-                code="split_empty",
-            )
+    _refuse_empty_parts(parts, schema)
     known = set(parts["train"].y.tolist())
     for part, windows in parts.items():
         absent = sorted(set(windows.y.tolist()) - known)
@@ -272,6 +264,18 @@ def refuse_unlearnable(parts: Subsets, schema: Schema) -> None:
                 "only phases that training windows hold",
                 "Record that phase more often, or hold out something else.",
                 code="phase_untrained",
+            )
+
+
+def _refuse_empty_parts(parts: Subsets, schema: Schema) -> None:
+    for part in ("train", "validation", "unseen"):
+        if not len(parts[part]):
+            raise Refused(
+                f"{part} windows",
+                "there are none",
+                f"episodes longer than the opening and {schema.grid.window_s:g} s",
+                "Record longer episodes, or shorten the opening with --opening.",
+                code="split_empty",
             )
 
 

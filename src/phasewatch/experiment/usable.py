@@ -1,7 +1,7 @@
 """The windows of a store's usable episodes: validated first, and read once."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -52,9 +52,7 @@ def _refuse_unusable(
     """Raise Refused when a wanted episode is absent or not usable, or when none is wanted."""
     for id in wanted:
         if id not in results:
-            near = difflib.get_close_matches(id, results, n=3, cutoff=0) or ["none: it is empty"]
-            remedy = f"The nearest are {', '.join(near)}."
-            raise Refused(store.root, f"has no episode {id!r}", "an episode of it", remedy)
+            raise _no_episode(store, id, results)
         if id not in there:
             raise Refused(
                 store.folder(id),
@@ -65,3 +63,10 @@ def _refuse_unusable(
     if not wanted:
         remedy = "See `phasewatch validate`."
         raise Refused(store.root, "has no usable episode", "accepted or degraded ones", remedy)
+
+
+def _no_episode(store: Store, id: str, known: Iterable[str]) -> Refused:
+    """Return the refusal of an id that no episode has, with the nearest ids."""
+    near = difflib.get_close_matches(id, list(known), n=3, cutoff=0) or ["none: it is empty"]
+    remedy = f"The nearest are {', '.join(near)}."
+    return Refused(store.root, f"has no episode {id!r}", "an episode of it", remedy)

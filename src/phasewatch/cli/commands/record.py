@@ -22,37 +22,56 @@ PLANNED = ("jobs", "cores", "realtime", "left")
 """Options that apply to a plan only."""
 
 
+Out = Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", help="Plan (TOML): record every episode that it lists.")
+]
+ProfileName = Annotated[str, typer.Option("--profile", help="Load profile; see `phasewatch lab`.")]
+HostName = Annotated[str, typer.Option("--host", help="Virtual host; see `phasewatch lab`.")]
+SampleName = Annotated[
+    str, typer.Option("--sample", help="Sample of the profile, by id or number.")
+]
+Seed = Annotated[
+    int, typer.Option("--seed", help="Random seed for the order and lengths of acts.", min=0)
+]
+Seconds = Annotated[
+    float, typer.Option("--seconds", help="Length of the episode in seconds.", min=40, max=3600)
+]
+FaultName = Annotated[str, typer.Option("--fault", help="Fault to inject; see `phasewatch lab`.")]
+Jobs = Annotated[
+    int, typer.Option("--jobs", help="Most machines that run at a time.", min=1, max=32)
+]
+Cores = Annotated[
+    float,
+    typer.Option(
+        "--cores", help="Processors that all machines may use together; 0 for 80 % of them.", min=0
+    ),
+]
+Realtime = Annotated[
+    bool, typer.Option("--realtime", help="Run guests at real-time priority; needs root.")
+]
+Left = Annotated[
+    bool, typer.Option("--left", help="Print what is left of the plan; record nothing.")
+]
+Cache = Annotated[Path | None, typer.Option("--cache", help="Folder of guest images.")]
+
+
 @app.command()
 def record(
     context: typer.Context,
-    store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
-    plan: Annotated[
-        Path | None, typer.Option(help="Plan (TOML): record every episode that it lists.")
-    ] = None,
-    profile: Annotated[str, typer.Option(help="Load profile; see `phasewatch lab`.")] = "",
-    host: Annotated[str, typer.Option(help="Virtual host; see `phasewatch lab`.")] = "",
-    sample: Annotated[str, typer.Option(help="Sample of the profile, by id or number.")] = "1",
-    seed: Annotated[
-        int, typer.Option(help="Random seed for the order and lengths of acts.", min=0)
-    ] = 1,
-    seconds: Annotated[
-        float, typer.Option(help="Length of the episode in seconds.", min=40, max=3600)
-    ] = 90.0,
-    fault: Annotated[str, typer.Option(help="Fault to inject; see `phasewatch lab`.")] = "",
-    jobs: Annotated[int, typer.Option(help="Most machines that run at a time.", min=1, max=32)] = 3,
-    cores: Annotated[
-        float,
-        typer.Option(
-            help="Processors that all machines may use together; 0 for 80 % of them.", min=0
-        ),
-    ] = 0.0,
-    realtime: Annotated[
-        bool, typer.Option("--realtime", help="Run guests at real-time priority; needs root.")
-    ] = False,
-    left: Annotated[
-        bool, typer.Option("--left", help="Print what is left of the plan; record nothing.")
-    ] = (False),
-    cache: Annotated[Path | None, typer.Option(help="Folder of guest images.")] = None,
+    store: Out,
+    plan: PlanFile = None,
+    profile: ProfileName = "",
+    host: HostName = "",
+    sample: SampleName = "1",
+    seed: Seed = 1,
+    seconds: Seconds = 90.0,
+    fault: FaultName = "",
+    jobs: Jobs = 3,
+    cores: Cores = 0.0,
+    realtime: Realtime = False,
+    left: Left = False,
+    cache: Cache = None,
 ) -> None:
     """Boot real QEMU guests, run harmless load in them, and publish labelled episodes.
 
@@ -69,33 +88,50 @@ def record(
     _refuse_idle(context, PLANNED if plan is None else ONE)
     from dataclasses import replace
 
+    from phasewatch.lab.recording import Take
+
+    if plan is not None:
+        _record_plan(plan, store, images(cache), (jobs, cores, realtime, left))
+        return
+    take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds, fault=fault)
+    out.print(f"recorded {_record_one(_possible(take), _opened(store), images(cache))}")
+
+
+def _opened(store: Path) -> "Store":
+    """Return the store to record into, created when absent."""
     from phasewatch import schema
-    from phasewatch.lab import fault as faults
-    from phasewatch.lab import plan as plans
-    from phasewatch.lab import recording
-    from phasewatch.lab.profile import schedule
     from phasewatch.store.local import Store
 
-    if plan is None:
-        take = recording.Take.of(profile, host, sample)
-        take = replace(take, seed=seed, seconds=seconds, fault=fault)
-        if fault:
-            faults.find(fault)
-        schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
-        opened = Store.create(store, schema.vm46())
-        out.print(f"recorded {_record_one(take, opened, images(cache))}")
-        return
-    planned = plans.read(plan)
-    opened = Store.create(store, schema.vm46())
+    return Store.create(store, schema.vm46())
+
+
+def _possible(take: "Take") -> "Take":
+    """Return a recording whose fault is known and whose acts fit. Raises Refused."""
+    from phasewatch.lab import fault
+    from phasewatch.lab.profile import schedule
+
+    if take.fault:
+        fault.find(take.fault)
+    schedule(take.profile, take.sample, take.host, take.seed, take.seconds)
+    return take
+
+
+def _record_plan(
+    path: Path, store: Path, cache: Path, options: tuple[int, float, bool, bool]
+) -> None:
+    """Record what is left of a plan, or print only how much that is."""
+    from phasewatch.lab import plan as plans
+
+    jobs, cores, realtime, left = options
+    planned, opened = plans.read(path), _opened(store)
     share = cores or plans.processors()
     progress = _left(plans.remainder(planned, opened, jobs, share))
+    (out if left else err).print(progress)
     if left:
-        out.print(progress)
         return
-    err.print(progress)
-    done = plans.run(planned, opened, jobs, share, images(cache), realtime)
-    progress = f"{len(done.recorded)} recorded · {len(done.skipped)} recorded before"
-    out.print(f"{progress} · {len(done.failed)} failed")
+    done = plans.run(planned, opened, jobs, share, cache, realtime)
+    recorded = f"{len(done.recorded)} recorded · {len(done.skipped)} recorded before"
+    out.print(f"{recorded} · {len(done.failed)} failed")
     if done.failed:
         raise typer.Exit(SOME_ERRORED)
 

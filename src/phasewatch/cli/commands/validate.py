@@ -32,37 +32,51 @@ if TYPE_CHECKING:
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
+StoreName = Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the episode store.")]
+IndexFile = Annotated[
+    Path, typer.Option("--index", help="File to write the acceptance index into (Parquet).")
+]
+Summary = Annotated[
+    bool, typer.Option("--summary", help="Print counts instead of a line for each finding.")
+]
+Explained = Annotated[
+    str | None,
+    typer.Option(
+        "--explain",
+        metavar="EPISODE",
+        help="Explain the verdict of one episode; validate no other.",
+    ),
+]
+HtmlFile = Annotated[
+    Path | None,
+    typer.Option("--html", help="With --explain: file for the explanation as a page, with a plot."),
+]
+Full = Annotated[
+    bool, typer.Option("--full", help="Read and hash every episode again, also if unchanged.")
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", help="Worker processes; 0 for one for each core.", min=0)
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="tcp://…",
+        help="Address of a Dask cluster whose workers see the same store.",
+    ),
+]
+
+
 @app.command()
 def validate(
-    store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the episode store.")],
-    index: Annotated[
-        Path, typer.Option(help="File to write the acceptance index into (Parquet).")
-    ] = Path("data/processed/validation_v1.parquet"),
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Print counts instead of a line for each finding.")
-    ] = False,
-    explain: Annotated[
-        str | None,
-        typer.Option(
-            metavar="EPISODE", help="Explain the verdict of one episode; validate no other."
-        ),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option(help="With --explain: file for the explanation as a page, with a plot."),
-    ] = None,
-    full: Annotated[
-        bool, typer.Option("--full", help="Read and hash every episode again, also if unchanged.")
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option(help="Worker processes; 0 for one for each core.", min=0)
-    ] = 0,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="tcp://…", help="Address of a Dask cluster whose workers see the same store."
-        ),
-    ] = None,
+    store: StoreName,
+    index: IndexFile = Path("data/processed/validation_v1.parquet"),
+    summary: Summary = False,
+    explain: Explained = None,
+    html: HtmlFile = None,
+    full: Full = False,
+    jobs: Jobs = 0,
+    cluster: Cluster = None,
     as_json: AsJson = False,
 ) -> None:
     """Validate every episode: accepted, degraded, rejected or errored, and why.
