@@ -155,7 +155,10 @@ class Schema:
         return replace(self, channels=kept)
 
     def for_mode(self, mode: Mode) -> "Schema":
-        """The schema a model of this mode is given."""
+        """The schema a model of this mode is given. Raises Refused for any other word."""
+        if mode not in MODES:
+            known = " or ".join(MODES)
+            raise Refused(f"mode {mode!r}", "is unknown", known, "Use one of these.")
         return self.deployed() if mode == "realistic" else self
 
     @property
