@@ -34,6 +34,12 @@ class Score:
     episodes: int
     windows: int
 
+    def __str__(self) -> str:
+        """Return the value with its interval, or with why it has none."""
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f} ({self.episodes} episode{'s' * (self.episodes != 1)}: no interval)"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
 
 def confusions(
     episode: NDArray[np.str_], truth: NDArray[np.int64], predicted: NDArray[np.int64], classes: int
