@@ -39,6 +39,9 @@ def export(
     test split, which `store` holds, and for windows that lost sources. With `int8` it is then made
     smaller, under a name of its own, and what that cost is stored. Raises Refused, or Drift.
     """
+    if out.exists() and not out.is_dir():
+        remedy = "Give a folder, which is made when it is not there."
+        raise Refused(out, "is a file", "a folder for the bundle", remedy, code="folder")
     header, made = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
     made.bind(store.schema, store.root)
     windows = _test(header, made, store)

@@ -41,7 +41,11 @@ class Estimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Learn from windows and their classes. Raises ValueError when there is one class."""
+        """Learn from windows and their classes.
+
+        Raises Refused when no model has the name, ValueError when there is one class.
+        """
+        kind = find(self.model)
         x, y = validate_data(self, X, y, **_TAKEN)
         check_classification_targets(y)
         self.classes_, truth = np.unique(y, return_inverse=True)
@@ -49,7 +53,7 @@ class Estimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("y has one class; a classifier needs two")
         own = np.arange(len(x)) if groups is None else np.asarray(groups)
         learns, chooses = _parts(truth, own, self.seed)
-        kind, count = find(self.model), len(self.classes_)
+        count = len(self.classes_)
         self.lens_ = Normalizer.fit(kind.view, _windows(x[learns]))
         self.model_ = kind(count, self.seed)
         self.model_.fit(
