@@ -86,9 +86,10 @@ def watch(
     strict: Strict = False,
     serial: Annotated[int, typer.Option(help="Refuse a bundle older than this serial.")] = 0,
 ) -> None:
-    """Call phases of samples that come as JSON Lines on standard input; calls go out the same way.
+    """Read samples as JSON Lines from standard input, and print a prediction for every window.
 
-    A line is {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
+    A line of input is
+    {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
     """
     from phasewatch.artifacts import bundle as bundles
     from phasewatch.io.trust import Trust
@@ -101,6 +102,6 @@ def watch(
         soft_wrap=True,
         markup=False,
     )
-    for call in watch(loaded, sys.stdin):
-        sys.stdout.write(json.dumps(asdict(call)) + "\n")
+    for prediction in watch(loaded, sys.stdin):
+        sys.stdout.write(json.dumps(asdict(prediction)) + "\n")
         sys.stdout.flush()

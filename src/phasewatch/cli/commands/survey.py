@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from phasewatch.cli.console import AsJson, Opening, app, err, out
+from phasewatch.training.recipes import RECIPES
 
 
 @app.command()
@@ -18,7 +19,10 @@ def survey(
     ),
     opening_s: Opening = 15.0,
     recipe: Annotated[
-        str, typer.Option(help="Whose models are judged; boosted trees alone without one.")
+        str,
+        typer.Option(
+            help=f"Evaluate its models: one of {', '.join(RECIPES)}. Without one, gbt alone."
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:

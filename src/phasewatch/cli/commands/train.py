@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
+from phasewatch.splits import SPLITTERS
+from phasewatch.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from phasewatch.experiment.pipeline import RunResult
@@ -17,12 +19,20 @@ if TYPE_CHECKING:
     from phasewatch.training.recipes import Recipe
 
 
-RecipeName = Annotated[str, typer.Option("--recipe", help="all, quick or baselines.")]
-SplitName = Annotated[
-    str, typer.Option("--split", help="held_out_host, _sample or _time, or leave_one_host_out.")
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help=f"Which models: one of {', '.join(RECIPES)}.")
 ]
-Tested = Annotated[str, typer.Option("--test", help="Host, or number of the sample, to judge.")]
-Chosen = Annotated[str, typer.Option("--validation", help="Host, or number, that may choose.")]
+SplitName = Annotated[
+    str, typer.Option("--split", help=f"What is held out: one of {', '.join(SPLITTERS)}.")
+]
+Tested = Annotated[
+    str,
+    typer.Option("--test", help="Host to test on; for held_out_sample, the number of a fold."),
+]
+Chosen = Annotated[
+    str,
+    typer.Option("--validation", help="Host, or number of a fold, to choose models on."),
+]
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same weights.", min=0)]
 Seeds = Annotated[int, typer.Option("--seeds", help="Trainings of each model.", min=1, max=20)]
 Waived = Annotated[
