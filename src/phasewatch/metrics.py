@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from phasewatch.errors import counted
 from phasewatch.features.views import Array
 
 Confusions = NDArray[np.int64]
@@ -37,7 +38,7 @@ class Score:
     def __str__(self) -> str:
         """Return the value with its interval, or with why it has none."""
         if self.low is None or self.high is None:
-            return f"{self.value:.3f} ({self.episodes} episode{'s' * (self.episodes != 1)}: no interval)"
+            return f"{self.value:.3f} ({counted(self.episodes, 'episode')}: no interval)"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
