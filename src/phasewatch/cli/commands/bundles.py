@@ -20,7 +20,7 @@ def export(
         Path | None, typer.Option(help="Private ed25519 key (PEM) to sign with.")
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Smaller, and not equal: what it costs is measured.")
+        bool, typer.Option("--int8", help="Quantize to 8 bits, and measure what that changes.")
     ] = False,
     trust: PublicKey = None,
     strict: Strict = False,

@@ -97,7 +97,9 @@ def inspect(
     sandbox: Annotated[
         bool,
         typer.Option(
-            "--sandbox", "--trial", help="Of others: load it first, in a process with limits."
+            "--sandbox",
+            "--trial",
+            help="Load it first in a process with limits, if its origin is unknown.",
         ),
     ] = False,
     as_json: AsJson = False,

@@ -40,7 +40,7 @@ def record(
     realtime: Annotated[
         bool, typer.Option("--realtime", help="Guests run ahead of all other work; needs root.")
     ] = False,
-    left: Annotated[bool, typer.Option("--left", help="Tell what is left of the plan, only.")] = (
+    left: Annotated[bool, typer.Option("--left", help="Only print what is left of the plan.")] = (
         False
     ),
     cache: Annotated[Path | None, typer.Option(help="Where guest images are kept.")] = None,

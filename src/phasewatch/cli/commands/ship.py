@@ -75,7 +75,7 @@ def ship(
     url: Annotated[str, typer.Argument(help="Address that `phasewatch receive` printed.")],
     token: Annotated[Path, typer.Option(help="File with this host's token.")],
     episode: Annotated[str, typer.Option(help="Episode id; all of the store when not given.")] = "",
-    tries: Annotated[int, typer.Option(help="For each episode.", min=1, max=100)] = 8,
+    tries: Annotated[int, typer.Option(help="Attempts for each episode.", min=1, max=100)] = 8,
     remove: Annotated[
         bool, typer.Option("--remove", help="Delete each episode here once acknowledged.")
     ] = False,

@@ -36,7 +36,7 @@ Chosen = Annotated[
 Seed = Annotated[int, typer.Option("--seed", help="Same seed, same weights.", min=0)]
 Seeds = Annotated[int, typer.Option("--seeds", help="Trainings of each model.", min=1, max=20)]
 Waived = Annotated[
-    list[str] | None, typer.Option("--waive", help="Accept a leak by the name of its rule.")
+    list[str] | None, typer.Option("--waive", help="Name of a leakage rule that may fail.")
 ]
 Jobs = Annotated[int, typer.Option("--jobs", help="Trainings side by side.", min=1, max=64)]
 Cluster = Annotated[

@@ -39,7 +39,7 @@ def validate(
         "data/processed/validation_v1.parquet"
     ),
     summary: Annotated[
-        bool, typer.Option("--summary", help="Counts instead of a line an objection.")
+        bool, typer.Option("--summary", help="Counts of findings instead of a line for each.")
     ] = False,
     explain: Annotated[
         str | None, typer.Option(metavar="EPISODE", help="Explain one episode's verdict; no sweep.")
