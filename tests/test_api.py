@@ -5,7 +5,7 @@ import pkgutil
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,9 @@ from tests.paths import ROOT
 
 import phasewatch as pw
 from phasewatch.artifacts import bundle
+from phasewatch.evaluation.evaluate import ModelReport, Report
 from phasewatch.experiment.pipeline import RunResult
+from phasewatch.metrics import Score
 from phasewatch.schema import NS
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
@@ -187,6 +189,45 @@ def test_watch_takes_the_folder_of_a_bundle() -> None:
     assert isinstance(bundle.load(folder), pw.Bundle)
     with pytest.raises(pw.Refused, match="standard input: line 1"):
         next(pw.watch(folder, ["{}"]))
+
+
+def test_a_path_stands_for_its_store(toy_store: Store, toy_run: RunResult, tmp_path: Path) -> None:
+    assert pw.validate(str(toy_store.root)) == pw.validate(toy_store)
+    ids = ["delta.dig.s2"]
+    windows = pw.windows(toy_store.root, opening_s=6.0, ids=ids)
+    np.testing.assert_array_equal(windows.x, pw.windows(toy_store, opening_s=6.0, ids=ids).x)
+    for call in (pw.validate, pw.windows):
+        with pytest.raises(pw.Refused, match="expected an episode store"):
+            call(tmp_path / "nothing")
+    with pytest.raises(pw.Refused, match="expected an episode store"):
+        pw.train(tmp_path / "nothing", out=tmp_path / "run")
+
+
+def test_words_that_are_none_are_refused_with_those_that_are(
+    toy_store: Store, tmp_path: Path
+) -> None:
+    with pytest.raises(pw.Refused, match="'realistik': is unknown; expected realistic or oracle"):
+        pw.windows(toy_store, mode="realistik")  # type: ignore[arg-type]
+    with pytest.raises(pw.Refused, match="split 'hosts': is unknown; expected one of held_out_ho"):
+        pw.train(toy_store, out=tmp_path / "run", split="hosts")
+
+
+def test_what_a_notebook_shows_is_short(toy_store: Store, toy_run: RunResult) -> None:
+    report = toy_run.report
+    row = report.rows[0]
+    assert repr(report) == f"<Report: delta held out, {len(report.rows)} rows>"
+    lines = str(report).splitlines()
+    assert len(lines) == 1 + len(report.rows) + len(report.baselines)
+    assert f"{row.model} {row.mode}: {row.unseen.value:.3f}" in lines[1]
+    assert max(map(len, [*lines, *map(repr, [*report.rows, *report.baselines])])) < 160
+    assert repr(toy_store) == f"<Store {toy_store.root}: schema vm46, recorded>"
+
+
+def test_the_page_defines_every_field_of_a_report() -> None:
+    page = PAGE.read_text(encoding="utf-8").partition("## Reports and scores")[2]
+    named = set(re.findall(r"`(\w+)`", page.partition("## Watching")[0]))
+    for kind in (Report, ModelReport, Score):
+        assert {field.name for field in fields(kind)} <= named
 
 
 def test_a_url_is_refused() -> None:

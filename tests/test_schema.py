@@ -28,6 +28,11 @@ def test_only_the_guest_is_oracle_only() -> None:
     assert VM46.for_mode("oracle") == VM46
 
 
+def test_a_mode_that_is_neither_is_refused_with_both() -> None:
+    with pytest.raises(Refused, match="mode 'realistik': is unknown; expected realistic or oracle"):
+        VM46.for_mode(cast(Any, "realistik"))
+
+
 def test_fingerprint_sees_order_unit_kind_trust_grid_and_classes() -> None:
     first, *rest = VM46.channels
     others = [

@@ -32,41 +32,44 @@ def open_store(path: str | Path) -> "Store":
     return Store.open(Path(path))
 
 
-def validate(store: "Store") -> list["ValidationResult"]:
+def validate(store: "Store | str | Path") -> list["ValidationResult"]:
     """Validate every episode of a store, and return a result each, in the order of their ids.
 
+    `store` is opened, or the path of one. Raises Refused when there is no store at the path.
+
     A result has a `verdict` (accepted, degraded, rejected or errored), its `findings`, and
-    `usable`. Nothing raises for what an episode holds.
+    `usable`. What an episode holds raises nothing.
     """
     from phasewatch.validation.sweep import validate_store
 
-    return validate_store(store)
+    return validate_store(_opened(store))
 
 
 def windows(
-    store: "Store",
+    store: "Store | str | Path",
     mode: "Mode" = "realistic",
     opening_s: float = 15.0,
     ids: Sequence[str] = (),
     include_rejected: bool = False,
 ) -> "Windows":
-    """Validate a store, and return the windows of its usable episodes, in one mode.
+    """Validate a store, or the one at a path, and return the windows of its usable episodes.
 
     `x[N,C,T]` has the channels of `store.schema.for_mode(mode)`; `y[N]` are places in `classes`.
     The first `opening_s` seconds of each episode must be benign: they are the level that its
     windows are compared with, pooled over the machine's last usable episodes. `ids` names the
     episodes; without it, all usable ones are read. Rejected episodes are read only with
     `include_rejected`. Raises Refused for an episode that is absent, not usable, or not benign at
-    its start.
+    its start, and for a mode that is neither realistic nor oracle.
     """
     from phasewatch.experiment.usable import usable_windows
 
-    schema = store.schema.for_mode(mode)
-    return usable_windows(store, schema, opening_s, ids, include_rejected)[0]
+    opened = _opened(store)
+    schema = opened.schema.for_mode(mode)
+    return usable_windows(opened, schema, opening_s, ids, include_rejected)[0]
 
 
 def train(
-    store: "Store",
+    store: "Store | str | Path",
     recipe: "str | Recipe" = "quick",
     *,
     out: str | Path,
@@ -80,7 +83,7 @@ def train(
     waive: Sequence[str] = (),
     log: Callable[[str], None] = lambda line: None,
 ) -> "Run":
-    """Train the models of a recipe on the usable episodes of a store, and evaluate them.
+    """Train the models of a recipe on the usable episodes of a store or path, and evaluate them.
 
     `recipe` is a name (all, quick, baselines, results) or a `Recipe`; other
     arguments replace its values. `test` and `validation` name what the `split` holds out, hosts by
@@ -102,7 +105,7 @@ def train(
         "seeds": seeds,
     }
     chosen = replace(found, **{key: value for key, value in given.items() if value is not None})
-    return pipeline.run(chosen, store, Path(out), log, Workers(jobs), waive).run
+    return pipeline.run(chosen, _opened(store), Path(out), log, Workers(jobs), waive).run
 
 
 def watch(
@@ -119,6 +122,11 @@ def watch(
 
     lines = (one if isinstance(one, str) else json.dumps(one) for one in samples)
     return jsonl.watch(_loaded(model) if isinstance(model, str | Path) else model, lines)
+
+
+def _opened(store: "Store | str | Path") -> "Store":
+    """Return a store, opened when it is a path. Raises Refused."""
+    return open_store(store) if isinstance(store, str | Path) else store
 
 
 def _loaded(path: str | Path) -> "Predictor":

@@ -38,6 +38,11 @@ class Refused(Exception):
         return Refused, (self.where, self.problem, self.expected, self.remedy, self.code)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: "1 episode", "2 episodes"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def differences(there: Mapping[str, Any], here: Mapping[str, Any], inside: str = "") -> str:
     """Return as text the fields that differ, by dotted name, with both values.
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from phasewatch.errors import counted
 from phasewatch.features.views import Array
 
 Confusions = NDArray[np.int64]
@@ -33,6 +34,12 @@ class Score:
     high: float | None
     episodes: int
     windows: int
+
+    def __str__(self) -> str:
+        """Return the value with its interval, or with why it has none."""
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f} ({counted(self.episodes, 'episode')}: no interval)"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def confusions(

@@ -155,7 +155,10 @@ class Schema:
         return replace(self, channels=trusted)
 
     def for_mode(self, mode: Mode) -> "Schema":
-        """Return the schema that a model of this mode gets."""
+        """Return the schema that a model of this mode gets. Raises Refused for any other word."""
+        if mode not in MODES:
+            known = " or ".join(MODES)
+            raise Refused(f"mode {mode!r}", "is unknown", known, "Use one of these.")
         return self.deployed() if mode == "realistic" else self
 
     @property

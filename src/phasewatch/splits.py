@@ -8,12 +8,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from phasewatch.episode import Identity
 from phasewatch.errors import Refused
-from phasewatch.windowing import Windows, pool_openings
+
+if TYPE_CHECKING:
+    # What names the splits, such as a command's help, needs no numpy.
+    from phasewatch.episode import Identity
+    from phasewatch.windowing import Windows
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Split:
             raise ValueError(f"on two sides of the split: {', '.join(double)}")
 
 
-SingleSplitter = Callable[[Sequence[Identity], str, str], Split]
-Splitter = Callable[[Sequence[Identity], str, str], list[Split]]
+SingleSplitter = Callable[[Sequence["Identity"], str, str], Split]
+Splitter = Callable[[Sequence["Identity"], str, str], list[Split]]
 SPLITTERS: dict[str, Splitter] = {}
 HELD_OUT_BY = {
     "held_out_host": "host",
@@ -56,7 +58,7 @@ def single_split(split: SingleSplitter) -> SingleSplitter:
     """Register a function that returns one split, from the values to test and to validate on."""
 
     @wraps(split)
-    def alone(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
+    def alone(episodes: Sequence["Identity"], test: str, validation: str) -> list[Split]:
         return [split(episodes, test, validation)]
 
     splitter(alone)
@@ -77,7 +79,7 @@ def find_splitter(name: str) -> Splitter:
 
 
 @single_split
-def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> Split:
+def held_out_host(episodes: Sequence["Identity"], test: str, validation: str) -> Split:
     """Test on host `test`, choose on host `validation`, train on most episodes of all others.
 
     Raises Refused when a host is unknown, or a tested profile is untrained.
@@ -94,7 +96,7 @@ def held_out_host(episodes: Sequence[Identity], test: str, validation: str) -> S
 
 
 @splitter
-def leave_one_host_out(episodes: Sequence[Identity], test: str, validation: str) -> list[Split]:
+def leave_one_host_out(episodes: Sequence["Identity"], test: str, validation: str) -> list[Split]:
     """Test on every host in turn, choosing on the next one by name; on as many models as hosts.
 
     Raises Refused when `test` or `validation` names a host, or there are fewer than three.
@@ -112,7 +114,7 @@ def leave_one_host_out(episodes: Sequence[Identity], test: str, validation: str)
 
 
 @single_split
-def held_out_sample(episodes: Sequence[Identity], test: str, validation: str) -> Split:
+def held_out_sample(episodes: Sequence["Identity"], test: str, validation: str) -> Split:
     """Test on one sample of every profile, choose on another, train on the others.
 
     Samples of a profile are taken in the order of their digests, `test` and `validation` count from
@@ -162,7 +164,7 @@ def _number(role: str, text: str) -> int:
 
 
 @single_split
-def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> Split:
+def held_out_time(episodes: Sequence["Identity"], test: str, validation: str) -> Split:
     """Test on the last campaign, choose on the one before, train on those before that.
 
     Raises Refused when there are fewer than three campaigns, when the last one began before another
@@ -197,7 +199,9 @@ def held_out_time(episodes: Sequence[Identity], test: str, validation: str) -> S
     return _held_out("held_out_time", episodes, "campaign", {last}, {campaigns[-2]})
 
 
-def _known(recipe: str, episodes: Sequence[Identity], key: str, wanted: Sequence[str]) -> list[str]:
+def _known(
+    recipe: str, episodes: Sequence["Identity"], key: str, wanted: Sequence[str]
+) -> list[str]:
     """Return the values of `key`. Raises Refused when there is none, or a wanted one is absent."""
     values = sorted({getattr(episode, key) for episode in episodes})
     if not values:
@@ -220,7 +224,7 @@ def _known(recipe: str, episodes: Sequence[Identity], key: str, wanted: Sequence
 
 def _held_out(
     recipe: str,
-    episodes: Sequence[Identity],
+    episodes: Sequence["Identity"],
     key: str,
     test: set[str],
     validation: set[str],
@@ -249,7 +253,7 @@ def _held_out(
     return split
 
 
-def _fifth(episodes: Sequence[Identity]) -> set[str]:
+def _fifth(episodes: Sequence["Identity"]) -> set[str]:
     """Return one id in five of each profile, at least one of two; no seed or order matters."""
     chosen: set[str] = set()
     for profile in {episode.profile for episode in episodes}:
@@ -259,10 +263,10 @@ def _fifth(episodes: Sequence[Identity]) -> set[str]:
     return chosen
 
 
-def untested(episodes: Sequence[Identity], ids: Sequence[str], what: str) -> list[str]:
+def untested(episodes: Sequence["Identity"], ids: Sequence[str], what: str) -> list[str]:
     """Return the profiles or phases (`what`) of `episodes` that those named in `ids` lack."""
 
-    def values(chosen: Sequence[Identity]) -> set[str]:
+    def values(chosen: Sequence["Identity"]) -> set[str]:
         if what == "profile":
             return {episode.profile for episode in chosen}
         return {phase for episode in chosen for phase in episode.phases}
@@ -270,11 +274,15 @@ def untested(episodes: Sequence[Identity], ids: Sequence[str], what: str) -> lis
     return sorted(values(episodes) - values([e for e in episodes if e.id in set(ids)]))
 
 
-def divide_windows(windows: Windows, split: Split) -> dict[str, Windows]:
+def divide_windows(windows: "Windows", split: Split) -> dict[str, "Windows"]:
     """Return the windows of each part of a split, with the benign level known at their time.
 
     Training windows use no opening of a test episode. Raises Refused when a part has no episode.
     """
+    import numpy as np
+
+    from phasewatch.windowing import pool_openings
+
     sides = {
         "train": split.train,
         "validation": split.validation,

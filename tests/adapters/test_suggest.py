@@ -83,14 +83,16 @@ def test_text_that_names_machine_and_recording_is_used_and_shown(tmp_path: Path)
     path.write_text(
         "".join(
             f'{{"ts": {T_S + at}, "vm": {{"hostname": "win{at % 2}"}}, "run_id": "r{at % 4}", '
-            f'"phase": "{"exec" if at % 2 else "rest"}", "x": {at % 3}}}\n'
+            f'"note": "n", "phase": "{"exec" if at % 2 else "rest"}", "x": {at % 3}}}\n'
             for at in range(20)
         )
     )
     draft = suggest(path)
     assert 'host = { column = "vm.hostname" }' in draft.mapping
     assert 'sample = { column = "run_id" }' in draft.mapping
-    assert "left out, text: run_id (4: r0, r1, r2, …)" in draft.remarks
+    assert "used as sample: run_id (4: r0, r1, r2, …)" in draft.remarks
+    assert "used as host: vm.hostname (2: win0, win1)" in draft.remarks
+    assert "left out, text: note (1: n)" in draft.remarks
 
 
 def test_rows_at_all_times_are_events(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
 from phasewatch.splits import Split
 from phasewatch.store.local import Store
+from phasewatch.training.recipes import SIX
 
 GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]
+WITHOUT = [name for name in names() if name not in GRAPHS]
 SPLIT = Split(
     "held_out_host", "delta", ("alpha.dig.s1",), (), (), ("delta.dig.s1", "delta.leak.s1")
 )
@@ -28,8 +30,8 @@ def saved(store: Store, folder: Path, name: str = "gbt", mode: Mode = "oracle") 
     return checkpoint.save(exported, toy.episode(), folder)
 
 
-def test_all_six_models_have_a_graph() -> None:
-    assert set(names()) - set(GRAPHS) == {"logistic", "majority"}
+def test_every_model_of_the_published_results_has_a_graph() -> None:
+    assert set(SIX) <= set(GRAPHS)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -72,6 +74,14 @@ def test_it_is_compared_on_the_whole_test_split(toy_store: Store, tmp_path: Path
         export(path, toy_store, tmp_path)
 
 
+def test_a_file_is_no_place_for_a_bundle(toy_store: Store, tmp_path: Path) -> None:
+    taken = tmp_path / "README.md"
+    taken.write_text("mine")
+    with pytest.raises(Refused, match=r"README.md: is a file; expected a folder for the bundle"):
+        export(tmp_path / "any.ckpt.json", toy_store, taken)
+    assert taken.read_text() == "mine"
+
+
 def test_a_bundle_is_never_replaced(toy_store: Store, tmp_path: Path) -> None:
     path = saved(toy_store, tmp_path)
     export(path, toy_store, tmp_path)
@@ -79,7 +89,8 @@ def test_a_bundle_is_never_replaced(toy_store: Store, tmp_path: Path) -> None:
         export(path, toy_store, tmp_path)
 
 
-def test_a_baseline_says_that_it_has_no_graph(toy_store: Store, tmp_path: Path) -> None:
-    path = saved(toy_store, tmp_path, "majority")
-    with pytest.raises(Refused, match="has no ONNX graph"):
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_model_without_a_graph_says_so(toy_store: Store, tmp_path: Path, name: str) -> None:
+    path = saved(toy_store, tmp_path, name)
+    with pytest.raises(Refused, match=f"{name}: has no ONNX graph.*Export another model"):
         export(path, toy_store, tmp_path)

@@ -24,8 +24,10 @@ from phasewatch.cli import console, main
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.io import atomic
+from phasewatch.splits import SPLITTERS
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
+from phasewatch.training.recipes import RECIPES
 from phasewatch.validation import sweep
 
 __all__ = ["keys"]
@@ -72,6 +74,12 @@ def test_help_needs_no_heavy_library() -> None:
         "sys.exit(bool(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("command", ["train", "run"])
+def test_help_lists_every_split_and_recipe(run: Run, command: str) -> None:
+    text = run(command, "--help")[1]
+    assert all(name in text for name in (*SPLITTERS, *RECIPES))
 
 
 def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
@@ -417,6 +425,8 @@ def test_incidents_leave_as_json_lines_and_as_stix(
     code, out, _ = run(*alerts, "--model", with_point, "--stix")
     assert code == 0 and json.loads(out)["type"] == "bundle"
     assert "not in the ensemble" in refused(run(*alerts, "--model", "oracle.delphi"))
+    line = refused(run(*alerts[:-1], "nobody", "--model", with_point))
+    assert "--episode nobody: is not in the store; expected an id such as" in line
 
 
 def test_serving_what_is_not_there_is_refused(run: Run, tmp_path: Path, toy_store: Store) -> None:

@@ -36,5 +36,13 @@ def test_every_model_is_named_in_the_forest(report: Report) -> None:
         assert f"{row.model}, {row.mode}" in drawn
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_no_line_of_text_is_wider_than_its_figure(name: str, report: Report) -> None:
+    """Texts are drawn by the browser, in fonts of its own: 9 inches have room for 75 letters."""
+    root = ElementTree.fromstring(FIGURES[name](report))
+    lines = [line.text or "" for line in root.iter() if line.tag.endswith(("}text", "}tspan"))]
+    assert lines and max(map(len, lines)) <= 75
+
+
 def test_a_phase_that_was_not_tested_is_hatched(report: Report) -> None:
     assert "untested" in FIGURES["delays"](report)

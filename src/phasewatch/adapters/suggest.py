@@ -94,7 +94,6 @@ def suggest(source: Path) -> Draft:
         values = [_values(table.columns[column]) for table in sampled]
         if any(value is None for value in values):
             texts.append(column)
-            remarks.append(f"left out, text: {column} ({_examples(sampled, column)})")
             continue
         if clock.events and IDENTIFIER.fullmatch(column):
             remarks.append(f"left out, an identifier: {column}")
@@ -109,6 +108,7 @@ def suggest(source: Path) -> Draft:
     if not channels:
         raise Refused(source, "no column changes", "a column of numbers", "Check the files.")
     identity = _identity(texts, names, phase)
+    remarks += [_text_remark(column, identity, sampled) for column in texts]
     if clock.events:
         channels.append(("", "event"))
         remarks.append(
@@ -119,6 +119,18 @@ def suggest(source: Path) -> Draft:
         _mapping(channels, identity, phase, clock),
         tuple(remarks),
     )
+
+
+def _text_remark(column: str, identity: dict[str, str], sampled: Sequence[Table]) -> str:
+    """Return what becomes of a column of text: the draft takes host or sample from it, or not."""
+    uses = [key for key, source in identity.items() if source == _column(column)]
+    use = f"used as {' and '.join(uses)}" if uses else "left out, text"
+    return f"{use}: {column} ({_examples(sampled, column)})"
+
+
+def _column(name: str) -> str:
+    """Return a column as TOML."""
+    return f"{{ column = {_quoted(name)} }}"
 
 
 def _examples(sampled: Sequence[Table], column: str) -> str:
@@ -135,7 +147,7 @@ def _identity(texts: Sequence[str], names: Sequence[str], phase: str) -> dict[st
     for key, pattern in (("host", HOST), ("sample", SAMPLE)):
         for column in texts:
             if pattern.fullmatch(column.rpartition(".")[2]):
-                identity[key] = f"{{ column = {_quoted(column)} }}"
+                identity[key] = _column(column)
     return identity
 
 

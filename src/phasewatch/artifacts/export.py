@@ -39,6 +39,9 @@ def export(
     test split, which `store` holds, and for windows without some sources. With `int8` the graph
     is then quantised under a separate name, and the loss is stored. Raises Refused, or Drift.
     """
+    if out.exists() and not out.is_dir():
+        remedy = "Give a folder, which is made when it is not there."
+        raise Refused(out, "is a file", "a folder for the bundle", remedy, code="folder")
     header, trained = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
     trained.bind(store.schema, store.root)
     windows = _test_windows(header, trained, store)

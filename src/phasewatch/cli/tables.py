@@ -1,11 +1,13 @@
 """Prints a report on a terminal, for `train`, `evaluate` and `score`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from phasewatch.cli.console import out
+from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.evaluation.evaluate import ModelScores, Report
@@ -17,43 +19,50 @@ Learned = Mapping[tuple[str, str], tuple[str, str]]
 
 def scores(report: "Report", learned: Learned) -> None:
     """Print macro F1 of every model and mode, on each subset of the episodes."""
-    table = Table(title=f"macro F1, 95 % interval over episodes · held out: {report.held_out}")
-    trained = ("parameters", "seconds") if learned else ()
     wide = ("other hosts",) if any(row.across_hosts for row in report.rows) else ()
-    for name in ("model", "mode", *trained, "validation", "in training", "held out", *wide):
-        table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
+    table = _table(
+        f"macro F1, 95 % interval over episodes · held out: {report.held_out}",
+        ("validation", "in training", "held out", *wide),
+        gap=0 if wide else 1,
+    )
     rows: list[ModelScores] = [*report.rows, *report.baselines]
     for row in rows:
-        sizes = learned.get((row.model, row.mode), ("",) * len(trained))
         across = (_span(row.across_hosts),) if wide else ()
         cells = (f"{row.validation.value:.3f}", _estimate(row.seen), _estimate(row.unseen), *across)
-        table.add_row(row.model, row.mode, *sizes, *cells)
+        table.add_row(row.model, row.mode, *cells)
     out.print(table)
+    if learned:
+        _sizes(learned)
+
+
+def _sizes(learned: Learned) -> None:
+    table = _table("what was trained", ("parameters", "seconds"))
+    for key, sizes in learned.items():
+        table.add_row(*key, *sizes)
+    out.print(table)
+
+
+def _table(title: str, names: Sequence[str], gap: int = 1) -> Table:
+    """Return an empty table of models and modes that 80 columns hold; `gap` is between columns."""
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, gap, 0, 0))
+    for name in ("model", "mode"):
+        table.add_column(name, no_wrap=True)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 def details(report: "Report") -> None:
     """Print macro F1 with an input missing, timing metrics, and calibration."""
-    table = Table(title=f"macro F1 on {report.held_out} with an input missing, and smoothed")
-    for name in ("model", "mode", *(f"without {part}" for part in report.ablations), "smoothed"):
-        table.add_column(name, no_wrap=name in ("model", "mode"), overflow="fold")
+    title = f"macro F1 on {report.held_out} without one input, and smoothed"
+    table = _table(title, (*report.ablations, "smoothed"))
     for row in report.rows:
         cells = [row.ablations.get(part) for part in report.ablations]
         values = [f"{one.value:.3f}" if one else "" for one in (*cells, row.smoothed)]
         table.add_row(row.model, row.mode, *values)
     out.print(table)
-    table = Table(title="false alarms per host-hour, segments per episode, and calibration")
-    for name in (
-        "model",
-        "mode",
-        "alarms",
-        "segments",
-        "true",
-        "edit score",
-        "F1@50",
-        "ECE",
-        "Brier",
-    ):
-        table.add_column(name, no_wrap=name in ("model", "mode"))
+    names = ("alarms", "segments", "true", "edit\nscore", "F1@50", "ECE", "Brier")
+    table = _table("false alarms per host-hour, segments per episode, and calibration", names)
     for row in report.rows:
         one, two = row.timeline.segments, row.calibration
         parts = (one.predicted, one.true, one.edit_score, one.f1[-1], two.ece, two.brier)
@@ -80,9 +89,10 @@ def comparisons(report: "Report") -> None:
 
 
 def _estimate(score: "Score") -> str:
-    if score.low is None or score.high is None:
-        return f"{score.value:.3f} ({score.episodes} episodes: no interval)"
-    return f"{score.value:.3f} {_span(score)}"
+    """Return a score, its interval or the lack of one below it."""
+    if score.low is None:
+        return f"{score.value:.3f}\n{counted(score.episodes, 'episode')}:\nno interval"
+    return f"{score.value:.3f}\n{_span(score)}"
 
 
 def _span(score: "Score | None") -> str:

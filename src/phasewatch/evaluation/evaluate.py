@@ -66,8 +66,13 @@ class ModelScores:
     by_host: dict[str, Score]
     confusion: list[list[int]]
 
+    def __repr__(self) -> str:
+        """Return the held-out and the seen score; every field would be pages."""
+        scores = f"held out {self.unseen}, in training {self.seen}"
+        return f"<{type(self).__name__} {self.model} {self.mode}: macro F1 {scores}>"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class ModelReport(ModelScores):
     """The scores of a trained model, with its timing, calibration and robustness.
 
@@ -132,6 +137,16 @@ class Report:
     never_recorded: tuple[str, ...]
     """What no recording of the store contains, from its schema."""
     profiles: list[str]
+
+    def __repr__(self) -> str:
+        """Return what was held out and how many rows; every field would be pages."""
+        return f"<Report: {self.held_out} held out, {len(self.rows)} rows>"
+
+    def __str__(self) -> str:
+        """Return macro F1 of every model, mode and baseline, a line each."""
+        rows: list[ModelScores] = [*self.rows, *self.baselines]
+        lines = [f"  {row.model} {row.mode}: {row.unseen}, {row.seen} in training" for row in rows]
+        return "\n".join([f"macro F1, {self.held_out} held out:", *lines])
 
     @property
     def unit(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from phasewatch import __version__, splits
 from phasewatch.artifacts import checkpoint
 from phasewatch.episode import Episode, Identity
-from phasewatch.errors import Refused
+from phasewatch.errors import Refused, counted
 from phasewatch.evaluation.evaluate import Report, evaluate
 from phasewatch.evaluation.leakage import Check, FoldData, check_leakage
 from phasewatch.evaluation.predictions import PredictionSet
@@ -101,8 +101,8 @@ def train(
     refuse_inside(out)
     atomic.prepare_folder(out)
     results, episodes = validate_and_read(store)
-    counted = " · ".join(f"{count} {verdict}" for verdict, count in count_verdicts(results).items())
-    log(f"checked {len(results)} episodes: {counted}")
+    verdicts = " · ".join(f"{many} {verdict}" for verdict, many in count_verdicts(results).items())
+    log(f"checked {counted(len(results), 'episode')}: {verdicts}")
     usable = [result.identity for result in results if result.usable]
     folds = splits.find_splitter(recipe.split)(usable, recipe.test, recipe.validation)
     written = Run.create(out, _record(recipe, store, results))
@@ -223,7 +223,7 @@ def describe_split(split: Split) -> str:
     """Return how many episodes stand on each side of a split, as a line for a person."""
     return (
         f"split   train {len(split.train)} · validation {len(split.validation)} · evaluated on "
-        f"{len(split.seen)} episodes like those in training and {len(split.test)} of "
+        f"{counted(len(split.seen), 'episode')} like those in training and {len(split.test)} of "
         f"{split.held_out}, never seen"
     )
 

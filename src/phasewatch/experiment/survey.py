@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from phasewatch import metrics
 from phasewatch.episode import Episode, Identity
-from phasewatch.errors import Refused
+from phasewatch.errors import Refused, counted
 from phasewatch.evaluation import baselines
 from phasewatch.metrics import Score
 from phasewatch.schema import NS, Mode, Schema
@@ -327,5 +327,5 @@ def _random_splits(found: Survey) -> str:
 
 def _scored(score: Score) -> str:
     if score.low is None or score.high is None:
-        return f"{score.value:.3f} (no interval: {score.episodes} episodes)"
+        return f"{score.value:.3f} (no interval: {counted(score.episodes, 'episode')})"
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"

@@ -15,7 +15,7 @@ from phasewatch.live.incidents import Incident, machine_incidents
 from phasewatch.live.machine import Machine
 from phasewatch.schema import NS
 from phasewatch.store.format import Manifest
-from phasewatch.store.local import Store
+from phasewatch.store.local import Store, refuse_unknown
 from phasewatch.validation.sweep import validate_episode
 from phasewatch.windowing import POOLED_OPENINGS, opening_level
 
@@ -94,6 +94,7 @@ def episode_incidents(
     Raises Refused when the run, the model or the episode is not there or cannot be trusted, or when
     the model has no operating threshold.
     """
+    refuse_unknown(id, store.ids(), "--episode")
     ensemble = Ensemble.of_run(run, store.schema, trust)
     episode = store.read(id)
     past = history(store, list(manifests(store).values()), episode, ensemble.opening_s)

@@ -73,6 +73,9 @@ class Classifier(ABC):
     suffix: ClassVar[str]
     """Ending of the weights file, which names its format."""
 
+    constant: ClassVar[bool] = False
+    """Whether every window gets the same logits: a baseline that learns nothing of channels."""
+
     @abstractmethod
     def __init__(self, classes: int, seed: int) -> None:
         """Create an untrained model of K classes."""
@@ -125,7 +128,7 @@ class Classifier(ABC):
             self.__class__.__module__.rpartition(".")[2],
             "has no ONNX graph",
             "a model that gives one",
-            "Export one of the six models.",
+            "Export another model; this one runs from its checkpoint.",
             code="no_onnx",
         )
 

@@ -91,8 +91,8 @@ def forest(report: Report) -> str:
     axis.axhline(0.5 - len(report.rows), color=SOFT, linewidth=0.6, linestyle=":")
     axis.set_xlabel(
         "macro F1 · dot: held out of training (filled realistic, open oracle)\n"
-        "thick line: interval for other episodes · thin line: interval for other hosts · "
-        "stroke: score on what was in training, other episodes"
+        "thick line: interval for other episodes · thin line: for other hosts\n"
+        "stroke: other episodes of what was in training"
     )
     return _svg(drawing)
 

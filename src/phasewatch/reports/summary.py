@@ -1,5 +1,6 @@
 """The abstract of a report: its main numbers in a few plain sentences, and what is unknown."""
 
+from phasewatch.errors import counted
 from phasewatch.evaluation.evaluate import Comparison, ModelReport, Report, best_on_validation
 from phasewatch.metrics import Score
 
@@ -28,7 +29,7 @@ def _accuracy(report: Report, row: ModelReport) -> str:
     return (
         f"On {_held(report)}, {_name(row)}, the best on validation, reaches a macro F1 of "
         f"{row.unseen.value:.3f} over {len(_tested(row))} phases "
-        f"({row.unseen.episodes} episodes, {row.unseen.windows:,} windows)."
+        f"({counted(row.unseen.episodes, 'episode')}, {row.unseen.windows:,} windows)."
     )
 
 
@@ -164,7 +165,7 @@ def interval_text(score: Score | None) -> str:
     if score is None:
         return ""
     if score.low is None or score.high is None:
-        return f"not given: {score.episodes} episodes are too few"
+        return f"not given: too few ({counted(score.episodes, 'episode')})"
     return f"{score.low:.3f} to {score.high:.3f}"
 
 

@@ -54,6 +54,11 @@ class Store:
         self.simulated = simulated
         self._episodes = root / "episodes"
 
+    def __repr__(self) -> str:
+        """Return the folder, the schema's name and how the episodes were made."""
+        made = "simulated" if self.simulated else "recorded"
+        return f"<Store {self.root}: schema {self.schema.name}, {made}>"
+
     @classmethod
     def open(cls, root: Path) -> "Store":
         """Return the store at `root`. Raises Refused for none, or one of another format."""

@@ -42,7 +42,11 @@ class Estimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Fit to windows `X` and their classes `y[N]`. Raises ValueError when `y` has one class."""
+        """Fit to windows `X` and their classes `y[N]`.
+
+        Raises Refused when no model has the name, ValueError when `y` has one class.
+        """
+        kind = find(self.model)
         x, y = validate_data(self, X, y, **_TAKEN)
         check_classification_targets(y)
         self.classes_, truth = np.unique(y, return_inverse=True)
@@ -50,7 +54,7 @@ class Estimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError("y has one class; a classifier needs two")
         group = np.arange(len(x)) if groups is None else np.asarray(groups)
         training, stopping = _parts(truth, group, self.seed)
-        kind, count = find(self.model), len(self.classes_)
+        count = len(self.classes_)
         self.normalizer_ = Normalizer.fit(kind.view, _windows(x[training]))
         self.model_ = kind(count, self.seed)
         self.model_.fit(

@@ -116,6 +116,6 @@ def watch(
         soft_wrap=True,
         markup=False,
     )
-    for call in watch(loaded, sys.stdin):
-        sys.stdout.write(json.dumps(asdict(call)) + "\n")
+    for prediction in watch(loaded, sys.stdin):
+        sys.stdout.write(json.dumps(asdict(prediction)) + "\n")
         sys.stdout.flush()

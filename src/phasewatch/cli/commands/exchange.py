@@ -16,6 +16,7 @@ from phasewatch.cli.console import (
     print_json,
     progress,
 )
+from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.adapters.importer import FileReport
@@ -56,7 +57,8 @@ def import_(
     else:
         _show(reports)
         out.print(
-            f"{found['rows']} rows read, {found['dropped']} dropped; {found['episodes']} episodes, "
+            f"{counted(found['rows'], 'row')} read, {found['dropped']} dropped; "
+            f"{counted(found['episodes'], 'episode')}, "
             f"{found['new']} of them new, in {store}"
         )
     if found["rejected"]:

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 
 from phasewatch.cli.console import AsJson, PublicKey, StorePath, Strict, app, out, print_json
+from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.artifacts.bundle import Terms
@@ -157,7 +158,7 @@ def _origin(header: "Header | Terms") -> dict[str, str]:
     split, recipe = header.split, header.recipe
     return {
         "recipe": f"{recipe['name']}, {split['recipe']}, seed {recipe['seed']}",
-        "held out": f"{split['held_out']}; trained on {len(split['train'])} episodes",
+        "held out": f"{split['held_out']}; trained on {counted(len(split['train']), 'episode')}",
         "scores": _pairs(header.scores, ".3f"),
         "versions": _pairs(header.versions),
         "threads": f"{header.threads or 'not stated'}",

@@ -73,13 +73,14 @@ def context_of(
     """Return what producers work with. Raises Refused for what is not there."""
     from phasewatch.experiment.run import Run
     from phasewatch.serve.events import ProducerContext
-    from phasewatch.store.local import Store
+    from phasewatch.store.local import Store, refuse_unknown
 
     found = Run.open(run) if run is not None else None
     opened = Store.open(store) if store is not None else None
     if opened is None:
         return ProducerContext(found, None, trust=trust)
     for id in chosen:
+        refuse_unknown(id, opened.ids(), "--episode")
         opened.manifest(id)
     episodes = tuple(chosen) or _one_of_each(found, opened)
     return ProducerContext(found, opened, episodes, trust=trust)

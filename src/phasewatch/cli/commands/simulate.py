@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from phasewatch.cli.console import AsJson, app, out, print_json, progress
+from phasewatch.errors import counted
 
 
 @app.command()
@@ -42,7 +43,7 @@ def simulate(
         recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)
         with progress("simulating", episodes) as tick:
             stream.simulate(recipe, store, episodes, jobs, tick)
-    out.print(f"{episodes} simulated episodes in {store}", highlight=False)
+    out.print(f"{counted(episodes, 'simulated episode')} in {store}", highlight=False)
 
 
 def fit_store(recorded: Path, path: Path) -> Path:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from phasewatch.cli.console import AsJson, Opening, app, err, out
+from phasewatch.training.recipes import RECIPES
 
 
 @app.command()
@@ -19,7 +20,9 @@ def survey(
     opening_s: Opening = 15.0,
     recipe: Annotated[
         str,
-        typer.Option(help="Recipe whose models are trained; boosted trees only when not given."),
+        typer.Option(
+            help=f"Evaluate its models: one of {', '.join(RECIPES)}. Without one, gbt alone."
+        ),
     ] = "",
     as_json: AsJson = False,
 ) -> None:

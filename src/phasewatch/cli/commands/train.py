@@ -9,6 +9,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
+from phasewatch.splits import SPLITTERS
+from phasewatch.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from phasewatch.experiment.pipeline import RunResult
@@ -18,14 +20,11 @@ if TYPE_CHECKING:
 
 
 RecipeName = Annotated[
-    str, typer.Option("--recipe", help="Models to train: all, quick, baselines or results.")
+    str,
+    typer.Option("--recipe", help=f"Recipe that names the models: one of {', '.join(RECIPES)}."),
 ]
 SplitName = Annotated[
-    str,
-    typer.Option(
-        "--split",
-        help="held_out_host, held_out_sample, held_out_time or leave_one_host_out.",
-    ),
+    str, typer.Option("--split", help=f"What is held out: one of {', '.join(SPLITTERS)}.")
 ]
 Tested = Annotated[str, typer.Option("--test", help="Host, or number of the sample, to test on.")]
 Chosen = Annotated[
