@@ -6,6 +6,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 import phasewatch
+from phasewatch.errors import Refused
 from phasewatch.models.base import find, names
 from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator, _parts
@@ -13,9 +14,9 @@ from phasewatch.training.sklearn import Estimator, _parts
 CHECKED = [name for name in names() if find(name).view == "summary"]
 
 
-@pytest.mark.parametrize("name", [name for name in CHECKED if name not in ("majority", "mlp")])
+@pytest.mark.parametrize("name", [name for name in CHECKED if find(name).learns and name != "mlp"])
 def test_scikit_learns_checks(name: str) -> None:
-    """Of majority it would ask to learn, and of a network to learn in a moment."""
+    """Of a baseline it would ask to learn, and of a network to learn in a moment."""
     failed = [one for one in check_estimator(Estimator(name), on_fail=None, on_skip=None)
               if one["status"] == "failed"]  # fmt: skip
     assert [(one["check_name"], one["exception"]) for one in failed] == []
@@ -31,8 +32,13 @@ def test_every_model_learns_windows_with_gaps(name: str) -> None:
     assert list(model.classes_) == ["busy", "calm"]
     chances = model.predict_proba(x)
     np.testing.assert_allclose(chances.sum(axis=1), 1)
-    assert (model.predict(x) == y).mean() > (0.4 if name == "majority" else 0.9)
+    assert (model.predict(x) == y).mean() > (0.9 if find(name).learns else 0.4)
     np.testing.assert_array_equal(model.decision_function(x) > 0, model.predict(x) == "calm")
+
+
+def test_an_unknown_model_is_refused_with_the_list() -> None:
+    with pytest.raises(Refused, match=r"'gtb'.* one of cnn, gbt, gru"):
+        Estimator("gtb").fit(np.zeros((4, 2)), [0, 1, 0, 1])
 
 
 def test_groups_stay_whole() -> None:

@@ -72,6 +72,8 @@ class Classifier(ABC):
     view: ClassVar[View]
     suffix: ClassVar[str]
     """Ending of the weights file, which names its format."""
+    learns: ClassVar[bool] = True
+    """False for a baseline whose logits do not depend on the window."""
 
     @abstractmethod
     def __init__(self, classes: int, seed: int) -> None:

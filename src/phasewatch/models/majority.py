@@ -15,6 +15,7 @@ class Model(Classifier):
 
     view = "summary"
     suffix = "prior.json"
+    learns = False
 
     def __init__(self, classes: int, seed: int = 0) -> None:
         """Nothing is drawn, so `seed` changes nothing."""
