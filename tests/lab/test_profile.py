@@ -29,6 +29,16 @@ from phasewatch.lab.profile import (
 ALL = sorted(profiles())
 EVERY = sorted(catalogue())
 PLANS = Path(__file__).parent.parent.parent / "plans"
+FIRST = (
+    "beacon-and-wait",
+    "benign",
+    "collect-and-send",
+    "encrypt-and-notify",
+    "flood-on-order",
+    "mine-and-report",
+    "scan-and-dial",
+)
+"""The profiles of the first corpus; a new profile is not one of them."""
 LISTED = "13c2d539ef53"
 PLAYED = "40fbe47b14f4"
 
@@ -51,7 +61,7 @@ def test_a_profile_has_five_samples_named_by_their_script(name: str) -> None:
 
 def test_the_listed_samples_are_those_of_the_first_corpus() -> None:
     """Their ids name what was recorded; an edit of a script would be another sample."""
-    ids = " ".join(sample.id for name in ALL for sample in profile(name).samples)
+    ids = " ".join(sample.id for name in FIRST for sample in profile(name).samples)
     assert hashlib.sha256(ids.encode()).hexdigest()[:12] == LISTED
 
 
