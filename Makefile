@@ -90,7 +90,7 @@ fit: setup
 
 # fixtures/: one broken episode for each thing that can be wrong.
 fixtures: setup
-	PYTHONPATH=tests $(BIN)/python tests/broken.py
+	$(BIN)/python -m tests.broken
 
 lock:
 	uv pip compile --universal --generate-hashes --all-extras --no-header --no-annotate \

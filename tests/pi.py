@@ -39,7 +39,7 @@ ANSWER = """
 import sys
 from pathlib import Path
 import numpy as np
-from phasewatch import bundle
+from phasewatch.artifacts import bundle
 folder = Path(sys.argv[1])
 for number, place in enumerate(sys.argv[2:]):
     x, opening = (np.load(folder / f"{name}{number}.npy") for name in ("x", "opening"))
