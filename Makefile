@@ -47,7 +47,7 @@ dashboard:
 	cd dashboard && npm ci --no-audit --no-fund && npm run build
 	$(PYTHON) dashboard/digest.py
 
-# Pictures of every scene for the README: RUN is a run's folder, `phasewatch run --recipe all`.
+# Pictures of every scene for the README: RUN is the folder of a run.
 tour: setup
 	$(BIN)/python dashboard/tour.py --run $(RUN) --store corpus --out docs/images
 
