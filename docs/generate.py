@@ -38,6 +38,8 @@ ELSEWHERE = "sim/plant.py", "validation/rules.py"
 def commands() -> str:
     """Return the command reference: every command with its arguments and options."""
     group = typer.main.get_command(app)
+    # The order of registration is that of imports, which differs between programs.
+    group.commands = dict(sorted(group.commands.items()))  # type: ignore[attr-defined]
     context = typer.Context(group, info_name="phasewatch")
     text = typer_cli.get_docs_for_click(
         obj=group, ctx=context, name="phasewatch", title="Command reference"
