@@ -40,12 +40,12 @@ ROWS = [
 # ---------------------------------------------------------------- the page
 
 
-def test_every_attack_is_there_once() -> None:
+def test_every_attack_is_on_the_page_once() -> None:
     assert [row[0] for row in ROWS] == [*map(str, range(1, 41)), *"abcdef"[: len(ROWS) - 40]]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
-def test_a_row_tells_codes_that_are_raised_and_tests_that_are_there(row: list[str]) -> None:
+def test_every_row_names_codes_that_are_raised_and_tests_that_exist(row: list[str]) -> None:
     _, _, codes, shown = row
     assert set(re.findall(r"`(\w+)`", codes)) <= raised()
     tests = re.findall(r"((?:[a-z]+/)*test_\w+)\.(\w+)", shown)
@@ -117,7 +117,7 @@ def _graph(weights: bytes) -> bytes:
     [("gbt", "xgboost", _leaf), ("mlp", "safetensors", _tensor), ("gbt", "onnx", _graph)],
     ids=["xgboost", "safetensors", "onnx"],
 )
-def test_changed_weights_with_fitting_digests(
+def test_changed_weights_with_matching_digests_are_refused(
     tmp_path: Path, keys: Path, name: str, kind: str, change: Callable[[bytes], bytes]
 ) -> None:
     """Golden windows notice, and the signature of the whole model no longer fits."""
@@ -151,14 +151,14 @@ BEYOND = _header(lambda v: v[FIRST].update(data_offsets=[0, 1 << 40]))
 
 
 @pytest.mark.parametrize("change", [_many, OVERLAP, BEYOND], ids=["many", "overlap", "beyond"])
-def test_tensors_that_do_not_fill_their_file(
+def test_tensors_that_do_not_fill_their_file_are_refused(
     tmp_path: Path, change: Callable[[bytes], bytes]
 ) -> None:
     assert code(_sealed(tmp_path, "mlp", "safetensors", change)) == "weights_format"
 
 
 @pytest.mark.parametrize("kind", ["ubj", "deprecated"])
-def test_other_formats_of_xgboost(tmp_path: Path, kind: str) -> None:
+def test_other_file_formats_of_xgboost_are_refused(tmp_path: Path, kind: str) -> None:
     def change(weights: bytes) -> bytes:
         import xgboost
 
@@ -169,14 +169,16 @@ def test_other_formats_of_xgboost(tmp_path: Path, kind: str) -> None:
     assert code(_sealed(tmp_path, "gbt", "xgboost", change)) == "weights_format"
 
 
-def test_what_cannot_be_read_is_no_damage() -> None:
+def test_a_read_error_is_not_reported_as_damage() -> None:
     """A real EIO: nothing is mapped at the start of a process's memory."""
     with pytest.raises(Refused) as refused:
         read_plain_file(Path(f"/proc/{os.getpid()}/mem"), 1 << 20, "a model")
     assert refused.value.code == "io_error"
 
 
-def test_what_may_not_be_read_is_no_damage(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_error_is_not_reported_as_damage(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = os.open
 
     def denied(path: str, *words: int, **more: int) -> int:
@@ -205,7 +207,7 @@ class Swapping(threading.Thread):
                 place.rename(self.folder / name)
 
 
-def test_a_swap_while_it_loads_never_mixes(tmp_path: Path) -> None:
+def test_files_swapped_during_loading_are_never_mixed(tmp_path: Path) -> None:
     """1,000 loads: one model's answers, the other's, or a refusal that says so."""
     models = [Model(mutated.newest(), name, "onnx") for name in ("gbt", "mlp")]
     for model in models:
@@ -235,7 +237,7 @@ def test_a_swap_while_it_loads_never_mixes(tmp_path: Path) -> None:
     assert all(one in ("0", "1", "digest", "missing") or one.startswith("header_") for one in met)
 
 
-def test_the_first_format_loads_and_tells_the_later_fields(
+def test_the_first_format_loads_and_names_the_fields_it_lacks(
     network: Checkpoint, tmp_path: Path
 ) -> None:
     path = checkpoint.save(network, toy.episode(), tmp_path)
@@ -250,7 +252,7 @@ def test_the_first_format_loads_and_tells_the_later_fields(
     assert code(path) == "header_schema"
 
 
-def test_a_model_of_another_store_is_refused_when_it_is_bound(
+def test_a_model_of_another_schema_is_refused_when_it_is_bound(
     toy_store: Store, tmp_path: Path
 ) -> None:
     """Classes in another order fit every digest and every golden window: data know better."""

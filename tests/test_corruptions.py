@@ -51,7 +51,7 @@ def said(found: ValidationResult) -> tuple[str, set[str]]:
 # ---------------------------------------------------------------- the page
 
 
-def test_every_row_of_the_table_is_there_once() -> None:
+def test_every_corruption_is_on_the_page_once() -> None:
     numbers = [
         number
         for row in ROWS
@@ -61,7 +61,7 @@ def test_every_row_of_the_table_is_there_once() -> None:
     assert numbers == list(range(1, 71))
 
 
-def test_codes_on_the_page_are_those_there_are() -> None:
+def test_codes_on_the_page_are_those_of_the_rules() -> None:
     told = {code for row in ROWS for code in re.findall(r"`([a-z_]+)`", row.split("|")[4])}
     assert told <= sentences().keys()
     assert sentences().keys() - told <= {"clock_fit", "contention", "label_onset", "stray_file"}
@@ -117,7 +117,7 @@ TEXTS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("change", FIELDS.values(), ids=FIELDS)
-def test_a_manifest_of_another_shape(own: Store, change: OnManifest) -> None:
+def test_a_manifest_with_wrong_fields_is_rejected(own: Store, change: OnManifest) -> None:
     (id,) = own.ids()
     path = own.folder(id) / MANIFEST
     value = json.loads(path.read_bytes())
@@ -127,7 +127,9 @@ def test_a_manifest_of_another_shape(own: Store, change: OnManifest) -> None:
 
 
 @pytest.mark.parametrize("change", TEXTS.values(), ids=TEXTS)
-def test_a_manifest_that_is_no_json_of_ours(own: Store, change: Callable[[bytes], bytes]) -> None:
+def test_a_manifest_that_is_no_valid_json_is_rejected(
+    own: Store, change: Callable[[bytes], bytes]
+) -> None:
     (id,) = own.ids()
     path = own.folder(id) / MANIFEST
     data = path.read_bytes()
@@ -136,7 +138,7 @@ def test_a_manifest_that_is_no_json_of_ours(own: Store, change: Callable[[bytes]
     assert said(validate_episode(own, id)) == ("rejected", {"manifest_schema"})
 
 
-def test_of_a_key_given_twice_the_last_stands_and_is_what_the_digest_covers(own: Store) -> None:
+def test_the_last_of_a_duplicate_key_is_used_and_covered_by_the_digest(own: Store) -> None:
     (id,) = own.ids()
     path = own.folder(id) / MANIFEST
     data = path.read_bytes()
@@ -150,7 +152,7 @@ def test_of_a_key_given_twice_the_last_stands_and_is_what_the_digest_covers(own:
 
 
 @pytest.mark.parametrize("name", ["~/x", "C:\\x", "a\\b", "..", "/etc/passwd", "a/../b", ""])
-def test_a_listed_name_stays_in_the_folder(own: Store, name: str) -> None:
+def test_a_listed_name_outside_the_folder_is_rejected(own: Store, name: str) -> None:
     (id,) = own.ids()
     manifest = own.manifest(id)
     files = {**manifest.files, name: file_entry(b"")}
@@ -173,7 +175,7 @@ def written(table: pa.Table, folder: Path) -> bytes:
     return (folder / "other.parquet").read_bytes()
 
 
-def test_a_wrong_digest_of_right_bytes_is_a_mismatch(own: Store) -> None:
+def test_a_wrong_digest_of_intact_bytes_is_rejected(own: Store) -> None:
     (id,) = own.ids()
     manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: file_entry(b"other")}})
     (own.folder(id) / MANIFEST).write_bytes(manifest.sealed())
@@ -181,13 +183,13 @@ def test_a_wrong_digest_of_right_bytes_is_a_mismatch(own: Store) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 4, 0.5, -8, -1])
-def test_samples_cut_short_and_listed_so(own: Store, kept: float) -> None:
+def test_truncated_samples_with_matching_digests_are_rejected(own: Store, kept: float) -> None:
     data = (own.folder(own.ids()[0]) / SAMPLES).read_bytes()
     id = resealed(own, data[: int(kept * len(data)) if kept == 0.5 else int(kept)])
     assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
 
 
-def test_columns_of_another_type_or_none(own: Store, tmp_path: Path) -> None:
+def test_columns_of_another_type_or_absent_are_rejected(own: Store, tmp_path: Path) -> None:
     table = pq.read_table(own.folder(own.ids()[0]) / SAMPLES)
     for at, name in enumerate(table.column_names):
         text = pa.array([str(value).encode() for value in table[name].to_pylist()])
@@ -196,14 +198,14 @@ def test_columns_of_another_type_or_none(own: Store, tmp_path: Path) -> None:
             assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
 
 
-def test_a_ragged_row(own: Store, tmp_path: Path) -> None:
+def test_a_row_with_lists_of_different_lengths_is_rejected(own: Store, tmp_path: Path) -> None:
     rows = pq.read_table(own.folder(own.ids()[0]) / SAMPLES).to_pylist()
     rows[1]["values"][3].pop()
     id = resealed(own, written(pa.Table.from_pylist(rows, format._TABLE), tmp_path))
     assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
 
 
-def test_a_few_kilobytes_that_unpack_to_gigabytes(
+def test_a_decompression_bomb_is_rejected_unread(
     own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of one repeated value takes some bytes; here the limit is a megabyte."""
@@ -217,7 +219,7 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     assert said(validate_episode(own, resealed(own, data))) == ("rejected", {"over_limit"})
 
 
-def test_a_footer_that_contradicts_itself_under_a_digest_that_fits(own: Store) -> None:
+def test_an_inconsistent_footer_with_a_matching_digest_is_rejected(own: Store) -> None:
     """Names of channels that cannot be absent, beside a count of how deep their absence goes.
 
     Arrow's reader ends the process when it is asked about such a column.
@@ -247,7 +249,7 @@ def test_a_manifest_over_its_limit_and_a_socket_are_not_read(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "name", [b"a b", b"x" * 129, b"a\nb", "a\u202eb".encode(), "é".encode(), b"a\xff", b"~a"]
 )
-def test_a_folder_whose_name_is_no_id(own: Store, tmp_path: Path, name: bytes) -> None:
+def test_a_folder_whose_name_is_no_id_is_rejected(own: Store, tmp_path: Path, name: bytes) -> None:
     os.mkdir(os.fsencode(own.root / "episodes") + b"/" + name)
     found = {own.verdict: own for own in sweep.validate_store(own)}
     assert said(found["rejected"]) == ("rejected", {"id_invalid"})
@@ -256,7 +258,7 @@ def test_a_folder_whose_name_is_no_id(own: Store, tmp_path: Path, name: bytes) -
     json.dumps(found["rejected"].id).encode("ascii")
 
 
-def test_a_listed_folder_has_files_of_any_name(own: Store, tmp_path: Path) -> None:
+def test_an_unlisted_file_of_any_name_degrades(own: Store, tmp_path: Path) -> None:
     (id,) = own.ids()
     (Path(os.fsdecode(os.fsencode(own.folder(id)) + b"/\xff\n"))).touch()
     found = validate_episode(own, id)
@@ -264,7 +266,7 @@ def test_a_listed_folder_has_files_of_any_name(own: Store, tmp_path: Path) -> No
     index.write([found], tmp_path / "index.parquet")
 
 
-def test_what_is_being_written_is_not_judged(own: Store) -> None:
+def test_an_unfinished_episode_is_not_validated(own: Store) -> None:
     (own.root / "episodes" / ".tmp-later").mkdir()
     assert [own.id for own in sweep.validate_store(own)] == own.ids()
 
@@ -274,7 +276,7 @@ def test_what_is_being_written_is_not_judged(own: Store) -> None:
 
 @pytest.mark.parametrize("source", VM46.sources)
 @pytest.mark.parametrize("scale", [1, 10**3, 10**6])
-def test_a_clock_in_seconds_or_milli_or_microseconds(source: str, scale: int) -> None:
+def test_a_clock_in_another_unit_is_rejected(source: str, scale: int) -> None:
     episode = toy.episode()
     t = episode.sources[source].t_wall_ns // (NS // scale)
     verdict, findings = examine(with_source(episode, source, t_wall_ns=t), VM46)
@@ -283,7 +285,7 @@ def test_a_clock_in_seconds_or_milli_or_microseconds(source: str, scale: int) ->
 
 
 @pytest.mark.parametrize("source", VM46.sources)
-def test_channels_in_another_order_or_more_of_them_are_as_good(source: str) -> None:
+def test_reordered_or_additional_channels_are_accepted(source: str) -> None:
     episode = toy.episode()
     samples = episode.sources[source]
     turned = with_source(
@@ -295,7 +297,7 @@ def test_channels_in_another_order_or_more_of_them_are_as_good(source: str) -> N
 
 
 @pytest.mark.parametrize("source", VM46.sources)
-def test_a_renamed_channel_is_a_missing_one(source: str) -> None:
+def test_a_renamed_channel_is_reported_as_missing(source: str) -> None:
     samples = toy.episode().sources[source]
     names = (f"{source}.other", *samples.names[1:])
     verdict, findings = examine(with_source(toy.episode(), source, names=names), VM46)
@@ -304,7 +306,9 @@ def test_a_renamed_channel_is_a_missing_one(source: str) -> None:
 
 @pytest.mark.parametrize("source", VM46.sources)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_told_with_its_share(source: str, value: float) -> None:
+def test_values_that_are_no_numbers_are_reported_with_their_share(
+    source: str, value: float
+) -> None:
     values = toy.episode().sources[source].values.copy()
     values[5:25, -1] = value
     verdict, findings = examine(with_source(toy.episode(), source, values=values), VM46)
@@ -328,7 +332,7 @@ def test_resets_are_counted() -> None:
 # ---------------------------------------------------------------- errored
 
 
-def test_what_must_not_be_read_is_errored() -> None:
+def test_an_unreadable_file_is_errored() -> None:
     """As nobody, of a file and of a folder that root alone may read."""
     if os.geteuid():
         pytest.skip("needs root, to become nobody")
@@ -359,7 +363,7 @@ def short(*given: object) -> Iterator[str]:
 @pytest.mark.parametrize(
     "place", ["verify_files", "open_samples", "read_table", "assemble_episode", "rule", "arrow"]
 )
-def test_no_memory_is_no_fault_of_the_bytes(
+def test_a_lack_of_memory_is_errored(
     own: Store, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     if place == "rule":
@@ -375,7 +379,9 @@ def test_no_memory_is_no_fault_of_the_bytes(
     assert said(validate_episode(own, own.ids()[0])) == ("errored", {"io"})
 
 
-def test_a_rule_that_fails_ends_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_raises_does_not_end_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     own = toy.store(tmp_path / "s", seeds=1)
 
     def broken(facts: Facts) -> Iterator[str]:
@@ -389,7 +395,7 @@ def test_a_rule_that_fails_ends_no_sweep(tmp_path: Path, monkeypatch: pytest.Mon
     assert {own.verdict for own in found[1:]} == {"accepted"}
 
 
-def test_an_episode_that_vanished_is_errored_and_then_gone(
+def test_an_episode_removed_during_a_sweep_is_errored_and_then_absent(
     own: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = own.ids()
@@ -416,7 +422,7 @@ def test_a_file_that_changes_while_it_is_read_is_errored(
     assert said(validate_episode(own, id)) == ("errored", {"unstable_read"})
 
 
-def test_what_appears_during_a_sweep_waits_for_the_next(own: Store) -> None:
+def test_an_episode_added_during_a_sweep_is_validated_by_the_next(own: Store) -> None:
     later = toy.episode(seed=2)
 
     def tick(count: int) -> None:
@@ -468,7 +474,7 @@ def test_two_sweeps_at_once_end_with_the_same_bytes(tmp_path: Path) -> None:
     assert len(VerdictCache(out / "cache", own.schema).read()) in (0, 12)
 
 
-def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The interrupt comes as the second block ends; the first is not judged again."""
     own = toy.store(tmp_path / "s", seeds=1)
     monkeypatch.setattr(local, "SETTLED_NS", 0)
@@ -507,7 +513,7 @@ def test_two_faults_at_once_get_the_worse_verdict_and_both_reasons() -> None:
         assert {first[1], code} <= {own.code for own in findings}
 
 
-def test_what_stops_the_reading_is_told_alone_and_the_worse_stands(own: Store) -> None:
+def test_a_fault_that_prevents_reading_is_reported_alone_with_the_worse_verdict(own: Store) -> None:
     """Damaged and unlisted: the damage. Newer and damaged: that we cannot judge it."""
     (id,) = own.ids()
     path = own.folder(id) / SAMPLES

@@ -14,7 +14,7 @@ VALUES = st.dictionaries(
 
 
 @given(VALUES)
-def test_the_same_differ_in_nothing(value: dict[str, object]) -> None:
+def test_equal_schemas_have_no_difference(value: dict[str, object]) -> None:
     assert differences(value, json.loads(json.dumps(value))) == ""
 
 

@@ -25,13 +25,13 @@ def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importe
 
 
 @pytest.mark.parametrize("name", ["rpi3", "natops"])
-def test_an_examples_files_fit_each_other(name: str) -> None:
+def test_schema_and_mapping_of_every_example_match(name: str) -> None:
     own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
     assert mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own).quantities
 
 
 @needs_data
-def test_natops_as_published(tmp_path: Path) -> None:
+def test_natops_imports_as_published(tmp_path: Path) -> None:
     store, outcomes = imported("natops", DATA / "uea", tmp_path)
     assert [len(one.episodes) for one in outcomes] == [180, 180]
     windows = extract(store, store.ids(), store.schema, 0.0)
@@ -45,7 +45,7 @@ def test_natops_as_published(tmp_path: Path) -> None:
 
 
 @needs_data
-def test_recordings_of_a_raspberry_pi(tmp_path: Path) -> None:
+def test_raspberry_pi_recordings_import(tmp_path: Path) -> None:
     for folder, name in ("raw", "rootkit_beurk*"), ("after", "rootkit_beurk_as_removerk*"):
         path = min((DATA / "uzh-rpi3-malware" / f"{folder}_state_samples").glob(name))
         (tmp_path / "source" / path.parent.name).mkdir(parents=True)

@@ -47,7 +47,7 @@ def texts(path: Path) -> Iterator[str | int]:
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_constant_is_of_the_labs_schema(path: Path) -> None:
+def test_the_product_names_no_channel_or_phase_of_the_labs_schema(path: Path) -> None:
     found = [
         text
         for text in texts(path)

@@ -395,7 +395,7 @@ def owners(tmp_path_factory: pytest.TempPathFactory) -> dict[Guard, list[tuple[s
 
 
 @pytest.mark.parametrize("guard", GUARDS, ids=told)
-def test_an_attack_comes_through_without_its_guard(
+def test_every_attack_succeeds_without_its_guard(
     guard: Guard, owners: dict[Guard, list[tuple[str, str]]], tmp_path: Path
 ) -> None:
     """Not refused with that code, for one of the attacks that it stops."""

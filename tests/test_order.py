@@ -72,7 +72,7 @@ def test_imports_only_what_stands_before(path: Path) -> None:
     assert own == "phasewatch" or not upwards
 
 
-def test_a_package_is_read_in_one_go() -> None:
+def test_modules_of_a_package_are_listed_together() -> None:
     """The modules of a package stand together, so packages have an order as well."""
     packages = [name.split(".")[1] for name in ORDER if name.count(".")]
     once = [name for name, _ in groupby(packages)]
@@ -84,12 +84,12 @@ def test_finds_imports() -> None:
 
 
 @pytest.mark.parametrize("path", modules(), ids=module)
-def test_every_file_says_what_it_owns(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(
     "folder", sorted({path.parent for path in modules()}), ids=lambda path: path.name
 )
-def test_no_package_is_too_full_to_remember(folder: Path) -> None:
+def test_no_package_exceeds_the_module_limit(folder: Path) -> None:
     assert len([*folder.glob("*.py")]) - 1 <= MOST_MODULES

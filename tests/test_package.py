@@ -121,7 +121,7 @@ def test_the_sdist_installs(built: Path, tmp_path: Path) -> None:
     assert succeeded(place / "phasewatch", "--version", folder=tmp_path).split()[1] == __version__
 
 
-def test_it_is_the_installed_package_that_runs(installed: Path, tmp_path: Path) -> None:
+def test_the_tests_run_the_installed_package(installed: Path, tmp_path: Path) -> None:
     code = "import phasewatch; print(phasewatch.__file__)"
     found = Path(succeeded(installed / "python", "-c", code, folder=tmp_path).strip())
     assert found.is_relative_to(installed.parent)

@@ -19,7 +19,7 @@ COMMAND = "from phasewatch.cli.main import main; main()"
 pytestmark = pytest.mark.skipif(bool(pi.lacks()), reason=pi.lacks())
 
 
-def test_bundles_answer_there_as_here(tmp_path: Path) -> None:
+def test_bundles_predict_the_same_on_aarch64(tmp_path: Path) -> None:
     asked = []
     for place in BUNDLES:
         terms = bundle.load_terms(place)
@@ -36,7 +36,7 @@ def test_bundles_answer_there_as_here(tmp_path: Path) -> None:
         assert (there.argmax(axis=1) == here.argmax(axis=1)).all(), place
 
 
-def test_watch_calls_there_as_here() -> None:
+def test_watch_predicts_the_same_on_aarch64() -> None:
     wanted = bundle.load(BUNDLES[0]).schema.sources
     rows = [
         line for line in lines(toy.episode("beta", "leak")) if json.loads(line)["source"] in wanted
@@ -48,12 +48,12 @@ def test_watch_calls_there_as_here() -> None:
     assert [call["end_ns"] for call in there] == [call.end_ns for call in here]
 
 
-def test_what_is_not_installed_there_is_not_needed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bundle_needs_no_training_library_on_aarch64(capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("torch", "xgboost", "scipy", "pyarrow", "sklearn"):
         with pytest.raises(subprocess.CalledProcessError):
             pi.run("-c", f"import {name}")
         assert f"No module named '{name}'" in capfd.readouterr().err
 
 
-def test_it_takes_less_than_150_megabytes() -> None:
+def test_the_live_installation_takes_less_than_150_megabytes() -> None:
     assert 100 < pi.megabytes() < 150

@@ -12,7 +12,7 @@ from phasewatch.schema import Channel, Grid, Schema
 VM46 = schema.vm46()
 
 
-def test_vm46_is_what_the_docs_say() -> None:
+def test_vm46_has_the_documented_channels() -> None:
     assert [len(VM46.channels_of(source)) for source in VM46.sources] == [12, 14, 8, 12]
     assert VM46.sources == ("proc", "guest", "qmp", "netflow")
     assert len(VM46.classes) == 6
@@ -33,7 +33,7 @@ def test_a_mode_that_is_neither_is_refused_with_both() -> None:
         VM46.for_mode(cast(Any, "realistik"))
 
 
-def test_fingerprint_sees_order_unit_kind_trust_grid_and_classes() -> None:
+def test_the_fingerprint_depends_on_order_unit_kind_trust_grid_and_classes() -> None:
     first, *rest = VM46.channels
     others = [
         replace(VM46, channels=(*rest, first)),
@@ -65,7 +65,7 @@ def test_gaps_name_what_differs_and_ignore_order_and_extras() -> None:
     assert "classes" in VM46.incompatibilities(replace(VM46, classes=VM46.classes[::-1]))[0]
 
 
-def test_what_is_never_recorded_travels_and_changes_no_meaning() -> None:
+def test_the_untested_field_is_stored_and_changes_no_fingerprint() -> None:
     bare = replace(VM46, untested=())
     assert VM46.untested and "untested" not in bare.dump()
     assert schema.parse(VM46.dump(), "here").untested == VM46.untested
@@ -132,7 +132,7 @@ def test_parse_names_the_field_and_what_was_expected(path: str, value: object, t
         schema.parse(changed(path, value), "here")
 
 
-def test_what_is_at_the_bounds_is_taken() -> None:
+def test_values_at_the_bounds_are_accepted() -> None:
     grid = {"window_s": 10, "stride_s": 86_400, "step_s": 0.001, "hold_s": 86_400}
     assert schema.parse(changed("grid", grid), "here").grid.steps == 10_000
 
@@ -187,12 +187,14 @@ def test_read_names_the_file_and_the_field(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "grid", [(10, 5, 3, 3), (0, 5, 1, 1), (10, 5, 0, 1), (10, 5, 1, 0.5), (10, 0, 1, 1)]
 )
-def test_grid_refuses_what_does_not_divide(grid: tuple[float, float, float, float]) -> None:
+def test_grid_refuses_steps_that_do_not_divide_the_window(
+    grid: tuple[float, float, float, float],
+) -> None:
     with pytest.raises(ValueError, match="grid"):
         Grid(*grid)
 
 
-def test_schema_refuses_doubles_and_bad_names() -> None:
+def test_schema_refuses_duplicate_and_invalid_names() -> None:
     one = Channel("a.b", "s", "gauge", True, "")
     grid = Grid(10, 5, 1, 2)
     for channels, classes in (

@@ -37,7 +37,7 @@ def rows(times_s: list[float], values: list[list[float]]) -> dict[str, Samples]:
     return {"a": Samples(TINY.names, t, t, np.array(values, dtype=np.float64), 1.0)}
 
 
-def test_kinds_by_hand() -> None:
+def test_each_channel_kind_equals_a_hand_computed_value() -> None:
     sources = rows([0.0, 0.5, 1.0, 2.0], [[9, 100, 1], [2, 104, 3], [4, 110, 5], [8, 130, 7]])
     made = resample(sources, TINY, 0, 0, 2)
     np.testing.assert_array_equal(made[0], [3.0, 8.0])
@@ -66,7 +66,7 @@ def test_a_rate_over_a_long_hole_is_unknown() -> None:
     np.testing.assert_array_equal(made[2], [np.nan, 9.0])
 
 
-def test_a_value_that_is_no_number_is_unknown_and_spoils_no_other() -> None:
+def test_a_nan_sample_is_unknown_and_affects_no_other_value() -> None:
     whole = toy.episode()
     spoilt = whole.sources["proc"].values.copy()
     spoilt[40:42, :3] = np.inf
@@ -90,7 +90,7 @@ def test_a_missing_source_is_nan_and_does_not_stop_the_others() -> None:
     np.testing.assert_array_equal(made.x[:, ~absent], whole.x[:, ~absent])
 
 
-def test_time_that_runs_back_is_refused() -> None:
+def test_decreasing_times_are_refused() -> None:
     with pytest.raises(ValueError, match="back in time"):
         resample(rows([1.0, 0.5], [[0, 0, 0]] * 2), TINY, 0, 0, 2)
 
@@ -191,7 +191,7 @@ def test_join_keeps_rows_together_and_take_picks_them() -> None:
         concatenate([])
 
 
-def test_an_opening_is_numpys_median_of_its_steps() -> None:
+def test_an_opening_level_equals_numpys_median_of_its_steps() -> None:
     own, episode = schema.vm46(), toy.episode()
     made = cut_windows(episode, own, 6.0)
     grid = resample(episode.sources, own, episode.start_ns, 0, 12)
@@ -201,7 +201,7 @@ def test_an_opening_is_numpys_median_of_its_steps() -> None:
     assert np.isnan(cut_windows(episode, own).opening).all()
 
 
-def test_no_window_inside_the_opening_is_asked_about() -> None:
+def test_no_window_overlaps_the_opening() -> None:
     made = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 8.0)
     whole = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 0.0)
     assert made.t_ns.tolist() == whole.t_ns.tolist()
@@ -214,7 +214,7 @@ def test_a_hostile_opening_is_refused() -> None:
         cut_windows(toy.episode(), schema.vm46(), 30.0)
 
 
-def test_a_level_is_the_median_of_the_openings_so_far() -> None:
+def test_a_benign_level_is_the_median_of_the_openings_so_far() -> None:
     own = schema.vm46()
     hosts = [("alpha", seed) for seed in (4, 1, 3, 2)] + [("beta", 0)]
     parts = {key: cut_windows(toy.episode(key[0], seed=key[1]), own, 6.0) for key in hosts}

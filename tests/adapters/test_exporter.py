@@ -45,7 +45,7 @@ def test_features_are_named_by_channel_and_statistic(toy_store: Store, tmp_path:
         np.testing.assert_array_equal(table[column].to_numpy(), arrays["X"][:, place])
 
 
-def test_nothing_is_written_over(toy_store: Store, tmp_path: Path) -> None:
+def test_an_existing_export_is_not_overwritten(toy_store: Store, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(Refused, match="is there already"):
         exporter.write(toy_store, tmp_path / "out")
@@ -53,21 +53,19 @@ def test_nothing_is_written_over(toy_store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opening_s", [-1.0, 86_401.0, 1e300, float("inf"), float("nan")])
-def test_an_opening_that_is_none_is_refused(
-    toy_store: Store, tmp_path: Path, opening_s: float
-) -> None:
+def test_an_invalid_opening_is_refused(toy_store: Store, tmp_path: Path, opening_s: float) -> None:
     with pytest.raises(Refused, match=r"--opening .* seconds from 0 to 86,400"):
         exporter.write(toy_store, tmp_path / "out", "tensor", opening_s)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named_as_it_was_given(toy_store: Store) -> None:
+def test_an_unwritable_target_is_named_as_given(toy_store: Store) -> None:
     with pytest.raises(OSError) as error:
         exporter.write(toy_store, Path("/proc/x"))
     assert error.value.filename == "/proc/x"
 
 
-def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_omitted_episodes_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = toy.store(tmp_path / "store", seeds=1)
     first, second, *_ = store.ids()
     damaged = store.folder(first) / SAMPLES
@@ -83,7 +81,7 @@ def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert pq.read_table(tmp_path / "two" / "windows.parquet").num_rows
 
 
-def test_a_place_far_away_is_refused(
+def test_a_remote_target_is_refused(
     toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -93,7 +91,7 @@ def test_a_place_far_away_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_shapes_of_others(toy_store: Store) -> None:
+def test_exports_have_the_shapes_other_libraries_expect(toy_store: Store) -> None:
     windows = extract(toy_store, toy_store.ids()[:3], toy_store.schema, 0.0)
     count, channels, steps = windows.x.shape
     assert windows.aeon()[0].shape == windows.tsai()[0].shape == (count, channels, steps)

@@ -69,7 +69,7 @@ def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None
     }  # fmt: skip
 
 
-def test_the_same_again_changes_nothing(source: Path) -> None:
+def test_importing_again_changes_nothing(source: Path) -> None:
     take(source)
     before = {path: path.read_bytes() for path in source.parent.rglob("*.parquet")}
     outcomes, store = take(source)
@@ -85,14 +85,14 @@ def test_other_values_under_the_same_name_are_refused(source: Path) -> None:
         take(source)
 
 
-def test_two_files_of_one_episode_are_told_apart(source: Path) -> None:
+def test_two_files_of_one_episode_get_different_ids(source: Path) -> None:
     (source / "again").mkdir()
     (source / "again" / "run-1.csv").write_text("\n".join([HEAD, *rows(turn=5)]))
     with pytest.raises(Refused, match=r"run-1.csv and again/run-1.csv: have one host, sample"):
         take(source)
 
 
-def test_what_cannot_be_used_is_dropped_by_line(source: Path) -> None:
+def test_unusable_rows_are_dropped_and_reported_by_line(source: Path) -> None:
     path = source / "run-1.csv"
     lines = [HEAD, *rows()]
     lines[3] = lines[3].replace(",2,10,", ",much,10,")
@@ -119,7 +119,7 @@ def test_missing_values_are_not_measured(source: Path) -> None:
     assert outcome.episodes[0].verdict == "degraded"
 
 
-def test_a_silence_ends_an_episode_where_the_mapping_says_so(source: Path) -> None:
+def test_a_gap_splits_episodes_where_the_mapping_says_so(source: Path) -> None:
     lines = rows()
     later = [f"{int(line[:13]) + 3_600_000}{line[13:]}" for line in lines]
     (source / "run-1.csv").write_text("\n".join([HEAD, *lines, *later]))
@@ -164,7 +164,7 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_mapping_that_does_not_fit_is_one_line(case: str, source: Path) -> None:
+def test_a_mapping_that_does_not_fit_is_refused_in_one_line(case: str, source: Path) -> None:
     spoil, said = BAD[case]
     with pytest.raises(Refused, match=said):
         take(source, spoil(MAPPING))

@@ -50,13 +50,13 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
     assert own.grid.step_s == 2.0
 
 
-def test_what_was_left_out_is_told(source: Path) -> None:
+def test_omitted_columns_are_reported(source: Path) -> None:
     told = "; ".join(suggest(source).remarks)
     assert "a second time column: date" in told
     assert "constant in every file: memory" in told
 
 
-def test_a_column_that_tells_the_phase_is_used(tmp_path: Path) -> None:
+def test_a_column_that_states_the_phase_is_used(tmp_path: Path) -> None:
     path = tmp_path / "all.csv"
     path.write_text(
         "ts,label,x\n"
@@ -95,7 +95,7 @@ def test_text_that_names_machine_and_recording_is_used_and_shown(tmp_path: Path)
     assert "left out, text: note (1: n)" in draft.remarks
 
 
-def test_rows_at_all_times_are_events(tmp_path: Path) -> None:
+def test_irregular_rows_are_drafted_as_events(tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     t = T_S + np.cumsum(chance.exponential(0.5, 400))
     path = tmp_path / "source" / "conn.log"

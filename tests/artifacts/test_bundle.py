@@ -51,11 +51,11 @@ def rewrite(folder: Path, **changes: Any) -> None:
     (folder / TERMS).write_bytes(Terms.model_validate(value).sealed())
 
 
-def test_it_holds_what_a_bundle_is(exported: dict[str, bytes]) -> None:
+def test_a_bundle_holds_graph_and_contract(exported: dict[str, bytes]) -> None:
     assert set(exported) == {TERMS, GRAPH, CARD}
 
 
-def test_its_runtime_loads_nothing_heavy(made: Path) -> None:
+def test_the_bundle_runtime_loads_no_heavy_library(made: Path) -> None:
     words = f"""
 import sys
 from pathlib import Path
@@ -88,7 +88,7 @@ def test_a_graph_with_another_schema_inside_is_refused(made: Path) -> None:
     assert code(made) == "contract_mismatch"
 
 
-def test_another_graph_is_noticed_by_its_logits(made: Path) -> None:
+def test_another_graph_is_detected_by_its_logits(made: Path) -> None:
     """With fitting digests, changed weights still change logits of the golden windows."""
     golden = json.loads((made / TERMS).read_bytes())["golden"]
     golden[3]["logits"][0] += 0.01
@@ -131,7 +131,7 @@ def regraph(folder: Path, model: onnx.ModelProto) -> None:
     rewrite(folder, onnx_bytes=len(data), onnx_sha256=hashlib.sha256(data).hexdigest())
 
 
-def test_a_graph_whose_weights_lie_in_another_file_is_refused(
+def test_a_graph_with_external_weights_is_refused(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No digest is over those, and onnxruntime looks for them where the process stands."""
@@ -149,7 +149,7 @@ def test_a_graph_whose_weights_lie_in_another_file_is_refused(
     load(made)
 
 
-def test_a_graph_that_fails_at_work_is_one_line(made: Path) -> None:
+def test_a_graph_that_fails_when_run_is_refused_in_one_line(made: Path) -> None:
     model = onnx.load_from_string((made / GRAPH).read_bytes())
     for node in model.graph.node:
         node.output[:] = ["whole" if one == "logits" else one for one in node.output]
@@ -160,7 +160,7 @@ def test_a_graph_that_fails_at_work_is_one_line(made: Path) -> None:
     assert code(made) == "weights_format"
 
 
-def test_a_graph_that_predicts_otherwise_in_a_batch_is_noticed(made: Path) -> None:
+def test_a_graph_that_predicts_differently_in_a_batch_is_refused(made: Path) -> None:
     """Less the mean over the batch, which of one window is all there is of it."""
     model = onnx.load_from_string((made / GRAPH).read_bytes())
     for node in model.graph.node:

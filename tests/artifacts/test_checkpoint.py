@@ -68,7 +68,7 @@ def test_every_loaded_model_gives_the_same_logits(
     assert (again.name, again.mode, again.model_name) == (own.name, mode, name)
 
 
-def test_it_binds_to_the_schema_it_was_trained_on(path: Path) -> None:
+def test_a_checkpoint_binds_to_its_training_schema(path: Path) -> None:
     own = schema.vm46()
     extra = schema.Channel("proc.new", "s", "gauge", True, "a 47th channel")
     for data in (own, replace(own, channels=(extra, *own.channels[::-1]))):
@@ -124,7 +124,7 @@ def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     path.write_text(json.dumps({**value, "digest": header.computed()}))
 
 
-def test_a_reader_that_changed_its_meaning_is_refused(
+def test_a_changed_feature_extraction_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same names, same units, same hashes, other numbers: only the probe can know."""
@@ -176,7 +176,7 @@ def test_a_changed_header_is_noticed(path: Path, field: str) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 10, 500, -2])
-def test_a_truncated_header_is_one_line(path: Path, kept: int) -> None:
+def test_a_truncated_header_is_refused_in_one_line(path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(Refused) as refused:
         load(path)
@@ -373,7 +373,7 @@ HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize("attack", HEADERS)
-def test_forged_meanings_are_refused_by_code(forged: Callable[..., str], attack: str) -> None:
+def test_forged_header_fields_are_refused_by_code(forged: Callable[..., str], attack: str) -> None:
     change, code = HEADERS[attack]
     assert forged(header=change) == code
 
@@ -390,7 +390,7 @@ def test_the_weights_of_another_model_are_noticed(
     assert refused.value.code == "digest"
 
 
-def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
+def test_the_projection_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
     windows = windowing.cut_windows(toy.episode(), made.schema, made.opening_s)
     z = made.normalizer.apply(windows.x, windows.opening)
     assert made.projection is not None

@@ -63,7 +63,7 @@ def test_a_name_may_not_leave_its_folder(tmp_path: Path) -> None:
             contract.path_of(tmp_path, name, ".x")
 
 
-def test_replay_refuses_logits_that_moved(terms: Terms) -> None:
+def test_golden_windows_refuse_changed_logits(terms: Terms) -> None:
     model, path = load(FOLDER), FOLDER / "bundle.json"
     contract.replay(model, terms, path, 1e-4)
     stored = terms.golden[0]
@@ -72,7 +72,7 @@ def test_replay_refuses_logits_that_moved(terms: Terms) -> None:
         contract.replay(model, terms.model_copy(update={"golden": [moved]}), path, 1e-4)
 
 
-def test_golden_windows_cover_what_is_rare(toy_store: Store) -> None:
+def test_golden_windows_cover_rare_inputs(toy_store: Store) -> None:
     model = load(FOLDER)
     found = contract.golden(model, toy.episode("delta", "dig"))
     sources = len(model.schema.sources)

@@ -34,7 +34,7 @@ def test_trees_are_refused(toy_store: Store, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.bundle"))
 
 
-def test_another_model_is_not_written(
+def test_a_quantized_model_with_too_many_changed_labels_is_not_written(
     toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(toy_store, tmp_path, "mlp", "realistic")

@@ -58,7 +58,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, interactive: bool) -> io.StringIO:
     return shown
 
 
-def test_a_bar_counts_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_progress_bar_counts_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = terminal(monkeypatch, interactive=True)
     with console.progress("validating", 5) as advance:
         advance()
@@ -66,7 +66,7 @@ def test_a_bar_counts_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "validating" in shown.getvalue() and "3/5" in shown.getvalue()
 
 
-def test_there_is_no_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_is_no_progress_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = terminal(monkeypatch, interactive=False)
     with console.progress("validating", 5) as advance:
         advance(5)

@@ -82,7 +82,7 @@ def test_help_lists_every_split_and_recipe(run: Run, command: str) -> None:
     assert all(name in text for name in (*SPLITTERS, *RECIPES))
 
 
-def test_validate_tells_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
+def test_validate_reports_verdicts_by_exit_code(run: Run, tmp_path: Path) -> None:
     store = toy.store(tmp_path / "s", seeds=1)
     index = tmp_path / "index.parquet"
     code, out, _ = run("validate", store.root, "--index", index)
@@ -184,7 +184,7 @@ def test_names_are_checked_before_the_store_is_swept(
 
 @pytest.mark.parametrize("inside", ["", "runs/first"])
 @pytest.mark.parametrize("command", ["train", "run", "survey"])
-def test_nothing_but_episodes_goes_into_a_store(
+def test_no_output_is_written_into_a_store(
     run: Run, toy_store: Store, command: str, inside: str
 ) -> None:
     before = sorted(toy_store.root.rglob("*"))
@@ -198,7 +198,7 @@ def test_nothing_but_episodes_goes_into_a_store(
 @pytest.mark.parametrize(
     "words", [("--index",), ("--explain", "ID", "--html"), ("compare", "--out")]
 )
-def test_no_file_that_is_made_goes_into_a_store(
+def test_no_generated_file_is_written_into_a_store(
     run: Run, toy_store: Store, words: tuple[str, ...], inside: str
 ) -> None:
     root, id = toy_store.root, toy_store.ids()[0]
@@ -210,7 +210,7 @@ def test_no_file_that_is_made_goes_into_a_store(
     assert {path: path.is_file() and path.read_bytes() for path in root.rglob("*")} == before
 
 
-def test_what_is_no_index_is_not_replaced_by_one(
+def test_a_file_that_is_no_index_is_not_overwritten(
     run: Run, toy_store: Store, tmp_path: Path
 ) -> None:
     own = tmp_path / "thesis.tex"
@@ -224,7 +224,7 @@ def test_what_is_no_index_is_not_replaced_by_one(
 
 
 @pytest.mark.parametrize("command", ["train", "run", "survey"])
-def test_a_folder_that_cannot_be_is_named_before_long_work(
+def test_an_impossible_output_folder_is_refused_before_long_work(
     run: Run, toy_store: Store, tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "file").touch()
@@ -256,7 +256,7 @@ def test_no_arguments_print_help(run: Run) -> None:
     assert code == 0 and "validate" in out
 
 
-def test_without_a_terminal_there_is_a_line_a_model_and_no_bar(
+def test_without_a_terminal_there_is_a_line_per_model_and_no_progress_bar(
     run: Run, toy_store: Store, tmp_path: Path
 ) -> None:
     words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--recipe", "baselines")
@@ -265,7 +265,7 @@ def test_without_a_terminal_there_is_a_line_a_model_and_no_bar(
     assert sum(line.startswith("saved ") for line in out.splitlines()) == 4
 
 
-def test_a_full_disk_is_one_line(
+def test_a_full_disk_is_reported_in_one_line(
     run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(path: Path, data: bytes) -> None:
@@ -277,7 +277,7 @@ def test_a_full_disk_is_one_line(
     assert "No space left on device" in line and "run.json" in line
 
 
-def test_score_gives_the_report_again(run: Run, toy_run: RunResult, toy_out: Path) -> None:
+def test_score_reproduces_the_report(run: Run, toy_run: RunResult, toy_out: Path) -> None:
     code, out, _ = run("score", toy_out / "posteriors.parquet", "--json")
     assert code == 0
     assert json.loads(out) == json.loads((toy_out / "report.json").read_text())
@@ -335,7 +335,7 @@ def test_predict_names_the_nearest_episodes(
     assert "The nearest are alpha.dig.s" in line
 
 
-def test_predict_refuses_a_store_of_another_meaning(
+def test_predict_refuses_a_store_with_another_schema(
     run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult, tmp_path: Path
 ) -> None:
     value = json.loads((toy_store.root / "store.json").read_text())
@@ -366,11 +366,11 @@ def test_predict_refuses_a_damaged_episode(
         ("record", "--out", "/nowhere"),
     ],
 )
-def test_what_is_not_there_is_one_line(run: Run, words: tuple[str, ...]) -> None:
+def test_a_missing_path_is_refused_in_one_line(run: Run, words: tuple[str, ...]) -> None:
     assert "; expected " in refused(run(*words))
 
 
-def test_a_place_that_cannot_be_written_is_one_line(run: Run, toy_store: Store) -> None:
+def test_an_unwritable_path_is_refused_in_one_line(run: Run, toy_store: Store) -> None:
     result = run("validate", toy_store.root, "--index", "/proc/nowhere/index.parquet")
     assert refused(result).startswith("phasewatch: /proc/nowhere: ")
 
@@ -386,7 +386,7 @@ def test_a_place_that_cannot_be_written_is_one_line(run: Run, toy_store: Store) 
         (("--profile", "scan-and-dial", "--host", "pc-small", "--seconds", "40"), "too short"),
     ],
 )
-def test_what_cannot_be_recorded_leaves_no_store(
+def test_a_failed_recording_leaves_no_store(
     run: Run, tmp_path: Path, words: tuple[str, ...], expected: str
 ) -> None:
     assert expected in refused(run("record", "--out", tmp_path / "s", *words))
@@ -409,7 +409,7 @@ def test_lab_lists_hosts_and_profiles(run: Run) -> None:
     assert "pc-small" in run("lab")[1]
 
 
-def test_incidents_leave_as_json_lines_and_as_stix(
+def test_incidents_are_exported_as_json_lines_and_as_stix(
     run: Run, toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     episode = next(id for id in toy_run.predictions.folds[0].split.test if "dig" in id)
@@ -429,7 +429,7 @@ def test_incidents_leave_as_json_lines_and_as_stix(
     assert "--episode nobody: is not in the store; expected an id such as" in line
 
 
-def test_serving_what_is_not_there_is_refused(run: Run, tmp_path: Path, toy_store: Store) -> None:
+def test_serving_a_missing_run_is_refused(run: Run, tmp_path: Path, toy_store: Store) -> None:
     assert "is no folder" in refused(run("serve", "--run", tmp_path / "none"))
     assert "store.json" in refused(run("serve", "--store", tmp_path))
     result = run("serve", "--store", toy_store.root, "--episode", "nobody")
@@ -481,7 +481,7 @@ def test_only_models_that_load_are_signed(run: Run, keys: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("words", [("serve",), ("live", "--profile", "benign")], ids=str)
-def test_a_page_is_refused_before_anything_is_loaded_or_recorded(
+def test_invalid_serve_options_are_refused_before_anything_is_loaded_or_recorded(
     run: Run, toy_store: Store, tmp_path: Path, words: tuple[str, ...]
 ) -> None:
     options = (*words, "--store", toy_store.root)
@@ -503,7 +503,7 @@ def test_a_page_is_refused_before_anything_is_loaded_or_recorded(
         (("--cluster", ""), "it is empty"),
     ],
 )
-def test_validate_refuses_words_that_mean_nothing(
+def test_validate_refuses_invalid_option_values(
     run: Run,
     toy_store: Store,
     tmp_path: Path,
@@ -517,7 +517,9 @@ def test_validate_refuses_words_that_mean_nothing(
     assert not {path.name for path in tmp_path.iterdir()} - {"data"}
 
 
-def test_names_of_others_are_no_markup_and_no_commands(run: Run, tmp_path: Path) -> None:
+def test_names_from_files_are_neither_markup_nor_terminal_commands(
+    run: Run, tmp_path: Path
+) -> None:
     store = Store.create(tmp_path / "s", schema.vm46())
     names = {"a": ("[bold red]x[/]", "[/]"), "b": ("h" * 90, "\x1b[2J"), "c": ("one\ntwo", "p")}
     for id, (host, profile) in names.items():
@@ -530,7 +532,7 @@ def test_names_of_others_are_no_markup_and_no_commands(run: Run, tmp_path: Path)
     assert sorted(counts.split()[1:]) == [".", ".", "0", "1r"]
 
 
-def test_one_story_is_json_too(run: Run, toy_store: Store) -> None:
+def test_an_explanation_is_printed_as_json(run: Run, toy_store: Store) -> None:
     id = toy_store.ids()[0]
     _, out, _ = run("validate", toy_store.root, "--explain", id, "--json")
     assert (json.loads(out)["id"], json.loads(out)["verdict"]) == (id, "accepted")
@@ -546,7 +548,7 @@ def test_a_url_of_this_machine_is_its_folder(run: Run, tmp_path: Path) -> None:
     assert "[unsafe_file]" in out
 
 
-def test_a_story_from_far_away_says_what_it_leaves_out(run: Run, toy_store: Store) -> None:
+def test_an_explanation_of_a_remote_episode_says_what_it_omits(run: Run, toy_store: Store) -> None:
     files = fsspec.filesystem("memory")
     files.put(str(toy_store.root), "/told/store", recursive=True)
     _, out, _ = run("validate", "memory://told/store", "--explain", toy_store.ids()[0])
@@ -555,7 +557,7 @@ def test_a_story_from_far_away_says_what_it_leaves_out(run: Run, toy_store: Stor
 
 
 @pytest.mark.parametrize(("encoding", "shown"), [("ascii", rb"\u2588"), ("utf-8", b"\xe2\x96\x88")])
-def test_what_a_terminal_cannot_show_is_escaped(
+def test_characters_that_a_terminal_cannot_show_are_escaped(
     toy_store: Store, encoding: str, shown: bytes
 ) -> None:
     words = ("validate", str(toy_store.root), "--explain", toy_store.ids()[0])
@@ -569,7 +571,7 @@ def test_what_a_terminal_cannot_show_is_escaped(
     assert shown in made.stdout
 
 
-def test_nobody_need_listen(toy_store: Store) -> None:
+def test_a_closed_output_stream_is_no_error(toy_store: Store) -> None:
     words = f"validate {toy_store.root} --explain {toy_store.ids()[0]} --json"
     code = f"{sys.executable} -c 'from phasewatch.cli.main import main; main()' {words} >&-"
     made = subprocess.run(code, shell=True, capture_output=True, check=False)

@@ -33,11 +33,11 @@ def answer(name: str, windows: Windows) -> float:
 
 
 @pytest.mark.parametrize("name", baselines.BASELINES)
-def test_nothing_is_found_where_nothing_is(name: str, windows: Windows) -> None:
+def test_baselines_score_chance_on_shuffled_labels(name: str, windows: Windows) -> None:
     assert answer(name, windows) < 0.35
 
 
-def test_the_clock_gives_phases_away(windows: Windows) -> None:
+def test_time_only_predicts_phases_that_follow_the_clock(windows: Windows) -> None:
     starts = {id: windows.t_ns[windows.episode == id].min() for id in np.unique(windows.episode)}
     since = windows.t_ns - np.array([starts[id] for id in windows.episode])
     told = replace(windows, y=(since // 5_000_000_000 % CLASSES).astype(np.int64))
@@ -45,7 +45,7 @@ def test_the_clock_gives_phases_away(windows: Windows) -> None:
     assert answer("host only", told) < 0.35
 
 
-def test_the_host_gives_phases_away(windows: Windows) -> None:
+def test_host_only_predicts_phases_that_follow_the_host(windows: Windows) -> None:
     hosts = np.unique(windows.host)
     whole = replace(windows, y=np.searchsorted(hosts, windows.host).astype(np.int64))
     first = np.concatenate([np.flatnonzero(windows.host == host)[::3] for host in hosts])
@@ -53,7 +53,9 @@ def test_the_host_gives_phases_away(windows: Windows) -> None:
     assert (baselines.host_only(train, train, test, CLASSES) == test.y).all()
 
 
-def test_one_channel_gives_phases_away(windows: Windows, toy_store: Store) -> None:
+def test_best_channel_predicts_phases_that_follow_one_channel(
+    windows: Windows, toy_store: Store
+) -> None:
     schema: Schema = toy_store.schema
     own = windows.x.copy()
     own[:, schema.names.index("guest.ctxt")] = np.exp(windows.y)[:, None]

@@ -17,11 +17,11 @@ Y = np.array([GENERATOR.choice(4, p=row) for row in softmax(LOGITS, axis=1)])
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
-def test_the_temperature_undoes_a_factor(factor: float) -> None:
+def test_the_temperature_undoes_a_scale_factor(factor: float) -> None:
     assert fit_temperature(LOGITS * factor, Y) == pytest.approx(factor, rel=0.05)
 
 
-def test_it_is_where_scikit_learns_loss_is_least() -> None:
+def test_the_temperature_minimizes_scikit_learns_log_loss() -> None:
     found = fit_temperature(LOGITS * 3, Y)
     losses = [
         log_loss(Y, softmax(LOGITS * 3 / t, axis=1)) for t in (found / 1.1, found, found * 1.1)
@@ -29,7 +29,7 @@ def test_it_is_where_scikit_learns_loss_is_least() -> None:
     assert losses[1] == min(losses)
 
 
-def test_calibrated_probabilities_have_no_error_and_too_sure_ones_do() -> None:
+def test_calibration_error_is_zero_when_calibrated_and_positive_when_overconfident() -> None:
     assert confidence_report(LOGITS, Y, 1.0).ece < 0.02
     assert confidence_report(LOGITS, Y, 0.25).ece > 0.1
     bins = confidence_report(LOGITS, Y, 1.0).bins
@@ -37,7 +37,7 @@ def test_calibrated_probabilities_have_no_error_and_too_sure_ones_do() -> None:
     assert max(one.windows for one in bins) - min(one.windows for one in bins) <= 1
 
 
-def test_brier_is_worked_by_hand() -> None:
+def test_the_brier_score_equals_a_hand_computed_value() -> None:
     logits = np.log(np.array([[0.7, 0.3], [0.4, 0.6]]))
     made = confidence_report(logits, np.array([0, 0]), 1.0)
     assert made.brier == pytest.approx((0.3**2 * 2 + 0.6**2 * 2) / 2)
@@ -50,7 +50,7 @@ def test_risk_at_full_coverage_is_the_error_rate() -> None:
     assert made.error_rate[0] < made.error_rate[-1]
 
 
-def test_abstaining_keeps_the_promise_where_it_was_chosen() -> None:
+def test_the_abstention_threshold_meets_its_target_where_it_was_chosen() -> None:
     least = abstention_threshold(LOGITS, Y, 1.0, 0.1)
     assert least is not None
     chance = softmax(LOGITS, axis=1)

@@ -81,7 +81,7 @@ def test_what_the_held_out_host_lacks_is_listed(toy_run: RunResult) -> None:
     assert report.rows[0].by_class["exfiltration"] is None
 
 
-def test_perfect_answers_score_one_and_beat_the_rest(toy_run: RunResult) -> None:
+def test_perfect_predictions_score_one_and_are_better_than_the_rest(toy_run: RunResult) -> None:
     report = judged(toy_run, changed(toy_run, "gbt", None))
     row = report.rows[0]
     assert row.unseen.value == row.smoothed.value == 1.0
@@ -93,13 +93,13 @@ def test_perfect_answers_score_one_and_beat_the_rest(toy_run: RunResult) -> None
     assert verdicts["gbt", "majority", "realistic"] == "better"
 
 
-def test_a_beaten_model_is_called_worse(toy_run: RunResult) -> None:
+def test_a_model_with_lower_scores_is_reported_as_worse(toy_run: RunResult) -> None:
     report = judged(toy_run, changed(toy_run, "gbt", 3))
     verdicts = {(one.first, one.second, one.mode): one.outcome for one in report.comparisons}
     assert verdicts["gbt", "logistic", "realistic"] == "worse"
 
 
-def test_hosts_in_training_say_nothing_about_new_hosts(toy_run: RunResult) -> None:
+def test_seen_hosts_get_no_interval_across_hosts(toy_run: RunResult) -> None:
     """However many were judged: their interval would be read as one for another machine."""
     many = toy.scattered(toy_run.predictions, 6)
     assert many.new_hosts
@@ -121,7 +121,9 @@ def test_every_pair_of_a_mode_is_compared_once(toy_run: RunResult) -> None:
     assert len(pairs) == len(set(pairs)) == 6
 
 
-def test_a_crier_meets_no_budget_and_a_silent_one_raises_nothing(toy_run: RunResult) -> None:
+def test_a_model_that_always_alarms_meets_no_budget_and_a_silent_one_raises_no_alarm(
+    toy_run: RunResult,
+) -> None:
     loud = judged(toy_run, changed(toy_run, "gbt", 3)).rows[0]
     windows = next(one.windows for one in toy_run.predictions.predictions if one.subset == "unseen")
     firsts = [rows[0] for rows in timing.rows_by_episode(windows.episode, windows.t_ns)]
@@ -133,7 +135,7 @@ def test_a_crier_meets_no_budget_and_a_silent_one_raises_nothing(toy_run: RunRes
     assert silent.timeline.delays["impact"].missed == 1.0
 
 
-def test_a_budget_that_validation_is_too_short_for_says_so(toy_run: RunResult) -> None:
+def test_a_budget_that_validation_is_too_short_for_is_marked(toy_run: RunResult) -> None:
     for row in toy_run.report.rows:
         assert not row.alarm_budget.verifiable
         assert row.alarm_budget.validation.high > row.alarm_budget.target_rate
@@ -148,11 +150,13 @@ def test_a_budget_that_validation_is_too_short_for_says_so(toy_run: RunResult) -
         (0.1, None, 1.0, "undecided: too few episodes"),
     ],
 )
-def test_verdicts_follow_p(value: float, low: float | None, p: float, words: str) -> None:
+def test_comparison_outcomes_follow_the_p_value(
+    value: float, low: float | None, p: float, words: str
+) -> None:
     assert evaluate._outcome(Score(value, low, low, 20, 100), p) == words
 
 
-def test_identity_knows_no_measurement() -> None:
+def test_baselines_by_identity_use_no_measurement() -> None:
     assert set(Identity.__dataclass_fields__) == {
         "id",
         "host",

@@ -150,7 +150,7 @@ def test_a_planted_leak_is_caught(name: str, clean: FoldData) -> None:
 
 
 @pytest.mark.parametrize(("way", "test"), [("held_out_sample", "0"), ("held_out_time", "")])
-def test_other_ways_to_split_are_clean(way: str, test: str, toy_store: Store) -> None:
+def test_other_splits_have_no_leakage(way: str, test: str, toy_store: Store) -> None:
     evidence = evidence_of(toy_store, way, test, "")
     for name in ("same_episode", "same_key", "time_running_back"):
         passed, told = BEFORE_TRAINING[name](evidence)
@@ -172,7 +172,7 @@ def test_a_rule_that_does_not_exist_is_refused(clean: FoldData) -> None:
         leakage.check_leakage(clean, ["nope"])
 
 
-def test_every_run_tells_what_it_audited(toy_run: RunResult) -> None:
+def test_every_run_stores_its_leakage_checks(toy_run: RunResult) -> None:
     assert [check.rule for check in toy_run.predictions.leakage_checks] == list(RULES)
     assert all(
         check.passed and check.fold == "delta" for check in toy_run.predictions.leakage_checks
@@ -180,7 +180,7 @@ def test_every_run_tells_what_it_audited(toy_run: RunResult) -> None:
     assert toy.RECIPE.test == "delta"
 
 
-def test_one_window_an_episode_cannot_be_asked_for_a_telling_channel(clean: FoldData) -> None:
+def test_the_channel_check_is_skipped_with_one_window_per_episode(clean: FoldData) -> None:
     learned = clean.windows["train"]
     _, first = np.unique(learned.episode, return_index=True)
     passed, told = BEFORE_TRAINING["telling_channel"](put(clean, train=learned.take(first)))

@@ -15,13 +15,15 @@ from phasewatch.experiment.pipeline import RunResult
 from phasewatch.windowing import Windows
 
 
-def test_the_report_comes_from_the_file_alone(toy_run: RunResult, toy_out: Path) -> None:
+def test_the_report_is_computed_from_the_predictions_file_alone(
+    toy_run: RunResult, toy_out: Path
+) -> None:
     report = evaluate(predictions.load(toy_out / "posteriors.parquet"))
     on_file = json.loads((toy_out / "report.json").read_text())
     assert json.loads(json.dumps(asdict(report))) == on_file
 
 
-def test_what_was_said_is_what_the_checkpoints_say(toy_run: RunResult) -> None:
+def test_stored_predictions_are_those_of_the_checkpoints(toy_run: RunResult) -> None:
     (fold,) = toy_run.trained.folds
     for loaded in fold.checkpoints:
         windows = fold.windows[loaded.mode]["unseen"]
@@ -45,7 +47,7 @@ def test_saving_again_gives_the_same_bytes(
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
-def test_a_stranger_can_read_it(toy_run: RunResult, toy_out: Path) -> None:
+def test_pyarrow_alone_reads_the_predictions_file(toy_run: RunResult, toy_out: Path) -> None:
     table = pq.read_table(toy_out / "posteriors.parquet")
     assert {"fold", "model", "mode", "part", "episode", "t_ns", "y", "logit.benign"} <= set(
         table.column_names
@@ -68,7 +70,7 @@ def test_a_stranger_can_read_it(toy_run: RunResult, toy_out: Path) -> None:
         ("folder", ": Is a directory;"),
     ],
 )
-def test_another_file_is_one_line(
+def test_another_file_is_refused_in_one_line(
     damage: str, told: str, toy_run: RunResult, toy_out: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "posteriors.parquet"

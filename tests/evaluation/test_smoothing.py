@@ -13,7 +13,7 @@ CHAIN = MarkovChain.fit(SEQUENCES, 3)
 LOGITS = np.random.default_rng(0).normal(0, 1, (6, 3))
 
 
-def test_it_is_the_sum_over_all_paths() -> None:
+def test_smoothing_equals_the_sum_over_all_state_paths() -> None:
     """Against the definition: every path of phases through six windows."""
     said = log_softmax(LOGITS, axis=1)
     made = CHAIN.filter(LOGITS)
@@ -29,18 +29,18 @@ def test_it_is_the_sum_over_all_paths() -> None:
         np.testing.assert_allclose(made[length - 1], expected, atol=1e-9)
 
 
-def test_nothing_later_changes_a_call() -> None:
+def test_later_windows_do_not_change_a_smoothed_prediction() -> None:
     changed = LOGITS.copy()
     changed[4:] *= -7
     np.testing.assert_array_equal(CHAIN.filter(changed)[:4], CHAIN.filter(LOGITS)[:4])
 
 
-def test_chances_sum_to_one() -> None:
+def test_smoothed_probabilities_sum_to_one() -> None:
     np.testing.assert_allclose(np.exp(CHAIN.filter(LOGITS)).sum(axis=1), 1)
     np.testing.assert_allclose(np.exp(CHAIN.step).sum(axis=1), 1)
 
 
-def test_a_lone_contrary_window_is_not_believed() -> None:
+def test_a_single_contrary_window_is_smoothed_away() -> None:
     """Phases last: one window that leans elsewhere among many that agree is outvoted."""
     lasting = MarkovChain.fit([np.repeat([0, 1, 2], 30)], 3)
     logits = np.tile([2.0, 0.0, 0.0], (7, 1))
@@ -48,6 +48,6 @@ def test_a_lone_contrary_window_is_not_believed() -> None:
     assert lasting.filter(logits).argmax(axis=1).tolist() == [0] * 7
 
 
-def test_an_even_prior_divides_out_nothing() -> None:
+def test_a_uniform_prior_changes_no_likelihood() -> None:
     even = MarkovChain.fit([np.array([0, 1, 2])], 3)
     assert even.filter(LOGITS, balanced=False) == pytest.approx(even.filter(LOGITS))

@@ -62,7 +62,7 @@ def test_delays_and_alarms_are_counted_episode_by_episode() -> None:
     assert found.false_alarms.across_hosts is None
 
 
-def test_a_phase_that_never_was_has_no_delay() -> None:
+def test_a_phase_that_never_occurred_has_no_detection_delay() -> None:
     assert timeline.timeline(said({"a": ([0, 0], [0, 0])}), ASKED).delays["impact"] is None
 
 
@@ -78,7 +78,7 @@ def test_five_hosts_give_an_interval_for_hosts_like_these() -> None:
     assert timeline.timeline(said(quiet | loud), known).false_alarms.across_hosts is None
 
 
-def test_the_threshold_is_the_validation_parts_own_and_tried_on_the_unseen() -> None:
+def test_the_threshold_is_chosen_on_validation_and_applied_to_unseen_episodes() -> None:
     truth = [0] * 6 + [1] * 4
     chosen = said({"v1": (truth, truth)})
     # Unsure of every window, and yet over a threshold that a firm validation put low.
@@ -101,7 +101,7 @@ def test_no_threshold_raises_no_alarm() -> None:
     assert (none.thresholds, none.detected) == ((None,), 0.0)
 
 
-def test_every_fold_has_a_threshold_of_its_own() -> None:
+def test_every_fold_has_its_own_threshold() -> None:
     truth = [0] * 6 + [1] * 4
     calm, firm = said({"v1": (truth, truth)}, 9.0), said({"w1": (truth, truth)}, 2.0)
     both = timeline.alarm_budget([(calm, calm), (firm, firm)], ASKED)

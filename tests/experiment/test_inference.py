@@ -23,7 +23,7 @@ def test_every_model_predicts_on_every_subset(toy_run: RunResult) -> None:
         np.testing.assert_array_equal(there.logits, loaded.logits(unseen.x, unseen.opening))
 
 
-def test_a_repeated_training_predicts_the_unseen_alone(toy_run: RunResult) -> None:
+def test_further_seeds_predict_only_unseen_episodes(toy_run: RunResult) -> None:
     from dataclasses import replace
 
     (fold,) = toy_run.trained.folds

@@ -23,7 +23,7 @@ def run(store: Store, out: Path) -> RunResult:
     return pipeline.run(toy.RECIPE, store, out, lambda line: None)
 
 
-def test_it_writes_what_it_found(toy_run: RunResult, toy_out: Path) -> None:
+def test_a_run_writes_checkpoints_predictions_and_report(toy_run: RunResult, toy_out: Path) -> None:
     assert json.loads((toy_out / "report.json").read_text())["folds"][0]["held_out"] == "delta"
     assert (toy_out / "validation_v1.parquet").exists()
     paths = sorted((toy_out / "checkpoints").glob("*.ckpt.json"))
@@ -99,7 +99,7 @@ def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None
         run(store, tmp_path / "out")
 
 
-def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
+def test_the_normalizer_in_a_checkpoint_is_that_of_the_training_windows(
     toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
@@ -109,7 +109,7 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
         np.testing.assert_array_equal(getattr(loaded.normalizer, field), getattr(expected, field))
 
 
-def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:
+def test_a_phase_that_training_lacks_is_refused_in_one_line(tmp_path: Path) -> None:
     store = toy.store(tmp_path / "store")
     episode = toy.episode("delta", "dig", 7)
     phases = ["benign", "command_and_control", "impact"]
@@ -121,14 +121,16 @@ def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:
         run(store, tmp_path / "out")
 
 
-def test_one_episode_is_one_line(tmp_path: Path) -> None:
+def test_a_store_of_one_episode_is_refused_in_one_line(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "store", schema.vm46())
     store.publish(toy.episode("delta"))
     with pytest.raises(Refused, match="--validation: 'gamma' is no host"):
         run(store, tmp_path / "out")
 
 
-def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path: Path) -> None:
+def test_episodes_too_short_for_a_window_are_refused_in_one_line(
+    toy_store: Store, tmp_path: Path
+) -> None:
     store = Store.create(tmp_path / "store", schema.vm46())
     for id in toy_store.ids():
         windows = toy_store.read(id)
@@ -141,7 +143,7 @@ def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path
         run(store, tmp_path / "out")
 
 
-def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
+def test_a_part_without_an_episode_is_refused_in_one_line(toy_store: Store) -> None:
     ids = toy_store.ids()[:3]
     windows = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))

@@ -45,7 +45,7 @@ def test_held_out_hosts_are_evaluated_together(found: Survey, toy_store: Store) 
     assert windows.pop() == 7 * len(toy_store.ids())
 
 
-def test_tables_say_what_was_found(found: Survey) -> None:
+def test_survey_tables_hold_the_computed_scores(found: Survey) -> None:
     rows = list(csv.DictReader(io.StringIO(table(found).decode())))
     assert len(rows) == len(found.counts)
     assert {row["host"] for row in rows} == {"alpha", "beta", "gamma", "delta"}

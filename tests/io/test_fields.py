@@ -79,7 +79,7 @@ def test_a_part_of_a_file_is_named_from_its_root() -> None:
         fields.validate(Register, {}, "here", "schema")
 
 
-def test_what_is_right_is_a_frozen_model() -> None:
+def test_a_valid_file_becomes_a_frozen_model() -> None:
     found = fields.validate(Register, {"host": [{**GOOD, "ports": [["ssh", 22]]}]}, "here")
     assert found.host[0].ports[0].number == 22
     with pytest.raises(ValueError, match="frozen"):
@@ -87,7 +87,7 @@ def test_what_is_right_is_a_frozen_model() -> None:
 
 
 @pytest.mark.parametrize("text", ["x = ", "\x00", "x = " + "[" * 100_000])
-def test_what_is_no_toml_is_one_line(tmp_path: Path, text: str) -> None:
+def test_invalid_toml_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(Refused, match=r"mine\.toml: .*expected hosts in TOML\. Correct the file"):

@@ -125,7 +125,7 @@ PATHS: list[tuple[Callable[[Path], None], str]] = [
 
 @pytest.mark.parametrize("part", ["head", "body"])
 @pytest.mark.parametrize(("attack", "code"), PATHS, ids=[a.__name__ for a, _ in PATHS])
-def test_what_is_no_plain_file_is_not_read(
+def test_only_plain_files_are_read(
     target: Target, part: str, attack: Callable[[Path], None], code: str
 ) -> None:
     target.load()
@@ -142,7 +142,7 @@ def test_a_linked_folder_is_not_followed(target: Target) -> None:
 
 @pytest.mark.parametrize("mode", [0o666, 0o664])
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_what_others_may_write_is_refused_where_that_is_asked(
+def test_a_file_writable_by_others_is_refused_with_strict_permissions(
     target: Target, part: str, mode: int
 ) -> None:
     target.load(Trust(strict=True))
@@ -152,7 +152,9 @@ def test_what_others_may_write_is_refused_where_that_is_asked(
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
-def test_what_others_may_replace_is_refused_where_that_is_asked(target: Target, mode: int) -> None:
+def test_a_folder_writable_by_others_is_refused_with_strict_permissions(
+    target: Target, mode: int
+) -> None:
     target.folder.chmod(mode)
     target.load()
     assert target.code(Trust(strict=True)) == "perms"
@@ -246,7 +248,7 @@ def test_a_header_cut_anywhere_is_refused(target: Target) -> None:
         assert target.code() == "header_json"
 
 
-def test_no_mutation_of_a_header_loads_or_escapes(target: Target) -> None:
+def test_every_mutated_header_is_refused(target: Target) -> None:
     """Bytes changed, dropped, doubled, swapped: a refusal with a code, every time."""
     whole, generator = target.head.read_bytes(), np.random.default_rng(1)
     for _ in range(150):
@@ -277,7 +279,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_signature_that_is_asked_for_is_checked(target: Target, keys: Path) -> None:
+def test_a_required_signature_is_checked(target: Target, keys: Path) -> None:
     asked, place = Trust(keys / "own.pub"), target.head.with_name(f"{target.head.name}.sig")
     assert target.code(asked) == "signature"
     place.write_bytes(sign(target.head.read_bytes(), keys / "other.pem"))
@@ -303,7 +305,7 @@ def test_a_bundle_is_signed_when_a_key_is_given(
 
 
 @pytest.mark.parametrize("name", ["absent.pem", "own.pub"])
-def test_what_is_no_key_is_named(keys: Path, name: str) -> None:
+def test_an_invalid_key_file_is_named(keys: Path, name: str) -> None:
     with pytest.raises(Refused, match=name) as refused:
         sign(b"", keys / name)
     assert refused.value.code == "key"

@@ -100,7 +100,7 @@ def test_the_switch_serves_a_download_within_the_window() -> None:
     assert last & FIN
 
 
-def test_the_switch_greets_and_closes_after_the_guest() -> None:
+def test_the_switch_completes_tcp_handshake_and_close() -> None:
     line = Line()
     line.replies(frame(SYN, sequence=0))
     greeted = line.replies(frame(ACK, data=b"HELLO\n", sequence=1, acknowledged=1))
@@ -117,6 +117,6 @@ def test_bytes_out_of_order_are_requested_again() -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"odd", b"\xff" * 9])
-def test_a_checksum_makes_the_sum_zero(data: bytes) -> None:
+def test_a_packet_with_its_checksum_sums_to_zero(data: bytes) -> None:
     even = data + b"\0" * (len(data) % 2)
     assert checksum(even + checksum(even).to_bytes(2, "big")) == 0

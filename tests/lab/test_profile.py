@@ -127,7 +127,7 @@ def test_a_long_schedule_opens_and_ends_benign_and_stays_within_the_generators_t
             assert next(act.at_s for act in work if act.phase != BENIGN) >= 15
 
 
-def test_nights_rest_and_build_servers_work() -> None:
+def test_nights_are_idle_and_build_servers_are_busy() -> None:
     chosen = profile("benign-day")
     idle: dict[bool, list[float]] = {True: [], False: []}
     for sample in chosen.drawn:
@@ -191,7 +191,7 @@ def test_a_schedule_opens_and_ends_benign_and_holds_its_spans(
 
 
 @pytest.mark.parametrize("name", [name for name in ALL if name != BENIGN])
-def test_the_time_does_not_give_the_phase_away(name: str) -> None:
+def test_the_time_does_not_predict_the_phase(name: str) -> None:
     first = {
         round(next(act.at_s for act in acts(name, seed) if act.phase != BENIGN))
         for seed in range(0, 100, 5)

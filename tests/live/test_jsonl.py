@@ -79,13 +79,13 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
         '{"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"vcpu_run": 1}}',
     ],
 )
-def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
+def test_an_invalid_line_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
     with pytest.raises(Refused, match="standard input: line 2") as refused:
         list(watch(loaded, ["", line]))
     assert "\n" not in str(refused.value)
 
 
-def test_a_clock_that_leaps_is_refused(loaded: Bundle) -> None:
+def test_a_clock_that_jumps_is_refused(loaded: Bundle) -> None:
     times = toy.START_NS, toy.START_NS + 90_000 * NS
     lines = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in times]
     with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:

@@ -36,7 +36,7 @@ def trees(value: Any) -> Any:
     return value["learner"]["gradient_booster"]["model"]["trees"]
 
 
-def test_what_training_made_passes(saved: bytes, value: Any) -> None:
+def test_a_trained_forest_passes_the_checks(saved: bytes, value: Any) -> None:
     _xgboost_file.refuse(value, SHAPE[0], CLASSES)
     find("gbt").load(saved, SHAPE, CLASSES)
 

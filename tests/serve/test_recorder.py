@@ -29,7 +29,7 @@ def recording(store: Store, heard: Heard, log: list[str]) -> LiveRecording:
     return LiveRecording(take, store, Path(), heard, log.append)  # type: ignore[arg-type]
 
 
-def test_it_begins_with_the_first_label_and_loses_no_sample(toy_store: Store) -> None:
+def test_a_recording_begins_with_the_first_label_and_loses_no_sample(toy_store: Store) -> None:
     episode, heard = toy.episode(), Heard()
     live = recording(toy_store, heard, [])
     live.receive("qmp", episode.sources["qmp"])
@@ -62,7 +62,7 @@ class Recorded:
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_it_ends_with_the_published_episode_or_logs_why_not(
+def test_a_recording_ends_with_the_published_episode_or_logs_why_not(
     toy_store: Store, monkeypatch: pytest.MonkeyPatch, refused: bool
 ) -> None:
     id, heard, log = toy_store.ids()[0], Heard(), list[str]()

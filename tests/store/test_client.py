@@ -77,7 +77,7 @@ def test_an_acknowledgement_of_other_bytes_keeps_the_copy(
 
 
 @pytest.mark.parametrize(("status", "tries"), [(401, 1), (409, 1), (422, 1), (400, 3), (507, 3)])
-def test_only_what_may_change_is_tried_again(
+def test_only_temporary_failures_are_retried(
     here: Store, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
 ) -> None:
     answers: Iterator[Answer | OSError] = iter([(status, {"error": "why"})] * 9)
@@ -103,7 +103,7 @@ def test_a_damaged_episode_is_not_sent(here: Store, monkeypatch: pytest.MonkeyPa
         *("http://localhost:0", "https://a..b", "https://a b", "https://a\n"),
     ],
 )
-def test_a_token_is_not_shown_to_others(url: str) -> None:
+def test_a_token_is_not_sent_in_the_clear_to_another_machine(url: str) -> None:
     with pytest.raises(Refused, match="is no address to ship to"):
         Connection(url, "t")
 
@@ -115,14 +115,14 @@ def test_an_address_ends_with_its_port(more: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["http://user:pw", "user:pw", "http://user:p@pw", "http://u:/pw"])
-def test_a_password_is_neither_taken_nor_shown(user: str) -> None:
+def test_a_password_in_an_address_is_refused_and_not_printed(user: str) -> None:
     with pytest.raises(Refused, match="…@localhost:8471: holds a user or a password") as refused:
         Connection(f"{user}@localhost:8471", "t")
     assert "pw" not in str(refused.value)
 
 
 @pytest.mark.parametrize("status", [401, 404, 405, 503, 507])
-def test_what_concerns_every_episode_is_told_of_the_receiver(
+def test_failures_of_every_episode_are_reported_once_for_the_receiver(
     here: Store, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
     line = answered(monkeypatch, iter([(status, {"error": "why"})] * 3))
@@ -133,7 +133,7 @@ def test_what_concerns_every_episode_is_told_of_the_receiver(
     assert len(here.ids()) == 1
 
 
-def test_a_line_that_fails_one_episode_alone_stops_nothing(
+def test_a_connection_failure_of_one_episode_does_not_stop_the_others(
     here: Store,
     server: Server,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -145,7 +145,7 @@ def test_a_line_that_fails_one_episode_alone_stops_nothing(
     assert not isinstance(refused.value, ReceiverUnavailable)
 
 
-def test_a_wrong_token_is_told_once(
+def test_a_wrong_token_is_reported_once(
     run: Run,
     here: Store,
     server: Server,  # noqa: F811
@@ -160,7 +160,7 @@ def test_a_wrong_token_is_told_once(
     assert len(here.ids()) == 2
 
 
-def test_a_receiver_that_is_down_is_told_once(run: Run, here: Store) -> None:
+def test_an_unreachable_receiver_is_reported_once(run: Run, here: Store) -> None:
     here.publish(toy.episode("alpha", "leak"))
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -221,7 +221,7 @@ def test_a_token_file_is_one_line(tmp_path: Path) -> None:
         read_token(tmp_path / "absent")
 
 
-def test_over_tls_a_sender_takes_no_other_receiver(
+def test_over_tls_a_sender_refuses_an_untrusted_receiver(
     receiver: Receiver,  # noqa: F811
     store: Store,  # noqa: F811
     here: Store,

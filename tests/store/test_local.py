@@ -54,13 +54,13 @@ def test_an_id_is_published_once(store: Store) -> None:
 
 
 @pytest.mark.parametrize("id", ["../x", "", ".hidden", "a/b", "x" * 200, "a\nb"])
-def test_an_id_cannot_leave_the_store(store: Store, id: str) -> None:
+def test_an_id_cannot_name_a_path_outside_the_store(store: Store, id: str) -> None:
     with pytest.raises(Refused, match="not usable"):
         store.publish(replace(toy.episode(), id=id))
     assert store.ids() == []
 
 
-def test_every_flipped_bit_is_noticed(store: Store) -> None:
+def test_every_flipped_bit_is_refused(store: Store) -> None:
     folder = store.publish(toy.episode())
     generator = np.random.default_rng(0)
     for name in (MANIFEST, SAMPLES):
@@ -87,7 +87,7 @@ def _same(damaged: bytes | bytearray, whole: bytes) -> bool:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 100, -1])
-def test_a_truncated_file_is_noticed(store: Store, kept: int) -> None:
+def test_a_truncated_file_is_refused(store: Store, kept: int) -> None:
     path = store.publish(toy.episode()) / SAMPLES
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(Refused, match=r"samples\.parquet.*bytes"):
@@ -134,7 +134,7 @@ def test_a_store_is_found_from_any_folder_in_it(store: Store, tmp_path: Path) ->
             refuse_inside(place)
 
 
-def test_opening_what_is_no_store(tmp_path: Path) -> None:
+def test_opening_a_folder_that_is_no_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="an episode store"):
         Store.open(tmp_path)
     (tmp_path / "store.json").write_text("{")
@@ -153,7 +153,7 @@ def test_a_store_keeps_its_schema(store: Store) -> None:
 
 
 @pytest.mark.parametrize("note", ["NaN", "-Infinity", "1e400"])
-def test_a_note_that_is_no_json_is_the_manifests_fault(tmp_path: Path, note: str) -> None:
+def test_an_invalid_note_is_refused_as_a_manifest_error(tmp_path: Path, note: str) -> None:
     own = toy.store(tmp_path / "s", seeds=1)
     path = own.folder(own.ids()[0]) / MANIFEST
     told = json.loads(path.read_text())
@@ -164,7 +164,7 @@ def test_a_note_that_is_no_json_is_the_manifests_fault(tmp_path: Path, note: str
     assert refused.value.code == "manifest_schema"
 
 
-def test_a_header_may_be_anything(tmp_path: Path) -> None:
+def test_an_arbitrary_store_header_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text("[" * 100_000)
     with pytest.raises(Refused, match="not JSON"):
         Store.open(tmp_path)

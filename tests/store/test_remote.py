@@ -59,20 +59,24 @@ def told(results: list[ValidationResult], root: object) -> list[ValidationResult
     ]
 
 
-def test_the_same_verdicts_and_reasons(small: Store, lake: str) -> None:
+def test_a_remote_store_gets_the_verdicts_and_reasons_of_a_local_one(
+    small: Store, lake: str
+) -> None:
     far = sweep.validate_store(RemoteStore.open(lake))
     assert told(far, lake) == told(sweep.validate_store(small), small.root)
     assert len({own.verdict for own in far}) == 3
 
 
-def test_workers_open_it_themselves(small: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_open_the_remote_store_themselves(
+    small: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sweep, "BLOCK", 7)
     url = f"file://{small.root}"
     found = sweep.validate_store(RemoteStore.open(url), spread=process_pool(2))
     assert told(found, url) == told(sweep.validate_store(small), small.root)
 
 
-def test_what_has_not_changed_is_not_fetched_again(
+def test_unchanged_episodes_are_not_fetched_again(
     lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -95,7 +99,7 @@ def test_what_has_not_changed_is_not_fetched_again(
     assert found[-2].verdict == "rejected"
 
 
-def test_a_service_that_fails_is_errored_and_tried_again(
+def test_a_failing_service_is_errored_and_retried(
     lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = RemoteStore.open(lake)
@@ -113,7 +117,7 @@ def test_a_service_that_fails_is_errored_and_tried_again(
     assert "errored" not in {own.verdict for own in sweep.validate_store(opened, kept=kept)}
 
 
-def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_over_its_limit_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = RemoteStore.open(lake)
     id = opened.ids()[-2]
     for one in opened._objects(id):
@@ -124,7 +128,7 @@ def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> N
     assert [one.code for one in found.findings] == ["over_limit"]
 
 
-def test_names_that_climb_stay_inside(lake: str) -> None:
+def test_names_with_parent_folders_stay_inside_the_store(lake: str) -> None:
     id = RemoteStore.open(lake).ids()[-2]
     fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{id}/x/../../../../../evil", b"x")
     with RemoteStore.open(lake).local_copy(id) as own:
@@ -133,12 +137,12 @@ def test_names_that_climb_stay_inside(lake: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["memory://nowhere", "nosuch://lake/store"])
-def test_no_store_there_is_one_line(url: str) -> None:
+def test_a_url_without_a_store_is_refused_in_one_line(url: str) -> None:
     with pytest.raises(Refused, match=url):
         RemoteStore.open(url)
 
 
-def test_a_service_need_not_tell_sizes(
+def test_a_service_need_not_report_sizes(
     small: Store, lake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = RemoteStore.open(lake)

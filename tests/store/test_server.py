@@ -83,7 +83,7 @@ def left(store: Store) -> list[str]:
     return [path.name for path in (store.root / "incoming").iterdir() if path.name != "lock"]
 
 
-def test_the_same_again_is_there_and_other_bytes_are_refused(
+def test_repeated_uploads_are_acknowledged_and_other_bytes_are_refused(
     receiver: Receiver, store: Store
 ) -> None:
     assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
@@ -122,7 +122,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_head_leaves_nothing(receiver: Receiver, store: Store, what: str) -> None:
+def test_a_request_with_wrong_headers_leaves_nothing(
+    receiver: Receiver, store: Store, what: str
+) -> None:
     status, other = WRONG[what]
     assert put(receiver, *upload(FILES, **other)) == status
     assert store.ids() == [] and left(store) == []
@@ -141,7 +143,9 @@ def test_a_wrong_head_leaves_nothing(receiver: Receiver, store: Store, what: str
         EPISODES_PATH + "a" * 129,
     ],
 )
-def test_a_path_that_is_no_id_leaves_nothing(receiver: Receiver, store: Store, path: str) -> None:
+def test_a_request_with_an_invalid_id_leaves_nothing(
+    receiver: Receiver, store: Store, path: str
+) -> None:
     before = sorted(store.root.parent.rglob("*"))
     _, head, body = upload(FILES)
     assert put(receiver, path, head, body) == HTTPStatus.NOT_FOUND
@@ -149,7 +153,7 @@ def test_a_path_that_is_no_id_leaves_nothing(receiver: Receiver, store: Store, p
 
 
 @pytest.mark.parametrize("what", ["manifest", "samples", "id", "seal"])
-def test_what_the_store_cannot_read_is_not_taken(
+def test_an_episode_that_the_store_cannot_read_is_refused(
     receiver: Receiver, store: Store, what: str
 ) -> None:
     changed = {
@@ -180,7 +184,7 @@ def test_a_damaged_body_is_never_published(
     assert store.ids() == [] and left(store) == []
 
 
-def test_a_host_is_held_to_its_rate(store: Store) -> None:
+def test_a_host_is_limited_to_its_rate(store: Store) -> None:
     now = [0.0]
     with Receiver(store, HOSTS, Limits(reserve=0, rate=6), lambda: now[0]) as receiver:
         answers = [put(receiver, *upload(FILES)) for _ in range(7)]
@@ -190,7 +194,7 @@ def test_a_host_is_held_to_its_rate(store: Store) -> None:
         assert [put(receiver, *upload(FILES)) for _ in range(2)] == [200, 429]
 
 
-def test_a_full_disk_takes_nothing_and_recovers(
+def test_a_full_disk_refuses_uploads_and_recovers(
     receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -208,7 +212,7 @@ def test_a_full_disk_takes_nothing_and_recovers(
     assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
 
 
-def test_what_is_there_already_is_flushed_before_it_is_acknowledged(
+def test_an_existing_episode_is_flushed_before_it_is_acknowledged(
     receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its publisher may have been killed between the rename and the flush."""
@@ -219,14 +223,14 @@ def test_what_is_there_already_is_flushed_before_it_is_acknowledged(
     assert store.root / "episodes" in flushed
 
 
-def test_of_many_at_once_one_is_created(receiver: Receiver, store: Store) -> None:
+def test_concurrent_uploads_of_one_episode_create_it_once(receiver: Receiver, store: Store) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: put(receiver, *upload(FILES)), range(64)))
     assert sorted(answers) == [200] * 63 + [201]
     assert store.read(ID).id == ID and left(store) == []
 
 
-def test_one_receiver_a_store_and_none_without_tokens(receiver: Receiver, store: Store) -> None:
+def test_a_store_has_one_receiver_and_none_without_tokens(receiver: Receiver, store: Store) -> None:
     with pytest.raises(Refused, match="another receiver"):
         Receiver(store, HOSTS)
     with pytest.raises(Refused, match="has no tokens"):
@@ -263,7 +267,7 @@ def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
         read_tokens(tmp_path)
 
 
-def test_a_store_is_made_where_nothing_is_and_nowhere_else(tmp_path: Path, store: Store) -> None:
+def test_a_store_is_created_only_in_an_empty_place(tmp_path: Path, store: Store) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "killed").mkdir()
     (tmp_path / "killed" / f"{atomic.DRAFT_PREFIX}x").touch()
@@ -291,9 +295,7 @@ def asked(
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "HEAD", "NONE"])
-def test_another_method_is_declined_as_the_rest_is(
-    server: Server, said: Queue[str], method: str
-) -> None:
+def test_another_method_is_refused_in_json(server: Server, said: Queue[str], method: str) -> None:
     status, head, body = asked(server, method)
     assert (status, head["Allow"]) == (HTTPStatus.METHOD_NOT_ALLOWED, "PUT")
     assert head["Content-Type"] == "application/json"
@@ -302,7 +304,7 @@ def test_another_method_is_declined_as_the_rest_is(
     assert said.get(timeout=60) == f"405 {EPISODES_PATH + ID!r}: {told}"
 
 
-def test_what_is_no_http_is_declined_in_json(server: Server) -> None:
+def test_invalid_http_is_refused_in_json(server: Server) -> None:
     address = "127.0.0.1", server.server_address[1]
     with socket.create_connection(address, timeout=60) as line:
         line.sendall(b"PUT / / HTTP/1.1\r\n\r\n")
@@ -311,7 +313,7 @@ def test_what_is_no_http_is_declined_in_json(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 400 ") and b'\r\n\r\n{"error":' in answer
 
 
-def test_a_bug_is_an_answer_and_a_line(
+def test_an_internal_error_is_a_response_and_a_log_line(
     server: Server, said: Queue[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*given: object) -> None:
@@ -324,7 +326,7 @@ def test_a_bug_is_an_answer_and_a_line(
     assert said.get(timeout=60) == f"500 {EPISODES_PATH + ID!r}: ValueError: no number"
 
 
-def test_killed_at_every_step_it_is_whole_or_absent() -> None:
+def test_an_upload_killed_at_any_step_is_complete_or_absent() -> None:
     """An acknowledged episode is there; the same upload goes through afterwards, and is one."""
     words = [sys.executable, "-m", "tests.killed"]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, text=True)
@@ -345,7 +347,9 @@ def test_killed_at_every_step_it_is_whole_or_absent() -> None:
     assert "c_return fsync" in calls[rename:]
 
 
-def test_a_faulty_line_loses_tears_and_doubles_nothing(server: Server, store: Store) -> None:
+def test_a_faulty_network_loses_tears_and_duplicates_no_episode(
+    server: Server, store: Store
+) -> None:
     count = 200
     line = Faulty(server.server_address[1], seed=5, reach=4 * BODY)
     ids = [f"e{number}" for number in range(count)]
@@ -368,7 +372,7 @@ def test_a_faulty_line_loses_tears_and_doubles_nothing(server: Server, store: St
     assert all(line.fates[fate] >= 3 for fate in FATES)
 
 
-def test_more_connections_than_slots_are_told_to_come_again(store: Store) -> None:
+def test_connections_beyond_the_slots_are_asked_to_retry(store: Store) -> None:
     limits = Limits(reserve=0, slots=1)
     with (
         Receiver(store, HOSTS, limits) as receiver,

@@ -18,11 +18,11 @@ def test_every_recipe_names_what_exists() -> None:
         assert recipe.modes == MODES
 
 
-def test_the_six_are_those_that_learn() -> None:
+def test_the_six_models_are_all_but_the_baselines() -> None:
     assert {*recipes.SIX, *recipes.BASELINES} == set(names())
 
 
-def test_an_unknown_recipe_is_one_line() -> None:
+def test_an_unknown_recipe_is_refused_in_one_line() -> None:
     with pytest.raises(
         Refused, match="recipe 'everything': is unknown; expected one of all, quick"
     ):

@@ -19,7 +19,7 @@ DEGRADED = ValidationResult("b", "degraded", (Finding("rows_low", "degraded", "h
 ERRORED = ValidationResult("c", "errored", (Finding("io", "errored", "no"),))
 
 
-def test_what_is_added_is_read_back(tmp_path: Path) -> None:
+def test_added_verdicts_are_read_back(tmp_path: Path) -> None:
     kept = VerdictCache(tmp_path / "cache", VM46)
     assert kept.read() == {}
     kept.add([("v1", ACCEPTED)])
@@ -30,7 +30,7 @@ def test_what_is_added_is_read_back(tmp_path: Path) -> None:
     }
 
 
-def test_what_could_not_be_decided_or_may_still_change_is_not_kept(tmp_path: Path) -> None:
+def test_errored_results_and_recent_files_are_not_cached(tmp_path: Path) -> None:
     kept = VerdictCache(tmp_path / "cache", VM46)
     assert kept.add([("v1", ERRORED), ("", ACCEPTED)]) is None
     assert kept.read() == {} and not (tmp_path / "cache").exists()
@@ -50,7 +50,7 @@ def test_a_replaced_cache_holds_nothing_else(tmp_path: Path) -> None:
     assert kept.read() == {"b": ("v3", DEGRADED)}
 
 
-def test_another_schema_release_or_rule_makes_it_void(
+def test_another_schema_release_or_rule_invalidates_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     VerdictCache(tmp_path / "cache", VM46).add([("v1", ACCEPTED)])
@@ -65,7 +65,7 @@ def test_another_schema_release_or_rule_makes_it_void(
     assert set(VerdictCache(tmp_path / "cache", VM46).read()) == {"a"}
 
 
-def test_a_damaged_part_is_passed_over_and_the_others_stand(tmp_path: Path) -> None:
+def test_a_damaged_part_is_skipped_and_the_others_are_used(tmp_path: Path) -> None:
     kept = VerdictCache(tmp_path / "cache", VM46)
     damaged = kept.add([("v1", ACCEPTED)])
     kept.add([("v2", DEGRADED)])
@@ -75,7 +75,7 @@ def test_a_damaged_part_is_passed_over_and_the_others_stand(tmp_path: Path) -> N
         assert set(kept.read()) == {"b"}
 
 
-def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_cache_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
     with pytest.raises(Refused, match="is a file; expected the folder of an earlier"):
         VerdictCache(tmp_path / "cache", VM46)

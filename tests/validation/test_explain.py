@@ -36,7 +36,7 @@ def test_a_hole_in_a_source_shows_where_it_is(store: Store) -> None:
     assert f"{explain.BLOCKS[-1] * 15}" in lines and "labels: 0.0 s benign" in lines
 
 
-def test_the_page_holds_the_plot_and_escapes_what_it_was_given(store: Store) -> None:
+def test_the_explanation_page_holds_the_plot_and_escapes_names(store: Store) -> None:
     episode = replace(toy.episode(), profile="<script>alert(1)</script>")
     store.publish(episode)
     page = explain.page(explain.explain(store, episode.id))
@@ -45,7 +45,7 @@ def test_the_page_holds_the_plot_and_escapes_what_it_was_given(store: Store) -> 
     assert "http" not in page
 
 
-def test_broken_bytes_have_a_story_without_tracks(store: Store) -> None:
+def test_damaged_bytes_are_explained_without_tracks(store: Store) -> None:
     path = store.publish(toy.episode()) / SAMPLES
     path.write_bytes(b"")
     told = explain.explain(store, toy.episode().id)
@@ -53,12 +53,12 @@ def test_broken_bytes_have_a_story_without_tracks(store: Store) -> None:
     assert any("[sha_mismatch]" in line for line in explain.text(told))
 
 
-def test_an_unknown_episode_is_one_line(store: Store) -> None:
+def test_an_unknown_episode_is_refused_in_one_line(store: Store) -> None:
     with pytest.raises(Refused, match="not in the store"):
         explain.explain(store, "nobody")
 
 
-def test_a_story_says_what_only_the_whole_store_shows(store: Store) -> None:
+def test_an_explanation_includes_findings_of_the_complete_store(store: Store) -> None:
     first = toy.episode()
     for id in ("a", "b", "B"):
         store.publish(replace(first, id=id))

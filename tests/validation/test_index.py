@@ -15,7 +15,7 @@ from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import Finding, ValidationResult
 
 
-def test_what_is_written_is_read_back(toy_store: Store, tmp_path: Path) -> None:
+def test_a_written_index_is_read_back(toy_store: Store, tmp_path: Path) -> None:
     judged = validate_store(toy_store)
     judged.append(ValidationResult("zz", "rejected", (Finding("sha_mismatch", "rejected", "é\n"),)))
     index.write(judged, tmp_path / "i.parquet")
@@ -40,7 +40,7 @@ def test_a_flipped_bit_is_never_read_as_another_verdict(toy_store: Store, tmp_pa
         assert found == judged
 
 
-def test_what_is_no_index_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="Make it again"):
         index.read(tmp_path / "none")
     toy.store(tmp_path / "s", seeds=1)
@@ -66,7 +66,9 @@ def test_a_link_to_an_index_stays_one(toy_store: Store, tmp_path: Path) -> None:
     assert link.is_symlink() and index.read(target) == validate_store(toy_store)
 
 
-def test_a_link_leads_into_no_store(toy_store: Store, tmp_path: Path) -> None:
+def test_an_index_is_not_written_into_a_store_through_a_link(
+    toy_store: Store, tmp_path: Path
+) -> None:
     link = tmp_path / "link.parquet"
     link.symlink_to(toy_store.root / "i.parquet")
     with pytest.raises(Refused, match="lies in the episode store"):

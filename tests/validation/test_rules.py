@@ -161,14 +161,16 @@ def test_a_little_contention_is_normal() -> None:
     assert examine(contended(toy.episode(), 0.9 * LOST), VM46) == ("accepted", ())
 
 
-def test_a_wait_without_bound_is_no_contention() -> None:
+def test_an_infinite_wait_is_not_contention() -> None:
     spoiled = with_values(toy.episode(), "proc", 40, VM46.names.index(WAITING), np.inf)
     codes = {finding.code for finding in examine(spoiled, VM46)[1]}
     assert "value_nonfinite" in codes and "contention" not in codes
 
 
 @pytest.mark.parametrize("source, stuck", [("proc", True), ("guest", True), ("qmp", False)])
-def test_disks_may_rest_but_not_the_time_of_a_machine(source: str, stuck: bool) -> None:
+def test_constant_disk_channels_are_accepted_and_constant_cpu_time_is_not(
+    source: str, stuck: bool
+) -> None:
     values = np.repeat(toy.episode().sources[source].values[:1], 84, axis=0)
     _, findings = examine(with_source(toy.episode(), source, values=values), VM46)
     assert ("source_stuck" in {finding.code for finding in findings}) is stuck
@@ -204,7 +206,7 @@ def test_two_faults_get_the_worse_verdict_and_both_reasons() -> None:
     assert {"source_missing", "labels_range"} <= {finding.code for finding in findings}
 
 
-def test_a_rule_that_fails_is_our_fault_not_the_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_raises_makes_the_episode_errored(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(facts: Facts) -> list[str]:
         raise ZeroDivisionError
 
@@ -213,7 +215,7 @@ def test_a_rule_that_fails_is_our_fault_not_the_episodes(monkeypatch: pytest.Mon
     assert (verdict, finding.code) == ("errored", "check_bug")
 
 
-def test_a_wrap_is_no_reset_and_a_reset_no_wrap() -> None:
+def test_counter_wraps_and_resets_are_distinguished() -> None:
     _, wrapped = examine(
         EPISODE_FAULTS["counter_wrap"](toy.episode(), np.random.default_rng(2)), VM46
     )
@@ -222,7 +224,7 @@ def test_a_wrap_is_no_reset_and_a_reset_no_wrap() -> None:
     assert {finding.code for finding in reset} == {"counter_reset"}
 
 
-def test_a_clock_a_time_zone_off_is_called_so() -> None:
+def test_a_clock_off_by_a_time_zone_is_reported_as_such() -> None:
     samples = toy.episode().sources["qmp"]
     moved = with_source(toy.episode(), "qmp", t_wall_ns=samples.t_wall_ns + 7200 * NS)
     reasons = [own.reason for own in examine(moved, VM46)[1] if own.code == "clock_overlap"]
@@ -237,7 +239,7 @@ def test_every_code_has_a_sentence_and_a_line_in_the_format() -> None:
 
 
 @pytest.mark.parametrize("misfit", ["5000", [5000], True, -5000, {}])
-def test_a_misfit_that_is_no_number_is_objected_to(misfit: object) -> None:
+def test_a_clock_residual_that_is_no_number_is_a_fault(misfit: object) -> None:
     verdict, findings = examine(
         replace(toy.episode(), notes={"guest_clock_misfit_ms": misfit}), VM46
     )
@@ -245,7 +247,7 @@ def test_a_misfit_that_is_no_number_is_objected_to(misfit: object) -> None:
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308])
-def test_values_as_large_as_can_be_are_looked_at(value: float) -> None:
+def test_the_largest_possible_values_are_checked(value: float) -> None:
     episode = toy.episode()
     values = episode.sources["proc"].values.copy()
     values[40::2] = value
@@ -253,7 +255,7 @@ def test_values_as_large_as_can_be_are_looked_at(value: float) -> None:
     assert "check_bug" not in {finding.code for finding in findings}
 
 
-def test_a_clock_that_ends_outside_of_unix_time_is_named() -> None:
+def test_a_clock_outside_unix_time_is_reported() -> None:
     episode = toy.episode()
     t = episode.sources["proc"].t_wall_ns.copy()
     t[-1] = 2**63 - 1
@@ -261,7 +263,7 @@ def test_a_clock_that_ends_outside_of_unix_time_is_named() -> None:
     assert "proc.t_wall_ns ends at 9223372036854775807" in findings[0].reason
 
 
-def test_a_rate_that_expects_nothing_is_told_in_short() -> None:
+def test_a_rate_of_zero_expected_rows_is_reported_briefly() -> None:
     _, findings = examine(with_source(toy.episode(), "proc", rate_hz=1e-300), VM46)
     (told,) = [finding.reason for finding in findings if finding.code == "rows_high"]
     assert len(told) < 80

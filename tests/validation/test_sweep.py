@@ -68,7 +68,7 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
     assert all(verdicts[id].verdict == "accepted" for id in rest)
 
 
-def test_bytes_that_read_differently_the_second_time_are_not_blamed(
+def test_bytes_that_read_differently_twice_are_errored(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id, read, asked = small.ids()[0], format.read_file, []
@@ -83,7 +83,7 @@ def test_bytes_that_read_differently_the_second_time_are_not_blamed(
     assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
 
 
-def test_what_is_no_plain_file_is_never_opened(small: Store) -> None:
+def test_only_plain_files_are_opened(small: Store) -> None:
     link, pipe, folder, outside, manifest, *_ = small.ids()
     for id in (link, pipe, folder):
         (small.folder(id) / SAMPLES).rename(small.root / f"{id}.parquet")
@@ -101,7 +101,7 @@ def test_what_is_no_plain_file_is_never_opened(small: Store) -> None:
         )
 
 
-def test_strays_among_the_episodes_are_named(small: Store) -> None:
+def test_stray_files_among_the_episodes_are_named(small: Store) -> None:
     (small.root / "episodes" / "README.txt").write_text("not an episode")
     (small.root / "episodes" / "my run").mkdir()
     (small.root / "episodes" / "empty").mkdir()
@@ -118,7 +118,7 @@ def test_a_sparse_file_of_a_terabyte_is_not_read(small: Store) -> None:
     assert codes(validate_episode(small, id)) == {"over_limit"}
 
 
-def test_a_file_nobody_listed_degrades(small: Store) -> None:
+def test_an_unlisted_file_degrades(small: Store) -> None:
     id = small.ids()[0]
     (small.folder(id) / "core").write_bytes(b"x")
     found = validate_episode(small, id)
@@ -136,14 +136,14 @@ def test_every_listed_file_is_hashed_and_stays_inside(small: Store) -> None:
         assert codes(validate_episode(small, id)) == {code}
 
 
-def test_a_newer_format_is_not_the_episodes_fault(small: Store) -> None:
+def test_a_newer_format_is_errored(small: Store) -> None:
     path = small.folder(small.ids()[0]) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
     found = validate_episode(small, small.ids()[0])
     assert (found.verdict, codes(found)) == ("errored", {"format_newer"})
 
 
-def test_the_same_samples_twice_count_once(small: Store) -> None:
+def test_a_duplicate_of_the_samples_is_rejected(small: Store) -> None:
     first = small.ids()[0]
     manifest = small.manifest(first)
     data = (small.folder(first) / SAMPLES).read_bytes()
@@ -173,7 +173,7 @@ def test_the_verdicts_partition_what_was_enumerated(small: Store) -> None:
     assert all(own.findings for own in found if own.verdict != "accepted")
 
 
-def test_episodes_judged_together_are_judged_as_alone(small: Store) -> None:
+def test_verdicts_do_not_depend_on_the_block_of_episodes(small: Store) -> None:
     flipped, cut, gone, *_ = small.ids()
     data = bytearray((small.folder(flipped) / SAMPLES).read_bytes())
     data[1000] ^= 1
@@ -209,7 +209,7 @@ def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the same bytes, and not twice
 
 
-def test_the_index_is_the_same_bytes_whoever_validates(
+def test_the_index_has_the_same_bytes_for_any_number_of_workers(
     small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = swept(small, tmp_path / "alone")
@@ -220,7 +220,7 @@ def test_the_index_is_the_same_bytes_whoever_validates(
     assert swept(small, tmp_path / "reversed") == alone
 
 
-def test_a_second_sweep_reads_nothing_and_says_the_same(
+def test_a_second_sweep_reads_nothing_and_gives_the_same_index(
     small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -326,7 +326,7 @@ def test_two_dask_workers_give_the_same_bytes(
     assert swept(small, tmp_path / "cluster", spread=dask_workers(address)) == alone
 
 
-def test_a_cache_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path: Path) -> None:
+def test_a_cache_removes_only_its_own_files(small: Store, tmp_path: Path) -> None:
     mine = tmp_path / "cache" / "mine.parquet"
     mine.parent.mkdir()
     mine.write_bytes(b"kept")

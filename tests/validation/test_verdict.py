@@ -31,7 +31,7 @@ def test_counts_add_up(verdicts: list[str]) -> None:
     assert sum(count_verdicts(judged).values()) == len(judged)
 
 
-def test_what_is_kept_once_is_the_same_to_the_sign_of_zero() -> None:
+def test_deduplication_distinguishes_the_sign_of_zero() -> None:
     once = Interner()
     first = once.of(ValidationResult("a", "accepted", host="h" * 9, offsets=(("x-y", 0.0),)))
     second = once.of(
