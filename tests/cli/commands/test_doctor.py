@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 import typer
-from tests.cli.test_main import Run, run
+from tests.cli.invoke import Run
 
 import phasewatch
 from phasewatch.cli import extras
 from phasewatch.cli.commands import doctor
 from phasewatch.cli.console import REFUSED, app
-
-__all__ = ["run"]
 
 SOURCE = Path(phasewatch.__file__).parent
 

@@ -1,0 +1,17 @@
+"""`evaluate` and `score`: a report is computed from the predictions of a run alone."""
+
+import json
+from pathlib import Path
+
+from tests.cli.invoke import Run, refused
+
+from phasewatch.experiment.pipeline import RunResult
+
+
+def test_score_reproduces_the_report(run: Run, toy_run: RunResult, toy_out: Path) -> None:
+    code, out, _ = run("score", toy_out / "posteriors.parquet", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads((toy_out / "report.json").read_text())
+    code, out, _ = run("score", toy_out / "posteriors.parquet")
+    assert f"{toy_run.report.rows[0].unseen.value:.3f}" in out
+    assert "parquet" in refused(run("score", toy_out / "report.json"))
