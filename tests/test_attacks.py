@@ -13,19 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import mutated, toy
-from tests.artifacts.test_bundle import exported
-from tests.artifacts.test_checkpoint import network, trained
-from tests.io.test_trust import Target, kept, keys, target
+from tests.model_files import ModelFiles
 from tests.mutated import Model
+from tests.trained import trained
 
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.bundle import GRAPH, TERMS
-from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
 from phasewatch.io.trust import Trust, read_plain_file, sign
 from phasewatch.store.local import Store
-
-__all__ = ["exported", "kept", "keys", "network", "target"]
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "phasewatch"
@@ -177,17 +173,17 @@ def test_a_read_error_is_not_reported_as_damage() -> None:
 
 
 def test_a_permission_error_is_not_reported_as_damage(
-    target: Target, monkeypatch: pytest.MonkeyPatch
+    model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = os.open
 
     def denied(path: str, *words: int, **more: int) -> int:
-        if path == target.body.name:
+        if path == model_files.body.name:
             raise PermissionError(13, "Permission denied")
         return opened(path, *words, **more)
 
     monkeypatch.setattr(os, "open", denied)
-    assert target.code() == "io_error"
+    assert model_files.code() == "io_error"
 
 
 class Swapping(threading.Thread):
@@ -238,9 +234,9 @@ def test_files_swapped_during_loading_are_never_mixed(tmp_path: Path) -> None:
 
 
 def test_the_first_format_loads_and_names_the_fields_it_lacks(
-    network: Checkpoint, tmp_path: Path
+    toy_store: Store, tmp_path: Path
 ) -> None:
-    path = checkpoint.save(network, toy.episode(), tmp_path)
+    path = checkpoint.save(trained(toy_store, "mlp", "realistic"), toy.episode(), tmp_path)
     value = json.loads(path.read_bytes())
     for field in checkpoint.Header.later:
         del value[field]

@@ -11,32 +11,18 @@ import torch
 from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 from tests import toy
+from tests.trained import trained
 
 from phasewatch import schema, windowing
 from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
-from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
-from phasewatch.models.base import UNMONITORED, names
+from phasewatch.models.base import names
 from phasewatch.schema import MODES, Mode, Schema
-from phasewatch.splits import Split
 from phasewatch.store.local import Store
-from phasewatch.training import jobs
-from phasewatch.training.jobs import Task
-
-SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), (), ())
-
-
-def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoint:
-    own = store.schema.for_mode(mode)
-    ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
-    both = windowing.extract(store, ids, own, toy.RECIPE.opening_s)
-    probe = (toy.episode(), Run(Path("nowhere")).training_folders)
-    task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
-    return jobs.train_checkpoint(task, UNMONITORED)
 
 
 @pytest.fixture(scope="module")

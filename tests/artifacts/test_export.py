@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import toy
-from tests.artifacts.test_checkpoint import trained
+from tests.trained import TEST_SPLIT, saved, trained
 
 from phasewatch import windowing
 from phasewatch.artifacts import bundle, checkpoint
@@ -14,20 +14,11 @@ from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
 from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
-from phasewatch.splits import Split
 from phasewatch.store.local import Store
 from phasewatch.training.recipes import SIX
 
 GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]
 WITHOUT = [name for name in names() if name not in GRAPHS]
-SPLIT = Split(
-    "held_out_host", "delta", ("alpha.dig.s1",), (), (), ("delta.dig.s1", "delta.leak.s1")
-)
-
-
-def saved(store: Store, folder: Path, name: str = "gbt", mode: Mode = "oracle") -> Path:
-    exported = replace(trained(store, name, mode), split=asdict(SPLIT))
-    return checkpoint.save(exported, toy.episode(), folder)
 
 
 def test_every_model_of_the_published_results_exports_to_onnx() -> None:
@@ -68,7 +59,7 @@ def test_a_graph_that_differs_from_its_checkpoint_is_not_written(
 
 
 def test_an_export_is_compared_on_the_complete_test_split(toy_store: Store, tmp_path: Path) -> None:
-    exported = replace(trained(toy_store), split={**asdict(SPLIT), "test": ("nobody.dig.s1",)})
+    exported = replace(trained(toy_store), split={**asdict(TEST_SPLIT), "test": ("nobody.dig.s1",)})
     path = checkpoint.save(exported, toy.episode(), tmp_path)
     with pytest.raises(Refused, match=r"lacks 1 of 1 test episodes .* nobody\.dig\.s1"):
         export(path, toy_store, tmp_path)

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import toy
-from tests.artifacts.test_export import GRAPHS, saved
+from tests.artifacts.test_export import GRAPHS
+from tests.trained import saved
 
 from phasewatch import windowing
 from phasewatch.artifacts import bundle, checkpoint, quantize

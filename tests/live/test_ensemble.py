@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.io.test_trust import keys
 
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import RunResult
@@ -13,8 +12,6 @@ from phasewatch.experiment.run import Run
 from phasewatch.io.trust import Trust
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.store.local import Store
-
-__all__ = ["keys"]
 
 
 @pytest.fixture(scope="module")

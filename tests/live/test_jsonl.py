@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import toy
-from tests.artifacts.test_bundle import exported, made
 
 from phasewatch import windowing
 from phasewatch.artifacts import bundle
@@ -18,12 +17,10 @@ from phasewatch.errors import Refused
 from phasewatch.live.jsonl import watch
 from phasewatch.schema import NS
 
-__all__ = ["exported", "made"]
-
 
 @pytest.fixture
-def loaded(made: Path) -> Bundle:
-    return bundle.load(made)
+def loaded(bundle_folder: Path) -> Bundle:
+    return bundle.load(bundle_folder)
 
 
 def lines(episode: Episode) -> Iterator[str]:

@@ -1,48 +1,23 @@
 """The copy stays until the acknowledgement is of the same bytes."""
 
-import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests import toy
 from tests.certificates import self_signed
-from tests.store.test_server import receiver, said, server, store  # noqa: F401
 from tests.uploads import TOKENS
 
 from phasewatch import schema
-from phasewatch.cli import console, main
 from phasewatch.errors import Refused
 from phasewatch.store.client import Connection, ReceiverUnavailable, read_token, selected_ids, ship
-from phasewatch.store.format import MANIFEST, SAMPLES
+from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.store.receiver import Receiver
 from phasewatch.store.server import Server
 
 Answer = tuple[int, dict[str, object]]
-Run = Callable[..., tuple[int, str, list[str]]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Call `phasewatch` in a folder of its own; exit code, output, lines of standard error."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
-    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
-    (tmp_path / "tokens.toml").chmod(0o600)
-
-    def call(*words: object) -> tuple[int, str, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["phasewatch", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        told = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, told.out, told.err.splitlines()
-
-    return call
 
 
 @pytest.fixture
@@ -135,7 +110,7 @@ def test_failures_of_every_episode_are_reported_once_for_the_receiver(
 
 def test_a_connection_failure_of_one_episode_does_not_stop_the_others(
     here: Store,
-    server: Server,  # noqa: F811
+    server: Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     line = answered(monkeypatch, iter([OSError("reset")] * 3))
@@ -145,30 +120,6 @@ def test_a_connection_failure_of_one_episode_does_not_stop_the_others(
     assert not isinstance(refused.value, ReceiverUnavailable)
 
 
-def test_a_wrong_token_is_reported_once(
-    run: Run,
-    here: Store,
-    server: Server,  # noqa: F811
-    tmp_path: Path,
-) -> None:
-    here.publish(toy.episode("alpha", "leak"))
-    (tmp_path / "wrong").write_text("x" * 40)
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    code, out, lines = run("ship", here.root, url, "--token", "wrong", "--remove")
-    assert code == console.SOME_ERRORED and out == "0 acknowledged · 2 not taken\n"
-    assert len(lines) == 1 and "takes no episode (401 no host has this token)" in lines[0]
-    assert len(here.ids()) == 2
-
-
-def test_an_unreachable_receiver_is_reported_once(run: Run, here: Store) -> None:
-    here.publish(toy.episode("alpha", "leak"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    code, out, lines = run("ship", here.root, url, "--token", "token", "--tries", 1)
-    assert code == console.SOME_ERRORED and out == "0 acknowledged · 2 not taken\n"
-    assert len(lines) == 1 and f"{url}: takes no episode (ConnectionRefusedError" in lines[0]
-
-
 def test_only_what_the_store_holds_is_shipped(here: Store, tmp_path: Path) -> None:
     (id,) = here.ids()
     assert selected_ids(here, "") == selected_ids(here, id) == [id]
@@ -176,40 +127,6 @@ def test_only_what_the_store_holds_is_shipped(here: Store, tmp_path: Path) -> No
         selected_ids(here, "nosuch")
     with pytest.raises(Refused, match="holds no episode"):
         selected_ids(Store.create(tmp_path / "empty", schema.vm46()), "")
-
-
-def test_ship_refuses_before_it_sends(run: Run, here: Store, tmp_path: Path) -> None:
-    empty = Store.create(tmp_path / "empty", schema.vm46()).root
-    rest = ("http://localhost:1", "--token", "token")
-    for words, told in (
-        ((here.root, *rest, "--episode", "nosuch"), "is not in the store"),
-        ((empty, *rest), "holds no episode"),
-        (("s3://b/x", *rest), "s3://b/x: is a URL"),
-    ):
-        code, _, lines = run("ship", *words)
-        assert code == console.REFUSED
-        assert len(lines) == 1 and told in lines[0]
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("--store", "there", "--host", "192.0.2.1"), "192.0.2.1:8470: "),
-        (("--store", "there", "--host", "a..b"), "a..b:8470: "),
-        (("--store", "file:///x"), "is a URL"),
-        (("--store", "s3://b/x"), "is a URL"),
-        (("--store", "."), "holds files and is no episode store"),
-        (("--store", "there", "--tls-cert", "token"), "--tls-key: is missing"),
-        (("--store", "there", "--tls-cert", "token", "--tls-key", "no"), "no: No such file"),
-    ],
-)
-def test_receive_refuses_before_it_makes_a_store(
-    run: Run, tmp_path: Path, words: tuple[str, ...], told: str
-) -> None:
-    code, _, lines = run("receive", *words, "--tokens", "tokens.toml")
-    assert code == console.REFUSED
-    assert len(lines) == 1 and told in lines[0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["token", "tokens.toml"]
 
 
 def test_a_token_file_is_one_line(tmp_path: Path) -> None:
@@ -222,15 +139,15 @@ def test_a_token_file_is_one_line(tmp_path: Path) -> None:
 
 
 def test_over_tls_a_sender_refuses_an_untrusted_receiver(
-    receiver: Receiver,  # noqa: F811
-    store: Store,  # noqa: F811
+    receiver: Receiver,
+    store: Store,
     here: Store,
     tmp_path: Path,
 ) -> None:
     (id,) = here.ids()
     pair = self_signed(tmp_path / "own")
     stranger, _ = self_signed(tmp_path / "stranger")
-    with Server(("127.0.0.1", 0), receiver, lambda line: None, pair) as server:  # noqa: F811
+    with Server(("127.0.0.1", 0), receiver, lambda line: None, pair) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"https://127.0.0.1:{server.server_address[1]}"
         for authority in (None, stranger):
@@ -245,47 +162,3 @@ def test_over_tls_a_sender_refuses_an_untrusted_receiver(
         line.close()
         server.shutdown()
     assert store.ids() == [id] and here.ids() == []
-
-
-def test_shipped_over_tls_by_command(tmp_path: Path, here: Store) -> None:
-    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
-    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
-    (tmp_path / "tokens.toml").chmod(0o600)
-    certificate, key = self_signed(tmp_path)
-    ids = here.ids()
-    call = [sys.executable, "-c", "from phasewatch.cli.main import main; main()"]
-    words = ["receive", "--store", "there", "--tokens", "tokens.toml", "--port", "0"]
-    words += ["--tls-cert", str(certificate), "--tls-key", str(key)]
-    with subprocess.Popen([*call, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as far:
-        assert far.stdout
-        url = far.stdout.readline().split()[2]
-        words = ["ship", "here", url, "--token", "token", "--ca", str(certificate)]
-        done = subprocess.run([*call, *words], cwd=tmp_path, capture_output=True, text=True)
-        far.terminate()
-    assert url.startswith("https://") and done.returncode == 0
-    assert Store.open(tmp_path / "there").ids() == ids
-
-
-def test_from_store_to_store_by_command(tmp_path: Path, here: Store) -> None:
-    """Both commands as a user starts them; a stranger's episode stays where it is."""
-    here.publish(toy.episode("beta"))
-    first, second = here.ids()
-    manifest = (here.folder(first) / MANIFEST).read_bytes()
-    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
-    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
-    (tmp_path / "tokens.toml").chmod(0o600)
-    call = [sys.executable, "-c", "from phasewatch.cli.main import main; main()"]
-    words = ["receive", "--store", "there", "--tokens", "tokens.toml", "--port", "0"]
-    with subprocess.Popen([*call, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as far:
-        assert far.stdout
-        url = far.stdout.readline().split()[2]
-        words = ["ship", "here", url, "--token", "token", "--remove"]
-        done = subprocess.run([*call, *words], cwd=tmp_path, capture_output=True, text=True)
-        far.terminate()
-    assert done.returncode == 3
-    assert "1 acknowledged · 1 not taken" in done.stdout
-    assert f"{second}: was not taken (403 the episode is of host 'beta'" in done.stderr
-    assert here.ids() == [second]
-    there = Store.open(tmp_path / "there")
-    assert there.ids() == [first]
-    assert (there.folder(first) / MANIFEST).read_bytes() == manifest
