@@ -50,10 +50,10 @@ class Faulty:
                 return
             for side in (near, far):
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            answers = fault.fate in ("swallow", "flip answer")
+            in_response = fault.fate in ("swallow", "flip answer")
             ways = [
-                (near, far, None if answers else fault),
-                (far, near, fault if answers else None),
+                (near, far, None if in_response else fault),
+                (far, near, fault if in_response else None),
             ]
             pumps = [threading.Thread(target=self._pump, args=way) for way in ways]
             for pump in pumps:

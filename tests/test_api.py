@@ -68,8 +68,8 @@ def test_importing_and_opening_a_store_loads_no_heavy_library(
     listed = python(f"{code}; import sys, json; print(json.dumps(sorted(sys.modules)))")
     modules = json.loads(listed)
     assert not HEAVY & {name.partition(".")[0] for name in modules}
-    own = {name.split(".")[1] for name in modules if name.startswith("phasewatch.")}
-    assert own <= packages
+    packages_loaded = {name.split(".")[1] for name in modules if name.startswith("phasewatch.")}
+    assert packages_loaded <= packages
 
 
 def test_mypy_refuses_a_misspelt_name(tmp_path: Path) -> None:
@@ -128,14 +128,17 @@ def test_rejected_episodes_are_read_only_on_request(damaged: Store) -> None:
 
 
 def test_windows_of_named_episodes_are_those_of_the_complete_store(toy_store: Store) -> None:
-    whole = pw.windows(toy_store, opening_s=6.0)
+    complete = pw.windows(toy_store, opening_s=6.0)
     ids = ["delta.dig.s2", "alpha.calm.s1"]
     named = pw.windows(toy_store, opening_s=6.0, ids=ids)
     assert list(dict.fromkeys(named.episode)) == ids
     for id in ids:
-        own, there = named.take(named.episode == id), whole.take(whole.episode == id)
-        np.testing.assert_array_equal(own.x, there.x)
-        np.testing.assert_array_equal(own.opening, there.opening)
+        windows_of_id, expected = (
+            named.take(named.episode == id),
+            complete.take(complete.episode == id),
+        )
+        np.testing.assert_array_equal(windows_of_id.x, expected.x)
+        np.testing.assert_array_equal(windows_of_id.opening, expected.opening)
 
 
 def test_a_run_predicts_windows_of_its_mode(toy_run: RunResult, toy_store: Store) -> None:

@@ -48,8 +48,8 @@ def test_every_row_names_codes_that_are_raised_and_tests_that_exist(row: list[st
     assert tests
     for file, name in tests:
         tree = ast.parse((TESTS / f"{file}.py").read_text(encoding="utf-8"))
-        there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-        assert f"test_{name}" in there
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert f"test_{name}" in defined
 
 
 def raised() -> set[str]:
@@ -223,7 +223,9 @@ def test_files_swapped_during_loading_are_never_mixed(tmp_path: Path) -> None:
             except Refused as refused:
                 met.add(refused.code)
                 continue
-            (same,) = (place for place, own in enumerate(known) if np.array_equal(own, found))
+            (same,) = (
+                place for place, expected in enumerate(known) if np.array_equal(expected, found)
+            )
             met.add(str(same))
     finally:
         swapping.done.set()
@@ -252,9 +254,9 @@ def test_a_model_of_another_schema_is_refused_when_it_is_bound(
     toy_store: Store, tmp_path: Path
 ) -> None:
     """Classes in another order fit every digest and every golden window: data know better."""
-    made = trained(toy_store)
-    first, *others = made.schema.classes
-    turned = replace(made, schema=replace(made.schema, classes=(first, *others[::-1])))
+    model = trained(toy_store)
+    first, *others = model.schema.classes
+    turned = replace(model, schema=replace(model.schema, classes=(first, *others[::-1])))
     path = checkpoint.save(turned, toy.episode(), tmp_path)
     with pytest.raises(Refused, match="classes") as refused:
         checkpoint.load(path).bind(toy_store.schema, "store")

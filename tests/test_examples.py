@@ -18,16 +18,16 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs recordings of 
 
 
 def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importer.FileReport]]:
-    own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
-    mapped = mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own)
-    store = Store.create(folder, own)
+    layout = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
+    mapped = mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", layout)
+    store = Store.create(folder, layout)
     return store, list(importer.import_files(source, mapped, store))
 
 
 @pytest.mark.parametrize("name", ["rpi3", "natops"])
 def test_schema_and_mapping_of_every_example_match(name: str) -> None:
-    own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
-    assert mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own).quantities
+    layout = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
+    assert mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", layout).quantities
 
 
 @needs_data

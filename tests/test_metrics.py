@@ -94,14 +94,14 @@ def test_coverage_of_the_interval_over_episodes() -> None:
     generator = np.random.default_rng(7)
     true = 0.7
     covered = 0
-    for trial in range(200):
+    for number in range(200):
         skill = np.clip(generator.normal(true, 0.15, 30), 0, 1)
         right = generator.binomial(40, skill)
         other = generator.binomial(40, skill)
         parts = np.stack(
             [np.stack([right, 40 - right], 1), np.stack([40 - other, other], 1)], axis=1
         )
-        score = metrics.macro_f1_score(parts.astype(np.int64), trial)
+        score = metrics.macro_f1_score(parts.astype(np.int64), number)
         assert score.low is not None and score.high is not None
         covered += score.low <= true <= score.high
     assert 0.90 <= covered / 200 <= 0.99
@@ -126,9 +126,9 @@ def test_a_resampled_host_contributes_as_many_episodes_as_it_has(
     assert (weights >= 0).all()
     drawn = np.zeros(50, np.int64)
     for name in np.unique(host):
-        own = weights[:, host == name].sum(axis=1)
-        assert not (own % (host == name).sum()).any()
-        drawn = drawn + own // (host == name).sum()
+        draws = weights[:, host == name].sum(axis=1)
+        assert not (draws % (host == name).sum()).any()
+        drawn = drawn + draws // (host == name).sum()
     assert (drawn == len(np.unique(host))).all()
 
 
@@ -151,12 +151,12 @@ def test_four_hosts_get_no_interval_across_hosts() -> None:
 
 def test_a_difference_on_one_host_is_not_significant_across_hosts() -> None:
     """Episodes of these hosts tell the two apart; other hosts may well not."""
-    ours, host = worlds(5, 30, 3)
-    other = ours.copy()
+    first, host = worlds(5, 30, 3)
+    other = first.copy()
     right = host == "0"
-    ours[right] = np.array([[40, 0], [0, 40]])
-    assert metrics.difference(ours, other, 0)[1] < 0.01
-    gap, p = metrics.difference_across_hosts(ours, other, host, 0)
+    first[right] = np.array([[40, 0], [0, 40]])
+    assert metrics.difference(first, other, 0)[1] < 0.01
+    gap, p = metrics.difference_across_hosts(first, other, host, 0)
     assert gap.low is not None and gap.low < 0 and p > 0.05
     everywhere = np.tile(np.array([[40, 0], [0, 40]]), (len(host), 1, 1))
     assert metrics.difference_across_hosts(everywhere, other, host, 0)[1] < 0.01

@@ -14,9 +14,9 @@ FINE = "refused", "equal", "elsewhere"
 
 @pytest.fixture(scope="module")
 def child() -> Iterator[Child]:
-    made = Child(mutated.newest())
-    yield made
-    made.close()
+    started = Child(mutated.newest())
+    yield started
+    started.close()
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -66,17 +66,17 @@ def test_the_page_lists_every_module_once() -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=module)
 def test_imports_only_what_stands_before(path: Path) -> None:
-    own = module(path)
-    upwards = [name for name in imported(path) if ORDER.index(name) >= ORDER.index(own)]
+    name_of_module = module(path)
+    upwards = [name for name in imported(path) if ORDER.index(name) >= ORDER.index(name_of_module)]
     # The package itself is the public API: it may name everything, and nothing may need it.
-    assert own == "phasewatch" or not upwards
+    assert name_of_module == "phasewatch" or not upwards
 
 
 def test_modules_of_a_package_are_listed_together() -> None:
     """The modules of a package stand together, so packages have an order as well."""
     packages = [name.split(".")[1] for name in ORDER if name.count(".")]
-    once = [name for name, _ in groupby(packages)]
-    assert len(once) == len(set(once))
+    packages_in_order = [name for name, _ in groupby(packages)]
+    assert len(packages_in_order) == len(set(packages_in_order))
 
 
 def test_finds_imports() -> None:

@@ -42,11 +42,11 @@ DATA = (
 
 def call(*words: object, folder: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder`, with no trace of this checkout in its environment."""
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     return subprocess.run(
         [str(word) for word in words],
         cwd=folder,
-        env={**kept, "COLUMNS": "100"},
+        env={**inherited, "COLUMNS": "100"},
         capture_output=True,
         text=True,
         check=False,

@@ -69,12 +69,12 @@ def browser() -> "Iterator[Browser]":
 @pytest.fixture
 def page(browser: "Browser") -> "Iterator[Page]":
     opened = browser.new_page(viewport={"width": 1280, "height": 720})
-    said: list[str] = []
-    opened.on("pageerror", lambda error: said.append(str(error)))
-    opened.on("console", lambda line: said.append(line.text) if _bad(line) else None)
+    messages: list[str] = []
+    opened.on("pageerror", lambda error: messages.append(str(error)))
+    opened.on("console", lambda line: messages.append(line.text) if _bad(line) else None)
     yield opened
     opened.close()
-    assert not said
+    assert not messages
 
 
 def _bad(line: Any) -> bool:
@@ -199,8 +199,12 @@ def test_phases_of_another_schema_have_distinct_letters(
     page: "Page", served: Served, given: ProducerContext
 ) -> None:
     labels = ["benign", "install", "infect", "backup", "idle", "d", "dd"]
-    told = {**served.get(f"/api/episodes/{given.episodes[0]}"), "labels": labels, "phases": None}
-    data = json.dumps({"time": "2026-01-01T00:00:00Z", "data": told})
+    episode_event = {
+        **served.get(f"/api/episodes/{given.episodes[0]}"),
+        "labels": labels,
+        "phases": None,
+    }
+    data = json.dumps({"time": "2026-01-01T00:00:00Z", "data": episode_event})
     body = f"event: episode\ndata: {data}\n\n"
     page.route(
         "**/api/events*", lambda one: one.fulfill(content_type="text/event-stream", body=body)

@@ -44,7 +44,7 @@ def test_the_fingerprint_depends_on_order_unit_kind_trust_grid_and_classes() -> 
         replace(VM46, classes=VM46.classes[::-1]),
         replace(VM46, extraction=VM46.extraction + 1),
     ]
-    assert len({own.fingerprint for own in [VM46, *others]}) == 1 + len(others)
+    assert len({one.fingerprint for one in [VM46, *others]}) == 1 + len(others)
     assert replace(VM46, channels=(replace(first, meaning="new words"), *rest)).fingerprint == (
         VM46.fingerprint
     )
@@ -96,7 +96,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "problem"),
     [
         ("classes", "benign", r"schema\.classes: is 'benign'; expected a list"),
         ("classes.0", 5, r"schema\.classes\[0\]: is 5; expected a text"),
@@ -127,8 +127,10 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("untested", "malware", r"schema\.untested: is 'malware'; expected a list"),
     ],
 )
-def test_parse_names_the_field_and_what_was_expected(path: str, value: object, told: str) -> None:
-    with pytest.raises(Refused, match=f"^here: {told}"):
+def test_parse_names_the_field_and_what_was_expected(
+    path: str, value: object, problem: str
+) -> None:
+    with pytest.raises(Refused, match=f"^here: {problem}"):
         schema.parse(changed(path, value), "here")
 
 
@@ -151,7 +153,7 @@ channels = [["run", "s", "counter", "time"]]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         ('["calm", "busy"]', '"calm"', r"classes: is 'calm'; expected a list"),
         ("step_s = 1", "step_s = nan", r"grid\.step_s: is nan; expected seconds"),
@@ -165,13 +167,13 @@ channels = [["run", "s", "counter", "time"]]
     ],
 )
 def test_read_names_the_field_and_what_was_expected(
-    tmp_path: Path, old: str, new: str, told: str
+    tmp_path: Path, old: str, new: str, problem: str
 ) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(TOML)
     assert schema.read(path).names == ("proc.run",)
     path.write_text(TOML.replace(old, new))
-    with pytest.raises(Refused, match=rf"mine\.toml: {told}"):
+    with pytest.raises(Refused, match=rf"mine\.toml: {problem}"):
         schema.read(path)
 
 

@@ -112,8 +112,8 @@ def test_samples_are_held_out_in_every_profile(fold: int, each: int) -> None:
     assert not sides[0] & sides[1]
     assert not rest & (sides[0] | sides[1])
     assert {name.split("-")[0] for name in sides[0]} == set(PROFILES)
-    whole = {*split.train, *split.validation, *split.seen, *split.test}
-    assert whole == {episode.id for episode in episodes}
+    everything = {*split.train, *split.validation, *split.seen, *split.test}
+    assert everything == {episode.id for episode in episodes}
 
 
 def test_every_sample_is_tested_in_one_fold() -> None:

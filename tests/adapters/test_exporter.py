@@ -15,11 +15,11 @@ from phasewatch.windowing import extract
 
 
 def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) -> None:
-    made = exporter.write(toy_store, tmp_path / "out")
+    report = exporter.write(toy_store, tmp_path / "out")
     windows = extract(toy_store, toy_store.ids(), toy_store.schema, 0.0)
     table = pq.read_table(tmp_path / "out" / "windows.parquet")
     arrays = np.load(tmp_path / "out" / "windows.npz")
-    assert made == ExportReport(table.num_rows, {"rejected": 0, "errored": 0})
+    assert report == ExportReport(table.num_rows, {"rejected": 0, "errored": 0})
     assert len(windows) == table.num_rows
     np.testing.assert_array_equal(arrays["X"], windows.x)
     np.testing.assert_array_equal(arrays["y"], windows.y)

@@ -43,9 +43,9 @@ def take(source: Path, text: str = MAPPING, kinds: str = SCHEMA) -> tuple[list[F
     folder = source.parent
     (folder / "schema.toml").write_text(kinds)
     (folder / "mapping.toml").write_text(text)
-    own = schema.read(folder / "schema.toml")
-    store = Store.create(folder / "store", own)
-    mapped = mapping.read(folder / "mapping.toml", own)
+    layout = schema.read(folder / "schema.toml")
+    store = Store.create(folder / "store", layout)
+    mapped = mapping.read(folder / "mapping.toml", layout)
     return list(importer.import_files(source, mapped, store)), store
 
 
@@ -56,7 +56,7 @@ def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None
     episode = store.read(result.id)
     assert (episode.host, episode.sample, episode.profile) == ("pi-1", "run-1", "backup")
     assert episode.seconds == 24 * 5
-    assert [(own.t_wall_ns - episode.start_ns, own.phase) for own in episode.labels] == [
+    assert [(one.t_wall_ns - episode.start_ns, one.phase) for one in episode.labels] == [
         (0, "calm"),
         (12 * 5 * NS, "busy"),
     ]
@@ -85,7 +85,7 @@ def test_other_values_under_the_same_name_are_refused(source: Path) -> None:
         take(source)
 
 
-def test_two_files_of_one_episode_get_different_ids(source: Path) -> None:
+def test_two_files_of_one_episode_are_refused(source: Path) -> None:
     (source / "again").mkdir()
     (source / "again" / "run-1.csv").write_text("\n".join([HEAD, *rows(turn=5)]))
     with pytest.raises(Refused, match=r"run-1.csv and again/run-1.csv: have one host, sample"):
@@ -100,8 +100,8 @@ def test_unusable_rows_are_dropped_and_reported_by_line(source: Path) -> None:
     lines[7] = "1,2"
     path.write_text("\n".join(lines))
     (outcome,), _ = take(source)
-    told = {why: lines for why, lines in outcome.reasons.items()}
-    assert told == {
+    reasons = {why: lines for why, lines in outcome.reasons.items()}
+    assert reasons == {
         "cpu is 'much', no number": [4],
         "ts is 'yesterday', no time in ms": [6],
         "2 fields where the header has 6": [8],
@@ -165,16 +165,16 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_a_mapping_that_does_not_fit_is_refused_in_one_line(case: str, source: Path) -> None:
-    spoil, said = BAD[case]
-    with pytest.raises(Refused, match=said):
+    spoil, problem = BAD[case]
+    with pytest.raises(Refused, match=problem):
         take(source, spoil(MAPPING))
 
 
 def test_a_store_in_its_own_source_is_refused(source: Path) -> None:
     (source.parent / "schema.toml").write_text(SCHEMA)
     (source.parent / "mapping.toml").write_text(MAPPING)
-    own = schema.read(source.parent / "schema.toml")
-    mapped = mapping.read(source.parent / "mapping.toml", own)
+    layout = schema.read(source.parent / "schema.toml")
+    mapped = mapping.read(source.parent / "mapping.toml", layout)
     for place in (source, source / "store"):
         with pytest.raises(Refused, match=r"lies in the source .* Choose another --out"):
             importer.find_files(source, mapped, place)
@@ -202,8 +202,8 @@ def test_a_zipped_json_source_is_the_same_episode(source: Path) -> None:
     text = MAPPING.replace("[.]csv", "[.]jsonl")
     folder = source.parent
     (folder / "mapping.toml").write_text(text)
-    own: Schema = schema.read(folder / "schema.toml")
-    mapped = mapping.read(folder / "mapping.toml", own)
-    store = Store.create(folder / "other", own)
+    layout: Schema = schema.read(folder / "schema.toml")
+    mapped = mapping.read(folder / "mapping.toml", layout)
+    store = Store.create(folder / "other", layout)
     (other,) = importer.import_files(source, mapped, store)
     assert other.episodes[0].id == first.episodes[0].id

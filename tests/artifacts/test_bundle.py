@@ -54,10 +54,10 @@ def test_a_missing_file_is_named(bundle_folder: Path, name: str) -> None:
     assert code(bundle_folder) == "missing"
 
 
-def test_a_flipped_byte_of_the_graph_is_noticed(bundle_folder: Path) -> None:
-    whole = bytearray((bundle_folder / GRAPH).read_bytes())
-    whole[len(whole) // 2] ^= 1
-    (bundle_folder / GRAPH).write_bytes(whole)
+def test_a_flipped_byte_of_the_graph_is_refused(bundle_folder: Path) -> None:
+    intact = bytearray((bundle_folder / GRAPH).read_bytes())
+    intact[len(intact) // 2] ^= 1
+    (bundle_folder / GRAPH).write_bytes(intact)
     assert code(bundle_folder) == "digest"
 
 
@@ -150,7 +150,7 @@ def test_a_graph_that_predicts_differently_in_a_batch_is_refused(bundle_folder: 
     )
     mean = onnx.helper.make_node("ReduceMean", ["whole", "axes"], ["mean"])
     off = onnx.helper.make_node("Sub", ["mean", "whole"], ["off"])
-    whole = onnx.helper.make_node("Add", ["off", "whole"], ["logits"])
-    model.graph.node.extend([mean, off, whole])
+    intact = onnx.helper.make_node("Add", ["off", "whole"], ["logits"])
+    model.graph.node.extend([mean, off, intact])
     regraph(bundle_folder, model)
     assert code(bundle_folder) == "golden_mismatch"

@@ -82,17 +82,17 @@ def test_characters_that_a_terminal_cannot_show_are_escaped(
 ) -> None:
     words = ("validate", str(toy_store.root), "--explain", toy_store.ids()[0])
     code = "from phasewatch.cli.main import main; main()"
-    made = subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", code, *words],
         env={**os.environ, "PYTHONIOENCODING": encoding},
         capture_output=True,
         check=True,
     )
-    assert shown in made.stdout
+    assert shown in finished.stdout
 
 
 def test_a_closed_output_stream_is_no_error(toy_store: Store) -> None:
     words = f"validate {toy_store.root} --explain {toy_store.ids()[0]} --json"
     code = f"{sys.executable} -c 'from phasewatch.cli.main import main; main()' {words} >&-"
-    made = subprocess.run(code, shell=True, capture_output=True, check=False)
-    assert (made.returncode, made.stderr) == (0, b"")
+    finished = subprocess.run(code, shell=True, capture_output=True, check=False)
+    assert (finished.returncode, finished.stderr) == (0, b"")

@@ -39,23 +39,23 @@ def test_calibration_error_is_zero_when_calibrated_and_positive_when_overconfide
 
 def test_the_brier_score_equals_a_hand_computed_value() -> None:
     logits = np.log(np.array([[0.7, 0.3], [0.4, 0.6]]))
-    made = confidence_report(logits, np.array([0, 0]), 1.0)
-    assert made.brier == pytest.approx((0.3**2 * 2 + 0.6**2 * 2) / 2)
+    report = confidence_report(logits, np.array([0, 0]), 1.0)
+    assert report.brier == pytest.approx((0.3**2 * 2 + 0.6**2 * 2) / 2)
 
 
 def test_risk_at_full_coverage_is_the_error_rate() -> None:
-    made = confidence_report(LOGITS, Y, 1.0)
-    assert made.coverage[-1] == 1.0
-    assert made.error_rate[-1] == pytest.approx((LOGITS.argmax(axis=1) != Y).mean())
-    assert made.error_rate[0] < made.error_rate[-1]
+    report = confidence_report(LOGITS, Y, 1.0)
+    assert report.coverage[-1] == 1.0
+    assert report.error_rate[-1] == pytest.approx((LOGITS.argmax(axis=1) != Y).mean())
+    assert report.error_rate[0] < report.error_rate[-1]
 
 
 def test_the_abstention_threshold_meets_its_target_where_it_was_chosen() -> None:
     least = abstention_threshold(LOGITS, Y, 1.0, 0.1)
     assert least is not None
     chance = softmax(LOGITS, axis=1)
-    kept = chance.max(axis=1) >= least
-    assert (chance.argmax(axis=1) != Y)[kept].mean() <= 0.101
+    confident = chance.max(axis=1) >= least
+    assert (chance.argmax(axis=1) != Y)[confident].mean() <= 0.101
     assert abstention_threshold(LOGITS, (LOGITS.argmax(axis=1) + 1) % 4, 1.0, 0.1) is None
     with pytest.raises(ValueError, match="no window"):
         confidence_report(LOGITS[:0], Y[:0], 1.0)

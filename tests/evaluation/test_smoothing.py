@@ -15,18 +15,18 @@ LOGITS = np.random.default_rng(0).normal(0, 1, (6, 3))
 
 def test_smoothing_equals_the_sum_over_all_state_paths() -> None:
     """Against the definition: every path of phases through six windows."""
-    said = log_softmax(LOGITS, axis=1)
-    made = CHAIN.filter(LOGITS)
+    likelihoods = log_softmax(LOGITS, axis=1)
+    filtered = CHAIN.filter(LOGITS)
     for length in (1, 3, 6):
         total = np.full(3, -np.inf)
         for path in itertools.product(range(3), repeat=length):
             chance = CHAIN.start[path[0]] + sum(
                 CHAIN.step[one, two] for one, two in itertools.pairwise(path)
             )
-            chance += sum(said[place, phase] for place, phase in enumerate(path))
+            chance += sum(likelihoods[place, phase] for place, phase in enumerate(path))
             total[path[-1]] = np.logaddexp(total[path[-1]], chance)
         expected = total - np.logaddexp.reduce(total)
-        np.testing.assert_allclose(made[length - 1], expected, atol=1e-9)
+        np.testing.assert_allclose(filtered[length - 1], expected, atol=1e-9)
 
 
 def test_later_windows_do_not_change_a_smoothed_prediction() -> None:

@@ -92,7 +92,9 @@ def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None
     for host in toy.HOSTS:
         for profile in toy.PROFILES:
             episode = toy.episode(host, profile, 0)
-            remaining = {name: own for name, own in episode.sources.items() if name != "netflow"}
+            remaining = {
+                name: samples for name, samples in episode.sources.items() if name != "netflow"
+            }
             store.publish(replace(episode, sources=remaining))
             store.publish(replace(toy.episode(host, profile, 1), sources=remaining))
     with pytest.raises(Refused, match=r"never measured: netflow\.pkts_out"):
@@ -179,10 +181,10 @@ def test_realistic_windows_are_a_slice_of_oracle_windows_to_the_bit(toy_store: S
             toy_store, toy_store.ids()[:6], toy_store.schema.for_mode(mode), toy.RECIPE.opening_s
         )
         for field in fields(Windows):
-            own, expected = getattr(found, field.name), getattr(cut, field.name)
-            assert own.tobytes() == expected.tobytes(), (mode, field.name)
-            assert (own.dtype, own.shape) == (expected.dtype, expected.shape)
-            assert own.flags.c_contiguous
+            samples, expected = getattr(found, field.name), getattr(cut, field.name)
+            assert samples.tobytes() == expected.tobytes(), (mode, field.name)
+            assert (samples.dtype, samples.shape) == (expected.dtype, expected.shape)
+            assert samples.flags.c_contiguous
     assert sliced["realistic"].x.shape[1] < sliced["oracle"].x.shape[1]
 
 

@@ -35,10 +35,10 @@ def test_an_opened_run_returns_its_report_and_predictions(
     assert found.split == toy_run.trained.folds[0].split
     assert found.folds == {}
     assert [one.id for one in found.validation] == [one.id for one in toy_run.trained.results]
-    for module, there in zip(
+    for module, expected in zip(
         found.predictions.predictions, toy_run.predictions.predictions, strict=True
     ):
-        np.testing.assert_array_equal(module.logits, there.logits)
+        np.testing.assert_array_equal(module.logits, expected.logits)
     keys = {f"{row.model}.{row.mode}" for row in toy_run.report.rows}
     assert set(found.temperatures) == set(found.thresholds) == set(found.models()) == keys
     assert found.checkpoint("gbt", "realistic").name == "gbt-realistic"

@@ -22,8 +22,8 @@ def test_the_normalizer_centres_training_windows(view: View, windows: Windows) -
     z = Normalizer.fit(view, windows).apply(windows.x, windows.opening)
     flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
     np.testing.assert_allclose(np.nanmean(flat, axis=1), 0, atol=1e-9)
-    spread = np.nanstd(flat, axis=1)
-    assert ((np.abs(spread - 1) < 1e-9) | (spread < 1e-9)).all()
+    deviation = np.nanstd(flat, axis=1)
+    assert ((np.abs(deviation - 1) < 1e-9) | (deviation < 1e-9)).all()
 
 
 def test_a_faster_machine_has_equal_rates_relative_to_its_benign_level(windows: Windows) -> None:

@@ -65,11 +65,11 @@ WRONG: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "told"), WRONG)
-def test_the_first_wrong_field_is_named(value: object, told: str) -> None:
+@pytest.mark.parametrize(("value", "problem"), WRONG)
+def test_the_first_wrong_field_is_named(value: object, problem: str) -> None:
     with pytest.raises(Refused) as refused:
         fields.validate(Register, value, "here", remedy="Mend it.", code="hosts")
-    assert told in str(refused.value)
+    assert problem in str(refused.value)
     assert str(refused.value).endswith(". Mend it.") and "\n" not in str(refused.value)
     assert refused.value.code == "hosts"
 

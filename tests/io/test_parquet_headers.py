@@ -94,11 +94,11 @@ def test_a_footer_that_understates_its_pages_is_not_trusted() -> None:
     zeros = pa.table({"a": np.zeros(many)})
     data = written(zeros, compression="zstd", max_rows_per_page=many + 1, **options)
     about = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0)
-    told = footer(data)
+    changed_footer = footer(data)
     for true, false in ((many, 1), (about.total_uncompressed_size, 100)):
-        assert number(true) in told
-        told = told.replace(number(true), number(false))
-    lying = with_footer(data, told)
+        assert number(true) in changed_footer
+        changed_footer = changed_footer.replace(number(true), number(false))
+    lying = with_footer(data, changed_footer)
     assert pq.ParquetFile(io.BytesIO(lying)).metadata.row_group(0).column(0).num_values == 1
     with pytest.raises(ValueError, match="do not fill it"):
         unpacked_size(lying)
@@ -121,15 +121,15 @@ def test_no_flipped_bit_of_a_footer_ends_the_process() -> None:
 def flips() -> tuple[int, int]:
     """How many footers with one bit or several bytes changed were refused, and how many read."""
     data = format.encode_samples(toy.episode().sources)
-    told, ends = footer(data), [0, 0]
-    changed = [(at, 1 << bit) for at in range(len(told)) for bit in range(8)]
+    whole_footer, ends = footer(data), [0, 0]
+    changed = [(at, 1 << bit) for at in range(len(whole_footer)) for bit in range(8)]
     generator = random.Random(1)
     several = [
-        [(generator.randrange(len(told)), generator.randrange(1, 256)) for _ in range(3)]
+        [(generator.randrange(len(whole_footer)), generator.randrange(1, 256)) for _ in range(3)]
         for _ in range(1000)
     ]
     for changes in [*([change] for change in changed), *several]:
-        other = bytearray(told)
+        other = bytearray(whole_footer)
         for at, bits in changes:
             other[at] ^= bits
         try:
@@ -147,10 +147,10 @@ BEFORE_ROWS = bytes([1 << 4 | 6])
 
 def with_rows_after(data: bytes, other: bytes) -> bytes:
     """The same file with something else before the footer's number of rows."""
-    told = footer(data)
+    old_footer = footer(data)
     rows = number(pq.ParquetFile(io.BytesIO(data)).metadata.num_rows) + bytes([1 << 4 | 9])
-    assert told.count(BEFORE_ROWS + rows) == 1
-    return with_footer(data, told.replace(BEFORE_ROWS + rows, other + rows))
+    assert old_footer.count(BEFORE_ROWS + rows) == 1
+    return with_footer(data, old_footer.replace(BEFORE_ROWS + rows, other + rows))
 
 
 @pytest.mark.parametrize(
@@ -229,9 +229,9 @@ def test_no_page_is_read_of_a_column_that_claims_no_values() -> None:
     many = 1 << 20
     options = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
     data = written(pa.table({"a": np.zeros(many)}), compression="zstd", **options)
-    told = footer(data).replace(number(many), number(0))
+    changed_footer = footer(data).replace(number(many), number(0))
     held = len(data) - 12 - len(footer(data))
-    lying = with_footer(parquet_headers.MAGIC + b"\xff" * held + bytes(8), told)
+    lying = with_footer(parquet_headers.MAGIC + b"\xff" * held + bytes(8), changed_footer)
     assert unpacked_size(lying) == 0
     assert pq.ParquetFile(io.BytesIO(lying)).read().nbytes == 0
 

@@ -23,13 +23,13 @@ def test_certificate_and_key_must_be_given_together(tmp_path: Path) -> None:
 def test_unusable_certificates_are_refused(tmp_path: Path) -> None:
     certificate, key = self_signed(tmp_path / "one")
     _, other = self_signed(tmp_path / "other")
-    for first, second, told in (
+    for first, second, problem in (
         (tmp_path / "absent", key, "absent: No such file"),
         (certificate, tmp_path / "absent", "absent: No such file"),
         (certificate, other, "cannot be used together"),
         (key, certificate, "cannot be used together"),
     ):
-        with pytest.raises(Refused, match=told):
+        with pytest.raises(Refused, match=problem):
             tls.server_files(first, second)
 
 
@@ -38,6 +38,6 @@ def test_a_client_trusts_only_the_given_authority(tmp_path: Path) -> None:
     context = tls.client_context(certificate)
     assert context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
     assert len(context.get_ca_certs()) == 1
-    for path, told in ((key, "holds no certificate"), (tmp_path / "absent", "No such file")):
-        with pytest.raises(Refused, match=told):
+    for path, problem in ((key, "holds no certificate"), (tmp_path / "absent", "No such file")):
+        with pytest.raises(Refused, match=problem):
             tls.client_context(path)

@@ -46,9 +46,9 @@ def _pipe(place: Path) -> None:
 def _socket(place: Path) -> None:
     place.unlink()
     with socket.socket(socket.AF_UNIX) as one:
-        here = os.open(place.parent, os.O_RDONLY)
-        one.bind(f"/proc/self/fd/{here}/{place.name}")
-        os.close(here)
+        descriptor = os.open(place.parent, os.O_RDONLY)
+        one.bind(f"/proc/self/fd/{descriptor}/{place.name}")
+        os.close(descriptor)
 
 
 def _folder(place: Path) -> None:
@@ -192,20 +192,20 @@ def test_a_missing_field_is_named(model_files: ModelFiles) -> None:
 
 
 def test_a_header_cut_anywhere_is_refused(model_files: ModelFiles) -> None:
-    whole = model_files.head.read_bytes()
-    for length in np.random.default_rng(0).integers(0, len(whole) - 2, 60):
-        model_files.head.write_bytes(whole[:length])
+    intact = model_files.head.read_bytes()
+    for length in np.random.default_rng(0).integers(0, len(intact) - 2, 60):
+        model_files.head.write_bytes(intact[:length])
         assert model_files.code() == "header_json"
 
 
 def test_every_mutated_header_is_refused(model_files: ModelFiles) -> None:
     """Bytes changed, dropped, doubled, swapped: a refusal with a code, every time."""
-    whole, generator = model_files.head.read_bytes(), np.random.default_rng(1)
+    intact, generator = model_files.head.read_bytes(), np.random.default_rng(1)
     for _ in range(150):
-        data = bytearray(whole)
+        data = bytearray(intact)
         for at in generator.integers(0, len(data), generator.integers(1, 4)):
             data[at : at + 1] = bytes(generator.integers(0, 256, generator.integers(0, 3)).tolist())
-        if json_equal(bytes(data), whole):
+        if json_equal(bytes(data), intact):
             continue
         model_files.head.write_bytes(data)
         assert model_files.code().startswith(("header_", "version_", "missing"))
@@ -236,10 +236,10 @@ def test_a_required_signature_is_checked(model_files: ModelFiles, keys: Path) ->
 def test_a_bundle_is_signed_when_a_key_is_given(
     toy_store: Store, keys: Path, tmp_path: Path
 ) -> None:
-    made = export(saved(toy_store, tmp_path), toy_store, tmp_path, keys / "own.pem")
-    bundle.load(made, Trust(keys / "own.pub"))
+    exported = export(saved(toy_store, tmp_path), toy_store, tmp_path, keys / "own.pem")
+    bundle.load(exported, Trust(keys / "own.pub"))
     with pytest.raises(Refused, match=r"does not sign|signed it with"):
-        bundle.load(made, Trust(keys / "other.pub"))
+        bundle.load(exported, Trust(keys / "other.pub"))
 
 
 @pytest.mark.parametrize("name", ["absent.pem", "own.pub"])

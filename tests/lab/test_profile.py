@@ -48,7 +48,7 @@ def test_a_profile_has_five_samples_named_by_their_script(name: str) -> None:
     assert chosen.meaning
 
 
-def test_the_listed_samples_are_those_of_the_first_corpus() -> None:
+def test_listed_samples_have_the_ids_of_the_first_corpus() -> None:
     """Their ids name what was recorded; an edit of a script would be another sample."""
     ids = " ".join(sample.id for name in FIRST for sample in profile(name).samples)
     assert hashlib.sha256(ids.encode()).hexdigest()[:12] == LISTED

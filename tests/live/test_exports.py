@@ -25,8 +25,8 @@ def test_stix_names_tactics_and_machine_and_no_technique() -> None:
     chains = [one["kill_chain_phases"] for one in bundle["objects"] if "kill_chain_phases" in one]
     assert {chain[0]["phase_name"] for chain in chains} == {"impact", "discovery"}
     ids = {one["id"] for one in bundle["objects"]}
-    again = {one["id"] for one in json.loads(stix(found))["objects"]}
-    assert ids == again
+    repeated = {one["id"] for one in json.loads(stix(found))["objects"]}
+    assert ids == repeated
     for one in bundle["objects"]:
         if one["type"] == "sighting":
             assert one["sighting_of_ref"] in ids

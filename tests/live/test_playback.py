@@ -79,7 +79,7 @@ def test_history_holds_no_later_episode(toy_store: Store) -> None:
     assert playback.history(toy_store, manifests, toy_store.read(first.id), 6.0) == []
 
 
-def test_manifests_leave_out_what_cannot_be_read(tmp_path: Path) -> None:
+def test_manifests_omit_unreadable_episodes(tmp_path: Path) -> None:
     store = toy.store(tmp_path / "store")
     first, *rest = store.ids()
     manifest = next(one for one in store.folder(first).iterdir() if one.suffix == ".json")

@@ -25,10 +25,10 @@ def drawn_of(done: RunResult, id: str) -> list[Predictions]:
 @pytest.fixture(scope="module")
 def folder(toy_run: RunResult, toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All pages on one run, whose profiles have names that HTML would stumble over."""
-    made = tmp_path_factory.mktemp("page")
-    told = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
-    report_page.write_report(told, toy_run.predictions, Run(made), toy_store)
-    return made
+    out = tmp_path_factory.mktemp("page")
+    report = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
+    report_page.write_report(report, toy_run.predictions, Run(out), toy_store)
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,10 @@ def test_too_few_episodes_are_stated_instead_of_an_interval(page: str) -> None:
 
 def test_a_figure_has_the_same_bytes_when_drawn_again(toy_run: RunResult, toy_store: Store) -> None:
     id = "delta.leak.s1"
-    said = drawn_of(toy_run, id)
-    drawn = [report_page.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]
+    predictions = drawn_of(toy_run, id)
+    drawn = [
+        report_page.picture(toy_store.read(id), toy_store.schema, predictions) for _ in range(2)
+    ]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith("data:image/png;base64,")
 

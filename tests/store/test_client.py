@@ -17,57 +17,59 @@ from phasewatch.store.local import Store
 from phasewatch.store.receiver import Receiver
 from phasewatch.store.server import Server
 
-Answer = tuple[int, dict[str, object]]
+Response = tuple[int, dict[str, object]]
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Store:
-    made = Store.create(tmp_path / "here", schema.vm46())
-    made.publish(toy.episode("alpha"))
-    return made
+def local_store(tmp_path: Path) -> Store:
+    opened = Store.create(tmp_path / "here", schema.vm46())
+    opened.publish(toy.episode("alpha"))
+    return opened
 
 
-def answered(monkeypatch: pytest.MonkeyPatch, answers: Iterator[Answer | OSError]) -> Connection:
+def answering(
+    monkeypatch: pytest.MonkeyPatch, responses: Iterator[Response | OSError]
+) -> Connection:
     """A line that answers so."""
     line = Connection("http://localhost", "t", 3, lambda seconds: None)
 
-    def put(id: str, manifest: bytes, samples: bytes) -> Answer:
-        answer = next(answers)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+    def put(id: str, manifest: bytes, samples: bytes) -> Response:
+        response = next(responses)
+        if isinstance(response, OSError):
+            raise response
+        return response
 
     monkeypatch.setattr(line, "_put", put)
     return line
 
 
 def test_an_acknowledgement_of_other_bytes_keeps_the_copy(
-    here: Store, monkeypatch: pytest.MonkeyPatch
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (id,) = here.ids()
-    line = answered(monkeypatch, iter([(200, {"sha256": "0" * 64}), (201, {}), (200, {})]))
+    (id,) = local_store.ids()
+    line = answering(monkeypatch, iter([(200, {"sha256": "0" * 64}), (201, {}), (200, {})]))
     with pytest.raises(Refused, match="acknowledges other bytes, 3 times"):
-        ship(here, id, line, remove=True)
-    assert here.read(id).id == id
+        ship(local_store, id, line, remove=True)
+    assert local_store.read(id).id == id
 
 
 @pytest.mark.parametrize(("status", "tries"), [(401, 1), (409, 1), (422, 1), (400, 3), (507, 3)])
 def test_only_temporary_failures_are_retried(
-    here: Store, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
+    local_store: Store, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
 ) -> None:
-    answers: Iterator[Answer | OSError] = iter([(status, {"error": "why"})] * 9)
-    line = answered(monkeypatch, answers)
+    responses: Iterator[Response | OSError] = iter([(status, {"error": "why"})] * 9)
+    line = answering(monkeypatch, responses)
     with pytest.raises(Refused, match=f"{status} why"):
-        ship(here, here.ids()[0], line, remove=True)
-    assert len(list(answers)) == 9 - tries
-    assert len(here.ids()) == 1
+        ship(local_store, local_store.ids()[0], line, remove=True)
+    assert len(list(responses)) == 9 - tries
+    assert len(local_store.ids()) == 1
 
 
-def test_a_damaged_episode_is_not_sent(here: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    (id,) = here.ids()
-    (here.folder(id) / SAMPLES).write_bytes(b"x")
+def test_a_damaged_episode_is_not_sent(local_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (id,) = local_store.ids()
+    (local_store.folder(id) / SAMPLES).write_bytes(b"x")
     with pytest.raises(Refused, match="damaged after it was published"):
-        ship(here, id, answered(monkeypatch, iter([])), remove=True)
+        ship(local_store, id, answering(monkeypatch, iter([])), remove=True)
 
 
 @pytest.mark.parametrize(
@@ -98,41 +100,41 @@ def test_a_password_in_an_address_is_refused_and_not_printed(user: str) -> None:
 
 @pytest.mark.parametrize("status", [401, 404, 405, 503, 507])
 def test_failures_of_every_episode_are_reported_once_for_the_receiver(
-    here: Store, monkeypatch: pytest.MonkeyPatch, status: int
+    local_store: Store, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    line = answered(monkeypatch, iter([(status, {"error": "why"})] * 3))
+    line = answering(monkeypatch, iter([(status, {"error": "why"})] * 3))
     with pytest.raises(
         ReceiverUnavailable, match=rf"^http://localhost: takes no episode \({status} why"
     ):
-        ship(here, here.ids()[0], line, remove=True)
-    assert len(here.ids()) == 1
+        ship(local_store, local_store.ids()[0], line, remove=True)
+    assert len(local_store.ids()) == 1
 
 
 def test_a_connection_failure_of_one_episode_does_not_stop_the_others(
-    here: Store,
+    local_store: Store,
     server: Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    line = answered(monkeypatch, iter([OSError("reset")] * 3))
+    line = answering(monkeypatch, iter([OSError("reset")] * 3))
     line.url = f"http://127.0.0.1:{server.server_address[1]}"
     with pytest.raises(Refused, match=r"was not taken \(OSError: reset, 3 times") as refused:
-        ship(here, here.ids()[0], line, remove=True)
+        ship(local_store, local_store.ids()[0], line, remove=True)
     assert not isinstance(refused.value, ReceiverUnavailable)
 
 
-def test_only_what_the_store_holds_is_shipped(here: Store, tmp_path: Path) -> None:
-    (id,) = here.ids()
-    assert selected_ids(here, "") == selected_ids(here, id) == [id]
+def test_only_what_the_store_holds_is_shipped(local_store: Store, tmp_path: Path) -> None:
+    (id,) = local_store.ids()
+    assert selected_ids(local_store, "") == selected_ids(local_store, id) == [id]
     with pytest.raises(Refused, match=f"nosuch: is not in the store; expected an id such as {id}"):
-        selected_ids(here, "nosuch")
+        selected_ids(local_store, "nosuch")
     with pytest.raises(Refused, match="holds no episode"):
         selected_ids(Store.create(tmp_path / "empty", schema.vm46()), "")
 
 
 def test_a_token_file_is_one_line(tmp_path: Path) -> None:
-    for text, told in (("", "no token"), ("two words", "2 words"), ("two\nlines", "2 words")):
+    for text, problem in (("", "no token"), ("two words", "2 words"), ("two\nlines", "2 words")):
         (tmp_path / "t").write_text(text)
-        with pytest.raises(Refused, match=f"holds {told}; expected this host's token alone"):
+        with pytest.raises(Refused, match=f"holds {problem}; expected this host's token alone"):
             read_token(tmp_path / "t")
     with pytest.raises(Refused, match="No such file"):
         read_token(tmp_path / "absent")
@@ -141,24 +143,26 @@ def test_a_token_file_is_one_line(tmp_path: Path) -> None:
 def test_over_tls_a_sender_refuses_an_untrusted_receiver(
     receiver: Receiver,
     store: Store,
-    here: Store,
+    local_store: Store,
     tmp_path: Path,
 ) -> None:
-    (id,) = here.ids()
+    (id,) = local_store.ids()
     pair = self_signed(tmp_path / "own")
-    stranger, _ = self_signed(tmp_path / "stranger")
+    other_certificate, _ = self_signed(tmp_path / "stranger")
     with Server(("127.0.0.1", 0), receiver, lambda line: None, pair) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"https://127.0.0.1:{server.server_address[1]}"
-        for authority in (None, stranger):
+        for authority in (None, other_certificate):
             line = Connection(url, TOKENS["alpha"], 1, authority=authority)
             with pytest.raises(ReceiverUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
-                ship(here, id, line, remove=True)
-        assert store.ids() == [] and here.ids() == [id]
+                ship(local_store, id, line, remove=True)
+        assert store.ids() == [] and local_store.ids() == [id]
         with pytest.raises(Refused, match="takes no episode"):
-            ship(here, id, Connection(url.replace("https", "http"), "t" * 40, 1), remove=True)
+            ship(
+                local_store, id, Connection(url.replace("https", "http"), "t" * 40, 1), remove=True
+            )
         line = Connection(url, TOKENS["alpha"], 1, authority=pair[0])
-        ship(here, id, line, remove=True)
+        ship(local_store, id, line, remove=True)
         line.close()
         server.shutdown()
-    assert store.ids() == [id] and here.ids() == []
+    assert store.ids() == [id] and local_store.ids() == []

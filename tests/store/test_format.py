@@ -26,11 +26,11 @@ def test_a_row_that_lacks_a_value_is_refused(store: Store, tmp_path: Path, colum
 
 @pytest.mark.parametrize("note", ["NaN", "-Infinity", "1e400"])
 def test_an_invalid_note_is_refused_as_a_manifest_error(tmp_path: Path, note: str) -> None:
-    own = toy.store(tmp_path / "s", seeds=1)
-    path = own.folder(own.ids()[0]) / MANIFEST
-    told = json.loads(path.read_text())
-    told["notes"] = {"made": "X"}
-    path.write_text(json.dumps(told).replace('"X"', note))
+    store = toy.store(tmp_path / "s", seeds=1)
+    path = store.folder(store.ids()[0]) / MANIFEST
+    value = json.loads(path.read_text())
+    value["notes"] = {"made": "X"}
+    path.write_text(json.dumps(value).replace('"X"', note))
     with pytest.raises(Refused, match="notes: holds what JSON has no word for") as refused:
-        own.manifest(own.ids()[0])
+        store.manifest(store.ids()[0])
     assert refused.value.code == "manifest_schema"

@@ -18,7 +18,7 @@ def store(tmp_path: Path) -> Store:
     return Store.create(tmp_path / "store", schema.vm46())
 
 
-def test_what_is_published_is_read_back(store: Store) -> None:
+def test_a_published_episode_is_read_back(store: Store) -> None:
     written = toy.episode()
     store.publish(written)
     read = Store.open(store.root).read(written.id)
@@ -63,31 +63,31 @@ def test_every_flipped_bit_is_refused(store: Store) -> None:
     generator = np.random.default_rng(0)
     for name in (MANIFEST, SAMPLES):
         path = folder / name
-        whole = path.read_bytes()
-        for place in generator.integers(0, len(whole), 60):
-            damaged = bytearray(whole)
+        intact = path.read_bytes()
+        for place in generator.integers(0, len(intact), 60):
+            damaged = bytearray(intact)
             damaged[place] ^= 1 << generator.integers(8)
             path.write_bytes(damaged)
-            if name == MANIFEST and _same(damaged, whole):
+            if name == MANIFEST and _same(damaged, intact):
                 continue
             with pytest.raises(Refused):
                 store.read(toy.episode().id)
-        path.write_bytes(whole)
+        path.write_bytes(intact)
     store.read(toy.episode().id)
 
 
-def _same(damaged: bytes | bytearray, whole: bytes) -> bool:
+def _same(damaged: bytes | bytearray, intact: bytes) -> bool:
     """Whitespace between JSON tokens may turn into other whitespace: nothing was lost."""
     try:
-        return bool(json.loads(damaged) == json.loads(whole))
+        return bool(json.loads(damaged) == json.loads(intact))
     except ValueError:
         return False
 
 
-@pytest.mark.parametrize("kept", [0, 1, 100, -1])
-def test_a_truncated_file_is_refused(store: Store, kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 1, 100, -1])
+def test_a_truncated_file_is_refused(store: Store, length: int) -> None:
     path = store.publish(toy.episode()) / SAMPLES
-    path.write_bytes(path.read_bytes()[:kept])
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(Refused, match=r"samples\.parquet.*bytes"):
         store.read(toy.episode().id)
 

@@ -77,11 +77,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("what", WRONG)
+@pytest.mark.parametrize("case", WRONG)
 def test_a_request_with_wrong_headers_leaves_nothing(
-    receiver: Receiver, store: Store, what: str
+    receiver: Receiver, store: Store, case: str
 ) -> None:
-    status, other = WRONG[what]
+    status, other = WRONG[case]
     assert put(receiver, *upload(FILES, **other)) == status
     assert store.ids() == [] and drafts(store) == []
 
@@ -108,9 +108,9 @@ def test_a_request_with_an_invalid_id_leaves_nothing(
     assert sorted(store.root.parent.rglob("*")) == before
 
 
-@pytest.mark.parametrize("what", ["manifest", "samples", "id", "seal"])
+@pytest.mark.parametrize("case", ["manifest", "samples", "id", "seal"])
 def test_an_episode_that_the_store_cannot_read_is_refused(
-    receiver: Receiver, store: Store, what: str
+    receiver: Receiver, store: Store, case: str
 ) -> None:
     changed = {
         "manifest": {**FILES, MANIFEST: FILES[MANIFEST].replace(b'"start_ns"', b'"started"')},
@@ -119,10 +119,10 @@ def test_an_episode_that_the_store_cannot_read_is_refused(
         "id": renamed(FILES, "another"),
     }
     path, _, _ = upload(FILES)
-    body = changed[what][MANIFEST] + changed[what][SAMPLES]
+    body = changed[case][MANIFEST] + changed[case][SAMPLES]
     _, head, _ = upload(FILES, Content_Length=str(len(body)))
     head.replace_header("Content-Digest", uploads.digest(body))
-    head.replace_header(receiving.MANIFEST_BYTES_HEADER, str(len(changed[what][MANIFEST])))
+    head.replace_header(receiving.MANIFEST_BYTES_HEADER, str(len(changed[case][MANIFEST])))
     assert put(receiver, path, head, body) == HTTPStatus.UNPROCESSABLE_ENTITY
     assert store.ids() == [] and drafts(store) == []
 
@@ -143,8 +143,8 @@ def test_a_damaged_body_is_never_published(
 def test_a_host_is_limited_to_its_rate(store: Store) -> None:
     now = [0.0]
     with Receiver(store, HOSTS, Limits(reserve=0, rate=6), lambda: now[0]) as receiver:
-        answers = [put(receiver, *upload(FILES)) for _ in range(7)]
-        assert answers == [201, 200, 200, 200, 200, 200, 429]
+        statuses = [put(receiver, *upload(FILES)) for _ in range(7)]
+        assert statuses == [201, 200, 200, 200, 200, 200, 429]
         assert put(receiver, *upload(encode_episode(toy.episode("beta")))) == HTTPStatus.CREATED
         now[0] = 10.0
         assert [put(receiver, *upload(FILES)) for _ in range(2)] == [200, 429]
@@ -181,8 +181,8 @@ def test_an_existing_episode_is_flushed_before_it_is_acknowledged(
 
 def test_concurrent_uploads_of_one_episode_create_it_once(receiver: Receiver, store: Store) -> None:
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: put(receiver, *upload(FILES)), range(64)))
-    assert sorted(answers) == [200] * 63 + [201]
+        statuses = list(pool.map(lambda _: put(receiver, *upload(FILES)), range(64)))
+    assert sorted(statuses) == [200] * 63 + [201]
     assert store.read(ID).id == ID and drafts(store) == []
 
 
@@ -194,7 +194,7 @@ def test_a_store_has_one_receiver_and_none_without_tokens(receiver: Receiver, st
 
 
 @pytest.mark.parametrize(
-    ("text", "mode", "told"),
+    ("text", "mode", "problem"),
     [
         (f'a = "{"x" * 32}"', 0o644, "can be read by others"),
         ("", 0o600, "holds no token"),
@@ -209,12 +209,12 @@ def test_a_store_has_one_receiver_and_none_without_tokens(receiver: Receiver, st
     ],
 )
 def test_a_token_file_that_is_not_safe_is_refused(
-    tmp_path: Path, text: str, mode: int, told: str
+    tmp_path: Path, text: str, mode: int, problem: str
 ) -> None:
     path = tmp_path / "tokens.toml"
     path.write_text(text)
     path.chmod(mode)
-    with pytest.raises(Refused, match=told):
+    with pytest.raises(Refused, match=problem):
         read_tokens(path)
 
 

@@ -25,27 +25,27 @@ from phasewatch.store.receiver import (
 from phasewatch.store.server import Server
 
 
-def asked(
+def request(
     server: Server, method: str, path: str = EPISODES_PATH + ID
 ) -> tuple[int, Message, bytes]:
     """Status, head and body of the answer to an upload, by whatever method."""
-    line = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
     _, head, body = upload(FILES)
-    line.request(method, path, body, dict(head.items()))
-    with line.getresponse() as response:
-        answer = response.status, response.headers, response.read()
-    line.close()
-    return answer
+    connection.request(method, path, body, dict(head.items()))
+    with connection.getresponse() as response:
+        response_parts = response.status, response.headers, response.read()
+    connection.close()
+    return response_parts
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "HEAD", "NONE"])
 def test_another_method_is_refused_in_json(server: Server, log: Queue[str], method: str) -> None:
-    status, head, body = asked(server, method)
+    status, head, body = request(server, method)
     assert (status, head["Allow"]) == (HTTPStatus.METHOD_NOT_ALLOWED, "PUT")
     assert head["Content-Type"] == "application/json"
-    told = f"{method} is not taken, PUT is"
-    assert body == b"" if method == "HEAD" else json.loads(body) == {"error": told}
-    assert log.get(timeout=60) == f"405 {EPISODES_PATH + ID!r}: {told}"
+    problem = f"{method} is not taken, PUT is"
+    assert body == b"" if method == "HEAD" else json.loads(body) == {"error": problem}
+    assert log.get(timeout=60) == f"405 {EPISODES_PATH + ID!r}: {problem}"
 
 
 def test_invalid_http_is_refused_in_json(server: Server) -> None:
@@ -53,8 +53,8 @@ def test_invalid_http_is_refused_in_json(server: Server) -> None:
     with socket.create_connection(address, timeout=60) as line:
         line.sendall(b"PUT / / HTTP/1.1\r\n\r\n")
         line.shutdown(socket.SHUT_WR)
-        answer = line.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 400 ") and b'\r\n\r\n{"error":' in answer
+        response = line.makefile("rb").read()
+    assert response.startswith(b"HTTP/1.1 400 ") and b'\r\n\r\n{"error":' in response
 
 
 def test_an_internal_error_is_a_response_and_a_log_line(
@@ -64,7 +64,7 @@ def test_an_internal_error_is_a_response_and_a_log_line(
         raise ValueError("no\nnumber")
 
     monkeypatch.setattr(receiving, "parse_manifest", failing)
-    status, _, body = asked(server, "PUT")
+    status, _, body = request(server, "PUT")
     assert status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert json.loads(body) == {"error": "it could not be handled"}
     assert log.get(timeout=60) == f"500 {EPISODES_PATH + ID!r}: ValueError: no number"
@@ -78,9 +78,9 @@ def test_a_faulty_network_loses_tears_and_duplicates_no_episode(
     ids = [f"e{number}" for number in range(count)]
     files = {id: renamed(FILES, id) for id in ids}
 
-    def send(own: list[str]) -> None:
+    def send(sent_ids: list[str]) -> None:
         sender = Connection(line.url, TOKENS["alpha"], 200, lambda seconds: None)
-        for id in own:
+        for id in sent_ids:
             sender.send(id, files[id][MANIFEST], files[id][SAMPLES])
             assert (store.folder(id) / SAMPLES).read_bytes() == files[id][SAMPLES]
         sender.close()

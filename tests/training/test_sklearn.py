@@ -37,8 +37,8 @@ def test_every_model_learns_windows_with_gaps(name: str) -> None:
     x[::9, 1] = np.nan
     model = Estimator(name).fit(x, y)
     assert list(model.classes_) == ["busy", "calm"]
-    chances = model.predict_proba(x)
-    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    probabilities = model.predict_proba(x)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (model.predict(x) == y).mean() > (0.4 if find(name).constant else 0.9)
     np.testing.assert_array_equal(model.decision_function(x) > 0, model.predict(x) == "calm")
 

@@ -29,17 +29,17 @@ def with_values(episode: Episode, name: str, row: int, column: int, value: float
     return with_source(episode, name, values=values)
 
 
-def thinned(samples: Samples, kept: slice) -> dict[str, object]:
+def thinned(samples: Samples, rows: slice) -> dict[str, object]:
     return {
-        "t_wall_ns": samples.t_wall_ns[kept],
-        "t_mono_ns": samples.t_mono_ns[kept],
-        "values": samples.values[kept],
+        "t_wall_ns": samples.t_wall_ns[rows],
+        "t_mono_ns": samples.t_mono_ns[rows],
+        "values": samples.values[rows],
     }
 
 
 def without(episode: Episode, name: str) -> Episode:
     return replace(
-        episode, sources={key: kept for key, kept in episode.sources.items() if key != name}
+        episode, sources={key: rows for key, rows in episode.sources.items() if key != name}
     )
 
 
@@ -61,8 +61,8 @@ def gapped(episode: Episode, name: str) -> Episode:
     return with_source(episode, name, t_wall_ns=t)
 
 
-def fewer(episode: Episode, name: str, kept: slice) -> Episode:
-    return with_source(episode, name, **thinned(episode.sources[name], kept))
+def fewer(episode: Episode, name: str, rows: slice) -> Episode:
+    return with_source(episode, name, **thinned(episode.sources[name], rows))
 
 
 def channel_lost(episode: Episode, name: str) -> Episode:
@@ -178,7 +178,7 @@ def test_constant_disk_channels_are_accepted_and_constant_cpu_time_is_not(
 
 @pytest.mark.parametrize("source", VM46.sources)
 @pytest.mark.parametrize("case", PER_SOURCE, ids=lambda case: case[1])
-def test_corruption_of_a_source(case: Case, source: str) -> None:
+def test_a_corrupted_source_gets_its_verdict_and_code(case: Case, source: str) -> None:
     verdict, code, spoil = case
     found, findings = examine(spoil(toy.episode(), source), VM46)
     assert found == verdict
@@ -187,7 +187,9 @@ def test_corruption_of_a_source(case: Case, source: str) -> None:
 
 
 @pytest.mark.parametrize("case", EPISODE, ids=lambda case: case[1])
-def test_corruption_of_an_episode(case: tuple[str, str, Callable[[Episode], Episode]]) -> None:
+def test_a_corrupted_episode_gets_its_verdict_and_code(
+    case: tuple[str, str, Callable[[Episode], Episode]],
+) -> None:
     verdict, code, spoil = case
     found, findings = examine(spoil(toy.episode()), VM46)
     assert found == verdict
@@ -227,15 +229,15 @@ def test_counter_wraps_and_resets_are_distinguished() -> None:
 def test_a_clock_off_by_a_time_zone_is_reported_as_such() -> None:
     samples = toy.episode().sources["qmp"]
     moved = with_source(toy.episode(), "qmp", t_wall_ns=samples.t_wall_ns + 7200 * NS)
-    reasons = [own.reason for own in examine(moved, VM46)[1] if own.code == "clock_overlap"]
+    reasons = [one.reason for one in examine(moved, VM46)[1] if one.code == "clock_overlap"]
     assert reasons and "+2 h: a time zone?" in reasons[0]
 
 
 def test_every_code_has_a_sentence_and_a_line_in_the_format() -> None:
-    told = (ROOT / "docs" / "reference" / "store-format.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "store-format.md").read_text(encoding="utf-8")
     for code, sentence in sentences().items():
         assert len(sentence.split()) > 3, code
-        assert f"`{code}`" in told, code
+        assert f"`{code}`" in page, code
 
 
 @pytest.mark.parametrize("misfit", ["5000", [5000], True, -5000, {}])
@@ -265,5 +267,5 @@ def test_a_clock_outside_unix_time_is_reported() -> None:
 
 def test_a_rate_of_zero_expected_rows_is_reported_briefly() -> None:
     _, findings = examine(with_source(toy.episode(), "proc", rate_hz=1e-300), VM46)
-    (told,) = [finding.reason for finding in findings if finding.code == "rows_high"]
-    assert len(told) < 80
+    (reason,) = [finding.reason for finding in findings if finding.code == "rows_high"]
+    assert len(reason) < 80

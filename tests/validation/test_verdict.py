@@ -27,14 +27,14 @@ def test_a_further_fault_never_improves_a_verdict(found: list[Finding], more: Fi
 
 @given(st.lists(st.sampled_from(VERDICTS)))
 def test_counts_add_up(verdicts: list[str]) -> None:
-    judged = [ValidationResult(str(at), own) for at, own in enumerate(verdicts)]  # type: ignore[arg-type]
-    assert sum(count_verdicts(judged).values()) == len(judged)
+    results = [ValidationResult(str(at), verdict) for at, verdict in enumerate(verdicts)]  # type: ignore[arg-type]
+    assert sum(count_verdicts(results).values()) == len(results)
 
 
 def test_deduplication_distinguishes_the_sign_of_zero() -> None:
-    once = Interner()
-    first = once.of(ValidationResult("a", "accepted", host="h" * 9, offsets=(("x-y", 0.0),)))
-    second = once.of(
+    interner = Interner()
+    first = interner.of(ValidationResult("a", "accepted", host="h" * 9, offsets=(("x-y", 0.0),)))
+    second = interner.of(
         ValidationResult("b", "accepted", host="".join("h" * 9), offsets=(("x-y", -0.0),))
     )
     assert second.host is first.host

@@ -45,8 +45,8 @@ def test_a_missing_library_blocks_its_commands(
     run: Run, monkeypatch: pytest.MonkeyPatch, module: str, code: int, blocked: str
 ) -> None:
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == module else object())
-    answered, out, _ = run("doctor", "--json")
-    assert answered == code
+    exit_code, out, _ = run("doctor", "--json")
+    assert exit_code == code
     extra = str(extras.extra_of(module))
     assert extra in json.loads(out)["blocked_commands"][blocked]
     text = run("doctor")[1]
@@ -71,13 +71,13 @@ def test_an_old_node_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cgroup_limits_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "CGROUP", tmp_path)
-    whole = doctor.memory_bytes()
+    unlimited = doctor.memory_bytes()
     (tmp_path / "cpu.max").write_text("100000 100000\n")
     (tmp_path / "memory.max").write_text("1048576\n")
-    assert doctor.cores() == 1 and doctor.memory_bytes() == 2**20 < whole
+    assert doctor.cores() == 1 and doctor.memory_bytes() == 2**20 < unlimited
     (tmp_path / "cpu.max").write_text("max 100000\n")
     (tmp_path / "memory.max").write_text("max\n")
-    assert doctor.memory_bytes() == whole
+    assert doctor.memory_bytes() == unlimited
 
 
 def imported(nodes: list[ast.stmt]) -> Iterator[str]:

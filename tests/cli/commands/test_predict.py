@@ -25,9 +25,9 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
         for one in toy_run.predictions.predictions
         if (one.subset, one.model) == ("unseen", "gbt")
     )
-    own = predictions.windows.episode == "delta.dig.s1"
+    rows_of_episode = predictions.windows.episode == "delta.dig.s1"
     assert [row["predicted"] for row in rows] == [
-        toy_store.schema.classes[label] for label in predictions.predicted[own]
+        toy_store.schema.classes[label] for label in predictions.predicted[rows_of_episode]
     ]
     code, out, _ = run("inspect", path, "--json")
     assert json.loads(out)["split"]["held_out"] == "delta"
@@ -46,9 +46,9 @@ def test_predict_prints_uncut_ids_and_phases(
 def test_predict_says_that_a_store_is_simulated(
     run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult, tmp_path: Path
 ) -> None:
-    made = Store.create(tmp_path / "s", toy_store.schema, {"seed": 1})
-    made.publish(toy.episode())
-    words = (toy_out / "checkpoints" / "gbt-realistic.ckpt.json", "--store", made.root)
+    store = Store.create(tmp_path / "s", toy_store.schema, {"seed": 1})
+    store.publish(toy.episode())
+    words = (toy_out / "checkpoints" / "gbt-realistic.ckpt.json", "--store", store.root)
     assert "simulated" in run("predict", *words)[1].splitlines()[-1]
     assert json.loads(run("predict", *words, "--json")[1])["simulated"] is True
 

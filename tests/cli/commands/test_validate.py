@@ -39,7 +39,7 @@ def test_validate_reports_verdicts_by_exit_code(run: Run, tmp_path: Path) -> Non
     assert run("validate", store.root, "--index", index)[0] == console.SOME_ERRORED
 
 
-def test_an_interrupt_has_an_exit_code_of_its_own(
+def test_an_interrupt_has_its_own_exit_code(
     run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(*given: object) -> None:
@@ -84,14 +84,14 @@ def test_no_generated_file_is_written_into_a_store(
 def test_a_file_that_is_no_index_is_not_overwritten(
     run: Run, toy_store: Store, tmp_path: Path
 ) -> None:
-    own = tmp_path / "thesis.tex"
-    own.write_text("years of work")
-    for place in (own, tmp_path):
+    target = tmp_path / "thesis.tex"
+    target.write_text("years of work")
+    for place in (target, tmp_path):
         assert "would be lost" in refused(run("validate", toy_store.root, "--index", place))
-    assert own.read_text() == "years of work"
-    own.write_bytes(b"")
+    assert target.read_text() == "years of work"
+    target.write_bytes(b"")
     for _ in range(2):
-        assert run("validate", toy_store.root, "--index", own)[0] == 0
+        assert run("validate", toy_store.root, "--index", target)[0] == 0
 
 
 def test_an_unwritable_path_is_refused_in_one_line(run: Run, toy_store: Store) -> None:
@@ -146,7 +146,7 @@ def test_an_explanation_is_printed_as_json(run: Run, toy_store: Store) -> None:
     assert (json.loads(out)["id"], json.loads(out)["verdict"]) == (id, "accepted")
 
 
-def test_a_url_of_this_machine_is_its_folder(run: Run, tmp_path: Path) -> None:
+def test_a_file_url_is_read_as_a_local_folder(run: Run, tmp_path: Path) -> None:
     store = toy.store(tmp_path / "s", seeds=1)
     path = store.folder(store.ids()[0]) / SAMPLES
     path.unlink()
