@@ -48,7 +48,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
     from phasewatch.training.fitting import fit_model
 
     parts, schema = windows()
-    told: list[Epoch] = []
+    epochs: list[Epoch] = []
 
     def stop(epoch: Epoch) -> None:
         if epoch.number == HALF_WAY:
@@ -60,14 +60,14 @@ def train(name: str, cut_short: bool = False) -> Trained:
         if cut_short:
             with suppress(KeyboardInterrupt):
                 fit_model(name, schema, 0, sides, TrainingMonitor(stop, state))
-        fitted = fit_model(name, schema, 0, sides, TrainingMonitor(told.append, state))
+        fitted = fit_model(name, schema, 0, sides, TrainingMonitor(epochs.append, state))
     unseen = parts["unseen"]
     predicted = fitted.predict(unseen)
     _, cube = metrics.confusions(
         np.zeros(len(predicted), str), unseen.y, predicted, len(schema.classes)
     )
     score = float(metrics.macro_f1(cube.sum(axis=0)))
-    return Trained(score, len(told), sum(one.seconds for one in told), fitted.model.save())
+    return Trained(score, len(epochs), sum(one.seconds for one in epochs), fitted.model.save())
 
 
 def windows() -> "tuple[dict[str, Windows], Schema]":
@@ -80,8 +80,8 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
     usable = [one.identity for one in validate_store(store) if one.usable]
     [split] = splits.find_splitter("held_out_host")(usable, "arm-store", "pc-tick")
     schema = store.schema.for_mode("realistic")
-    whole = windowing.extract(store, [one.id for one in usable], schema, 15.0)
-    return splits.divide_windows(whole, split), schema
+    complete = windowing.extract(store, [one.id for one in usable], schema, 15.0)
+    return splits.divide_windows(complete, split), schema
 
 
 def main() -> None:
@@ -98,8 +98,8 @@ def main() -> None:
         ProcessPoolExecutor(cores, spawn, hidden) as slow,
         ProcessPoolExecutor(1, spawn) as fast,
     ):
-        here = {name: slow.submit(train, name) for name in NETWORKS}
-        there = {
+        local = {name: slow.submit(train, name) for name in NETWORKS}
+        on_device = {
             name: [
                 fast.submit(train, name),
                 fast.submit(train, name),
@@ -109,7 +109,10 @@ def main() -> None:
         }
         table = Table("network", "macro F1, CPU", "CUDA", "epoch, CPU", "CUDA", "again", "resumed")
         for name in NETWORKS:
-            cpu, (first, again, resumed) = here[name].result(), [t.result() for t in there[name]]
+            cpu, (first, again, resumed) = (
+                local[name].result(),
+                [t.result() for t in on_device[name]],
+            )
             table.add_row(
                 name,
                 f"{cpu.score:.3f}",

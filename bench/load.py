@@ -212,12 +212,12 @@ def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecut
     publisher.start()
     gaps, resumed = pool.submit(reconnects, port, 1000).result()
     say("1,000 reconnects", undeclared_gaps=gaps, resumed=resumed)
-    own, sizes = psutil.Process(), []
+    process, sizes = psutil.Process(), []
 
     watching = pool.submit(crowd, port, 10, 0, minutes * 60)
     while not watching.done():
         time.sleep(5)
-        sizes.append(own.memory_info().rss / 2**20)
+        sizes.append(process.memory_info().rss / 2**20)
     third = max(len(sizes) // 3, 1)
     first, last = np.mean(sizes[:third]), np.mean(sizes[-third:])
     resident = {

@@ -60,13 +60,13 @@ def ours(split: str, fold: TrainedFold) -> list[Line]:
     for loaded in fold.checkpoints:
         if jobs.repeat_of(loaded.name):
             continue
-        asked = fold.windows[loaded.mode]["unseen"]
+        windows = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
-        predicted = loaded.logits(asked.x, asked.opening).argmax(axis=1)
-        rate = len(asked) / (time.monotonic() - began)
+        predicted = loaded.logits(windows.x, windows.opening).argmax(axis=1)
+        rate = len(windows) / (time.monotonic() - began)
         spent = fold.run.training_seconds(loaded.name)
-        own = (cube(asked, predicted, loaded), spent, loaded.model.parameters, rate)
-        lines.append(Line(split, loaded.mode, loaded.model_name, *own))
+        fields = (cube(windows, predicted, loaded), spent, loaded.model.parameters, rate)
+        lines.append(Line(split, loaded.mode, loaded.model_name, *fields))
     return lines
 
 
@@ -92,28 +92,28 @@ def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
             answers = np.load(said)
             for name in (key for key in answers.files if not key.endswith(" seconds")):
                 learned, called = answers[f"{name} seconds"]
-                own = (cube(asked, answers[name], loaded), float(learned), 0)
-                lines.append(Line(split, mode, name, *own, len(asked) / float(called)))
+                fields = (cube(asked, answers[name], loaded), float(learned), 0)
+                lines.append(Line(split, mode, name, *fields, len(asked) / float(called)))
     return lines
 
 
-def told(lines: list[Line]) -> str:
+def page_text(lines: list[Line]) -> str:
     """A table a split, best first in realistic mode; each beside the best, on the same draws."""
     text = [
         "# Ours beside strong peers, on the same windows of the same splits\n\n`make bench-models` "
         "prints this page. A single comparison beside the best of its mode: many are made.\n"
     ]
     for split in SPLITS:
-        own = [line for line in lines if line.split == split]
-        first = own[0]
+        of_split = [line for line in lines if line.split == split]
+        first = of_split[0]
         text.append(
             f"## {split}: {len(first.cube)} episodes, {first.cube.sum()} windows\n\n"
             "| mode | model | macro F1 | beside the best of its mode | trained, s | learned "
             "| windows/s |\n|---|---|---|---|---|---|---|"
         )
-        for mode in dict.fromkeys(line.mode for line in own):
+        for mode in dict.fromkeys(line.mode for line in of_split):
             ranked = sorted(
-                (line for line in own if line.mode == mode), key=lambda line: -line.score.value
+                (line for line in of_split if line.mode == mode), key=lambda line: -line.score.value
             )
             for line in ranked:
                 gap, _ = metrics.difference(line.cube, ranked[0].cube, 0)
@@ -193,16 +193,16 @@ def main() -> None:
     """Loops, then every split."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", type=Path, help="Python that has aeon; without it, no peers.")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     loops()
     store = Store.open(ROOT / "corpus")
     lines: list[Line] = []
     for split, run in SPLITS.items():
         [fold] = results.learn(run, store).trained.folds
         lines += ours(split, fold)
-        if asked.peers:
-            lines += peers(split, fold, asked.peers)
-    text = told(lines)
+        if options.peers:
+            lines += peers(split, fold, options.peers)
+    text = page_text(lines)
     atomic.write(ROOT / "docs" / "explanation" / "results" / "peers.md", text.encode())
     out.print(text, markup=False, soft_wrap=True)
 

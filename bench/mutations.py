@@ -25,19 +25,19 @@ COLUMNS = ("equal", "elsewhere", "different", "traceback", "crash", "hang")
 
 
 def main() -> None:
-    """See above."""
+    """Parse the command line and run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=10_000)
     parser.add_argument("--formats", nargs="*", default=mutated.FORMATS)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     out = Console(highlight=False, width=160)
     table = Table("format", "way", "refused", *COLUMNS, "refused by")
     with tempfile.TemporaryDirectory() as folder:
         make.write(Path(folder))
         child = mutated.Child(Path(folder))
-        for kind in asked.formats:
+        for kind in options.formats:
             for way in mutated.WAYS:
-                table.add_row(kind, way, *told(mutated.count(child, kind, way, asked.each)))
+                table.add_row(kind, way, *told(mutated.count(child, kind, way, options.each)))
                 table.add_section()
         child.close()
     out.print(table)

@@ -38,9 +38,9 @@ class Peak:
     def _look(self) -> None:
         while self._process.poll() is None:
             held = 0
-            for own in (self._root, *self._children()):
+            for store in (self._root, *self._children()):
                 try:
-                    held += own.memory_full_info().pss
+                    held += store.memory_full_info().pss
                 except psutil.Error:
                     continue
             self.bytes = max(self.bytes, held)
@@ -88,10 +88,10 @@ def main() -> None:
             table.add_row(name, f"{minutes:.2f}", rate, f"{peak / 2**20:,.0f}")
         out = Console(highlight=False)
         out.print(table)
-        tell(stream.score_validation(indices.read(index), stream.read_truth(root)), out)
+        progress(stream.score_validation(indices.read(index), stream.read_truth(root)), out)
 
 
-def tell(hits: stream.ValidationScore, out: Console) -> None:
+def progress(hits: stream.ValidationScore, out: Console) -> None:
     """The verdict matrix, and what of the planted was missed. Exits with 1 where anything was."""
     table = Table("must be", *hits.matrix)
     for verdict, row in hits.matrix.items():

@@ -158,13 +158,13 @@ def spelled(path: Path) -> Iterator[str]:
 
 
 def test_only_the_run_module_spells_the_names_of_run_files() -> None:
-    """`bench/stranger.py` plays a user, who has the commands and no Python."""
+    """`bench/csv_to_report.py` plays a user, who has the commands and no Python."""
     module = Path(str(runs.__file__))
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "bench").glob("*.py")]
     found = {
         path.name: set(spelled(path))
         for path in files
-        if path not in (module, ROOT / "bench" / "stranger.py")
+        if path not in (module, ROOT / "bench" / "csv_to_report.py")
     }
     assert {name: names for name, names in found.items() if names} == {}
     assert set(spelled(module)) == EVERYWHERE

@@ -188,7 +188,7 @@ def test_verdicts_do_not_depend_on_the_block_of_episodes(small: Store) -> None:
 
 
 def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
-    """200 here over all files of an episode; `bench/flips.py` does 20,000 over a store."""
+    """200 here over all files of an episode; `bench/bit_flips.py` does 20,000 over a store."""
     store = Store.create(tmp_path, schema.vm46())
     folder = store.publish(toy.episode())
     sound, generator = validate_episode(store, folder.name), np.random.default_rng(0)

@@ -1,6 +1,6 @@
-"""From a phase's onset to the page's call, of a VM that was shown while it ran.
+"""Detection delays of an episode that `phasewatch live` has recorded and still serves.
 
-`python bench/onset.py http://127.0.0.1:8600 EPISODE`, while `phasewatch live` still serves it.
+Run `python bench/detection_delay.py http://127.0.0.1:8600 EPISODE`.
 """
 
 import json
@@ -11,20 +11,20 @@ from urllib.request import urlopen
 
 
 def get(address: str) -> Any:
-    """JSON."""
-    with urlopen(address) as answer:
-        return json.load(answer)
+    """Return the JSON at an address."""
+    with urlopen(address) as response:
+        return json.load(response)
 
 
-def call(window: dict[str, Any], mode: str) -> str:
-    """What most models of a mode say."""
-    said = [one["label"] for key, one in window["models"].items() if key.endswith(mode)]
-    (most,) = Counter(said).most_common(1)
+def majority_label(window: dict[str, Any], mode: str) -> str:
+    """Return the label that most models of a mode predict."""
+    labels = [one["label"] for key, one in window["models"].items() if key.endswith(mode)]
+    (most,) = Counter(labels).most_common(1)
     return str(most[0])
 
 
 def main(server: str, id: str) -> None:
-    """A line a phase and mode: seconds from its onset to the first right call, or never."""
+    """Print for each phase and mode the seconds from onset to the first correct prediction."""
     episode = get(f"{server}/api/episodes/{id}")
     windows = get(f"{server}/api/episodes/{id}/windows")
     lag = sorted(one["lag_s"] for one in windows)
@@ -41,10 +41,10 @@ def main(server: str, id: str) -> None:
                 one["end_s"] + one["lag_s"] - phase["start_s"]
                 for one in windows
                 if phase["start_s"] < one["end_s"] <= phase["end_s"]
-                and call(one, mode) == phase["label"]
+                and majority_label(one, mode) == phase["label"]
             ]
-            told = f"{min(right):.1f} s" if right else "never"
-            sys.stdout.write(f"{phase['label']} ({lasts:.0f} s), {mode}: {told}\n")
+            delay = f"{min(right):.1f} s" if right else "never"
+            sys.stdout.write(f"{phase['label']} ({lasts:.0f} s), {mode}: {delay}\n")
 
 
 if __name__ == "__main__":

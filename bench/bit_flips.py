@@ -1,8 +1,7 @@
-"""Single bits flipped anywhere in a store: `python bench/flips.py` 20,000 times, `make bench` less.
+"""Flip single bits anywhere in a store: `python bench/bit_flips.py` flips 20,000.
 
-An episode is judged with one bit wrong, on disk, and put right again. It must not be accepted, nor
-degraded, as another episode than it was; a blank that stays a blank between two words of JSON
-changes nothing.
+An episode is validated with one bit flipped on disk, which is then restored. It must not be usable
+with changed content; other white space between two JSON tokens changes no content.
 """
 
 import shutil
@@ -20,7 +19,7 @@ from phasewatch.validation.sweep import validate_episode
 
 
 def run(opened: Store, out: Console, count: int) -> None:
-    """`count` flips over a copy of the store, each byte as likely as any other."""
+    """Flip `count` bits in a copy of the store, each bit as likely as any other."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(opened.root, folder, dirs_exist_ok=True)
         found = flip(Store.open(Path(folder)), count)
@@ -32,7 +31,7 @@ def run(opened: Store, out: Console, count: int) -> None:
 
 
 def flip(store: Store, count: int) -> Counter[str]:
-    """What became of each flipped bit."""
+    """Return how often each outcome occurred."""
     sound = {id: validate_episode(store, id) for id in store.ids()}
     paths = [path for id in sound for path in sorted(store.folder(id).iterdir())]
     ends = np.cumsum([path.stat().st_size for path in paths])
@@ -40,16 +39,18 @@ def flip(store: Store, count: int) -> Counter[str]:
     for place in generator.integers(0, 8 * int(ends[-1]), count):
         at = int(np.searchsorted(ends, place // 8, side="right"))
         path, byte = paths[at], int(place // 8 - (ends[at - 1] if at else 0))
-        whole = path.read_bytes()
-        path.write_bytes(whole[:byte] + bytes([whole[byte] ^ 1 << place % 8]) + whole[byte + 1 :])
-        own = validate_episode(store, path.parent.name)
-        if own == sound[own.id]:
-            found["nothing was said that had not been said"] += 1
-        elif own.usable:
+        intact = path.read_bytes()
+        path.write_bytes(
+            intact[:byte] + bytes([intact[byte] ^ 1 << place % 8]) + intact[byte + 1 :]
+        )
+        result = validate_episode(store, path.parent.name)
+        if result == sound[result.id]:
+            found["the same result as before"] += 1
+        elif result.usable:
             found["usable, but changed"] += 1
         else:
-            found[f"{own.verdict}: {own.findings[0].code}"] += 1
-        path.write_bytes(whole)
+            found[f"{result.verdict}: {result.findings[0].code}"] += 1
+        path.write_bytes(intact)
     return found
 
 

@@ -1,8 +1,8 @@
-"""`make bench`, intervals: does 95 % mean 95 %, on made-up predictions whose truth is known?
+"""`make bench`, intervals: their coverage on simulated predictions whose true score is known.
 
-Windows of an episode share how easy it was, episodes of a host how easy the host was. Each of the
-two intervals must cover its own true macro F1, and two equal models must rarely be told apart; the
-bootstrap over windows stands beside them.
+Windows of an episode share its difficulty, and episodes of a host share that of the host. Each of
+the two intervals must cover its true macro F1 in 95 % of repetitions, and two equal models must be
+declared different in 5 %; a bootstrap over windows is shown beside them.
 """
 
 from collections import Counter
@@ -18,15 +18,16 @@ from phasewatch.metrics import Confusions, Score
 CLASSES, WINDOWS, SEGMENT = 4, 24, 4
 TIMES = 1000
 SKILL, HOST_SPREAD, EPISODE_SPREAD = 0.9, 0.6, 0.7
-"""Log odds of a right call, and their standard deviations."""
+"""Log odds of a correct prediction, and their standard deviations."""
 
 Floats = NDArray[np.float64]
 
 
 def episodes(skill: Floats, generator: np.random.Generator) -> Confusions:
-    """Confusion `[E,K,K]` of episodes of log odds `skill[E]`, in segments of one phase each.
+    """Return confusion matrices `[E,K,K]` of episodes with log odds `skill[E]`.
 
-    Every class has its own ease, and neighbouring windows share half of their luck.
+    Episodes consist of segments of one phase each; classes differ in difficulty, and neighbouring
+    windows are correlated.
     """
     count, segments = len(skill), WINDOWS // SEGMENT
     truth = generator.integers(0, CLASSES, (count, segments)).repeat(SEGMENT, axis=1)
@@ -41,16 +42,16 @@ def episodes(skill: Floats, generator: np.random.Generator) -> Confusions:
     return counted.reshape(count, CLASSES, CLASSES)
 
 
-def world(
+def simulate(
     hosts: Floats, each: int, generator: np.random.Generator
 ) -> tuple[Confusions, NDArray[np.str_]]:
-    """`each` episodes on hosts of log odds `hosts[H]`, and the host of each."""
+    """Return `each` episodes on every host of log odds `hosts[H]`, and the host of each episode."""
     skill = hosts.repeat(each) + EPISODE_SPREAD * generator.standard_normal(len(hosts) * each)
     return episodes(skill, generator), np.arange(len(hosts)).astype(np.str_).repeat(each)
 
 
 def windows(parts: Confusions, generator: np.random.Generator) -> tuple[float, float]:
-    """The naive interval: windows drawn as if they knew nothing of each other."""
+    """Return the naive interval, which resamples windows as if they were independent."""
     total = parts.sum(axis=0)
     drawn = generator.multinomial(
         total.sum(), (total / total.sum()).ravel(), size=metrics.REPLICATES
@@ -61,29 +62,31 @@ def windows(parts: Confusions, generator: np.random.Generator) -> tuple[float, f
 
 
 def within(score: Score | None, truth: float) -> bool:
-    """Whether an interval holds the truth."""
+    """Return whether an interval covers the true score."""
     if score is None or score.low is None or score.high is None:
         return False
     return score.low <= truth <= score.high
 
 
-def these(generator: np.random.Generator, hits: Counter[str]) -> None:
-    """One host, 30 episodes of it; the truth is that host's over ever more episodes."""
+def same_host(generator: np.random.Generator, hits: Counter[str]) -> None:
+    """Count coverage for other episodes of one host, from 30 episodes of it."""
     host = SKILL + HOST_SPREAD * generator.standard_normal(1)
-    parts, _ = world(host, 30, generator)
-    other, _ = world(host, 30, generator)
-    truth = float(metrics.macro_f1(world(host, 4000, generator)[0].sum(axis=0)))
+    parts, _ = simulate(host, 30, generator)
+    other, _ = simulate(host, 30, generator)
+    truth = float(metrics.macro_f1(simulate(host, 4000, generator)[0].sum(axis=0)))
     hits["these"] += within(metrics.macro_f1_score(parts, 0), truth)
     low, high = windows(parts, generator)
     hits["these, windows"] += low <= truth <= high
     hits["these, equal told apart"] += metrics.difference(parts, other, 0)[1] < 0.05
 
 
-def like(truth: float, count: int, generator: np.random.Generator, hits: Counter[str]) -> None:
-    """`count` hosts of 20 episodes; the truth is that of all hosts."""
+def other_hosts(
+    truth: float, count: int, generator: np.random.Generator, hits: Counter[str]
+) -> None:
+    """Count coverage for other hosts, from `count` hosts of 20 episodes each."""
     spread = HOST_SPREAD * generator.standard_normal((2, count))
-    parts, host = world(SKILL + spread[0], 20, generator)
-    other, _ = world(SKILL + 0.5 * spread[0] + np.sqrt(0.75) * spread[1], 20, generator)
+    parts, host = simulate(SKILL + spread[0], 20, generator)
+    other, _ = simulate(SKILL + 0.5 * spread[0] + np.sqrt(0.75) * spread[1], 20, generator)
     hits["like"] += within(metrics.across_hosts(parts, host, 0), truth)
     hits["like, episodes"] += within(metrics.macro_f1_score(parts, 0), truth)
     low, high = windows(parts, generator)
@@ -94,10 +97,19 @@ def like(truth: float, count: int, generator: np.random.Generator, hits: Counter
 
 
 def run(out: Console) -> None:
-    """All of it, `TIMES` times."""
+    """Repeat both `TIMES` times and print the shares."""
     generator = np.random.default_rng(0)
-    table = Table(title=f"shares of {TIMES} repetitions; nominal: covered 95 %, told apart 5 %")
-    for name in ("asked", "test", "ours", "over episodes", "over windows", "equals told apart"):
+    table = Table(
+        title=f"shares of {TIMES} repetitions; nominal: covered 95 %, declared different 5 %"
+    )
+    for name in (
+        "interval for",
+        "from",
+        "ours",
+        "over episodes",
+        "over windows",
+        "equals declared different",
+    ):
         table.add_column(name)
 
     def share(hits: Counter[str], name: str) -> str:
@@ -105,19 +117,19 @@ def run(out: Console) -> None:
 
     hits: Counter[str] = Counter()
     for _ in range(TIMES):
-        these(generator, hits)
-    told = ("these", "these, windows", "these, equal told apart")
-    ours, naive, apart = (share(hits, name) for name in told)
-    table.add_row("these hosts, other episodes", "1 host, 30 episodes", ours, ours, naive, apart)
+        same_host(generator, hits)
+    names = ("these", "these, windows", "these, equal told apart")
+    ours, naive, apart = (share(hits, name) for name in names)
+    table.add_row("other episodes, same host", "1 host, 30 episodes", ours, ours, naive, apart)
     all_hosts = SKILL + HOST_SPREAD * generator.standard_normal(20_000)
-    truth = float(metrics.macro_f1(world(all_hosts, 20, generator)[0].sum(axis=0)))
+    truth = float(metrics.macro_f1(simulate(all_hosts, 20, generator)[0].sum(axis=0)))
     for count in (5, 10):
         hits = Counter()
         for _ in range(TIMES):
-            like(truth, count, generator, hits)
+            other_hosts(truth, count, generator, hits)
         kinds = ("like", "like, episodes", "like, windows", "like, equal told apart")
         table.add_row(
-            "hosts like these", f"{count} hosts, 20 episodes each", *(share(hits, n) for n in kinds)
+            "other hosts", f"{count} hosts, 20 episodes each", *(share(hits, n) for n in kinds)
         )
     out.print(table)
 

@@ -1,8 +1,9 @@
-"""Offline against live, over every episode: `python bench/replayed.py --run RUN --store STORE`.
+"""Compare live with offline predictions of every episode of a store.
 
-Offline is what training and evaluation do: all windows cut, pooled and predicted in large batches.
-Live gives each episode's samples to a machine a stride at a time. Exits with 1 when one window, its
-level or a label differs, or a logit by more than `WITHIN`.
+`python bench/live_against_offline.py --run RUN --store STORE`. Offline is what training and
+evaluation do: all windows are cut, pooled and predicted in large batches. Live gives each episode's
+samples to a machine a stride at a time. Exits with 1 when a window, its level or a label differs,
+or a logit by more than `WITHIN`.
 """
 
 import argparse
@@ -23,8 +24,8 @@ from phasewatch.windowing import Windows, concatenate, cut_windows, pool_opening
 WITHIN = 1e-6
 
 
-class Found(NamedTuple):
-    """How many windows and labels there were, how many agreed, the largest logit difference."""
+class Agreement(NamedTuple):
+    """Numbers of windows and labels, how many are equal, and the largest difference of logits."""
 
     windows: int
     same_windows: int
@@ -34,22 +35,22 @@ class Found(NamedTuple):
 
 
 def offline(store: Store, ensemble: Ensemble) -> Windows:
-    """Every window of the store, each with its machine's level by then."""
-    whole = {
+    """Return every window of the store, each with its machine's level at that time."""
+    windows = {
         id: cut_windows(store.read(id), store.schema, ensemble.opening_s) for id in store.ids()
     }
-    usable = {id for id in whole if validate_episode(store, id).usable}
+    usable = {id for id in windows if validate_episode(store, id).usable}
     parts = []
-    for id, own in whole.items():
+    for id, cut in windows.items():
         # An episode that is not usable adds nothing to its machine's level, but can be watched.
-        near = [one for other, one in whole.items() if other in usable or other == id]
-        same_host = pool_openings(concatenate(one for one in near if one.host[:1] == own.host[:1]))
+        near = [one for other, one in windows.items() if other in usable or other == id]
+        same_host = pool_openings(concatenate(one for one in near if one.host[:1] == cut.host[:1]))
         parts.append(same_host.take(same_host.episode == id))
     return concatenate(parts)
 
 
 def live(store: Store, ensemble: Ensemble) -> list[WindowPrediction]:
-    """Every window of the store, in the same order."""
+    """Return the live predictions of every window of the store, in the same order."""
     manifests = [store.manifest(id) for id in store.ids()]
     predicted: list[WindowPrediction] = []
     for number, id in enumerate(store.ids(), 1):
@@ -61,24 +62,28 @@ def live(store: Store, ensemble: Ensemble) -> list[WindowPrediction]:
     return predicted
 
 
-def compare(ensemble: Ensemble, whole: Windows, predicted: list[WindowPrediction]) -> Found:
+def compare(ensemble: Ensemble, windows: Windows, predicted: list[WindowPrediction]) -> Agreement:
     """Compare both, window by window; raises ValueError when they end at different times."""
     same = 0
-    for x, level, t_ns, one in zip(whole.x, whole.opening, whole.t_ns, predicted, strict=True):
+    for x, level, t_ns, one in zip(
+        windows.x, windows.opening, windows.t_ns, predicted, strict=True
+    ):
         if one.end_ns != t_ns:
             raise ValueError(f"live has a window at {one.end_ns}, offline at {t_ns}")
         same += (one.x.tobytes(), one.level.tobytes()) == (x.tobytes(), level.tobytes())
     agreed, largest = 0, 0.0
     for member in ensemble.members:
-        own = member.checkpoint.logits(whole.x[:, member.rows], whole.opening[:, member.rows])
+        logits = member.checkpoint.logits(
+            windows.x[:, member.rows], windows.opening[:, member.rows]
+        )
         other = np.stack([one.logits[member.key] for one in predicted])
-        agreed += int((own.argmax(axis=1) == other.argmax(axis=1)).sum())
-        largest = max(largest, float(np.abs(own - other).max()))
-    return Found(len(whole), same, len(whole) * len(ensemble.members), agreed, largest)
+        agreed += int((logits.argmax(axis=1) == other.argmax(axis=1)).sum())
+        largest = max(largest, float(np.abs(logits - other).max()))
+    return Agreement(len(windows), same, len(windows) * len(ensemble.members), agreed, largest)
 
 
 def main() -> None:
-    """One line, and the exit code."""
+    """Parse the command line, print one line, and exit with the result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
@@ -92,8 +97,8 @@ def main() -> None:
         f"labels equal {found.same_labels}/{found.labels}, "
         f"largest logit difference {found.largest:.2g}\n"
     )
-    whole = found.same_windows == found.windows and found.same_labels == found.labels
-    sys.exit(0 if whole and found.largest <= WITHIN else 1)
+    agrees = found.same_windows == found.windows and found.same_labels == found.labels
+    sys.exit(0 if agrees and found.largest <= WITHIN else 1)
 
 
 if __name__ == "__main__":

@@ -37,23 +37,25 @@ def run(opened: Store, out: Console) -> None:
 
     began = time.perf_counter()
     weights = metrics.bootstrap_weights(len(parts[0]), 0, DRAWS)
-    ours = np.stack(
+    our_values = np.stack(
         [metrics.macro_f1(metrics.resampled_confusions(cube, weights)) for cube in parts]
     )
-    mine = time.perf_counter() - began
+    our_seconds = time.perf_counter() - began
 
     _, place = np.unique(windows.episode, return_inverse=True)
     began = time.perf_counter()
-    theirs = np.array([plain(windows.y, predictions, drawn[place]) for drawn in weights[:TIMED]]).T
+    peer_values = np.array(
+        [plain(windows.y, predictions, drawn[place]) for drawn in weights[:TIMED]]
+    ).T
     peer = (time.perf_counter() - began) * DRAWS / TIMED
 
     table = Table("work", "ours", "peer", "peer/ours", "largest difference")
     table.add_row(
         f"{DRAWS:,} paired draws of {len(ids)} episodes, {CHECKPOINTS} checkpoints",
-        f"{mine:.2f} s",
+        f"{our_seconds:.2f} s",
         f"scikit-learn's f1_score a draw: {peer:.0f} s (from {TIMED} draws)",
-        f"{peer / mine:.0f} x",
-        f"{np.abs(ours[:, :TIMED] - theirs).max():.1e}",
+        f"{peer / our_seconds:.0f} x",
+        f"{np.abs(our_values[:, :TIMED] - peer_values).max():.1e}",
     )
     out.print(table)
 

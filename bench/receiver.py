@@ -1,7 +1,7 @@
-"""`make bench`, the receiver: uploads through a faulty line to a receiver that is killed.
+"""`make bench`, the receiver: uploads over a faulty network to a receiver that is killed.
 
-Nothing acknowledged may be lost, nothing torn, nothing created twice. By itself, with a number,
-this file sends so many: `.venv/bin/python bench/receive.py 10000` takes minutes.
+No acknowledged episode may be lost, torn or created twice. The command line takes a number of
+uploads: `.venv/bin/python bench/receiver.py 10000` takes minutes.
 """
 
 import contextlib
@@ -35,8 +35,8 @@ Files = dict[str, bytes]
 out = Console(highlight=False)
 
 
-class Keeper:
-    """A receiver in a process of its own, which can be killed and started again."""
+class KilledReceiver:
+    """A receiver in its own process, which can be killed and started again."""
 
     def __init__(self, folder: Path, host: str) -> None:
         self.root, self.log, self.kills = folder / "kept", folder / "log", 0
@@ -59,13 +59,13 @@ class Keeper:
         self._process.stdout.readline()
 
     def end(self) -> None:
-        """As `kill -9` ends it."""
+        """Kill the process as `kill -9` does."""
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.communicate()
 
     @contextlib.contextmanager
     def restless(self) -> Iterator[None]:
-        """Killed and started again every `KILL_S`."""
+        """Kill and start it again every `KILL_S` seconds."""
         done = threading.Event()
 
         def kill() -> None:
@@ -83,28 +83,28 @@ class Keeper:
             thread.join()
 
     def created(self) -> Counter[str]:
-        """How often each episode was created, as it said."""
+        """Return how often each episode was created, according to the log."""
         return Counter(re.findall(r"^201 (\S+)", self.log.read_text(), re.MULTILINE))
 
 
-def named(files: Files, id: str) -> Files:
-    """The same episode under another id."""
+def renamed_files(files: Files, id: str) -> Files:
+    """Return the same episode under another id."""
     manifest = Manifest.model_validate_json(files[MANIFEST])
     return {**files, MANIFEST: manifest.model_copy(update={"id": id}).sealed()}
 
 
-def hurry(seconds: float) -> None:
-    """Pauses are a tenth of what they are, or they would be most of the time."""
+def short_pause(seconds: float) -> None:
+    """Pause for a tenth of the time: pauses would be most of the measurement."""
     time.sleep(seconds / 10)
 
 
 def send(url: str, token: str, files: Files, ids: list[str]) -> list[str]:
-    """Ship some episodes; those that were acknowledged."""
-    line, acknowledged = Connection(url, token, tries=100, sleep=hurry), []
+    """Ship episodes; return the ids of those that were acknowledged."""
+    line, acknowledged = Connection(url, token, tries=100, sleep=short_pause), []
     for id in ids:
-        own = named(files, id)
+        renamed = renamed_files(files, id)
         try:
-            line.send(id, own[MANIFEST], own[SAMPLES])
+            line.send(id, renamed[MANIFEST], renamed[SAMPLES])
         except Refused as refused:
             out.print(str(refused), markup=False)
         else:
@@ -113,68 +113,68 @@ def send(url: str, token: str, files: Files, ids: list[str]) -> list[str]:
     return acknowledged
 
 
-def receiving(opened: Store, uploads: int = 1000) -> None:
-    """The smallest episode of a store, shipped under many ids."""
+def run(opened: Store, uploads: int = 1000) -> None:
+    """Ship the smallest episode of a store under many ids, and print the results."""
     folders = [opened.folder(id) for id in opened.ids()]
     folder = min(folders, key=lambda one: (one / SAMPLES).stat().st_size)
     files = {name: (folder / name).read_bytes() for name in (MANIFEST, SAMPLES)}
     host = Manifest.model_validate_json(files[MANIFEST]).host
     size = sum(map(len, files.values()))
     with tempfile.TemporaryDirectory() as place:
-        keeper = Keeper(Path(place), host)
+        receiver = KilledReceiver(Path(place), host)
         try:
-            _clean(keeper, files, size)
-            _faults(keeper, files, size, uploads)
+            _clean(receiver, files, size)
+            _faults(receiver, files, size, uploads)
         finally:
-            keeper.end()
+            receiver.end()
 
 
-def _clean(keeper: Keeper, files: Files, size: int) -> None:
+def _clean(receiver: KilledReceiver, files: Files, size: int) -> None:
     ids = [f"clean{number}" for number in range(CLEAN)]
     begin = time.perf_counter()
-    send(f"http://127.0.0.1:{keeper.port}", keeper.token, files, ids)
+    send(f"http://127.0.0.1:{receiver.port}", receiver.token, files, ids)
     over_http = time.perf_counter() - begin
-    plain = Store(keeper.root.with_name("plain"), Store.open(keeper.root).schema)
+    plain = Store(receiver.root.with_name("plain"), Store.open(receiver.root).schema)
     begin = time.perf_counter()
     for id in ids:
-        plain.put(id, named(files, id))
+        plain.put(id, renamed_files(files, id))
     ratio = over_http / (time.perf_counter() - begin)
     out.print(
-        f"received on a clean line: {CLEAN / over_http:,.0f} episodes/s of {size:,} bytes, "
+        f"received without faults: {CLEAN / over_http:,.0f} episodes/s of {size:,} bytes, "
         f"{ratio:.1f} x the time of writing them durably to this disk"
     )
 
 
-def _faults(keeper: Keeper, files: Files, size: int, uploads: int) -> None:
-    line = Faulty(keeper.port, seed=1, reach=4 * size)
+def _faults(receiver: KilledReceiver, files: Files, size: int, uploads: int) -> None:
+    line = Faulty(receiver.port, seed=1, reach=4 * size)
     ids = [f"e{number}" for number in range(uploads)]
     begin = time.perf_counter()
-    with keeper.restless(), ThreadPoolExecutor(SENDERS) as pool:
+    with receiver.restless(), ThreadPoolExecutor(SENDERS) as pool:
         parts = [ids[place::SENDERS] for place in range(SENDERS)]
-        sent = pool.map(lambda own: send(line.url, keeper.token, files, own), parts)
+        sent = pool.map(lambda own: send(line.url, receiver.token, files, own), parts)
         acknowledged = {id for part in sent for id in part}
     took = time.perf_counter() - begin
     line.close()
-    kept = Store.open(keeper.root)
-    there = [id for id in kept.ids() if id.startswith("e")]
-    torn = [id for id in there if not whole(kept, id, named(files, id))]
-    lost, twice = acknowledged - set(there), [n for n in keeper.created().values() if n > 1]
+    store = Store.open(receiver.root)
+    stored = [id for id in store.ids() if id.startswith("e")]
+    torn = [id for id in stored if not is_intact(store, id, renamed_files(files, id))]
+    lost, twice = acknowledged - set(stored), [n for n in receiver.created().values() if n > 1]
     faults = ", ".join(f"{count:,} {fate}" for fate, count in sorted(line.fates.items()))
     out.print(
-        f"{uploads:,} uploads through a faulty line in {took:.0f} s ({faults}; receiver killed "
-        f"{keeper.kills} times): {len(acknowledged):,} acknowledged · {len(lost)} of them lost · "
+        f"{uploads:,} uploads over a faulty network in {took:.0f} s ({faults}; receiver killed "
+        f"{receiver.kills} times): {len(acknowledged):,} acknowledged · {len(lost)} of them lost · "
         f"{len(torn)} torn · {len(twice)} created twice"
     )
 
 
-def whole(kept: Store, id: str, files: Files) -> bool:
-    """Whether an episode is there as it was sent, and nothing beside."""
+def is_intact(store: Store, id: str, files: Files) -> bool:
+    """Return whether an episode is stored as it was sent, with no other file."""
     try:
-        kept.read(id)
+        store.read(id)
     except (Refused, OSError):
         return False
-    return {path.name: path.read_bytes() for path in kept.folder(id).iterdir()} == files
+    return {path.name: path.read_bytes() for path in store.folder(id).iterdir()} == files
 
 
 if __name__ == "__main__":
-    receiving(Store.open(Path(__file__).parent.parent / "corpus"), *map(int, sys.argv[1:]))
+    run(Store.open(Path(__file__).parent.parent / "corpus"), *map(int, sys.argv[1:]))

@@ -1,7 +1,7 @@
-"""From a folder of CSV files never seen before to a report: commands, lines of TOML, minutes.
+"""From a folder of CSV files to a report: how many commands, lines of TOML and minutes it takes.
 
-`python bench/stranger.py` makes up what a monitoring agent writes, a folder a host and a file a
-run, and goes the way of docs/how-to/import.md with the commands that stand there.
+`python bench/csv_to_report.py` writes the files that a monitoring agent could write, one folder for
+each host and one file for each run, and gives the commands of docs/how-to/import.md.
 """
 
 import difflib
@@ -31,7 +31,7 @@ CORRECTED = {
         ),
     },
 }
-"""What a person would correct in the drafts, line by line."""
+"""Lines of the drafts that a person would correct, and their corrections."""
 
 COMMANDS = (
     "schema suggest tables --out mine",
@@ -42,21 +42,23 @@ COMMANDS = (
 
 
 def tables(folder: Path) -> None:
-    """What the agent wrote: rows every 15 s or so, some lost, totals since boot."""
-    chance = np.random.default_rng(0)
+    """Write the agent's files: rows about every 15 s, some of them lost, and totals since boot."""
+    generator = np.random.default_rng(0)
     began = 1_790_000_000.0
     for host, speed in HOSTS.items():
-        totals = chance.uniform(1e3, 1e6, 3)
+        totals = generator.uniform(1e3, 1e6, 3)
         for run in range(RUNS):
             for load, level in LOADS.items():
                 lines = [HEAD]
                 for _ in range(ROWS):
-                    began += EVERY_S + chance.normal(0, 0.4)
-                    busy = level * speed * chance.gamma(8, 1 / 8)
-                    totals += EVERY_S * busy * np.array([0.25, 5e4, 2e5]) * chance.gamma(2, 0.5, 3)
+                    began += EVERY_S + generator.normal(0, 0.4)
+                    busy = level * speed * generator.gamma(8, 1 / 8)
+                    totals += (
+                        EVERY_S * busy * np.array([0.25, 5e4, 2e5]) * generator.gamma(2, 0.5, 3)
+                    )
                     row = (*totals, 4e9 - 4e8 * busy, busy)
-                    if chance.random() > 0.02:
-                        lines.append(f"{began:.3f}," + ",".join(f"{own:.2f}" for own in row))
+                    if generator.random() > 0.02:
+                        lines.append(f"{began:.3f}," + ",".join(f"{value:.2f}" for value in row))
                 place = folder / host / f"{load}-run{run}.csv"
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text("\n".join(lines) + "\n")
@@ -64,7 +66,7 @@ def tables(folder: Path) -> None:
 
 
 def correct(folder: Path) -> tuple[int, int]:
-    """Correct the drafts; their lines, and how many of them a person changed."""
+    """Correct the drafts; return their number of lines, and how many of them were changed."""
     lines = changed = 0
     for name, corrections in CORRECTED.items():
         draft = (folder / name).read_text().splitlines()
@@ -76,7 +78,7 @@ def correct(folder: Path) -> tuple[int, int]:
 
 
 def main() -> None:
-    """See above."""
+    """Parse the command line and run the benchmark."""
     out = Console(highlight=False)
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
@@ -86,19 +88,19 @@ def main() -> None:
         first, lines, changed = time.perf_counter(), 0, 0
         for command in COMMANDS:
             began = time.perf_counter()
-            told = subprocess.run(
+            finished = subprocess.run(
                 [BIN, *shlex.split(command)], cwd=folder, capture_output=True, text=True, check=True
             )
             took = time.perf_counter() - began
-            last = told.stdout.strip().splitlines()[-1]
+            last = finished.stdout.strip().splitlines()[-1]
             out.print(f"$ phasewatch {command}\n  {took:.0f} s; {last}", soft_wrap=True)
             if command.startswith("schema"):
                 lines, changed = correct(folder / "mine")
                 out.print(f"  {lines} lines of TOML drafted, {changed} corrected by hand")
         minutes = (time.perf_counter() - first) / 60
         report = (folder / "runs" / "mine" / "report.md").read_text()
-        (claim,) = (line for line in report.splitlines() if line.startswith("On "))
-        out.print(f"{len(COMMANDS)} commands, {minutes:.1f} minutes of machine time\n{claim}")
+        (summary,) = (line for line in report.splitlines() if line.startswith("On "))
+        out.print(f"{len(COMMANDS)} commands, {minutes:.1f} minutes of machine time\n{summary}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""`make bench`, checks: episodes judged per second on one core, beside the floor and plain ways.
+"""`make bench`, validation: episodes validated per second on one core, beside simpler ways.
 
-The floor reads and hashes the same bytes and looks at none. The plain ways keep an episode as most
-would, gzipped JSON Lines or a Parquet file a source, and check what one row or one column shows:
-fewer rules than ours, and nothing across clocks. All forms are written anew from the same episodes,
-ours as this release publishes them.
+The lower bound reads and hashes the same bytes and checks nothing. The simple ways store an episode
+as gzipped JSON Lines or as one Parquet file for each source, and check single rows and columns:
+fewer rules than ours, and no comparison of clocks. All forms are written anew from the same
+episodes, ours as this release publishes them.
 """
 
 import gzip
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from frames import told
+import table_peers
 from layouts import four_parquet, json_lines, seconds
 from rich.console import Console
 from rich.table import Table
@@ -33,7 +33,7 @@ EPISODES, BLOCK = 48, 8192
 
 
 def run(opened: Store, out: Console, scratch: Path) -> None:
-    """On episodes of the corpus; `scratch` takes them in the other forms."""
+    """Measure episodes of the corpus; `scratch` is the folder of the other forms."""
     ids = opened.ids()[:: len(opened.ids()) // EPISODES][:EPISODES]
     episodes = [opened.read(id) for id in ids]
     ours = Store.create(scratch / "ours", opened.schema)
@@ -43,7 +43,7 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     (scratch / "schema.json").write_text(
         json.dumps(
             {
-                name: [own.name for own in opened.schema.channels_of(name)]
+                name: [channel.name for channel in opened.schema.channels_of(name)]
                 for name in opened.schema.sources
             }
         )
@@ -52,18 +52,18 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     def rate(work: Callable[[], object]) -> float:
         return len(ids) / seconds(work, 1.0)
 
-    mine = rate(lambda: sweep.validate_store(ours))
-    table = Table("judging episodes, one core", "episodes/s", "ours is")
-    table.add_row("ours: every rule, and what clocks say of each other", f"{mine:,.0f}", "")
-    theirs = {
+    our_rate = rate(lambda: sweep.validate_store(ours))
+    table = Table("validating episodes, one core", "episodes/s", "ours is")
+    table.add_row("ours: every rule, and what clocks say of each other", f"{our_rate:,.0f}", "")
+    peer_rates = {
         "read and sha256 of the same bytes, the floor": rate(lambda: _hash(ours, ids)),
         "gzip and json, checks in plain Python": rate(
             lambda: [plain(scratch, one, opened.schema) for one in listed]
         ),
-        **told("check", scratch),
+        **table_peers.rates("check", scratch),
     }
-    for name, found in theirs.items():
-        table.add_row(name, f"{found:,.0f}", f"{mine / found:.3g} x")
+    for name, found in peer_rates.items():
+        table.add_row(name, f"{found:,.0f}", f"{our_rate / found:.3g} x")
     out.print(table)
 
     datas = [(ours.folder(id) / SAMPLES).read_bytes() for id in ids]
@@ -84,7 +84,7 @@ def run(opened: Store, out: Console, scratch: Path) -> None:
     table = Table("where our time goes", "ms an episode", "of all")
     for name, work in parts.items():
         spent = seconds(work, 1.0) / len(ids)
-        table.add_row(name, f"{spent * 1e3:.2f}", f"{spent * mine:.0%}")
+        table.add_row(name, f"{spent * 1e3:.2f}", f"{spent * our_rate:.0%}")
     out.print(table)
 
 
@@ -95,7 +95,7 @@ def _hash(opened: Store, ids: Sequence[str]) -> None:
 
 
 def _write(episode: Episode, scratch: Path) -> dict[str, Any]:
-    """The episode as JSON Lines and as four Parquet files; what a manifest would say of it."""
+    """Write the episode as JSON Lines and as four Parquet files; return what a manifest holds."""
     lines = json_lines(episode)["lines"]
     (scratch / f"{episode.id}.jsonl.gz").write_bytes(lines)
     for source, data in four_parquet(episode).items():
@@ -111,7 +111,7 @@ def _write(episode: Episode, scratch: Path) -> dict[str, Any]:
 
 
 def plain(scratch: Path, manifest: dict[str, Any], schema: Schema) -> list[str]:
-    """What a careful afternoon's validator objects to."""
+    """Return the problems that a short validator in plain Python finds."""
     path = scratch / f"{manifest['id']}.jsonl.gz"
     hashed, found = hashlib.sha256(), []
     with path.open("rb") as file:
@@ -125,11 +125,11 @@ def plain(scratch: Path, manifest: dict[str, Any], schema: Schema) -> list[str]:
             row = json.loads(line)
             rows[row["source"]].append(row)
     lasted_s = (manifest["end_ns"] - manifest["start_ns"]) / 1e9
-    for source, own in rows.items():
-        if len(own) < 0.9 * manifest["rates"].get(source, 2.0) * lasted_s:
+    for source, rows_of_source in rows.items():
+        if len(rows_of_source) < 0.9 * manifest["rates"].get(source, 2.0) * lasted_s:
             found.append(f"{source} is thin")
         found += _plain_rows(
-            own, {channel.name: channel.kind for channel in schema.channels_of(source)}
+            rows_of_source, {channel.name: channel.kind for channel in schema.channels_of(source)}
         )
     times = [time for time, _ in manifest["labels"]]
     phases = {phase for _, phase in manifest["labels"]}

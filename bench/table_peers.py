@@ -1,6 +1,6 @@
 """Peers that work on tables: pandera, polars, pandas, tsfresh.
 
-`told` runs this file in the peers' environment, on one core; each peer's rate is printed as JSON.
+`rates` runs this file in the peers' environment, on one core; it prints the rates as JSON.
 """
 
 import json
@@ -16,15 +16,15 @@ PYTHON = Path(__file__).parent.parent / ".venv/peers/bin/python"
 ONE_CORE = {"POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
-def told(what: str, scratch: Path) -> dict[str, float]:
-    """Rates per second, by peer, of `what` on the files in `scratch`."""
+def rates(what: str, scratch: Path) -> dict[str, float]:
+    """Return rates per second by peer, of the measurement `what` on the files in `scratch`."""
     command = [str(PYTHON), __file__, what, str(scratch)]
     done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=os.environ | ONE_CORE)
     return dict(json.loads(done.stdout))
 
 
 def best(work: Callable[[], object], rounds: int = 5) -> float:
-    """Seconds of the fastest round."""
+    """Return the seconds of the fastest round."""
     took = []
     for _ in range(rounds):
         began = time.perf_counter()
@@ -34,7 +34,7 @@ def best(work: Callable[[], object], rounds: int = 5) -> float:
 
 
 def check(scratch: Path) -> dict[str, float]:
-    """Episodes per second whose four tables pandera checks."""
+    """Return the episodes per second whose four tables pandera checks."""
     import pandera.polars as pa
     import polars as pl
 
@@ -66,14 +66,14 @@ def check(scratch: Path) -> dict[str, float]:
 
 
 def cut(scratch: Path) -> dict[str, float]:
-    """Windows per second: the same statistics by polars, the minimal set by tsfresh."""
+    """Return windows per second: the same statistics by polars, the minimal set by tsfresh."""
     import numpy as np
     import pandas as pd
     import polars as pl
     from tsfresh.feature_extraction import MinimalFCParameters, extract_features
 
-    given = np.load(scratch / "grid.npz")
-    grid, steps, stride = given["grid"], int(given["steps"]), int(given["stride"])
+    arrays = np.load(scratch / "grid.npz")
+    grid, steps, stride = arrays["grid"], int(arrays["steps"]), int(arrays["stride"])
     names = [f"c{row}" for row in range(len(grid))]
     count = (grid.shape[1] - steps) // stride + 1
     frame = pl.DataFrame(dict(zip(names, grid, strict=True))).fill_nan(None)
@@ -82,9 +82,16 @@ def cut(scratch: Path) -> dict[str, float]:
     def grouped() -> object:
         wanted = []
         for name in names:
-            own = pl.col(name)
-            late = [own.tail(steps // part).mean() for part in (2, 4)]
-            parts = [own.mean(), own.std(ddof=0), own.min(), own.median(), own.max(), *late]
+            column = pl.col(name)
+            late = [column.tail(steps // part).mean() for part in (2, 4)]
+            parts = [
+                column.mean(),
+                column.std(ddof=0),
+                column.min(),
+                column.median(),
+                column.max(),
+                *late,
+            ]
             wanted += [part.alias(f"{name}{place}") for place, part in enumerate(parts)]
         windows = frame.group_by_dynamic("step", every=f"{stride}i", period=f"{steps}i")
         return windows.agg(wanted)
@@ -92,14 +99,14 @@ def cut(scratch: Path) -> dict[str, float]:
     def rolling() -> object:
         wanted = []
         for name in names:
-            own, some = pl.col(name), {"min_samples": 1}
-            late = [own.rolling_mean(steps // part, **some) for part in (2, 4)]
+            column, some = pl.col(name), {"min_samples": 1}
+            late = [column.rolling_mean(steps // part, **some) for part in (2, 4)]
             parts = [
-                own.rolling_mean(steps, **some),
-                own.rolling_std(steps, ddof=0, **some),
-                own.rolling_min(steps, **some),
-                own.rolling_median(steps, **some),
-                own.rolling_max(steps, **some),
+                column.rolling_mean(steps, **some),
+                column.rolling_std(steps, ddof=0, **some),
+                column.rolling_min(steps, **some),
+                column.rolling_median(steps, **some),
+                column.rolling_max(steps, **some),
                 *late,
             ]
             wanted += [part.alias(f"{name}{place}") for place, part in enumerate(parts)]
@@ -127,16 +134,16 @@ def cut(scratch: Path) -> dict[str, float]:
 
 
 def align(scratch: Path) -> dict[str, float]:
-    """Episodes per second whose four sources are joined onto the grid, last value before a step."""
+    """Return episodes per second whose four sources are joined, as of each step of the grid."""
     import numpy as np
     import pandas as pd
     import polars as pl
 
     grids = np.load(scratch / "edges.npz")
     paths = {id: sorted(scratch.glob(f"{id}.*.parquet")) for id in grids.files}
-    polar = {id: [pl.read_parquet(path) for path in own] for id, own in paths.items()}
+    polar = {id: [pl.read_parquet(path) for path in frames] for id, frames in paths.items()}
     panda = {
-        id: [pd.DataFrame(own.to_dict(as_series=False)) for own in sources]
+        id: [pd.DataFrame(frames.to_dict(as_series=False)) for frames in sources]
         for id, sources in polar.items()
     }
     hold = int(np.load(scratch / "hold.npy"))
@@ -145,15 +152,15 @@ def align(scratch: Path) -> dict[str, float]:
         for id, sources in panda.items():
             joined = pd.DataFrame({"t_wall_ns": grids[id]})
             for source in sources:
-                own = source.drop(columns="t_mono_ns")
-                joined = pd.merge_asof(joined, own, on="t_wall_ns", tolerance=hold)
+                frames = source.drop(columns="t_mono_ns")
+                joined = pd.merge_asof(joined, frames, on="t_wall_ns", tolerance=hold)
 
     def by_polars() -> None:
         for id, sources in polar.items():
             joined = pl.DataFrame({"t_wall_ns": grids[id]})
             for source in sources:
-                own = source.drop("t_mono_ns")
-                joined = joined.join_asof(own, on="t_wall_ns", tolerance=hold)
+                frames = source.drop("t_mono_ns")
+                joined = joined.join_asof(frames, on="t_wall_ns", tolerance=hold)
 
     return {
         "pandas, merge_asof": len(panda) / best(by_pandas, 3),
