@@ -1,4 +1,4 @@
-"""Every bundle of a run on a Raspberry Pi's processor: its answers beside the checkpoint's.
+"""Compare the bundles of a run on a Raspberry Pi's processor with their checkpoints here.
 
 `python bench/aarch64.py --run RUN --store STORE` exports all checkpoints of the run and asks both
 about every window of the test split; the processor is qemu-user's, the wheels are the real ones.

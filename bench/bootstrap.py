@@ -1,4 +1,4 @@
-"""`make bench`, resamples: paired draws of whole episodes for twelve checkpoints, as in a report.
+"""`make bench`, bootstrap: resampling complete episodes for twelve checkpoints, as in a report.
 
 The peer calls scikit-learn's f1_score on the windows of each draw; it is timed on a few draws, on
 which both must agree.
@@ -23,7 +23,7 @@ Labels = NDArray[np.int64]
 
 
 def run(opened: Store, out: Console) -> None:
-    """On the episodes and truth of the corpus, with made-up predictions right in seven of ten."""
+    """Measure on the episodes of the corpus, with simulated predictions that are 70 % correct."""
     generator = np.random.default_rng(0)
     schema = opened.schema.for_mode("realistic")
     ids = [result.id for result in validate_store(opened) if result.usable]
@@ -61,6 +61,6 @@ def run(opened: Store, out: Console) -> None:
 
 
 def plain(y: Labels, predictions: Labels, often: Labels) -> list[float]:
-    """Macro F1 of every checkpoint on windows that were drawn so often."""
+    """Return macro F1 of every checkpoint on windows weighted by `drawn`."""
     rows = np.repeat(np.arange(len(y)), often)
     return [float(f1_score(y[rows], one[rows], average="macro")) for one in predictions]

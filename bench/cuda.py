@@ -1,4 +1,4 @@
-"""Training on a CUDA device beside the CPU: `python bench/cuda.py`, where there is a device.
+"""Compare training on a CUDA device with the CPU: `python bench/cuda.py`.
 
 Every network, in realistic mode, with arm-store held out: on the CPU, on the device twice, and once
 there interrupted half-way. On the device arithmetic is in mixed precision, so scores may differ;
@@ -26,7 +26,7 @@ HALF_WAY = 12
 
 
 class Trained(NamedTuple):
-    """What came of one training: macro F1 on the host never seen, and the weights."""
+    """The result of one training: macro F1 on the unseen host, epochs, seconds and weights."""
 
     score: float
     epochs: int
@@ -35,12 +35,12 @@ class Trained(NamedTuple):
 
 
 def hidden() -> None:
-    """In a worker: there is no device."""
+    """Hide the device from a worker process."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def train(name: str, cut_short: bool = False) -> Trained:
-    """One network, from the windows to its score; `cut_short` is interrupted, and goes on."""
+    """Train one network and return its result; with `cut_short` it is interrupted and resumed."""
     import numpy as np
 
     from phasewatch import metrics
@@ -71,7 +71,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
 
 
 def windows() -> "tuple[dict[str, Windows], Schema]":
-    """Realistic windows of the corpus by part, and their schema."""
+    """Return the realistic windows of the corpus by part of the split, and their schema."""
     from phasewatch import splits, windowing
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import validate_store
@@ -85,7 +85,7 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
 
 
 def main() -> None:
-    """A row a network."""
+    """Print one row for each network."""
     import torch
 
     out = Console(highlight=False, width=120)

@@ -1,4 +1,4 @@
-"""Model files changed at random, and what became of them: `python bench/mutations.py`.
+"""Load model files that were changed at random: `python bench/mutations.py`.
 
 10,000 of each format (`--each`), two ways: digests left as they were, or all made to fit by
 somebody who leaves the golden windows. `tests/mutated.py` says how they are changed and loads
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def told(found: Counter[str]) -> list[str]:
-    """How many were refused, how many met each other fate, and the codes of refusals."""
+    """Return the number refused, the number of each other outcome, and the codes of refusals."""
     codes = {name.removeprefix("refused "): many for name, many in found.most_common()}
     refused = {code: many for code, many in codes.items() if f"refused {code}" in found}
     fates = [sum(many for name, many in found.items() if name.startswith(one)) for one in COLUMNS]
