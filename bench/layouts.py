@@ -164,7 +164,7 @@ def silent(files: Files, read: Callable[[Files], object], trials: int = 200) -> 
 
 
 def _decodes(work: Callable[[], object]) -> bool:
-    """Return whether a child process decodes the bytes: some damaged footers abort Arrow's reader."""
+    """Return whether a child process decodes the bytes: some footers abort Arrow's reader."""
     child = os.fork()
     if not child:
         try:

@@ -4,7 +4,6 @@ import gzip
 import json
 import runpy
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -421,6 +420,5 @@ def test_the_tv_mode_rotates_scenes_without_a_reload(page: "Page", served: Serve
     page.wait_for_selector("text=Confusion")
     page.wait_for_selector("text=Deadline", timeout=8000)
     assert page.evaluate("window.marked") is True
-    began = time.monotonic()
     page.wait_for_selector("text=Confusion", timeout=8000)
-    assert time.monotonic() > began
+    assert page.evaluate("window.marked") is True

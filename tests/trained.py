@@ -1,7 +1,9 @@
 """Models that are trained on the toy store, each of them once in a process."""
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 from tests import toy
 
@@ -9,6 +11,8 @@ from phasewatch import windowing
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.experiment.run import Run
+from phasewatch.models import _network
+from phasewatch.models._trainer import Schedule
 from phasewatch.models.base import UNMONITORED
 from phasewatch.schema import Mode
 from phasewatch.splits import Split
@@ -22,6 +26,9 @@ TEST_SPLIT = Split(
 )
 """The split of saved checkpoints; its test episodes are those that an export is compared on."""
 
+SHORT = partial(Schedule, epochs=6)
+"""Networks need not be good here, only be trained: a tenth of the usual time."""
+
 _CACHE: dict[tuple[Path, str, Mode], Checkpoint] = {}
 
 
@@ -34,7 +41,8 @@ def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoin
         windows = windowing.extract(store, ids, visible, toy.RECIPE.opening_s)
         probe = (toy.episode(), Run(Path("nowhere")).training_folders)
         task = Task(toy.RECIPE, name, mode, visible, TRAINING_SPLIT, windows, windows, *probe)
-        _CACHE[key] = jobs.train_checkpoint(task, UNMONITORED)
+        with mock.patch.object(_network, "Schedule", SHORT):
+            _CACHE[key] = jobs.train_checkpoint(task, UNMONITORED)
     return _CACHE[key]
 
 

@@ -81,7 +81,8 @@ def test_rejected_episodes_are_left_out_and_reported(tmp_path: Path) -> None:
     path = store.folder(damaged) / SAMPLES
     path.write_bytes(path.read_bytes()[:-9])
     lines: list[str] = []
-    done = pipeline.run(toy.RECIPE, store, tmp_path / "out", lines.append)
+    recipe = replace(toy.RECIPE, models=("majority",), modes=("realistic",))
+    done = pipeline.run(recipe, store, tmp_path / "out", lines.append)
     assert "35 accepted · 0 degraded · 1 rejected" in lines[0]
     assert all(damaged not in found.windows.episode for found in done.predictions.predictions)
 
@@ -200,5 +201,6 @@ def test_training_reads_every_episode_once(
 
     monkeypatch.setattr(Store, "files", counted)
     recipe = replace(toy.RECIPE, models=("majority",))
+    monkeypatch.setattr(pipeline, "check_leakage", lambda *given: [])
     pipeline.train(recipe, toy_store, tmp_path / "out", lambda line: None)
     assert read == dict.fromkeys(toy_store.ids(), 1)
