@@ -16,7 +16,8 @@ from phasewatch.store.local import Store
 def test_version_is_the_changelogs(run: Run) -> None:
     assert run("--version")[1].strip() == f"phasewatch {__version__}"
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert changelog.split("## [")[1].startswith(f"{__version__}]")
+    released = [part for part in changelog.split("\n## [")[1:] if not part.startswith("Unreleased")]
+    assert released[0].startswith(f"{__version__}]")
 
 
 def test_help_needs_no_heavy_library() -> None:
