@@ -1,10 +1,11 @@
-"""The worked examples in docs/examples, on the data of others where it is present."""
+"""The worked examples in docs/examples, on public data sets where they are present."""
 
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.paths import DATA, ROOT
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
@@ -12,9 +13,7 @@ from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator
 from phasewatch.windowing import extract
 
-ROOT = Path(__file__).parent.parent
-DATA = ROOT.parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs recordings of others in {DATA}")
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"PHASEWATCH_DATA: no data in {DATA}")
 
 
 def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importer.FileReport]]:

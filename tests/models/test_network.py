@@ -1,16 +1,16 @@
-"""What networks share; and that they are as good as published ones on archives of others."""
+"""What all networks share, and that they reach published accuracy on a public archive."""
 
 import gzip
 
 import numpy as np
 import pytest
-from tests.paths import ROOT
+from tests.paths import DATA
 
 from phasewatch.models._network import MOST, Network
 from phasewatch.models.base import Data, find, names
 
 NETWORKS = [name for name in names() if issubclass(find(name), Network)]
-ARCHIVE = ROOT.parent / "shared" / "data" / "uea"
+ARCHIVE = DATA / "uea"
 FLOORS = {"cnn": 0.95, "gru": 0.90, "lstm": 0.90, "transformer": 0.92}
 """Accuracy on NATOPS' own split; published: InceptionTime .961, ROCKET .889 (Ruiz et al. 2021)."""
 
@@ -73,7 +73,7 @@ def archive(name: str, part: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(x), np.array([row[-1] for row in rows])
 
 
-@pytest.mark.skipif(not ARCHIVE.exists(), reason="the UEA archive is not beside this project")
+@pytest.mark.skipif(not ARCHIVE.exists(), reason="PHASEWATCH_DATA: no UEA archive")
 @pytest.mark.parametrize("name", FLOORS)
 def test_a_network_reaches_published_accuracy_on_natops(name: str) -> None:
     (x, labels), (test_x, truth) = (archive("NATOPS", part) for part in ("TRAIN", "TEST"))
