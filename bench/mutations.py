@@ -37,7 +37,7 @@ def main() -> None:
         child = mutated.Child(Path(folder))
         for kind in options.formats:
             for way in mutated.WAYS:
-                table.add_row(kind, way, *told(mutated.count(child, kind, way, options.each)))
+                table.add_row(kind, way, *row(mutated.count(child, kind, way, options.each)))
                 table.add_section()
         child.close()
     out.print(table)
@@ -45,7 +45,7 @@ def main() -> None:
     out.print(f"the child held {most:,.0f} MiB at most")
 
 
-def told(found: Counter[str]) -> list[str]:
+def row(found: Counter[str]) -> list[str]:
     """Return the number refused, the number of each other outcome, and the codes of refusals."""
     codes = {name.removeprefix("refused "): many for name, many in found.most_common()}
     refused = {code: many for code, many in codes.items() if f"refused {code}" in found}

@@ -1,4 +1,4 @@
-"""A line that cuts, swallows answers and flips bits: a TCP proxy on this machine."""
+"""A faulty network: a TCP proxy that cuts connections, drops responses and flips bits."""
 
 import contextlib
 import random

@@ -1,4 +1,6 @@
-"""One upload, killed before and after every call that reaches the disk. A script: test_receive's.
+"""One upload, killed before and after every call that reaches the disk.
+
+Run by tests/store/test_receiver.py.
 
 Prints one JSON line a kill: at which call, whether it was acknowledged, what the store held then,
 what the same upload was answered afterwards, and what the store held in the end.

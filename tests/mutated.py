@@ -1,4 +1,4 @@
-"""Model files changed at random, and what became of each, told by a child that may die of it.
+"""Model files changed at random, loaded by a child process that may die of them.
 
 Two ways: `bytes` changes bytes and leaves all digests as they were; `sealed` is somebody who then
 makes every digest fit, and leaves the golden windows. What loads must answer as the original does:
@@ -367,7 +367,7 @@ class Child:
         other.close()
 
     def ask(self, kind: str, way: str, number: int) -> str:
-        """What became of a mutation; `crash` and `hang` are told of the child."""
+        """Return the outcome of a mutation; of the child: `crash` or `hang`."""
         self.pipe.send((kind, way, number))
         try:
             assert self.pipe.recv() == "ready"

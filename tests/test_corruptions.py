@@ -1,4 +1,4 @@
-"""docs/reference/corruptions.md, row by row: what no other test shows, and that it is true."""
+"""docs/reference/corruptions.md is true, and the corruptions that no other test covers."""
 
 import itertools
 import json
@@ -488,7 +488,7 @@ def test_two_sweeps_at_once_end_with_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interrupt comes as the second block ends; the first is not judged again."""
+    """The interrupt comes as the second block ends; the first is not validated again."""
     store = toy.store(tmp_path / "s", seeds=1)
     monkeypatch.setattr(local, "SETTLED_NS", 0)
     monkeypatch.setattr(sweep, "BLOCK", 5)
@@ -529,7 +529,7 @@ def test_two_faults_at_once_get_the_worse_verdict_and_both_reasons() -> None:
 def test_a_fault_that_prevents_reading_is_reported_alone_with_the_worse_verdict(
     store: Store,
 ) -> None:
-    """Damaged and unlisted: the damage. Newer and damaged: that we cannot judge it."""
+    """Damaged and unlisted: the damage. Newer and damaged: the format that cannot be read."""
     (id,) = store.ids()
     path = store.folder(id) / SAMPLES
     path.write_bytes(path.read_bytes()[:-1])

@@ -77,7 +77,7 @@ def page(browser: "Browser") -> "Iterator[Page]":
 
 
 def _bad(line: Any) -> bool:
-    """What a page must not say; that a server is away is told by the browser itself."""
+    """Return whether a console message is a fault; the browser itself reports an absent server."""
     return line.type in ("error", "warning") and "Failed to load resource" not in line.text
 
 
@@ -400,7 +400,7 @@ def test_the_page_reconnects_when_the_server_returns(page: "Page") -> None:
         show(page, one, "#/perf")
         page.wait_for_selector("text=Deadline")
     page.wait_for_selector("[role=alert]:text('does not answer')")
-    assert page.locator("text=Deadline").count(), "what was told is kept"
+    assert page.locator("text=Deadline").count(), "received figures stay visible"
     with Runtime(ProducerContext(None, None)).running() as runtime:
         import threading
 

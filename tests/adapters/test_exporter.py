@@ -1,4 +1,4 @@
-"""What is exported is what models are shown, whole or absent."""
+"""Exported windows are those that models see; an export is complete or absent."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rows become episodes, told file by file; the same source again changes nothing."""
+"""Rows become episodes, reported file by file; importing again changes nothing."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""Whatever people keep their tables in gives the same rows; a broken row is told by its line."""
+"""Every file format gives the same rows; a broken row is reported by its line."""
 
 import gzip
 from collections.abc import Callable

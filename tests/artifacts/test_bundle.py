@@ -1,4 +1,4 @@
-"""A bundle is held to its contract, and needs nothing heavy."""
+"""A bundle that differs from its contract is refused, and loading needs no heavy library."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A model that would end its reader ends a child instead."""
+"""A model that would end its reader only ends a child process."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Answers that need no detector find what is planted for them, and nothing else."""
+"""Baselines find the dependence that is planted for them, and score chance without one."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CLASSES = 6
 
 @pytest.fixture(scope="module")
 def windows(toy_store: Store) -> Windows:
-    """Of every episode, with the phases dealt at random: nothing to be found."""
+    """Windows of every episode with random phases, which nothing predicts."""
     complete = extract(toy_store, tuple(toy_store.ids()), toy_store.schema, 0.0)
     return replace(complete, y=np.random.default_rng(0).integers(0, CLASSES, len(complete)))
 

@@ -1,4 +1,4 @@
-"""Probabilities that are right are found right; scores as scikit-learn has them."""
+"""Calibration of known probabilities, compared with scikit-learn and with hand-computed values."""
 
 import numpy as np
 import pytest

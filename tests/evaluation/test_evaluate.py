@@ -17,7 +17,7 @@ CLASSES = schema.vm46().classes
 
 
 def sure(one: Predictions, labels: np.typing.NDArray[np.int64]) -> Predictions:
-    """The same answers with other calls, all of them quite sure."""
+    """Return predictions with other labels, all with high probability."""
     return replace(one, logits=np.eye(len(CLASSES))[labels] * 9.0)
 
 
@@ -26,7 +26,7 @@ def report_of(done: RunResult, predictions: list[Predictions]) -> Report:
 
 
 def changed(done: RunResult, model: str, label: int | None) -> list[Predictions]:
-    """All answers, with `model` always right, or always saying `call`."""
+    """Return all predictions, with `model` always correct, or always predicting `label`."""
     return [
         sure(one, one.windows.y if label is None else np.full(len(one.windows), label))
         if one.model == model
@@ -100,7 +100,7 @@ def test_a_model_with_lower_scores_is_reported_as_worse(toy_run: RunResult) -> N
 
 
 def test_seen_hosts_get_no_interval_across_hosts(toy_run: RunResult) -> None:
-    """However many were judged: their interval would be read as one for another machine."""
+    """However many there are: their interval would be read as one for another machine."""
     many = toy.scattered(toy_run.predictions, 6)
     assert many.new_hosts
     report = evaluate.evaluate(many)

@@ -1,4 +1,4 @@
-"""Every rule finds the leak that is planted for it, and nothing where there is none."""
+"""Every leakage check finds the leak planted for it, and none in a clean fold."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -61,7 +61,7 @@ def host_on_two_sides(evidence: FoldData) -> FoldData:
 
 
 def re_recorded(evidence: FoldData) -> FoldData:
-    """A judged episode is a training episode under another name, a little noisier."""
+    """An evaluated episode is a training episode under another name, with a little noise."""
     learned, evaluated = evidence.windows["train"], evidence.windows["unseen"]
     one = learned.take(learned.episode == learned.episode[0])
     noise = np.random.default_rng(0).normal(1.0, 0.01, one.x.shape).astype(np.float32)
@@ -86,7 +86,7 @@ def seconds_shared(evidence: FoldData) -> FoldData:
 
 
 def time_backwards(evidence: FoldData) -> FoldData:
-    """Trained on the last campaign, judged on the first."""
+    """Trained on the last campaign, evaluated on the first."""
     order = sorted(evidence.episodes, key=lambda id: evidence.episodes[id].start_ns)
     late, middle, early = (tuple(part) for part in np.array_split(np.array(order), 3)[::-1])
     return replace(evidence, split=Split("held_out_time", "c0", late, middle, (), early))
@@ -111,7 +111,7 @@ def phases_by_host(evidence: FoldData) -> FoldData:
 
 
 def evaluated_on_training(evidence: FoldData) -> FoldData:
-    """What is judged are training windows: their labels can be learned by heart, dealt or not."""
+    """Training windows are evaluated: their labels can be memorised, permuted or not."""
     return put(evidence, unseen=evidence.windows["train"])
 
 

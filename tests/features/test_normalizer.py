@@ -1,4 +1,4 @@
-"""The normalizer: training windows have mean 0 and spread 1, and rates relative to a level."""
+"""The normalizer: training windows get mean 0 and deviation 1, rates are relative to a level."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What is wrong with a field is told in one line: place, problem, expected, remedy."""
+"""A wrong field is refused in one line: place, problem, what was expected, what to do."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self

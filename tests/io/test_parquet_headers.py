@@ -1,4 +1,4 @@
-"""What a Parquet file asks for is told from its headers, whatever these claim."""
+"""The memory that a Parquet file needs is computed from its headers, whatever these claim."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""Files as an enemy may have written them: each is refused by its own code, and nothing is run."""
+"""Files that an attacker may have written are refused, each with its own code."""
 
 import json
 import os

@@ -15,7 +15,7 @@ from phasewatch.store.local import Store
 
 
 class RecordedCalls:
-    """Stands for a playback and keeps the calls that it gets."""
+    """A stand-in for a playback that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []

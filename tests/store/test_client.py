@@ -1,4 +1,4 @@
-"""The copy stays until the acknowledgement is of the same bytes."""
+"""A sender keeps its copy until the receiver has acknowledged the same bytes."""
 
 import threading
 from collections.abc import Iterator
@@ -148,7 +148,7 @@ def test_over_tls_a_sender_refuses_an_untrusted_receiver(
 ) -> None:
     (id,) = local_store.ids()
     pair = self_signed(tmp_path / "own")
-    other_certificate, _ = self_signed(tmp_path / "stranger")
+    other_certificate, _ = self_signed(tmp_path / "other")
     with Server(("127.0.0.1", 0), receiver, lambda line: None, pair) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"https://127.0.0.1:{server.server_address[1]}"

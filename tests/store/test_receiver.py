@@ -56,7 +56,7 @@ def test_repeated_uploads_are_acknowledged_and_other_bytes_are_refused(
 WRONG = {
     "no token": (HTTPStatus.UNAUTHORIZED, {"Authorization": ""}),
     "no scheme": (HTTPStatus.UNAUTHORIZED, {"Authorization": TOKENS["alpha"]}),
-    "a stranger's token": (HTTPStatus.UNAUTHORIZED, {"Authorization": "Bearer " + "x" * 50}),
+    "an unknown token": (HTTPStatus.UNAUTHORIZED, {"Authorization": "Bearer " + "x" * 50}),
     "another host's token": (
         HTTPStatus.FORBIDDEN,
         {"Authorization": f"Bearer {TOKENS['beta']}"},

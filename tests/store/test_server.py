@@ -1,4 +1,4 @@
-"""Nothing torn, nothing lost after its acknowledgement, nothing of a stranger."""
+"""The receiver over HTTP: no episode torn, lost after its acknowledgement, or created twice."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Every episode gets one of four verdicts; nothing torn, lost or judged twice, killed whenever."""
+"""Every episode gets one of four verdicts, whenever a sweep is killed and by any workers."""
 
 import json
 import os

@@ -158,7 +158,7 @@ def test_a_file_url_is_read_as_a_local_folder(run: Run, tmp_path: Path) -> None:
 
 def test_an_explanation_of_a_remote_episode_says_what_it_omits(run: Run, toy_store: Store) -> None:
     files = fsspec.filesystem("memory")
-    files.put(str(toy_store.root), "/told/store", recursive=True)
-    _, out, _ = run("validate", "memory://told/store", "--explain", toy_store.ids()[0])
-    files.rm("/told", recursive=True)
+    files.put(str(toy_store.root), "/bucket/store", recursive=True)
+    _, out, _ = run("validate", "memory://bucket/store", "--explain", toy_store.ids()[0])
+    files.rm("/bucket", recursive=True)
     assert "accepted" in out and "another episode of this store" in out
