@@ -17,9 +17,7 @@ from phasewatch.validation.verdict import Finding, ValidationResult
 
 def test_a_written_index_is_read_back(toy_store: Store, tmp_path: Path) -> None:
     results = validate_store(toy_store)
-    results.append(
-        ValidationResult("zz", "rejected", (Finding("sha_mismatch", "rejected", "é\n"),))
-    )
+    results.append(ValidationResult.unreadable("zz", Finding("sha_mismatch", "rejected", "é\n")))
     index.write(results, tmp_path / "i.parquet")
     assert index.read(tmp_path / "i.parquet") == results
     assert [one.id for one in results[:-1]] == toy_store.ids()

@@ -154,7 +154,10 @@ def test_a_duplicate_of_the_samples_is_rejected(small: Store) -> None:
 
 
 def test_names_that_differ_in_case_alone_are_both_rejected() -> None:
-    results = [ValidationResult(id, "accepted", content=id) for id in ("Run", "other", "run")]
+    results = [
+        ValidationResult(id, "h", "s", "p", "c", "accepted", content=id)
+        for id in ("Run", "other", "run")
+    ]
     assert [one.verdict for one in with_store_findings(results)] == [
         "rejected",
         "accepted",
