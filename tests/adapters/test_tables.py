@@ -1,4 +1,4 @@
-"""Whatever people keep their tables in gives the same rows; a broken row is told by its line."""
+"""Every file format gives the same rows; a broken row is reported by its line."""
 
 import gzip
 from collections.abc import Callable
@@ -30,14 +30,14 @@ WRITTEN: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_every_ending_is_tried() -> None:
+def test_every_file_extension_is_tried() -> None:
     assert set(WRITTEN) == set(ENDINGS)
     assert not readable(Path("notes.txt"))
 
 
 @pytest.mark.parametrize("ending", sorted(set(WRITTEN) - {".ts"}))
 @pytest.mark.parametrize("zipped", [False, True])
-def test_the_same_rows_from_every_form(ending: str, zipped: bool, tmp_path: Path) -> None:
+def test_every_file_format_yields_the_same_rows(ending: str, zipped: bool, tmp_path: Path) -> None:
     path = tmp_path / f"a{ending}"
     WRITTEN[ending](path)
     if zipped and ending != ".parquet":
@@ -50,7 +50,7 @@ def test_the_same_rows_from_every_form(ending: str, zipped: bool, tmp_path: Path
     assert found.dropped == []
 
 
-def test_an_archives_cases_are_apart_and_labelled(tmp_path: Path) -> None:
+def test_cases_of_an_archive_are_separate_and_labelled(tmp_path: Path) -> None:
     path = tmp_path / "x_TRAIN.ts"
     WRITTEN[".ts"](path)
     found = read(path)
@@ -72,7 +72,7 @@ def test_an_archives_cases_are_apart_and_labelled(tmp_path: Path) -> None:
         ("a.ts", "@data\n1,2:3\n1,2:3,4\n", 2, "not 2 of one length"),
     ],
 )
-def test_a_broken_row_is_dropped_and_told(
+def test_a_broken_row_is_dropped_and_reported(
     name: str, text: str, line: int, why: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
