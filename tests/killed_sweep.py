@@ -25,7 +25,7 @@ CALLS = ("fsync", "replace", "unlink")
 def run(own: Store, out: Path) -> bytes:
     """One sweep, resumed where there is something to resume; the index's bytes."""
     index.write(
-        sweep.validate_store(own, kept=VerdictCache(out / "cache", own.schema)),
+        sweep.validate_store(own, cache=VerdictCache(out / "cache", own.schema)),
         out / "index.parquet",
     )
     return (out / "index.parquet").read_bytes()

@@ -454,7 +454,7 @@ local.SETTLED_NS, sweep.BLOCK = 0, 2
 store, out = local.Store.open(Path(sys.argv[1])), Path(sys.argv[2])
 for round in range(8):
     kept = VerdictCache(out / "cache", store.schema)
-    index.write(sweep.validate_store(store, kept=kept), out / "index")
+    index.write(sweep.validate_store(store, cache=kept), out / "index")
 """
 
 
@@ -485,8 +485,8 @@ def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Monkey
         return map(work, blocks)
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.validate_store(own, spread=interrupted, kept=kept)
-    assert len(sweep.validate_store(own, spread=noted, kept=kept)) == 12
+        sweep.validate_store(own, executor=interrupted, cache=kept)
+    assert len(sweep.validate_store(own, executor=noted, cache=kept)) == 12
     assert asked == own.ids()[5:]
 
 

@@ -68,7 +68,7 @@ def test_the_same_verdicts_and_reasons(small: Store, lake: str) -> None:
 def test_workers_open_it_themselves(small: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "BLOCK", 7)
     url = f"file://{small.root}"
-    found = sweep.validate_store(RemoteStore.open(url), spread=process_pool(2))
+    found = sweep.validate_store(RemoteStore.open(url), executor=process_pool(2))
     assert told(found, url) == told(sweep.validate_store(small), small.root)
 
 
@@ -84,13 +84,13 @@ def test_what_has_not_changed_is_not_fetched_again(
     monkeypatch.setattr(RemoteStore, "_fetch", noted)
     opened = RemoteStore.open(lake)
     kept = VerdictCache(tmp_path / "cache", opened.schema)
-    first = sweep.validate_store(opened, kept=kept)
+    first = sweep.validate_store(opened, cache=kept)
     asked.clear()
-    assert sweep.validate_store(RemoteStore.open(lake), kept=kept) == first
+    assert sweep.validate_store(RemoteStore.open(lake), cache=kept) == first
     assert asked == []
     changed = opened.ids()[-2]
     fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{changed}/{SAMPLES}", b"other")
-    found = sweep.validate_store(RemoteStore.open(lake), kept=kept)
+    found = sweep.validate_store(RemoteStore.open(lake), cache=kept)
     assert set(asked) == {changed}
     assert found[-2].verdict == "rejected"
 
@@ -107,10 +107,10 @@ def test_a_service_that_fails_is_errored_and_tried_again(
             raise down
 
         broken.setattr(type(opened._files), "cat_file", failing)
-        found = sweep.validate_store(opened, kept=kept)
+        found = sweep.validate_store(opened, cache=kept)
         assert {own.verdict for own in found} == {"errored"}
         assert "503 Slow Down" in found[0].findings[0].reason
-    assert "errored" not in {own.verdict for own in sweep.validate_store(opened, kept=kept)}
+    assert "errored" not in {own.verdict for own in sweep.validate_store(opened, cache=kept)}
 
 
 def test_a_giant_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:

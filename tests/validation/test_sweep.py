@@ -41,7 +41,7 @@ def codes(result: ValidationResult) -> set[str]:
 def swept(own: Store, out: Path, **how: object) -> bytes:
     """The index after one sweep into `out`."""
     kept = VerdictCache(out / "cache", own.schema)
-    found = sweep.validate_store(own, kept=kept, **how)  # type: ignore[arg-type]
+    found = sweep.validate_store(own, cache=kept, **how)  # type: ignore[arg-type]
     index.write(found, out / "index.parquet")
     return (out / "index.parquet").read_bytes()
 
@@ -214,7 +214,7 @@ def test_the_index_is_the_same_bytes_whoever_validates(
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "pool", spread=process_pool(2)) == alone
+    assert swept(small, tmp_path / "pool", executor=process_pool(2)) == alone
     listed = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: listed(path)[::-1])
     assert swept(small, tmp_path / "reversed") == alone
@@ -270,11 +270,11 @@ def test_errored_is_always_tried_again(
 def test_large_episodes_are_in_memory_one_at_a_time(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "TOGETHER", 8)
-    few = [len(some) for some in sweep._some(small, small.ids())]
+    monkeypatch.setattr(sweep, "GROUP_EPISODES", 8)
+    few = [len(some) for some in sweep._groups(small, small.ids())]
     assert few == [8, 4]
-    monkeypatch.setattr(sweep, "HELD", 1000)
-    assert [len(some) for some in sweep._some(small, small.ids())] == [1] * 12
+    monkeypatch.setattr(sweep, "GROUP_BYTES", 1000)
+    assert [len(some) for some in sweep._groups(small, small.ids())] == [1] * 12
 
 
 def test_an_episode_changed_a_moment_ago_is_not_skipped(
@@ -323,7 +323,7 @@ def test_two_dask_workers_give_the_same_bytes(
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "cluster", spread=dask_workers(address)) == alone
+    assert swept(small, tmp_path / "cluster", executor=dask_workers(address)) == alone
 
 
 def test_a_cache_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path: Path) -> None:
