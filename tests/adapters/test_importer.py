@@ -142,6 +142,10 @@ def test_events_are_added_up_in_bins(source: Path) -> None:
     samples = store.read(outcome.episodes[0].id).sources["node"]
     np.testing.assert_array_equal(samples.values[:, 0], [2, 0, 0, 0, 1])
     np.testing.assert_array_equal(samples.values[:, 1], [12, 0, 0, 0, 3])
+    late = f"{T_MS + 10**11},backup,calm,0,1,0"
+    (source / "run-1.csv").write_text("\n".join([HEAD, *lines, late]))
+    with pytest.raises(Refused, match=r"run-1\.csv: line 5: is .* expected events of one episode"):
+        take(source, text, kinds)
 
 
 BAD: dict[str, tuple[Callable[[str], str], str]] = {

@@ -60,7 +60,7 @@ def receive(
     opened = Store.create(store, schema.vm46())
 
     def log(line: str) -> None:
-        err.print(plain(line), markup=False, soft_wrap=True)
+        err.print(plain(line), soft_wrap=True)
 
     with (
         Receiver(opened, hosts, limits) as receiver,
@@ -69,7 +69,7 @@ def receive(
         shown = f"[{host}]" if ":" in host else host
         scheme = "https" if files else "http"
         line = f"receiving at {scheme}://{shown}:{server.server_address[1]} for "
-        out.print(line + ", ".join(sorted(hosts.values())), markup=False, soft_wrap=True)
+        out.print(line + ", ".join(sorted(hosts.values())), soft_wrap=True)
         server.serve_forever()
 
 
@@ -109,7 +109,7 @@ def ship(
                 shipping.ship(opened, id, connection, remove)
                 taken += 1
             except Refused as refused:
-                err.print(plain(f"phasewatch: {refused}"), markup=False, soft_wrap=True)
+                err.print(plain(f"phasewatch: {refused}"), soft_wrap=True)
                 if isinstance(refused, shipping.ReceiverUnavailable):
                     break
             tick()
