@@ -25,7 +25,7 @@ CALLS = ("fsync", "replace", "unlink")
 def run(store: Store, out: Path) -> bytes:
     """One sweep, resumed where there is something to resume; the index's bytes."""
     index.write(
-        sweep.validate_store(store, kept=VerdictCache(out / "cache", store.schema)),
+        sweep.validate_store(store, cache=VerdictCache(out / "cache", store.schema)),
         out / "index.parquet",
     )
     return (out / "index.parquet").read_bytes()

@@ -473,7 +473,7 @@ local.SETTLED_NS, sweep.BLOCK = 0, 2
 store, out = local.Store.open(Path(sys.argv[1])), Path(sys.argv[2])
 for round in range(8):
     kept = VerdictCache(out / "cache", store.schema)
-    index.write(sweep.validate_store(store, kept=kept), out / "index")
+    index.write(sweep.validate_store(store, cache=kept), out / "index")
 """
 
 
@@ -504,8 +504,8 @@ def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.Monk
         return map(work, blocks)
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.validate_store(store, spread=interrupted, kept=cache)
-    assert len(sweep.validate_store(store, spread=noted, kept=cache)) == 12
+        sweep.validate_store(store, executor=interrupted, cache=cache)
+    assert len(sweep.validate_store(store, executor=noted, cache=cache)) == 12
     assert validated == store.ids()[5:]
 
 

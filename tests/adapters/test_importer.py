@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,10 @@ def test_events_are_added_up_in_bins(source: Path) -> None:
     samples = store.read(outcome.episodes[0].id).sources["node"]
     np.testing.assert_array_equal(samples.values[:, 0], [2, 0, 0, 0, 1])
     np.testing.assert_array_equal(samples.values[:, 1], [12, 0, 0, 0, 3])
+    late = f"{T_MS + 10**11},backup,calm,0,1,0"
+    (source / "run-1.csv").write_text("\n".join([HEAD, *lines, late]))
+    with pytest.raises(Refused, match=r"run-1\.csv: line 5: is .* expected events of one episode"):
+        take(source, text, kinds)
 
 
 BAD: dict[str, tuple[Callable[[str], str], str]] = {
@@ -207,3 +212,24 @@ def test_a_zipped_json_source_is_the_same_episode(source: Path) -> None:
     store = Store.create(folder / "other", layout)
     (other,) = importer.import_files(source, mapped, store)
     assert other.episodes[0].id == first.episodes[0].id
+
+
+@pytest.mark.parametrize("host", ['{ column = "job" }', '{ path = "(zz)?" }'])
+def test_an_identity_without_a_text_is_refused_by_its_line(source: Path, host: str) -> None:
+    nameless = [row.replace("backup", "") for row in rows()]
+    (source / "run-1.csv").write_text("\n".join([HEAD, *nameless]) + "\n")
+    with pytest.raises(Refused, match=r"run-1\.csv: line 2: host: is empty"):
+        take(source, re.sub(r"host = .*", f"host = {host}", MAPPING))
+
+
+def test_a_date_of_another_century_is_refused_by_its_line(source: Path) -> None:
+    dated = [f"1969-12-31T23:59:{at:02},backup,calm,1,2,5" for at in range(3)]
+    (source / "run-1.csv").write_text("\n".join([HEAD, *dated]) + "\n")
+    with pytest.raises(Refused, match="is not between the years 2000 and 2100 in iso"):
+        take(source, re.sub(r'unit = "ms"', 'unit = "iso"', MAPPING, count=1))
+
+
+def test_a_time_beyond_any_number_is_dropped(source: Path) -> None:
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), "1e9999999,backup,busy,1,2,5"]))
+    (outcome,), _ = take(source)
+    assert [one.line for one in outcome.dropped] == [26]

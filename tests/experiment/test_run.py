@@ -121,6 +121,31 @@ def test_a_damaged_file_is_refused_in_one_line(copy: Run) -> None:
         _ = copy.recipe
 
 
+@pytest.mark.parametrize(
+    "report",
+    [
+        '{"rows": 5}',
+        '{"rows": [5]}',
+        '{"comparisons": [5]}',
+        '{"rows": [{"timeline": 3}]}',
+        '{"rows": [{"model": "gbt", "mode": "realistic", "temperatures": []}]}',
+        '{"rows": [{"model": "gbt", "mode": "realistic", "temperatures": ["x"]}]}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
+def test_a_report_of_another_form_is_one_line(report: str, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(report)
+    with pytest.raises(Refused, match=r"report\.json: ") as refused:
+        _ = Run.open(tmp_path).temperatures
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_among_the_folds_is_no_fold(copy: Run) -> None:
+    (copy.path / "folds").mkdir()
+    (copy.path / "folds" / ".DS_Store").touch()
+    assert copy.folds == {}
+
+
 def test_a_folder_of_another_run_is_refused(copy: Run) -> None:
     assert Run.create(copy.path, copy.record) == copy
     other = {**copy.record, "recipe": asdict(replace(toy.RECIPE, seed=1))}

@@ -65,6 +65,8 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
         "{",
         "[]",
         "7",
+        pytest.param("[" * 100_000, id="deep list"),
+        pytest.param('{"a":' * 100_000, id="deep object"),
         '{"source": "proc"}',
         '{"source": "proc", "t_wall_ns": "soon", "values": {}}',
         '{"source": "proc", "t_wall_ns": 1e400, "values": {}}',

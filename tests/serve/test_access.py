@@ -19,7 +19,9 @@ def served() -> Iterator[Served]:
 
 def test_foreign_host_names_and_origins_are_refused(served: Served) -> None:
     assert served.ask("/", host="evil.example")[0] == 421
+    assert served.ask("/", host="[")[0] == 421
     body = {"op": "pause"}
+    assert served.ask("/api/transport", "POST", body, origin="http://[")[0] == 403
     assert served.ask("/api/transport", "POST", body)[0] == 403
     assert served.ask("/api/transport", "POST", body, origin="http://evil.example")[0] == 403
     # A request from this server's page gets as far as the transport, which has nothing to pause.

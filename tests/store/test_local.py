@@ -44,6 +44,14 @@ def test_nan_and_an_empty_source_survive(store: Store) -> None:
     assert len(read.sources["guest"]) == 0
 
 
+@pytest.mark.parametrize("simulated", [7, [1], "yes"])
+def test_a_header_whose_simulation_is_no_table_is_refused(store: Store, simulated: object) -> None:
+    header = json.loads((store.root / "store.json").read_text())
+    (store.root / "store.json").write_text(json.dumps({**header, "simulated": simulated}))
+    with pytest.raises(Refused, match=r"store\.json: simulated: is "):
+        Store.open(store.root)
+
+
 def test_an_id_is_published_once(store: Store) -> None:
     store.publish(toy.episode())
     with pytest.raises(Refused, match="already published"):

@@ -72,7 +72,7 @@ def test_workers_open_the_remote_store_themselves(
 ) -> None:
     monkeypatch.setattr(sweep, "BLOCK", 7)
     url = f"file://{small.root}"
-    found = sweep.validate_store(RemoteStore.open(url), spread=process_pool(2))
+    found = sweep.validate_store(RemoteStore.open(url), executor=process_pool(2))
     assert without_root(found, url) == without_root(sweep.validate_store(small), small.root)
 
 
@@ -88,13 +88,13 @@ def test_unchanged_episodes_are_not_fetched_again(
     monkeypatch.setattr(RemoteStore, "_fetch", noted)
     opened = RemoteStore.open(lake)
     cache = VerdictCache(tmp_path / "cache", opened.schema)
-    first = sweep.validate_store(opened, kept=cache)
+    first = sweep.validate_store(opened, cache=cache)
     fetched.clear()
-    assert sweep.validate_store(RemoteStore.open(lake), kept=cache) == first
+    assert sweep.validate_store(RemoteStore.open(lake), cache=cache) == first
     assert fetched == []
     changed = opened.ids()[-2]
     fsspec.filesystem("memory").pipe(f"/lake/store/episodes/{changed}/{SAMPLES}", b"other")
-    found = sweep.validate_store(RemoteStore.open(lake), kept=cache)
+    found = sweep.validate_store(RemoteStore.open(lake), cache=cache)
     assert set(fetched) == {changed}
     assert found[-2].verdict == "rejected"
 
@@ -111,10 +111,10 @@ def test_a_failing_service_is_errored_and_retried(
             raise down
 
         broken.setattr(type(opened._files), "cat_file", failing)
-        found = sweep.validate_store(opened, kept=cache)
+        found = sweep.validate_store(opened, cache=cache)
         assert {one.verdict for one in found} == {"errored"}
         assert "503 Slow Down" in found[0].findings[0].reason
-    assert "errored" not in {one.verdict for one in sweep.validate_store(opened, kept=cache)}
+    assert "errored" not in {one.verdict for one in sweep.validate_store(opened, cache=cache)}
 
 
 def test_a_file_over_its_limit_is_not_fetched(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,21 @@ def test_another_schema_release_or_rule_invalidates_the_cache(
     assert set(VerdictCache(tmp_path / "cache", VM46).read()) == {"a"}
 
 
+@pytest.mark.parametrize(
+    "file", ["store/format.py", "store/local.py", "validation/sweep.py", "validation/rules.py"]
+)
+def test_a_changed_source_file_makes_it_void(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    VerdictCache(tmp_path / "cache", VM46).add([("v1", ACCEPTED)])
+    read = Path.read_bytes
+    changed = Path(cache.__file__).parents[1] / file
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: read(path) + (b"#" if path == changed else b"")
+    )
+    assert VerdictCache(tmp_path / "cache", VM46).read() == {}
+
+
 def test_a_damaged_part_is_skipped_and_the_others_are_used(tmp_path: Path) -> None:
     opened = VerdictCache(tmp_path / "cache", VM46)
     damaged = opened.add([("v1", ACCEPTED)])

@@ -45,6 +45,16 @@ def test_the_explanation_page_holds_the_plot_and_escapes_names(store: Store) -> 
     assert "http" not in page
 
 
+def test_the_page_escapes_the_names_of_sources(tmp_path: Path) -> None:
+    channels = tuple(
+        replace(one, name=one.name.replace("guest.", "<script>.")) for one in schema.vm46().channels
+    )
+    named = Store.create(tmp_path, replace(schema.vm46(), channels=channels))
+    named.publish(toy.episode())
+    page = explain.page(explain.explain(named, toy.episode().id))
+    assert "<script" not in page and "&lt;script" in page
+
+
 def test_damaged_bytes_are_explained_without_tracks(store: Store) -> None:
     path = store.publish(toy.episode()) / SAMPLES
     path.write_bytes(b"")

@@ -4,10 +4,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from tests import toy
 
 from phasewatch.errors import Refused
+from phasewatch.io import parquet
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.validation import index
@@ -47,6 +49,14 @@ def test_a_file_that_is_no_index_is_refused(tmp_path: Path) -> None:
     samples = next((tmp_path / "s" / "episodes").iterdir()) / "samples.parquet"
     with pytest.raises(Refused, match="columns"):
         index.read(samples)
+
+
+def test_an_index_without_values_is_refused(tmp_path: Path) -> None:
+    columns = index.to_table([]).schema
+    empty = pa.Table.from_pylist([{"id": "a"}], schema=columns)
+    (tmp_path / "i.parquet").write_bytes(parquet.encode(empty))
+    with pytest.raises(Refused, match="cannot be read"):
+        index.read(tmp_path / "i.parquet")
 
 
 def test_another_parquet_file_is_not_replaced(toy_store: Store, tmp_path: Path) -> None:

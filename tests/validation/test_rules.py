@@ -13,7 +13,15 @@ from phasewatch.episode import UNIX_CEILING_NS, Episode, Label, Samples
 from phasewatch.schema import NS
 from phasewatch.sim.plant import EPISODE_FAULTS
 from phasewatch.validation import rules
-from phasewatch.validation.rules import LOST, RULES, WAITING, Facts, Rule, examine, sentences
+from phasewatch.validation.rules import (
+    MAX_LOST_CORES,
+    RULES,
+    WAIT_CHANNEL,
+    Facts,
+    Rule,
+    examine,
+    sentences,
+)
 
 VM46 = schema.vm46()
 
@@ -85,7 +93,7 @@ def contended(episode: Episode, lost: float) -> Episode:
     samples = episode.sources["proc"]
     values = samples.values.copy()
     t = (samples.t_wall_ns - episode.start_ns) / NS
-    values[:, samples.names.index(WAITING)] += np.clip(t - 12, 0, 13) * lost * NS
+    values[:, samples.names.index(WAIT_CHANNEL)] += np.clip(t - 12, 0, 13) * lost * NS
     return with_source(episode, "proc", values=values)
 
 
@@ -158,11 +166,11 @@ def test_a_good_episode_is_accepted() -> None:
 
 
 def test_a_little_contention_is_normal() -> None:
-    assert examine(contended(toy.episode(), 0.9 * LOST), VM46) == ("accepted", ())
+    assert examine(contended(toy.episode(), 0.9 * MAX_LOST_CORES), VM46) == ("accepted", ())
 
 
 def test_an_infinite_wait_is_not_contention() -> None:
-    spoiled = with_values(toy.episode(), "proc", 40, VM46.names.index(WAITING), np.inf)
+    spoiled = with_values(toy.episode(), "proc", 40, VM46.names.index(WAIT_CHANNEL), np.inf)
     codes = {finding.code for finding in examine(spoiled, VM46)[1]}
     assert "value_nonfinite" in codes and "contention" not in codes
 

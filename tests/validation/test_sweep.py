@@ -41,7 +41,7 @@ def codes(result: ValidationResult) -> set[str]:
 def swept(store: Store, out: Path, **options: object) -> bytes:
     """The index after one sweep into `out`."""
     cache = VerdictCache(out / "cache", store.schema)
-    found = sweep.validate_store(store, kept=cache, **options)  # type: ignore[arg-type]
+    found = sweep.validate_store(store, cache=cache, **options)  # type: ignore[arg-type]
     index.write(found, out / "index.parquet")
     return (out / "index.parquet").read_bytes()
 
@@ -217,7 +217,7 @@ def test_the_index_has_the_same_bytes_for_any_number_of_workers(
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "pool", spread=process_pool(2)) == alone
+    assert swept(small, tmp_path / "pool", executor=process_pool(2)) == alone
     listed = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: listed(path)[::-1])
     assert swept(small, tmp_path / "reversed") == alone
@@ -273,11 +273,11 @@ def test_errored_is_always_tried_again(
 def test_large_episodes_are_in_memory_one_at_a_time(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "TOGETHER", 8)
-    few = [len(some) for some in sweep._some(small, small.ids())]
+    monkeypatch.setattr(sweep, "GROUP_EPISODES", 8)
+    few = [len(some) for some in sweep._groups(small, small.ids())]
     assert few == [8, 4]
-    monkeypatch.setattr(sweep, "HELD", 1000)
-    assert [len(some) for some in sweep._some(small, small.ids())] == [1] * 12
+    monkeypatch.setattr(sweep, "GROUP_BYTES", 1000)
+    assert [len(some) for some in sweep._groups(small, small.ids())] == [1] * 12
 
 
 def test_an_episode_changed_a_moment_ago_is_not_skipped(
@@ -326,7 +326,7 @@ def test_two_dask_workers_give_the_same_bytes(
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "cluster", spread=dask_workers(address)) == alone
+    assert swept(small, tmp_path / "cluster", executor=dask_workers(address)) == alone
 
 
 def test_a_cache_removes_only_its_own_files(small: Store, tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests import toy
 from tests.cli.invoke import Run, refused
+from tests.test_frozen import CHECKPOINTS
 
+from phasewatch.artifacts import checkpoint
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.store.format import MANIFEST
 from phasewatch.store.local import Store
@@ -32,6 +35,23 @@ def test_predict_and_inspect(run: Run, toy_store: Store, toy_out: Path, toy_run:
     code, out, _ = run("inspect", path, "--json")
     assert json.loads(out)["split"]["held_out"] == "delta"
     assert "xgboost" in run("inspect", path)[1]
+
+
+@pytest.mark.parametrize("name", ["data", "recipe", "split"])
+def test_inspect_refuses_a_header_without_a_part(run: Run, name: str, tmp_path: Path) -> None:
+    header = checkpoint.load_header(CHECKPOINTS[0]).model_copy(update={name: {}})
+    path = tmp_path / "x.ckpt.json"
+    path.write_bytes(header.sealed())
+    assert "the contract of a model" in refused(run("inspect", path))
+
+
+def test_inspect_prints_no_control_character_or_markup(run: Run, tmp_path: Path) -> None:
+    model = "[/red]\x1b[2J:bug:"
+    header = checkpoint.load_header(CHECKPOINTS[0])
+    path = tmp_path / "x.ckpt.json"
+    path.write_bytes(header.model_copy(update={"model": model}).sealed())
+    code, out, _ = run("inspect", path)
+    assert code == 0 and "\x1b" not in out and r"[/red]\x1b[2J:bug:" in out
 
 
 def test_predict_prints_uncut_ids_and_phases(
