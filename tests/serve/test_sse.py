@@ -57,10 +57,13 @@ def test_a_viewer_that_does_not_read_is_disconnected(
 
 
 def test_a_viewer_that_never_finishes_its_handshake_holds_up_no_other(tmp_path: Path) -> None:
-    with serving(ProducerContext(None, None), Access(), self_signed(tmp_path)) as one:
-        with socket.create_connection(("127.0.0.1", one.port)), one.events() as reader:
-            assert reader.next("hello")[2]["boot"] == one.runtime.broker.boot
-            assert one.runtime.context.counters.value("viewers") == 1
+    with (
+        serving(ProducerContext(None, None), Access(), self_signed(tmp_path)) as one,
+        socket.create_connection(("127.0.0.1", one.port)),
+        one.events() as reader,
+    ):
+        assert reader.next("hello")[2]["boot"] == one.runtime.broker.boot
+        assert one.runtime.context.counters.value("viewers") == 1
 
 
 def _cut(one: Served) -> bool:
