@@ -150,15 +150,15 @@ class Report:
 
     @property
     def unit(self) -> str:
-        """The kind of what is held out: host, sample or campaign."""
-        return splits.HELD_OUT_BY.get(self.recipe, self.recipe)
+        """The kind of what is held out: host, sample, campaign or episode."""
+        return splits.unit_of(self.recipe)
 
     @property
     def held_out(self) -> str:
         """What is held out, in words."""
         if len(self.folds) == 1:
             return self.folds[0].held_out
-        return f"{len(self.folds)} {self.unit}s in turn"
+        return splits.in_turn(self.recipe, len(self.folds))
 
     @property
     def hosts(self) -> list[str]:

@@ -40,7 +40,7 @@ def _tested(row: ModelReport) -> list[str]:
 def _held(report: Report) -> str:
     """Return what was held out of training, in words."""
     if len(report.folds) > 1:
-        return f"{len(report.folds)} {report.unit}s, each held out of training in turn"
+        return f"{report.held_out.removesuffix(' in turn')}, each held out of training in turn"
     return (
         f"{report.unit} {report.held_out.removeprefix('sample ')}, which was held out of training"
     )
