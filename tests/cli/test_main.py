@@ -153,6 +153,19 @@ def test_train_ends_with_a_table_and_claims_its_folder(
     assert "run.json" in line and "recipe.seed is 0 there and 1 here" in line
 
 
+def test_models_named_on_the_command_line_are_trained_on_grouped_folds(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--models", "majority,logistic", "--split", "k_fold_sample", "--opening", "6")
+    code, printed, _ = run("train", "--store", toy_store.root, "--out", tmp_path, *words)
+    assert code == 0
+    assert "3 folds of samples in turn" in printed
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert {row["model"] for row in found["rows"]} == {"majority", "logistic"}
+    assert [fold["held_out"] for fold in found["folds"]] == [f"fold {n} of 3" for n in (1, 2, 3)]
+    assert len(list(tmp_path.glob("folds/fold 2 of 3/checkpoints/*.ckpt.json"))) == 4
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -163,6 +176,8 @@ def test_train_ends_with_a_table_and_claims_its_folder(
         (("--split", "held_out_sample", "--test", "x"), "'x' is no number"),
         (("--split", "held_out_time", "--test", "x"), "neither --test nor --validation"),
         (("--recipe", "each"), "one of all, quick, baselines"),
+        (("--models", "gbt,tree"), "model 'tree': is unknown; expected one of cnn, gbt"),
+        (("--split", "k_fold_sample", "--test", "1"), "neither --test nor --validation"),
         ((*("--test", "delta", "--validation", "gamma"), "--opening", "15"), "of benign at its"),
     ],
 )
