@@ -21,7 +21,7 @@ from tests.test_frozen import BUNDLES, CHECKPOINTS
 
 from phasewatch import __version__, schema
 from phasewatch.cli import console, main
-from phasewatch.experiment import pipeline
+from phasewatch.experiment import curve_trainings, pipeline
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.io import atomic
 from phasewatch.splits import SPLITTERS
@@ -195,6 +195,23 @@ def test_names_are_checked_before_the_store_is_swept(
     for words in (("--test", "nobody"), ("--split", "random"), (*HOSTS[:4], "--out", "/proc/o")):
         refused(run("train", "--store", toy_store.root, "--out", tmp_path / "o", *words))
     assert not (tmp_path / "o").exists()
+
+
+def test_survey_draws_learning_curves(
+    run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curve_trainings, "MODEL", "majority")
+    words = ("survey", toy_store.root, "--out", tmp_path, "--opening", "6", "--curves")
+    code, printed, _ = run(*words, "--draws", "2")
+    assert code == 0
+    assert max(map(len, printed.split("macro F1 by size", 1)[1].splitlines()[1:-1])) <= 80
+    assert "training hosts" in printed and "samples: not drawn" in printed
+    drawing = (tmp_path / "curves.svg").read_text(encoding="utf-8")
+    assert drawing.startswith("<svg") and "share of training episodes" in drawing
+    assert "training samples a profile" not in drawing
+    assert (tmp_path / "curves.csv").read_text().count("\n") == 1 + 2 + 4
+    code, printed, _ = run(*words, "--draws", "2", "--json")
+    assert code == 0 and json.loads(printed) == json.loads((tmp_path / "curves.json").read_text())
 
 
 @pytest.mark.parametrize("inside", ["", "runs/first"])

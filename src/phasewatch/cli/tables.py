@@ -11,6 +11,7 @@ from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.evaluation.evaluate import ModelScores, Report
+    from phasewatch.experiment.curves import LearningCurves
     from phasewatch.metrics import Score
 
 Learned = Mapping[tuple[str, str], tuple[str, str]]
@@ -69,6 +70,27 @@ def details(report: "Report") -> None:
         alarms = f"{row.timeline.false_alarms.rate:.0f}"
         table.add_row(row.model, row.mode, alarms, *(f"{part:.2f}" for part in parts))
     out.print(table)
+
+
+def learning_curves(found: "LearningCurves") -> None:
+    """Print the points of every curve, and what its last step shows."""
+    from phasewatch.experiment.curves import step_sentence
+
+    title = f"macro F1 by size of the training set · {found.model}, {found.mode}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("curve", "size", "training\nepisodes", "macro F1, 95 %", f"{found.draws} draws"):
+        table.add_column(
+            name, no_wrap=name != "curve", justify="left" if name == "curve" else "right"
+        )
+    for curve in found.curves:
+        for place, point in enumerate(curve.points):
+            draws = f"{min(point.draws):.3f} to {max(point.draws):.3f}"
+            name = "" if place else f"{curve.unit}, held out by {curve.held_out}"
+            cells = (f"{point.size:g}", f"{point.episodes:.0f}", str(point.score), draws)
+            table.add_row(name, *cells, end_section=point is curve.points[-1])
+    out.print(table)
+    for curve in found.curves:
+        out.print(f"last step, {step_sentence(curve)}", markup=False)
 
 
 def comparisons(report: "Report") -> None:
