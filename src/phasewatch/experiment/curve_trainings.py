@@ -107,6 +107,6 @@ def _trained(
             yield key, fit
         return
     with executors.worker_processes(jobs, _Worker.open, (trainer,)) as pool:
-        with executors.interrupts_ignored():
+        with executors.interrupts_deferred():
             found = pool.map(_Worker.work, *zip(*wanted, strict=True))
         yield from found
