@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests import toy
 from tests.io.test_trust import keys
@@ -24,6 +26,7 @@ from phasewatch.cli import console, main
 from phasewatch.experiment import curve_trainings, pipeline
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.io import atomic
+from phasewatch.schema import NS
 from phasewatch.splits import SPLITTERS
 from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
@@ -151,6 +154,35 @@ def test_train_ends_with_a_table_and_claims_its_folder(
     assert "logistic" in out and "pairs" in out
     line = refused(run("train", *words, "--seed", "1"))
     assert "run.json" in line and "recipe.seed is 0 there and 1 here" in line
+
+
+def test_ambiguous_acts_are_scored_apart_from_store_to_report(run: Run, tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "s", schema.vm46())
+    for host in toy.HOSTS:
+        for profile in toy.PROFILES:
+            for seed in range(2):
+                one = toy.episode(host, profile, seed)
+                act = [one.start_ns + 28 * NS, one.start_ns + 38 * NS]
+                store.publish(replace(one, notes={"ambiguous": [act]}))
+    words = ("--store", store.root, "--out", tmp_path / "o", *HOSTS, "--recipe", "baselines")
+    code, printed, _ = run("run", *words)
+    assert code == 0
+    assert "ambiguous: 48 windows left out of training, and scored apart" in printed
+    report = json.loads((tmp_path / "o" / "report.json").read_text())
+    assert report["windows"]["unseen"] == 6 * 5
+    assert [row["windows"] for row in report["ambiguous"]] == [12] * 4
+    for text in (printed, run("score", tmp_path / "o" / "posteriors.parquet")[1]):
+        apart = text.split("ambiguous windows, in no score")[1].split("held out, pair")[0]
+        assert "majority" in apart and max(map(len, apart.splitlines())) <= 80
+    for name in ("report.html", "report.md"):
+        page = (tmp_path / "o" / name).read_text(encoding="utf-8")
+        assert "12 held-out windows in 6 episodes end in acts" in page
+        assert "What is scored apart?" in page
+    code, _, _ = run("windows", store.root, "--out", tmp_path / "w")
+    assert code == 0
+    table = pq.read_table(tmp_path / "w" / "windows.parquet")
+    arrays = np.load(tmp_path / "w" / "windows.npz")
+    assert sum(table["ambiguous"].to_pylist()) == arrays["ambiguous"].sum() == 48
 
 
 def test_models_named_on_the_command_line_are_trained_on_grouped_folds(

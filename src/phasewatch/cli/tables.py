@@ -32,8 +32,21 @@ def scores(report: "Report", learned: Learned) -> None:
         cells = (f"{row.validation.value:.3f}", _estimate(row.seen), _estimate(row.unseen), *across)
         table.add_row(row.model, row.mode, *cells)
     out.print(table)
+    if report.ambiguous:
+        _ambiguous(report)
     if learned:
         _sizes(learned)
+
+
+def _ambiguous(report: "Report") -> None:
+    """Print what is predicted for windows whose phase nothing observable distinguishes."""
+    table = _table("ambiguous windows, in no score", ("labelled", "windows", "predicted"))
+    for row in report.ambiguous:
+        for label, counts in row.predicted.items():
+            most = sorted(counts.items(), key=lambda one: -one[1])
+            predicted = ", ".join(f"{name} {count}" for name, count in most)
+            table.add_row(row.model, row.mode, label, f"{sum(counts.values())}", predicted)
+    out.print(table)
 
 
 def _sizes(learned: Learned) -> None:

@@ -435,7 +435,7 @@ def fitted_beyond_training(data: FoldData) -> Outcome:
     """The normalizer of every checkpoint is, to the bit, the one that training windows give."""
     normalizers = data.normalizers or {}
     for name, (normalizer, train) in normalizers.items():
-        again = Normalizer.fit(normalizer.view, train)
+        again = Normalizer.fit(normalizer.view, train.clear)
         for field in ("opening", "mean", "std"):
             if not np.array_equal(getattr(normalizer, field), getattr(again, field)):
                 return False, f"{name}: its {field} is not that of the training windows"

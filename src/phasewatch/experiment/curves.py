@@ -115,7 +115,7 @@ def learning_curves(store: Store, folder: Path, log: Log, how: CurveOptions) -> 
     schema = store.schema.for_mode(mode)
     windows = pool_openings(
         concatenate(cut_windows(one, schema, how.opening_s) for one in episodes.values())
-    )
+    ).clear
     del episodes
     digests = {result.id: result.digest for result in results if result.usable}
     trainer = Trainer(schema, windows, digests, how.opening_s, folder / FITS)

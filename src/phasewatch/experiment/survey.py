@@ -93,7 +93,7 @@ def survey(
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
     windows = pool_openings(
         concatenate(cut_windows(one, store.schema, opening_s) for one in episodes.values())
-    )
+    ).clear
     baseline_rows: list[SurveyRow] = []
     model_rows: list[SurveyRow] = []
     for mode in store.schema.modes:
