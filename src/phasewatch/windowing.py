@@ -236,8 +236,8 @@ def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Win
     names = (episode.id, episode.host, episode.sample, episode.profile, episode.campaign)
     identity = [np.full(len(x), text) for text in names]
     spans = ambiguous_spans(episode.notes, f"episode {episode.id}")
-    ambiguous = _within(spans, t_ns)
-    return Windows(x, np.tile(level, (len(x), 1)), y, purity, since_s, t_ns, *identity, ambiguous)
+    cut = Windows(x, np.tile(level, (len(x), 1)), y, purity, since_s, t_ns, *identity)
+    return replace(cut, ambiguous=_within(spans, t_ns))
 
 
 def _within(spans: Sequence[Span], t_ns: Ints) -> Bools:
