@@ -229,6 +229,20 @@ def test_names_are_checked_before_the_store_is_swept(
     assert not (tmp_path / "o").exists()
 
 
+def test_survey_counts_any_store_without_training(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--counts", "--out", tmp_path / "o")
+    code, printed, _ = run("survey", toy_store.root, *words)
+    assert code == 0 and "all usable" in printed
+    assert max(map(len, printed.splitlines()[:-1])) <= 80
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["totals.csv"]
+    simulated = Store.create(tmp_path / "s", schema.vm46(), {"seed": 1})
+    simulated.publish(toy.episode())
+    code, printed, _ = run("survey", simulated.root, *words, "--json")
+    assert code == 0 and json.loads(printed)[-1]["episodes"] == 1
+
+
 def test_survey_draws_learning_curves(
     run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

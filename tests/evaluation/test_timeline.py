@@ -70,7 +70,9 @@ def test_a_phase_is_noticed_in_its_clear_windows_alone() -> None:
     def detected(*ambiguous: int) -> float | None:
         truth, calls = [0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 1, 0, 0, 0, 0, 0]
         one = marked(said({"a1": (truth, calls)}), list(ambiguous))
-        return timeline.alarm_budget([(said({"b": ([0] * 5 + [1, 1], [0] * 5 + [1, 1])}), one)], ASKED).detected
+        return timeline.alarm_budget(
+            [(said({"b": ([0] * 5 + [1, 1], [0] * 5 + [1, 1])}), one)], ASKED
+        ).detected
 
     assert detected() == 0.5
     assert detected(2) == 0.0

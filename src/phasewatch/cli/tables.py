@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from phasewatch.cli.console import out
+from phasewatch.cli.console import out, plain
 from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.evaluation.evaluate import ModelScores, Report
     from phasewatch.experiment.curves import LearningCurves
+    from phasewatch.experiment.totals import Total
     from phasewatch.metrics import Score
 
 Learned = Mapping[tuple[str, str], tuple[str, str]]
@@ -82,6 +83,21 @@ def details(report: "Report") -> None:
         parts = (one.predicted, one.true, one.edit_score, one.f1[-1], two.ece, two.brier)
         alarms = f"{row.timeline.false_alarms.rate:.0f}"
         table.add_row(row.model, row.mode, alarms, *(f"{part:.2f}" for part in parts))
+    out.print(table)
+
+
+def totals(found: Sequence["Total"]) -> None:
+    """Print episodes, samples, hosts and host-hours, by campaign and by verdict."""
+    from phasewatch.experiment.totals import HEAD, cells, named
+
+    title = "episodes, samples, hosts, and host-hours by label"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", overflow="fold")
+    for name in HEAD:
+        table.add_column(name.replace(", ", ",\n"), no_wrap=True, justify="right")
+    for place, one in enumerate(found):
+        last = place + 1 == len(found) or found[place + 1].by != one.by
+        table.add_row(plain(named(one)), *cells(one), end_section=last)
     out.print(table)
 
 
