@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from tests import toy
 
+from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.experiment import curve_trainings, curves
 from phasewatch.experiment.curves import CurveOptions, LearningCurves, learning_curves, outcome
@@ -111,7 +112,7 @@ def test_simulated_episodes_are_refused(toy_store: Store, tmp_path: Path) -> Non
 
 
 def test_a_store_that_allows_no_curve_is_refused(tmp_path: Path) -> None:
-    store = Store.create(tmp_path / "store", toy.schema.vm46())
+    store = Store.create(tmp_path / "store", schema.vm46())
     store.publish(toy.episode())
     with pytest.raises(Refused, match="allows no learning curve"):
         learning_curves(store, tmp_path / "out", silent, OPTIONS)
