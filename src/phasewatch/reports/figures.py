@@ -190,7 +190,7 @@ def learning_curves(found: LearningCurves) -> str:
             axis.plot([point.size] * len(point.draws), point.draws, "_", color=INK, zorder=4)
         axis.set_title(f"held out by {curve.held_out}", fontsize=9, loc="left")
         axis.set_xlabel(f"{curve.unit}\nlast step: {_words_of_step(curve)}", fontsize=8)
-        axis.set_xlim(left=0)
+        axis.set_xlim(0, 1.05 * sizes[-1])
         axis.grid(color="#e4e7eb")
         axis.set_axisbelow(True)
     axes[0][0].set_ylabel(f"macro F1, {found.model}, {found.mode}")
