@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from phasewatch import schema
 from phasewatch.errors import Refused
 from phasewatch.experiment import curve_trainings, curves
 from phasewatch.experiment.curves import CurveOptions, LearningCurves, learning_curves, outcome
-from phasewatch.experiment.subsets import AXES, Fit
+from phasewatch.experiment.subsets import Fit
 from phasewatch.metrics import Score
 from phasewatch.store.local import Store
 
@@ -61,48 +60,6 @@ def test_every_episode_is_held_out_once_for_every_point(
             assert point.score.value == pytest.approx(np.mean(point.draws))
             assert point.score.low is not None and point.score.high is not None
             assert point.score.low < point.score.value < point.score.high
-
-
-def test_trainings_of_an_earlier_call_are_not_repeated(
-    found: LearningCurves, toy_store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(curve_trainings, "MODEL", "logistic")
-    monkeypatch.setattr(curve_trainings, "fit_model", lambda *given: pytest.fail("trained again"))
-    lines: list[str] = []
-    assert learning_curves(toy_store, folder, lines.append, OPTIONS) == found
-    assert any("0 of them to do" in line for line in lines)
-    monkeypatch.setattr(curve_trainings, "fit_model", _stopped)
-    with pytest.raises(KeyboardInterrupt):
-        learning_curves(toy_store, folder, silent, replace(OPTIONS, opening_s=5.0))
-
-
-def _stopped(*given: object) -> None:
-    raise KeyboardInterrupt
-
-
-def test_a_damaged_file_of_a_training_is_named(
-    found: LearningCurves, toy_store: Store, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(curve_trainings, "MODEL", "logistic")
-    path = sorted((folder / curves.FITS).iterdir())[0]
-    whole = path.read_bytes()
-    for damaged in (b"{", b"[]", b'{"alpha.dig.s0": [[1]]}'):
-        path.write_bytes(damaged)
-        with pytest.raises(Refused, match=f"{path.name}.*Delete it"):
-            learning_curves(toy_store, folder, silent, OPTIONS)
-    path.write_bytes(whole)
-
-
-def test_trainings_on_other_processes_give_the_same(
-    found: LearningCurves, toy_store: Store, tmp_path: Path
-) -> None:
-    # Workers are new processes: they train the trees that this one replaced by a baseline.
-    few = [axis for axis in AXES if axis.name == "hosts"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(curves, "AXES", few)
-        one = learning_curves(toy_store, tmp_path / "1", silent, replace(OPTIONS, draws=1))
-        two = learning_curves(toy_store, tmp_path / "2", silent, replace(OPTIONS, draws=1, jobs=2))
-    assert one == two and one.model == "gbt"
 
 
 def test_simulated_episodes_are_refused(toy_store: Store, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def survey(
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
 
     def log(line: str) -> None:
-        printer(line, markup=False, soft_wrap=True)
+        printer(line, soft_wrap=True)
 
     if counts:
         _count(opened, folder, jobs, as_json)
