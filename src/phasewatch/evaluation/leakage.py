@@ -31,7 +31,7 @@ MAX_IDENTIFIED_EPISODES = 0.5
 """Largest share of the episodes that one channel may identify."""
 
 PAIRINGS, PAIRING_ALPHA = 999, 0.05
-"""How many exchanges of last halves a telling channel is held against, and the share of them that
+"""How many exchanges of halves a telling channel is held against, and the share of them that
 may identify as many episodes."""
 
 MAX_NAMED_CHANNELS = 4
@@ -293,10 +293,10 @@ def _overlapping(
 def telling_channel(data: FoldData) -> Outcome:
     """No channel alone identifies the recording that a window is of.
 
-    Each training episode is matched by the median of a channel in its first half to the nearest
-    median in the last half of an episode; a channel that is constant in a recording would identify
+    Each training episode is matched by the median of a channel in its last half to the nearest
+    median in the first half of an episode; a channel that is constant in a recording would identify
     all of them. A share above MAX_IDENTIFIED_EPISODES must be so beyond chance, and one that
-    exchanged last halves rarely reach: a few episodes are identified by luck, or by what their
+    exchanged halves rarely reach: a few episodes are identified by luck, or by what their
     hosts and profiles are.
     """
     training = data.windows["train"]
@@ -322,14 +322,13 @@ def telling_channel(data: FoldData) -> Outcome:
     strata = np.array([f"{data.episodes[id].host}\n{data.episodes[id].profile}" for id in named])
     p = _pairing_p([one for one in nearest if one is not None], strata, share)
     return p > PAIRING_ALPHA, (
-        f"{finding}; p = {p:.3f} when last halves are exchanged between episodes of one host and "
-        "profile"
+        f"{finding}; p = {p:.3f} when halves are exchanged between episodes of one host and profile"
     )
 
 
 @dataclass(frozen=True)
 class _Nearest:
-    """For each episode `[E]`, which last half is nearest to its first half in one channel.
+    """For each episode `[E]`, which first half is nearest to its last half in one channel.
 
     It is -1 where several are as near: a tie identifies nothing. `known` episodes have both halves.
     """
@@ -339,11 +338,11 @@ class _Nearest:
 
 
 def _nearest(first: NDArray[np.float64], last: NDArray[np.float64]) -> _Nearest | None:
-    """Return the nearest last halves in one channel; None where fewer than two are known."""
+    """Return the nearest first halves in one channel; None where fewer than two are known."""
     known = np.flatnonzero(np.isfinite(first) & np.isfinite(last))
     if len(known) < 2:
         return None
-    apart = np.abs(last[known][None, :] - first[known][:, None])
+    apart = np.abs(last[known][:, None] - first[known][None, :])
     unique = (apart == apart.min(axis=1, keepdims=True)).sum(axis=1) == 1
     place = np.full(len(first), -1)
     place[known] = np.where(unique, known[apart.argmin(axis=1)], -1)
@@ -351,7 +350,7 @@ def _nearest(first: NDArray[np.float64], last: NDArray[np.float64]) -> _Nearest 
 
 
 def _share(nearest: _Nearest, pairing: NDArray[np.int64]) -> float:
-    """Return the share of episodes whose nearest last half is the one that it is paired with."""
+    """Return the share of episodes whose nearest first half is the one that it is paired with."""
     return float((nearest.place == pairing).sum() / nearest.known)
 
 
@@ -364,9 +363,9 @@ def _least_share(share: float, episodes: int) -> float:
 def _pairing_p(
     channels: Sequence[_Nearest], strata: NDArray[np.str_], share: float, seed: int = 0
 ) -> float:
-    """Return how often the best channel identifies as large a share under exchanged last halves.
+    """Return how often the best channel identifies as large a share under exchanged halves.
 
-    Last halves are permuted among the episodes of each stratum, PAIRINGS times, and the observed
+    Halves are permuted among the episodes of each stratum, PAIRINGS times, and the observed
     pairing counts as one of them, so that p is at most alpha for alpha of all random pairings.
     """
     generator = np.random.default_rng(seed)

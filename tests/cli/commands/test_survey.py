@@ -23,7 +23,7 @@ def test_survey_writes_its_findings(
     found = json.loads((tmp_path / "out" / "survey.json").read_text())
     assert {line["model"] for line in found["models"]} == {"majority"}
     assert "Every host held out once" in (tmp_path / "out" / "survey.md").read_text()
-    rows = list(csv.DictReader((tmp_path / "out" / "counts.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "out" / "counts.csv").read_text().splitlines()))
     assert sum(int(row["episodes"]) for row in rows) == len(toy_store.ids())
 
 
