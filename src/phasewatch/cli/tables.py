@@ -107,7 +107,13 @@ def learning_curves(found: "LearningCurves") -> None:
 
     title = f"macro F1 by size of the training set · {found.model}, {found.mode}"
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("curve", "size", "training\nepisodes", "macro F1, 95 %", f"{found.draws} draws"):
+    for name in (
+        "curve",
+        "size",
+        "training\nepisodes",
+        "macro F1, 95 %",
+        counted(found.draws, "draw"),
+    ):
         table.add_column(
             name, no_wrap=name != "curve", justify="left" if name == "curve" else "right"
         )
