@@ -7,12 +7,17 @@ from hypothesis import strategies as st
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
 from phasewatch.splits import (
+    HELD_OUT_BY,
+    SPLITTERS,
     Split,
     find_splitter,
+    grouped_folds,
     held_out_host,
     held_out_sample,
     held_out_time,
+    in_turn,
     leave_one_host_out,
+    unit_of,
     untested,
 )
 
@@ -175,3 +180,92 @@ def test_every_host_is_tested_once_by_models_that_never_saw_it(
 def test_a_host_left_out_in_turn_is_not_named() -> None:
     with pytest.raises(Refused, match="neither --test nor --validation"):
         leave_one_host_out(even(), "a", "")
+
+
+def grouped(name: str, counts: dict[tuple[str, str], int]) -> list[Split]:
+    return find_splitter(name)(identities(counts), "", "")
+
+
+GROUPED = ("leave_one_sample_out", "k_fold_host", "k_fold_sample", "k_fold_episode")
+
+
+@pytest.mark.parametrize("name", GROUPED)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from("abcdefg"), st.sampled_from(PROFILES)),
+        st.integers(1, 9),
+        min_size=1,
+    )
+)
+def test_every_episode_is_tested_once_and_no_group_is_on_two_sides(
+    name: str, counts: dict[tuple[str, str], int]
+) -> None:
+    try:
+        folds = grouped(name, counts)
+    except Refused:
+        return
+    group = {one.id: getattr(one, HELD_OUT_BY[name]) for one in identities(counts)}
+    profile = {one.id: one.profile for one in identities(counts)}
+    assert sorted(id for fold in folds for id in fold.test) == sorted(group)
+    assert len({fold.held_out for fold in folds}) == len(folds)
+    for fold in folds:
+        assert fold.recipe == name
+        learned = (*fold.train, *fold.seen)
+        sides = [{group[id] for id in ids} for ids in (learned, fold.validation, fold.test)]
+        assert all(sides)
+        assert len(set.union(*sides)) == sum(map(len, sides))
+        assert {profile[id] for id in fold.test} <= {profile[id] for id in fold.train}
+        assert sorted((*learned, *fold.validation, *fold.test)) == sorted(group)
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_folds_do_not_depend_on_the_order_of_episodes(name: str) -> None:
+    episodes = even("abcdefg", 8)
+    assert find_splitter(name)(episodes, "", "") == find_splitter(name)(episodes[::-1], "", "")
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_too_few_groups_are_refused_in_one_line(name: str) -> None:
+    few = [one for one in even("ab", 4) if one.profile != "dig" or one.id.endswith(".0")][:5]
+    with pytest.raises(Refused, match="at least 3") as refused:
+        find_splitter(name)(few, "", "")
+    assert name in str(refused.value)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(Refused, match="no usable episode"):
+        find_splitter(name)([], "", "")
+
+
+@pytest.mark.parametrize("name", GROUPED)
+def test_grouped_splits_take_neither_test_nor_validation(name: str) -> None:
+    for given_ in (("a", ""), ("", "1")):
+        with pytest.raises(Refused, match="neither --test nor --validation"):
+            find_splitter(name)(even("abcdefg", 8), *given_)
+
+
+def test_leave_one_sample_out_tests_one_sample_of_each_profile_that_has_one_left() -> None:
+    episodes = even("ab", SAMPLES) + [
+        replace(one, id=f"more.{one.id}", sample=f"{one.sample}-more")
+        for one in even("a", SAMPLES)
+        if one.profile == "dig"
+    ]
+    folds = find_splitter("leave_one_sample_out")(episodes, "", "")
+    sample = {one.id: (one.profile, one.sample) for one in episodes}
+    tested = [{sample[id] for id in fold.test} for fold in folds]
+    assert len(folds) == 2 * SAMPLES
+    assert [len(one) for one in tested] == [3] * SAMPLES + [1] * SAMPLES
+    assert all(fold.validation for fold in folds)
+
+
+def test_grouped_folds_are_of_nearly_the_same_size() -> None:
+    folds = grouped_folds("k_fold_host", even("abcdefghijkl", 4))
+    host = {one.id: one.host for one in even("abcdefghijkl", 4)}
+    assert sorted(len({host[id] for id in fold.test}) for fold in folds) == [2, 2, 2, 3, 3]
+    assert len(grouped_folds("k_fold_host", even("abcdefghijkl", 4), 10)) == 10
+    assert len(grouped_folds("k_fold_host", even("abcd", 4))) == 4
+
+
+def test_every_split_says_what_it_holds_out() -> None:
+    assert set(HELD_OUT_BY) == set(SPLITTERS)
+    assert {unit_of(name) for name in SPLITTERS} == {"host", "sample", "campaign", "episode"}
+    assert in_turn("k_fold_sample", 5) == "5 folds of samples in turn"
+    assert in_turn("leave_one_host_out", 10) == "10 hosts in turn"

@@ -247,3 +247,45 @@ def test_only_the_latest_openings_are_pooled() -> None:
     last = np.array([part.opening[0] for part in parts[3:]], dtype=float)
     rows = computed.episode == parts[-1].episode[0]
     np.testing.assert_allclose(computed.opening[rows][0], np.median(last, axis=0), rtol=1e-6)
+
+
+def noted(*spans: tuple[float, float]) -> Episode:
+    """An episode of 40 s in which nothing distinguishes the phase between these seconds."""
+    made = toy.episode()
+    note = [[made.start_ns + round(second * NS) for second in span] for span in spans]
+    return replace(made, notes={"ambiguous": note})
+
+
+def test_windows_that_end_in_an_ambiguous_act_are_marked() -> None:
+    own = schema.vm46()
+    every = cut_windows(noted((14.5, 20.0), (31.0, 33.0)), own)
+    ends = (every.t_ns - noted().start_ns) / NS
+    assert ends.tolist() == [10, 15, 20, 25, 30, 35, 40]
+    assert ends[every.ambiguous].tolist() == [15, 20]
+    # A window at the very beginning of an act has seen nothing of it.
+    assert not cut_windows(noted((15.0, 19.0)), own).ambiguous.any()
+    plain = cut_windows(toy.episode(), own)
+    assert not plain.ambiguous.any() and plain.clear is plain
+    np.testing.assert_array_equal(plain.y, every.y)
+
+
+def test_the_mark_stays_with_its_window() -> None:
+    own = schema.vm46()
+    every = cut_windows(noted((14.5, 20.0)), own)
+    both = concatenate([every, cut_windows(toy.episode("beta"), own)])
+    assert both.ambiguous.sum() == 2 and len(both.clear) == len(both) - 2
+    assert not both.clear.ambiguous.any()
+    assert both.take(both.ambiguous).t_ns.tolist() == every.t_ns[1:3].tolist()
+    assert pool_openings(both).ambiguous.tolist() == both.ambiguous.tolist()
+    assert every.channels(own, own.for_mode("realistic")).ambiguous.sum() == 2
+
+
+@pytest.mark.parametrize(
+    "note", ["often", 3, [3], [[1, 2, 3]], [[5, 4]], [["a", "b"]], [[1.5, 2]], [[True, 2]], {}]
+)
+def test_a_note_that_is_no_list_of_spans_is_refused(note: object) -> None:
+    if note == {}:
+        note = {"from": 1}
+    wrong = replace(toy.episode(), notes={"ambiguous": note})
+    with pytest.raises(Refused, match=r"alpha.dig.s1: notes.ambiguous: is .*\[from_ns, to_ns\]"):
+        cut_windows(wrong, schema.vm46())

@@ -35,6 +35,76 @@ def changed(done: RunResult, model: str, label: int | None) -> list[Predictions]
     ]
 
 
+def marked(done: RunResult, every: int = 5) -> list[Predictions]:
+    """All answers, with one window in so many ambiguous."""
+    return [
+        replace(
+            one,
+            windows=replace(one.windows, ambiguous=one.windows.t_ns // (5 * 10**9) % every == 0),
+        )
+        for one in done.predictions.predictions
+    ]
+
+
+def test_what_is_predicted_for_ambiguous_windows_is_in_no_score(toy_run: RunResult) -> None:
+    answers = marked(toy_run)
+    assert any(one.windows.ambiguous.any() for one in answers)
+
+    def calling(phase: int) -> Report:
+        def call(one: Predictions) -> Predictions:
+            logits = one.logits.copy()
+            logits[one.windows.ambiguous] = np.eye(len(CLASSES))[phase] * 9
+            labels = np.where(one.windows.ambiguous, phase, one.windows.y)
+            return replace(one, logits=logits, windows=replace(one.windows, y=labels))
+
+        return report_of(toy_run, [call(one) for one in answers])
+
+    quiet, loud = calling(0), calling(5)
+    for one, two in zip(quiet.rows, loud.rows, strict=True):
+        for name in ("validation", "seen", "unseen", "by_class", "by_host", "by_profile"):
+            assert getattr(one, name) == getattr(two, name)
+        for name in ("confusion", "ablations", "temperatures", "calibration", "abstention"):
+            assert getattr(one, name) == getattr(two, name)
+    assert quiet.comparisons == loud.comparisons and quiet.windows == loud.windows
+    assert [row.predicted for row in quiet.ambiguous] != [row.predicted for row in loud.ambiguous]
+
+
+def test_ambiguous_windows_are_counted_in_a_row_of_their_own(toy_run: RunResult) -> None:
+    answers = marked(toy_run)
+    report = report_of(toy_run, answers)
+    assert [(row.model, row.mode) for row in report.ambiguous] == [
+        (row.model, row.mode) for row in report.rows
+    ]
+    (unseen,) = (
+        one
+        for one in answers
+        if (one.model, one.mode, one.subset) == ("gbt", "realistic", "unseen")
+    )
+    mask = unseen.windows.ambiguous
+    (row,) = (r for r in report.ambiguous if (r.model, r.mode) == ("gbt", "realistic"))
+    assert row.windows == mask.sum() == sum(sum(one.values()) for one in row.predicted.values())
+    assert row.windows + report.windows["unseen"] == len(mask)
+    assert row.episodes == len(set(unseen.windows.episode[mask]))
+    for label, counts in row.predicted.items():
+        of_label = mask & (unseen.windows.y == CLASSES.index(label))
+        for name, count in counts.items():
+            assert count == (unseen.predicted[of_label] == CLASSES.index(name)).sum() > 0
+
+
+def test_an_episode_that_is_ambiguous_throughout_is_in_no_score(toy_run: RunResult) -> None:
+    first = toy_run.report.rows[0].unseen.episodes
+    answers = []
+    for one in toy_run.predictions.predictions:
+        mask = one.windows.episode == "delta.dig.s1"
+        answers.append(replace(one, windows=replace(one.windows, ambiguous=mask)))
+    report = report_of(toy_run, answers)
+    assert all(row.unseen.episodes == first - 1 for row in report.rows)
+
+
+def test_a_report_without_ambiguous_windows_has_no_such_row(toy_run: RunResult) -> None:
+    assert toy_run.report.ambiguous == []
+
+
 def test_every_model_and_mode_has_a_row(toy_run: RunResult) -> None:
     keys = [(row.model, row.mode) for row in toy_run.report.rows]
     assert len(keys) == len(set(keys)) == 6

@@ -187,3 +187,71 @@ def test_the_channel_check_is_skipped_with_one_window_per_episode(clean: FoldDat
     passed, finding = BEFORE_TRAINING["telling_channel"](put(clean, train=learned.take(first)))
     assert passed
     assert finding.startswith("not asked")
+
+
+def exchangeable(
+    evidence: FoldData, seed: int, cells: int = 6, each: int = 2, telling: bool = False
+) -> FoldData:
+    """Training episodes of some hosts and profiles that differ; which of a cell's is which is luck.
+
+    With `telling`, the first channel also has a value of its own in every episode.
+    """
+    generator = np.random.default_rng(seed)
+    learned = evidence.windows["train"]
+    count, halves = cells * each, 2
+    some = learned.take(np.arange(count * halves) % len(learned))
+    episode = np.repeat([f"e{number:02d}" for number in range(count)], halves)
+    level = generator.normal(0, 100, (cells, learned.x.shape[1]))
+    level = np.repeat(level, each * halves, axis=0) + generator.normal(0, 1, (len(some), 46))
+    if telling:
+        level[:, 0] = np.repeat(generator.permutation(count), halves)
+    x = np.repeat(level[:, :, None], learned.x.shape[2], axis=2).astype(np.float32)
+    t_ns = np.arange(len(some), dtype=np.int64)
+    train = replace(some, x=x, episode=episode, t_ns=t_ns)
+    anyone = next(iter(evidence.episodes.values()))
+    episodes = {
+        f"e{number:02d}": replace(anyone, id=f"e{number:02d}", host=f"h{number // each}")
+        for number in range(count)
+    }
+    return replace(put(evidence, train=train), episodes=episodes)
+
+
+def refusals(evidence: FoldData, times: int, cells: int, each: int, telling: bool = False) -> int:
+    rule = BEFORE_TRAINING["telling_channel"]
+    return sum(
+        not rule(exchangeable(evidence, seed, cells, each, telling))[0] for seed in range(times)
+    )
+
+
+@pytest.mark.parametrize(("cells", "each"), [(6, 2), (4, 3), (2, 2), (30, 2)])
+def test_a_dozen_clean_episodes_are_rarely_stopped_by_chance(
+    clean: FoldData, monkeypatch: pytest.MonkeyPatch, cells: int, each: int
+) -> None:
+    monkeypatch.setattr(leakage, "PAIRINGS", 199)
+    # 40 runs at 5 % have more than 6 refusals once in 300 times; the draws are fixed.
+    assert refusals(clean, 40, cells, each) <= 6
+
+
+def test_luck_alone_identifies_more_than_half_of_a_dozen_episodes(
+    clean: FoldData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What the rule would say without the exchanged halves: the test above has teeth.
+    monkeypatch.setattr(leakage, "PAIRING_ALPHA", 1.0)
+    monkeypatch.setattr(leakage, "_least_share", lambda share, episodes: share)
+    monkeypatch.setattr(leakage, "PAIRINGS", 1)
+    assert refusals(clean, 40, 6, 2) > 20
+
+
+@pytest.mark.parametrize(("cells", "each"), [(6, 2), (4, 3), (30, 2)])
+def test_a_channel_that_names_a_dozen_recordings_is_found(
+    clean: FoldData, cells: int, each: int
+) -> None:
+    assert refusals(clean, 5, cells, each, telling=True) == 5
+
+
+def test_recordings_that_share_nothing_cannot_show_a_telling_channel(clean: FoldData) -> None:
+    alone = exchangeable(clean, 0, 12, 1, telling=True)
+    passed, told = BEFORE_TRAINING["telling_channel"](alone)
+    assert passed and "100 % of 12 training episodes" in told and "p = 1.000" in told
+    passed, told = BEFORE_TRAINING["telling_channel"](exchangeable(clean, 0, 2, 2, telling=True))
+    assert passed and "of so few that is no evidence of more than half" in told

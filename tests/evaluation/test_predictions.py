@@ -1,7 +1,7 @@
 """The one file from which every number of a report comes."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from phasewatch.errors import Refused
 from phasewatch.evaluation import predictions
 from phasewatch.evaluation.evaluate import evaluate
 from phasewatch.experiment.pipeline import RunResult
+from phasewatch.io import parquet
 from phasewatch.windowing import Windows
 
 
@@ -45,6 +46,27 @@ def test_saving_again_gives_the_same_bytes(
     path = toy_out / "posteriors.parquet"
     predictions.save(predictions.load(path), tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == path.read_bytes()
+
+
+def test_ambiguous_windows_are_marked_in_a_column_that_other_files_lack(
+    toy_run: RunResult, toy_out: Path, tmp_path: Path
+) -> None:
+    assert "ambiguous" not in pq.read_table(toy_out / "posteriors.parquet").column_names
+    first, *rest = toy_run.predictions.predictions
+    mask = np.arange(len(first.windows)) % 3 == 0
+    changed = replace(first, windows=replace(first.windows, ambiguous=mask))
+    marked = replace(toy_run.predictions, predictions=(changed, *rest))
+    path = tmp_path / "posteriors.parquet"
+    predictions.save(marked, path)
+    loaded = predictions.load(path).predictions
+    np.testing.assert_array_equal(loaded[0].windows.ambiguous, mask)
+    assert not any(one.windows.ambiguous.any() for one in loaded[1:])
+    table = pq.read_table(path)
+    column = table.column_names.index("ambiguous")
+    numbers = table.set_column(column, "ambiguous", table["ambiguous"].cast("int8"))
+    path.write_bytes(parquet.encode(numbers))
+    with pytest.raises(Refused, match="column ambiguous is not of true and false"):
+        predictions.load(path)
 
 
 def test_pyarrow_alone_reads_the_predictions_file(toy_run: RunResult, toy_out: Path) -> None:

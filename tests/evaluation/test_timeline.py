@@ -45,6 +45,47 @@ def _since(truth: list[int]) -> np.typing.NDArray[np.float64]:
     return np.array(found)
 
 
+def marked(one: Predictions, ambiguous: list[int]) -> Predictions:
+    """The same predictions, with these windows ambiguous."""
+    mask = np.isin(np.arange(len(one.windows)), ambiguous)
+    return replace(one, windows=replace(one.windows, ambiguous=mask))
+
+
+def test_ambiguous_time_is_neither_hostile_nor_benign() -> None:
+    plain = predicted({"a1": ([0, 0, 1, 1, 0, 0, 0, 1], [0, 0, 0, 0, 1, 1, 0, 0])})
+    assert timeline.timeline(plain, CONTEXT).false_alarms.events == 1
+    # An act that calls home and a heartbeat: the first phase and the window after it.
+    one = marked(plain, [2, 3, 4])
+    found = timeline.timeline(one, CONTEXT)
+    late = found.delays["impact"]
+    assert late is not None and (late.onsets, late.missed) == (1, 1.0)
+    # The alarm began in ambiguous time and goes on: it is no false one, and its hours are fewer.
+    assert found.false_alarms.events == 0
+    assert found.false_alarms.hours == pytest.approx(4 * STRIDE_S / 3600)
+    rate = timeline.false_alarm_rate(one.windows, np.ones(8, bool), CONTEXT)
+    assert rate.events == 1
+
+
+def test_a_phase_is_noticed_in_its_clear_windows_alone() -> None:
+    def detected(*ambiguous: int) -> float | None:
+        truth, calls = [0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 1, 0, 0, 0, 0, 0]
+        one = marked(predicted({"a1": (truth, calls)}), list(ambiguous))
+        return timeline.alarm_budget(
+            [(predicted({"b": ([0] * 5 + [1, 1], [0] * 5 + [1, 1])}), one)], CONTEXT
+        ).detected
+
+    assert detected() == 0.5
+    assert detected(2) == 0.0
+    assert detected(6, 7) == 1.0
+    assert detected(2, 3, 6, 7) is None
+
+
+def test_a_phase_that_is_partly_ambiguous_is_timed_by_its_other_windows() -> None:
+    one = marked(predicted({"a1": ([0, 1, 1, 1, 1], [0, 0, 0, 1, 1])}), [1])
+    late = timeline.timeline(one, CONTEXT).delays["impact"]
+    assert late is not None and late.median_s == 2.0 + 2 * STRIDE_S
+
+
 def test_delays_and_alarms_are_counted_episode_by_episode() -> None:
     one = predicted(
         {

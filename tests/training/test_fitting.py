@@ -1,5 +1,7 @@
 """A fitted model is the normalizer, the model and the projection of the same training windows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,23 @@ def test_an_unknown_model_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(Refused, match="model 'nonsense': is unknown"):
         fit_model("nonsense", toy_store.schema, 0, parts)
+
+
+@pytest.mark.parametrize("name", ["logistic", "majority"])
+def test_the_labels_of_ambiguous_windows_are_not_learned(
+    name: str, parts: tuple[Windows, Windows], toy_store: Store
+) -> None:
+    def fitted_with(label: int) -> FittedModel:
+        wrong = []
+        for part in parts:
+            mask = np.arange(len(part)) % 3 == 0
+            y = np.where(mask, label, part.y)
+            wrong.append(replace(part, ambiguous=mask, y=y, x=part.x * (1 + mask[:, None, None])))
+        return fit_model(name, toy_store.schema, 0, (wrong[0], wrong[1]))
+
+    one, two = fitted_with(0), fitted_with(5)
+    assert one.model.save() == two.model.save()
+    clear = [part.take(np.arange(len(part)) % 3 != 0) for part in parts]
+    alone = fit_model(name, toy_store.schema, 0, (clear[0], clear[1]))
+    assert one.model.save() == alone.model.save()
+    assert one.model.save() != fit_model(name, toy_store.schema, 0, parts).model.save()

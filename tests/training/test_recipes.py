@@ -29,3 +29,25 @@ def test_an_unknown_recipe_is_refused_in_one_line() -> None:
         Refused, match="recipe 'everything': is unknown; expected one of all, quick"
     ):
         recipes.find("everything")
+
+
+def test_models_are_named_instead_of_a_recipe() -> None:
+    quick = recipes.find("quick")
+    assert recipes.with_models(quick, "") is quick
+    chosen = recipes.with_models(quick, "gbt, cnn")
+    assert chosen.models == ("gbt", "cnn")
+    assert (chosen.name, chosen.split) == (quick.name, quick.split)
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("gbt,cnnn", "model 'cnnn': is unknown; expected one of"),
+        ("gbt,", "model '': is unknown"),
+        ("gbt,cnn,gbt", "names a model twice"),
+    ],
+)
+def test_a_wrong_name_of_a_model_is_one_line(given: str, problem: str) -> None:
+    with pytest.raises(Refused, match=problem) as refused:
+        recipes.with_models(recipes.find("quick"), given)
+    assert "\n" not in str(refused.value)

@@ -1,15 +1,20 @@
 """`train` and `run`: names are checked first, outputs stay out of stores, results are printed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests import toy
 from tests.cli.invoke import HOSTS, Run, refused
 
+from phasewatch import schema
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.io import atomic
+from phasewatch.schema import NS
 from phasewatch.splits import SPLITTERS
 from phasewatch.store.local import Store
 from phasewatch.training.recipes import RECIPES
@@ -55,6 +60,8 @@ def test_train_ends_with_a_table_and_claims_its_folder(
         (("--split", "held_out_sample", "--test", "x"), "'x' is no number"),
         (("--split", "held_out_time", "--test", "x"), "neither --test nor --validation"),
         (("--recipe", "each"), "one of all, quick, baselines"),
+        (("--models", "gbt,tree"), "model 'tree': is unknown; expected one of cnn, gbt"),
+        (("--split", "k_fold_sample", "--test", "1"), "neither --test nor --validation"),
         ((*("--test", "delta", "--validation", "gamma"), "--opening", "15"), "of benign at its"),
     ],
 )
@@ -116,3 +123,45 @@ def test_a_full_disk_is_reported_in_one_line(
     words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--recipe", "baselines")
     line = refused(run("train", *words))
     assert "No space left on device" in line and "run.json" in line
+
+
+def test_models_named_on_the_command_line_are_trained_on_grouped_folds(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--models", "majority,logistic", "--split", "k_fold_sample", "--opening", "6")
+    code, printed, _ = run("train", "--store", toy_store.root, "--out", tmp_path, *words)
+    assert code == 0
+    assert "3 folds of samples in turn" in printed
+    found = json.loads((tmp_path / "report.json").read_text())
+    assert {row["model"] for row in found["rows"]} == {"majority", "logistic"}
+    assert [fold["held_out"] for fold in found["folds"]] == [f"fold {n} of 3" for n in (1, 2, 3)]
+    assert len(list(tmp_path.glob("folds/fold 2 of 3/checkpoints/*.ckpt.json"))) == 4
+
+
+def test_ambiguous_acts_are_scored_apart_from_store_to_report(run: Run, tmp_path: Path) -> None:
+    store = Store.create(tmp_path / "s", schema.vm46())
+    for host in toy.HOSTS:
+        for profile in toy.PROFILES:
+            for seed in range(2):
+                one = toy.episode(host, profile, seed)
+                act = [one.start_ns + 28 * NS, one.start_ns + 38 * NS]
+                store.publish(replace(one, notes={"ambiguous": [act]}))
+    words = ("--store", store.root, "--out", tmp_path / "o", *HOSTS, "--recipe", "baselines")
+    code, printed, _ = run("run", *words)
+    assert code == 0
+    assert "ambiguous: 48 windows left out of training, and scored apart" in printed
+    report = json.loads((tmp_path / "o" / "report.json").read_text())
+    assert report["windows"]["unseen"] == 6 * 5
+    assert [row["windows"] for row in report["ambiguous"]] == [12] * 4
+    for text in (printed, run("score", tmp_path / "o" / "posteriors.parquet")[1]):
+        apart = text.split("ambiguous windows, in no score")[1].split("held out, pair")[0]
+        assert "majority" in apart and max(map(len, apart.splitlines())) <= 80
+    for name in ("report.html", "report.md"):
+        page = (tmp_path / "o" / name).read_text(encoding="utf-8")
+        assert "12 held-out windows in 6 episodes end in acts" in page
+        assert "What is scored apart?" in page
+    code, _, _ = run("windows", store.root, "--out", tmp_path / "w")
+    assert code == 0
+    table = pq.read_table(tmp_path / "w" / "windows.parquet")
+    arrays = np.load(tmp_path / "w" / "windows.npz")
+    assert sum(table["ambiguous"].to_pylist()) == arrays["ambiguous"].sum() == 48
