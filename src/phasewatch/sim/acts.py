@@ -47,7 +47,7 @@ def recorded_acts(episodes: Sequence[Episode], schema: Schema) -> RecordedActs:
     known = hosts(), catalogue()
     for episode in episodes:
         steps = (episode.end_ns - episode.start_ns) // schema.grid.step_ns
-        ends = schema.grid.step_s * np.arange(1, steps + 1)
+        ends: Array = schema.grid.step_s * np.arange(1.0, steps + 1)
         for slot, place in zip(by_slot(acts_of(episode, *known)), places, strict=True):
             place.append(at_times(slot, ends) + len(acts))
             acts += slot

@@ -114,7 +114,7 @@ class Simulator:
         """Return rates and levels `[T,C]` of all steps, from LEAD_STEPS before the start on."""
         step_s = self.schema.grid.step_s
         count = round(scenario.seconds / step_s) + LEAD_STEPS + 2
-        seconds = step_s * (np.arange(count) - LEAD_STEPS + 0.5)
+        seconds: Array = step_s * (np.arange(float(count)) - LEAD_STEPS + 0.5)
         work, side = by_slot(acts)
         of_work = at_times(work, seconds)
         phase = np.array([self.schema.classes.index(act.phase) for act in work])[of_work]

@@ -8,6 +8,7 @@ and again. Biller and Nelson (2003, section 4) solve the same problem for each p
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,7 @@ def fit(episodes: Iterable[Episode], schema: Schema) -> Fit:
     layout = _layout(steps, acts, programs, len(campaigns), len(schema.classes))
     wanted, rest = measure(scores(steps.x, layout.cell), layout)
     settings = np.array([seed_of(act) for act in acts.acts])[acts.work]
+    repeated = repeated_share(rest, acts.work, settings, steps.episode)
     drawn = Fit(
         channels=np.array(schema.names),
         classes=np.array(schema.classes),
@@ -54,7 +56,7 @@ def fit(episodes: Iterable[Episode], schema: Schema) -> Fit:
         quantiles=_marginals(steps, len(hosts), len(schema.classes)).astype(np.float32),
         programs=np.array(programs.names, dtype=np.str_),
         intensity=programs.intensity.astype(np.float16),
-        repeats=np.float16(repeated_share(rest, acts.work, settings, steps.episode)),
+        repeats=np.asarray(repeated, np.float16),
         **_parameters(wanted, layout, len(campaigns)),
     )
     return _corrected(drawn, wanted, steps, acts, layout)
@@ -99,7 +101,7 @@ def _quantiles(x: Array) -> Array:
 def _rounded(x: Array) -> Array:
     """Return numbers with about three digits, which is what the quantiles are known to."""
     mantissa, exponent = np.frexp(x)
-    return np.ldexp(np.rint(mantissa * 1024) / 1024, exponent)
+    return np.asarray(np.ldexp(np.rint(mantissa * 1024) / 1024, exponent))
 
 
 def _corrected(fit: Fit, wanted: Moments, steps: Steps, acts: RecordedActs, layout: Layout) -> Fit:
@@ -138,7 +140,7 @@ def _simulated(
     return x
 
 
-def _parameters(sought: Moments, layout: Layout, campaigns: int) -> dict[str, Array]:
+def _parameters(sought: Moments, layout: Layout, campaigns: int) -> dict[str, Any]:
     """Return the parameters of the process with these moments, and variance 1 in each phase."""
     at_work = layout.columns @ sought.mean
     staying, memory, noise = [], [], []

@@ -83,7 +83,7 @@ def measure(z: Array, layout: Layout) -> tuple[Moments, Array]:
     """
     columns = layout.columns
     squares = columns.T @ columns + PRIOR_STEPS * np.eye(columns.shape[1])
-    mean = np.linalg.solve(squares, columns.T @ z)
+    mean = np.asarray(np.linalg.solve(squares, columns.T @ z), np.float64)
     rest = z - columns @ mean
     lags, apart = [], []
     for label in range(layout.phases):

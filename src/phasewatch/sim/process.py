@@ -60,7 +60,7 @@ class Process:
         shared = np.stack([self._setting(seed_of(act)) for act in acts])
         both = np.sqrt(self._repeats) * shared + np.sqrt(1 - self._repeats) * own
         roots = self._acts[[self._classes.index(act.phase) for act in acts]]
-        return np.einsum("acd,ad->ac", roots, both)
+        return np.asarray(np.einsum("acd,ad->ac", roots, both))
 
     def _setting(self, seed: int) -> Array:
         """Return the standard normal values `[C]` of all acts with these settings."""
