@@ -13,8 +13,8 @@ PAGES = generate.pages()
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_fresh(name: str) -> None:
-    kept = (generate.HERE / name).read_text(encoding="utf-8")
-    assert kept == PAGES[name], "run: make reference"
+    stored = (generate.HERE / name).read_text(encoding="utf-8")
+    assert stored == PAGES[name], "run: make reference"
 
 
 def test_every_command_and_option_is_described() -> None:
@@ -43,6 +43,22 @@ def f(name):
         ("positional", "is bad"),
         ("weights", "too long"),
     ]
+
+
+def test_a_problem_in_a_variable_is_that_of_its_branch_or_of_the_callers() -> None:
+    text = """
+def f(name):
+    if name:
+        problem = f"is {name}"
+        raise Refused(name, problem, "x", "y", code="first")
+    problem = "is empty"
+    raise Refused(name, problem, "x", "y", code="second")
+def g(where, problem): return Refused(where, problem, "x", "y", code="third")
+g("here", "is passed")
+"""
+    found = sorted(generate.codes_of(ast.parse(text)))
+    assert ("first", "is …") in found and ("third", "is passed") in found
+    assert ("second", "is empty") in found and ("first", "is empty") not in found
 
 
 def test_known_codes_are_listed() -> None:

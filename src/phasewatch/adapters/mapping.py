@@ -11,12 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import fields
 from phasewatch.schema import Channel, Schema
-
-IDENTITY = ("host", "sample", "profile", "campaign")
-"""The texts that distinguish episodes, beside their time."""
 
 CLOCKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in each unit of a time column; the other unit is "iso", for dates as text."""
@@ -33,6 +31,7 @@ REMEDY = "Correct the mapping."
 
 
 def _compiled(text: object) -> re.Pattern[str]:
+    """Return a text of a mapping as a regular expression."""
     if isinstance(text, re.Pattern):
         return text
     if not isinstance(text, str):
@@ -109,7 +108,7 @@ class TextSource(fields.Table):
                 path, f"does not fit {self.path.pattern!r}", "a path that the pattern fits",
                 "Correct the pattern, or set the file aside under [files] skip.",
             )  # fmt: skip
-        return self.apply_rules(found[1] if self.path.groups else found[0], path)
+        return self.apply_rules((found[1] or "") if self.path.groups else found[0], path)
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ class Mapping:
     """How the tables of a folder become episodes.
 
     `pattern` and `skip` choose the files. `time` is the column of times in `unit`. `identity` has
-    a source for each name of IDENTITY. `gap_s` is the silence that ends an episode, 0 for none.
+    a source for each of NAMES. `gap_s` is the silence that ends an episode, 0 for none.
     `bin_s` is more than 0 where rows are events (flows, log lines): they are summed in bins of so
     many seconds, and a bin without a row is 0. `drop` are rows to leave out, by column and text.
     """
@@ -231,7 +230,7 @@ def read(path: Path, schema: Schema) -> Mapping:
         skip=tuple(file.files.skip),
         time=file.time.column,
         unit=file.time.unit,
-        identity={name: getattr(file.episode, name) for name in IDENTITY},
+        identity={name: getattr(file.episode, name) for name in NAMES},
         phase=file.phase,
         quantities=_quantities(file, schema, path),
         gap_s=file.episode.gap_s,
@@ -241,6 +240,7 @@ def read(path: Path, schema: Schema) -> Mapping:
 
 
 def _refused(place: str, problem: str, expected: str) -> Refused:
+    """Return the refusal of a field of a mapping."""
     return Refused(place, problem, expected, REMEDY, code="mapping")
 
 
@@ -279,6 +279,7 @@ def _refuse_levels(schema: Schema, where: str) -> None:
 
 
 def _quantity(channel: Channel, source: _ChannelSource, where: str) -> Quantity:
+    """Return the values of a channel. Raises Refused for a unit that does not convert."""
     if source.rows:
         return Quantity(channel, "")
     factor = source.scale
@@ -288,7 +289,10 @@ def _quantity(channel: Channel, source: _ChannelSource, where: str) -> Quantity:
 
 
 def _conversion(theirs: str, ours: str, where: str) -> float:
-    """Return the factor from a value in the unit `theirs` to one in the unit `ours`."""
+    """Return the factor from a value in the unit `theirs` to one in the unit `ours`.
+
+    Raises Refused naming `where` when there is none.
+    """
     if theirs == ours:
         return 1.0
     (their, rate), (our, same) = (

@@ -37,8 +37,8 @@ class LiveRecording:
                 pass
             id = recording.result()
             self.playback.end(self.store.manifest(id).end_ns)
-        except Refused as refused:
-            self.log(f"phasewatch: {refused}")
+        except (Refused, OSError) as error:
+            self.log(f"phasewatch: {error}")
         finally:
             recording.close()
 
@@ -64,11 +64,7 @@ class LiveRecording:
         """Return what is known of the episode when it begins."""
         take, start_ns = self.take, labels[0].t_wall_ns
         return Episode(
-            id=take.id,
-            host=take.host.name,
-            sample=take.sample.id,
-            profile=take.profile.name,
-            campaign=take.campaign.name,
+            **take.provenance,
             start_ns=start_ns,
             end_ns=start_ns,
             labels=labels,

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasewatch import schema
-from phasewatch.episode import ID, Episode, Label, Samples
+from phasewatch.episode import ID, Episode, Label, Provenance, Samples
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet_headers
 from phasewatch.io.plain_file import open_plain
@@ -26,9 +27,9 @@ SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
 HEADER = "store.json"
 
-
 MAX_MANIFEST_BYTES, MAX_FILE_BYTES = 16 << 20, 1 << 30
 """The most bytes of a manifest and of any other file: larger ones are not read."""
+
 _TABLE = pa.schema(
     [
         ("source", pa.string()),
@@ -40,8 +41,9 @@ _TABLE = pa.schema(
     ]
 )
 
-
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A time in nanoseconds, which 64 bits hold."""
+
 ENCODINGS = {
     "t_wall_ns.list.element": "DELTA_BINARY_PACKED",
     "t_mono_ns.list.element": "DELTA_BINARY_PACKED",
@@ -58,16 +60,15 @@ class File(BaseModel):
     bytes: int = Field(ge=0)
 
 
-class Manifest(BaseModel):
+@dataclass(frozen=True)
+class _Format:
+    format: Literal[1]
+
+
+# The fields of the last base come first in the file, and are validated first.
+class Manifest(BaseModel, Provenance, _Format, extra="forbid", frozen=True, strict=True):
     """`manifest.json`: all of an episode but its samples; `digest` covers the other fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    format: Literal[1]
-    id: str
-    host: str = Field(min_length=1)
-    sample: str = Field(min_length=1)
-    profile: str = Field(min_length=1)
-    campaign: str = Field(min_length=1)
     start_ns: Ns
     end_ns: Ns
     labels: list[tuple[Ns, str]]
@@ -90,7 +91,10 @@ class Manifest(BaseModel):
 
 
 def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] | None]:
-    """Return the schema of a store, and how it was simulated, if so. Raises Refused."""
+    """Return the schema of a store, and how its episodes were simulated; None where recorded.
+
+    Raises Refused naming `where`.
+    """
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -106,7 +110,16 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
             "Use the release of phasewatch that wrote it.",
             code="store_format",
         )
-    return schema.parse(value.get("schema"), where), value.get("simulated")
+    simulated = value.get("simulated")
+    if simulated is not None and not isinstance(simulated, dict):
+        raise Refused(
+            f"{where}: simulated",
+            f"is {simulated!r}",
+            "a table with seed, faults and fit, or nothing where episodes were recorded",
+            "Restore it.",
+            code="store_json",
+        )
+    return schema.parse(value.get("schema"), where), simulated
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -148,7 +161,7 @@ def read_listed_file(folder: Path, name: str) -> bytes:
     return read_file(folder / name, MAX_FILE_BYTES)
 
 
-def _misshapen(path: object, error: ValidationError) -> Refused:
+def _invalid_manifest(path: object, error: ValidationError) -> Refused:
     """Return the refusal of an invalid manifest; a newer format has a code of its own."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"])) or "file"
@@ -170,11 +183,7 @@ def encode_episode(episode: Episode) -> dict[str, bytes]:
     data = encode_samples(episode.sources)
     draft = Manifest(
         format=FORMAT,
-        id=episode.id,
-        host=episode.host,
-        sample=episode.sample,
-        profile=episode.profile,
-        campaign=episode.campaign,
+        **episode.provenance,
         start_ns=episode.start_ns,
         end_ns=episode.end_ns,
         labels=[(label.t_wall_ns, label.phase) for label in episode.labels],
@@ -191,7 +200,7 @@ def parse_manifest(data: bytes, id: str, where: object) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise _misshapen(where, error) from error
+        raise _invalid_manifest(where, error) from error
     try:
         computed = manifest.computed()
     except ValueError as error:
@@ -257,11 +266,7 @@ def verify_files(manifest: Manifest, files: Mapping[str, bytes], place: str) -> 
 def assemble_episode(manifest: Manifest, table: pa.Table, where: object) -> Episode:
     """Return an episode from its manifest and table of samples. Raises Refused naming `where`."""
     return Episode(
-        id=manifest.id,
-        host=manifest.host,
-        sample=manifest.sample,
-        profile=manifest.profile,
-        campaign=manifest.campaign,
+        **manifest.provenance,
         start_ns=manifest.start_ns,
         end_ns=manifest.end_ns,
         labels=tuple(Label(*row) for row in manifest.labels),
@@ -271,6 +276,7 @@ def assemble_episode(manifest: Manifest, table: pa.Table, where: object) -> Epis
 
 
 def _verify(listed: File, data: bytes, where: object) -> None:
+    """Raise Refused unless `data` has the listed size and digest."""
     sha256 = hashlib.sha256(data).hexdigest()
     if (sha256, len(data)) != (listed.sha256, listed.bytes):
         raise Refused(
@@ -413,6 +419,7 @@ def _samples(table: Any) -> dict[str, Samples]:
 
 
 def _contiguous(column: Any) -> Any:
+    """Return a column of a table as one array."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch import __version__
+from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet
 from phasewatch.io.parquet_headers import MAGIC
@@ -22,18 +23,18 @@ from phasewatch.validation.verdict import Finding, Interner, ValidationResult
 INDEX = Path("data/processed/validation_v1.parquet")
 
 PART = 1024
-"""How many results are dictionaries at a time, as these take ten times the memory."""
+"""How many rows are converted to dictionaries at a time, which take ten times the memory."""
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
     [("id", _TEXT), ("verdict", _TEXT)]
     + [(name, pa.list_(_TEXT)) for name in ("codes", "severities", "reasons")]
-    + [(name, _TEXT) for name in ("host", "sample", "profile", "campaign")]
+    + [(name, _TEXT) for name in NAMES]
     + [("start_ns", pa.int64()), ("end_ns", pa.int64()), ("phases", pa.list_(_TEXT))]
     + [("rows", pa.map_(_TEXT, pa.int64())), ("offsets_s", pa.map_(_TEXT, pa.float64()))]
     + [("content", _TEXT), ("digest", _TEXT), ("tool", _TEXT)]
 )
-_PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", "end_ns")
+_PLAIN = ("id", "verdict", *NAMES, "start_ns", "end_ns")
 
 
 def prepare_index(path: Path) -> None:
@@ -57,18 +58,20 @@ def prepare_index(path: Path) -> None:
 
 
 def _replaceable(path: Path) -> bool:
+    """Return whether a file is absent, empty, an index, or a damaged one. Raises OSError."""
     if not path.is_file():
         return not path.exists()
     with path.open("rb") as file:
         if file.read(len(MAGIC)) not in (MAGIC, b""):
             return False
     try:
-        return _ours(pq.read_schema(path))
+        return _is_index(pq.read_schema(path))
     except (pa.ArrowException, OSError, ValueError):
         return True
 
 
-def _ours(found: pa.Schema) -> bool:
+def _is_index(found: pa.Schema) -> bool:
+    """Return whether a table begins with the columns of an index."""
     return bool(found.names[: len(_SCHEMA)] == _SCHEMA.names)
 
 
@@ -81,7 +84,8 @@ def read(path: Path) -> list[ValidationResult]:
     """Return the results of an index, its page checksums verified. Raises Refused."""
     try:
         return from_table(parquet.decode(path.read_bytes()))
-    except (OSError, pa.ArrowException, ValueError) as error:
+    # TypeError is raised where a column has no value.
+    except (OSError, pa.ArrowException, ValueError, TypeError) as error:
         raise Refused(
             path,
             f"cannot be read ({str(error).splitlines()[0]})",
@@ -104,11 +108,11 @@ def to_table(
 
 def from_table(table: pa.Table) -> list[ValidationResult]:
     """Return the results of a table. Raises ValueError for a table of other columns."""
-    if not _ours(table.schema):
+    if not _is_index(table.schema):
         raise ValueError(f"columns {', '.join(table.schema.names)}")
     parts = table.select(_SCHEMA.names).to_batches(max_chunksize=PART)
-    once = Interner()
-    return [once.of(_result(row)) for part in parts for row in part.to_pylist()]
+    interner = Interner()
+    return [interner.of(_result(row)) for part in parts for row in part.to_pylist()]
 
 
 def _row(result: ValidationResult) -> dict[str, Any]:
