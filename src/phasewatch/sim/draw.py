@@ -16,15 +16,10 @@ from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, catalogue, profiles, schedule
 from phasewatch.lab.timetable import Act
 from phasewatch.schema import NS, Channel, Schema
-<<<<<<< HEAD
 from phasewatch.sim.acts import at_times, by_slot
 from phasewatch.sim.fit import Fit
 from phasewatch.sim.process import Process, Running
-from phasewatch.validation.rules import LOST, WAITING
-=======
-from phasewatch.sim.fit import NORMAL_QUANTILES, Fit
 from phasewatch.validation.rules import MAX_LOST_CORES, WAIT_CHANNEL
->>>>>>> main
 
 BEGIN_NS = 1_767_225_600 * NS
 """2026-01-01, when the first simulated campaign begins; campaigns are 90 days apart."""
@@ -127,15 +122,9 @@ class Simulator:
         host = list(self.fit.hosts).index(scenario.host.name)
         x = self._process.draw(running, host, scenario.campaign, generator)
         # Contention is a fault, and faults are planted instead of drawn.
-<<<<<<< HEAD
-        waiting = self.schema.names.index(WAITING)
-        x[:, waiting] = np.minimum(x[:, waiting], 0.8 * LOST * NS)
-        return x
-=======
         waiting = self.schema.names.index(WAIT_CHANNEL)
         x[:, waiting] = np.minimum(x[:, waiting], 0.8 * MAX_LOST_CORES * NS)
-        return np.asarray(x)
->>>>>>> main
+        return x
 
     def _sources(
         self, scenario: Scenario, x: Array, start_ns: int, generator: np.random.Generator
