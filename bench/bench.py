@@ -24,6 +24,7 @@ def main() -> None:
     opened = Store.open(Path(__file__).parent.parent / "corpus")
     out = Console(highlight=False)
     layouts.run(opened, out)
+    layouts.by_length(Store.open(opened.root.parent / "recordings" / "large"), out)
     for bench in (validation, features):
         with tempfile.TemporaryDirectory() as scratch:
             bench.run(opened, out, Path(scratch))

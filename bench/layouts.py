@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -72,13 +73,14 @@ def one_arrow(episode: Episode) -> Files:
     return {"samples": buffer.getvalue()}
 
 
-def one_zstd(episode: Episode) -> Files:
+def one_zstd(episode: Episode, level: int = 1) -> Files:
     """Return our layout with another compression, as before decision 22."""
     table, buffer = parquet(format.encode_samples(episode.sources)), io.BytesIO()
     pq.write_table(
         table,
         buffer,
         compression="zstd",
+        compression_level=level,
         use_dictionary=False,
         write_statistics=False,
         write_page_checksum=True,
@@ -175,6 +177,35 @@ def _decodes(work: Callable[[], object]) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
+def by_length(opened: Store, out: Console) -> None:
+    """Print size and loading time of long files in LZ4 and zstd, for decision 22."""
+    lz4 = LAYOUTS["one Parquet, a row a source (ours)"][0]
+    table = Table("episodes", "compression", "KB an episode", "MB a host-hour", "load time / LZ4")
+    episodes = [opened.read(id) for id in opened.ids()]
+    days = [one for one in episodes if one.profile == "benign-day"]
+    runs = [one for one in episodes if one.profile != "benign-day"]
+    for kind, some in (("benign days", days), ("runs", runs)):
+        hours, reference = sum(one.seconds for one in some) / 3600, 0.0
+        for name, write in (
+            ("LZ4 (ours)", lz4),
+            ("zstd, level 1", one_zstd),
+            ("zstd, level 9", partial(one_zstd, level=9)),
+        ):
+            written = [write(one)[format.SAMPLES] for one in some]
+            took = sum(seconds(partial(_load, data), 0.05) for data in written)
+            reference = reference or took
+            size = sum(map(len, written))
+            each, hourly = size / len(some) / 1e3, size / hours / 1e6
+            about = f"{len(some)} {kind}, {hours:.1f} h"
+            table.add_row(about, name, f"{each:.1f}", f"{hourly:.2f}", f"{took / reference:.2f}")
+    out.print(table)
+
+
+def _load(data: bytes) -> None:
+    hashlib.sha256(data).digest()
+    format.decode_samples(data, "bench")
+
+
 def run(opened: Store, out: Console) -> None:
     """Print the table of decisions 1 and 22: layouts of an episode on disk."""
     episode = opened.read(opened.ids()[0])
@@ -190,3 +221,7 @@ def run(opened: Store, out: Console) -> None:
         size = sum(map(len, files.values()))
         table.add_row(name, f"{size:,}", f"{1 / seconds(check):,.0f}", f"{silent(files, read)}/200")
     out.print(table)
+
+
+if __name__ == "__main__":
+    by_length(Store.open(Path(__file__).parent.parent / "recordings" / "large"), Console())
