@@ -20,11 +20,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import ENDING, Checkpoint
 from phasewatch.errors import Refused, differences
 from phasewatch.evaluation import predictions, stored_report
 from phasewatch.evaluation.evaluate import Report
+from phasewatch.evaluation.incidents import DEPLOYED_RATE, TARGET_RATES
 from phasewatch.evaluation.predictions import PredictionSet
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust
@@ -249,6 +251,31 @@ class Run:
         """
         return self._by_model(lambda row: row["alarm_budget"]["thresholds"][0])
 
+    def alarm_rules(self, rate: float = DEPLOYED_RATE) -> dict[str, AlarmRule]:
+        """Return the rule that raises incidents, by `model.mode`, for a target rate.
+
+        `rate` is in false incidents per host-hour. Empty without a report, and for a report of
+        0.2.0 or before. Raises Refused for a rate that no rule was chosen for.
+        """
+        if rate not in TARGET_RATES:
+            raise Refused(
+                f"rate {rate:g}",
+                "has no rule",
+                f"one of {', '.join(f'{one:g}' for one in TARGET_RATES)} false incidents an hour",
+                "Choose one of these.",
+                code="rate",
+            )
+
+        def points(row: Any) -> list[Any]:
+            of_rate = (row.get("incidents") or {}).get("points", ())
+            return [point["rules"][0] for point in of_rate if point["target_rate"] == rate]
+
+        return {
+            key: AlarmRule.parse(found[0], f"{self.report_path}: {key}: incidents")
+            for key, found in self._by_model(points).items()
+            if found
+        }
+
     def _by_model(self, take: Callable[[Any], Any]) -> dict[str, Any]:
         """Take a value of the first fold, the only one where checkpoints lie beside the report."""
         if not self.report_path.exists():
@@ -256,7 +283,7 @@ class Run:
         report = self.read_report()
         try:
             return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise Refused(
                 self.report_path, f"lacks {error}", "report.json of a run", REMEDY
             ) from error
