@@ -8,10 +8,11 @@ import pytest
 from scipy import stats
 from tests.evaluation.test_timeline import said
 
+from phasewatch.alarm import CEILING
 from phasewatch.evaluation import incidents
-from phasewatch.evaluation.incidents import ONE_WINDOW, SHAPES, TARGET_RATES, Share
+from phasewatch.evaluation.incidents import ONE_WINDOW, SHAPES, TARGET_RATES, IncidentCurve, Share
 from phasewatch.evaluation.predictions import Predictions
-from phasewatch.evaluation.tally import courses
+from phasewatch.evaluation.tally import courses, tally_all
 
 STRIDE_S = 5.0
 RNG = np.random.default_rng(7)
@@ -28,6 +29,10 @@ def noisy(hosts: str = "ab", episodes: int = 6, strength: float = 1.5) -> Predic
     return replace(one, windows=windows, logits=np.stack([np.zeros(len(odds)), odds], axis=1))
 
 
+def curves(validation: Predictions, *unseen: Predictions) -> list[IncidentCurve]:
+    return [incidents.incident_curve([(validation, one)], [1.0], STRIDE_S) for one in unseen]
+
+
 def test_thresholds_fall_as_the_rate_rises_and_keep_validation_within_it() -> None:
     validation = courses(noisy(), 1.0, STRIDE_S)
     hours = sum(int(one.calm.sum()) for one in validation) * STRIDE_S / 3600
@@ -37,7 +42,7 @@ def test_thresholds_fall_as_the_rate_rises_and_keep_validation_within_it() -> No
         thresholds = [rule.threshold for rule in chosen]
         assert thresholds == sorted(thresholds, reverse=True)
         assert thresholds[0] > thresholds[-1]
-        counts = incidents.tally_all(validation, chosen)
+        counts = tally_all(validation, chosen)
         for false, rate in zip(counts.false, TARGET_RATES, strict=True):
             assert false <= rate * hours
 
@@ -57,10 +62,7 @@ def test_the_simplest_shape_is_kept_where_nothing_is_gained() -> None:
 def test_the_held_out_part_chooses_nothing() -> None:
     validation, unseen = noisy(), noisy("cd")
     changed = replace(unseen, logits=unseen.logits[:, ::-1] * 3)
-    one, other = (
-        incidents.incident_curve([(validation, part)], [1.0], STRIDE_S)
-        for part in (unseen, changed)
-    )
+    one, other = curves(validation, unseen, changed)
     assert one.shapes == other.shapes
     assert [point.rules for point in one.points] == [point.rules for point in other.points]
     assert one.points != other.points
@@ -74,10 +76,7 @@ def test_the_order_and_the_names_of_hosts_change_nothing() -> None:
             part[:] = np.char.replace(part, name, other)
     renamed = replace(unseen, windows=replace(unseen.windows, host=swapped[0], episode=swapped[1]))
     shuffled = renamed.take(RNG.permutation(len(unseen.windows)))
-    one, other = (
-        incidents.incident_curve([(validation, part)], [1.0], STRIDE_S)
-        for part in (unseen, shuffled)
-    )
+    one, other = curves(validation, unseen, shuffled)
     assert one == other
 
 
@@ -102,7 +101,7 @@ def test_a_rate_that_validation_cannot_show_is_aimed_at_by_the_tail() -> None:
     candidates, false = np.array([9.0, 8.0, 7.0, 6.0]), np.array([0, 0, 1, 4])
     chosen = [incidents._threshold(candidates, false, allowed, 0.5) for allowed in (4, 1, 0.1)]
     assert chosen == [6.0, 7.0, pytest.approx(8.0 + 0.5 * math.log(10))]
-    assert incidents._threshold(candidates, false, 0.0, 0.5) == incidents.CEILING
+    assert incidents._threshold(candidates, false, 0.0, 0.5) == CEILING
     assert incidents._threshold(candidates, np.array([2, 2, 2, 2]), 0.5, 0.1) > 9.0
     exponential = RNG.exponential(2.0, 50_000)
     assert incidents._tail(exponential) == pytest.approx(2.0, rel=0.1)
@@ -113,7 +112,7 @@ def test_without_calm_time_on_validation_only_saturated_evidence_opens() -> None
     truth = [1] * 12
     hostile = said({"a1": (truth, truth)})
     curve = incidents.incident_curve([(hostile, noisy())], [1.0], STRIDE_S)
-    assert {rule.threshold for point in curve.points for rule in point.rules} == {incidents.CEILING}
+    assert {rule.threshold for point in curve.points for rule in point.rules} == {CEILING}
 
 
 def test_intervals_are_exact() -> None:
@@ -140,7 +139,7 @@ def test_a_rate_is_verifiable_from_three_over_it_hours_on() -> None:
         verifiable = [point.target_rate for point in curve.points if point.verifiable]
         assert min(verifiable) == least
         day = curve.points[0].benign_days
-        assert day is not None and (day.events, day.hours) == (0, pytest.approx(hours))
+        assert day is not None and day.events == 0 and day.hours == pytest.approx(hours)
         assert curve.points[0].phases is None and curve.points[0].median_delay_s is None
 
 

@@ -99,7 +99,7 @@ def test_an_open_incident_needs_a_window_of_each_phase_that_speaks_for_it() -> N
     (course,) = tally.courses(one, 1.0, STRIDE_S)
     always = np.ones((1, 7), np.bool_)
     always[0, 0] = False
-    found = tally.tally(course, Trace(always * 1.0, always, np.ones((1, 7), np.int64)))
+    found = tally.tally(course, Trace(always.astype(np.float64), always, np.ones((1, 7), np.int64)))
     assert found.noticed.tolist() == [[True, False]]
     assert found.false[0] == 0
 

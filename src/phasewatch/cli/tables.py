@@ -93,7 +93,7 @@ def incidents(report: "Report") -> None:
             table.add_row(
                 f"{point.target_rate:g}{'' if point.verifiable else '*'}",
                 kind,
-                f"{rate.rate:.2f} [{rate.low:.2f}, {rate.high:.2f}]",
+                f"{rate.rate:.2f} [{rate.low:.2f},{rate.high:.2f}]",
                 _counted_share(point.phases),
                 _counted_share(point.episodes),
                 "" if delay is None else f"{delay:.0f} s",
@@ -104,7 +104,7 @@ def incidents(report: "Report") -> None:
 
 
 def _counted_share(share: "Share | None") -> str:
-    return "" if share is None else f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]"
+    return "" if share is None else f"{share.value:.2f} [{share.low:.2f},{share.high:.2f}]"
 
 
 def comparisons(report: "Report") -> None:

@@ -276,6 +276,17 @@ class Run:
             if found
         }
 
+    @classmethod
+    def alarm_rule_of(cls, checkpoint: Path, rate: float = DEPLOYED_RATE) -> AlarmRule | None:
+        """Return the rule of a checkpoint in a run's folder; None where no report has one.
+
+        Raises Refused as `alarm_rules` does.
+        """
+        run = cls(checkpoint.parent.parent)
+        rules = run.alarm_rules(rate)
+        keys = (key for key, path in run.models().items() if path.name == checkpoint.name)
+        return rules.get(next(keys, ""))
+
     def _by_model(self, take: Callable[[Any], Any]) -> dict[str, Any]:
         """Take a value of the first fold, the only one where checkpoints lie beside the report."""
         if not self.report_path.exists():

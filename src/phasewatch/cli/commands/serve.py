@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.console import PublicKey, Strict, TlsCert, TlsKey, app, err, images, out
+from phasewatch.cli.console import PublicKey, Rate, Strict, TlsCert, TlsKey, app, err, images, out
 
 if TYPE_CHECKING:
     from socket import socket
@@ -178,9 +178,7 @@ def alerts(
     store: Annotated[Path, typer.Option(help="Folder of the episode store.")],
     episode: Annotated[str, typer.Option(help="Id of the episode.")],
     model: Annotated[str, typer.Option(help="Model and mode, joined by a dot.")] = "gbt.realistic",
-    rate: Annotated[
-        float, typer.Option(help="Target rate of false incidents per host-hour; see the report.")
-    ] = 0.5,
+    rate: Rate = 0.5,
     stix: Annotated[bool, typer.Option("--stix", help="Print a STIX 2.1 bundle instead.")] = False,
     trust: PublicKey = None,
     strict: Strict = False,
