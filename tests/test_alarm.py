@@ -93,6 +93,7 @@ def test_the_phase_follows_the_windows_and_forgets() -> None:
     assert state.phase == 2
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(-30, 30), min_size=2, max_size=6),
     st.floats(0.05, 20),

@@ -35,13 +35,13 @@ class AlarmRule:
     after `calm` windows in a row with evidence of `threshold - gap`, or of zero, or below.
     """
 
-    temperature: Number
-    retain: Number
-    drift: Number
-    cap: Number
-    threshold: Number
-    gap: Number
-    calm: Number
+    temperature: float
+    retain: float
+    drift: float
+    cap: float
+    threshold: float
+    gap: float
+    calm: float
 
     @classmethod
     def parse(cls, value: object, where: object) -> "AlarmRule":
@@ -61,6 +61,24 @@ class AlarmRule:
         )
 
 
+@dataclass(frozen=True)
+class RuleStack:
+    """R rules side by side: every number of `AlarmRule` as an array `[R]`."""
+
+    retain: NDArray[np.float64]
+    drift: NDArray[np.float64]
+    cap: NDArray[np.float64]
+    threshold: NDArray[np.float64]
+    gap: NDArray[np.float64]
+    calm: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rules: Sequence[AlarmRule]) -> "RuleStack":
+        """Return rules as arrays, without their temperatures."""
+        names = (field.name for field in fields(cls))
+        return cls(*(np.array([getattr(one, name) for one in rules]) for name in names))
+
+
 def _finite(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
 
@@ -76,14 +94,14 @@ class WindowEvidence:
     phases: tuple[float, ...]
 
 
-def evidence_of(logits: NDArray[np.floating[Any]], temperature: Number) -> WindowEvidence:
+def evidence_of(logits: NDArray[np.floating[Any]], temperature: float) -> WindowEvidence:
     """Return what a window with `logits[K]` says at a temperature; the first class is benign.
 
     Logits are rounded to single precision first, in which those of a window predicted alone equal
     those of a batch. Every sum is taken in the order of classes, one window at a time, so that
     the result does not depend on how many windows there are.
     """
-    benign, *hostile = (float(np.float32(value)) / float(temperature) for value in logits)
+    benign, *hostile = (float(np.float32(value)) / temperature for value in logits)
     most = max(hostile)
     total = most + math.log(sum(math.exp(value - most) for value in hostile))
     return WindowEvidence(total - benign, tuple(value - total for value in hostile))
@@ -114,7 +132,7 @@ class AlarmState:
         return 1 + np.asarray(self.phases.argmax(axis=-1))
 
 
-def advance(rule: AlarmRule, state: AlarmState, window: WindowEvidence) -> AlarmState:
+def advance(rule: AlarmRule | RuleStack, state: AlarmState, window: WindowEvidence) -> AlarmState:
     """Return the state after one more window. Evidence never falls when log-odds rise."""
     kept = np.asarray(rule.retain * state.evidence)
     step = np.clip(window.log_odds, -np.asarray(rule.cap), rule.cap) - rule.drift
@@ -155,8 +173,7 @@ def trace(rules: Sequence[AlarmRule], windows: Sequence[WindowEvidence]) -> Trac
     """
     if not rules or not windows:
         raise ValueError("no rule or no window")
-    names = [field.name for field in fields(AlarmRule)]
-    stacked = AlarmRule(*(np.array([getattr(one, name) for one in rules]) for name in names))
+    stacked = RuleStack.of(rules)
     state = AlarmState.first(len(windows[0].phases), (len(rules),))
     states = [state := advance(stacked, state, window) for window in windows]
     return Trace(

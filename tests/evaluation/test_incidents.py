@@ -76,8 +76,8 @@ def test_the_order_and_the_names_of_hosts_change_nothing() -> None:
             part[:] = np.char.replace(part, name, other)
     renamed = replace(unseen, windows=replace(unseen.windows, host=swapped[0], episode=swapped[1]))
     shuffled = renamed.take(RNG.permutation(len(unseen.windows)))
-    one, other = curves(validation, unseen, shuffled)
-    assert one == other
+    first, second = curves(validation, unseen, shuffled)
+    assert first == second
 
 
 def test_every_fold_has_rules_of_its_own_and_counts_are_pooled() -> None:

@@ -203,8 +203,9 @@ def _describe_loss(terms: Terms) -> str:
 def _describe_alarm(terms: Terms) -> str:
     if terms.alarm is None:
         return ""
-    return f"""- Incidents open at an evidence of {terms.alarm["threshold"]:.2f} nats, cumulated over
-  windows; the report of its run says how many were false, and what they noticed.
+    threshold = terms.alarm["threshold"]
+    return f"""- Incidents open at an evidence of {threshold:.2f} nats, cumulated over windows; the
+  report of its run says how many were false, and what they noticed.
 """
 
 

@@ -36,13 +36,15 @@ ABSTENTION: Names = {"risk": "target_error_rate", "achieved": "error_rate"}
 def upgraded(report: Json) -> Json:
     """Return a report, as JSON, with the field names of this version.
 
-    A report of this version is returned as it is. Fields that are missing stay missing: whoever
-    reads one refuses it by name.
+    A report of this version is returned as it is. Rows without incidents have None for them; other
+    fields that are missing stay missing: whoever reads one refuses it by name.
     """
     report = _renamed(report, REPORT)
     for name in ("rows", "baselines"):
         if name in report:
             report[name] = [_row(row) for row in report[name]]
+    for row in report.get("rows", ()):
+        row.setdefault("incidents", None)
     if "comparisons" in report:
         report["comparisons"] = [_renamed(one, COMPARISON) for one in report["comparisons"]]
     return report
