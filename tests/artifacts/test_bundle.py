@@ -174,3 +174,13 @@ def test_a_graph_that_predicts_otherwise_in_a_batch_is_noticed(made: Path) -> No
     model.graph.node.extend([mean, off, whole])
     regraph(made, model)
     assert code(made) == "golden_mismatch"
+
+
+def test_a_bundle_without_a_rule_for_incidents_has_no_field_for_it(made: Path) -> None:
+    assert "alarm" not in json.loads((made / TERMS).read_bytes())
+    assert load(made).alarm is None
+
+
+def test_what_is_no_rule_for_incidents_is_refused(made: Path) -> None:
+    rewrite(made, alarm={"threshold": 3.0})
+    assert code(made) == "alarm_rule"
