@@ -241,7 +241,7 @@ class Run:
     @property
     def temperatures(self) -> dict[str, float]:
         """The temperature that calibrates logits, by `model.mode`; empty without a report."""
-        return self._by_model(lambda row: float(row["temperatures"][0]))
+        return self._by_model(lambda row, fold: float(row["temperatures"][fold]))
 
     @property
     def thresholds(self) -> dict[str, float | None]:
@@ -249,7 +249,7 @@ class Run:
 
         None where no threshold met the alarm budget on validation. Empty without a report.
         """
-        return self._by_model(lambda row: row["alarm_budget"]["thresholds"][0])
+        return self._by_model(lambda row, fold: row["alarm_budget"]["thresholds"][fold])
 
     def alarm_rules(self, rate: float = DEPLOYED_RATE) -> dict[str, AlarmRule]:
         """Return the rule that raises incidents, by `model.mode`, for a target rate.
@@ -266,9 +266,9 @@ class Run:
                 code="rate",
             )
 
-        def points(row: Any) -> list[Any]:
+        def points(row: Any, fold: int) -> list[Any]:
             of_rate = (row.get("incidents") or {}).get("points", ())
-            return [point["rules"][0] for point in of_rate if point["target_rate"] == rate]
+            return [point["rules"][fold] for point in of_rate if point["target_rate"] == rate]
 
         return {
             key: AlarmRule.parse(found[0], f"{self.report_path}: {key}: incidents")
@@ -287,13 +287,24 @@ class Run:
         keys = (key for key, path in run.models().items() if path.name == checkpoint.name)
         return rules.get(next(keys, ""))
 
-    def _by_model(self, take: Callable[[Any], Any]) -> dict[str, Any]:
-        """Take a value of the first fold, the only one where checkpoints lie beside the report."""
-        if not self.report_path.exists():
+    def _by_model(self, take: Callable[[Any, int], Any]) -> dict[str, Any]:
+        """Take a value from each row of the report, given the place of this fold in it.
+
+        The report of a fold is that of the run around it.
+        """
+        above = Run(self.path.parent.parent)
+        if self.report_path.exists():
+            report, fold = self.read_report(), 0
+        elif self.path.parent.name == FOLDS and above.report_path.exists():
+            report = above.read_report()
+            names = [one["held_out"] for one in report.get("folds", ())]
+            if self.path.name not in names:
+                return {}
+            fold = names.index(self.path.name)
+        else:
             return {}
-        report = self.read_report()
         try:
-            return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
+            return {f"{row['model']}.{row['mode']}": take(row, fold) for row in report["rows"]}
         except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise Refused(
                 self.report_path, f"lacks {error}", "report.json of a run", REMEDY
