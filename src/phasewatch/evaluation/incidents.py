@@ -7,7 +7,6 @@ The rule of a fold is chosen on its validation part alone.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from phasewatch import alarm
 from phasewatch.alarm import CEILING, AlarmRule
 from phasewatch.evaluation import timing
 from phasewatch.evaluation.predictions import Predictions
-from phasewatch.evaluation.tally import Course, Tally, courses, pooled, tally_all
+from phasewatch.evaluation.tally import Course, Mask, Tally, courses, pooled, tally_all
 from phasewatch.evaluation.timing import FalseAlarmRate
 
 TARGET_RATES = (0.02, 0.1, 0.5, 1.0, 2.0, 6.0)
@@ -51,16 +50,18 @@ class Shape:
         return AlarmRule(temperature, *numbers)
 
 
-ONE_WINDOW = Shape("one window", 0.0, -CEILING / 2, CEILING / 2, math.log(2), 2.0)
+CAP = CEILING / 2
+"""Log-odds beyond which a window says no more: twice as much fills the evidence."""
+
+ONE_WINDOW = Shape("one window", 0.0, -CAP, CAP, math.log(2), 2.0)
 """The threshold on one window: opened by it, closed after two windows below half its odds."""
 
 SHAPES = (
     ONE_WINDOW,
-    Shape("one window, held", 0.0, -CEILING / 2, CEILING / 2, 2.0, 3.0),
-    Shape("leaky sum", 0.7, 0.5, 4.0, CEILING, 1.0),
-    Shape("cumulative sum, drift 0.5", 1.0, 0.5, 4.0, CEILING, 1.0),
-    Shape("cumulative sum, drift 1", 1.0, 1.0, 4.0, CEILING, 1.0),
-    Shape("cumulative sum, drift 2", 1.0, 2.0, 4.0, CEILING, 1.0),
+    Shape("one window, held", 0.0, -CAP, CAP, 2.0, 3.0),
+    Shape("leaky sum", 0.7, 0.5, CAP, CEILING, 1.0),
+    Shape("cumulative sum, drift 1", 1.0, 1.0, CAP, CEILING, 1.0),
+    Shape("cumulative sum, drift 2", 1.0, 2.0, CAP, CEILING, 1.0),
 )
 """The shapes that validation chooses from; of equal ones the first."""
 
@@ -160,17 +161,23 @@ def choose(
 ) -> tuple[Shape, tuple[AlarmRule, ...], tuple[AlarmRule, ...]]:
     """Return a shape, its rule for each of `TARGET_RATES`, and the rules of `ONE_WINDOW`.
 
-    The shape is the one with which validation notices most phases, on average over target rates.
+    The shape is the one with which validation notices most, on average over target rates and over
+    the shares of phases and of episodes.
     """
     thresholds = _thresholds(validation, temperature, stride_s)
     rules = {
         shape: tuple(shape.rule(temperature, threshold) for threshold in row)
         for shape, row in zip(SHAPES, thresholds, strict=True)
     }
-    found = tally_all(validation, [rule for row in rules.values() for rule in row]).noticed
-    noticed = found.reshape(len(SHAPES), -1).sum(axis=1)
-    best = SHAPES[int(noticed.argmax())]
+    found = tally_all(validation, [rule for row in rules.values() for rule in row])
+    noticed = np.hstack([_share(found.noticed), _share(found.episodes)])
+    best = SHAPES[int(noticed.reshape(len(SHAPES), -1).mean(axis=1).argmax())]
     return best, rules[best], rules[ONE_WINDOW]
+
+
+def _share(noticed: Mask) -> NDArray[np.float64]:
+    """Return the share noticed by each rule, `[R,1]`; 0 where there is nothing to notice."""
+    return np.asarray(noticed.sum(axis=1, keepdims=True) / max(noticed.shape[1], 1))
 
 
 def _thresholds(
@@ -267,10 +274,7 @@ def _point(
 ) -> OperatingPoint:
     found, benign = counts
     noticed = found.noticed[place]
-    by_episode = sorted(zip(found.episode.tolist(), noticed.tolist(), strict=True))
-    episodes = [
-        any(hit for _, hit in group) for _, group in groupby(by_episode, key=lambda pair: pair[0])
-    ]
+    episodes = found.episodes[place]
     # Without a calm window the rate is that of one, and bounds nothing.
     hours = max(found.calm, 1) * stride_s / 3600
     delays = found.delay_s[place][noticed]
@@ -281,7 +285,7 @@ def _point(
         false_incident_rate(0, hours).high <= rate,
         float(found.open_calm[place] / found.calm) if found.calm else 0.0,
         Share.counted(int(noticed.sum()), len(noticed)),
-        Share.counted(sum(episodes), len(episodes)),
+        Share.counted(int(episodes.sum()), len(episodes)),
         Share.counted(int(found.named[place].sum()), int(noticed.sum())),
         float(np.median(delays)) if len(delays) else None,
         None

@@ -109,6 +109,13 @@ class Tally:
     delay_s: NDArray[np.float64]
     episode: NDArray[np.int64]
 
+    @property
+    def episodes(self) -> Mask:
+        """Whether each rule notices a phase of each hostile episode, `[R,E]`."""
+        of_episode = [self.noticed[:, self.episode == one] for one in np.unique(self.episode)]
+        columns = [phases.any(axis=1) for phases in of_episode]
+        return np.stack(columns, axis=1) if columns else self.noticed
+
 
 def tally(course: Course, found: Trace, episode: int = 0) -> Tally:
     """Count what rules did on one episode, by the definitions of decision 43."""
