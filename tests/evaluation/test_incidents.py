@@ -18,11 +18,9 @@ STRIDE_S = 5.0
 RNG = np.random.default_rng(7)
 
 
-def noisy(
-    hosts: str = "ab", episodes: int = 6, strength: float = 1.5, length: int = 4
-) -> Predictions:
+def noisy(hosts: str = "ab", episodes: int = 6, strength: float = 1.5) -> Predictions:
     """Episodes of two hostile phases, whose windows are weakly and independently hostile."""
-    truth = [0] * 12 + [1] * length + [0] * 8 + [1] * length + [0] * 8
+    truth = [0] * 12 + [1] * 4 + [0] * 8 + [1] * 4 + [0] * 8
     one = said({f"{host}{n}": (truth, truth) for host in hosts for n in range(episodes)})
     odds = RNG.normal(np.where(one.windows.y > 0, strength, -2.0), 1.0)
     since = one.windows.since_s
@@ -49,12 +47,22 @@ def test_thresholds_fall_as_the_rate_rises_and_keep_validation_within_it() -> No
             assert false <= rate * hours
 
 
-def test_a_sum_is_chosen_where_many_windows_are_weak_and_notices_more() -> None:
-    weak = [noisy(strength=0.5, length=12) for _ in range(2)]
-    curve = incidents.incident_curve([(weak[0], weak[1])], [1.0], STRIDE_S)
+def spiked() -> Predictions:
+    """Phases of eight weak windows, and calm time with single windows stronger than any of them."""
+    truth = [0] * 20 + [1] * 8 + [0] * 20
+    one = said({f"a{n}": (truth, truth) for n in range(6)})
+    odds = np.where(one.windows.y > 0, 2.5, -3.0) + RNG.uniform(0, 0.1, len(one.windows))
+    odds[(one.windows.y == 0) & (np.arange(len(odds)) % 7 == 3)] = 4.0
+    return replace(one, logits=np.stack([np.zeros(len(odds)), odds], axis=1))
+
+
+def test_a_sum_is_chosen_where_many_weak_windows_tell_what_one_cannot() -> None:
+    curve = incidents.incident_curve([(spiked(), spiked())], [1.0], STRIDE_S)
     assert "sum" in curve.shapes[0]
-    pairs = [(a.phases, b.phases) for a, b in zip(curve.points, curve.one_window, strict=True)]
-    assert sum(a.count for a, b in pairs if a and b) > sum(b.count for a, b in pairs if a and b)
+    for point, alone in zip(curve.points[2:], curve.one_window[2:], strict=True):
+        assert point.phases and alone.phases
+        assert (point.phases.value, alone.phases.value) == (1.0, 0.0)
+        assert point.false_incidents.events == 0
 
 
 def test_the_simplest_shape_is_kept_where_nothing_is_gained() -> None:
