@@ -25,7 +25,7 @@ Files = dict[str, bytes]
 
 
 def seconds(work: Callable[[], object], least: float = 0.4) -> float:
-    """Best time of one call, over at least five rounds of together `least` seconds."""
+    """Return the best time of one call over at least five rounds and `least` seconds."""
     best, spent, rounds = float("inf"), 0.0, 0
     while spent < least or rounds < 5:
         begin = time.perf_counter()
@@ -36,13 +36,13 @@ def seconds(work: Callable[[], object], least: float = 0.4) -> float:
 
 
 def flat(samples: Samples) -> pa.Table:
-    """A source as one column a channel."""
+    """Return a source as a table with one column for each channel."""
     columns = {name: samples.values[:, at] for at, name in enumerate(samples.names)}
     return pa.table({"t_wall_ns": samples.t_wall_ns, "t_mono_ns": samples.t_mono_ns, **columns})
 
 
 def four_parquet(episode: Episode) -> Files:
-    """A Parquet file a source."""
+    """Return one Parquet file for each source."""
     files = {}
     for name, samples in episode.sources.items():
         buffer = io.BytesIO()
@@ -52,7 +52,7 @@ def four_parquet(episode: Episode) -> Files:
 
 
 def four_arrow(episode: Episode) -> Files:
-    """An Arrow IPC file a source."""
+    """Return one Arrow IPC file for each source."""
     files = {}
     for name, samples in episode.sources.items():
         buffer, table = io.BytesIO(), flat(samples)
@@ -64,7 +64,7 @@ def four_arrow(episode: Episode) -> Files:
 
 
 def one_arrow(episode: Episode) -> Files:
-    """Our table, a row a source, as one Arrow IPC stream."""
+    """Return our table, one row for each source, as one Arrow IPC stream."""
     table, buffer = parquet(format.encode_samples(episode.sources)), io.BytesIO()
     options = ipc.IpcWriteOptions(compression="lz4")
     with ipc.new_stream(buffer, table.schema, options=options) as writer:
@@ -73,7 +73,7 @@ def one_arrow(episode: Episode) -> Files:
 
 
 def one_zstd(episode: Episode) -> Files:
-    """Ours with another compression, as releases wrote it before decision 22."""
+    """Return our layout with another compression, as before decision 22."""
     table, buffer = parquet(format.encode_samples(episode.sources)), io.BytesIO()
     pq.write_table(
         table,
@@ -88,7 +88,7 @@ def one_zstd(episode: Episode) -> Files:
 
 
 def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
-    """A reader of one table with a row a source."""
+    """Return a reader of one table with one row for each source."""
 
     def read(files: Files) -> None:
         (data,) = files.values()
@@ -98,7 +98,7 @@ def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
 
 
 def json_lines(episode: Episode) -> Files:
-    """All sources in one gzipped JSON Lines file."""
+    """Return all sources in one gzipped JSON Lines file."""
     lines = [
         json.dumps({"source": name, **row})
         for name, samples in episode.sources.items()
@@ -108,7 +108,7 @@ def json_lines(episode: Episode) -> Files:
 
 
 def read_tables(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
-    """A reader of files that hold one table each."""
+    """Return a reader of files that hold one table each."""
 
     def read(files: Files) -> None:
         for data in files.values():
@@ -119,17 +119,17 @@ def read_tables(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
 
 
 def parquet(data: bytes) -> pa.Table:
-    """A table from Parquet bytes."""
+    """Return a table from Parquet bytes."""
     return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
 
 
 def arrow(data: bytes) -> pa.Table:
-    """A table from Arrow IPC bytes."""
+    """Return a table from Arrow IPC bytes."""
     return ipc.open_file(pa.BufferReader(data)).read_all()
 
 
 def stream(data: bytes) -> pa.Table:
-    """A table from the bytes of an Arrow IPC stream."""
+    """Return a table from the bytes of an Arrow IPC stream."""
     return ipc.open_stream(pa.BufferReader(data)).read_all()
 
 
@@ -153,7 +153,7 @@ LAYOUTS: Mapping[str, tuple[Callable[[Episode], Files], Callable[[Files], object
 
 
 def silent(files: Files, read: Callable[[Files], object], trials: int = 200) -> int:
-    """How many single-bit flips decode without an error."""
+    """Return how many single-bit flips decode without an error."""
     generator, found = random.Random(1), 0
     for _ in range(trials):
         name = generator.choice(list(files))
@@ -164,7 +164,7 @@ def silent(files: Files, read: Callable[[Files], object], trials: int = 200) -> 
 
 
 def _decodes(work: Callable[[], object]) -> bool:
-    """Whether it ends well, in a process of its own: some damaged footers abort Arrow's reader."""
+    """Return whether a child process decodes the bytes: some footers abort Arrow's reader."""
     child = os.fork()
     if not child:
         try:
@@ -176,7 +176,7 @@ def _decodes(work: Callable[[], object]) -> bool:
 
 
 def run(opened: Store, out: Console) -> None:
-    """Decision 1: how an episode lies on disk."""
+    """Print the table of decisions 1 and 22: layouts of an episode on disk."""
     episode = opened.read(opened.ids()[0])
     table = Table("layout", "bytes an episode", "full checks/s", "silent flips without sha256")
     for name, (write, read) in LAYOUTS.items():

@@ -45,7 +45,7 @@ def even(hosts: str = "abcd", each: int = 4) -> list[Identity]:
         st.tuples(st.sampled_from("abcde"), st.sampled_from(PROFILES)), st.integers(1, 6)
     )
 )
-def test_sides_are_disjoint_and_hosts_held_out(counts: dict[tuple[str, str], int]) -> None:
+def test_parts_are_disjoint_and_hosts_are_held_out(counts: dict[tuple[str, str], int]) -> None:
     episodes = identities(counts)
     try:
         split = held_out_host(episodes, "a", "b")
@@ -84,12 +84,12 @@ def test_a_tested_profile_must_be_trained() -> None:
         held_out_host([*even(), extra], "a", "b")
 
 
-def test_an_episode_on_two_sides_is_refused() -> None:
+def test_an_episode_in_two_parts_is_refused() -> None:
     with pytest.raises(ValueError, match="two sides"):
         Split("r", "a", ("one",), (), (), ("one",))
 
 
-def test_untested_is_derived() -> None:
+def test_untested_phases_and_profiles_are_derived_from_the_split() -> None:
     lacking = [one for one in even() if (one.host, one.profile) != ("a", "dig")]
     split = held_out_host(lacking, "a", "b")
     assert untested(lacking, split.test, "profile") == ["dig"]
@@ -112,8 +112,8 @@ def test_samples_are_held_out_in_every_profile(fold: int, each: int) -> None:
     assert not sides[0] & sides[1]
     assert not rest & (sides[0] | sides[1])
     assert {name.split("-")[0] for name in sides[0]} == set(PROFILES)
-    whole = {*split.train, *split.validation, *split.seen, *split.test}
-    assert whole == {episode.id for episode in episodes}
+    everything = {*split.train, *split.validation, *split.seen, *split.test}
+    assert everything == {episode.id for episode in episodes}
 
 
 def test_every_sample_is_tested_in_one_fold() -> None:
@@ -121,7 +121,7 @@ def test_every_sample_is_tested_in_one_fold() -> None:
     assert sorted(id for side in tested for id in side) == sorted(one.id for one in even())
 
 
-def test_time_is_held_out_at_its_end() -> None:
+def test_the_last_campaign_is_held_out() -> None:
     episodes = even(each=6)
     split = held_out_time(episodes, "", "")
     when = {episode.id: episode.start_ns for episode in episodes}
@@ -131,7 +131,7 @@ def test_time_is_held_out_at_its_end() -> None:
     assert latest[1] < min(when[id] for id in split.test)
 
 
-def test_campaigns_that_overlap_have_no_last_one() -> None:
+def test_overlapping_campaigns_are_refused() -> None:
     mixed = [
         replace(one, start_ns=9) if one.campaign == "c0" and one.host == "a" else one
         for one in even(each=6)

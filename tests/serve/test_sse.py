@@ -31,7 +31,7 @@ def test_a_viewer_that_returns_continues_where_it_was(served: Served) -> None:
         assert int(reader.next()[0].split(":")[1]) == int(last.split(":")[1]) + 1
 
 
-def test_a_viewer_that_does_not_read_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_viewer_that_does_not_read_is_disconnected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "WRITE_S", 0.3)
     with serving(ProducerContext(None, None), Access()) as one:
         link = socket.create_connection(("127.0.0.1", one.port))

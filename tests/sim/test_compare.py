@@ -12,7 +12,7 @@ from phasewatch.sim.stream import Recipe, simulate
 from phasewatch.store.local import Store
 
 
-def test_a_store_is_near_itself_and_less_near_to_another_seed(tmp_path: Path) -> None:
+def test_a_store_agrees_with_itself_more_than_with_another_seed(tmp_path: Path) -> None:
     stores = []
     for seed in (1, 2):
         root = tmp_path / str(seed)

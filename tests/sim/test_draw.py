@@ -18,7 +18,7 @@ FIT = Fit.load(PACKAGED_FIT, VM46)
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**5))
-def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: int) -> None:
+def test_every_simulated_episode_is_accepted_and_reproducible(seed: int, number: int) -> None:
     episode = Simulator(FIT, VM46, seed).episode(number)
     assert examine(episode, VM46) == ("accepted", ())
     again = Simulator(FIT, VM46, seed).episode(number)
@@ -35,7 +35,7 @@ def test_another_seed_is_another_episode() -> None:
     assert encode_samples(first.sources) != encode_samples(other.sources)
 
 
-def test_medians_are_the_fits() -> None:
+def test_simulated_medians_are_those_of_the_fit() -> None:
     stage = Simulator(FIT, VM46, 7)
     drawn = [stage.episode(number) for number in range(250)]
     names, _, steps = collect_steps(drawn, VM46)

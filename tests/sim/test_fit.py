@@ -54,7 +54,7 @@ def test_the_phase_moves_its_channels() -> None:
         assert busy > 3 * usual
 
 
-def test_memory_of_a_known_process_is_found() -> None:
+def test_the_autocorrelation_of_a_known_process_is_recovered() -> None:
     chance = np.random.default_rng(1)
     x = np.zeros((20_000, 2))
     for row in range(1, len(x)):

@@ -25,7 +25,7 @@ def fitted(parts: tuple[Windows, Windows], toy_store: Store) -> FittedModel:
     return fit_model("logistic", toy_store.schema, 0, parts)
 
 
-def test_the_normalizer_knows_training_windows_alone(
+def test_the_normalizer_is_fitted_on_training_windows_alone(
     fitted: FittedModel, parts: tuple[Windows, Windows]
 ) -> None:
     expected = Normalizer.fit("summary", parts[0])
@@ -33,7 +33,7 @@ def test_the_normalizer_knows_training_windows_alone(
         np.testing.assert_array_equal(getattr(fitted.normalizer, field), getattr(expected, field))
 
 
-def test_it_predicts_through_its_normalizer(
+def test_a_fitted_model_predicts_through_its_normalizer(
     fitted: FittedModel, parts: tuple[Windows, Windows]
 ) -> None:
     windows = parts[1]
@@ -46,6 +46,8 @@ def test_it_predicts_through_its_normalizer(
     np.testing.assert_array_equal(fitted.project(windows).axes, expected.axes)
 
 
-def test_an_unknown_model_is_one_line(parts: tuple[Windows, Windows], toy_store: Store) -> None:
+def test_an_unknown_model_is_refused_in_one_line(
+    parts: tuple[Windows, Windows], toy_store: Store
+) -> None:
     with pytest.raises(Refused, match="model 'nonsense': is unknown"):
         fit_model("nonsense", toy_store.schema, 0, parts)

@@ -18,11 +18,13 @@ def test_every_recipe_names_what_exists() -> None:
         assert recipe.modes == MODES
 
 
-def test_the_six_are_those_that_learn() -> None:
-    assert {*recipes.SIX, *recipes.BASELINES} == set(names())
+def test_the_recipe_all_trains_six_models_that_are_no_baselines_in_two_modes() -> None:
+    recipe = recipes.find("all")
+    assert recipe.models == recipes.SIX and not {*recipes.SIX} & {*recipes.BASELINES}
+    assert len(recipe.models) * len(recipe.modes) == 12
 
 
-def test_an_unknown_recipe_is_one_line() -> None:
+def test_an_unknown_recipe_is_refused_in_one_line() -> None:
     with pytest.raises(
         Refused, match="recipe 'everything': is unknown; expected one of all, quick"
     ):

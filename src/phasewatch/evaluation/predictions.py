@@ -191,7 +191,7 @@ def _metadata(table: pa.Table, path: Path) -> dict[str, Any]:
         metadata = json.loads((table.schema.metadata or {})[b"phasewatch"])
     except KeyError as error:
         raise _refused(where, "is missing") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(where, "is not JSON") from error
     if not isinstance(metadata, dict):
         raise _refused(where, "is no object")

@@ -265,7 +265,7 @@ class Agent:
         try:
             row = json.loads(line)
             self.lines.append({name: int(row[name]) for name in ("seq", "mono_ns", *GUEST)})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.damaged += 1
 
     def rows(self, mapping: Mapping) -> Rows:

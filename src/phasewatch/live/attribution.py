@@ -106,7 +106,7 @@ def _source_values(
     """Return the logit at the benign level, Shapley values of sources, effects of channels."""
     loaded, schema = member.checkpoint, member.checkpoint.schema
     usual = np.where(np.isfinite(level), level, loaded.normalizer.opening)
-    # The inverse of `windowing.log`.
+    # The inverse of `windowing.signed_log`.
     benign = np.broadcast_to((np.sign(usual) * np.expm1(np.abs(usual)))[:, None], x.shape)
     source_of = np.array([channel.source for channel in schema.channels])
     players = range(len(schema.sources))

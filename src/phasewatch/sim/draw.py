@@ -17,7 +17,7 @@ from phasewatch.lab.hosts import Host, hosts
 from phasewatch.lab.profile import Profile, Sample, profiles, schedule
 from phasewatch.schema import NS, Channel, Schema
 from phasewatch.sim.fit import NORMAL_QUANTILES, Fit
-from phasewatch.validation.rules import LOST, WAITING
+from phasewatch.validation.rules import MAX_LOST_CORES, WAIT_CHANNEL
 
 BEGIN_NS = 1_767_225_600 * NS
 """2026-01-01, when the first simulated campaign begins; campaigns are 90 days apart."""
@@ -130,8 +130,8 @@ class Simulator:
             for channel, row in enumerate(fit.quantiles[host, label]):
                 x[rows, channel] = np.interp(z[rows, channel], NORMAL_QUANTILES, row)
         # Contention is a fault, and faults are planted instead of drawn.
-        waiting = self.schema.names.index(WAITING)
-        x[:, waiting] = np.minimum(x[:, waiting], 0.8 * LOST * NS)
+        waiting = self.schema.names.index(WAIT_CHANNEL)
+        x[:, waiting] = np.minimum(x[:, waiting], 0.8 * MAX_LOST_CORES * NS)
         return np.asarray(x)
 
     def _sources(

@@ -103,6 +103,6 @@ def test_a_report_without_rules_raises_incidents_at_its_threshold(
         found.incidents(id, "gbt.realistic")
 
 
-def test_nothing_watched_has_no_id(found: Queries) -> None:
+def test_without_a_watched_episode_there_is_no_id(found: Queries) -> None:
     with pytest.raises(Refused, match="watches nothing yet"):
         found.current()

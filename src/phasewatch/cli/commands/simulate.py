@@ -43,7 +43,7 @@ def simulate(
         recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)
         with progress("simulating", episodes) as tick:
             stream.simulate(recipe, store, episodes, jobs, tick)
-    out.print(f"{counted(episodes, 'simulated episode')} in {store}", highlight=False)
+    out.print(f"{counted(episodes, 'simulated episode')} in {store}")
 
 
 def fit_store(recorded: Path, path: Path) -> Path:

@@ -46,7 +46,7 @@ def survey(
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
 
     def log(line: str) -> None:
-        printer(line, markup=False, soft_wrap=True)
+        printer(line, soft_wrap=True)
 
     found = surveys.survey(opened, log, opening_s, models)
     text = json.dumps(asdict(found), indent=1).encode()
