@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
-from tests.evaluation.test_timeline import said
+from tests.evaluation.test_timeline import predicted
 
 from phasewatch.alarm import CEILING
 from phasewatch.evaluation import incidents
@@ -21,7 +21,7 @@ RNG = np.random.default_rng(7)
 def noisy(hosts: str = "ab", episodes: int = 6, strength: float = 1.5) -> Predictions:
     """Episodes of two hostile phases, whose windows are weakly and independently hostile."""
     truth = [0] * 12 + [1] * 4 + [0] * 8 + [1] * 4 + [0] * 8
-    one = said({f"{host}{n}": (truth, truth) for host in hosts for n in range(episodes)})
+    one = predicted({f"{host}{n}": (truth, truth) for host in hosts for n in range(episodes)})
     odds = RNG.normal(np.where(one.windows.y > 0, strength, -2.0), 1.0)
     since = one.windows.since_s
     purity = np.minimum(since / 10, 1.0)
@@ -50,7 +50,7 @@ def test_thresholds_fall_as_the_rate_rises_and_keep_validation_within_it() -> No
 def spiked() -> Predictions:
     """Phases of eight weak windows, and calm time with single windows stronger than any of them."""
     truth = [0] * 20 + [1] * 8 + [0] * 20
-    one = said({f"a{n}": (truth, truth) for n in range(6)})
+    one = predicted({f"a{n}": (truth, truth) for n in range(6)})
     odds = np.where(one.windows.y > 0, 2.5, -3.0) + RNG.uniform(0, 0.1, len(one.windows))
     odds[(one.windows.y == 0) & (np.arange(len(odds)) % 7 == 3)] = 4.0
     return replace(one, logits=np.stack([np.zeros(len(odds)), odds], axis=1))
@@ -121,7 +121,7 @@ def test_a_rate_that_validation_cannot_show_is_aimed_at_by_the_tail() -> None:
 
 def test_without_calm_time_on_validation_only_saturated_evidence_opens() -> None:
     truth = [1] * 12
-    hostile = said({"a1": (truth, truth)})
+    hostile = predicted({"a1": (truth, truth)})
     curve = incidents.incident_curve([(hostile, noisy())], [1.0], STRIDE_S)
     assert {rule.threshold for point in curve.points for rule in point.rules} == {CEILING}
 
@@ -143,7 +143,7 @@ def test_intervals_are_exact() -> None:
 def test_a_rate_is_verifiable_from_three_over_it_hours_on() -> None:
     def days(hours: float) -> Predictions:
         quiet = [0] * round(hours * 720)
-        return said({"a1": (quiet, quiet)})
+        return predicted({"a1": (quiet, quiet)})
 
     for hours, least in ((5.5, 1.0), (6.5, 0.5)):
         curve = incidents.incident_curve([(noisy(), days(hours))], [1.0], STRIDE_S)
