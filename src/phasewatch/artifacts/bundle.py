@@ -18,7 +18,7 @@ from phasewatch.artifacts import contract
 from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
-from phasewatch.features.views import Array
+from phasewatch.features.views import OLDEST, Array
 from phasewatch.io import atomic
 from phasewatch.io.trust import (
     ANY,
@@ -31,7 +31,7 @@ from phasewatch.io.trust import (
 from phasewatch.schema import Schema
 from phasewatch.windowing import Windows
 
-FORMAT, ENDING = 2, ".bundle"
+FORMAT, ENDING = 3, ".bundle"
 TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
 GRAPH_MOST = 1 << 28
 """Largest size of an ONNX graph, in bytes."""
@@ -70,12 +70,15 @@ class Loss(BaseModel):
 class Terms(Contract):
     """`bundle.json`. `serial` is the second of the export: a later one replaces an earlier one.
 
-    Format 1 had no int8. `parity` is that of the float32 graph, `int8` what was lost after that.
+    Format 1 had no int8, format 2 one version of the views. `parity` is that of the float32 graph, `int8` what was lost after that.
     """
 
     kind: ClassVar[str] = "bundle"
-    formats: ClassVar[tuple[int, ...]] = (1, FORMAT)
-    later: ClassVar[dict[str, object]] = {"int8": None}
+    formats: ClassVar[tuple[int, ...]] = (1, 2, FORMAT)
+    later: ClassVar[dict[int, dict[str, object]]] = {
+        2: {"int8": None},
+        3: {"view_version": OLDEST},
+    }
     serial: int
     parity: Parity
     int8: Loss | None
@@ -93,11 +96,16 @@ class Bundle:
     normalizer: Normalizer
     session: Any
 
-    def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
+    def logits(
+        self,
+        x: NDArray[np.float32],
+        opening: NDArray[np.float32] | None = None,
+        past: NDArray[np.float32] | None = None,
+    ) -> Array:
+        """Return logits `[N,K]` of windows `x[N,C,T]`, their `opening[N,C]` and `past[N,C,B]`."""
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
-        z = self.normalizer.apply(x, opening).astype(np.float32)
+        z = self.normalizer.apply(x, opening, past).astype(np.float32)
         try:
             (found,) = self.session.run(["logits"], {"z": z})
         # The runtime's own errors have no common class but this one.
@@ -138,7 +146,11 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
     graph = _read(folder / GRAPH, terms, trust)
     trained_on, normalizer = contract.meaning(terms, path)
     loaded = Bundle(
-        terms.name, trained_on, terms.opening_s, normalizer, opened(graph, terms, folder / GRAPH)
+        terms.name,
+        trained_on,
+        terms.opening_s,
+        normalizer,
+        opened(graph, terms, trained_on, folder / GRAPH),
     )
     # Another processor rounds to other steps of int8, by up to the loss that int8 caused. The steps
     # depend on all windows of a batch, so each golden window is predicted alone.
@@ -157,7 +169,7 @@ def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
     return graph
 
 
-def opened(graph: bytes, terms: Contract, place: Path) -> Any:
+def opened(graph: bytes, terms: Contract, definition: Schema, place: Path) -> Any:
     """Open an onnxruntime session in one thread, with the contract's shapes. Raises Refused."""
     import onnxruntime
 
@@ -175,8 +187,7 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
         stored = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     except Exception as error:
         raise _unread(place, error) from error
-    columns, steps = len(terms.normalizer["mean"]), len(terms.probe.window[0])
-    sizes = [columns] if terms.view == "summary" else [columns, steps]
+    sizes = [*contract.input_shape(terms, definition)]
     wanted = [
         ("z", "tensor(float)", sizes),
         ("logits", "tensor(float)", [len(terms.data["classes"])]),

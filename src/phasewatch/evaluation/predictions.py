@@ -30,7 +30,7 @@ GROUP_COLUMNS = {"fold": "fold", "model": "model", "mode": "mode", "part": "subs
 
 REQUIRED_SUBSETS = ("validation", "seen", "unseen")
 METADATA_FIELDS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")
-MODEL_INPUTS = ("x", "opening")
+MODEL_INPUTS = ("x", "opening", "past")
 """Fields of `Windows` that models take as input, which are not in the file."""
 
 
@@ -233,6 +233,7 @@ def _predictions(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predicti
     values: dict[str, Any] = {
         "x": np.empty((len(logits), 0, 0), dtype=np.float32),
         "opening": np.empty((len(logits), 0), dtype=np.float32),
+        "past": np.empty((len(logits), 0, 0), dtype=np.float32),
     }
     for field in fields(Windows):
         if field.name not in MODEL_INPUTS:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.features.views import Array
+from phasewatch.features.views import NEWEST, Array, ViewVersion
 from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, find
 from phasewatch.schema import Schema
 from phasewatch.training import augment
@@ -23,7 +23,7 @@ class FittedModel:
 
     def logits(self, windows: Windows) -> Array:
         """Return `[N,K]` logits of windows."""
-        return self.model.logits(self.normalizer.apply(windows.x, windows.opening))
+        return self.model.logits(self.normalizer.apply(windows.x, windows.opening, windows.past))
 
     def predict(self, windows: Windows) -> NDArray[np.int64]:
         """Return the most likely class of each window, `[N]`."""
@@ -31,7 +31,7 @@ class FittedModel:
 
     def project(self, windows: Windows) -> Projection:
         """Return the projection onto the two main axes of `windows`, as the model sees them."""
-        return Projection.fit(self.normalizer.apply(windows.x, windows.opening))
+        return Projection.fit(self.normalizer.apply(windows.x, windows.opening, windows.past))
 
 
 def fit_model(
@@ -41,19 +41,21 @@ def fit_model(
     parts: tuple[Windows, Windows],
     monitor: TrainingMonitor = UNMONITORED,
     cluster: str = "",
+    view_version: ViewVersion = NEWEST,
 ) -> FittedModel:
     """Fit the model of that name on the first of two `parts`, stopping by the second.
 
     Only training windows reach the normalizer and the weights; some of them are repeated without a
-    source or their opening, see `augment`. `schema` names the channels of both parts. Raises
-    Refused.
+    source or their opening, see `augment`. `schema` names the channels of both parts, and
+    `view_version` chooses what the model sees of them. Raises Refused.
     """
     train, validation = parts
     kind, classes = find(name), len(schema.classes)
-    fitted = FittedModel(Normalizer.fit(kind.view, train), kind(classes, seed))
+    fitted = FittedModel(Normalizer.fit(kind.view, train, view_version, schema), kind(classes, seed))
 
     def data(windows: Windows) -> Data:
-        return Data(fitted.normalizer.apply(windows.x, windows.opening), windows.y, classes)
+        z = fitted.normalizer.apply(windows.x, windows.opening, windows.past)
+        return Data(z, windows.y, classes)
 
     augmented = augment.drop(train, schema, seed)
     fitted.model.fit(data(augmented), data(validation), monitor, cluster)

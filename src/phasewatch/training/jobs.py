@@ -95,7 +95,15 @@ def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
     """Fit the model of one task and return it as a checkpoint. Raises Refused."""
     sides = (task.train, task.validation)
     try:
-        fitted = fit_model(task.model, task.schema, task.seed, sides, monitor, task.cluster)
+        fitted = fit_model(
+            task.model,
+            task.schema,
+            task.seed,
+            sides,
+            monitor,
+            task.cluster,
+            task.recipe.view_version,
+        )
     except Refused as refused:
         raise refused.within(task.name) from None
     predicted, validation = fitted.predict(task.validation), task.validation
