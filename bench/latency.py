@@ -34,7 +34,7 @@ COLD = """
 import sys, time
 began = time.perf_counter()
 from pathlib import Path
-from phasewatch import {module}
+from phasewatch.artifacts import {module}
 {module}.load(Path(sys.argv[1]))
 took = time.perf_counter() - began
 (size,) = [line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS")]
