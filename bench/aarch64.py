@@ -39,7 +39,7 @@ def main() -> None:
             header, own = checkpoint.load_header(path), checkpoint.load(path)
             ids = list(header.split["test"])
             windows.append(pool_openings(extract(store, ids, own.schema, own.opening_s)))
-            answers.append(own.logits(windows[-1].x, windows[-1].opening))
+            answers.append(own.logits(windows[-1].x, windows[-1].opening, windows[-1].past))
             bundles.append(export(path, store, folder))
         there = pi.logits(bundles, windows, folder)
     table = Table(title="aarch64 beside the checkpoint")

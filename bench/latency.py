@@ -76,9 +76,10 @@ def trained(store: Store, folder: Path) -> Iterator[Path]:
     split = splits.Split("held_out_host", "none", tuple(ids[3:]), (), (), tuple(ids[:3]))
     for name in recipes.SIX:
         kind = find(name)
-        normalizer, model = Normalizer.fit(kind.view, learned), kind(len(schema.classes), 0)
+        normalizer = Normalizer.fit(kind.view, learned, recipe.view_version, schema)
+        model = kind(len(schema.classes), 0)
         parts = [
-            Data(normalizer.apply(part.x, part.opening), part.y, len(schema.classes))
+            Data(normalizer.apply(part.x, part.opening, part.past), part.y, len(schema.classes))
             for part in (learned, judged)
         ]
         model.fit(parts[0], parts[1])
@@ -105,7 +106,8 @@ def compare(path: Path, store: Store, folder: Path) -> list[str]:
     ids = checkpoint.load_header(path).split["test"][:3]
     windows = pool_openings(extract(store, ids, own.schema, own.opening_s))
     count = len(windows)
-    rows = [(windows.x[row][None], windows.opening[row][None]) for row in range(count)]
+    inputs = (windows.x, windows.opening, windows.past)
+    rows = [tuple(part[row][None] for part in inputs) for row in range(count)]
     asked = {"checkpoint": quantiles(lambda number: own.logits(*rows[number % count]))}
     if isinstance(own.model, Network):
         # The same layers in single precision, as a program that asks PyTorch itself would.

@@ -62,7 +62,7 @@ def ours(split: str, fold: TrainedFold) -> list[Line]:
             continue
         asked = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
-        predicted = loaded.logits(asked.x, asked.opening).argmax(axis=1)
+        predicted = loaded.logits(asked.x, asked.opening, asked.past).argmax(axis=1)
         rate = len(asked) / (time.monotonic() - began)
         spent = fold.run.training_seconds(loaded.name)
         own = (cube(asked, predicted, loaded), spent, loaded.model.parameters, rate)

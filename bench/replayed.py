@@ -70,7 +70,9 @@ def compare(ensemble: Ensemble, whole: Windows, predicted: list[WindowPrediction
         same += (one.x.tobytes(), one.level.tobytes()) == (x.tobytes(), level.tobytes())
     agreed, largest = 0, 0.0
     for member in ensemble.members:
-        own = member.checkpoint.logits(whole.x[:, member.rows], whole.opening[:, member.rows])
+        own = member.checkpoint.logits(
+            *(one[:, member.rows] for one in (whole.x, whole.opening, whole.past))
+        )
         other = np.stack([one.logits[member.key] for one in predicted])
         agreed += int((own.argmax(axis=1) == other.argmax(axis=1)).sum())
         largest = max(largest, float(np.abs(own - other).max()))

@@ -152,7 +152,7 @@ def meaning(kind: str, change: Callable[[dict[str, Any]], object], folder: Path)
     def seal(data: bytes) -> bytes:
         change(value := json.loads(data))
         whole = bundle.Terms if kind == "bundle" else checkpoint.Header
-        return whole.model_validate({**whole.later, **value}).sealed()
+        return whole.model_validate({**whole.fields_after(value["format"]), **value}).sealed()
 
     return bytes_of_header(kind, seal, folder)
 

@@ -27,10 +27,11 @@ def test_bundles_answer_there_as_here(tmp_path: Path) -> None:
             toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s
         )
         own.x[::3] = np.nan
+        own.past[1::3] = np.nan
         asked.append(own)
     answers = pi.logits(BUNDLES, asked, tmp_path)
     for place, own, there in zip(BUNDLES, asked, answers, strict=True):
-        here = bundle.load(place).logits(own.x, own.opening)
+        here = bundle.load(place).logits(own.x, own.opening, own.past)
         assert len(there) == len(own) > 3
         np.testing.assert_allclose(there, here, rtol=0, atol=ELSEWHERE, err_msg=str(place))
         assert (there.argmax(axis=1) == here.argmax(axis=1)).all(), place

@@ -170,8 +170,13 @@ def window_at(
 
 
 def block_steps(grid: Grid) -> int:
-    """Return the number of steps of a block of the past: half a window, rounded down, at least 1."""
+    """Return the steps of a block of the past: half a window, rounded down, at least one."""
     return max(grid.steps // 2, 1)
+
+
+def past_steps(grid: Grid) -> int:
+    """Return the number of steps before a window that its past covers."""
+    return PAST_BLOCKS * block_steps(grid)
 
 
 def past_at(
@@ -182,14 +187,12 @@ def past_at(
     It has the same bits as the past that `cut_windows` gives that window.
     """
     last = max(end - schema.grid.steps, 0)
-    first = max(last - PAST_BLOCKS * block_steps(schema.grid), 0)
+    first = max(last - past_steps(schema.grid), 0)
     columns = resample(sources, schema, origin_ns, first, last).astype(np.float32)
     return block_means(columns, np.array([last - first]), schema.grid)[0]
 
 
-def block_means(
-    columns: NDArray[np.float32], starts: Ints, grid: Grid
-) -> NDArray[np.float32]:
+def block_means(columns: NDArray[np.float32], starts: Ints, grid: Grid) -> NDArray[np.float32]:
     """Return the past `[N,C,B]` of windows that begin with column `starts[N]` of `columns[C,M]`.
 
     Each of the `PAST_BLOCKS` blocks, the oldest first, is the mean of `signed_log` over its
@@ -212,7 +215,7 @@ def block_means(
     begins = starts[:, None] - steps * np.arange(PAST_BLOCKS, 0, -1)
     past = means[:, np.maximum(begins, 0)]
     past[:, begins < 0] = np.nan
-    return np.ascontiguousarray(past.swapaxes(0, 1))
+    return np.array(past.swapaxes(0, 1), order="C")
 
 
 def signed_log(x: NDArray[np.floating[Any]]) -> Floats:

@@ -62,8 +62,9 @@ def test_every_loaded_model_gives_the_same_logits(
     own = trained(toy_store, name, mode)
     again = load(save(own, toy.episode(), tmp_path))
     windows = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
-    for level in (windows.opening, None):
-        np.testing.assert_array_equal(again.logits(windows.x, level), own.logits(windows.x, level))
+    for level, past in ((windows.opening, windows.past), (windows.opening, None), (None, None)):
+        one, two = (each.logits(windows.x, level, past) for each in (again, own))
+        np.testing.assert_array_equal(one, two)
     assert again.schema == own.schema
     assert (again.name, again.mode, again.model_name) == (own.name, mode, name)
 
@@ -119,7 +120,7 @@ def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     value = json.loads(path.read_bytes())
     change(value)
     own = schema.parse(value["data"], path)
-    value["fingerprints"] = contract.fingerprints(own)
+    value["fingerprints"] = contract.fingerprints(own, value["view_version"])
     header = checkpoint.Header(**value)
     path.write_text(json.dumps({**value, "digest": header.computed()}))
 
@@ -235,7 +236,8 @@ def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
         windowing.cut_windows(one, own.schema, own.opening_s) for one in (altered, episode)
     )
     np.testing.assert_array_equal(
-        own.logits(lies.x, lies.opening), own.logits(truth.x, truth.opening)
+        own.logits(lies.x, lies.opening, lies.past),
+        own.logits(truth.x, truth.opening, truth.past),
     )
 
 
@@ -341,7 +343,7 @@ def _renamed(value: dict[str, Any]) -> None:
 
 def _held(value: dict[str, Any]) -> None:
     value["data"]["grid"].update(step_s=0.01, hold_s=86_400.0)
-    value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
+    value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""), 4)
 
 
 HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
@@ -392,7 +394,7 @@ def test_the_weights_of_another_model_are_noticed(
 
 def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
     windows = windowing.cut_windows(toy.episode(), made.schema, made.opening_s)
-    z = made.normalizer.apply(windows.x, windows.opening)
+    z = made.normalizer.apply(windows.x, windows.opening, windows.past)
     assert made.projection is not None
     again = load(path).projection
     assert again is not None

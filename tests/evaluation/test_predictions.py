@@ -30,7 +30,9 @@ def test_what_was_said_is_what_the_checkpoints_say(toy_run: RunResult) -> None:
             for one in toy_run.predictions.predictions
             if (one.model, one.mode, one.subset) == (loaded.model_name, loaded.mode, "unseen")
         )
-        np.testing.assert_array_equal(said.logits, loaded.logits(windows.x, windows.opening))
+        np.testing.assert_array_equal(
+            said.logits, loaded.logits(windows.x, windows.opening, windows.past)
+        )
         for field in fields(Windows):
             if field.name not in predictions.MODEL_INPUTS:
                 mine, theirs = getattr(windows, field.name), getattr(said.windows, field.name)

@@ -20,7 +20,9 @@ def test_every_model_predicts_on_every_subset(toy_run: RunResult) -> None:
         assert [one.subset for one in found_here] == [*predictions.REQUIRED_SUBSETS, *ablated]
         unseen = fold.windows[loaded.mode]["unseen"]
         there = next(one for one in found_here if one.subset == "unseen")
-        np.testing.assert_array_equal(there.logits, loaded.logits(unseen.x, unseen.opening))
+        np.testing.assert_array_equal(
+            there.logits, loaded.logits(unseen.x, unseen.opening, unseen.past)
+        )
 
 
 def test_a_repeated_training_predicts_the_unseen_alone(toy_run: RunResult) -> None:

@@ -37,7 +37,7 @@ def test_it_predicts_through_its_normalizer(
     fitted: FittedModel, parts: tuple[Windows, Windows]
 ) -> None:
     windows = parts[1]
-    z = fitted.normalizer.apply(windows.x, windows.opening)
+    z = fitted.normalizer.apply(windows.x, windows.opening, windows.past)
     np.testing.assert_array_equal(fitted.logits(windows), fitted.model.logits(z))
     predicted = fitted.predict(windows)
     np.testing.assert_array_equal(predicted, fitted.model.logits(z).argmax(axis=1))

@@ -70,7 +70,8 @@ class Loss(BaseModel):
 class Terms(Contract):
     """`bundle.json`. `serial` is the second of the export: a later one replaces an earlier one.
 
-    Format 1 had no int8, format 2 one version of the views. `parity` is that of the float32 graph, `int8` what was lost after that.
+    Format 1 had no int8, format 2 one version of the views. `parity` is that of the float32 graph,
+    `int8` what was lost after that.
     """
 
     kind: ClassVar[str] = "bundle"

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phasewatch.artifacts.contract import Predictor
+from phasewatch.artifacts.contract import Inputs, Predictor
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.schema import NS
-from phasewatch.windowing import opening_level, window_at
+from phasewatch.windowing import opening_level, past_at, window_at
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the end of the next window."""
@@ -54,7 +53,8 @@ def watch(bundle: Predictor, lines: Iterable[str]) -> Iterator[Prediction]:
             if level is None:
                 level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
             x = window_at(buffer.sources, bundle.schema, origin, end)
-            yield _predict(bundle, x, level, origin + end * grid.step_ns)
+            past = past_at(buffer.sources, bundle.schema, origin, end)
+            yield _predict(bundle, (x, level, past), origin + end * grid.step_ns)
             end += grid.stride
             buffer.forget(origin + end * grid.step_ns, grid)
 
@@ -72,17 +72,15 @@ def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
         )
 
 
-def _predict(
-    bundle: Predictor, x: NDArray[np.float32], level: NDArray[np.float32], end_ns: int
-) -> Prediction:
-    logits = bundle.logits(x[None], level[None])[0]
+def _predict(bundle: Predictor, window: Inputs, end_ns: int) -> Prediction:
+    logits = bundle.logits(*(part[None] for part in window))[0]
     chance = np.exp(logits - logits.max())
     chance /= chance.sum()
     return Prediction(
         end_ns=end_ns,
         phase=bundle.schema.classes[int(chance.argmax())],
         probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
-        missing=list(missing(bundle.schema, x)),
+        missing=list(missing(bundle.schema, window[0])),
     )
 
 

@@ -34,29 +34,43 @@ class FittedModel:
         return Projection.fit(self.normalizer.apply(windows.x, windows.opening, windows.past))
 
 
+@dataclass(frozen=True)
+class FitOptions:
+    """How a model is fitted: observed by `monitor`, on the Dask `cluster` of that address, if any.
+
+    `view_version` chooses what the model sees of a window.
+    """
+
+    monitor: TrainingMonitor = UNMONITORED
+    cluster: str = ""
+    view_version: ViewVersion = NEWEST
+
+
+DEFAULT_OPTIONS = FitOptions()
+
+
 def fit_model(
     name: str,
     schema: Schema,
     seed: int,
     parts: tuple[Windows, Windows],
-    monitor: TrainingMonitor = UNMONITORED,
-    cluster: str = "",
-    view_version: ViewVersion = NEWEST,
+    options: FitOptions = DEFAULT_OPTIONS,
 ) -> FittedModel:
     """Fit the model of that name on the first of two `parts`, stopping by the second.
 
     Only training windows reach the normalizer and the weights; some of them are repeated without a
-    source or their opening, see `augment`. `schema` names the channels of both parts, and
-    `view_version` chooses what the model sees of them. Raises Refused.
+    source or their opening, see `augment`. `schema` names the channels of both parts. Raises
+    Refused.
     """
     train, validation = parts
     kind, classes = find(name), len(schema.classes)
-    fitted = FittedModel(Normalizer.fit(kind.view, train, view_version, schema), kind(classes, seed))
+    normalizer = Normalizer.fit(kind.view, train, options.view_version, schema)
+    fitted = FittedModel(normalizer, kind(classes, seed))
 
     def data(windows: Windows) -> Data:
-        z = fitted.normalizer.apply(windows.x, windows.opening, windows.past)
+        z = normalizer.apply(windows.x, windows.opening, windows.past)
         return Data(z, windows.y, classes)
 
     augmented = augment.drop(train, schema, seed)
-    fitted.model.fit(data(augmented), data(validation), monitor, cluster)
+    fitted.model.fit(data(augmented), data(validation), options.monitor, options.cluster)
     return fitted

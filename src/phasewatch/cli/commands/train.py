@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
+from phasewatch.features.views import NEWEST, OLDEST, ViewVersion
 from phasewatch.splits import SPLITTERS
 from phasewatch.training.recipes import RECIPES
 
@@ -39,6 +40,15 @@ Seeds = Annotated[
         "--seeds", help="Trainings of each model, which differ in their seed.", min=1, max=20
     ),
 ]
+ViewNumber = Annotated[
+    int,
+    typer.Option(
+        "--view-version",
+        help="What models see of a window: 3 itself alone, 4 also the minute before it and ratios.",
+        min=OLDEST,
+        max=NEWEST,
+    ),
+]
 Waived = Annotated[
     list[str] | None,
     typer.Option("--waive", help="Name of a leakage check that may fail; may be repeated."),
@@ -55,7 +65,11 @@ RunFolder = Annotated[
 
 
 def _recipe(
-    name: str, split: tuple[str, str, str], opening_s: float, seeds: tuple[int, int]
+    name: str,
+    split: tuple[str, str, str],
+    opening_s: float,
+    seeds: tuple[int, int],
+    version: int,
 ) -> "Recipe":
     from dataclasses import replace
 
@@ -63,7 +77,8 @@ def _recipe(
 
     way, test, validation = split
     found = replace(recipes.find(name), opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
-    return replace(found, split=way, test=test, validation=validation)
+    seen: ViewVersion = 3 if version == OLDEST else 4
+    return replace(found, split=way, test=test, validation=validation, view_version=seen)
 
 
 @app.command()
@@ -77,6 +92,7 @@ def train(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
+    view_version: ViewNumber = NEWEST,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -87,7 +103,7 @@ def train(
     Writes checkpoints, predictions and report.json. If it is interrupted at any moment, the same
     command resumes and ends with the same weights.
     """
-    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
+    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds), view_version)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
 
@@ -103,6 +119,7 @@ def run(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
+    view_version: ViewNumber = NEWEST,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -112,7 +129,7 @@ def run(
     from phasewatch.reports import page
     from phasewatch.store.local import Store
 
-    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds))
+    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds), view_version)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)
