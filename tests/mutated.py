@@ -246,8 +246,9 @@ class Model:
         x[random.random(shape[:2]) < 0.1] = np.nan
         opening = np.log1p(level[:, :, 0] * np.exp(random.normal(0, 1, shape[:2])))
         past = np.log1p(level) + random.normal(0, 0.3, (*shape[:2], PAST_BLOCKS))
-        fresh = zip((x, opening, past), zip(*(one.arrays() for one in golden), strict=True))
-        self.inputs = [np.concatenate([told, one]).astype(np.float32) for one, told in fresh]
+        stored = zip(*(one.arrays() for one in golden), strict=True)
+        both = zip(stored, (x, opening, past), strict=True)
+        self.inputs = [np.concatenate(parts).astype(np.float32) for parts in both]
         self.golden = len(golden)
         self.answers = made.logits(*self.inputs)
 

@@ -189,7 +189,8 @@ def past_at(
     last = max(end - schema.grid.steps, 0)
     first = max(last - past_steps(schema.grid), 0)
     columns = resample(sources, schema, origin_ns, first, last).astype(np.float32)
-    return block_means(columns, np.array([last - first]), schema.grid)[0]
+    (past,) = block_means(columns, np.array([last - first]), schema.grid)
+    return past
 
 
 def block_means(columns: NDArray[np.float32], starts: Ints, grid: Grid) -> NDArray[np.float32]:
@@ -211,11 +212,12 @@ def block_means(columns: NDArray[np.float32], starts: Ints, grid: Grid) -> NDArr
     for step in range(steps):
         total += filled[:, step : step + places]
         count += known[:, step : step + places]
-    means = (total / np.where(count > 0, count, np.nan)).astype(np.float32)
+    means = total / np.where(count > 0, count, np.nan)
     begins = starts[:, None] - steps * np.arange(PAST_BLOCKS, 0, -1)
-    past = means[:, np.maximum(begins, 0)]
-    past[:, begins < 0] = np.nan
-    return np.array(past.swapaxes(0, 1), order="C")
+    past = np.empty((len(starts), len(z), PAST_BLOCKS), dtype=np.float32)
+    past[:] = means[:, np.maximum(begins, 0)].swapaxes(0, 1)
+    past[np.broadcast_to((begins < 0)[:, None], past.shape)] = np.nan
+    return past
 
 
 def signed_log(x: NDArray[np.floating[Any]]) -> Floats:
