@@ -189,7 +189,7 @@ def past_at(
     last = max(end - schema.grid.steps, 0)
     first = max(last - past_steps(schema.grid), 0)
     columns = resample(sources, schema, origin_ns, first, last).astype(np.float32)
-    (past,) = block_means(columns, np.array([last - first]), schema.grid)
+    past: NDArray[np.float32] = block_means(columns, np.array([last - first]), schema.grid)[0]
     return past
 
 

@@ -18,6 +18,7 @@ from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
 from phasewatch.experiment.run import Run
+from phasewatch.features.views import NEWEST, OLDEST, ViewVersion
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
 from phasewatch.models.base import UNMONITORED, names
@@ -30,12 +31,15 @@ from phasewatch.training.jobs import Task
 SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), (), ())
 
 
-def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoint:
+def trained(
+    store: Store, name: str = "gbt", mode: Mode = "oracle", version: ViewVersion = NEWEST
+) -> Checkpoint:
     own = store.schema.for_mode(mode)
     ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
     both = windowing.extract(store, ids, own, toy.RECIPE.opening_s)
     probe = (toy.episode(), Run(Path("nowhere")).training_folders)
-    task = Task(toy.RECIPE, name, mode, own, SPLIT, both, both, *probe)
+    recipe = replace(toy.RECIPE, view_version=version)
+    task = Task(recipe, name, mode, own, SPLIT, both, both, *probe)
     return jobs.train_checkpoint(task, UNMONITORED)
 
 
@@ -341,6 +345,17 @@ def _renamed(value: dict[str, Any]) -> None:
     value["probe"]["sources"]["proc"]["names"][0] = "proc.other"
 
 
+def _disordered(value: dict[str, Any]) -> None:
+    lens = value["lens"]
+    row = next(row for row, low in enumerate(lens["lowest_level"]) if low < 5)
+    lens["lowest_level"][row], lens["highest_level"][row] = 7.0, 6.0
+
+
+def _remembered(value: dict[str, Any]) -> None:
+    for one in (value["probe"], *value["golden"]):
+        one["past"] = [row[1:] for row in one["past"]]
+
+
 def _held(value: dict[str, Any]) -> None:
     value["data"]["grid"].update(step_s=0.01, hold_s=86_400.0)
     value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""), 4)
@@ -362,6 +377,13 @@ HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "far level": (lambda v: v["lens"]["mean"].__setitem__(0, 1e30), "semantics_scaler"),
     "endless hold": (_held, "semantics_grid"),
     "shorter lens": (lambda v: v["lens"]["mean"].pop(), "semantics_scaler"),
+    "a limit above the mean": (lambda v: v["lens"]["low"].__setitem__(3, 0.1), "semantics_scaler"),
+    "levels out of order": (_disordered, "semantics_scaler"),
+    "endless limit": (lambda v: v["lens"]["high"].__setitem__(3, 1e9), "semantics_scaler"),
+    "no limits": (lambda v: v["lens"].pop("low"), "semantics_scaler"),
+    "another view": (lambda v: v.update(view_version=OLDEST), "contract_mismatch"),
+    "shorter past": (_remembered, "semantics_golden"),
+    "no past": (lambda v: v["golden"][1].update(past=[]), "semantics_golden"),
     "shorter plane": (lambda v: v["plane"]["axes"].pop(), "semantics_plane"),
     "shorter golden": (lambda v: v["golden"][0]["logits"].pop(), "semantics_golden"),
     "one class": (lambda v: v["data"].update(classes=["benign"]), "semantics_classes"),
@@ -400,3 +422,44 @@ def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint)
     assert again is not None
     np.testing.assert_array_equal(again.apply(z), made.projection.apply(z))
     np.testing.assert_allclose(made.projection.axes @ made.projection.axes.T, np.eye(2), atol=1e-4)
+
+
+def test_a_past_that_is_computed_otherwise_is_refused(path: Path) -> None:
+    """The probe has the samples of the past as well, and knows what they gave."""
+
+    def moved(value: dict[str, Any]) -> None:
+        value["probe"]["past"][4][-1] += 0.01
+
+    _rewrite(path, moved)
+    with pytest.raises(Drift, match="is not computed as in training"):
+        load(path)
+
+
+def test_what_a_model_says_of_a_past_is_golden(made: Checkpoint, path: Path) -> None:
+    header = checkpoint.load_header(path)
+    pasts = [np.array(one.past, dtype=np.float64) for one in header.golden]
+    assert any(np.isfinite(past).any() for past in pasts)
+    assert any(np.isnan(past).all() for past in pasts)
+    assert np.isfinite(np.array(header.probe.past, dtype=np.float64)).any()
+
+
+@pytest.mark.parametrize("name", ["gbt", "cnn"])
+def test_version_3_of_the_views_is_still_trained_and_read(
+    toy_store: Store, tmp_path: Path, name: str
+) -> None:
+    own = trained(toy_store, name, "realistic", OLDEST)
+    path = save(own, toy.episode(), tmp_path)
+    value = json.loads(path.read_bytes())
+    assert value["view_version"] == OLDEST and value["lens"].keys() == {"opening", "mean", "std"}
+    assert not any("past" in one for one in (value["probe"], *value["golden"]))
+    again = load(path)
+    windows = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    found = again.logits(windows.x, windows.opening, windows.past)
+    np.testing.assert_array_equal(found, own.logits(windows.x, windows.opening))
+
+    value["golden"][0]["past"] = [[0.0]]
+    path.write_bytes(checkpoint.Header.model_validate(value).sealed())
+    load(path)
+    path.write_text(json.dumps(value))
+    with pytest.raises(Refused, match="golden"):
+        load(path)

@@ -6,8 +6,9 @@ import pytest
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
+from phasewatch.features.views import NEWEST, OLDEST
 from phasewatch.store.local import Store
-from phasewatch.training.fitting import FittedModel, fit_model
+from phasewatch.training.fitting import FitOptions, FittedModel, fit_model
 from phasewatch.windowing import Windows, extract
 
 
@@ -26,11 +27,21 @@ def fitted(parts: tuple[Windows, Windows], toy_store: Store) -> FittedModel:
 
 
 def test_the_normalizer_knows_training_windows_alone(
-    fitted: FittedModel, parts: tuple[Windows, Windows]
+    fitted: FittedModel, parts: tuple[Windows, Windows], toy_store: Store
 ) -> None:
+    expected = Normalizer.fit("summary", parts[0], NEWEST, toy_store.schema).arrays()
+    assert fitted.normalizer.arrays().keys() == expected.keys()
+    for name, values in fitted.normalizer.arrays().items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_the_version_of_the_view_is_chosen(
+    parts: tuple[Windows, Windows], toy_store: Store
+) -> None:
+    old = fit_model("majority", toy_store.schema, 0, parts, FitOptions(view_version=OLDEST))
     expected = Normalizer.fit("summary", parts[0])
-    for field in ("opening", "mean", "std"):
-        np.testing.assert_array_equal(getattr(fitted.normalizer, field), getattr(expected, field))
+    np.testing.assert_array_equal(old.normalizer.mean, expected.mean)
+    assert old.normalizer.limits is None
 
 
 def test_it_predicts_through_its_normalizer(
