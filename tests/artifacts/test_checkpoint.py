@@ -144,7 +144,7 @@ def test_a_reader_that_changed_its_meaning_is_refused(
 
 
 def test_another_extraction_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.features.views.VERSION", 99)
+    monkeypatch.setattr("phasewatch.features.context.STATISTICS", ("mean", "range"))
     with pytest.raises(Drift, match="fingerprints"):
         load(path)
 

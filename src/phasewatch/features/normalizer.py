@@ -5,7 +5,7 @@ a model larger numbers than training did: a level beyond those of all training m
 taken for the nearest of them, and normalized columns are clipped at quantiles of training windows.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,17 +89,15 @@ class Normalizer:
         limits = Limits(*_extremes(windows, usual), none, none) if version > OLDEST else None
         draft = cls(view, usual, none, none, version, chosen, limits)
         z = draft._columns(windows.x, windows.opening, windows.past)
+        if limits is not None:
+            return _scaled(draft, limits, z)
         flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
         known = np.isfinite(flat)
         count = np.maximum(known.sum(axis=1), 1)
         mean = np.where(known, flat, 0.0).sum(axis=1) / count
         off = np.where(known, flat - mean[:, None], 0.0)
         std = np.sqrt((off**2).sum(axis=1) / count)
-        std = np.where(std > 1e-9, std, 1.0)
-        if limits is not None:
-            ends = _ends(flat, mean, std)
-            limits = Limits(limits.lowest_level, limits.highest_level, *ends)
-        return cls(view, usual, mean, std, version, chosen, limits)
+        return cls(view, usual, mean, np.where(std > 1e-9, std, 1.0))
 
     def apply(
         self,
@@ -132,9 +130,14 @@ class Normalizer:
             return VIEWS[self.view](np.concatenate([z, z - level[:, :, None]], axis=1))
         before = np.full((*x.shape[:2], PAST_BLOCKS), np.nan, np.float32) if past is None else past
         make = self._summary if self.view == "summary" else self._tensor
-        starts = range(0, max(len(x), 1), BATCH)
-        parts = [slice(start, start + BATCH) for start in starts]
-        return np.concatenate([make(x[rows], level[rows], before[rows]) for rows in parts])
+        z = make(x[:BATCH], level[:BATCH], before[:BATCH])
+        if len(x) <= BATCH:
+            return z
+        whole = np.empty((len(x), *z.shape[1:]))
+        for first in range(0, len(x), BATCH):
+            rows = slice(first, first + BATCH)
+            whole[rows] = z if first == 0 else make(x[rows], level[rows], before[rows])
+        return whole
 
     def _summary(self, x: NDArray[np.float32], level: Array, past: NDArray[np.float32]) -> Array:
         """Return statistics of the steps, then of the past beside the level, then ratios."""
@@ -176,16 +179,24 @@ def _extremes(windows: Windows, usual: Array) -> tuple[Array, Array]:
     return lowest, highest
 
 
-def _ends(flat: Array, mean: Array, std: Array) -> tuple[Array, Array]:
-    """Return the limits of normalized columns, from values `flat[F,M]` before they are normalized.
+def _scaled(draft: Normalizer, limits: Limits, z: Array) -> Normalizer:
+    """Return a normalizer with scales and limits of its columns `z[N,F]` or `z[N,F,T]`.
 
-    They are quantiles, and at least `LEAST_LIMIT` from the mean. By Chebyshev's inequality none is
-    beyond 1 / sqrt(QUANTILE), about 14 standard deviations.
+    Columns are taken one by one: a copy of all of them may not fit into memory. Limits are
+    quantiles, and at least `LEAST_LIMIT` from the mean. By Chebyshev's inequality none is beyond
+    1 / sqrt(QUANTILE), about 14 standard deviations.
     """
-    ends = np.zeros((2, len(flat)))
-    for row, values in enumerate(flat):
-        known = values[np.isfinite(values)]
-        if len(known):
-            ends[:, row] = np.quantile(known, (QUANTILE, 1 - QUANTILE))
-            ends[:, row] = (ends[:, row] - mean[row]) / std[row]
-    return np.minimum(ends[0], -LEAST_LIMIT), np.maximum(ends[1], LEAST_LIMIT)
+    fitted = np.array([_scale(z[:, row]) for row in range(z.shape[1])])
+    mean, std, low, high = np.ascontiguousarray(fitted.T)
+    return replace(draft, mean=mean, std=std, limits=replace(limits, low=low, high=high))
+
+
+def _scale(column: Array) -> tuple[float, float, float, float]:
+    """Return mean, standard deviation, and lower and upper limit of what is measured."""
+    known = column[np.isfinite(column)]
+    if not len(known):
+        return 0.0, 1.0, -LEAST_LIMIT, LEAST_LIMIT
+    mean, std = float(known.mean()), float(known.std())
+    std = std if std > 1e-9 else 1.0
+    low, high = (np.quantile(known, (QUANTILE, 1 - QUANTILE)) - mean) / std
+    return mean, std, min(float(low), -LEAST_LIMIT), max(float(high), LEAST_LIMIT)
