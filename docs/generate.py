@@ -80,23 +80,67 @@ def takers(tree: ast.Module) -> dict[str, int]:
     return found
 
 
+def problems_of(
+    node: ast.expr | None, tree: ast.Module, inside: ast.AST, block: ast.AST
+) -> list[str]:
+    """Return the texts that a problem may have.
+
+    A name stands for what `block`, a branch or all of the function `inside`, assigns to it, or for
+    what callers in the module pass as that parameter.
+    """
+    if not isinstance(node, ast.Name):
+        return [texts(node)]
+    found = []
+    for one in ast.walk(block):
+        if isinstance(one, ast.Assign):
+            targets, values = one.targets, [one.value]
+            if isinstance(targets[0], ast.Tuple) and isinstance(one.value, ast.Tuple):
+                targets, values = targets[0].elts, one.value.elts
+            pairs = zip(targets, values, strict=False)
+            found += [texts(v) for t, v in pairs if isinstance(t, ast.Name) and t.id == node.id]
+    if isinstance(inside, ast.FunctionDef):
+        names = [argument.arg for argument in inside.args.args if argument.arg != "self"]
+        for one in ast.walk(tree):
+            if isinstance(one, ast.Call) and node.id in names and called(one) == inside.name:
+                found += [texts(given) for given in one.args[names.index(node.id) :][:1]]
+    return found
+
+
+def called(call: ast.Call) -> str:
+    """Return the name of the function or method that is called."""
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def innermost(tree: ast.Module, *kinds: type[ast.AST]) -> dict[ast.Call, ast.AST]:
+    """Return every call of a module with the innermost node of those kinds around it."""
+    # Inner nodes come later, and replace the outer ones.
+    return {
+        call: outer
+        for outer in ast.walk(tree)
+        if isinstance(outer, kinds)
+        for call in ast.walk(outer)
+        if isinstance(call, ast.Call)
+    }
+
+
 def codes_of(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the codes that a module refuses with, and the problem text beside each."""
+    """Yield the codes that a module refuses with, and the problem texts beside each."""
     places = takers(tree)
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.Call):
-            continue
-        name = (
-            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        )
+    inside = innermost(tree, ast.Module, ast.FunctionDef)
+    block = innermost(tree, ast.Module, ast.FunctionDef, ast.If)
+    for node, function in inside.items():
+        name = called(node)
         given = {one.arg: one.value for one in node.keywords}
         code = given.get("code")
         if code is None and name in places and len(node.args) > places[name]:
             code = node.args[places[name]]
         if isinstance(code, ast.Constant | ast.JoinedStr) and texts(code):
-            known = {"Refused": 1, "Unfit": 1}.get(name)
+            known = {"Refused": 1, "Unfit": 1, "refusal": 1, "_refused": 1}.get(name)
             problem = node.args[known] if known and len(node.args) > known else None
-            yield texts(code), texts(problem)
+            found = problems_of(problem, tree, function, block[node])
+            found = found or problems_of(problem, tree, function, function)
+            for text in found or ["…"]:
+                yield texts(code), text
 
 
 def error_codes() -> str:

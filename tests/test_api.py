@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from tests import toy
 from tests.paths import ROOT
+from tests.test_frozen import BUNDLES, told
 
 import phasewatch as pw
 from phasewatch.artifacts import bundle
@@ -184,8 +185,8 @@ def test_watch_takes_samples_for_a_checkpoint_or_its_path(
     assert list(pw.watch(str(path), map(json.dumps, samples))) == found
 
 
-def test_watch_takes_the_folder_of_a_bundle() -> None:
-    folder = ROOT / "tests" / "frozen" / "0.1.0" / "gbt-realistic.bundle"
+@pytest.mark.parametrize("folder", BUNDLES, ids=told)
+def test_watch_takes_the_folder_of_a_bundle(folder: Path) -> None:
     assert isinstance(bundle.load(folder), pw.Bundle)
     with pytest.raises(pw.Refused, match="standard input: line 1"):
         next(pw.watch(folder, ["{}"]))

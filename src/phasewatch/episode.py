@@ -7,15 +7,18 @@ be readable to be validated.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from phasewatch.schema import NS
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Name = Annotated[str, Field(min_length=1)]
 
 UNIX_FLOOR_NS = 946_684_800 * NS
 """2000-01-01: a clock before it was not set, or counts from boot."""
@@ -62,32 +65,45 @@ class Samples:
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What a split may use of an episode: its names, start and phases, never a measurement."""
+class Provenance:
+    """Where an episode comes from.
+
+    `sample` names one parameterisation of `profile` by the digest of its script; `campaign` names
+    the stretch of time and the set-up it was recorded in. A manifest with an empty name is refused.
+    """
 
     id: str
-    host: str
-    sample: str
-    profile: str
-    campaign: str
+    host: Name
+    sample: Name
+    profile: Name
+    campaign: Name
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The five names alone, by field."""
+        return {one.name: getattr(self, one.name) for one in fields(Provenance)}
+
+
+NAMES = tuple(one.name for one in fields(Provenance) if one.name != "id")
+"""The names that several episodes share: host, sample, profile and campaign."""
+
+
+@dataclass(frozen=True)
+class Identity(Provenance):
+    """What a split may use of an episode: its names, start and phases, never a measurement."""
+
     start_ns: int
     phases: frozenset[str]
 
 
 @dataclass(frozen=True)
-class Episode:
+class Episode(Provenance):
     """One run: identity, span `[start_ns, end_ns)` in Unix ns, labels, samples per source.
 
-    `sample` names one parameterisation of `profile` by the digest of its script; `campaign` names
-    the stretch of time and the set-up it was recorded in; `notes` holds what a recorder adds
-    (tool versions, measured clock offsets, quality figures), all of it text or numbers.
+    `notes` holds what a recorder adds (tool versions, measured clock offsets, quality figures),
+    all of it text or numbers.
     """
 
-    id: str
-    host: str
-    sample: str
-    profile: str
-    campaign: str
     start_ns: int
     end_ns: int
     labels: tuple[Label, ...]

@@ -278,8 +278,7 @@ def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Win
     y, purity, since_s = _label(episode.labels, schema, t_ns)
     level = opening_level(episode.sources, schema, episode.start_ns, opening_s)
     past = block_means(columns, ends - grid.steps, grid)
-    names = (episode.id, episode.host, episode.sample, episode.profile, episode.campaign)
-    identity = [np.full(len(x), text) for text in names]
+    identity = [np.full(len(x), text) for text in episode.provenance.values()]
     return Windows(x, np.tile(level, (len(x), 1)), past, y, purity, since_s, t_ns, *identity)
 
 

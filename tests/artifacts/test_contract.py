@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import toy
+from tests.test_frozen import BUNDLES, told
 
 from phasewatch import windowing
 from phasewatch.artifacts import contract
@@ -14,17 +15,24 @@ from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
 
-FOLDER = Path(__file__).parent.parent / "frozen" / "0.1.0" / "gbt-realistic.bundle"
+GBT = [path for path in BUNDLES if path.name.startswith("gbt")]
+
+
+@pytest.fixture(scope="module", params=GBT, ids=told)
+def folder(request: pytest.FixtureRequest) -> Path:
+    """The bundle of the trees of each release."""
+    found: Path = request.param
+    return found
 
 
 @pytest.fixture
-def data() -> bytes:
-    return (FOLDER / "bundle.json").read_bytes()
+def data(folder: Path) -> bytes:
+    return (folder / "bundle.json").read_bytes()
 
 
 @pytest.fixture(scope="module")
-def terms() -> Terms:
-    path = FOLDER / "bundle.json"
+def terms(folder: Path) -> Terms:
+    path = folder / "bundle.json"
     return contract.parse(Terms, path.read_bytes(), path)
 
 
@@ -63,8 +71,8 @@ def test_a_name_may_not_leave_its_folder(tmp_path: Path) -> None:
             contract.path_of(tmp_path, name, ".x")
 
 
-def test_replay_refuses_logits_that_moved(terms: Terms) -> None:
-    model, path = load(FOLDER), FOLDER / "bundle.json"
+def test_replay_refuses_logits_that_moved(folder: Path, terms: Terms) -> None:
+    model, path = load(folder), folder / "bundle.json"
     contract.replay(model, terms, path, 1e-4)
     stored = terms.golden[0]
     moved = stored.model_copy(update={"logits": [one + 0.1 for one in stored.logits]})
@@ -72,8 +80,8 @@ def test_replay_refuses_logits_that_moved(terms: Terms) -> None:
         contract.replay(model, terms.model_copy(update={"golden": [moved]}), path, 1e-4)
 
 
-def test_golden_windows_cover_what_is_rare(toy_store: Store) -> None:
-    model = load(FOLDER)
+def test_golden_windows_cover_what_is_rare(folder: Path, toy_store: Store) -> None:
+    model = load(folder)
     found = contract.golden(model, toy.episode("delta", "dig"))
     sources = len(model.schema.sources)
     assert len(found) > sources + 2
@@ -82,8 +90,8 @@ def test_golden_windows_cover_what_is_rare(toy_store: Store) -> None:
     assert all(value is None for value in nothing.opening)
 
 
-def test_predict_returns_the_largest_logit_of_each_window(toy_store: Store) -> None:
-    model = load(FOLDER)
+def test_predict_returns_the_largest_logit_of_each_window(folder: Path, toy_store: Store) -> None:
+    model = load(folder)
     windows = windowing.extract(toy_store, toy_store.ids()[:2], model.schema, model.opening_s)
     expected = model.logits(windows.x, windows.opening, windows.past).argmax(axis=1)
     np.testing.assert_array_equal(model.predict(windows), expected)

@@ -45,6 +45,22 @@ def f(name):
     ]
 
 
+def test_a_problem_in_a_variable_is_that_of_its_branch_or_of_the_callers() -> None:
+    text = """
+def f(name):
+    if name:
+        problem = f"is {name}"
+        raise Refused(name, problem, "x", "y", code="first")
+    problem = "is empty"
+    raise Refused(name, problem, "x", "y", code="second")
+def g(where, problem): return Refused(where, problem, "x", "y", code="third")
+g("here", "is passed")
+"""
+    found = sorted(generate.codes_of(ast.parse(text)))
+    assert ("first", "is …") in found and ("third", "is passed") in found
+    assert ("second", "is empty") in found and ("first", "is empty") not in found
+
+
 def test_known_codes_are_listed() -> None:
     page = PAGES["reference/error-codes.md"]
     for code in ("qemu_missing", "no_onnx", "weights_shape", "store_missing", "sha_mismatch"):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,14 @@ from distributed import CancelledError
 from tests.paths import ROOT
 
 from phasewatch.errors import Refused
-from phasewatch.io.executors import _lost, dask_workers, process_pool, serial, worker_processes
+from phasewatch.io.executors import (
+    _lost,
+    dask_workers,
+    interrupts_deferred,
+    process_pool,
+    serial,
+    worker_processes,
+)
 
 
 def double(number: int) -> int:
@@ -78,6 +86,50 @@ def waits_in(boss: int, handle: int) -> None:
     """As `waits`, told through a descriptor of the process that works it out."""
     Path(f"/proc/{boss}/fd/{handle}").write_text(f"{os.getpid()}\n")
     time.sleep(600)
+
+
+def test_an_interrupt_is_deferred_to_the_end_of_the_block() -> None:
+    steps = []
+    with pytest.raises(KeyboardInterrupt):
+        with interrupts_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            steps.append("in the block")
+        steps.append("after it")
+    assert steps == ["in the block"]
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+INTERRUPTED = """
+import multiprocessing, os, signal
+from tests.io.test_executors import double
+from phasewatch.io.executors import interrupts_deferred
+
+if __name__ == "__main__":
+    worker = multiprocessing.get_context("spawn").Process(target=double, args=(2,))
+    with interrupts_deferred():
+        worker.start()
+        os.kill(worker.pid, signal.SIGINT)
+    worker.join()
+    print(worker.exitcode)
+"""
+
+
+def test_a_process_that_begins_in_the_block_is_not_interrupted(tmp_path: Path) -> None:
+    """In a program of its own, in which the tracker of multiprocessing does not run yet."""
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    done = subprocess.run(
+        [sys.executable, tmp_path / "interrupted.py"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+def test_a_pool_may_begin_in_any_thread() -> None:
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(list, process_pool(2)(double, range(3))).result() == [0, 2, 4]
 
 
 begun: list[int] = []

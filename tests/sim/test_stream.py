@@ -132,7 +132,7 @@ def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
         begun = Path(f"/proc/{child.pid}/task/{child.pid}/children")
         while child.poll() is None and len(begun.read_text().split()) < 3:
             time.sleep(0.01)
-        time.sleep(1.0)
+        time.sleep(0.3)
         os.killpg(child.pid, signal.SIGINT)
         _, output = child.communicate(timeout=60)
     assert child.returncode == 130

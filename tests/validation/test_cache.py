@@ -13,10 +13,10 @@ from phasewatch.validation.verdict import Finding, ValidationResult
 
 VM46 = schema.vm46()
 ACCEPTED = ValidationResult(
-    "a", "accepted", host="h", start_ns=7, phases=("benign",), rows=(("proc", 3),)
+    "a", "h", "s", "p", "c", "accepted", start_ns=7, phases=("benign",), rows=(("proc", 3),)
 )
-DEGRADED = ValidationResult("b", "degraded", (Finding("rows_low", "degraded", "has 80%"),))
-ERRORED = ValidationResult("c", "errored", (Finding("io", "errored", "no"),))
+DEGRADED = ValidationResult.unreadable("b", Finding("rows_low", "degraded", "has 80%"))
+ERRORED = ValidationResult.unreadable("c", Finding("io", "errored", "no"))
 
 
 def test_what_is_added_is_read_back(tmp_path: Path) -> None:

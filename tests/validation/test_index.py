@@ -17,7 +17,7 @@ from phasewatch.validation.verdict import Finding, ValidationResult
 
 def test_what_is_written_is_read_back(toy_store: Store, tmp_path: Path) -> None:
     judged = validate_store(toy_store)
-    judged.append(ValidationResult("zz", "rejected", (Finding("sha_mismatch", "rejected", "é\n"),)))
+    judged.append(ValidationResult.unreadable("zz", Finding("sha_mismatch", "rejected", "é\n")))
     index.write(judged, tmp_path / "i.parquet")
     assert index.read(tmp_path / "i.parquet") == judged
     assert [own.id for own in judged[:-1]] == toy_store.ids()

@@ -154,7 +154,10 @@ def test_the_same_samples_twice_count_once(small: Store) -> None:
 
 
 def test_names_that_differ_in_case_alone_are_both_rejected() -> None:
-    judged = [ValidationResult(id, "accepted", content=id) for id in ("Run", "other", "run")]
+    judged = [
+        ValidationResult(id, "h", "s", "p", "c", "accepted", content=id)
+        for id in ("Run", "other", "run")
+    ]
     assert [own.verdict for own in with_store_findings(judged)] == [
         "rejected",
         "accepted",

@@ -10,6 +10,7 @@ from phasewatch.validation.verdict import (
     Finding,
     Interner,
     ValidationResult,
+    Verdict,
     count_verdicts,
     overall_verdict,
 )
@@ -26,16 +27,18 @@ def test_a_further_fault_never_improves_a_verdict(found: list[Finding], more: Fi
 
 
 @given(st.lists(st.sampled_from(VERDICTS)))
-def test_counts_add_up(verdicts: list[str]) -> None:
-    judged = [ValidationResult(str(at), own) for at, own in enumerate(verdicts)]  # type: ignore[arg-type]
+def test_counts_add_up(verdicts: list[Verdict]) -> None:
+    judged = [ValidationResult(str(at), "h", "s", "p", "c", own) for at, own in enumerate(verdicts)]
     assert sum(count_verdicts(judged).values()) == len(judged)
 
 
 def test_what_is_kept_once_is_the_same_to_the_sign_of_zero() -> None:
     once = Interner()
-    first = once.of(ValidationResult("a", "accepted", host="h" * 9, offsets=(("x-y", 0.0),)))
+    first = once.of(
+        ValidationResult("a", "h" * 9, "s", "p", "c", "accepted", offsets=(("x-y", 0.0),))
+    )
     second = once.of(
-        ValidationResult("b", "accepted", host="".join("h" * 9), offsets=(("x-y", -0.0),))
+        ValidationResult("b", "".join("h" * 9), "s", "p", "c", "accepted", offsets=(("x-y", -0.0),))
     )
     assert second.host is first.host
     assert math.copysign(1, second.offsets[0][1]) == -1

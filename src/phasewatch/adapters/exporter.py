@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch.artifacts.contract import MOST_OPENING_S
+from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.features.views import STATISTICS, View, summary
 from phasewatch.io import atomic
@@ -24,7 +25,7 @@ from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import Verdict, count_verdicts
 from phasewatch.windowing import Windows, concatenate, cut_windows, signed_log
 
-IDENTITY = ("episode", "host", "sample", "profile", "campaign")
+IDENTITY = ("episode", *NAMES)
 LEFT_OUT: tuple[Verdict, ...] = ("rejected", "errored")
 
 

@@ -18,9 +18,18 @@ from typing import NoReturn
 import numpy as np
 
 from phasewatch.adapters import tables
-from phasewatch.adapters.mapping import CLOCKS, IDENTITY, Mapping, TextSource
+from phasewatch.adapters.mapping import CLOCKS, Mapping, TextSource
 from phasewatch.adapters.tables import Dropped, Table
-from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Episode, Floats, Ints, Label, Samples
+from phasewatch.episode import (
+    NAMES,
+    UNIX_CEILING_NS,
+    UNIX_FLOOR_NS,
+    Episode,
+    Floats,
+    Ints,
+    Label,
+    Samples,
+)
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.schema import NS, Schema
@@ -158,7 +167,7 @@ def _rows(table: Table, name: str, mapping: Mapping, schema: Schema) -> tuple[Ro
             value = value / np.where(seconds > 0, seconds, np.nan)
         values[:, place] = value * one.factor
     usable = np.array([row for row in range(len(table)) if row not in unusable], dtype=np.int64)
-    identity = {key: _texts(table, name, mapping.identity[key], usable) for key in IDENTITY}
+    identity = {key: _texts(table, name, mapping.identity[key], usable) for key in NAMES}
     rows = Rows(
         np.array(table.lines, dtype=np.int64)[usable],
         t_ns[usable],

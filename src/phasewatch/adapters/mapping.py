@@ -11,12 +11,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import fields
 from phasewatch.schema import Channel, Schema
-
-IDENTITY = ("host", "sample", "profile", "campaign")
-"""The texts that distinguish episodes, beside their time."""
 
 CLOCKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 """Nanoseconds in each unit of a time column; the other unit is "iso", for dates as text."""
@@ -131,7 +129,7 @@ class Mapping:
     """How the tables of a folder become episodes.
 
     `pattern` and `skip` choose the files. `time` is the column of times in `unit`. `identity` has
-    a source for each name of IDENTITY. `gap_s` is the silence that ends an episode, 0 for none.
+    a source for each of NAMES. `gap_s` is the silence that ends an episode, 0 for none.
     `bin_s` is more than 0 where rows are events (flows, log lines): they are summed in bins of so
     many seconds, and a bin without a row is 0. `drop` are rows to leave out, by column and text.
     """
@@ -231,7 +229,7 @@ def read(path: Path, schema: Schema) -> Mapping:
         skip=tuple(file.files.skip),
         time=file.time.column,
         unit=file.time.unit,
-        identity={name: getattr(file.episode, name) for name in IDENTITY},
+        identity={name: getattr(file.episode, name) for name in NAMES},
         phase=file.phase,
         quantities=_quantities(file, schema, path),
         gap_s=file.episode.gap_s,

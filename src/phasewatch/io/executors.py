@@ -9,9 +9,11 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,9 +53,11 @@ def process_pool(jobs: int) -> Executor:
             return
         with worker_processes(min(jobs, len(blocks))) as pool:
             try:
-                with interrupts_ignored():
-                    found = pool.map(work, blocks)
-                yield from found
+                # `pool.map` would cancel futures on an interrupt; the pool's thread fails on those.
+                with interrupts_deferred():
+                    futures = deque(pool.submit(work, block) for block in blocks)
+                while futures:
+                    yield futures.popleft().result()
             except BrokenProcessPool as error:
                 raise Refused(
                     f"--jobs {jobs}",
@@ -90,19 +94,28 @@ def worker_processes(
 
 
 @contextlib.contextmanager
-def interrupts_ignored() -> Iterator[None]:
-    """Make processes that are started in the block ignore interrupts, which this one handles.
+def interrupts_deferred() -> Iterator[None]:
+    """Defer an interrupt to the end of the block, and block it in processes started in the block.
 
-    They inherit the setting: an initializer would run after their imports, a second late.
+    Outside the main thread, which alone is interrupted, it does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Processes inherit the mask: an initializer would run after their imports, a second late.
+    # The tracker of multiprocessing unblocks interrupts when it starts, so it starts first.
+    resource_tracker.ensure_running()
+    deferred: list[int] = []
+    # Other threads of this process do not have the mask, and an interrupt may arrive in any.
+    handler = signal.signal(signal.SIGINT, lambda number, _: deferred.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        if deferred:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _begin(

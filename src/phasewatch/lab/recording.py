@@ -18,11 +18,12 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
 from phasewatch import __version__
-from phasewatch.episode import Episode, Label, Samples
+from phasewatch.episode import Episode, Label, Provenance, Samples
 from phasewatch.errors import Refused
 from phasewatch.lab import hosts
 from phasewatch.lab.campaign import SINGLE, Campaign
@@ -105,6 +106,12 @@ class Take:
         what = f"{self.profile.name}.{self.sample.id}.s{self.seed}"
         fault = f".{self.fault}" if self.fault else ""
         return f"{self.campaign.name}.{self.host.name}.{what}{fault}"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """The names of the episode, by field."""
+        names = (self.host.name, self.sample.id, self.profile.name, self.campaign.name)
+        return Provenance(self.id, *names).provenance
 
 
 def record(take: Take, store: Store, cache: Path, log: Say) -> str:
@@ -489,11 +496,7 @@ class Session:
             "vcpu_wait_share": round(wait_share(sources["proc"]), 4),
         }
         return Episode(
-            id=take.id,
-            host=take.host.name,
-            sample=take.sample.id,
-            profile=take.profile.name,
-            campaign=take.campaign.name,
+            **take.provenance,
             start_ns=start,
             end_ns=end,
             labels=labels,

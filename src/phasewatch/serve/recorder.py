@@ -64,11 +64,7 @@ class LiveRecording:
         """Return what is known of the episode when it begins."""
         take, start_ns = self.take, labels[0].t_wall_ns
         return Episode(
-            id=take.id,
-            host=take.host.name,
-            sample=take.sample.id,
-            profile=take.profile.name,
-            campaign=take.campaign.name,
+            **take.provenance,
             start_ns=start_ns,
             end_ns=start_ns,
             labels=labels,

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from phasewatch import schema
-from phasewatch.episode import ID, Episode, Label, Samples
+from phasewatch.episode import ID, Episode, Label, Provenance, Samples
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet_headers
 from phasewatch.io.plain_file import open_plain
@@ -58,16 +59,15 @@ class File(BaseModel):
     bytes: int = Field(ge=0)
 
 
-class Manifest(BaseModel):
+@dataclass(frozen=True)
+class _Format:
+    format: Literal[1]
+
+
+# The fields of the last base come first in the file, and are validated first.
+class Manifest(BaseModel, Provenance, _Format, extra="forbid", frozen=True, strict=True):
     """`manifest.json`: all of an episode but its samples; `digest` covers the other fields."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    format: Literal[1]
-    id: str
-    host: str = Field(min_length=1)
-    sample: str = Field(min_length=1)
-    profile: str = Field(min_length=1)
-    campaign: str = Field(min_length=1)
     start_ns: Ns
     end_ns: Ns
     labels: list[tuple[Ns, str]]
@@ -170,11 +170,7 @@ def encode_episode(episode: Episode) -> dict[str, bytes]:
     data = encode_samples(episode.sources)
     draft = Manifest(
         format=FORMAT,
-        id=episode.id,
-        host=episode.host,
-        sample=episode.sample,
-        profile=episode.profile,
-        campaign=episode.campaign,
+        **episode.provenance,
         start_ns=episode.start_ns,
         end_ns=episode.end_ns,
         labels=[(label.t_wall_ns, label.phase) for label in episode.labels],
@@ -257,11 +253,7 @@ def verify_files(manifest: Manifest, files: Mapping[str, bytes], place: str) -> 
 def assemble_episode(manifest: Manifest, table: pa.Table, where: object) -> Episode:
     """Return an episode from its manifest and table of samples. Raises Refused naming `where`."""
     return Episode(
-        id=manifest.id,
-        host=manifest.host,
-        sample=manifest.sample,
-        profile=manifest.profile,
-        campaign=manifest.campaign,
+        **manifest.provenance,
         start_ns=manifest.start_ns,
         end_ns=manifest.end_ns,
         labels=tuple(Label(*row) for row in manifest.labels),

@@ -200,7 +200,7 @@ def run_tasks(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:
     queue = get_context("spawn").SimpleQueue()
     # An unfinished training resumes after its last epoch when the same run is started again.
     with executors.worker_processes(jobs, _WorkerLink.open, (queue,)) as pool:
-        with executors.interrupts_ignored():
+        with executors.interrupts_deferred():
             waiting: set[Future[Path]] = {pool.submit(_WorkerLink.work, task) for task in tasks}
         while waiting:
             ended, waiting = wait(waiting, timeout=0.2, return_when=FIRST_COMPLETED)

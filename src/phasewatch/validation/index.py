@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from phasewatch import __version__
+from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, parquet
 from phasewatch.io.parquet_headers import MAGIC
@@ -28,12 +29,12 @@ _TEXT = pa.string()
 _SCHEMA = pa.schema(
     [("id", _TEXT), ("verdict", _TEXT)]
     + [(name, pa.list_(_TEXT)) for name in ("codes", "severities", "reasons")]
-    + [(name, _TEXT) for name in ("host", "sample", "profile", "campaign")]
+    + [(name, _TEXT) for name in NAMES]
     + [("start_ns", pa.int64()), ("end_ns", pa.int64()), ("phases", pa.list_(_TEXT))]
     + [("rows", pa.map_(_TEXT, pa.int64())), ("offsets_s", pa.map_(_TEXT, pa.float64()))]
     + [("content", _TEXT), ("digest", _TEXT), ("tool", _TEXT)]
 )
-_PLAIN = ("id", "verdict", "host", "sample", "profile", "campaign", "start_ns", "end_ns")
+_PLAIN = ("id", "verdict", *NAMES, "start_ns", "end_ns")
 
 
 def prepare_index(path: Path) -> None:

@@ -251,7 +251,7 @@ def _tried(step: Callable[[], Any], episodes: EpisodeSource, id: str) -> Any:
         where = getattr(error, "filename", None) or id
         reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
         finding = Finding("io", "errored", f"{reason}; repair access and validate again")
-        return ValidationResult(_shown(id), "errored", (finding,))
+        return ValidationResult.unreadable(_shown(id), finding)
 
 
 @dataclass(frozen=True)
@@ -306,13 +306,9 @@ def _result(
         findings = (*found.unlisted, *findings)
         verdict = overall_verdict(findings)
     return ValidationResult(
-        id=episode.id,
+        **episode.provenance,
         verdict=verdict,
         findings=findings,
-        host=episode.host,
-        sample=episode.sample,
-        profile=episode.profile,
-        campaign=episode.campaign,
         start_ns=episode.start_ns,
         end_ns=episode.end_ns,
         phases=tuple(sorted({label.phase for label in episode.labels})),
@@ -360,7 +356,7 @@ def _refused(episodes: EpisodeSource, id: str, finding: Finding) -> ValidationRe
             digest = _found(store.root / "episodes" / id)
     except (OSError, Refused):
         digest = ""
-    return ValidationResult(_shown(id), finding.severity, (finding,), digest=digest)
+    return ValidationResult.unreadable(_shown(id), finding, digest)
 
 
 def _shown(id: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from phasewatch.episode import Identity
+from phasewatch.episode import NAMES, Identity, Provenance
 
 Verdict = Literal["accepted", "degraded", "rejected", "errored"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
@@ -26,7 +26,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class ValidationResult:
+class ValidationResult(Provenance):
     """One row of the acceptance index.
 
     `rows` counts each source's rows. `offsets` has, per pair "a-b" of sources that saw the same
@@ -34,13 +34,8 @@ class ValidationResult:
     `digest` is the manifest's own where the bytes are sound, and else that of the bytes found.
     """
 
-    id: str
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
-    host: str = ""
-    sample: str = ""
-    profile: str = ""
-    campaign: str = ""
     start_ns: int = 0
     end_ns: int = 0
     phases: tuple[str, ...] = ()
@@ -48,6 +43,11 @@ class ValidationResult:
     offsets: tuple[tuple[str, float], ...] = ()
     content: str = ""
     digest: str = ""
+
+    @classmethod
+    def unreadable(cls, id: str, finding: Finding, digest: str = "") -> "ValidationResult":
+        """Return the result of an episode of which nothing but the id is known."""
+        return cls(id, "", "", "", "", finding.severity, (finding,), digest=digest)
 
     @property
     def usable(self) -> bool:
@@ -63,15 +63,14 @@ class ValidationResult:
     def identity(self) -> Identity:
         """The identity of the episode, from which splits are built."""
         phases = frozenset(self.phases)
-        names = (self.id, self.host, self.sample, self.profile, self.campaign)
-        return Identity(*names, self.start_ns, phases)
+        return Identity(**self.provenance, start_ns=self.start_ns, phases=phases)
 
 
 class Interner:
     """Stores values that many results share once: they are most of the memory of 76,660."""
 
     # No number with a point among them: 0.0 is the same as -0.0, and other bytes.
-    SHARED = ("verdict", "host", "sample", "profile", "campaign", "phases", "rows")
+    SHARED = ("verdict", *NAMES, "phases", "rows")
 
     def __init__(self) -> None:
         self._shared: dict[object, object] = {}
