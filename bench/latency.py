@@ -24,6 +24,7 @@ from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.export import export
 from phasewatch.experiment.run import Run
 from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.views import PREFERRED
 from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
 from phasewatch.store.local import Store
@@ -76,7 +77,7 @@ def trained(store: Store, folder: Path) -> Iterator[Path]:
     split = splits.Split("held_out_host", "none", tuple(ids[3:]), (), (), tuple(ids[:3]))
     for name in recipes.SIX:
         kind = find(name)
-        normalizer = Normalizer.fit(kind.view, learned, recipe.view_version, schema)
+        normalizer = Normalizer.fit(kind.view, learned, PREFERRED[kind.view], schema)
         model = kind(len(schema.classes), 0)
         parts = [
             Data(normalizer.apply(part.x, part.opening, part.past), part.y, len(schema.classes))

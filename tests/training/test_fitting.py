@@ -6,7 +6,8 @@ import pytest
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.features.views import NEWEST, OLDEST
+from phasewatch.features.views import NEWEST, OLDEST, PREFERRED
+from phasewatch.models.base import find
 from phasewatch.store.local import Store
 from phasewatch.training.fitting import FitOptions, FittedModel, fit_model
 from phasewatch.windowing import Windows, extract
@@ -60,3 +61,14 @@ def test_it_predicts_through_its_normalizer(
 def test_an_unknown_model_is_one_line(parts: tuple[Windows, Windows], toy_store: Store) -> None:
     with pytest.raises(Refused, match="model 'nonsense': is unknown"):
         fit_model("nonsense", toy_store.schema, 0, parts)
+
+
+@pytest.mark.parametrize("name", ["majority", "cnn"])
+def test_a_model_takes_the_version_that_its_view_prefers(
+    parts: tuple[Windows, Windows], toy_store: Store, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = find(name)
+    monkeypatch.setattr(kind, "fit", lambda *parts: None)
+    fitted = fit_model(name, toy_store.schema, 0, parts)
+    assert fitted.normalizer.version == PREFERRED[kind.view]
+    assert fitted.normalizer.view == kind.view

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.features.views import NEWEST, Array, ViewVersion
+from phasewatch.features.views import PREFERRED, Array, ViewVersion
 from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, find
 from phasewatch.schema import Schema
 from phasewatch.training import augment
@@ -38,12 +38,12 @@ class FittedModel:
 class FitOptions:
     """How a model is fitted: observed by `monitor`, on the Dask `cluster` of that address, if any.
 
-    `view_version` chooses what the model sees of a window.
+    `view_version` chooses what the model sees of a window; None is what its view prefers.
     """
 
     monitor: TrainingMonitor = UNMONITORED
     cluster: str = ""
-    view_version: ViewVersion = NEWEST
+    view_version: ViewVersion | None = None
 
 
 DEFAULT_OPTIONS = FitOptions()
@@ -64,7 +64,8 @@ def fit_model(
     """
     train, validation = parts
     kind, classes = find(name), len(schema.classes)
-    normalizer = Normalizer.fit(kind.view, train, options.view_version, schema)
+    version = options.view_version or PREFERRED[kind.view]
+    normalizer = Normalizer.fit(kind.view, train, version, schema)
     fitted = FittedModel(normalizer, kind(classes, seed))
 
     def data(windows: Windows) -> Data:

@@ -41,10 +41,11 @@ Seeds = Annotated[
     ),
 ]
 ViewNumber = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--view-version",
-        help="What models see of a window: 3 itself alone, 4 also the minute before it and ratios.",
+        help="What models see of a window: 3 itself alone, 4 also the minute before it and ratios. "
+        "Without it, 4 for statistics and 3 for steps.",
         min=OLDEST,
         max=NEWEST,
     ),
@@ -69,7 +70,7 @@ def _recipe(
     split: tuple[str, str, str],
     opening_s: float,
     seeds: tuple[int, int],
-    version: int,
+    version: int | None,
 ) -> "Recipe":
     from dataclasses import replace
 
@@ -77,7 +78,7 @@ def _recipe(
 
     way, test, validation = split
     found = replace(recipes.find(name), opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
-    seen: ViewVersion = 3 if version == OLDEST else 4
+    seen: ViewVersion | None = {None: None, 3: 3, 4: 4}[version]
     return replace(found, split=way, test=test, validation=validation, view_version=seen)
 
 
@@ -92,7 +93,7 @@ def train(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
-    view_version: ViewNumber = NEWEST,
+    view_version: ViewNumber = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -119,7 +120,7 @@ def run(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
-    view_version: ViewNumber = NEWEST,
+    view_version: ViewNumber = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
