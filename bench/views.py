@@ -108,6 +108,7 @@ def main() -> None:
     asked.add_argument("store", type=Path)
     asked.add_argument("--models", default="gbt")
     asked.add_argument("--every", type=int, default=3)
+    asked.add_argument("--held-out", default="host,sample")
     asked.add_argument("--seed", type=int, default=0)
     asked.add_argument("--jobs", type=int, default=1)
     given = asked.parse_args()
@@ -122,7 +123,8 @@ def main() -> None:
     samples = [
         splits.held_out_sample(usable, str(one), str((one + 1) % SAMPLES)) for one in numbers
     ]
-    folds = [("host", split) for split in hosts] + [("sample", split) for split in samples]
+    by_kind = {"host": hosts, "sample": samples}
+    folds = [(kind, split) for kind in given.held_out.split(",") for split in by_kind[kind]]
     jobs = [
         (model, version, kind, split)
         for kind, split in folds
