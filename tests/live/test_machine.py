@@ -47,10 +47,10 @@ def same(machine: Machine, offline: windowing.Windows) -> None:
     assert np.array_equal(np.stack([one.past for one in predicted]), offline.past, equal_nan=True)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(seed=st.integers(0, 5), tick_ms=st.integers(150, 9000), host=st.sampled_from(toy.HOSTS))
 def test_windows_have_the_bits_of_offline_ones(seed: int, tick_ms: int, host: str) -> None:
-    episode = toy.episode(host, "leak", seed, seconds=130)
+    episode = toy.episode(host, "leak", seed, seconds=100)
     same(
         streamed(episode, BLIND, tick_ms * 1_000_000), windowing.cut_windows(episode, BLIND.schema)
     )
