@@ -24,7 +24,8 @@ def parts(toy_store: Store) -> tuple[Windows, Windows]:
 
 @pytest.fixture(scope="module")
 def fitted(parts: tuple[Windows, Windows], toy_store: Store) -> FittedModel:
-    return fit_model("logistic", toy_store.schema, 0, parts)
+    options = FitOptions(view_version=NEWEST)
+    return fit_model("logistic", toy_store.schema, 0, parts, options)
 
 
 def test_the_normalizer_knows_training_windows_alone(

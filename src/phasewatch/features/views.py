@@ -34,7 +34,7 @@ NEWEST: ViewVersion = 4
 """Versions of the arithmetic of views. Version 4 adds the past, ratios and limits, see
 `normalizer`. Models of a version keep it: a change of meaning needs another number."""
 
-PREFERRED: dict[View, ViewVersion] = {"summary": NEWEST, "tensor": OLDEST}
+PREFERRED: dict[View, ViewVersion] = {"summary": OLDEST, "tensor": OLDEST}
 """The version that a new training takes unless told: the newest that won on validation."""
 
 
