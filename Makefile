@@ -83,10 +83,10 @@ record: setup
 record-large: setup
 	$(BIN)/phasewatch record --plan plans/large.toml --out recordings/large
 
-# What the simulator knows: after the corpus has changed.
+# What the simulator knows: after the corpus or recordings/large have changed.
 fit: setup
-	$(BIN)/python -c 'from pathlib import Path; from phasewatch.cli.commands.simulate import fitted; \
-	  fitted(Path("corpus"), Path("src/phasewatch/sim/fit.npz"))'
+	$(BIN)/python -c 'from pathlib import Path; from phasewatch.cli.commands.simulate import fit_stores; \
+	  fit_stores([Path("corpus"), Path("recordings/large")], Path("src/phasewatch/sim/fit.npz"))'
 
 # fixtures/: one broken episode for each thing that can be wrong.
 fixtures: setup

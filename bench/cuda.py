@@ -1,4 +1,4 @@
-"""Training on a CUDA device beside the CPU: `python bench/cuda.py`, where there is a device.
+"""Compare training on a CUDA device with the CPU: `python bench/cuda.py`.
 
 Every network, in realistic mode, with arm-store held out: on the CPU, on the device twice, and once
 there interrupted half-way. On the device arithmetic is in mixed precision, so scores may differ;
@@ -26,7 +26,7 @@ HALF_WAY = 12
 
 
 class Trained(NamedTuple):
-    """What came of one training: macro F1 on the host never seen, and the weights."""
+    """The result of one training: macro F1 on the unseen host, epochs, seconds and weights."""
 
     score: float
     epochs: int
@@ -35,12 +35,12 @@ class Trained(NamedTuple):
 
 
 def hidden() -> None:
-    """In a worker: there is no device."""
+    """Hide the device from a worker process."""
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 def train(name: str, cut_short: bool = False) -> Trained:
-    """One network, from the windows to its score; `cut_short` is interrupted, and goes on."""
+    """Train one network and return its result; with `cut_short` it is interrupted and resumed."""
     import numpy as np
 
     from phasewatch import metrics
@@ -48,7 +48,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
     from phasewatch.training.fitting import FitOptions, fit_model
 
     parts, schema = windows()
-    told: list[Epoch] = []
+    epochs: list[Epoch] = []
 
     def stop(epoch: Epoch) -> None:
         if epoch.number == HALF_WAY:
@@ -60,18 +60,20 @@ def train(name: str, cut_short: bool = False) -> Trained:
         if cut_short:
             with suppress(KeyboardInterrupt):
                 fit_model(name, schema, 0, sides, FitOptions(TrainingMonitor(stop, state)))
-        fitted = fit_model(name, schema, 0, sides, FitOptions(TrainingMonitor(told.append, state)))
+        fitted = fit_model(
+            name, schema, 0, sides, FitOptions(TrainingMonitor(epochs.append, state))
+        )
     unseen = parts["unseen"]
     predicted = fitted.predict(unseen)
     _, cube = metrics.confusions(
         np.zeros(len(predicted), str), unseen.y, predicted, len(schema.classes)
     )
     score = float(metrics.macro_f1(cube.sum(axis=0)))
-    return Trained(score, len(told), sum(one.seconds for one in told), fitted.model.save())
+    return Trained(score, len(epochs), sum(one.seconds for one in epochs), fitted.model.save())
 
 
 def windows() -> "tuple[dict[str, Windows], Schema]":
-    """Realistic windows of the corpus by part, and their schema."""
+    """Return the realistic windows of the corpus by part of the split, and their schema."""
     from phasewatch import splits, windowing
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import validate_store
@@ -80,12 +82,12 @@ def windows() -> "tuple[dict[str, Windows], Schema]":
     usable = [one.identity for one in validate_store(store) if one.usable]
     [split] = splits.find_splitter("held_out_host")(usable, "arm-store", "pc-tick")
     schema = store.schema.for_mode("realistic")
-    whole = windowing.extract(store, [one.id for one in usable], schema, 15.0)
-    return splits.divide_windows(whole, split), schema
+    complete = windowing.extract(store, [one.id for one in usable], schema, 15.0)
+    return splits.divide_windows(complete, split), schema
 
 
 def main() -> None:
-    """A row a network."""
+    """Print one row for each network."""
     import torch
 
     out = Console(highlight=False, width=120)
@@ -98,8 +100,8 @@ def main() -> None:
         ProcessPoolExecutor(cores, spawn, hidden) as slow,
         ProcessPoolExecutor(1, spawn) as fast,
     ):
-        here = {name: slow.submit(train, name) for name in NETWORKS}
-        there = {
+        local = {name: slow.submit(train, name) for name in NETWORKS}
+        on_device = {
             name: [
                 fast.submit(train, name),
                 fast.submit(train, name),
@@ -109,7 +111,10 @@ def main() -> None:
         }
         table = Table("network", "macro F1, CPU", "CUDA", "epoch, CPU", "CUDA", "again", "resumed")
         for name in NETWORKS:
-            cpu, (first, again, resumed) = here[name].result(), [t.result() for t in there[name]]
+            cpu, (first, again, resumed) = (
+                local[name].result(),
+                [t.result() for t in on_device[name]],
+            )
             table.add_row(
                 name,
                 f"{cpu.score:.3f}",

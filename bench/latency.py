@@ -43,13 +43,13 @@ print(took, int(size) / 1024)
 """
 EPISODES = 40
 BUNDLE = "bundle (ONNX)"
-WAYS = "torch eager", "inference mode", "checkpoint", BUNDLE
-"""A checkpoint asks XGBoost, or PyTorch in double precision: see docs/decisions/0030."""
+FORMS = "torch eager", "inference mode", "checkpoint", BUNDLE
+"""A checkpoint uses XGBoost, or PyTorch in double precision: see decision 30."""
 Ask = Callable[[int], object]
 
 
 def quantiles(ask: Ask, count: int = 500) -> tuple[float, float]:
-    """p50 and p99 in milliseconds."""
+    """Return p50 and p99 in milliseconds."""
     took = []
     for number in range(count + 20):
         began = time.perf_counter()
@@ -60,7 +60,7 @@ def quantiles(ask: Ask, count: int = 500) -> tuple[float, float]:
 
 
 def cold(module: str, path: Path) -> str:
-    """Seconds to load in a fresh process, and its resident MiB."""
+    """Return the seconds to load a model in a fresh process, and its resident MiB, as text."""
     command = [sys.executable, "-c", COLD.format(module=module), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, size = map(float, done.stdout.split())
@@ -68,23 +68,23 @@ def cold(module: str, path: Path) -> str:
 
 
 def trained(store: Store, folder: Path) -> Iterator[Path]:
-    """A checkpoint of each of the six, which learned from part of a store."""
+    """Yield a checkpoint of each of the six models, trained on part of a store."""
     ids = store.ids()[:EPISODES]
     schema = store.schema.for_mode("realistic")
     recipe = replace(recipes.find("all"), test="none")
     windows = pool_openings(extract(store, ids, schema, recipe.opening_s))
-    learned, judged = (windows.take(np.arange(first, len(windows), 2)) for first in (0, 1))
+    training, validation = (windows.take(np.arange(first, len(windows), 2)) for first in (0, 1))
     split = splits.Split("held_out_host", "none", tuple(ids[3:]), (), (), tuple(ids[:3]))
     for name in recipes.SIX:
         kind = find(name)
-        normalizer = Normalizer.fit(kind.view, learned, PREFERRED[kind.view], schema)
+        normalizer = Normalizer.fit(kind.view, training, PREFERRED[kind.view], schema)
         model = kind(len(schema.classes), 0)
         parts = [
             Data(normalizer.apply(part.x, part.opening, part.past), part.y, len(schema.classes))
-            for part in (learned, judged)
+            for part in (training, validation)
         ]
         model.fit(parts[0], parts[1])
-        own = Checkpoint(
+        trained_checkpoint = Checkpoint(
             name=f"{name}-realistic",
             model_name=name,
             mode="realistic",
@@ -97,42 +97,44 @@ def trained(store: Store, folder: Path) -> Iterator[Path]:
             split=asdict(split),
             scores={},
         )
-        yield checkpoint.save(own, store.read(ids[0]), folder)
+        yield checkpoint.save(trained_checkpoint, store.read(ids[0]), folder)
 
 
 def compare(path: Path, store: Store, folder: Path) -> list[str]:
-    """A row: one checkpoint and the bundle made of it, each from a window to its logits."""
-    own, place = checkpoint.load(path), export(path, store, folder)
+    """Return the row of one checkpoint and of the bundle made of it, from window to logits."""
+    loaded, place = checkpoint.load(path), export(path, store, folder)
     fast = bundle.load(place)
     ids = checkpoint.load_header(path).split["test"][:3]
-    windows = pool_openings(extract(store, ids, own.schema, own.opening_s))
+    windows = pool_openings(extract(store, ids, loaded.schema, loaded.opening_s))
     count = len(windows)
     inputs = (windows.x, windows.opening, windows.past)
     rows = [tuple(part[row][None] for part in inputs) for row in range(count)]
-    asked = {"checkpoint": quantiles(lambda number: own.logits(*rows[number % count]))}
-    if isinstance(own.model, Network):
+    measured = {"checkpoint": quantiles(lambda number: loaded.logits(*rows[number % count]))}
+    if isinstance(loaded.model, Network):
         # The same layers in single precision, as a program that asks PyTorch itself would.
-        module = own.model._module.float().eval()
+        module = loaded.model._module.float().eval()
 
         def ask(number: int) -> object:
-            return module(torch.from_numpy(own.normalizer.apply(*rows[number % count])).float())
+            return module(torch.from_numpy(loaded.normalizer.apply(*rows[number % count])).float())
 
-        asked["torch eager"] = quantiles(ask)
+        measured["torch eager"] = quantiles(ask)
         with torch.inference_mode():
-            asked["inference mode"] = quantiles(ask)
-    asked[BUNDLE] = quantiles(lambda number: fast.logits(*rows[number % count]))
-    told = ["{:.2f} / {:.2f}".format(*asked[way]) if way in asked else "" for way in WAYS]
-    best = min(asked[way][0] for way in asked if way != BUNDLE)
-    ratio = f"{best / asked[BUNDLE][0]:.1f}"
-    return [own.name, *told, ratio, cold("checkpoint", path), cold("bundle", place)]
+            measured["inference mode"] = quantiles(ask)
+    measured[BUNDLE] = quantiles(lambda number: fast.logits(*rows[number % count]))
+    cells = [
+        "{:.2f} / {:.2f}".format(*measured[form]) if form in measured else "" for form in FORMS
+    ]
+    best = min(measured[form][0] for form in measured if form != BUNDLE)
+    ratio = f"{best / measured[BUNDLE][0]:.1f}"
+    return [loaded.name, *cells, ratio, cold("checkpoint", path), cold("bundle", place)]
 
 
 def run(store: Store, out: Console, checkpoints: Callable[[Path], Iterator[Path]]) -> None:
-    """The table."""
+    """Print the table."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     table = Table(title="one window, ms (p50 / p99); a fresh process until it is loaded")
-    for name in ("model", *WAYS, "best ÷ bundle", "checkpoint cold", "bundle cold"):
+    for name in ("model", *FORMS, "best ÷ bundle", "checkpoint cold", "bundle cold"):
         table.add_column(name)
     with tempfile.TemporaryDirectory() as folder:
         for path in checkpoints(Path(folder)):
@@ -142,23 +144,23 @@ def run(store: Store, out: Console, checkpoints: Callable[[Path], Iterator[Path]
 
 
 def main() -> None:
-    """See above."""
+    """Parse the command line and run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path)
     parser.add_argument("--store", type=Path, default=Path("corpus"))
-    asked = parser.parse_args()
-    store = Store.open(asked.store)
+    options = parser.parse_args()
+    store = Store.open(options.store)
 
-    def told(folder: Path) -> Iterator[Path]:
-        if asked.run is None:
+    def checkpoints(folder: Path) -> Iterator[Path]:
+        if options.run is None:
             yield from trained(store, folder)
             return
-        for path in Run.open(asked.run).checkpoint_paths():
+        for path in Run.open(options.run).checkpoint_paths():
             header = checkpoint.load_header(path)
             if header.model in recipes.SIX and header.mode == "realistic":
                 yield path
 
-    run(store, Console(width=140), told)
+    run(store, Console(width=140), checkpoints)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +26,7 @@ Files = dict[str, bytes]
 
 
 def seconds(work: Callable[[], object], least: float = 0.4) -> float:
-    """Best time of one call, over at least five rounds of together `least` seconds."""
+    """Return the best time of one call over at least five rounds and `least` seconds."""
     best, spent, rounds = float("inf"), 0.0, 0
     while spent < least or rounds < 5:
         begin = time.perf_counter()
@@ -36,13 +37,13 @@ def seconds(work: Callable[[], object], least: float = 0.4) -> float:
 
 
 def flat(samples: Samples) -> pa.Table:
-    """A source as one column a channel."""
+    """Return a source as a table with one column for each channel."""
     columns = {name: samples.values[:, at] for at, name in enumerate(samples.names)}
     return pa.table({"t_wall_ns": samples.t_wall_ns, "t_mono_ns": samples.t_mono_ns, **columns})
 
 
 def four_parquet(episode: Episode) -> Files:
-    """A Parquet file a source."""
+    """Return one Parquet file for each source."""
     files = {}
     for name, samples in episode.sources.items():
         buffer = io.BytesIO()
@@ -52,7 +53,7 @@ def four_parquet(episode: Episode) -> Files:
 
 
 def four_arrow(episode: Episode) -> Files:
-    """An Arrow IPC file a source."""
+    """Return one Arrow IPC file for each source."""
     files = {}
     for name, samples in episode.sources.items():
         buffer, table = io.BytesIO(), flat(samples)
@@ -64,7 +65,7 @@ def four_arrow(episode: Episode) -> Files:
 
 
 def one_arrow(episode: Episode) -> Files:
-    """Our table, a row a source, as one Arrow IPC stream."""
+    """Return our table, one row for each source, as one Arrow IPC stream."""
     table, buffer = parquet(format.encode_samples(episode.sources)), io.BytesIO()
     options = ipc.IpcWriteOptions(compression="lz4")
     with ipc.new_stream(buffer, table.schema, options=options) as writer:
@@ -72,13 +73,14 @@ def one_arrow(episode: Episode) -> Files:
     return {"samples": buffer.getvalue()}
 
 
-def one_zstd(episode: Episode) -> Files:
-    """Ours with another compression, as releases wrote it before decision 22."""
+def one_zstd(episode: Episode, level: int = 1) -> Files:
+    """Return our layout with another compression, as before decision 22."""
     table, buffer = parquet(format.encode_samples(episode.sources)), io.BytesIO()
     pq.write_table(
         table,
         buffer,
         compression="zstd",
+        compression_level=level,
         use_dictionary=False,
         write_statistics=False,
         write_page_checksum=True,
@@ -88,7 +90,7 @@ def one_zstd(episode: Episode) -> Files:
 
 
 def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
-    """A reader of one table with a row a source."""
+    """Return a reader of one table with one row for each source."""
 
     def read(files: Files) -> None:
         (data,) = files.values()
@@ -98,7 +100,7 @@ def read_rows(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
 
 
 def json_lines(episode: Episode) -> Files:
-    """All sources in one gzipped JSON Lines file."""
+    """Return all sources in one gzipped JSON Lines file."""
     lines = [
         json.dumps({"source": name, **row})
         for name, samples in episode.sources.items()
@@ -108,7 +110,7 @@ def json_lines(episode: Episode) -> Files:
 
 
 def read_tables(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
-    """A reader of files that hold one table each."""
+    """Return a reader of files that hold one table each."""
 
     def read(files: Files) -> None:
         for data in files.values():
@@ -119,17 +121,17 @@ def read_tables(table: Callable[[bytes], pa.Table]) -> Callable[[Files], None]:
 
 
 def parquet(data: bytes) -> pa.Table:
-    """A table from Parquet bytes."""
+    """Return a table from Parquet bytes."""
     return pq.read_table(io.BytesIO(data), page_checksum_verification=True)
 
 
 def arrow(data: bytes) -> pa.Table:
-    """A table from Arrow IPC bytes."""
+    """Return a table from Arrow IPC bytes."""
     return ipc.open_file(pa.BufferReader(data)).read_all()
 
 
 def stream(data: bytes) -> pa.Table:
-    """A table from the bytes of an Arrow IPC stream."""
+    """Return a table from the bytes of an Arrow IPC stream."""
     return ipc.open_stream(pa.BufferReader(data)).read_all()
 
 
@@ -153,7 +155,7 @@ LAYOUTS: Mapping[str, tuple[Callable[[Episode], Files], Callable[[Files], object
 
 
 def silent(files: Files, read: Callable[[Files], object], trials: int = 200) -> int:
-    """How many single-bit flips decode without an error."""
+    """Return how many single-bit flips decode without an error."""
     generator, found = random.Random(1), 0
     for _ in range(trials):
         name = generator.choice(list(files))
@@ -164,7 +166,7 @@ def silent(files: Files, read: Callable[[Files], object], trials: int = 200) -> 
 
 
 def _decodes(work: Callable[[], object]) -> bool:
-    """Whether it ends well, in a process of its own: some damaged footers abort Arrow's reader."""
+    """Return whether a child process decodes the bytes: some footers abort Arrow's reader."""
     child = os.fork()
     if not child:
         try:
@@ -175,8 +177,37 @@ def _decodes(work: Callable[[], object]) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
+def by_length(opened: Store, out: Console) -> None:
+    """Print size and loading time of long files in LZ4 and zstd, for decision 22."""
+    lz4 = LAYOUTS["one Parquet, a row a source (ours)"][0]
+    table = Table("episodes", "compression", "KB an episode", "MB a host-hour", "load time / LZ4")
+    episodes = [opened.read(id) for id in opened.ids()]
+    days = [one for one in episodes if one.profile == "benign-day"]
+    runs = [one for one in episodes if one.profile != "benign-day"]
+    for kind, some in (("benign days", days), ("runs", runs)):
+        hours, reference = sum(one.seconds for one in some) / 3600, 0.0
+        for name, write in (
+            ("LZ4 (ours)", lz4),
+            ("zstd, level 1", one_zstd),
+            ("zstd, level 9", partial(one_zstd, level=9)),
+        ):
+            written = [write(one)[format.SAMPLES] for one in some]
+            took = sum(seconds(partial(_load, data), 0.05) for data in written)
+            reference = reference or took
+            size = sum(map(len, written))
+            each, hourly = size / len(some) / 1e3, size / hours / 1e6
+            about = f"{len(some)} {kind}, {hours:.1f} h"
+            table.add_row(about, name, f"{each:.1f}", f"{hourly:.2f}", f"{took / reference:.2f}")
+    out.print(table)
+
+
+def _load(data: bytes) -> None:
+    hashlib.sha256(data).digest()
+    format.decode_samples(data, "bench")
+
+
 def run(opened: Store, out: Console) -> None:
-    """Decision 1: how an episode lies on disk."""
+    """Print the table of decisions 1 and 22: layouts of an episode on disk."""
     episode = opened.read(opened.ids()[0])
     table = Table("layout", "bytes an episode", "full checks/s", "silent flips without sha256")
     for name, (write, read) in LAYOUTS.items():
@@ -190,3 +221,7 @@ def run(opened: Store, out: Console) -> None:
         size = sum(map(len, files.values()))
         table.add_row(name, f"{size:,}", f"{1 / seconds(check):,.0f}", f"{silent(files, read)}/200")
     out.print(table)
+
+
+if __name__ == "__main__":
+    by_length(Store.open(Path(__file__).parent.parent / "recordings" / "large"), Console())

@@ -1,4 +1,4 @@
-"""What the server bears: `python bench/load.py --run RUN --store STORE [--minutes 10]`.
+"""Load test of the server: `python bench/load.py --run RUN --store STORE [--minutes 10]`.
 
 One server on which all checkpoints predict an episode at 16 times its pace, again and again, and a
 producer that publishes more events at a fixed rate. Every figure is of this machine, server
@@ -79,7 +79,7 @@ async def viewer(
 
 
 def closed(link: socket.socket) -> bool:
-    """Whether the other side has closed or reset, as TCP_INFO's state says; 1 is established."""
+    """Return whether the other side has closed or reset (TCP_INFO's state; 1 is established)."""
     return link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != 1
 
 
@@ -87,7 +87,7 @@ Crowd = tuple[list[float], list[float | None]]
 
 
 def crowd(port: int, viewers: int, stalled: int, seconds: float) -> Crowd:
-    """How late events came to those who read, and when those who do not were cut off."""
+    """Delays of events for viewers that read, and the time after which the others were cut off."""
     return asyncio.run(_crowd(port, viewers, stalled, seconds))
 
 
@@ -100,7 +100,7 @@ async def _crowd(port: int, viewers: int, stalled: int, seconds: float) -> Crowd
 
 
 def reconnects(port: int, times: int) -> tuple[int, int]:
-    """Cut and come back with the last id; returns gaps that were not declared, and resumptions."""
+    """Disconnect and resume with the last id; return undeclared gaps and resumptions."""
     return asyncio.run(_reconnects(port, times))
 
 
@@ -133,19 +133,19 @@ async def _reconnects(port: int, times: int) -> tuple[int, int]:
 
 
 def say(what: str, **figures: object) -> None:
-    """A line."""
+    """Print one line."""
     text = " · ".join(f"{key.replace('_', ' ')} {value}" for key, value in figures.items())
     sys.stdout.write(f"{what}: {text}\n")
     sys.stdout.flush()
 
 
 def ms(values: list[float], share: float) -> str:
-    """A percentile, in words."""
+    """Return a percentile as text."""
     return f"{1000 * float(np.percentile(values, share)):.1f} ms" if values else "none"
 
 
 def main() -> None:
-    """Serve, and measure."""
+    """Serve the run and measure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
@@ -172,7 +172,7 @@ def main() -> None:
 
 
 def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecutor) -> None:
-    """Every figure, one after the other."""
+    """Parse the command line and print every figure."""
     publisher = Publisher(runtime, 10)
     publisher.start()
     counters = runtime.context.counters
@@ -212,12 +212,12 @@ def measure(runtime: Runtime, port: int, minutes: float, pool: ProcessPoolExecut
     publisher.start()
     gaps, resumed = pool.submit(reconnects, port, 1000).result()
     say("1,000 reconnects", undeclared_gaps=gaps, resumed=resumed)
-    own, sizes = psutil.Process(), []
+    process, sizes = psutil.Process(), []
 
     watching = pool.submit(crowd, port, 10, 0, minutes * 60)
     while not watching.done():
         time.sleep(5)
-        sizes.append(own.memory_info().rss / 2**20)
+        sizes.append(process.memory_info().rss / 2**20)
     third = max(len(sizes) // 3, 1)
     first, last = np.mean(sizes[:third]), np.mean(sizes[-third:])
     resident = {

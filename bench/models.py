@@ -38,7 +38,7 @@ out = Console(highlight=False, width=150)
 
 @dataclass(frozen=True)
 class Line:
-    """A model in a mode on a split; `parameters` 0 where nobody counts them."""
+    """A model in a mode on a split; `parameters` is 0 where they are not counted."""
 
     split: str
     mode: str
@@ -50,33 +50,33 @@ class Line:
 
     @property
     def score(self) -> Score:
-        """Macro F1 with its interval over episodes."""
+        """Return macro F1 with its interval over episodes."""
         return metrics.macro_f1_score(self.cube, 0)
 
 
 def ours(split: str, fold: TrainedFold) -> list[Line]:
-    """What our checkpoints say of the unseen windows."""
+    """Return the results of our checkpoints on the unseen windows."""
     lines = []
     for loaded in fold.checkpoints:
         if jobs.repeat_of(loaded.name):
             continue
-        asked = fold.windows[loaded.mode]["unseen"]
+        windows = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
-        predicted = loaded.logits(asked.x, asked.opening, asked.past).argmax(axis=1)
-        rate = len(asked) / (time.monotonic() - began)
+        predicted = loaded.logits(windows.x, windows.opening, windows.past).argmax(axis=1)
+        rate = len(windows) / (time.monotonic() - began)
         spent = fold.run.training_seconds(loaded.name)
-        own = (cube(asked, predicted, loaded), spent, loaded.model.parameters, rate)
-        lines.append(Line(split, loaded.mode, loaded.model_name, *own))
+        fields = (cube(windows, predicted, loaded), spent, loaded.model.parameters, rate)
+        lines.append(Line(split, loaded.mode, loaded.model_name, *fields))
     return lines
 
 
 def cube(asked: Windows, predicted: np.ndarray, loaded: Checkpoint) -> Confusions:
-    """Confusion an episode."""
+    """Return a confusion matrix for each episode."""
     return metrics.confusions(asked.episode, asked.y, predicted, len(loaded.schema.classes))[1]
 
 
 def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
-    """What peers say of them, through the tensor lens that our networks have."""
+    """Return the results of the peers, through the normalizer that our networks use."""
     lines = []
     for mode, parts in fold.windows.items():
         loaded = next(one for one in fold.checkpoints if one.mode == mode)
@@ -92,28 +92,28 @@ def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
             answers = np.load(said)
             for name in (key for key in answers.files if not key.endswith(" seconds")):
                 learned, called = answers[f"{name} seconds"]
-                own = (cube(asked, answers[name], loaded), float(learned), 0)
-                lines.append(Line(split, mode, name, *own, len(asked) / float(called)))
+                fields = (cube(asked, answers[name], loaded), float(learned), 0)
+                lines.append(Line(split, mode, name, *fields, len(asked) / float(called)))
     return lines
 
 
-def told(lines: list[Line]) -> str:
-    """A table a split, best first in realistic mode; each beside the best, on the same draws."""
+def page_text(lines: list[Line]) -> str:
+    """Return a table for each split, best model first, each compared with the best."""
     text = [
         "# Ours beside strong peers, on the same windows of the same splits\n\n`make bench-models` "
         "prints this page. A single comparison beside the best of its mode: many are made.\n"
     ]
     for split in SPLITS:
-        own = [line for line in lines if line.split == split]
-        first = own[0]
+        of_split = [line for line in lines if line.split == split]
+        first = of_split[0]
         text.append(
             f"## {split}: {len(first.cube)} episodes, {first.cube.sum()} windows\n\n"
             "| mode | model | macro F1 | beside the best of its mode | trained, s | learned "
             "| windows/s |\n|---|---|---|---|---|---|---|"
         )
-        for mode in dict.fromkeys(line.mode for line in own):
+        for mode in dict.fromkeys(line.mode for line in of_split):
             ranked = sorted(
-                (line for line in own if line.mode == mode), key=lambda line: -line.score.value
+                (line for line in of_split if line.mode == mode), key=lambda line: -line.score.value
             )
             for line in ranked:
                 gap, _ = metrics.difference(line.cube, ranked[0].cube, 0)
@@ -128,21 +128,21 @@ def told(lines: list[Line]) -> str:
 
 
 def ranged(score: Score) -> str:
-    """A score and its interval."""
+    """Return a score and its interval as text."""
     if score.low is None or score.high is None:
         return f"{score.value:.3f}"
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]"
 
 
 def words(gap: Score) -> str:
-    """A single comparison in words; many are made here, so some will be wrong."""
+    """Return one uncorrected comparison as text; of many comparisons some are wrong."""
     if gap.low is None or gap.high is None:
         return "undecided"
     return "worse" if gap.high < 0 else "better" if gap.low > 0 else "undecided"
 
 
 def loops() -> None:
-    """Our training loop beside the plainest one for the same module, samples a second."""
+    """Print the speed of our training loop and of a plain one for the same module."""
     table = Table("network", "ours, windows/s", "plain loop, windows/s", "ours/plain")
     generator = np.random.default_rng(0)
     schedule = replace(_trainer.Schedule(), epochs=3, patience=99)
@@ -171,7 +171,7 @@ def loops() -> None:
 
 
 def plain(module: nn.Module, data: Data, few: Data, schedule: _trainer.Schedule) -> None:
-    """What anybody would write: DataLoader, AdamW, cross-entropy, validation after an epoch."""
+    """Train by a plain loop: DataLoader, AdamW, cross-entropy, validation after each epoch."""
     torch.set_num_threads(1)
     z, y = torch.from_numpy(data.z.astype(np.float32)), torch.from_numpy(data.y)
     loader = torch.utils.data.DataLoader(
@@ -190,19 +190,19 @@ def plain(module: nn.Module, data: Data, few: Data, schedule: _trainer.Schedule)
 
 
 def main() -> None:
-    """Loops, then every split."""
+    """Measure the loops, then every split."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peers", type=Path, help="Python that has aeon; without it, no peers.")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     loops()
     store = Store.open(ROOT / "corpus")
     lines: list[Line] = []
     for split, run in SPLITS.items():
         [fold] = results.learn(run, store).trained.folds
         lines += ours(split, fold)
-        if asked.peers:
-            lines += peers(split, fold, asked.peers)
-    text = told(lines)
+        if options.peers:
+            lines += peers(split, fold, options.peers)
+    text = page_text(lines)
     atomic.write(ROOT / "docs" / "explanation" / "results" / "peers.md", text.encode())
     out.print(text, markup=False, soft_wrap=True)
 

@@ -1,4 +1,4 @@
-"""Model files changed at random, and what became of them: `python bench/mutations.py`.
+"""Load model files that were changed at random: `python bench/mutations.py`.
 
 10,000 of each format (`--each`), two ways: digests left as they were, or all made to fit by
 somebody who leaves the golden windows. `tests/mutated.py` says how they are changed and loads
@@ -25,19 +25,19 @@ COLUMNS = ("equal", "elsewhere", "different", "traceback", "crash", "hang")
 
 
 def main() -> None:
-    """See above."""
+    """Parse the command line and run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--each", type=int, default=10_000)
     parser.add_argument("--formats", nargs="*", default=mutated.FORMATS)
-    asked = parser.parse_args()
+    options = parser.parse_args()
     out = Console(highlight=False, width=160)
     table = Table("format", "way", "refused", *COLUMNS, "refused by")
     with tempfile.TemporaryDirectory() as folder:
         make.write(Path(folder))
         child = mutated.Child(Path(folder))
-        for kind in asked.formats:
+        for kind in options.formats:
             for way in mutated.WAYS:
-                table.add_row(kind, way, *told(mutated.count(child, kind, way, asked.each)))
+                table.add_row(kind, way, *row(mutated.count(child, kind, way, options.each)))
                 table.add_section()
         child.close()
     out.print(table)
@@ -45,8 +45,8 @@ def main() -> None:
     out.print(f"the child held {most:,.0f} MiB at most")
 
 
-def told(found: Counter[str]) -> list[str]:
-    """How many were refused, how many met each other fate, and the codes of refusals."""
+def row(found: Counter[str]) -> list[str]:
+    """Return the number refused, the number of each other outcome, and the codes of refusals."""
     codes = {name.removeprefix("refused "): many for name, many in found.most_common()}
     refused = {code: many for code, many in codes.items() if f"refused {code}" in found}
     fates = [sum(many for name, many in found.items() if name.startswith(one)) for one in COLUMNS]

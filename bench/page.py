@@ -1,4 +1,4 @@
-"""What the page costs a browser: `python bench/page.py --run RUN --store STORE [--minutes 10]`.
+"""Cost of the page in a browser: `python bench/page.py --run RUN --store STORE [--minutes 10]`.
 
 A server replays at 10 times the pace, two windows a second where a real machine has one in five
 seconds, in front of Debian's headless chromium. Last, a stored episode is given to the server row
@@ -47,20 +47,20 @@ look();
 
 
 def say(line: str) -> None:
-    """At once."""
+    """Print one line at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def scripts() -> int:
-    """Bytes of all scripts, gzipped."""
+    """Return the size of all scripts in bytes, gzipped."""
     folder = resources.files("phasewatch") / "serve" / "page" / "assets"
     files = [one for one in folder.iterdir() if one.name.endswith(".js")]
     return sum(len(gzip.compress(one.read_bytes(), 9)) for one in files)
 
 
 def opened(browser: Browser, address: str) -> Page:
-    """A page that has heard from its server."""
+    """Return a page that is connected to its server."""
     page = browser.new_page(viewport={"width": 1920, "height": 1080})
     page.goto(address)
     page.wait_for_selector("[role=status]:text('connected')")
@@ -69,7 +69,7 @@ def opened(browser: Browser, address: str) -> Page:
 
 
 def nodes(browser: Browser, base: str) -> int:
-    """The most of any scene."""
+    """Return the largest number of nodes of any scene."""
     found: list[int] = []
     for scene in SCENES:
         page = opened(browser, f"{base}#/{scene}")
@@ -79,13 +79,13 @@ def nodes(browser: Browser, base: str) -> int:
 
 
 def figures(link: CDPSession) -> dict[str, float]:
-    """Chromium's own, by name."""
+    """Return Chromium's performance metrics by name."""
     link.send("Performance.enable")
     return {one["name"]: one["value"] for one in link.send("Performance.getMetrics")["metrics"]}
 
 
 def busy(browser: Browser, address: str) -> float:
-    """The share of its time that the throttled main thread is at work."""
+    """Return the share of time that the throttled main thread is busy."""
     page = opened(browser, address)
     link = page.context.new_cdp_session(page)
     link.send("Emulation.setCPUThrottlingRate", {"rate": THROTTLE})
@@ -98,7 +98,7 @@ def busy(browser: Browser, address: str) -> float:
 
 
 def heap(browser: Browser, address: str, minutes: float) -> list[float]:
-    """MiB after a collection, ten times."""
+    """Return ten measurements of the heap after a collection, in MiB."""
     page = opened(browser, address)
     link = page.context.new_cdp_session(page)
     page.wait_for_timeout(20_000)
@@ -123,7 +123,7 @@ class Pretended(threading.Thread):
         self.entered: list[tuple[str, float]] = []
 
     def run(self) -> None:
-        """Until the time is over."""
+        """Play until the time is over."""
         for id in self.runtime.context.episodes * 10:
             if time.monotonic() > self.until:
                 return
@@ -161,14 +161,14 @@ class Pretended(threading.Thread):
 
 
 def clock(seconds: float) -> str:
-    """As the page writes it."""
+    """Return a clock position as the page writes it."""
     return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
 
 
 def lags(
     browser: Browser, base: str, runtime: Runtime, store: Store, minutes: float
 ) -> list[float]:
-    """Milliseconds from the sample that made a window due to the frame that shows its call."""
+    """Return milliseconds from the sample that completed a window to the frame that shows it."""
     page = opened(browser, f"{base}#/replay")
     page.evaluate(f"() => {{{WATCH}}}")
     recorder = Pretended(runtime, store, 60 * minutes)
@@ -186,7 +186,7 @@ def lags(
 
 
 def main() -> None:
-    """Every figure, one after the other."""
+    """Parse the command line and print every figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
@@ -209,13 +209,13 @@ def main() -> None:
 
 
 def pace(runtime: Runtime, speed: float) -> None:
-    """Any pace, not only those that the page offers."""
+    """Set any speed, not only those that the page offers."""
     runtime.replay.playback.clock.speed = speed
     runtime.replay.playback.operate("play", None, None)
 
 
 def measure(browser: Browser, base: str, runtime: Runtime, minutes: float) -> None:
-    """With a server that plays."""
+    """Measure with a server that plays."""
     say(f"nodes: {nodes(browser, base)} at most, of {len(SCENES)} scenes")
     assert runtime.replay.playback.watched is not None
     runtime.replay.playback.operate(

@@ -29,7 +29,7 @@ PEERS: dict[str, Callable[[], Any]] = {
 
 
 def main(given: str, answers: str) -> None:
-    """Every peer on the windows in `given`; what they say goes to `answers`."""
+    """Train every peer on the windows in `given`, and write its predictions to `answers`."""
     warnings.simplefilter("ignore")
     data = np.load(given)
     found = {}

@@ -138,7 +138,7 @@ def main() -> None:
         out.print(f"\n[bold]{name}[/]")
         found[name] = result(name, store)
     atomic.write(ROOT / "docs" / "explanation" / "results.md", page_text(found).encode())
-    out.print(f"written: {ROOT / 'docs' / 'results.md'}")
+    out.print(f"written: {ROOT / 'docs' / 'explanation' / 'results.md'}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A store of any size, judged cold and again: minutes, memory, verdicts against what was planted.
+"""Validate a simulated store of any size, twice: minutes, memory, verdicts against the truth.
 
 `.venv/bin/python bench/scale.py --episodes 76660` takes a quarter of an hour and 2 GB on two cores;
 without a number it makes 2,000. Ends with 1 where a verdict is not on the diagonal.
@@ -20,11 +20,11 @@ from phasewatch.sim import stream
 from phasewatch.validation import index as indices
 
 CLI = (sys.executable, "-c", "from phasewatch.cli.main import main; main()")
-LOOK_S = 0.1
+INTERVAL_S = 0.1
 
 
 class Peak:
-    """The most memory that a process and all its children held at once, in bytes.
+    """The peak memory of a process and all its children together, in bytes.
 
     Proportional (PSS): a page that several share counts once.
     """
@@ -32,19 +32,19 @@ class Peak:
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self.bytes, self._root = 0, psutil.Process(process.pid)
         self._process = process
-        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         while self._process.poll() is None:
             held = 0
-            for own in (self._root, *self._children()):
+            for process in (self._root, *self._children()):
                 try:
-                    held += own.memory_full_info().pss
+                    held += process.memory_full_info().pss
                 except psutil.Error:
                     continue
             self.bytes = max(self.bytes, held)
-            time.sleep(LOOK_S)
+            time.sleep(INTERVAL_S)
 
     def _children(self) -> list[psutil.Process]:
         try:
@@ -54,7 +54,7 @@ class Peak:
 
 
 def run(*words: object) -> tuple[float, int]:
-    """Minutes and peak memory in bytes of a command of ours."""
+    """Run a command of phasewatch; return minutes and peak memory in bytes."""
     began = time.perf_counter()
     command = [*CLI, *map(str, words)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -65,7 +65,7 @@ def run(*words: object) -> tuple[float, int]:
 
 
 def main() -> None:
-    """Simulate, sweep, sweep again, and compare."""
+    """Simulate, validate twice, and compare with the truth."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
@@ -88,11 +88,11 @@ def main() -> None:
             table.add_row(name, f"{minutes:.2f}", rate, f"{peak / 2**20:,.0f}")
         out = Console(highlight=False)
         out.print(table)
-        tell(stream.score_validation(indices.read(index), stream.read_truth(root)), out)
+        print_score(stream.score_validation(indices.read(index), stream.read_truth(root)), out)
 
 
-def tell(hits: stream.ValidationScore, out: Console) -> None:
-    """The verdict matrix, and what of the planted was missed. Exits with 1 where anything was."""
+def print_score(hits: stream.ValidationScore, out: Console) -> None:
+    """Print the verdict matrix and the missed faults. Exits with 1 where any was missed."""
     table = Table("must be", *hits.matrix)
     for verdict, row in hits.matrix.items():
         table.add_row(verdict, *(f"{count:,}" for count in row.values()))

@@ -1,4 +1,4 @@
-"""A line that cuts, swallows answers and flips bits: a TCP proxy on this machine."""
+"""A faulty network: a TCP proxy that cuts connections, drops responses and flips bits."""
 
 import contextlib
 import random
@@ -50,10 +50,10 @@ class Faulty:
                 return
             for side in (near, far):
                 side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            answers = fault.fate in ("swallow", "flip answer")
+            in_response = fault.fate in ("swallow", "flip answer")
             ways = [
-                (near, far, None if answers else fault),
-                (far, near, fault if answers else None),
+                (near, far, None if in_response else fault),
+                (far, near, fault if in_response else None),
             ]
             pumps = [threading.Thread(target=self._pump, args=way) for way in ways]
             for pump in pumps:

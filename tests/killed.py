@@ -1,4 +1,6 @@
-"""One upload, killed before and after every call that reaches the disk. A script: test_receive's.
+"""One upload, killed before and after every call that reaches the disk.
+
+Run by tests/store/test_receiver.py.
 
 Prints one JSON line a kill: at which call, whether it was acknowledged, what the store held then,
 what the same upload was answered afterwards, and what the store held in the end.
@@ -61,23 +63,23 @@ def upload(root: Path) -> int:
 
 def killed(root: Path, step: int) -> tuple[str, bool]:
     """Upload in a child that is killed at `step`; where it was, and whether it acknowledged."""
-    ours, theirs = os.pipe()
+    reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.dup2(theirs, 1)
+        os.dup2(writing, 1)
         sys.setprofile(killer(step))
         upload(root)
         sys.setprofile(None)
         os.write(1, b"acknowledged\n")
         os._exit(0)
-    os.close(theirs)
-    with os.fdopen(ours) as said:
-        lines = said.read().splitlines()
+    os.close(writing)
+    with os.fdopen(reading) as output:
+        lines = output.read().splitlines()
     os.waitpid(child, 0)
     return (lines or ["end"])[0], "acknowledged" in lines
 
 
-def held(root: Path) -> list[str]:
+def stored_ids(root: Path) -> list[str]:
     """Episodes that a reader of the store sees, each read whole."""
     if not (root / "store.json").exists():
         return []
@@ -92,8 +94,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder) / "store"
             at, acknowledged = killed(root, step)
-            found = {"step": step, "at": at, "acknowledged": acknowledged, "then": held(root)}
-            found |= {"again": upload(root), "now": held(root)}
+            found = {"step": step, "at": at, "acknowledged": acknowledged, "then": stored_ids(root)}
+            found |= {"again": upload(root), "now": stored_ids(root)}
             found["left"] = sorted(path.name for path in (root / "incoming").iterdir())
             sys.stdout.write(json.dumps(found) + "\n")
         step += 1

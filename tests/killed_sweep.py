@@ -22,10 +22,10 @@ from phasewatch.validation.cache import VerdictCache
 CALLS = ("fsync", "replace", "unlink")
 
 
-def run(own: Store, out: Path) -> bytes:
+def run(store: Store, out: Path) -> bytes:
     """One sweep, resumed where there is something to resume; the index's bytes."""
     index.write(
-        sweep.validate_store(own, kept=VerdictCache(out / "cache", own.schema)),
+        sweep.validate_store(store, cache=VerdictCache(out / "cache", store.schema)),
         out / "index.parquet",
     )
     return (out / "index.parquet").read_bytes()
@@ -71,7 +71,7 @@ class Halves:
         self._doom.before(self._file.write)(data[half:])
 
 
-def killed(own: Store, out: Path, step: int) -> bool:
+def killed(store: Store, out: Path, step: int) -> bool:
     """Sweep in a child that is killed at the `step`-th call; did it get that far?"""
     child = os.fork()
     if not child:
@@ -79,7 +79,7 @@ def killed(own: Store, out: Path, step: int) -> bool:
         for name in CALLS:
             setattr(os, name, doom.before(getattr(os, name)))
         os.fdopen = doom.opened  # type: ignore[assignment]
-        run(own, out)
+        run(store, out)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
@@ -90,17 +90,17 @@ def main() -> None:
     """Every step, until a sweep gets through."""
     local.SETTLED_NS, sweep.BLOCK = 0, int(sys.argv[1])
     with tempfile.TemporaryDirectory() as folder:
-        own = toy.store(Path(folder, "store"), seeds=5)
-        for id in own.ids()[50:]:
-            own.remove(id)
-        whole, step, going = run(own, Path(folder, "whole")), 0, True
+        store = toy.store(Path(folder, "store"), seeds=5)
+        for id in store.ids()[50:]:
+            store.remove(id)
+        unbroken, step, going = run(store, Path(folder, "whole")), 0, True
         while going:
             step += 1
             out = Path(folder, str(step))
-            going = killed(own, out, step)
+            going = killed(store, out, step)
             if (out / "index.parquet").exists():
-                assert (out / "index.parquet").read_bytes() == whole, f"torn at {step}"
-            assert run(own, out) == whole, f"lost at {step}"
+                assert (out / "index.parquet").read_bytes() == unbroken, f"torn at {step}"
+            assert run(store, out) == unbroken, f"lost at {step}"
     sys.stdout.write(f"{step - 1} kills: 0 torn, 0 lost, every index the same\n")
 
 

@@ -1,4 +1,4 @@
-"""Model files changed at random, and what became of each, told by a child that may die of it.
+"""Model files changed at random, loaded by a child process that may die of them.
 
 Two ways: `bytes` changes bytes and leaves all digests as they were; `sealed` is somebody who then
 makes every digest fit, and leaves the golden windows. What loads must answer as the original does:
@@ -60,26 +60,28 @@ def newest() -> Path:
 
 def shaken(data: bytes, random: Random) -> bytes:
     """Bytes flipped, set, cut out, doubled, zeroed, moved, cut off: one to three of these."""
-    made = bytearray(data)
+    changed_bytes = bytearray(data)
     for _ in range(random.integers(1, 4)):
-        at, length = int(random.integers(0, len(made) + 1)), int(random.geometric(0.1))
-        part = made[at : at + length]
+        at, length = int(random.integers(0, len(changed_bytes) + 1)), int(random.geometric(0.1))
+        part = changed_bytes[at : at + length]
         match random.integers(0, 8):
             case 0 | 1:
-                made[at : at + 1] = bytes([part[0] ^ 1 << random.integers(0, 8)]) if part else b""
+                changed_bytes[at : at + 1] = (
+                    bytes([part[0] ^ 1 << random.integers(0, 8)]) if part else b""
+                )
             case 2:
-                made[at : at + 1] = random.bytes(1)
+                changed_bytes[at : at + 1] = random.bytes(1)
             case 3:
-                made[at : at + length] = b""
+                changed_bytes[at : at + length] = b""
             case 4:
-                made[at:at] = part
+                changed_bytes[at:at] = part
             case 5:
-                made[at : at + length] = bytes(len(part))
+                changed_bytes[at : at + length] = bytes(len(part))
             case 6:
-                made[at:at] = random.bytes(length)
+                changed_bytes[at:at] = random.bytes(length)
             case _ if random.integers(0, 4) == 0:
-                del made[at:]
-    return bytes(made)
+                del changed_bytes[at:]
+    return bytes(changed_bytes)
 
 
 def bent(value: Any, random: Random, large: bool) -> Any:
@@ -141,13 +143,13 @@ def _items(made: list[Any], random: Random) -> list[Any]:
 
 
 def _number(value: Any, random: Random) -> Any:
-    whole = [0, 1, -1, -value, value + 1, value - 1, value * 2, 1 << 31, -(1 << 31), 1 << 62]
+    original = [0, 1, -1, -value, value + 1, value - 1, value * 2, 1 << 31, -(1 << 31), 1 << 62]
     real = [value * 1.001, value + 1e-3, 1e-300, 1e30, 1e308, float(value), value * -3.7]
-    some = [*whole, *real] if isinstance(value, float) or random.random() < 0.2 else whole
+    some = [*original, *real] if isinstance(value, float) or random.random() < 0.2 else original
     return some[int(random.integers(0, len(some)))]
 
 
-def told(data: bytes, random: Random) -> bytes:
+def json_changed(data: bytes, random: Random) -> bytes:
     """JSON with one to three things changed."""
     value, large = json.loads(data), bool(random.integers(0, 2))
     for _ in range(random.integers(1, 4)):
@@ -160,7 +162,7 @@ def tensors(data: bytes, random: Random) -> bytes:
     size = int.from_bytes(data[:8], "little")
     head, body = data[8 : 8 + size], bytearray(data[8 + size :])
     if random.random() < 0.5:
-        head = told(head, random)
+        head = json_changed(head, random)
     else:
         numbers = np.frombuffer(body, dtype="<f4").copy()
         for place in random.integers(0, len(numbers), random.integers(1, 4)):
@@ -301,10 +303,10 @@ class Model:
 
 
 CHANGES: dict[str, Callable[[bytes, Random], bytes]] = {
-    "checkpoint": told,
-    "bundle": told,
+    "checkpoint": json_changed,
+    "bundle": json_changed,
     "safetensors": tensors,
-    "xgboost": told,
+    "xgboost": json_changed,
     "onnx": graph,
 }
 
@@ -312,10 +314,10 @@ CHANGES: dict[str, Callable[[bytes, Random], bytes]] = {
 def changed(model: Model, kind: str, way: str, random: Random) -> tuple[bytes, bytes, str]:
     """A model's header and weights, one of them changed, and the digest that finds the weights."""
     in_header = kind in ("checkpoint", "bundle")
-    whole = model.header if in_header else model.weights
-    made, change = whole, CHANGES[kind] if way == "sealed" and random.random() < 0.7 else shaken
-    while made == whole:
-        made = change(whole, random)
+    original = model.header if in_header else model.weights
+    made, change = original, CHANGES[kind] if way == "sealed" and random.random() < 0.7 else shaken
+    while made == original:
+        made = change(original, random)
     header, weights = (made, model.weights) if in_header else (model.header, made)
     found = digest(model.weights if way == "bytes" else weights)
     return model.sealed(header, weights) if way == "sealed" else header, weights, found
@@ -347,10 +349,10 @@ def work(pipe: Connection, folder: Path) -> None:
             model = models[kind, name]
             random = np.random.default_rng([FORMATS.index(kind), WAYS.index(way), number])
             head = model.put(Path(scratch), *changed(model, kind, way, random))
-            told = model.verdict(head)
+            fate = model.verdict(head)
             for path in head.parent.iterdir():
                 path.unlink()
-            pipe.send(told)
+            pipe.send(fate)
 
 
 class Child:
@@ -368,18 +370,18 @@ class Child:
         other.close()
 
     def ask(self, kind: str, way: str, number: int) -> str:
-        """What became of a mutation; `crash` and `hang` are told of the child."""
+        """Return the outcome of a mutation; of the child: `crash` or `hang`."""
         self.pipe.send((kind, way, number))
         try:
             assert self.pipe.recv() == "ready"
             if self.pipe.poll(self.limit_s):
                 return str(self.pipe.recv())
-            told = "hang"
+            fate = "hang"
         except EOFError:
-            told = "crash"
+            fate = "crash"
         self.close()
         self._begin()
-        return told
+        return fate
 
     def close(self) -> None:
         """No more of it."""

@@ -68,10 +68,10 @@ def logits(
     bundles: Sequence[Path], windows: Sequence[Windows], folder: Path
 ) -> list[NDArray[np.float64]]:
     """The board's logits of each bundle's windows, `[N,K]` each; files go through `folder`."""
-    for number, own in enumerate(windows):
-        np.save(folder / f"x{number}.npy", own.x)
-        np.save(folder / f"opening{number}.npy", own.opening)
-        np.save(folder / f"past{number}.npy", own.past)
+    for number, one in enumerate(windows):
+        np.save(folder / f"x{number}.npy", one.x)
+        np.save(folder / f"opening{number}.npy", one.opening)
+        np.save(folder / f"past{number}.npy", one.past)
     run("-c", ANSWER, folder, *bundles)
     return [np.load(folder / f"logits{number}.npy") for number in range(len(bundles))]
 
@@ -98,7 +98,7 @@ def _debian(state: Path) -> None:
     (state / "lists" / "partial").mkdir(parents=True)
     (state / "cache" / "archives" / "partial").mkdir(parents=True)
     (state / "status").touch()
-    told = {
+    options = {
         "APT::Architecture": "arm64",
         "APT::Architectures": "arm64",
         "APT::Sandbox::User": getpass.getuser(),
@@ -107,7 +107,7 @@ def _debian(state: Path) -> None:
         "Dir::Cache": state / "cache",
         "Debug::NoLocking": "1",
     }
-    apt = ["apt-get", "-qq", *(part for key in told for part in ("-o", f"{key}={told[key]}"))]
+    apt = ["apt-get", "-qq", *(part for key in options for part in ("-o", f"{key}={options[key]}"))]
     wanted = ["-y", "--no-install-recommends", "--download-only", "install", *PACKAGES]
     for step in (["update"], wanted):
         subprocess.run([*apt, *step], check=True, stdout=subprocess.DEVNULL)

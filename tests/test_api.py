@@ -32,7 +32,7 @@ def python(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_every_public_name_is_there_and_none_is_a_module() -> None:
+def test_every_public_name_exists_and_none_is_a_module() -> None:
     assert set(pw.__all__) == {*pw._HOMES, "__version__"} == set(dir(pw))
     for name in pw.__all__:
         assert getattr(pw, name)
@@ -44,7 +44,7 @@ def test_every_public_name_is_there_and_none_is_a_module() -> None:
 @pytest.mark.parametrize(
     "first", ["import phasewatch as pw, phasewatch.windowing", "import phasewatch.api as api"]
 )
-def test_functions_stay_whatever_is_imported_first(first: str) -> None:
+def test_public_functions_do_not_depend_on_import_order(first: str) -> None:
     code = f"{first}\nimport phasewatch as pw, phasewatch.validation, phasewatch.training\n"
     found = python(code + "print([pw.windows.__module__, pw.validate.__name__, pw.train.__name__])")
     assert found == "['phasewatch.api', 'validate', 'train']"
@@ -69,8 +69,8 @@ def test_importing_and_opening_a_store_loads_no_heavy_library(
     listed = python(f"{code}; import sys, json; print(json.dumps(sorted(sys.modules)))")
     modules = json.loads(listed)
     assert not HEAVY & {name.partition(".")[0] for name in modules}
-    own = {name.split(".")[1] for name in modules if name.startswith("phasewatch.")}
-    assert own <= packages
+    packages_loaded = {name.split(".")[1] for name in modules if name.startswith("phasewatch.")}
+    assert packages_loaded <= packages
 
 
 def test_mypy_refuses_a_misspelt_name(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return store
 
 
-def test_nothing_that_validation_refused_is_read_unless_it_is_named(damaged: Store) -> None:
+def test_rejected_episodes_are_read_only_on_request(damaged: Store) -> None:
     refused = {one.id for one in pw.validate(damaged) if not one.usable}
     assert refused == {"alpha.dig.s1", "beta.calm.s9"}
     windows = pw.windows(damaged, mode="realistic", opening_s=6.0)
@@ -128,15 +128,18 @@ def test_nothing_that_validation_refused_is_read_unless_it_is_named(damaged: Sto
         pw.windows(damaged, ids=["alpha.dig.s8"])
 
 
-def test_named_windows_are_those_of_the_whole_store(toy_store: Store) -> None:
-    whole = pw.windows(toy_store, opening_s=6.0)
+def test_windows_of_named_episodes_are_those_of_the_complete_store(toy_store: Store) -> None:
+    complete = pw.windows(toy_store, opening_s=6.0)
     ids = ["delta.dig.s2", "alpha.calm.s1"]
     named = pw.windows(toy_store, opening_s=6.0, ids=ids)
     assert list(dict.fromkeys(named.episode)) == ids
     for id in ids:
-        own, there = named.take(named.episode == id), whole.take(whole.episode == id)
-        np.testing.assert_array_equal(own.x, there.x)
-        np.testing.assert_array_equal(own.opening, there.opening)
+        windows_of_id, expected = (
+            named.take(named.episode == id),
+            complete.take(complete.episode == id),
+        )
+        np.testing.assert_array_equal(windows_of_id.x, expected.x)
+        np.testing.assert_array_equal(windows_of_id.opening, expected.opening)
 
 
 def test_a_run_predicts_windows_of_its_mode(toy_run: RunResult, toy_store: Store) -> None:
@@ -149,7 +152,7 @@ def test_a_run_predicts_windows_of_its_mode(toy_run: RunResult, toy_store: Store
         model.predict(pw.windows(toy_store, mode="oracle", opening_s=6.0))
 
 
-def test_train_gives_a_run(toy_store: Store, tmp_path: Path) -> None:
+def test_train_returns_a_run(toy_store: Store, tmp_path: Path) -> None:
     lines: list[str] = []
     recipe = pw.Recipe("mine", ("majority",), modes=("realistic",))
     run = pw.train(
@@ -204,16 +207,14 @@ def test_a_path_stands_for_its_store(toy_store: Store, toy_run: RunResult, tmp_p
         pw.train(tmp_path / "nothing", out=tmp_path / "run")
 
 
-def test_words_that_are_none_are_refused_with_those_that_are(
-    toy_store: Store, tmp_path: Path
-) -> None:
+def test_unknown_names_are_refused_with_the_valid_ones(toy_store: Store, tmp_path: Path) -> None:
     with pytest.raises(pw.Refused, match="'realistik': is unknown; expected realistic or oracle"):
         pw.windows(toy_store, mode="realistik")  # type: ignore[arg-type]
     with pytest.raises(pw.Refused, match="split 'hosts': is unknown; expected one of held_out_ho"):
         pw.train(toy_store, out=tmp_path / "run", split="hosts")
 
 
-def test_what_a_notebook_shows_is_short(toy_store: Store, toy_run: RunResult) -> None:
+def test_representations_in_a_notebook_are_short(toy_store: Store, toy_run: RunResult) -> None:
     report = toy_run.report
     row = report.rows[0]
     assert repr(report) == f"<Report: delta held out, {len(report.rows)} rows>"

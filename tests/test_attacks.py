@@ -13,19 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import mutated, toy
-from tests.artifacts.test_bundle import exported
-from tests.artifacts.test_checkpoint import network, trained
-from tests.io.test_trust import Target, kept, keys, target
+from tests.model_files import ModelFiles
 from tests.mutated import Model
+from tests.trained import trained
 
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.bundle import GRAPH, TERMS
-from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
 from phasewatch.io.trust import Trust, read_plain_file, sign
 from phasewatch.store.local import Store
-
-__all__ = ["exported", "kept", "keys", "network", "target"]
 
 TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "phasewatch"
@@ -40,20 +36,20 @@ ROWS = [
 # ---------------------------------------------------------------- the page
 
 
-def test_every_attack_is_there_once() -> None:
+def test_every_attack_is_on_the_page_once() -> None:
     assert [row[0] for row in ROWS] == [*map(str, range(1, 41)), *"abcdef"[: len(ROWS) - 40]]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row[0] for row in ROWS])
-def test_a_row_tells_codes_that_are_raised_and_tests_that_are_there(row: list[str]) -> None:
+def test_every_row_names_codes_that_are_raised_and_tests_that_exist(row: list[str]) -> None:
     _, _, codes, shown = row
     assert set(re.findall(r"`(\w+)`", codes)) <= raised()
     tests = re.findall(r"((?:[a-z]+/)*test_\w+)\.(\w+)", shown)
     assert tests
     for file, name in tests:
         tree = ast.parse((TESTS / f"{file}.py").read_text(encoding="utf-8"))
-        there = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
-        assert f"test_{name}" in there
+        defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert f"test_{name}" in defined
 
 
 def raised() -> set[str]:
@@ -117,7 +113,7 @@ def _graph(weights: bytes) -> bytes:
     [("gbt", "xgboost", _leaf), ("mlp", "safetensors", _tensor), ("gbt", "onnx", _graph)],
     ids=["xgboost", "safetensors", "onnx"],
 )
-def test_changed_weights_with_fitting_digests(
+def test_changed_weights_with_matching_digests_are_refused(
     tmp_path: Path, keys: Path, name: str, kind: str, change: Callable[[bytes], bytes]
 ) -> None:
     """Golden windows notice, and the signature of the whole model no longer fits."""
@@ -151,14 +147,14 @@ BEYOND = _header(lambda v: v[FIRST].update(data_offsets=[0, 1 << 40]))
 
 
 @pytest.mark.parametrize("change", [_many, OVERLAP, BEYOND], ids=["many", "overlap", "beyond"])
-def test_tensors_that_do_not_fill_their_file(
+def test_tensors_that_do_not_fill_their_file_are_refused(
     tmp_path: Path, change: Callable[[bytes], bytes]
 ) -> None:
     assert code(_sealed(tmp_path, "mlp", "safetensors", change)) == "weights_format"
 
 
 @pytest.mark.parametrize("kind", ["ubj", "deprecated"])
-def test_other_formats_of_xgboost(tmp_path: Path, kind: str) -> None:
+def test_other_file_formats_of_xgboost_are_refused(tmp_path: Path, kind: str) -> None:
     def change(weights: bytes) -> bytes:
         import xgboost
 
@@ -169,23 +165,25 @@ def test_other_formats_of_xgboost(tmp_path: Path, kind: str) -> None:
     assert code(_sealed(tmp_path, "gbt", "xgboost", change)) == "weights_format"
 
 
-def test_what_cannot_be_read_is_no_damage() -> None:
+def test_a_read_error_is_not_reported_as_damage() -> None:
     """A real EIO: nothing is mapped at the start of a process's memory."""
     with pytest.raises(Refused) as refused:
         read_plain_file(Path(f"/proc/{os.getpid()}/mem"), 1 << 20, "a model")
     assert refused.value.code == "io_error"
 
 
-def test_what_may_not_be_read_is_no_damage(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_permission_error_is_not_reported_as_damage(
+    model_files: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened = os.open
 
     def denied(path: str, *words: int, **more: int) -> int:
-        if path == target.body.name:
+        if path == model_files.body.name:
             raise PermissionError(13, "Permission denied")
         return opened(path, *words, **more)
 
     monkeypatch.setattr(os, "open", denied)
-    assert target.code() == "io_error"
+    assert model_files.code() == "io_error"
 
 
 class Swapping(threading.Thread):
@@ -205,7 +203,7 @@ class Swapping(threading.Thread):
                 place.rename(self.folder / name)
 
 
-def test_a_swap_while_it_loads_never_mixes(tmp_path: Path) -> None:
+def test_files_swapped_during_loading_are_never_mixed(tmp_path: Path) -> None:
     """1,000 loads: one model's answers, the other's, or a refusal that says so."""
     models = [Model(mutated.newest(), name, "onnx") for name in ("gbt", "mlp")]
     for model in models:
@@ -225,7 +223,9 @@ def test_a_swap_while_it_loads_never_mixes(tmp_path: Path) -> None:
             except Refused as refused:
                 met.add(refused.code)
                 continue
-            (same,) = (place for place, own in enumerate(known) if np.array_equal(own, found))
+            (same,) = (
+                place for place, expected in enumerate(known) if np.array_equal(expected, found)
+            )
             met.add(str(same))
     finally:
         swapping.done.set()
@@ -235,10 +235,10 @@ def test_a_swap_while_it_loads_never_mixes(tmp_path: Path) -> None:
     assert all(one in ("0", "1", "digest", "missing") or one.startswith("header_") for one in met)
 
 
-def test_the_first_format_loads_and_tells_the_later_fields(
-    network: Checkpoint, tmp_path: Path
+def test_the_first_format_loads_and_names_the_fields_it_lacks(
+    toy_store: Store, tmp_path: Path
 ) -> None:
-    path = checkpoint.save(network, toy.episode(), tmp_path)
+    path = checkpoint.save(trained(toy_store, "mlp", "realistic"), toy.episode(), tmp_path)
     value = json.loads(path.read_bytes())
     later = checkpoint.Header.fields_after(1)
     for field in later:
@@ -251,13 +251,13 @@ def test_the_first_format_loads_and_tells_the_later_fields(
     assert code(path) == "header_schema"
 
 
-def test_a_model_of_another_store_is_refused_when_it_is_bound(
+def test_a_model_of_another_schema_is_refused_when_it_is_bound(
     toy_store: Store, tmp_path: Path
 ) -> None:
     """Classes in another order fit every digest and every golden window: data know better."""
-    made = trained(toy_store)
-    first, *others = made.schema.classes
-    turned = replace(made, schema=replace(made.schema, classes=(first, *others[::-1])))
+    model = trained(toy_store)
+    first, *others = model.schema.classes
+    turned = replace(model, schema=replace(model.schema, classes=(first, *others[::-1])))
     path = checkpoint.save(turned, toy.episode(), tmp_path)
     with pytest.raises(Refused, match="classes") as refused:
         checkpoint.load(path).bind(toy_store.schema, "store")

@@ -8,14 +8,14 @@ from phasewatch.validation.rules import sentences
 from phasewatch.validation.sweep import validate_store
 from phasewatch.validation.verdict import ValidationResult
 
-FOUND = {own.id: own for own in validate_store(Store.open(FIXTURES))}
+FOUND = {result.id: result for result in validate_store(Store.open(FIXTURES))}
 
 
-@pytest.mark.parametrize("own", FOUND.values(), ids=FOUND)
-def test_an_episode_gets_the_verdict_it_is_named_after(own: ValidationResult) -> None:
-    verdict, _, code = own.id.partition("-")
-    assert own.verdict == verdict
-    assert code in {finding.code for finding in own.findings} or (
+@pytest.mark.parametrize("result", FOUND.values(), ids=FOUND)
+def test_an_episode_gets_the_verdict_it_is_named_after(result: ValidationResult) -> None:
+    verdict, _, code = result.id.partition("-")
+    assert result.verdict == verdict
+    assert code in {finding.code for finding in result.findings} or (
         verdict == "accepted" and not code
     )
 

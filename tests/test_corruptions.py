@@ -1,4 +1,4 @@
-"""docs/reference/corruptions.md, row by row: what no other test shows, and that it is true."""
+"""docs/reference/corruptions.md is true, and the corruptions that no other test covers."""
 
 import itertools
 import json
@@ -38,20 +38,20 @@ RANK: dict[str, int] = {verdict: place for place, verdict in enumerate(VERDICTS)
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Store:
-    made = Store.create(tmp_path / "store", schema.vm46())
-    made.publish(toy.episode())
-    return made
+def store(tmp_path: Path) -> Store:
+    opened = Store.create(tmp_path / "store", schema.vm46())
+    opened.publish(toy.episode())
+    return opened
 
 
-def said(found: ValidationResult) -> tuple[str, set[str]]:
+def verdict_and_codes(found: ValidationResult) -> tuple[str, set[str]]:
     return found.verdict, set(found.codes)
 
 
 # ---------------------------------------------------------------- the page
 
 
-def test_every_row_of_the_table_is_there_once() -> None:
+def test_every_corruption_is_on_the_page_once() -> None:
     numbers = [
         number
         for row in ROWS
@@ -61,16 +61,16 @@ def test_every_row_of_the_table_is_there_once() -> None:
     assert numbers == list(range(1, 71))
 
 
-def test_codes_on_the_page_are_those_there_are() -> None:
-    told = {code for row in ROWS for code in re.findall(r"`([a-z_]+)`", row.split("|")[4])}
-    assert told <= sentences().keys()
-    assert sentences().keys() - told <= {"clock_fit", "contention", "label_onset", "stray_file"}
+def test_codes_on_the_page_are_those_of_the_rules() -> None:
+    on_page = {code for row in ROWS for code in re.findall(r"`([a-z_]+)`", row.split("|")[4])}
+    assert on_page <= sentences().keys()
+    assert sentences().keys() - on_page <= {"clock_fit", "contention", "label_onset", "stray_file"}
 
 
 def test_every_test_on_the_page_exists() -> None:
-    named = {test for row in ROWS for test in re.findall(r"((?:[a-z]+/)*test_\w+)\.(\w+)", row)}
-    assert len(named) > 30
-    for file, test in named:
+    options = {test for row in ROWS for test in re.findall(r"((?:[a-z]+/)*test_\w+)\.(\w+)", row)}
+    assert len(options) > 30
+    for file, test in options:
         text = (TESTS / f"{file}.py").read_text(encoding="utf-8")
         assert re.search(rf"^def test_{test}\(", text, re.MULTILINE), f"{file}.{test}"
 
@@ -117,54 +117,56 @@ TEXTS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("change", FIELDS.values(), ids=FIELDS)
-def test_a_manifest_of_another_shape(own: Store, change: OnManifest) -> None:
-    (id,) = own.ids()
-    path = own.folder(id) / MANIFEST
+def test_a_manifest_with_wrong_fields_is_rejected(store: Store, change: OnManifest) -> None:
+    (id,) = store.ids()
+    path = store.folder(id) / MANIFEST
     value = json.loads(path.read_bytes())
     change(value)
     path.write_text(json.dumps(value))
-    assert said(validate_episode(own, id)) == ("rejected", {"manifest_schema"})
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"manifest_schema"})
 
 
 @pytest.mark.parametrize("change", TEXTS.values(), ids=TEXTS)
-def test_a_manifest_that_is_no_json_of_ours(own: Store, change: Callable[[bytes], bytes]) -> None:
-    (id,) = own.ids()
-    path = own.folder(id) / MANIFEST
+def test_a_manifest_that_is_no_valid_json_is_rejected(
+    store: Store, change: Callable[[bytes], bytes]
+) -> None:
+    (id,) = store.ids()
+    path = store.folder(id) / MANIFEST
     data = path.read_bytes()
     assert change(data) != data
     path.write_bytes(change(data))
-    assert said(validate_episode(own, id)) == ("rejected", {"manifest_schema"})
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"manifest_schema"})
 
 
-def test_of_a_key_given_twice_the_last_stands_and_is_what_the_digest_covers(own: Store) -> None:
-    (id,) = own.ids()
-    path = own.folder(id) / MANIFEST
+def test_the_last_of_a_duplicate_key_is_used_and_covered_by_the_digest(store: Store) -> None:
+    (id,) = store.ids()
+    path = store.folder(id) / MANIFEST
     data = path.read_bytes()
     path.write_bytes(data.replace(b'{\n "format"', b'{\n "host": "eve",\n "format"'))
-    assert (validate_episode(own, id).verdict, validate_episode(own, id).host) == (
+    assert (validate_episode(store, id).verdict, validate_episode(store, id).host) == (
         "accepted",
         "alpha",
     )
     path.write_bytes(data.replace(b"\n}", b',\n "host": "eve"\n}'))
-    assert said(validate_episode(own, id)) == ("rejected", {"manifest_digest"})
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"manifest_digest"})
 
 
 @pytest.mark.parametrize("name", ["~/x", "C:\\x", "a\\b", "..", "/etc/passwd", "a/../b", ""])
-def test_a_listed_name_stays_in_the_folder(own: Store, name: str) -> None:
-    (id,) = own.ids()
-    manifest = own.manifest(id)
+def test_a_listed_name_outside_the_folder_is_rejected(store: Store, name: str) -> None:
+    (id,) = store.ids()
+    manifest = store.manifest(id)
     files = {**manifest.files, name: file_entry(b"")}
     changed = manifest.model_copy(update={"files": files}).sealed()
-    (own.folder(id) / MANIFEST).write_bytes(changed)
-    assert said(validate_episode(own, id)) == ("rejected", {"unsafe_path"})
+    (store.folder(id) / MANIFEST).write_bytes(changed)
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"unsafe_path"})
 
 
-def resealed(own: Store, data: bytes) -> str:
+def resealed(store: Store, data: bytes) -> str:
     """The one episode with other samples, listed as they are: a recorder's mistake."""
-    (id,) = own.ids()
-    manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: file_entry(data)}})
-    (own.folder(id) / SAMPLES).write_bytes(data)
-    (own.folder(id) / MANIFEST).write_bytes(manifest.sealed())
+    (id,) = store.ids()
+    manifest = store.manifest(id).model_copy(update={"files": {SAMPLES: file_entry(data)}})
+    (store.folder(id) / SAMPLES).write_bytes(data)
+    (store.folder(id) / MANIFEST).write_bytes(manifest.sealed())
     return id
 
 
@@ -173,38 +175,41 @@ def written(table: pa.Table, folder: Path) -> bytes:
     return (folder / "other.parquet").read_bytes()
 
 
-def test_a_wrong_digest_of_right_bytes_is_a_mismatch(own: Store) -> None:
-    (id,) = own.ids()
-    manifest = own.manifest(id).model_copy(update={"files": {SAMPLES: file_entry(b"other")}})
-    (own.folder(id) / MANIFEST).write_bytes(manifest.sealed())
-    assert said(validate_episode(own, id)) == ("rejected", {"sha_mismatch"})
+def test_a_wrong_digest_of_intact_bytes_is_rejected(store: Store) -> None:
+    (id,) = store.ids()
+    manifest = store.manifest(id).model_copy(update={"files": {SAMPLES: file_entry(b"other")}})
+    (store.folder(id) / MANIFEST).write_bytes(manifest.sealed())
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"sha_mismatch"})
 
 
-@pytest.mark.parametrize("kept", [0, 4, 0.5, -8, -1])
-def test_samples_cut_short_and_listed_so(own: Store, kept: float) -> None:
-    data = (own.folder(own.ids()[0]) / SAMPLES).read_bytes()
-    id = resealed(own, data[: int(kept * len(data)) if kept == 0.5 else int(kept)])
-    assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
+@pytest.mark.parametrize("length", [0, 4, 0.5, -8, -1])
+def test_truncated_samples_with_matching_digests_are_rejected(store: Store, length: float) -> None:
+    data = (store.folder(store.ids()[0]) / SAMPLES).read_bytes()
+    id = resealed(store, data[: int(length * len(data)) if length == 0.5 else int(length)])
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"samples_format"})
 
 
-def test_columns_of_another_type_or_none(own: Store, tmp_path: Path) -> None:
-    table = pq.read_table(own.folder(own.ids()[0]) / SAMPLES)
+def test_columns_of_another_type_or_absent_are_rejected(store: Store, tmp_path: Path) -> None:
+    table = pq.read_table(store.folder(store.ids()[0]) / SAMPLES)
     for at, name in enumerate(table.column_names):
         text = pa.array([str(value).encode() for value in table[name].to_pylist()])
         for other in (table.set_column(at, name, text), table.remove_column(at)):
-            id = resealed(own, written(other, tmp_path))
-            assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
+            id = resealed(store, written(other, tmp_path))
+            assert verdict_and_codes(validate_episode(store, id)) == (
+                "rejected",
+                {"samples_format"},
+            )
 
 
-def test_a_ragged_row(own: Store, tmp_path: Path) -> None:
-    rows = pq.read_table(own.folder(own.ids()[0]) / SAMPLES).to_pylist()
+def test_a_row_with_lists_of_different_lengths_is_rejected(store: Store, tmp_path: Path) -> None:
+    rows = pq.read_table(store.folder(store.ids()[0]) / SAMPLES).to_pylist()
     rows[1]["values"][3].pop()
-    id = resealed(own, written(pa.Table.from_pylist(rows, format._TABLE), tmp_path))
-    assert said(validate_episode(own, id)) == ("rejected", {"samples_format"})
+    id = resealed(store, written(pa.Table.from_pylist(rows, format._TABLE), tmp_path))
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"samples_format"})
 
 
-def test_a_few_kilobytes_that_unpack_to_gigabytes(
-    own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_decompression_bomb_is_rejected_unread(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of one repeated value takes some bytes; here the limit is a megabyte."""
     monkeypatch.setattr(format, "MAX_FILE_BYTES", 1 << 20)
@@ -214,31 +219,37 @@ def test_a_few_kilobytes_that_unpack_to_gigabytes(
     columns = [pa.array(["proc"]), pa.array([2.0]), pa.array([["proc.c"]]), times, times, values]
     data = written(pa.Table.from_arrays(columns, schema=format._TABLE), tmp_path)
     assert len(data) < 1 << 12
-    assert said(validate_episode(own, resealed(own, data))) == ("rejected", {"over_limit"})
+    assert verdict_and_codes(validate_episode(store, resealed(store, data))) == (
+        "rejected",
+        {"over_limit"},
+    )
 
 
-def test_a_footer_that_contradicts_itself_under_a_digest_that_fits(own: Store) -> None:
+def test_an_inconsistent_footer_with_a_matching_digest_is_rejected(store: Store) -> None:
     """Names of channels that cannot be absent, beside a count of how deep their absence goes.
 
     Arrow's reader ends the process when it is asked about such a column.
     """
-    data = (own.folder(own.ids()[0]) / SAMPLES).read_bytes()
+    data = (store.folder(store.ids()[0]) / SAMPLES).read_bytes()
     assert data.count(b"\x35\x02\x18\x08channels") == 1
     other = data.replace(b"\x35\x02\x18\x08channels", b"\x35\x00\x18\x08channels")
-    assert said(validate_episode(own, resealed(own, other))) == ("rejected", {"samples_format"})
+    assert verdict_and_codes(validate_episode(store, resealed(store, other))) == (
+        "rejected",
+        {"samples_format"},
+    )
 
 
 def test_a_manifest_over_its_limit_and_a_socket_are_not_read(tmp_path: Path) -> None:
-    own = toy.store(tmp_path / "s", seeds=1)
-    large, talking, *_ = own.ids()
-    os.truncate(own.folder(large) / MANIFEST, (16 << 20) + 1)
-    assert said(validate_episode(own, large)) == ("rejected", {"over_limit"})
-    (own.folder(talking) / SAMPLES).unlink()
-    here = os.open(own.folder(talking), os.O_RDONLY)
+    store = toy.store(tmp_path / "s", seeds=1)
+    large, talking, *_ = store.ids()
+    os.truncate(store.folder(large) / MANIFEST, (16 << 20) + 1)
+    assert verdict_and_codes(validate_episode(store, large)) == ("rejected", {"over_limit"})
+    (store.folder(talking) / SAMPLES).unlink()
+    descriptor = os.open(store.folder(talking), os.O_RDONLY)
     with socket.socket(socket.AF_UNIX) as end:
-        end.bind(f"/proc/self/fd/{here}/{SAMPLES}")
-        assert said(validate_episode(own, talking)) == ("rejected", {"unsafe_file"})
-    os.close(here)
+        end.bind(f"/proc/self/fd/{descriptor}/{SAMPLES}")
+        assert verdict_and_codes(validate_episode(store, talking)) == ("rejected", {"unsafe_file"})
+    os.close(descriptor)
 
 
 # ---------------------------------------------------------------- names
@@ -247,26 +258,28 @@ def test_a_manifest_over_its_limit_and_a_socket_are_not_read(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "name", [b"a b", b"x" * 129, b"a\nb", "a\u202eb".encode(), "é".encode(), b"a\xff", b"~a"]
 )
-def test_a_folder_whose_name_is_no_id(own: Store, tmp_path: Path, name: bytes) -> None:
-    os.mkdir(os.fsencode(own.root / "episodes") + b"/" + name)
-    found = {own.verdict: own for own in sweep.validate_store(own)}
-    assert said(found["rejected"]) == ("rejected", {"id_invalid"})
+def test_a_folder_whose_name_is_no_id_is_rejected(
+    store: Store, tmp_path: Path, name: bytes
+) -> None:
+    os.mkdir(os.fsencode(store.root / "episodes") + b"/" + name)
+    found = {one.verdict: one for one in sweep.validate_store(store)}
+    assert verdict_and_codes(found["rejected"]) == ("rejected", {"id_invalid"})
     index.write(list(found.values()), tmp_path / "index.parquet")
     assert len(index.read(tmp_path / "index.parquet")) == 2
     json.dumps(found["rejected"].id).encode("ascii")
 
 
-def test_a_listed_folder_has_files_of_any_name(own: Store, tmp_path: Path) -> None:
-    (id,) = own.ids()
-    (Path(os.fsdecode(os.fsencode(own.folder(id)) + b"/\xff\n"))).touch()
-    found = validate_episode(own, id)
-    assert said(found) == ("degraded", {"file_unlisted"})
+def test_an_unlisted_file_of_any_name_degrades(store: Store, tmp_path: Path) -> None:
+    (id,) = store.ids()
+    (Path(os.fsdecode(os.fsencode(store.folder(id)) + b"/\xff\n"))).touch()
+    found = validate_episode(store, id)
+    assert verdict_and_codes(found) == ("degraded", {"file_unlisted"})
     index.write([found], tmp_path / "index.parquet")
 
 
-def test_what_is_being_written_is_not_judged(own: Store) -> None:
-    (own.root / "episodes" / ".tmp-later").mkdir()
-    assert [own.id for own in sweep.validate_store(own)] == own.ids()
+def test_an_unfinished_episode_is_not_validated(store: Store) -> None:
+    (store.root / "episodes" / ".tmp-later").mkdir()
+    assert [one.id for one in sweep.validate_store(store)] == store.ids()
 
 
 # ---------------------------------------------------------------- telemetry
@@ -274,16 +287,16 @@ def test_what_is_being_written_is_not_judged(own: Store) -> None:
 
 @pytest.mark.parametrize("source", VM46.sources)
 @pytest.mark.parametrize("scale", [1, 10**3, 10**6])
-def test_a_clock_in_seconds_or_milli_or_microseconds(source: str, scale: int) -> None:
+def test_a_clock_in_another_unit_is_rejected(source: str, scale: int) -> None:
     episode = toy.episode()
     t = episode.sources[source].t_wall_ns // (NS // scale)
     verdict, findings = examine(with_source(episode, source, t_wall_ns=t), VM46)
     assert verdict == "rejected"
-    assert any(own.code == "clock_base" and source in own.reason for own in findings)
+    assert any(one.code == "clock_base" and source in one.reason for one in findings)
 
 
 @pytest.mark.parametrize("source", VM46.sources)
-def test_channels_in_another_order_or_more_of_them_are_as_good(source: str) -> None:
+def test_reordered_or_additional_channels_are_accepted(source: str) -> None:
     episode = toy.episode()
     samples = episode.sources[source]
     turned = with_source(
@@ -295,22 +308,24 @@ def test_channels_in_another_order_or_more_of_them_are_as_good(source: str) -> N
 
 
 @pytest.mark.parametrize("source", VM46.sources)
-def test_a_renamed_channel_is_a_missing_one(source: str) -> None:
+def test_a_renamed_channel_is_reported_as_missing(source: str) -> None:
     samples = toy.episode().sources[source]
     names = (f"{source}.other", *samples.names[1:])
     verdict, findings = examine(with_source(toy.episode(), source, names=names), VM46)
-    assert (verdict, {own.code for own in findings}) == ("rejected", {"columns"})
+    assert (verdict, {one.code for one in findings}) == ("rejected", {"columns"})
 
 
 @pytest.mark.parametrize("source", VM46.sources)
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_what_is_no_number_is_told_with_its_share(source: str, value: float) -> None:
+def test_values_that_are_no_numbers_are_reported_with_their_share(
+    source: str, value: float
+) -> None:
     values = toy.episode().sources[source].values.copy()
     values[5:25, -1] = value
     verdict, findings = examine(with_source(toy.episode(), source, values=values), VM46)
     assert verdict == "degraded"
-    told = [own.reason for own in findings if own.code == "value_nonfinite"]
-    assert told and f"20 of {len(values)}" in told[0]
+    reasons = [one.reason for one in findings if one.code == "value_nonfinite"]
+    assert reasons and f"20 of {len(values)}" in reasons[0]
 
 
 def test_resets_are_counted() -> None:
@@ -318,9 +333,9 @@ def test_resets_are_counted() -> None:
     for row in (20, 40, 60):
         values[row:, 0] -= values[row, 0]
     reasons = [
-        own.reason
-        for own in examine(with_source(toy.episode(), "proc", values=values), VM46)[1]
-        if own.code == "counter_reset"
+        one.reason
+        for one in examine(with_source(toy.episode(), "proc", values=values), VM46)[1]
+        if one.code == "counter_reset"
     ]
     assert reasons == ["counter proc.vcpu_run runs back 3 times"]
 
@@ -328,39 +343,39 @@ def test_resets_are_counted() -> None:
 # ---------------------------------------------------------------- errored
 
 
-def test_what_must_not_be_read_is_errored() -> None:
+def test_an_unreadable_file_is_errored() -> None:
     """As nobody, of a file and of a folder that root alone may read."""
     if os.geteuid():
         pytest.skip("needs root, to become nobody")
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
-        own = toy.store(Path(folder, "s"), seeds=1)
-        closed, hidden, *_ = own.ids()
-        (own.folder(closed) / SAMPLES).chmod(0)
-        own.folder(hidden).chmod(0)
-        ours, theirs = os.pipe()
+        store = toy.store(Path(folder, "s"), seeds=1)
+        closed, hidden, *_ = store.ids()
+        (store.folder(closed) / SAMPLES).chmod(0)
+        store.folder(hidden).chmod(0)
+        reading, writing = os.pipe()
         child = os.fork()
         if not child:
             os.setgid(65534)
             os.setuid(65534)
-            found = [[own.verdict, *own.codes] for own in sweep.validate_store(own)]
-            os.write(theirs, json.dumps(found[:3]).encode())
+            found = [[one.verdict, *one.codes] for one in sweep.validate_store(store)]
+            os.write(writing, json.dumps(found[:3]).encode())
             os._exit(0)
-        os.close(theirs)
+        os.close(writing)
         os.waitpid(child, 0)
-        with os.fdopen(ours) as told:
-            assert json.load(told) == [["errored", "io"], ["errored", "io"], ["accepted"]]
+        with os.fdopen(reading) as sent:
+            assert json.load(sent) == [["errored", "io"], ["errored", "io"], ["accepted"]]
 
 
-def short(*given: object) -> Iterator[str]:
+def short(*values: object) -> Iterator[str]:
     raise MemoryError
 
 
 @pytest.mark.parametrize(
     "place", ["verify_files", "open_samples", "read_table", "assemble_episode", "rule", "arrow"]
 )
-def test_no_memory_is_no_fault_of_the_bytes(
-    own: Store, monkeypatch: pytest.MonkeyPatch, place: str
+def test_a_lack_of_memory_is_errored(
+    store: Store, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     if place == "rule":
         monkeypatch.setattr(rules, "RULES", [Rule("short", "rejected", short)])
@@ -368,42 +383,46 @@ def test_no_memory_is_no_fault_of_the_bytes(
         monkeypatch.setattr(sweep, place, short)
     else:
 
-        def file(*given: object, **named: object) -> None:
+        def file(*values: object, **options: object) -> None:
             raise pa.ArrowMemoryError("malloc of size 1 failed")
 
         monkeypatch.setattr(pq, "ParquetFile", file)
-    assert said(validate_episode(own, own.ids()[0])) == ("errored", {"io"})
+    assert verdict_and_codes(validate_episode(store, store.ids()[0])) == ("errored", {"io"})
 
 
-def test_a_rule_that_fails_ends_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = toy.store(tmp_path / "s", seeds=1)
+def test_a_rule_that_raises_does_not_end_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = toy.store(tmp_path / "s", seeds=1)
 
     def broken(facts: Facts) -> Iterator[str]:
-        if facts.episode.id == own.ids()[0]:
+        if facts.episode.id == store.ids()[0]:
             raise ZeroDivisionError
         yield from ()
 
     monkeypatch.setattr(rules, "RULES", [*rules.RULES, Rule("broken", "rejected", broken)])
-    found = sweep.validate_store(own)
-    assert said(found[0]) == ("errored", {"check_bug"})
-    assert {own.verdict for own in found[1:]} == {"accepted"}
+    found = sweep.validate_store(store)
+    assert verdict_and_codes(found[0]) == ("errored", {"check_bug"})
+    assert {one.verdict for one in found[1:]} == {"accepted"}
 
 
-def test_an_episode_that_vanished_is_errored_and_then_gone(
-    own: Store, monkeypatch: pytest.MonkeyPatch
+def test_an_episode_removed_during_a_sweep_is_errored_and_then_absent(
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ids = own.ids()
-    own.remove(ids[0])
+    ids = store.ids()
+    store.remove(ids[0])
     with monkeypatch.context() as late:
-        late.setattr(own, "ids", lambda: ids)
-        assert [said(one) for one in sweep.validate_store(own)] == [("errored", {"io"})]
-    assert sweep.validate_store(own) == []
+        late.setattr(store, "ids", lambda: ids)
+        assert [verdict_and_codes(one) for one in sweep.validate_store(store)] == [
+            ("errored", {"io"})
+        ]
+    assert sweep.validate_store(store) == []
 
 
 def test_a_file_that_changes_while_it_is_read_is_errored(
-    own: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (id,), read = own.ids(), format.read_file
+    (id,), read = store.ids(), format.read_file
 
     def growing(path: Path, most: int) -> bytes:
         data = read(path, most)
@@ -413,25 +432,25 @@ def test_a_file_that_changes_while_it_is_read_is_errored(
         return data[:-1] if path.name == SAMPLES else data
 
     monkeypatch.setattr(format, "read_file", growing)
-    assert said(validate_episode(own, id)) == ("errored", {"unstable_read"})
+    assert verdict_and_codes(validate_episode(store, id)) == ("errored", {"unstable_read"})
 
 
-def test_what_appears_during_a_sweep_waits_for_the_next(own: Store) -> None:
+def test_an_episode_added_during_a_sweep_is_validated_by_the_next(store: Store) -> None:
     later = toy.episode(seed=2)
 
     def tick(count: int) -> None:
-        if later.id not in own.ids():
-            own.publish(later)
+        if later.id not in store.ids():
+            store.publish(later)
 
-    assert [one.id for one in sweep.validate_store(own, tick)] != own.ids()
-    assert [one.id for one in sweep.validate_store(own)] == own.ids()
+    assert [one.id for one in sweep.validate_store(store, tick)] != store.ids()
+    assert [one.id for one in sweep.validate_store(store)] == store.ids()
 
 
 def test_a_full_disk_leaves_the_old_index(
-    own: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "index.parquet"
-    index.write(sweep.validate_store(own), path)
+    index.write(sweep.validate_store(store), path)
     before = path.read_bytes()
 
     def full(handle: int) -> None:
@@ -454,40 +473,40 @@ local.SETTLED_NS, sweep.BLOCK = 0, 2
 store, out = local.Store.open(Path(sys.argv[1])), Path(sys.argv[2])
 for round in range(8):
     kept = VerdictCache(out / "cache", store.schema)
-    index.write(sweep.validate_store(store, kept=kept), out / "index")
+    index.write(sweep.validate_store(store, cache=kept), out / "index")
 """
 
 
 def test_two_sweeps_at_once_end_with_the_same_bytes(tmp_path: Path) -> None:
-    own, out = toy.store(tmp_path / "s", seeds=1), tmp_path / "out"
-    words = [sys.executable, "-c", TWO, str(own.root), str(out)]
+    store, out = toy.store(tmp_path / "s", seeds=1), tmp_path / "out"
+    words = [sys.executable, "-c", TWO, str(store.root), str(out)]
     both = [subprocess.Popen(words) for _ in range(2)]
     assert [one.wait() for one in both] == [0, 0]
-    index.write(sweep.validate_store(own), tmp_path / "alone")
+    index.write(sweep.validate_store(store), tmp_path / "alone")
     assert (out / "index").read_bytes() == (tmp_path / "alone").read_bytes()
-    assert len(VerdictCache(out / "cache", own.schema).read()) in (0, 12)
+    assert len(VerdictCache(out / "cache", store.schema).read()) in (0, 12)
 
 
-def test_an_interrupted_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The interrupt comes as the second block ends; the first is not judged again."""
-    own = toy.store(tmp_path / "s", seeds=1)
+def test_an_interrupted_sweep_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The interrupt comes as the second block ends; the first is not validated again."""
+    store = toy.store(tmp_path / "s", seeds=1)
     monkeypatch.setattr(local, "SETTLED_NS", 0)
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    kept = VerdictCache(tmp_path / "cache", own.schema)
-    asked: list[str] = []
+    cache = VerdictCache(tmp_path / "cache", store.schema)
+    validated: list[str] = []
 
     def interrupted(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
         yield work(blocks[0])
         raise KeyboardInterrupt
 
     def noted(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
-        asked.extend(id for block in blocks for id in block)
+        validated.extend(id for block in blocks for id in block)
         return map(work, blocks)
 
     with pytest.raises(KeyboardInterrupt):
-        sweep.validate_store(own, spread=interrupted, kept=kept)
-    assert len(sweep.validate_store(own, spread=noted, kept=kept)) == 12
-    assert asked == own.ids()[5:]
+        sweep.validate_store(store, executor=interrupted, cache=cache)
+    assert len(sweep.validate_store(store, executor=noted, cache=cache)) == 12
+    assert validated == store.ids()[5:]
 
 
 # ---------------------------------------------------------------- two at once
@@ -504,17 +523,19 @@ def test_two_faults_at_once_get_the_worse_verdict_and_both_reasons() -> None:
     for first, (verdict, code, spoil) in itertools.product(spoilt, PER_SOURCE):
         found, findings = examine(spoil(first[2], "netflow"), VM46)
         assert found == max(first[0], verdict, key=RANK.__getitem__), (first[1], code)
-        assert {first[1], code} <= {own.code for own in findings}
+        assert {first[1], code} <= {one.code for one in findings}
 
 
-def test_what_stops_the_reading_is_told_alone_and_the_worse_stands(own: Store) -> None:
-    """Damaged and unlisted: the damage. Newer and damaged: that we cannot judge it."""
-    (id,) = own.ids()
-    path = own.folder(id) / SAMPLES
+def test_a_fault_that_prevents_reading_is_reported_alone_with_the_worse_verdict(
+    store: Store,
+) -> None:
+    """Damaged and unlisted: the damage. Newer and damaged: the format that cannot be read."""
+    (id,) = store.ids()
+    path = store.folder(id) / SAMPLES
     path.write_bytes(path.read_bytes()[:-1])
     (path.parent / "core").touch()
-    assert said(validate_episode(own, id)) == ("rejected", {"sha_mismatch"})
+    assert verdict_and_codes(validate_episode(store, id)) == ("rejected", {"sha_mismatch"})
     manifest = Manifest.model_validate_json((path.parent / MANIFEST).read_bytes())
     value = {**manifest.model_dump(), "format": 2}
     (path.parent / MANIFEST).write_text(json.dumps(value))
-    assert said(validate_episode(own, id)) == ("errored", {"format_newer"})
+    assert verdict_and_codes(validate_episode(store, id)) == ("errored", {"format_newer"})

@@ -14,12 +14,12 @@ VALUES = st.dictionaries(
 
 
 @given(VALUES)
-def test_the_same_differ_in_nothing(value: dict[str, object]) -> None:
+def test_equal_schemas_have_no_difference(value: dict[str, object]) -> None:
     assert differences(value, json.loads(json.dumps(value))) == ""
 
 
 def test_a_difference_is_named_with_both_values() -> None:
-    there = {"recipe": {"seed": 1, "test": "a", "name": "all"}, "digest": "0" * 64}
-    asked = {"recipe": {"seed": 1, "test": "b", "name": "all"}, "digest": "0" * 64, "new": 2}
-    told = 'new is absent there and 2 here; recipe.test is "a" there and "b" here'
-    assert differences(there, asked) == told
+    stored = {"recipe": {"seed": 1, "test": "a", "name": "all"}, "digest": "0" * 64}
+    requested = {"recipe": {"seed": 1, "test": "b", "name": "all"}, "digest": "0" * 64, "new": 2}
+    expected = 'new is absent there and 2 here; recipe.test is "a" there and "b" here'
+    assert differences(stored, requested) == expected

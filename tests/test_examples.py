@@ -1,10 +1,11 @@
-"""The worked examples in docs/examples, on the data of others where it is present."""
+"""The worked examples in docs/examples, on public data sets where they are present."""
 
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.paths import DATA, ROOT
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
@@ -12,26 +13,24 @@ from phasewatch.store.local import Store
 from phasewatch.training.sklearn import Estimator
 from phasewatch.windowing import extract
 
-ROOT = Path(__file__).parent.parent
-DATA = ROOT.parent / "shared" / "data"
-needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"needs recordings of others in {DATA}")
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"PHASEWATCH_DATA: no data in {DATA}")
 
 
 def imported(name: str, source: Path, folder: Path) -> tuple[Store, list[importer.FileReport]]:
-    own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
-    mapped = mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own)
-    store = Store.create(folder, own)
+    layout = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
+    mapped = mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", layout)
+    store = Store.create(folder, layout)
     return store, list(importer.import_files(source, mapped, store))
 
 
 @pytest.mark.parametrize("name", ["rpi3", "natops"])
-def test_an_examples_files_fit_each_other(name: str) -> None:
-    own = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
-    assert mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", own).quantities
+def test_schema_and_mapping_of_every_example_match(name: str) -> None:
+    layout = schema.read(ROOT / "docs" / "examples" / f"{name}-schema.toml")
+    assert mapping.read(ROOT / "docs" / "examples" / f"{name}-mapping.toml", layout).quantities
 
 
 @needs_data
-def test_natops_as_published(tmp_path: Path) -> None:
+def test_natops_imports_as_published(tmp_path: Path) -> None:
     store, outcomes = imported("natops", DATA / "uea", tmp_path)
     assert [len(one.episodes) for one in outcomes] == [180, 180]
     windows = extract(store, store.ids(), store.schema, 0.0)
@@ -45,7 +44,7 @@ def test_natops_as_published(tmp_path: Path) -> None:
 
 
 @needs_data
-def test_recordings_of_a_raspberry_pi(tmp_path: Path) -> None:
+def test_raspberry_pi_recordings_import(tmp_path: Path) -> None:
     for folder, name in ("raw", "rootkit_beurk*"), ("after", "rootkit_beurk_as_removerk*"):
         path = min((DATA / "uzh-rpi3-malware" / f"{folder}_state_samples").glob(name))
         (tmp_path / "source" / path.parent.name).mkdir(parents=True)

@@ -13,7 +13,7 @@ from phasewatch import schema
 ROOT = Path(phasewatch.__file__).parent
 PAGE = ROOT.parent.parent / "dashboard" / "src"
 VM46 = schema.vm46()
-OWN = {"lab", "sim", "schemas", "page"}
+LAB_FOLDERS = {"lab", "sim", "schemas", "page"}
 """The lab's own packages, and what is built from `dashboard/`."""
 
 EXCEPT = {
@@ -23,7 +23,7 @@ EXCEPT = {
     "suggest.py": "a draft's name of rest, which a person corrects",
 }
 SOURCES = sorted(
-    path for path in ROOT.rglob("*.py") if not OWN & set(path.relative_to(ROOT).parts[:-1])
+    path for path in ROOT.rglob("*.py") if not LAB_FOLDERS & set(path.relative_to(ROOT).parts[:-1])
 )
 SCENES = sorted(path for path in PAGE.rglob("*") if path.suffix in (".ts", ".svelte"))
 KNOWN = re.compile(
@@ -34,20 +34,20 @@ KNOWN = re.compile(
 def texts(path: Path) -> Iterator[str | int]:
     """The constants of a Python file, but for what it says of itself."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    told = {
+    docstrings = {
         id(node.value)
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
     for node in ast.walk(tree):
-        if not isinstance(node, ast.Constant) or id(node) in told:
+        if not isinstance(node, ast.Constant) or id(node) in docstrings:
             continue
         if isinstance(node.value, str) or type(node.value) is int:
             yield node.value
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_constant_is_of_the_labs_schema(path: Path) -> None:
+def test_the_product_names_no_channel_or_phase_of_the_labs_schema(path: Path) -> None:
     found = [
         text
         for text in texts(path)

@@ -63,10 +63,10 @@ def raises(file: str) -> Iterator[tuple[str, list[ast.Raise]]]:
     for node in tree(file).body:
         inside = node.body if isinstance(node, ast.ClassDef) else [node]
         before = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
-        for own in inside:
-            if isinstance(own, ast.FunctionDef):
-                found = [one for one in ast.walk(own) if isinstance(one, ast.Raise)]
-                yield f"{before}{own.name}", sorted(found, key=lambda one: one.lineno)
+        for function in inside:
+            if isinstance(function, ast.FunctionDef):
+                found = [one for one in ast.walk(function) if isinstance(one, ast.Raise)]
+                yield f"{before}{function.name}", sorted(found, key=lambda one: one.lineno)
 
 
 GUARDS: dict[Guard, ast.Raise] = {
@@ -78,7 +78,7 @@ GUARDS: dict[Guard, ast.Raise] = {
 }
 
 
-def told(guard: Guard) -> str:
+def guard_id(guard: Guard) -> str:
     file, name, place = guard
     return f"{file}.{name}[{place}]"
 
@@ -104,13 +104,13 @@ def without(guard: Guard) -> Iterator[None]:
     ]
     assert functions
     before = functions[0].__code__
-    for own in functions:
-        own.__code__ = code
+    for function in functions:
+        function.__code__ = code
     try:
         yield
     finally:
-        for own in functions:
-            own.__code__ = before
+        for function in functions:
+            function.__code__ = before
 
 
 def codes(code: types.CodeType, name: str) -> Iterator[types.CodeType]:
@@ -124,10 +124,10 @@ def codes(code: types.CodeType, name: str) -> Iterator[types.CodeType]:
 # ---------------------------------------------------------------- attacks
 
 
-def load(head: Path, asked: Trust = trust.ANY) -> object:
+def load(head: Path, demanding: Trust = trust.ANY) -> object:
     if head.name == bundle.TERMS:
-        return bundle.load(head.parent, asked)
-    return checkpoint.load(head, asked)
+        return bundle.load(head.parent, demanding)
+    return checkpoint.load(head, demanding)
 
 
 @cache
@@ -136,8 +136,8 @@ def model(kind: str) -> Model:
 
 
 def written(kind: str, folder: Path) -> Path:
-    own = model(kind)
-    return own.put(folder, own.header, own.weights, mutated.digest(own.weights))
+    function = model(kind)
+    return function.put(folder, function.header, function.weights, mutated.digest(function.weights))
 
 
 def bytes_of_header(kind: str, change: Callable[[bytes], bytes], folder: Path) -> object:
@@ -151,24 +151,26 @@ def meaning(kind: str, change: Callable[[dict[str, Any]], object], folder: Path)
 
     def seal(data: bytes) -> bytes:
         change(value := json.loads(data))
-        whole = bundle.Terms if kind == "bundle" else checkpoint.Header
-        return whole.model_validate({**whole.fields_after(value["format"]), **value}).sealed()
+        contract = bundle.Terms if kind == "bundle" else checkpoint.Header
+        return contract.model_validate({**contract.fields_after(value["format"]), **value}).sealed()
 
     return bytes_of_header(kind, seal, folder)
 
 
 def weights(kind: str, change: Callable[[bytes], bytes], folder: Path) -> object:
     """By somebody who makes all digests fit."""
-    own = model(kind)
-    data = change(own.weights)
-    return load(own.put(folder, own.sealed(own.header, data), data, mutated.digest(data)))
+    function = model(kind)
+    data = change(function.weights)
+    return load(
+        function.put(folder, function.sealed(function.header, data), data, mutated.digest(data))
+    )
 
 
 def graph(change: Callable[[onnx.ModelProto], object], folder: Path) -> object:
     def forge(data: bytes) -> bytes:
-        made = onnx.load_from_string(data)
-        change(made)
-        return bytes(made.SerializeToString())
+        proto = onnx.load_from_string(data)
+        change(proto)
+        return bytes(proto.SerializeToString())
 
     return weights("onnx", forge, folder)
 
@@ -187,7 +189,9 @@ def trees(change: Callable[[Any], object], folder: Path) -> None:
     _xgboost_file.refuse(value, len(json.loads(model("xgboost").header)["lens"]["mean"]), 6)
 
 
-def asked(want: Callable[[Path], Trust], change: Callable[[Path], object], folder: Path) -> object:
+def demanding(
+    want: Callable[[Path], Trust], change: Callable[[Path], object], folder: Path
+) -> object:
     """By somebody of whom more is asked."""
     head = written("bundle", folder)
     change(head)
@@ -235,32 +239,34 @@ def _flipped(place: Path) -> None:
     place.write_bytes(place.read_bytes()[:-1] + b"?")
 
 
-def _failing(made: onnx.ModelProto) -> None:
+def _failing(proto: onnx.ModelProto) -> None:
     """However many rows are asked about, five come out."""
-    for node in made.graph.node:
+    for node in proto.graph.node:
         node.output[:] = ["whole" if one == "logits" else one for one in node.output]
     shape = onnx.helper.make_tensor("shape", onnx.TensorProto.INT64, [2], [5, 6])
-    made.graph.initializer.append(shape)
-    made.graph.node.append(onnx.helper.make_node("Reshape", ["whole", "shape"], ["logits"]))
+    proto.graph.initializer.append(shape)
+    proto.graph.node.append(onnx.helper.make_node("Reshape", ["whole", "shape"], ["logits"]))
 
 
-def _outside(made: onnx.ModelProto) -> None:
+def _outside(proto: onnx.ModelProto) -> None:
     more = onnx.helper.make_tensor("more", onnx.TensorProto.FLOAT, [0], [])
     more.external_data.add(key="location", value="more.bin")
-    made.graph.initializer.append(more)
+    proto.graph.initializer.append(more)
 
 
-def _wider(made: onnx.ModelProto) -> None:
-    made.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 99
+def _wider(proto: onnx.ModelProto) -> None:
+    proto.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 99
 
 
 @cache
 def key(name: str) -> Path:
     """A private key's file; the public half lies beside it."""
-    own, place = Ed25519PrivateKey.generate(), Path(tempfile.mkdtemp()) / f"{name}.pem"
+    function, place = Ed25519PrivateKey.generate(), Path(tempfile.mkdtemp()) / f"{name}.pem"
     pem, raw = serialization.Encoding.PEM, serialization.NoEncryption()
-    place.write_bytes(own.private_bytes(pem, serialization.PrivateFormat.PKCS8, raw))
-    public = own.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    place.write_bytes(function.private_bytes(pem, serialization.PrivateFormat.PKCS8, raw))
+    public = function.public_key().public_bytes(
+        pem, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     place.with_suffix(".pub").write_bytes(public)
     return place
 
@@ -307,13 +313,13 @@ ATTACKS: dict[str, Attack] = {
     "damaged read": lambda folder: trust.read_plain_file(
         Path(f"/proc/{os.getpid()}/mem"), 9, "a model"
     ),
-    "shared": partial(asked, lambda folder: Trust(strict=True), lambda head: head.chmod(0o666)),
+    "shared": partial(demanding, lambda folder: Trust(strict=True), lambda head: head.chmod(0o666)),
     "linked folder": partial(place, "bundle", "folder", _linked),
     "no folder": partial(place, "bundle", "folder", _gone),
-    "another's signature": partial(asked, public, partial(_signed, "other")),
-    "no signature": partial(asked, public, nothing),
-    "private half": partial(asked, lambda folder: Trust(key("own")), partial(_signed, "own")),
-    "rollback": partial(asked, lambda folder: Trust(serial=1 << 62), nothing),
+    "another's signature": partial(demanding, public, partial(_signed, "other")),
+    "no signature": partial(demanding, public, nothing),
+    "private half": partial(demanding, lambda folder: Trust(key("own")), partial(_signed, "own")),
+    "rollback": partial(demanding, lambda folder: Trust(serial=1 << 62), nothing),
     "samples without times": partial(bytes_of_header, "checkpoint", _shorter),
     "first format": partial(bytes_of_header, "checkpoint", _first_format),
     "another view": partial(meaning, "checkpoint", _viewed),
@@ -326,16 +332,20 @@ ATTACKS: dict[str, Attack] = {
     "graph that fails": partial(graph, _failing),
     "graph elsewhere": partial(graph, _outside),
     "wider graph": partial(graph, _wider),
-    "another schema": partial(graph, lambda made: made.ClearField("metadata_props")),
+    "another schema": partial(graph, lambda proto: proto.ClearField("metadata_props")),
     "fraction": partial(
-        weights, "safetensors", test_checkpoint._about(lambda own: own["config"].update(hidden=0.5))
+        weights,
+        "safetensors",
+        test_checkpoint._about(lambda value: value["config"].update(hidden=0.5)),
     ),
     "unreached nodes": partial(trees, _unreached),
     "feature beyond": partial(trees, test_xgboost_file._set("split_indices", 0, 42)),
-    "no list": partial(trees, test_xgboost_file._model("trees", lambda own: {})),
+    "no list": partial(trees, test_xgboost_file._model("trees", lambda value: {})),
     "names": partial(trees, lambda v: v["learner"].update(feature_names=["a"])),
     "attributes": partial(trees, lambda v: v["learner"].update(attributes={"x": "1"})),
-    "categories of all": partial(trees, test_xgboost_file._model("cats", lambda own: {"enc": [1]})),
+    "categories of all": partial(
+        trees, test_xgboost_file._model("cats", lambda value: {"enc": [1]})
+    ),
     "counts": partial(counts, "majority", b"[1]"),
     "no counts": partial(counts, "majority", b"[1, -1]"),
     "coefficients": partial(counts, "logistic", b'{"coef": [[1]], "intercept": [0, 0]}'),
@@ -394,8 +404,8 @@ def owners(tmp_path_factory: pytest.TempPathFactory) -> dict[Guard, list[tuple[s
     return found
 
 
-@pytest.mark.parametrize("guard", GUARDS, ids=told)
-def test_an_attack_comes_through_without_its_guard(
+@pytest.mark.parametrize("guard", GUARDS, ids=guard_id)
+def test_every_attack_succeeds_without_its_guard(
     guard: Guard, owners: dict[Guard, list[tuple[str, str]]], tmp_path: Path
 ) -> None:
     """Not refused with that code, for one of the attacks that it stops."""

@@ -27,7 +27,7 @@ def test_macro_f1_is_scikit_learns(seed: int, kinds: int) -> None:
     assert metrics.macro_f1(cube.sum(axis=0)) == pytest.approx(expected)
 
 
-def test_a_class_never_seen_is_no_number_and_enters_no_average() -> None:
+def test_an_untested_class_is_nan_and_part_of_no_mean() -> None:
     confusion = np.zeros((3, 3), dtype=np.int64)
     confusion[0, 0] = 5
     assert np.isnan(metrics.class_f1(confusion)[2])
@@ -37,7 +37,7 @@ def test_a_class_never_seen_is_no_number_and_enters_no_average() -> None:
     assert np.isnan(metrics.macro_f1(np.zeros((3, 3))))
 
 
-def test_resampling_the_cube_is_resampling_episodes() -> None:
+def test_resampling_confusion_matrices_equals_resampling_episodes() -> None:
     episode, truth, guess = labels(3)
     ids, cube = metrics.confusions(episode, truth, guess, CLASSES)
     weights = metrics.bootstrap_weights(len(ids), 0)
@@ -81,7 +81,7 @@ def test_intervals_narrow_with_more_episodes_and_not_with_more_windows() -> None
     assert width(20, 2000) == pytest.approx(width(20, 20), rel=0.15)
 
 
-def test_a_model_against_itself_is_exactly_even() -> None:
+def test_a_model_compared_with_itself_has_no_difference() -> None:
     episode, truth, guess = labels(2)
     _, cube = metrics.confusions(episode, truth, guess, CLASSES)
     gap, p = metrics.difference(cube, cube, 0)
@@ -94,14 +94,14 @@ def test_coverage_of_the_interval_over_episodes() -> None:
     generator = np.random.default_rng(7)
     true = 0.7
     covered = 0
-    for trial in range(200):
+    for number in range(200):
         skill = np.clip(generator.normal(true, 0.15, 30), 0, 1)
         right = generator.binomial(40, skill)
         other = generator.binomial(40, skill)
         parts = np.stack(
             [np.stack([right, 40 - right], 1), np.stack([40 - other, other], 1)], axis=1
         )
-        score = metrics.macro_f1_score(parts.astype(np.int64), trial)
+        score = metrics.macro_f1_score(parts.astype(np.int64), number)
         assert score.low is not None and score.high is not None
         covered += score.low <= true <= score.high
     assert 0.90 <= covered / 200 <= 0.99
@@ -118,19 +118,21 @@ def worlds(hosts: int, each: int, seed: int, spread: float = 0.1) -> tuple[Any, 
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=20), st.integers(0, 5))
-def test_a_drawn_host_brings_as_many_episodes_as_it_has(hosts: list[str], seed: int) -> None:
+def test_a_resampled_host_contributes_as_many_episodes_as_it_has(
+    hosts: list[str], seed: int
+) -> None:
     host = np.array(hosts)
     weights = metrics.nested_weights(host, seed, 50)
     assert (weights >= 0).all()
     drawn = np.zeros(50, np.int64)
     for name in np.unique(host):
-        own = weights[:, host == name].sum(axis=1)
-        assert not (own % (host == name).sum()).any()
-        drawn = drawn + own // (host == name).sum()
+        draws = weights[:, host == name].sum(axis=1)
+        assert not (draws % (host == name).sum()).any()
+        drawn = drawn + draws // (host == name).sum()
     assert (drawn == len(np.unique(host))).all()
 
 
-def test_hosts_that_differ_widen_the_interval_for_hosts_like_these_only() -> None:
+def test_differences_between_hosts_widen_only_the_interval_across_hosts() -> None:
     def width(score: metrics.Score | None) -> float:
         assert score is not None and score.low is not None and score.high is not None
         return score.high - score.low
@@ -142,31 +144,31 @@ def test_hosts_that_differ_widen_the_interval_for_hosts_like_these_only() -> Non
     assert width(wide) > 1.5 * width(metrics.macro_f1_score(differing, 0))
 
 
-def test_four_hosts_say_nothing_about_hosts() -> None:
+def test_four_hosts_get_no_interval_across_hosts() -> None:
     assert metrics.across_hosts(*worlds(metrics.MIN_HOSTS - 1, 20, 1), seed=0) is None
     assert metrics.across_hosts(*worlds(metrics.MIN_HOSTS, 20, 1), seed=0) is not None
 
 
-def test_a_gap_on_one_host_alone_is_not_one_for_hosts_like_these() -> None:
+def test_a_difference_on_one_host_is_not_significant_across_hosts() -> None:
     """Episodes of these hosts tell the two apart; other hosts may well not."""
-    ours, host = worlds(5, 30, 3)
-    other = ours.copy()
+    first, host = worlds(5, 30, 3)
+    other = first.copy()
     right = host == "0"
-    ours[right] = np.array([[40, 0], [0, 40]])
-    assert metrics.difference(ours, other, 0)[1] < 0.01
-    gap, p = metrics.difference_across_hosts(ours, other, host, 0)
+    first[right] = np.array([[40, 0], [0, 40]])
+    assert metrics.difference(first, other, 0)[1] < 0.01
+    gap, p = metrics.difference_across_hosts(first, other, host, 0)
     assert gap.low is not None and gap.low < 0 and p > 0.05
     everywhere = np.tile(np.array([[40, 0], [0, 40]]), (len(host), 1, 1))
     assert metrics.difference_across_hosts(everywhere, other, host, 0)[1] < 0.01
 
 
-def test_a_model_against_itself_is_even_on_other_hosts_too() -> None:
+def test_a_model_compared_with_itself_has_no_difference_across_hosts() -> None:
     parts, host = worlds(5, 4, 2)
     gap, p = metrics.difference_across_hosts(parts, parts, host, 0)
     assert (gap.value, gap.low, gap.high, p) == (0.0, 0.0, 0.0, 1.0)
 
 
-def test_holm_is_that_of_its_paper() -> None:
+def test_holm_correction_equals_its_published_example() -> None:
     """By hand: sorted p times 4, 3, 2, 1, never falling, never over one."""
     assert metrics.holm_adjusted([0.01, 0.04, 0.03, 0.005]) == pytest.approx(
         [0.03, 0.06, 0.06, 0.02]

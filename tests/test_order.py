@@ -1,4 +1,4 @@
-"""Files are read in the order of docs/architecture.md, and nothing imports upwards."""
+"""Files are read in the order of docs/architecture.md, no import points upwards, tests mirror."""
 
 import ast
 import re
@@ -16,6 +16,15 @@ SOURCE = Path(phasewatch.__file__).parent
 PAGE = ROOT / "docs" / "architecture.md"
 MOST_MODULES = 15
 """How many modules a package may hold besides `__init__`."""
+
+TESTED_ELSEWHERE = {
+    "experiment/usable.py": "test_api.py",
+    "lab/image.py": "lab/test_recording.py",
+    "lab/machine.py": "lab/test_recording.py",
+    "lab/snapshot.py": "lab/test_recording.py",
+    "serve/replay/records.py": "serve/test_documents.py",
+}
+"""Modules whose tests stand in another file: those that only a booted guest or a server shows."""
 
 
 def tree() -> list[str]:
@@ -66,17 +75,17 @@ def test_the_page_lists_every_module_once() -> None:
 
 @pytest.mark.parametrize("path", modules(), ids=module)
 def test_imports_only_what_stands_before(path: Path) -> None:
-    own = module(path)
-    upwards = [name for name in imported(path) if ORDER.index(name) >= ORDER.index(own)]
+    name_of_module = module(path)
+    upwards = [name for name in imported(path) if ORDER.index(name) >= ORDER.index(name_of_module)]
     # The package itself is the public API: it may name everything, and nothing may need it.
-    assert own == "phasewatch" or not upwards
+    assert name_of_module == "phasewatch" or not upwards
 
 
-def test_a_package_is_read_in_one_go() -> None:
+def test_modules_of_a_package_are_listed_together() -> None:
     """The modules of a package stand together, so packages have an order as well."""
     packages = [name.split(".")[1] for name in ORDER if name.count(".")]
-    once = [name for name, _ in groupby(packages)]
-    assert len(once) == len(set(once))
+    packages_in_order = [name for name, _ in groupby(packages)]
+    assert len(packages_in_order) == len(set(packages_in_order))
 
 
 def test_finds_imports() -> None:
@@ -84,12 +93,30 @@ def test_finds_imports() -> None:
 
 
 @pytest.mark.parametrize("path", modules(), ids=module)
-def test_every_file_says_what_it_owns(path: Path) -> None:
+def test_every_module_has_a_docstring(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.parametrize(
     "folder", sorted({path.parent for path in modules()}), ids=lambda path: path.name
 )
-def test_no_package_is_too_full_to_remember(folder: Path) -> None:
+def test_no_package_exceeds_the_module_limit(folder: Path) -> None:
     assert len([*folder.glob("*.py")]) - 1 <= MOST_MODULES
+
+
+@pytest.mark.parametrize("path", modules(), ids=module)
+def test_every_module_has_a_test_at_the_mirrored_path(path: Path) -> None:
+    """Models are tested together, by tests/models/test_base.py, which finds them in the folder."""
+    name = str(path.relative_to(SOURCE))
+    mirrored = f"{Path(name).parent}/test_{path.name.lstrip('_')}"
+    if path.name == "__init__.py" or name in TESTED_ELSEWHERE:
+        mirrored = TESTED_ELSEWHERE.get(name, "test_api.py")
+    elif path.parent.name == "models" and not path.name.startswith("_"):
+        mirrored = "models/test_base.py"
+    assert (ROOT / "tests" / mirrored).exists(), f"write tests/{mirrored}"
+
+
+def test_modules_tested_elsewhere_have_no_test_of_their_own() -> None:
+    for name in TESTED_ELSEWHERE:
+        assert (SOURCE / name).exists()
+        assert not (ROOT / "tests" / name).with_name(f"test_{Path(name).name}").exists()

@@ -42,11 +42,11 @@ DATA = (
 
 def call(*words: object, folder: Path, **given: str) -> subprocess.CompletedProcess[str]:
     """Run a command in `folder`, with no trace of this checkout in its environment."""
-    kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
+    inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG") if key in os.environ}
     return subprocess.run(
         [str(word) for word in words],
         cwd=folder,
-        env={**kept, "COLUMNS": "100"},
+        env={**inherited, "COLUMNS": "100"},
         capture_output=True,
         text=True,
         check=False,
@@ -121,7 +121,7 @@ def test_the_sdist_installs(built: Path, tmp_path: Path) -> None:
     assert succeeded(place / "phasewatch", "--version", folder=tmp_path).split()[1] == __version__
 
 
-def test_it_is_the_installed_package_that_runs(installed: Path, tmp_path: Path) -> None:
+def test_the_tests_run_the_installed_package(installed: Path, tmp_path: Path) -> None:
     code = "import phasewatch; print(phasewatch.__file__)"
     found = Path(succeeded(installed / "python", "-c", code, folder=tmp_path).strip())
     assert found.is_relative_to(installed.parent)

@@ -19,42 +19,42 @@ COMMAND = "from phasewatch.cli.main import main; main()"
 pytestmark = pytest.mark.skipif(bool(pi.lacks()), reason=pi.lacks())
 
 
-def test_bundles_answer_there_as_here(tmp_path: Path) -> None:
-    asked = []
+def test_bundles_predict_the_same_on_aarch64(tmp_path: Path) -> None:
+    inputs = []
     for place in BUNDLES:
         terms = bundle.load_terms(place)
-        own = windowing.cut_windows(
+        windows = windowing.cut_windows(
             toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s
         )
-        own.x[::3] = np.nan
-        own.past[1::3] = np.nan
-        asked.append(own)
-    answers = pi.logits(BUNDLES, asked, tmp_path)
-    for place, own, there in zip(BUNDLES, asked, answers, strict=True):
-        here = bundle.load(place).logits(own.x, own.opening, own.past)
-        assert len(there) == len(own) > 3
-        np.testing.assert_allclose(there, here, rtol=0, atol=ELSEWHERE, err_msg=str(place))
-        assert (there.argmax(axis=1) == here.argmax(axis=1)).all(), place
+        windows.x[::3] = np.nan
+        windows.past[1::3] = np.nan
+        inputs.append(windows)
+    outputs = pi.logits(BUNDLES, inputs, tmp_path)
+    for place, windows, on_board in zip(BUNDLES, inputs, outputs, strict=True):
+        local = bundle.load(place).logits(windows.x, windows.opening, windows.past)
+        assert len(on_board) == len(windows) > 3
+        np.testing.assert_allclose(on_board, local, rtol=0, atol=ELSEWHERE, err_msg=str(place))
+        assert (on_board.argmax(axis=1) == local.argmax(axis=1)).all(), place
 
 
-def test_watch_calls_there_as_here() -> None:
+def test_watch_predicts_the_same_on_aarch64() -> None:
     wanted = bundle.load(BUNDLES[0]).schema.sources
     rows = [
         line for line in lines(toy.episode("beta", "leak")) if json.loads(line)["source"] in wanted
     ]
-    here = list(watch(bundle.load(BUNDLES[0]), rows))
-    told = pi.run("-c", COMMAND, "watch", BUNDLES[0], stdin="\n".join(rows))
-    there = [json.loads(line) for line in told.splitlines()]
-    assert [call["phase"] for call in there] == [call.phase for call in here] != []
-    assert [call["end_ns"] for call in there] == [call.end_ns for call in here]
+    local = list(watch(bundle.load(BUNDLES[0]), rows))
+    printed = pi.run("-c", COMMAND, "watch", BUNDLES[0], stdin="\n".join(rows))
+    on_board = [json.loads(line) for line in printed.splitlines()]
+    assert [call["phase"] for call in on_board] == [call.phase for call in local] != []
+    assert [call["end_ns"] for call in on_board] == [call.end_ns for call in local]
 
 
-def test_what_is_not_installed_there_is_not_needed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_bundle_needs_no_training_library_on_aarch64(capfd: pytest.CaptureFixture[str]) -> None:
     for name in ("torch", "xgboost", "scipy", "pyarrow", "sklearn"):
         with pytest.raises(subprocess.CalledProcessError):
             pi.run("-c", f"import {name}")
         assert f"No module named '{name}'" in capfd.readouterr().err
 
 
-def test_it_takes_less_than_150_megabytes() -> None:
+def test_the_live_installation_takes_less_than_150_megabytes() -> None:
     assert 100 < pi.megabytes() < 150

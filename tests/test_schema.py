@@ -12,7 +12,7 @@ from phasewatch.schema import Channel, Grid, Schema
 VM46 = schema.vm46()
 
 
-def test_vm46_is_what_the_docs_say() -> None:
+def test_vm46_has_the_documented_channels() -> None:
     assert [len(VM46.channels_of(source)) for source in VM46.sources] == [12, 14, 8, 12]
     assert VM46.sources == ("proc", "guest", "qmp", "netflow")
     assert len(VM46.classes) == 6
@@ -33,7 +33,7 @@ def test_a_mode_that_is_neither_is_refused_with_both() -> None:
         VM46.for_mode(cast(Any, "realistik"))
 
 
-def test_fingerprint_sees_order_unit_kind_trust_grid_and_classes() -> None:
+def test_the_fingerprint_depends_on_order_unit_kind_trust_grid_and_classes() -> None:
     first, *rest = VM46.channels
     others = [
         replace(VM46, channels=(*rest, first)),
@@ -44,7 +44,7 @@ def test_fingerprint_sees_order_unit_kind_trust_grid_and_classes() -> None:
         replace(VM46, classes=VM46.classes[::-1]),
         replace(VM46, extraction=VM46.extraction + 1),
     ]
-    assert len({own.fingerprint for own in [VM46, *others]}) == 1 + len(others)
+    assert len({one.fingerprint for one in [VM46, *others]}) == 1 + len(others)
     assert replace(VM46, channels=(replace(first, meaning="new words"), *rest)).fingerprint == (
         VM46.fingerprint
     )
@@ -65,7 +65,7 @@ def test_gaps_name_what_differs_and_ignore_order_and_extras() -> None:
     assert "classes" in VM46.incompatibilities(replace(VM46, classes=VM46.classes[::-1]))[0]
 
 
-def test_what_is_never_recorded_travels_and_changes_no_meaning() -> None:
+def test_the_untested_field_is_stored_and_changes_no_fingerprint() -> None:
     bare = replace(VM46, untested=())
     assert VM46.untested and "untested" not in bare.dump()
     assert schema.parse(VM46.dump(), "here").untested == VM46.untested
@@ -96,7 +96,7 @@ def changed(path: str, value: object) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "told"),
+    ("path", "value", "problem"),
     [
         ("classes", "benign", r"schema\.classes: is 'benign'; expected a list"),
         ("classes.0", 5, r"schema\.classes\[0\]: is 5; expected a text"),
@@ -127,12 +127,14 @@ def changed(path: str, value: object) -> dict[str, Any]:
         ("untested", "malware", r"schema\.untested: is 'malware'; expected a list"),
     ],
 )
-def test_parse_names_the_field_and_what_was_expected(path: str, value: object, told: str) -> None:
-    with pytest.raises(Refused, match=f"^here: {told}"):
+def test_parse_names_the_field_and_what_was_expected(
+    path: str, value: object, problem: str
+) -> None:
+    with pytest.raises(Refused, match=f"^here: {problem}"):
         schema.parse(changed(path, value), "here")
 
 
-def test_what_is_at_the_bounds_is_taken() -> None:
+def test_values_at_the_bounds_are_accepted() -> None:
     grid = {"window_s": 10, "stride_s": 86_400, "step_s": 0.001, "hold_s": 86_400}
     assert schema.parse(changed("grid", grid), "here").grid.steps == 10_000
 
@@ -151,7 +153,7 @@ channels = [["run", "s", "counter", "time"]]
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "problem"),
     [
         ('["calm", "busy"]', '"calm"', r"classes: is 'calm'; expected a list"),
         ("step_s = 1", "step_s = nan", r"grid\.step_s: is nan; expected seconds"),
@@ -165,13 +167,13 @@ channels = [["run", "s", "counter", "time"]]
     ],
 )
 def test_read_names_the_field_and_what_was_expected(
-    tmp_path: Path, old: str, new: str, told: str
+    tmp_path: Path, old: str, new: str, problem: str
 ) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(TOML)
     assert schema.read(path).names == ("proc.run",)
     path.write_text(TOML.replace(old, new))
-    with pytest.raises(Refused, match=rf"mine\.toml: {told}"):
+    with pytest.raises(Refused, match=rf"mine\.toml: {problem}"):
         schema.read(path)
 
 
@@ -187,12 +189,14 @@ def test_read_names_the_file_and_the_field(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "grid", [(10, 5, 3, 3), (0, 5, 1, 1), (10, 5, 0, 1), (10, 5, 1, 0.5), (10, 0, 1, 1)]
 )
-def test_grid_refuses_what_does_not_divide(grid: tuple[float, float, float, float]) -> None:
+def test_grid_refuses_steps_that_do_not_divide_the_window(
+    grid: tuple[float, float, float, float],
+) -> None:
     with pytest.raises(ValueError, match="grid"):
         Grid(*grid)
 
 
-def test_schema_refuses_doubles_and_bad_names() -> None:
+def test_schema_refuses_duplicate_and_invalid_names() -> None:
     one = Channel("a.b", "s", "gauge", True, "")
     grid = Grid(10, 5, 1, 2)
     for channels, classes in (

@@ -41,70 +41,70 @@ def rows(times_s: list[float], values: list[list[float]]) -> dict[str, Samples]:
     return {"a": Samples(TINY.names, t, t, np.array(values, dtype=np.float64), 1.0)}
 
 
-def test_kinds_by_hand() -> None:
+def test_each_channel_kind_equals_a_hand_computed_value() -> None:
     sources = rows([0.0, 0.5, 1.0, 2.0], [[9, 100, 1], [2, 104, 3], [4, 110, 5], [8, 130, 7]])
-    made = resample(sources, TINY, 0, 0, 2)
-    np.testing.assert_array_equal(made[0], [3.0, 8.0])
-    np.testing.assert_array_equal(made[1], [10.0, 20.0])
-    np.testing.assert_array_equal(made[2], [8.0, 7.0])
+    computed = resample(sources, TINY, 0, 0, 2)
+    np.testing.assert_array_equal(computed[0], [3.0, 8.0])
+    np.testing.assert_array_equal(computed[1], [10.0, 20.0])
+    np.testing.assert_array_equal(computed[2], [8.0, 7.0])
 
 
 def test_a_sample_at_the_edge_belongs_to_the_step_that_ends_there() -> None:
-    made = resample(rows([1.0], [[5, 0, 0]]), TINY, 0, 0, 3)
-    np.testing.assert_array_equal(made[0], [5.0, 5.0, 5.0])
+    computed = resample(rows([1.0], [[5, 0, 0]]), TINY, 0, 0, 3)
+    np.testing.assert_array_equal(computed[0], [5.0, 5.0, 5.0])
 
 
 def test_a_late_sample_is_held_and_no_longer_than_the_hold() -> None:
-    made = resample(rows([0.5, 5.5], [[5, 0, 0], [7, 0, 0]]), TINY, 0, 0, 6)
-    np.testing.assert_array_equal(made[0], [5, 5, np.nan, np.nan, np.nan, 7])
+    computed = resample(rows([0.5, 5.5], [[5, 0, 0], [7, 0, 0]]), TINY, 0, 0, 6)
+    np.testing.assert_array_equal(computed[0], [5, 5, np.nan, np.nan, np.nan, 7])
 
 
 def test_a_counter_that_fell_is_unknown_never_negative() -> None:
-    made = resample(rows([0.5, 1.5, 2.5], [[0, 50, 0], [0, 3, 0], [0, 5, 0]]), TINY, 0, 0, 3)
-    np.testing.assert_array_equal(made[1], [np.nan, np.nan, 2.0])
+    computed = resample(rows([0.5, 1.5, 2.5], [[0, 50, 0], [0, 3, 0], [0, 5, 0]]), TINY, 0, 0, 3)
+    np.testing.assert_array_equal(computed[1], [np.nan, np.nan, 2.0])
 
 
 def test_a_rate_over_a_long_hole_is_unknown() -> None:
-    made = resample(rows([0.5, 9.5, 10.5], [[0, 0, 9], [0, 90, 9], [0, 95, 9]]), TINY, 0, 9, 11)
-    np.testing.assert_array_equal(made[1], [np.nan, 5.0])
-    np.testing.assert_array_equal(made[2], [np.nan, 9.0])
+    computed = resample(rows([0.5, 9.5, 10.5], [[0, 0, 9], [0, 90, 9], [0, 95, 9]]), TINY, 0, 9, 11)
+    np.testing.assert_array_equal(computed[1], [np.nan, 5.0])
+    np.testing.assert_array_equal(computed[2], [np.nan, 9.0])
 
 
-def test_a_value_that_is_no_number_is_unknown_and_spoils_no_other() -> None:
-    whole = toy.episode()
-    spoilt = whole.sources["proc"].values.copy()
+def test_a_nan_sample_is_unknown_and_affects_no_other_value() -> None:
+    complete = toy.episode()
+    spoilt = complete.sources["proc"].values.copy()
     spoilt[40:42, :3] = np.inf
-    sources = {**whole.sources, "proc": replace(whole.sources["proc"], values=spoilt)}
-    made = cut_windows(replace(whole, sources=sources), schema.vm46()).x
-    clean = cut_windows(whole, schema.vm46()).x
-    assert not np.isinf(made).any()
-    differs = ~((made == clean) | (np.isnan(made) & np.isnan(clean)))
+    sources = {**complete.sources, "proc": replace(complete.sources["proc"], values=spoilt)}
+    computed = cut_windows(replace(complete, sources=sources), schema.vm46()).x
+    clean = cut_windows(complete, schema.vm46()).x
+    assert not np.isinf(computed).any()
+    differs = ~((computed == clean) | (np.isnan(computed) & np.isnan(clean)))
     assert differs.any()
-    assert not np.isfinite(made[differs]).any()
+    assert not np.isfinite(computed[differs]).any()
 
 
 def test_a_missing_source_is_nan_and_does_not_stop_the_others() -> None:
     episode = toy.episode()
-    kept = {name: own for name, own in episode.sources.items() if name != "netflow"}
-    whole, made = (
+    kept = {name: samples for name, samples in episode.sources.items() if name != "netflow"}
+    complete, computed = (
         cut_windows(one, schema.vm46()) for one in (episode, replace(episode, sources=kept))
     )
     absent = np.array([name.startswith("netflow.") for name in schema.vm46().names])
-    assert np.isnan(made.x[:, absent]).all()
-    np.testing.assert_array_equal(made.x[:, ~absent], whole.x[:, ~absent])
+    assert np.isnan(computed.x[:, absent]).all()
+    np.testing.assert_array_equal(computed.x[:, ~absent], complete.x[:, ~absent])
 
 
-def test_time_that_runs_back_is_refused() -> None:
+def test_decreasing_times_are_refused() -> None:
     with pytest.raises(ValueError, match="back in time"):
         resample(rows([1.0, 0.5], [[0, 0, 0]] * 2), TINY, 0, 0, 2)
 
 
 def test_channels_are_bound_by_name_in_the_schemas_order() -> None:
     episode = toy.episode()
-    own = schema.vm46()
-    turned = replace(own, channels=own.channels[::-1])
+    vm46 = schema.vm46()
+    turned = replace(vm46, channels=vm46.channels[::-1])
     np.testing.assert_array_equal(
-        cut_windows(episode, turned).x[:, ::-1], cut_windows(episode, own).x
+        cut_windows(episode, turned).x[:, ::-1], cut_windows(episode, vm46).x
     )
 
 
@@ -121,10 +121,10 @@ def test_sources_on_other_clocks_are_aligned_by_wall_time() -> None:
 
 @pytest.mark.parametrize("source", schema.vm46().sources)
 def test_no_source_comes_out_all_nan(source: str) -> None:
-    own = schema.vm46()
-    made = cut_windows(toy.episode(), own).x
-    mine = np.array([channel.source == source for channel in own.channels])
-    assert np.isfinite(made[:, mine]).mean() > 0.99
+    vm46 = schema.vm46()
+    computed = cut_windows(toy.episode(), vm46).x
+    of_source = np.array([channel.source == source for channel in vm46.channels])
+    assert np.isfinite(computed[:, of_source]).mean() > 0.99
 
 
 @settings(max_examples=60, deadline=None)
@@ -138,7 +138,7 @@ def test_live_equals_offline_bit_for_bit(
     seed: int, jitter_ms: int, lost: float, offset_ms: int
 ) -> None:
     own = schema.vm46()
-    whole = toy.episode(seed=seed % 7, seconds=40 + seed % 90, own=own)
+    whole = toy.episode(seed=seed % 7, seconds=40 + seed % 90, layout=own)
     episode = _rough(whole, seed, jitter_ms, lost, offset_ms)
     offline = cut_windows(episode, own)
     reach = own.grid.hold_ns + own.grid.step_ns
@@ -205,11 +205,15 @@ def _rough(episode: Episode, seed: int, jitter_ms: int, lost: float, offset_ms: 
     generator = np.random.default_rng(seed)
     sources = {}
     for name, samples in episode.sources.items():
-        kept = generator.random(len(samples)) >= lost
+        remaining = generator.random(len(samples)) >= lost
         shift = generator.integers(0, jitter_ms * 1_000_000 + 1, len(samples))
-        t = np.sort(samples.t_wall_ns + shift + offset_ms * 1_000_000)[kept]
+        t = np.sort(samples.t_wall_ns + shift + offset_ms * 1_000_000)[remaining]
         sources[name] = Samples(
-            samples.names, t, samples.t_mono_ns[kept], samples.values[kept], samples.rate_hz
+            samples.names,
+            t,
+            samples.t_mono_ns[remaining],
+            samples.values[remaining],
+            samples.rate_hz,
         )
     return replace(episode, sources=sources)
 
@@ -228,10 +232,12 @@ def test_labels_are_the_phase_at_the_end_and_purity_its_share() -> None:
     t = np.arange(0, 11, dtype=np.int64) * NS
     samples = Samples(TINY.names, t, t, np.zeros((11, 3)), 1.0)
     labels = (Label(0, "calm"), Label(3 * NS, "busy"), Label(int(4.5 * NS), "calm"))
-    made = cut_windows(Episode("e", "h", "s", "p", "c", 0, 7 * NS, labels, {"a": samples}), TINY)
-    np.testing.assert_array_equal(made.t_ns, np.arange(2, 8) * NS)
-    np.testing.assert_array_equal(made.y, [0, 0, 1, 0, 0, 0])
-    np.testing.assert_allclose(made.purity, [1, 1, 0.5, 0.25, 0.75, 1])
+    computed = cut_windows(
+        Episode("e", "h", "s", "p", "c", 0, 7 * NS, labels, {"a": samples}), TINY
+    )
+    np.testing.assert_array_equal(computed.t_ns, np.arange(2, 8) * NS)
+    np.testing.assert_array_equal(computed.y, [0, 0, 1, 0, 0, 0])
+    np.testing.assert_allclose(computed.purity, [1, 1, 0.5, 0.25, 0.75, 1])
 
 
 def test_an_episode_shorter_than_a_window_has_none() -> None:
@@ -251,20 +257,22 @@ def test_join_keeps_rows_together_and_take_picks_them() -> None:
         concatenate([])
 
 
-def test_an_opening_is_numpys_median_of_its_steps() -> None:
-    own, episode = schema.vm46(), toy.episode()
-    made = cut_windows(episode, own, 6.0)
-    grid = resample(episode.sources, own, episode.start_ns, 0, 12)
-    np.testing.assert_allclose(made.opening[0], np.nanmedian(signed_log(grid), axis=1), rtol=1e-6)
-    assert (made.opening == made.opening[0]).all()
-    assert made.t_ns[0] == episode.start_ns + 10 * NS
-    assert np.isnan(cut_windows(episode, own).opening).all()
+def test_an_opening_level_equals_numpys_median_of_its_steps() -> None:
+    vm46, episode = schema.vm46(), toy.episode()
+    computed = cut_windows(episode, vm46, 6.0)
+    grid = resample(episode.sources, vm46, episode.start_ns, 0, 12)
+    np.testing.assert_allclose(
+        computed.opening[0], np.nanmedian(signed_log(grid), axis=1), rtol=1e-6
+    )
+    assert (computed.opening == computed.opening[0]).all()
+    assert computed.t_ns[0] == episode.start_ns + 10 * NS
+    assert np.isnan(cut_windows(episode, vm46).opening).all()
 
 
-def test_no_window_inside_the_opening_is_asked_about() -> None:
-    made = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 8.0)
-    whole = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 0.0)
-    assert made.t_ns.tolist() == whole.t_ns.tolist()
+def test_no_window_ends_inside_the_opening() -> None:
+    computed = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 8.0)
+    complete = cut_windows(toy.episode(seconds=60, seed=3), schema.vm46(), 0.0)
+    assert computed.t_ns.tolist() == complete.t_ns.tolist()
     later = replace(toy.episode(), labels=toy.episode().labels[:1])
     assert cut_windows(later, schema.vm46(), 15.0).t_ns[0] == later.start_ns + 20 * NS
 
@@ -274,26 +282,68 @@ def test_a_hostile_opening_is_refused() -> None:
         cut_windows(toy.episode(), schema.vm46(), 30.0)
 
 
-def test_a_level_is_the_median_of_the_openings_so_far() -> None:
-    own = schema.vm46()
+def test_a_benign_level_is_the_median_of_the_openings_so_far() -> None:
+    vm46 = schema.vm46()
     hosts = [("alpha", seed) for seed in (4, 1, 3, 2)] + [("beta", 0)]
-    parts = {key: cut_windows(toy.episode(key[0], seed=key[1]), own, 6.0) for key in hosts}
-    made = pool_openings(concatenate(parts.values()))
+    parts = {key: cut_windows(toy.episode(key[0], seed=key[1]), vm46, 6.0) for key in hosts}
+    computed = pool_openings(concatenate(parts.values()))
     for seed in (1, 2, 3, 4):
         so_far = [parts["alpha", past].opening[0] for past in range(1, seed + 1)]
-        rows = made.episode == f"alpha.dig.s{seed}"
+        rows = computed.episode == f"alpha.dig.s{seed}"
         np.testing.assert_allclose(
-            made.opening[rows][0], np.median(np.array(so_far, dtype=float), axis=0), rtol=1e-6
+            computed.opening[rows][0], np.median(np.array(so_far, dtype=float), axis=0), rtol=1e-6
         )
-    beta = made.take(made.host == "beta")
+    beta = computed.take(computed.host == "beta")
     np.testing.assert_array_equal(beta.opening, parts["beta", 0].opening)
-    np.testing.assert_array_equal(made.x, concatenate(parts.values()).x)
+    np.testing.assert_array_equal(computed.x, concatenate(parts.values()).x)
 
 
 def test_only_the_latest_openings_are_pooled() -> None:
-    own = schema.vm46()
-    parts = [cut_windows(toy.episode(seed=seed), own, 6.0) for seed in range(POOLED_OPENINGS + 3)]
-    made = pool_openings(concatenate(parts))
+    vm46 = schema.vm46()
+    parts = [cut_windows(toy.episode(seed=seed), vm46, 6.0) for seed in range(POOLED_OPENINGS + 3)]
+    computed = pool_openings(concatenate(parts))
     last = np.array([part.opening[0] for part in parts[3:]], dtype=float)
-    rows = made.episode == parts[-1].episode[0]
-    np.testing.assert_allclose(made.opening[rows][0], np.median(last, axis=0), rtol=1e-6)
+    rows = computed.episode == parts[-1].episode[0]
+    np.testing.assert_allclose(computed.opening[rows][0], np.median(last, axis=0), rtol=1e-6)
+
+
+def noted(*spans: tuple[float, float]) -> Episode:
+    """An episode of 40 s in which nothing distinguishes the phase between these seconds."""
+    made = toy.episode()
+    note = [[made.start_ns + round(second * NS) for second in span] for span in spans]
+    return replace(made, notes={"ambiguous": note})
+
+
+def test_windows_that_end_in_an_ambiguous_act_are_marked() -> None:
+    own = schema.vm46()
+    every = cut_windows(noted((14.5, 20.0), (31.0, 33.0)), own)
+    ends = (every.t_ns - noted().start_ns) / NS
+    assert ends.tolist() == [10, 15, 20, 25, 30, 35, 40]
+    assert ends[every.ambiguous].tolist() == [15, 20]
+    # A window at the very beginning of an act has seen nothing of it.
+    assert not cut_windows(noted((15.0, 19.0)), own).ambiguous.any()
+    plain = cut_windows(toy.episode(), own)
+    assert not plain.ambiguous.any() and plain.clear is plain
+    np.testing.assert_array_equal(plain.y, every.y)
+
+
+def test_the_mark_stays_with_its_window() -> None:
+    own = schema.vm46()
+    every = cut_windows(noted((14.5, 20.0)), own)
+    both = concatenate([every, cut_windows(toy.episode("beta"), own)])
+    assert both.ambiguous.sum() == 2 and len(both.clear) == len(both) - 2
+    assert not both.clear.ambiguous.any()
+    assert both.take(both.ambiguous).t_ns.tolist() == every.t_ns[1:3].tolist()
+    assert pool_openings(both).ambiguous.tolist() == both.ambiguous.tolist()
+    assert every.channels(own, own.for_mode("realistic")).ambiguous.sum() == 2
+
+
+@pytest.mark.parametrize(
+    "note", ["often", 3, [3], [[1, 2, 3]], [[5, 4]], [["a", "b"]], [[1.5, 2]], [[True, 2]], {}]
+)
+def test_a_note_that_is_no_list_of_spans_is_refused(note: object) -> None:
+    if note == {}:
+        note = {"from": 1}
+    wrong = replace(toy.episode(), notes={"ambiguous": note})
+    with pytest.raises(Refused, match=r"alpha.dig.s1: notes.ambiguous: is .*\[from_ns, to_ns\]"):
+        cut_windows(wrong, schema.vm46())

@@ -30,10 +30,10 @@ def episode(
     profile: str = "dig",
     seed: int = 1,
     seconds: int = 40,
-    own: Schema | None = None,
+    layout: Schema | None = None,
 ) -> Episode:
     """A run of `seconds`: benign, then the two phases of `profile`, then benign again."""
-    own = own or schema.vm46()
+    layout = layout or schema.vm46()
     generator = np.random.default_rng([seed, HOSTS.index(host), list(PROFILES).index(profile)])
     start_ns = START_NS + seed * 3600 * NS + HOSTS.index(host) * 600 * NS
     cuts = np.sort(generator.choice(np.arange(8, seconds - 8, 4), size=3, replace=False))
@@ -50,7 +50,8 @@ def episode(
         end_ns=start_ns + seconds * NS,
         labels=merged(labels),
         sources={
-            name: samples(own, name, labels, start_ns, seconds, generator) for name in own.sources
+            name: samples(layout, name, labels, start_ns, seconds, generator)
+            for name in layout.sources
         },
         notes={"made": "up"},
     )
@@ -58,15 +59,15 @@ def episode(
 
 def merged(labels: tuple[Label, ...]) -> tuple[Label, ...]:
     """Labels without those that repeat the phase before."""
-    kept = [labels[0]]
+    changes = [labels[0]]
     for label in labels[1:]:
-        if label.phase != kept[-1].phase:
-            kept.append(label)
-    return tuple(kept)
+        if label.phase != changes[-1].phase:
+            changes.append(label)
+    return tuple(changes)
 
 
 def samples(
-    own: Schema,
+    layout: Schema,
     source: str,
     labels: tuple[Label, ...],
     start_ns: int,
@@ -74,15 +75,15 @@ def samples(
     generator: np.random.Generator,
 ) -> Samples:
     """2 Hz rows from two seconds before the start, a phase's channels busier than others."""
-    channels = own.channels_of(source)
+    channels = layout.channels_of(source)
     rows = 2 * seconds + 4
     t = start_ns - 2 * NS + np.arange(rows) * NS // 2 + generator.integers(1, 9_000_000, rows)
     starts = np.array([label.t_wall_ns for label in labels])
-    places = np.array([own.classes.index(label.phase) for label in labels])
+    places = np.array([layout.classes.index(label.phase) for label in labels])
     phase = places[np.maximum(np.searchsorted(starts, t, side="right") - 1, 0)]
     values = np.empty((rows, len(channels)))
     for column, channel in enumerate(channels):
-        level = 100.0 * (1 + 9 * (phase == column % len(own.classes)))
+        level = 100.0 * (1 + 9 * (phase == column % len(layout.classes)))
         noisy = np.floor(generator.gamma(4.0, level / 4.0))
         values[:, column] = np.cumsum(noisy) if channel.kind == "counter" else noisy
     names = tuple(channel.name for channel in channels)
@@ -91,19 +92,19 @@ def samples(
 
 def store(root: Path, seeds: int = 3) -> Store:
     """Every host with every profile, `seeds` times."""
-    made = Store.create(root, schema.vm46())
+    opened = Store.create(root, schema.vm46())
     for host in HOSTS:
         for profile in PROFILES:
             for seed in range(seeds):
-                made.publish(episode(host, profile, seed))
-    return made
+                opened.publish(episode(host, profile, seed))
+    return opened
 
 
-def scattered(answered: PredictionSet, hosts: int) -> PredictionSet:
+def scattered(predictions: PredictionSet, hosts: int) -> PredictionSet:
     """The same predictions, as if the evaluated episodes had been run on so many hosts."""
-    told = []
-    for one in answered.predictions:
+    moved = []
+    for one in predictions.predictions:
         _, place = np.unique(one.windows.episode, return_inverse=True)
         host = np.array([f"h{number % hosts}" for number in place])
-        told.append(replace(one, windows=replace(one.windows, host=host)))
-    return replace(answered, predictions=tuple(told))
+        moved.append(replace(one, windows=replace(one.windows, host=host)))
+    return replace(predictions, predictions=tuple(moved))

@@ -73,6 +73,7 @@ def train(
     recipe: "str | Recipe" = "quick",
     *,
     out: str | Path,
+    models: Sequence[str] | None = None,
     test: str | None = None,
     validation: str | None = None,
     split: str | None = None,
@@ -85,17 +86,19 @@ def train(
 ) -> "Run":
     """Train the models of a recipe on the usable episodes of a store or path, and evaluate them.
 
-    `recipe` is a name (all, quick, baselines, results) or a `Recipe`; other
-    arguments replace its values. `test` and `validation` name what the `split` holds out, hosts by
-    default. `out` is the run's folder: an interrupted run resumes there. `jobs` trainings
-    run side by side, `waive` names leakage rules that may fail, and `log` is called with each
-    line of progress. Raises Refused.
+    `recipe` is a name (all, quick, baselines, results) or a `Recipe`; other arguments replace its
+    values, `models` the names of its models. `test` and `validation` name what the `split` holds
+    out, hosts by default. `out` is the run's folder: an interrupted run resumes there. `jobs`
+    trainings run side by side, `waive` names leakage rules that may fail, and `log` is called with
+    each line of progress. Raises Refused.
     """
     from phasewatch.experiment import pipeline
     from phasewatch.training import recipes
     from phasewatch.training.jobs import Workers
 
     found = recipes.find(recipe) if isinstance(recipe, str) else recipe
+    if models is not None:
+        found = recipes.with_models(found, ",".join(models))
     given: dict[str, Any] = {
         "test": test,
         "validation": validation,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from phasewatch.errors import Refused
 from phasewatch.schema import NS
 
 Ints = NDArray[np.int64]
@@ -94,6 +95,39 @@ class Identity(Provenance):
 
     start_ns: int
     phases: frozenset[str]
+
+
+Span = tuple[int, int]
+"""From a time to a later one, both in Unix ns."""
+
+
+def ambiguous_spans(notes: Mapping[str, object], where: object) -> tuple[Span, ...]:
+    """Return the spans that the note `ambiguous` lists; none without the note.
+
+    In them the phase cannot be told from the telemetry, whatever the label says. Raises Refused
+    when the note is no list of pairs of whole numbers in order; `where` is what it is a note of.
+    """
+    found = notes.get("ambiguous", ())
+    spans = [_span(one) for one in found] if isinstance(found, list | tuple) else [None]
+    if None in spans:
+        raise Refused(
+            f"{where}: notes.ambiguous",
+            f"is {str(found)[:60]}",
+            "a list of [from_ns, to_ns] in Unix ns",
+            "Correct the note, or remove it.",
+            code="ambiguous_note",
+        )
+    return tuple(span for span in spans if span is not None)
+
+
+def _span(value: object) -> Span | None:
+    """Return a pair of whole numbers in order, or None for anything else."""
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return None
+    begin, end = value
+    if type(begin) is not int or type(end) is not int or begin > end:
+        return None
+    return begin, end
 
 
 @dataclass(frozen=True)

@@ -143,20 +143,19 @@ def across_hosts(matrices: Confusions, host: NDArray[np.str_], seed: int) -> Sco
         return None
     value = float(macro_f1(matrices.sum(axis=0)))
     replicates = macro_f1(resampled_confusions(matrices, nested_weights(host, seed)))
-    return _student_interval(value, replicates, host, int(matrices.sum()))
+    sizes = (len(host), int(matrices.sum()))
+    return student_interval(value, replicates, len(np.unique(host)), sizes)
 
 
-def _student_interval(
-    value: float, replicates: Array, host: NDArray[np.str_], windows: int
-) -> Score:
+def student_interval(value: float, replicates: Array, groups: int, sizes: tuple[int, int]) -> Score:
     """Return the interval of Student's t times the standard deviation of the replicates.
 
-    The degrees of freedom are the number of hosts less one. Percentiles of the replicates cover too
-    little where hosts are few: `make bench` compares both.
+    The degrees of freedom are the number of resampled `groups`, such as hosts, less one.
+    Percentiles of the replicates cover too little where they are few: `make bench` compares both.
+    `sizes` are the numbers of episodes and windows.
     """
-    hosts = len(np.unique(host))
-    reach = float(stats.t.ppf(0.975, hosts - 1) * np.nanstd(replicates, ddof=1))
-    return Score(value, value - reach, value + reach, len(host), windows)
+    reach = float(stats.t.ppf(0.975, groups - 1) * np.nanstd(replicates, ddof=1))
+    return Score(value, value - reach, value + reach, *sizes)
 
 
 def class_f1_score(matrices: Confusions, label: int, seed: int) -> Score:
@@ -195,7 +194,9 @@ def difference_across_hosts(
     """
     weights = nested_weights(host, seed, PAIRED_REPLICATES)
     replicates = _replicate_differences(first, second, weights)
-    score = _student_interval(_point_difference(first, second), replicates, host, int(first.sum()))
+    sizes = (len(host), int(first.sum()))
+    value = _point_difference(first, second)
+    score = student_interval(value, replicates, len(np.unique(host)), sizes)
     deviation = float(np.nanstd(replicates, ddof=1))
     if deviation == 0:
         return score, 1.0

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from phasewatch.errors import Refused
+from phasewatch.errors import Refused, counted
 
 if TYPE_CHECKING:
     # What names the splits, such as a command's help, needs no numpy.
@@ -49,9 +49,28 @@ HELD_OUT_BY = {
     "held_out_host": "host",
     "leave_one_host_out": "host",
     "held_out_sample": "sample",
+    "leave_one_sample_out": "sample",
     "held_out_time": "campaign",
+    "k_fold_host": "host",
+    "k_fold_sample": "sample",
+    "k_fold_episode": "id",
 }
 """The attribute of Identity that each splitter holds out."""
+
+MOST_FOLDS, LEAST_GROUPS = 5, 3
+"""Folds of a grouped k-fold split, and the fewest groups: to train on, to choose on and to test."""
+
+
+def unit_of(recipe: str) -> str:
+    """Return what a split holds out, in a word: host, sample, campaign or episode."""
+    unit = HELD_OUT_BY.get(recipe, recipe)
+    return "episode" if unit == "id" else unit
+
+
+def in_turn(recipe: str, folds: int) -> str:
+    """Return what is held out in several folds, in words."""
+    unit = unit_of(recipe)
+    return f"{folds} folds of {unit}s in turn" if "k_fold" in recipe else f"{folds} {unit}s in turn"
 
 
 def single_split(split: SingleSplitter) -> SingleSplitter:
@@ -199,6 +218,120 @@ def held_out_time(episodes: Sequence["Identity"], test: str, validation: str) ->
     return _held_out("held_out_time", episodes, "campaign", {last}, {campaigns[-2]})
 
 
+@splitter
+def leave_one_sample_out(episodes: Sequence["Identity"], test: str, validation: str) -> list[Split]:
+    """Test on every sample of every profile in turn, choosing on the next one of the profile.
+
+    A fold tests one sample of each profile, in the order of their digests, as long as the profile
+    has one left. Raises Refused when `test` or `validation` is given, or a profile has fewer than
+    three samples.
+    """
+    recipe = "leave_one_sample_out"
+    _refuse_named(recipe, test or validation, "every sample is tested, the next one chooses")
+    dealt = _dealt(recipe, episodes, "sample")
+    return [
+        _held_out(
+            recipe,
+            episodes,
+            "sample",
+            {own[fold] for own in dealt.values() if fold < len(own)},
+            {own[(fold + 1) % len(own)] for own in dealt.values()},
+            f"sample {fold}",
+        )
+        for fold in range(max(map(len, dealt.values())))
+    ]
+
+
+@splitter
+def k_fold_host(episodes: Sequence["Identity"], test: str, validation: str) -> list[Split]:
+    """Test on every fifth of the hosts in turn, choosing on the next fifth.
+
+    Raises Refused when `test` or `validation` is given, or there are fewer than three hosts.
+    """
+    _refuse_named("k_fold_host", test or validation, "every fold is tested, the next one chooses")
+    return grouped_folds("k_fold_host", episodes)
+
+
+@splitter
+def k_fold_sample(episodes: Sequence["Identity"], test: str, validation: str) -> list[Split]:
+    """Test on every fifth of the samples of each profile in turn, choosing on the next fifth.
+
+    Raises Refused when `test` or `validation` is given, or a profile has fewer than three samples.
+    """
+    _refuse_named("k_fold_sample", test or validation, "every fold is tested, the next one chooses")
+    return grouped_folds("k_fold_sample", episodes)
+
+
+@splitter
+def k_fold_episode(episodes: Sequence["Identity"], test: str, validation: str) -> list[Split]:
+    """Test on every fifth of the episodes of each profile in turn, choosing on the next fifth.
+
+    Hosts and samples are on all sides: this is the score without anything new. Raises Refused when
+    `test` or `validation` is given, or a profile has fewer than three episodes.
+    """
+    recipe = "k_fold_episode"
+    _refuse_named(recipe, test or validation, "every fold is tested, the next one chooses")
+    return grouped_folds(recipe, episodes)
+
+
+def grouped_folds(
+    recipe: str, episodes: Sequence["Identity"], most: int = MOST_FOLDS
+) -> list[Split]:
+    """Return up to `most` splits, each of which tests some groups and chooses on those of the next.
+
+    The groups are what `recipe` holds out. They are dealt into folds one after the other, profile
+    by profile (hosts in one row), so that folds have nearly the same number of each. Raises Refused
+    when there are fewer than three groups, of a profile or of hosts.
+    """
+    key = HELD_OUT_BY[recipe]
+    dealt = _dealt(recipe, episodes, key)
+    folds = min(most, max(map(len, dealt.values())))
+    row = [group for own in dealt.values() for group in own]
+    parts = [set(row[fold::folds]) for fold in range(folds)]
+    return [
+        _held_out(
+            recipe, episodes, key, part, parts[(fold + 1) % folds], f"fold {fold + 1} of {folds}"
+        )
+        for fold, part in enumerate(parts)
+    ]
+
+
+def _dealt(recipe: str, episodes: Sequence["Identity"], key: str) -> dict[str, list[str]]:
+    """Return the groups of each profile in a fixed order; those of hosts under one empty name.
+
+    A group that several profiles have is listed once. Raises Refused when there are too few.
+    """
+    _known(recipe, episodes, key, ())
+    owner: dict[str, str] = {}
+    for episode in sorted(episodes, key=lambda one: one.profile):
+        owner.setdefault(getattr(episode, key), "" if key == "host" else episode.profile)
+    dealt: dict[str, list[str]] = {name: [] for name in sorted(set(owner.values()))}
+    for group in sorted(owner, key=_digest if key == "id" else str):
+        dealt[owner[group]].append(group)
+    for profile, groups in dealt.items():
+        if len(groups) < LEAST_GROUPS:
+            noun = "episode" if key == "id" else key
+            raise Refused(
+                f"split {recipe}",
+                f"{f'profile {profile}' if profile else 'the store'} has "
+                f"{counted(len(groups), noun)}",
+                f"at least {LEAST_GROUPS}: to train on, to choose on and to test",
+                "Record more, leave the profile out, or hold out something else.",
+            )
+    return dealt
+
+
+def _refuse_named(recipe: str, given: str, instead: str) -> None:
+    """Raise Refused when --test or --validation is given to a split that takes neither."""
+    if given:
+        raise Refused(
+            f"split {recipe}",
+            f"{given!r} was given",
+            f"neither --test nor --validation: {instead}",
+            "Leave both out.",
+        )
+
+
 def _known(
     recipe: str, episodes: Sequence["Identity"], key: str, wanted: Sequence[str]
 ) -> list[str]:
@@ -258,9 +391,13 @@ def _fifth(episodes: Sequence["Identity"]) -> set[str]:
     chosen: set[str] = set()
     for profile in {episode.profile for episode in episodes}:
         ids = [episode.id for episode in episodes if episode.profile == profile]
-        ids.sort(key=lambda id: hashlib.sha256(id.encode()).digest())
+        ids.sort(key=_digest)
         chosen.update(ids[: max(len(ids) // 5, int(len(ids) > 1))])
     return chosen
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def untested(episodes: Sequence["Identity"], ids: Sequence[str], what: str) -> list[str]:

@@ -6,18 +6,19 @@ the one cut from the complete episode. NaN means: not measured.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from phasewatch.episode import Episode, Floats, Ints, Label, Samples
+from phasewatch.episode import Episode, Floats, Ints, Label, Samples, Span, ambiguous_spans
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
 
 Strings = NDArray[np.str_]
+Bools = NDArray[np.bool_]
 POOLED_OPENINGS = 12
 """Openings of a machine that make its level: three minutes of 15 s each."""
 
@@ -32,7 +33,8 @@ class Windows:
     `opening[N,C]` is the benign level: see `opening_level` and `pool_openings`. `past[N,C,B]` is
     what was measured before the window, at a coarser step: see `block_means`. `purity[N]`
     is the share of the window spent in its phase; `since_s[N]` the seconds from that phase's
-    beginning to the window's end; `t_ns[N]` the window's end, Unix ns.
+    beginning to the window's end; `t_ns[N]` the window's end, Unix ns. `ambiguous[N]` marks windows
+    that end in an act whose phase nothing observable distinguishes; without it, none does.
     """
 
     x: NDArray[np.float32]
@@ -47,6 +49,12 @@ class Windows:
     sample: Strings
     profile: Strings
     campaign: Strings
+    ambiguous: Bools = field(default_factory=lambda: np.zeros(0, dtype=bool))
+
+    def __post_init__(self) -> None:
+        """Mark no window as ambiguous where nothing is given."""
+        if not len(self.ambiguous):
+            object.__setattr__(self, "ambiguous", np.zeros(len(self.y), dtype=bool))
 
     def __len__(self) -> int:
         """Return N, the number of windows."""
@@ -67,6 +75,11 @@ class Windows:
     def take(self, rows: NDArray[np.bool_] | Ints) -> "Windows":
         """Return the windows of the chosen rows."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def clear(self) -> "Windows":
+        """The windows whose phase can be told: those to train on, and those that scores count."""
+        return self.take(~self.ambiguous) if self.ambiguous.any() else self
 
     def channels(self, schema: Schema, other: Schema) -> "Windows":
         """Return the same windows, cut under `schema`, with the channels of `other` alone.
@@ -261,7 +274,7 @@ def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Win
     """Return all complete windows of an episode that end after its opening.
 
     The opening is known to be benign, so no window inside it is predicted. Raises Refused when
-    it is not benign.
+    it is not benign, and when its note of ambiguous acts cannot be read.
     """
     _refuse_hostile(episode, schema, opening_s)
     grid = schema.grid
@@ -279,7 +292,17 @@ def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Win
     level = opening_level(episode.sources, schema, episode.start_ns, opening_s)
     past = block_means(columns, ends - grid.steps, grid)
     identity = [np.full(len(x), text) for text in episode.provenance.values()]
-    return Windows(x, np.tile(level, (len(x), 1)), past, y, purity, since_s, t_ns, *identity)
+    spans = ambiguous_spans(episode.notes, f"episode {episode.id}")
+    cut = Windows(x, np.tile(level, (len(x), 1)), past, y, purity, since_s, t_ns, *identity)
+    return replace(cut, ambiguous=_within(spans, t_ns))
+
+
+def _within(spans: Sequence[Span], t_ns: Ints) -> Bools:
+    """Return which times lie in a span; one at its very beginning does not, as with labels."""
+    inside = np.zeros(len(t_ns), dtype=bool)
+    for begin, end in spans:
+        inside |= (t_ns > begin) & (t_ns <= end)
+    return inside
 
 
 def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints, Floats, Floats]:

@@ -1,31 +1,25 @@
-"""What is exported is what models are shown, whole or absent."""
+"""Exported windows are those that models see; an export is complete or absent."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import typer
-from tests import toy
 
 from phasewatch.adapters import exporter
 from phasewatch.adapters.exporter import ExportReport
-from phasewatch.cli import console
-from phasewatch.cli.commands import exchange
 from phasewatch.errors import Refused
 from phasewatch.features.views import STATISTICS
-from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.windowing import extract
 
 
 def test_tensors_are_the_windows_themselves(toy_store: Store, tmp_path: Path) -> None:
-    made = exporter.write(toy_store, tmp_path / "out")
+    report = exporter.write(toy_store, tmp_path / "out")
     windows = extract(toy_store, toy_store.ids(), toy_store.schema, 0.0)
     table = pq.read_table(tmp_path / "out" / "windows.parquet")
     arrays = np.load(tmp_path / "out" / "windows.npz")
-    assert made == ExportReport(table.num_rows, {"rejected": 0, "errored": 0})
+    assert report == ExportReport(table.num_rows, {"rejected": 0, "errored": 0})
     assert len(windows) == table.num_rows
     np.testing.assert_array_equal(arrays["X"], windows.x)
     np.testing.assert_array_equal(arrays["y"], windows.y)
@@ -45,7 +39,7 @@ def test_features_are_named_by_channel_and_statistic(toy_store: Store, tmp_path:
         np.testing.assert_array_equal(table[column].to_numpy(), arrays["X"][:, place])
 
 
-def test_nothing_is_written_over(toy_store: Store, tmp_path: Path) -> None:
+def test_an_existing_export_is_not_overwritten(toy_store: Store, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(Refused, match="is there already"):
         exporter.write(toy_store, tmp_path / "out")
@@ -53,47 +47,19 @@ def test_nothing_is_written_over(toy_store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("opening_s", [-1.0, 86_401.0, 1e300, float("inf"), float("nan")])
-def test_an_opening_that_is_none_is_refused(
-    toy_store: Store, tmp_path: Path, opening_s: float
-) -> None:
+def test_an_invalid_opening_is_refused(toy_store: Store, tmp_path: Path, opening_s: float) -> None:
     with pytest.raises(Refused, match=r"--opening .* seconds from 0 to 86,400"):
         exporter.write(toy_store, tmp_path / "out", "tensor", opening_s)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_that_cannot_be_written_is_named_as_it_was_given(toy_store: Store) -> None:
+def test_an_unwritable_target_is_named_as_given(toy_store: Store) -> None:
     with pytest.raises(OSError) as error:
         exporter.write(toy_store, Path("/proc/x"))
     assert error.value.filename == "/proc/x"
 
 
-def test_what_is_left_out_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = toy.store(tmp_path / "store", seeds=1)
-    first, second, *_ = store.ids()
-    damaged = store.folder(first) / SAMPLES
-    damaged.write_bytes(damaged.read_bytes() + b"x")
-    exchange.windows(store.root, tmp_path / "one")
-    assert "left out: 1 rejected, 0 that could not be read" in capsys.readouterr().out
-    newer = store.folder(second) / MANIFEST
-    newer.write_text(json.dumps({**json.loads(newer.read_text()), "format": 2}))
-    with pytest.raises(typer.Exit) as ended:
-        exchange.windows(store.root, tmp_path / "two", as_json=True)
-    assert ended.value.exit_code == console.SOME_ERRORED
-    assert json.loads(capsys.readouterr().out)["left_out"] == {"rejected": 1, "errored": 1}
-    assert pq.read_table(tmp_path / "two" / "windows.parquet").num_rows
-
-
-def test_a_place_far_away_is_refused(
-    toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for command in (exchange.windows, exchange.suggest):
-        with pytest.raises(Refused, match="is a URL"):
-            command(toy_store.root, Path("s3://bucket/x"))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_the_shapes_of_others(toy_store: Store) -> None:
+def test_exports_have_the_shapes_other_libraries_expect(toy_store: Store) -> None:
     windows = extract(toy_store, toy_store.ids()[:3], toy_store.schema, 0.0)
     count, channels, steps = windows.x.shape
     assert windows.aeon()[0].shape == windows.tsai()[0].shape == (count, channels, steps)

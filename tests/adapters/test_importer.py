@@ -1,7 +1,8 @@
-"""Rows become episodes, told file by file; the same source again changes nothing."""
+"""Rows become episodes, reported file by file; importing again changes nothing."""
 
 import gzip
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,9 +44,9 @@ def take(source: Path, text: str = MAPPING, kinds: str = SCHEMA) -> tuple[list[F
     folder = source.parent
     (folder / "schema.toml").write_text(kinds)
     (folder / "mapping.toml").write_text(text)
-    own = schema.read(folder / "schema.toml")
-    store = Store.create(folder / "store", own)
-    mapped = mapping.read(folder / "mapping.toml", own)
+    layout = schema.read(folder / "schema.toml")
+    store = Store.create(folder / "store", layout)
+    mapped = mapping.read(folder / "mapping.toml", layout)
     return list(importer.import_files(source, mapped, store)), store
 
 
@@ -56,7 +57,7 @@ def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None
     episode = store.read(result.id)
     assert (episode.host, episode.sample, episode.profile) == ("pi-1", "run-1", "backup")
     assert episode.seconds == 24 * 5
-    assert [(own.t_wall_ns - episode.start_ns, own.phase) for own in episode.labels] == [
+    assert [(one.t_wall_ns - episode.start_ns, one.phase) for one in episode.labels] == [
         (0, "calm"),
         (12 * 5 * NS, "busy"),
     ]
@@ -69,7 +70,7 @@ def test_rows_become_an_episode_that_the_validator_accepts(source: Path) -> None
     }  # fmt: skip
 
 
-def test_the_same_again_changes_nothing(source: Path) -> None:
+def test_importing_again_changes_nothing(source: Path) -> None:
     take(source)
     before = {path: path.read_bytes() for path in source.parent.rglob("*.parquet")}
     outcomes, store = take(source)
@@ -85,14 +86,14 @@ def test_other_values_under_the_same_name_are_refused(source: Path) -> None:
         take(source)
 
 
-def test_two_files_of_one_episode_are_told_apart(source: Path) -> None:
+def test_two_files_of_one_episode_are_refused(source: Path) -> None:
     (source / "again").mkdir()
     (source / "again" / "run-1.csv").write_text("\n".join([HEAD, *rows(turn=5)]))
     with pytest.raises(Refused, match=r"run-1.csv and again/run-1.csv: have one host, sample"):
         take(source)
 
 
-def test_what_cannot_be_used_is_dropped_by_line(source: Path) -> None:
+def test_unusable_rows_are_dropped_and_reported_by_line(source: Path) -> None:
     path = source / "run-1.csv"
     lines = [HEAD, *rows()]
     lines[3] = lines[3].replace(",2,10,", ",much,10,")
@@ -100,8 +101,8 @@ def test_what_cannot_be_used_is_dropped_by_line(source: Path) -> None:
     lines[7] = "1,2"
     path.write_text("\n".join(lines))
     (outcome,), _ = take(source)
-    told = {why: lines for why, lines in outcome.reasons.items()}
-    assert told == {
+    reasons = {why: lines for why, lines in outcome.reasons.items()}
+    assert reasons == {
         "cpu is 'much', no number": [4],
         "ts is 'yesterday', no time in ms": [6],
         "2 fields where the header has 6": [8],
@@ -119,7 +120,7 @@ def test_missing_values_are_not_measured(source: Path) -> None:
     assert outcome.episodes[0].verdict == "degraded"
 
 
-def test_a_silence_ends_an_episode_where_the_mapping_says_so(source: Path) -> None:
+def test_a_gap_splits_episodes_where_the_mapping_says_so(source: Path) -> None:
     lines = rows()
     later = [f"{int(line[:13]) + 3_600_000}{line[13:]}" for line in lines]
     (source / "run-1.csv").write_text("\n".join([HEAD, *lines, *later]))
@@ -141,6 +142,10 @@ def test_events_are_added_up_in_bins(source: Path) -> None:
     samples = store.read(outcome.episodes[0].id).sources["node"]
     np.testing.assert_array_equal(samples.values[:, 0], [2, 0, 0, 0, 1])
     np.testing.assert_array_equal(samples.values[:, 1], [12, 0, 0, 0, 3])
+    late = f"{T_MS + 10**11},backup,calm,0,1,0"
+    (source / "run-1.csv").write_text("\n".join([HEAD, *lines, late]))
+    with pytest.raises(Refused, match=r"run-1\.csv: line 5: is .* expected events of one episode"):
+        take(source, text, kinds)
 
 
 BAD: dict[str, tuple[Callable[[str], str], str]] = {
@@ -164,17 +169,17 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_mapping_that_does_not_fit_is_one_line(case: str, source: Path) -> None:
-    spoil, said = BAD[case]
-    with pytest.raises(Refused, match=said):
+def test_a_mapping_that_does_not_fit_is_refused_in_one_line(case: str, source: Path) -> None:
+    spoil, problem = BAD[case]
+    with pytest.raises(Refused, match=problem):
         take(source, spoil(MAPPING))
 
 
 def test_a_store_in_its_own_source_is_refused(source: Path) -> None:
     (source.parent / "schema.toml").write_text(SCHEMA)
     (source.parent / "mapping.toml").write_text(MAPPING)
-    own = schema.read(source.parent / "schema.toml")
-    mapped = mapping.read(source.parent / "mapping.toml", own)
+    layout = schema.read(source.parent / "schema.toml")
+    mapped = mapping.read(source.parent / "mapping.toml", layout)
     for place in (source, source / "store"):
         with pytest.raises(Refused, match=r"lies in the source .* Choose another --out"):
             importer.find_files(source, mapped, place)
@@ -202,8 +207,29 @@ def test_a_zipped_json_source_is_the_same_episode(source: Path) -> None:
     text = MAPPING.replace("[.]csv", "[.]jsonl")
     folder = source.parent
     (folder / "mapping.toml").write_text(text)
-    own: Schema = schema.read(folder / "schema.toml")
-    mapped = mapping.read(folder / "mapping.toml", own)
-    store = Store.create(folder / "other", own)
+    layout: Schema = schema.read(folder / "schema.toml")
+    mapped = mapping.read(folder / "mapping.toml", layout)
+    store = Store.create(folder / "other", layout)
     (other,) = importer.import_files(source, mapped, store)
     assert other.episodes[0].id == first.episodes[0].id
+
+
+@pytest.mark.parametrize("host", ['{ column = "job" }', '{ path = "(zz)?" }'])
+def test_an_identity_without_a_text_is_refused_by_its_line(source: Path, host: str) -> None:
+    nameless = [row.replace("backup", "") for row in rows()]
+    (source / "run-1.csv").write_text("\n".join([HEAD, *nameless]) + "\n")
+    with pytest.raises(Refused, match=r"run-1\.csv: line 2: host: is empty"):
+        take(source, re.sub(r"host = .*", f"host = {host}", MAPPING))
+
+
+def test_a_date_of_another_century_is_refused_by_its_line(source: Path) -> None:
+    dated = [f"1969-12-31T23:59:{at:02},backup,calm,1,2,5" for at in range(3)]
+    (source / "run-1.csv").write_text("\n".join([HEAD, *dated]) + "\n")
+    with pytest.raises(Refused, match="is not between the years 2000 and 2100 in iso"):
+        take(source, re.sub(r'unit = "ms"', 'unit = "iso"', MAPPING, count=1))
+
+
+def test_a_time_beyond_any_number_is_dropped(source: Path) -> None:
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), "1e9999999,backup,busy,1,2,5"]))
+    (outcome,), _ = take(source)
+    assert [one.line for one in outcome.dropped] == [26]

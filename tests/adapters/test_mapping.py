@@ -43,20 +43,20 @@ column = "state"
 
 
 @pytest.fixture
-def own(tmp_path: Path) -> Schema:
+def layout(tmp_path: Path) -> Schema:
     path = tmp_path / "schema.toml"
     path.write_text(SCHEMA)
     return schema.read(path)
 
 
-def read(text: str, own: Schema, folder: Path) -> mapping.Mapping:
+def read(text: str, layout: Schema, folder: Path) -> mapping.Mapping:
     path = folder / "mapping.toml"
     path.write_text(text)
-    return mapping.read(path, own)
+    return mapping.read(path, layout)
 
 
-def test_units_and_rates_become_one_factor(own: Schema, tmp_path: Path) -> None:
-    found = read(MAPPING, own, tmp_path)
+def test_units_and_rates_become_one_factor(layout: Schema, tmp_path: Path) -> None:
+    found = read(MAPPING, layout, tmp_path)
     assert [one.factor for one in found.quantities] == [1.0, 1024.0]
     assert found.quantities[1].per == "seconds"
     assert set(found.columns) == {"ts", "job", "state", "cpu", "rx", "seconds"}
@@ -106,9 +106,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("right", BAD)
-def test_a_wrong_field_is_named(right: str, own: Schema, tmp_path: Path) -> None:
-    wrong, said = BAD[right]
+def test_a_wrong_field_is_named(right: str, layout: Schema, tmp_path: Path) -> None:
+    wrong, problem = BAD[right]
     assert right in MAPPING
-    with pytest.raises(Refused, match=said) as refused:
-        read(MAPPING.replace(right, wrong), own, tmp_path)
+    with pytest.raises(Refused, match=problem) as refused:
+        read(MAPPING.replace(right, wrong), layout, tmp_path)
     assert "mapping.toml" in str(refused.value)

@@ -39,24 +39,24 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
     draft = suggest(source)
     (tmp_path / "schema.toml").write_text(draft.schema)
     (tmp_path / "mapping.toml").write_text(draft.mapping)
-    own = schema.read(tmp_path / "schema.toml")
-    mapped = mapping.read(tmp_path / "mapping.toml", own)
-    store = Store.create(tmp_path / "store", own)
+    layout = schema.read(tmp_path / "schema.toml")
+    mapped = mapping.read(tmp_path / "mapping.toml", layout)
+    store = Store.create(tmp_path / "store", layout)
     outcomes = list(importer.import_files(source, mapped, store))
     assert sum(len(one.episodes) for one in outcomes) == 4
     assert {one.verdict for outcome in outcomes for one in outcome.episodes} == {"accepted"}
-    assert own.classes == ("idle", "mining")
-    assert [channel.kind for channel in own.channels] == ["gauge", "counter"]
-    assert own.grid.step_s == 2.0
+    assert layout.classes == ("idle", "mining")
+    assert [channel.kind for channel in layout.channels] == ["gauge", "counter"]
+    assert layout.grid.step_s == 2.0
 
 
-def test_what_was_left_out_is_told(source: Path) -> None:
-    told = "; ".join(suggest(source).remarks)
-    assert "a second time column: date" in told
-    assert "constant in every file: memory" in told
+def test_omitted_columns_are_reported(source: Path) -> None:
+    remarks = "; ".join(suggest(source).remarks)
+    assert "a second time column: date" in remarks
+    assert "constant in every file: memory" in remarks
 
 
-def test_a_column_that_tells_the_phase_is_used(tmp_path: Path) -> None:
+def test_a_column_that_states_the_phase_is_used(tmp_path: Path) -> None:
     path = tmp_path / "all.csv"
     path.write_text(
         "ts,label,x\n"
@@ -95,7 +95,7 @@ def test_text_that_names_machine_and_recording_is_used_and_shown(tmp_path: Path)
     assert "left out, text: note (1: n)" in draft.remarks
 
 
-def test_rows_at_all_times_are_events(tmp_path: Path) -> None:
+def test_irregular_rows_are_drafted_as_events(tmp_path: Path) -> None:
     chance = np.random.default_rng(0)
     t = T_S + np.cumsum(chance.exponential(0.5, 400))
     path = tmp_path / "source" / "conn.log"
@@ -110,29 +110,31 @@ def test_rows_at_all_times_are_events(tmp_path: Path) -> None:
     assert "left out, an identifier: id.resp_p" in draft.remarks
     (tmp_path / "schema.toml").write_text(draft.schema)
     (tmp_path / "mapping.toml").write_text(draft.mapping)
-    own = schema.read(tmp_path / "schema.toml")
-    assert [(one.name, one.kind) for one in own.channels] == [
+    layout = schema.read(tmp_path / "schema.toml")
+    assert [(one.name, one.kind) for one in layout.channels] == [
         ("table.orig_bytes", "event"),
         ("table.rows", "event"),
     ]
-    mapped = mapping.read(tmp_path / "mapping.toml", own)
-    store = Store.create(tmp_path / "store", own)
+    mapped = mapping.read(tmp_path / "mapping.toml", layout)
+    store = Store.create(tmp_path / "store", layout)
     (outcome,) = importer.import_files(path.parent, mapped, store)
     samples = store.read(outcome.episodes[0].id).sources["table"]
     assert samples.values[:, 1].sum() == 400
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("a,b\n1,2\n2,3\n", "no column is a time"),
         ("ts,b\n1790000000,2\n1790000001,2\n", "no column"),
     ],
 )
-def test_data_without_a_clock_or_a_change_is_refused(text: str, said: str, tmp_path: Path) -> None:
+def test_data_without_a_clock_or_a_change_is_refused(
+    text: str, problem: str, tmp_path: Path
+) -> None:
     path = tmp_path / "a.csv"
     path.write_text(text)
-    with pytest.raises(Refused, match=said):
+    with pytest.raises(Refused, match=problem):
         suggest(path)
 
 

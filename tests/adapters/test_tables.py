@@ -1,4 +1,4 @@
-"""Whatever people keep their tables in gives the same rows; a broken row is told by its line."""
+"""Every file format gives the same rows; a broken row is reported by its line."""
 
 import gzip
 from collections.abc import Callable
@@ -30,14 +30,14 @@ WRITTEN: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_every_ending_is_tried() -> None:
+def test_every_file_extension_is_tried() -> None:
     assert set(WRITTEN) == set(ENDINGS)
     assert not readable(Path("notes.txt"))
 
 
 @pytest.mark.parametrize("ending", sorted(set(WRITTEN) - {".ts"}))
 @pytest.mark.parametrize("zipped", [False, True])
-def test_the_same_rows_from_every_form(ending: str, zipped: bool, tmp_path: Path) -> None:
+def test_every_file_format_yields_the_same_rows(ending: str, zipped: bool, tmp_path: Path) -> None:
     path = tmp_path / f"a{ending}"
     WRITTEN[ending](path)
     if zipped and ending != ".parquet":
@@ -50,7 +50,7 @@ def test_the_same_rows_from_every_form(ending: str, zipped: bool, tmp_path: Path
     assert found.dropped == []
 
 
-def test_an_archives_cases_are_apart_and_labelled(tmp_path: Path) -> None:
+def test_cases_of_an_archive_are_separate_and_labelled(tmp_path: Path) -> None:
     path = tmp_path / "x_TRAIN.ts"
     WRITTEN[".ts"](path)
     found = read(path)
@@ -72,7 +72,7 @@ def test_an_archives_cases_are_apart_and_labelled(tmp_path: Path) -> None:
         ("a.ts", "@data\n1,2:3\n1,2:3,4\n", 2, "not 2 of one length"),
     ],
 )
-def test_a_broken_row_is_dropped_and_told(
+def test_a_broken_row_is_dropped_and_reported(
     name: str, text: str, line: int, why: str, tmp_path: Path
 ) -> None:
     path = tmp_path / name
@@ -109,3 +109,42 @@ def test_nested_objects_are_columns_with_dots(tmp_path: Path) -> None:
     path.write_text('{"host": {"cpu": {"user": 3}}, "up": true}\n')
     found: Table = read(path)
     assert found.columns == {"host.cpu.user": ["3"], "up": ["True"]}
+
+
+def _two_of_one_name(path: Path) -> None:
+    columns = [pa.array([1]), pa.array([2])]
+    pq.write_table(pa.Table.from_arrays(columns, names=["ts", "ts"]), path)
+
+
+def _beyond_nanoseconds(path: Path) -> None:
+    pq.write_table(pa.table({"ts": pa.array([253_402_300_799], pa.timestamp("s"))}), path)
+
+
+HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "a separator that is none": (".log", lambda path: path.write_text(ZEEK.replace("x09", "x"))),
+    "no separator": (".log", lambda path: path.write_text("#separator\n#fields\tts\n1\n")),
+    "two columns of one name": (".parquet", _two_of_one_name),
+    "a time that nanoseconds cannot hold": (".parquet", _beyond_nanoseconds),
+    "no Parquet": (".parquet", lambda path: path.write_bytes(b"PAR1" + bytes(99) + b"PAR1")),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_cannot_be_read_is_refused_by_its_file(name: str, tmp_path: Path) -> None:
+    ending, write = HOSTILE[name]
+    write(tmp_path / f"x{ending}")
+    with pytest.raises(Refused, match="x"):
+        read(tmp_path / f"x{ending}")
+
+
+@pytest.mark.parametrize("inner", ["[" * 100_000, '{"a":' * 100_000])
+def test_an_object_that_nests_too_deep_is_dropped(inner: str, tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"ts": 1}\n{"ts": ' + inner + "\n")
+    found = read(tmp_path / "x.jsonl")
+    assert found.lines == [1] and [one.line for one in found.dropped] == [2]
+
+
+def test_a_case_without_a_label_is_dropped(tmp_path: Path) -> None:
+    (tmp_path / "x.ts").write_text("@classLabel true a b\n@data\n1,2\n1,2:a\n")
+    found = read(tmp_path / "x.ts")
+    assert [one.line for one in found.dropped] == [3] and found.lines == [4, 4]

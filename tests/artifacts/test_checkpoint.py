@@ -11,46 +11,29 @@ import torch
 from safetensors.torch import load as unpack
 from safetensors.torch import save as pack
 from tests import toy
+from tests.trained import trained
 
 from phasewatch import schema, windowing
 from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
-from phasewatch.experiment.run import Run
-from phasewatch.features.views import NEWEST, OLDEST, ViewVersion
+from phasewatch.features.views import OLDEST
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
-from phasewatch.models.base import UNMONITORED, names
+from phasewatch.models.base import names
 from phasewatch.schema import MODES, Mode, Schema
-from phasewatch.splits import Split
 from phasewatch.store.local import Store
-from phasewatch.training import jobs
-from phasewatch.training.jobs import Task
-
-SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), ("gamma.dig.s1",), (), ())
-
-
-def trained(
-    store: Store, name: str = "gbt", mode: Mode = "oracle", version: ViewVersion = NEWEST
-) -> Checkpoint:
-    own = store.schema.for_mode(mode)
-    ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
-    both = windowing.extract(store, ids, own, toy.RECIPE.opening_s)
-    probe = (toy.episode(), Run(Path("nowhere")).training_folders)
-    recipe = replace(toy.RECIPE, view_version=version)
-    task = Task(recipe, name, mode, own, SPLIT, both, both, *probe)
-    return jobs.train_checkpoint(task, UNMONITORED)
 
 
 @pytest.fixture(scope="module")
-def made(toy_store: Store) -> Checkpoint:
+def gbt(toy_store: Store) -> Checkpoint:
     return trained(toy_store)
 
 
 @pytest.fixture
-def path(made: Checkpoint, tmp_path: Path) -> Path:
-    return save(made, toy.episode(), tmp_path)
+def path(gbt: Checkpoint, tmp_path: Path) -> Path:
+    return save(gbt, toy.episode(), tmp_path)
 
 
 def weights_of(path: Path) -> Path:
@@ -63,39 +46,39 @@ def weights_of(path: Path) -> Path:
 def test_every_loaded_model_gives_the_same_logits(
     toy_store: Store, tmp_path: Path, name: str, mode: Mode
 ) -> None:
-    own = trained(toy_store, name, mode)
-    again = load(save(own, toy.episode(), tmp_path))
-    windows = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    layout = trained(toy_store, name, mode)
+    again = load(save(layout, toy.episode(), tmp_path))
+    windows = windowing.cut_windows(toy.episode("beta", "leak"), layout.schema, layout.opening_s)
     for level, past in ((windows.opening, windows.past), (windows.opening, None), (None, None)):
-        one, two = (each.logits(windows.x, level, past) for each in (again, own))
+        one, two = (each.logits(windows.x, level, past) for each in (again, layout))
         np.testing.assert_array_equal(one, two)
-    assert again.schema == own.schema
-    assert (again.name, again.mode, again.model_name) == (own.name, mode, name)
+    assert again.schema == layout.schema
+    assert (again.name, again.mode, again.model_name) == (layout.name, mode, name)
 
 
-def test_it_binds_to_the_schema_it_was_trained_on(path: Path) -> None:
-    own = schema.vm46()
+def test_a_checkpoint_binds_to_its_training_schema(path: Path) -> None:
+    layout = schema.vm46()
     extra = schema.Channel("proc.new", "s", "gauge", True, "a 47th channel")
-    for data in (own, replace(own, channels=(extra, *own.channels[::-1]))):
+    for data in (layout, replace(layout, channels=(extra, *layout.channels[::-1]))):
         load(path).bind(data, "store")
 
 
-def _changed(own: Schema, place: int, **changes: Any) -> Schema:
-    channels = list(own.channels)
+def _changed(layout: Schema, place: int, **changes: Any) -> Schema:
+    channels = list(layout.channels)
     channels[place] = replace(channels[place], **changes)
-    return replace(own, channels=tuple(channels))
+    return replace(layout, channels=tuple(channels))
 
 
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (lambda own: _changed(own, 17, unit="s"), "guest.forks: unit"),
-        (lambda own: _changed(own, 0, kind="gauge"), "proc.vcpu_run: kind"),
-        (lambda own: _changed(own, 0, deployed=False), "proc.vcpu_run: deployed"),
-        (lambda own: replace(own, channels=own.channels[1:]), "proc.vcpu_run is missing"),
-        (lambda own: replace(own, grid=replace(own.grid, window_s=20.0)), "window_s=20.0"),
-        (lambda own: replace(own, grid=replace(own.grid, step_s=0.25)), "step_s=0.25"),
-        (lambda own: replace(own, classes=own.classes[::-1]), "classes"),
+        (lambda one: _changed(one, 17, unit="s"), "guest.forks: unit"),
+        (lambda one: _changed(one, 0, kind="gauge"), "proc.vcpu_run: kind"),
+        (lambda one: _changed(one, 0, deployed=False), "proc.vcpu_run: deployed"),
+        (lambda one: replace(one, channels=one.channels[1:]), "proc.vcpu_run is missing"),
+        (lambda one: replace(one, grid=replace(one.grid, window_s=20.0)), "window_s=20.0"),
+        (lambda one: replace(one, grid=replace(one.grid, step_s=0.25)), "step_s=0.25"),
+        (lambda one: replace(one, classes=one.classes[::-1]), "classes"),
     ],
 )
 def test_a_changed_schema_is_refused_by_name(
@@ -123,20 +106,20 @@ def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Change a header and make its digests fit."""
     value = json.loads(path.read_bytes())
     change(value)
-    own = schema.parse(value["data"], path)
-    value["fingerprints"] = contract.fingerprints(own, value["view_version"])
+    layout = schema.parse(value["data"], path)
+    value["fingerprints"] = contract.fingerprints(layout, value["view_version"])
     header = checkpoint.Header(**value)
     path.write_text(json.dumps({**value, "digest": header.computed()}))
 
 
-def test_a_reader_that_changed_its_meaning_is_refused(
+def test_a_changed_feature_extraction_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same names, same units, same hashes, other numbers: only the probe can know."""
     measure = windowing._measure
 
     def scaled(channels: tuple[schema.Channel, ...], *rest: Any) -> Any:
-        return measure(channels, *rest) * [1000 if own.kind == "counter" else 1 for own in channels]
+        return measure(channels, *rest) * [1000 if one.kind == "counter" else 1 for one in channels]
 
     monkeypatch.setattr(windowing, "_measure", scaled)
     with pytest.raises(Drift, match=r"channel proc\.vcpu_run is not computed as in training"):
@@ -149,11 +132,11 @@ def test_another_extraction_version_is_refused(path: Path, monkeypatch: pytest.M
         load(path)
 
 
-def test_every_flipped_byte_of_the_weights_is_noticed(path: Path) -> None:
+def test_every_flipped_byte_of_the_weights_is_refused(path: Path) -> None:
     place = weights_of(path)
-    whole = place.read_bytes()
-    for at in np.random.default_rng(0).integers(0, len(whole), 40):
-        damaged = bytearray(whole)
+    intact = place.read_bytes()
+    for at in np.random.default_rng(0).integers(0, len(intact), 40):
+        damaged = bytearray(intact)
         damaged[at] ^= 4
         place.write_bytes(damaged)
         with pytest.raises(Refused, match="damaged") as refused:
@@ -162,7 +145,7 @@ def test_every_flipped_byte_of_the_weights_is_noticed(path: Path) -> None:
 
 
 @pytest.mark.parametrize("field", ["lens", "scores", "classes", "weights_bytes", "seed"])
-def test_a_changed_header_is_noticed(path: Path, field: str) -> None:
+def test_a_changed_header_is_refused(path: Path, field: str) -> None:
     text = path.read_text()
     value = json.loads(text)
     if field == "lens":
@@ -180,9 +163,9 @@ def test_a_changed_header_is_noticed(path: Path, field: str) -> None:
         load(path)
 
 
-@pytest.mark.parametrize("kept", [0, 10, 500, -2])
-def test_a_truncated_header_is_one_line(path: Path, kept: int) -> None:
-    path.write_bytes(path.read_bytes()[:kept])
+@pytest.mark.parametrize("length", [0, 10, 500, -2])
+def test_a_truncated_header_is_refused_in_one_line(path: Path, length: int) -> None:
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(Refused) as refused:
         load(path)
     assert refused.value.code == "header_json"
@@ -197,22 +180,22 @@ def test_missing_files_are_named(path: Path, tmp_path: Path) -> None:
         load(tmp_path / "absent.ckpt.json")
 
 
-def test_names_with_dots_do_not_collide(made: Checkpoint, tmp_path: Path) -> None:
+def test_names_with_dots_do_not_collide(gbt: Checkpoint, tmp_path: Path) -> None:
     paths = {
-        save(replace(made, name=name), toy.episode(), tmp_path) for name in ("g.v1.2", "g.v1.3")
+        save(replace(gbt, name=name), toy.episode(), tmp_path) for name in ("g.v1.2", "g.v1.3")
     }
     assert len(paths) == 2
     assert {load(path).name for path in paths} == {"g.v1.2", "g.v1.3"}
 
 
 @pytest.mark.parametrize("name", ["../x", "", "a/b", "A", ".x", "x" * 65])
-def test_a_name_cannot_leave_the_folder(made: Checkpoint, tmp_path: Path, name: str) -> None:
+def test_a_name_cannot_leave_the_folder(gbt: Checkpoint, tmp_path: Path, name: str) -> None:
     with pytest.raises(Refused, match="not usable"):
-        save(replace(made, name=name), toy.episode(), tmp_path)
+        save(replace(gbt, name=name), toy.episode(), tmp_path)
 
 
-def test_saving_again_leaves_a_whole_checkpoint_when_it_fails(
-    path: Path, made: Checkpoint, monkeypatch: pytest.MonkeyPatch
+def test_a_failed_save_leaves_the_earlier_checkpoint_intact(
+    path: Path, gbt: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = atomic.write
 
@@ -224,24 +207,24 @@ def test_saving_again_leaves_a_whole_checkpoint_when_it_fails(
     before = path.read_bytes()
     monkeypatch.setattr(atomic, "write", full)
     with pytest.raises(OSError, match="No space"):
-        save(replace(made, scores={}), toy.episode(), path.parent)
+        save(replace(gbt, scores={}), toy.episode(), path.parent)
     assert path.read_bytes() == before
     load(path)
 
 
 def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
     """A manipulated agent changes no bit of the logits in realistic mode."""
-    own = trained(toy_store, mode="realistic")
+    layout = trained(toy_store, mode="realistic")
     episode = toy.episode("delta", "dig")
     guest = episode.sources["guest"]
     lied = replace(guest, values=guest.values[::-1] * 7)
     altered = replace(episode, sources={**episode.sources, "guest": lied})
-    lies, truth = (
-        windowing.cut_windows(one, own.schema, own.opening_s) for one in (altered, episode)
+    altered_windows, truth = (
+        windowing.cut_windows(one, layout.schema, layout.opening_s) for one in (altered, episode)
     )
     np.testing.assert_array_equal(
-        own.logits(lies.x, lies.opening, lies.past),
-        own.logits(truth.x, truth.opening, truth.past),
+        layout.logits(altered_windows.x, altered_windows.opening, altered_windows.past),
+        layout.logits(truth.x, truth.opening, truth.past),
     )
 
 
@@ -304,29 +287,29 @@ WEIGHTS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda data: b"", "weights_format"),
     "header length": (lambda data: (1 << 63).to_bytes(8, "little") + data[8:], "weights_format"),
     "hole": (lambda data: data[:-4], "weights_format"),
-    "another tensor": (_tensors(lambda own: own.update(more=torch.zeros(1))), "weights_shape"),
-    "missing": (_tensors(lambda own: own.pop(FIRST)), "weights_shape"),
-    "renamed": (_tensors(lambda own: own.update(x=own.pop(FIRST))), "weights_shape"),
+    "another tensor": (_tensors(lambda one: one.update(more=torch.zeros(1))), "weights_shape"),
+    "missing": (_tensors(lambda one: one.pop(FIRST)), "weights_shape"),
+    "renamed": (_tensors(lambda one: one.update(x=one.pop(FIRST))), "weights_shape"),
     "turned": (
-        _tensors(lambda own: own.update({FIRST: own[FIRST].T.contiguous()})),
+        _tensors(lambda one: one.update({FIRST: one[FIRST].T.contiguous()})),
         "weights_shape",
     ),
-    "double": (_tensors(lambda own: own.update({FIRST: own[FIRST].double()})), "weights_shape"),
-    "whole": (_tensors(lambda own: own.update({FIRST: own[FIRST].long()})), "weights_shape"),
-    "nan": (_tensors(lambda own: own[FIRST].fill_(float("nan"))), "weights_nonfinite"),
-    "infinite": (_tensors(lambda own: own[FIRST].fill_(float("inf"))), "weights_nonfinite"),
-    "other answers": (_tensors(lambda own: own[FIRST].mul_(1.01)), "golden_mismatch"),
+    "double": (_tensors(lambda one: one.update({FIRST: one[FIRST].double()})), "weights_shape"),
+    "whole": (_tensors(lambda one: one.update({FIRST: one[FIRST].long()})), "weights_shape"),
+    "nan": (_tensors(lambda one: one[FIRST].fill_(float("nan"))), "weights_nonfinite"),
+    "infinite": (_tensors(lambda one: one[FIRST].fill_(float("inf"))), "weights_nonfinite"),
+    "other answers": (_tensors(lambda one: one[FIRST].mul_(1.01)), "golden_mismatch"),
     "other answers without a source": (
-        _tensors(lambda own: own[FIRST][:, own[FIRST].shape[1] // 2 :].mul_(1.01)),
+        _tensors(lambda one: one[FIRST][:, one[FIRST].shape[1] // 2 :].mul_(1.01)),
         "golden_mismatch",
     ),
-    "wide": (_about(lambda own: own["config"].update(hidden=10**9)), "semantics_config"),
-    "wide and legal": (_about(lambda own: own["config"].update(hidden=4096)), "semantics_config"),
-    "deep": (_about(lambda own: own["config"].update(depth=10**6)), "semantics_config"),
-    "negative": (_about(lambda own: own["config"].update(hidden=-1)), "semantics_config"),
-    "half": (_about(lambda own: own["config"].update(hidden=1.5)), "semantics_config"),
-    "unknown choice": (_about(lambda own: own["config"].update(path="/x")), "semantics_config"),
-    "shape": (_about(lambda own: own.update(shape=[10**9])), "weights_shape"),
+    "wide": (_about(lambda one: one["config"].update(hidden=10**9)), "semantics_config"),
+    "wide and legal": (_about(lambda one: one["config"].update(hidden=4096)), "semantics_config"),
+    "deep": (_about(lambda one: one["config"].update(depth=10**6)), "semantics_config"),
+    "negative": (_about(lambda one: one["config"].update(hidden=-1)), "semantics_config"),
+    "half": (_about(lambda one: one["config"].update(hidden=1.5)), "semantics_config"),
+    "unknown choice": (_about(lambda one: one["config"].update(path="/x")), "semantics_config"),
+    "shape": (_about(lambda one: one.update(shape=[10**9])), "weights_shape"),
 }
 
 
@@ -397,31 +380,31 @@ HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
 
 
 @pytest.mark.parametrize("attack", HEADERS)
-def test_forged_meanings_are_refused_by_code(forged: Callable[..., str], attack: str) -> None:
+def test_forged_header_fields_are_refused_by_code(forged: Callable[..., str], attack: str) -> None:
     change, code = HEADERS[attack]
     assert forged(header=change) == code
 
 
 def test_the_weights_of_another_model_are_noticed(
-    path: Path, made: Checkpoint, toy_store: Store
+    path: Path, gbt: Checkpoint, toy_store: Store
 ) -> None:
     other = save(trained(toy_store, "gbt", "realistic"), toy.episode(), path.parent)
-    own, theirs = (next(path.parent.glob(f"gbt-{mode}.*.xgb.json")) for mode in reversed(MODES))
-    own.write_bytes(theirs.read_bytes())
+    layout, writing = (next(path.parent.glob(f"gbt-{mode}.*.xgb.json")) for mode in reversed(MODES))
+    layout.write_bytes(writing.read_bytes())
     load(other)
     with pytest.raises(Refused) as refused:
         load(path)
     assert refused.value.code == "digest"
 
 
-def test_the_plane_is_that_of_the_training_windows(path: Path, made: Checkpoint) -> None:
-    windows = windowing.cut_windows(toy.episode(), made.schema, made.opening_s)
-    z = made.normalizer.apply(windows.x, windows.opening, windows.past)
-    assert made.projection is not None
+def test_the_projection_is_that_of_the_training_windows(path: Path, gbt: Checkpoint) -> None:
+    windows = windowing.cut_windows(toy.episode(), gbt.schema, gbt.opening_s)
+    z = gbt.normalizer.apply(windows.x, windows.opening, windows.past)
+    assert gbt.projection is not None
     again = load(path).projection
     assert again is not None
-    np.testing.assert_array_equal(again.apply(z), made.projection.apply(z))
-    np.testing.assert_allclose(made.projection.axes @ made.projection.axes.T, np.eye(2), atol=1e-4)
+    np.testing.assert_array_equal(again.apply(z), gbt.projection.apply(z))
+    np.testing.assert_allclose(gbt.projection.axes @ gbt.projection.axes.T, np.eye(2), atol=1e-4)
 
 
 def test_a_past_that_is_computed_otherwise_is_refused(path: Path) -> None:
@@ -435,7 +418,7 @@ def test_a_past_that_is_computed_otherwise_is_refused(path: Path) -> None:
         load(path)
 
 
-def test_what_a_model_says_of_a_past_is_golden(made: Checkpoint, path: Path) -> None:
+def test_what_a_model_says_of_a_past_is_golden(gbt: Checkpoint, path: Path) -> None:
     header = checkpoint.load_header(path)
     pasts = [np.array(one.past, dtype=np.float64) for one in header.golden]
     assert any(np.isfinite(past).any() for past in pasts)
@@ -447,15 +430,15 @@ def test_what_a_model_says_of_a_past_is_golden(made: Checkpoint, path: Path) -> 
 def test_version_3_of_the_views_is_still_trained_and_read(
     toy_store: Store, tmp_path: Path, name: str
 ) -> None:
-    own = trained(toy_store, name, "realistic", OLDEST)
-    path = save(own, toy.episode(), tmp_path)
+    old = trained(toy_store, name, "realistic", OLDEST)
+    path = save(old, toy.episode(), tmp_path)
     value = json.loads(path.read_bytes())
     assert value["view_version"] == OLDEST and value["lens"].keys() == {"opening", "mean", "std"}
     assert not any("past" in one for one in (value["probe"], *value["golden"]))
     again = load(path)
-    windows = windowing.cut_windows(toy.episode("beta", "leak"), own.schema, own.opening_s)
+    windows = windowing.cut_windows(toy.episode("beta", "leak"), old.schema, old.opening_s)
     found = again.logits(windows.x, windows.opening, windows.past)
-    np.testing.assert_array_equal(found, own.logits(windows.x, windows.opening))
+    np.testing.assert_array_equal(found, old.logits(windows.x, windows.opening))
 
     value["golden"][0]["past"] = [[0.0]]
     path.write_bytes(checkpoint.Header.model_validate(value).sealed())

@@ -71,7 +71,7 @@ def test_a_name_may_not_leave_its_folder(tmp_path: Path) -> None:
             contract.path_of(tmp_path, name, ".x")
 
 
-def test_replay_refuses_logits_that_moved(folder: Path, terms: Terms) -> None:
+def test_golden_windows_refuse_changed_logits(folder: Path, terms: Terms) -> None:
     model, path = load(folder), folder / "bundle.json"
     contract.replay(model, terms, path, 1e-4)
     stored = terms.golden[0]
@@ -80,7 +80,7 @@ def test_replay_refuses_logits_that_moved(folder: Path, terms: Terms) -> None:
         contract.replay(model, terms.model_copy(update={"golden": [moved]}), path, 1e-4)
 
 
-def test_golden_windows_cover_what_is_rare(folder: Path, toy_store: Store) -> None:
+def test_golden_windows_cover_rare_inputs(folder: Path, toy_store: Store) -> None:
     model = load(folder)
     found = contract.golden(model, toy.episode("delta", "dig"))
     sources = len(model.schema.sources)

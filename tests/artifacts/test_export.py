@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import toy
-from tests.artifacts.test_checkpoint import trained
+from tests.trained import TEST_SPLIT, saved, trained
 
 from phasewatch import windowing
 from phasewatch.artifacts import bundle, checkpoint
@@ -14,23 +14,14 @@ from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
 from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
-from phasewatch.splits import Split
 from phasewatch.store.local import Store
 from phasewatch.training.recipes import SIX
 
 GRAPHS = [name for name in names() if find(name).onnx is not Classifier.onnx]
 WITHOUT = [name for name in names() if name not in GRAPHS]
-SPLIT = Split(
-    "held_out_host", "delta", ("alpha.dig.s1",), (), (), ("delta.dig.s1", "delta.leak.s1")
-)
 
 
-def saved(store: Store, folder: Path, name: str = "gbt", mode: Mode = "oracle") -> Path:
-    exported = replace(trained(store, name, mode), split=asdict(SPLIT))
-    return checkpoint.save(exported, toy.episode(), folder)
-
-
-def test_every_model_of_the_published_results_has_a_graph() -> None:
+def test_every_model_of_the_published_results_exports_to_onnx() -> None:
     assert set(SIX) <= set(GRAPHS)
 
 
@@ -61,7 +52,7 @@ def test_a_bundle_gives_what_its_checkpoint_gives(
 
 
 @pytest.mark.parametrize("off", [2e-5, np.nan])
-def test_a_graph_that_differs_is_not_written(
+def test_a_graph_that_differs_from_its_checkpoint_is_not_written(
     toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, off: float
 ) -> None:
     path = saved(toy_store, tmp_path)
@@ -73,14 +64,14 @@ def test_a_graph_that_differs_is_not_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_it_is_compared_on_the_whole_test_split(toy_store: Store, tmp_path: Path) -> None:
-    exported = replace(trained(toy_store), split={**asdict(SPLIT), "test": ("nobody.dig.s1",)})
+def test_an_export_is_compared_on_the_complete_test_split(toy_store: Store, tmp_path: Path) -> None:
+    exported = replace(trained(toy_store), split={**asdict(TEST_SPLIT), "test": ("nobody.dig.s1",)})
     path = checkpoint.save(exported, toy.episode(), tmp_path)
     with pytest.raises(Refused, match=r"lacks 1 of 1 test episodes .* nobody\.dig\.s1"):
         export(path, toy_store, tmp_path)
 
 
-def test_a_file_is_no_place_for_a_bundle(toy_store: Store, tmp_path: Path) -> None:
+def test_a_bundle_is_not_written_over_a_file(toy_store: Store, tmp_path: Path) -> None:
     taken = tmp_path / "README.md"
     taken.write_text("mine")
     with pytest.raises(Refused, match=r"README.md: is a file; expected a folder for the bundle"):
@@ -96,7 +87,9 @@ def test_a_bundle_is_never_replaced(toy_store: Store, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", WITHOUT)
-def test_a_model_without_a_graph_says_so(toy_store: Store, tmp_path: Path, name: str) -> None:
+def test_a_model_that_cannot_be_exported_is_refused(
+    toy_store: Store, tmp_path: Path, name: str
+) -> None:
     path = saved(toy_store, tmp_path, name)
     with pytest.raises(Refused, match=f"{name}: has no ONNX graph.*Export another model"):
         export(path, toy_store, tmp_path)

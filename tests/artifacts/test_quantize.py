@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import toy
-from tests.artifacts.test_export import GRAPHS, saved
+from tests.artifacts.test_export import GRAPHS
+from tests.trained import saved
 
 from phasewatch import windowing
 from phasewatch.artifacts import bundle, checkpoint, quantize
@@ -34,7 +35,7 @@ def test_trees_are_refused(toy_store: Store, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.bundle"))
 
 
-def test_another_model_is_not_written(
+def test_a_quantized_model_with_too_many_changed_labels_is_not_written(
     toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = saved(toy_store, tmp_path, "mlp", "realistic")

@@ -1,4 +1,4 @@
-"""A model that would end its reader ends a child instead."""
+"""A model that would end its reader only ends a child process."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def endless() -> bytes:
 
 
 @pytest.mark.parametrize(("name", "kind"), [("gbt", "xgboost"), ("gbt", "bundle")])
-def test_a_whole_model_passes_and_a_damaged_one_is_refused_as_ever(
+def test_the_sandbox_accepts_an_intact_model_and_refuses_a_damaged_one(
     tmp_path: Path, name: str, kind: str
 ) -> None:
     path = put(tmp_path, name, kind)
@@ -66,7 +66,7 @@ def test_a_whole_model_passes_and_a_damaged_one_is_refused_as_ever(
     assert json.dumps(refused.value.__reduce__()[1])
 
 
-def test_a_graph_without_end_ends_the_child_alone(tmp_path: Path) -> None:
+def test_an_endless_graph_stops_only_the_child_process(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"ended the process that tried it \(SIG") as refused:
         load_in_sandbox(put(tmp_path, "mlp", "onnx", endless()), limit_s=2)
     assert refused.value.code == "child"

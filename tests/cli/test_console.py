@@ -52,22 +52,22 @@ def test_guest_images_have_a_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def terminal(monkeypatch: pytest.MonkeyPatch, interactive: bool) -> io.StringIO:
     """Put a console that is a terminal, or is none, in the place of standard error."""
-    shown = io.StringIO()
-    replaced = Console(file=shown, force_terminal=interactive, width=120)
+    output = io.StringIO()
+    replaced = Console(file=output, force_terminal=interactive, width=120)
     monkeypatch.setattr(console, "err", replaced)
-    return shown
+    return output
 
 
-def test_a_bar_counts_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = terminal(monkeypatch, interactive=True)
+def test_a_progress_bar_counts_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = terminal(monkeypatch, interactive=True)
     with console.progress("validating", 5) as advance:
         advance()
         advance(2)
-    assert "validating" in shown.getvalue() and "3/5" in shown.getvalue()
+    assert "validating" in output.getvalue() and "3/5" in output.getvalue()
 
 
-def test_there_is_no_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = terminal(monkeypatch, interactive=False)
+def test_there_is_no_progress_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    output = terminal(monkeypatch, interactive=False)
     with console.progress("validating", 5) as advance:
         advance(5)
-    assert "validating" not in shown.getvalue()
+    assert "validating" not in output.getvalue()

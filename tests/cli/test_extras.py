@@ -42,7 +42,7 @@ def test_a_module_has_the_extra_that_installs_it() -> None:
     assert extras.extra_of("nowhere") is None
 
 
-def test_what_cannot_be_found_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_libraries_that_cannot_be_found_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert extras.missing("data") == []
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "pyarrow" else object())
     assert extras.missing("data") == ["pyarrow"]

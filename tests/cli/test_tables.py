@@ -33,7 +33,7 @@ def test_every_model_and_baseline_has_a_line(console: Console, toy_run: RunResul
     assert "1,234" in text and "other hosts" not in text
 
 
-def test_80_columns_break_no_word(monkeypatch: pytest.MonkeyPatch, many: Report) -> None:
+def test_tables_break_no_word_at_80_columns(monkeypatch: pytest.MonkeyPatch, many: Report) -> None:
     narrow = Console(record=True, width=80)
     monkeypatch.setattr(tables, "out", narrow)
     rows = [replace(row, model="transformer") for row in many.rows]

@@ -116,7 +116,7 @@ def run(language: str, text: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("path", [path for path in pages() if runnable(path)], ids=name)
-def test_a_page_does_what_it_says(path: Path, trained: Path, tmp_path: Path) -> None:
+def test_every_block_of_a_page_runs(path: Path, trained: Path, tmp_path: Path) -> None:
     folder = tmp_path / "here"
     shutil.copytree(trained, folder)
     for block in runnable(path):
@@ -124,7 +124,7 @@ def test_a_page_does_what_it_says(path: Path, trained: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("path", pages(), ids=name)
-def test_no_block_escapes(path: Path) -> None:
+def test_every_block_that_is_not_run_states_a_reason(path: Path) -> None:
     """A block that is not run gives a reason, and none hides under another language's name."""
     for block in blocks(path.read_text("utf-8")):
         assert block.language not in OTHER_NAMES, block.text

@@ -13,8 +13,8 @@ PAGES = generate.pages()
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_fresh(name: str) -> None:
-    kept = (generate.HERE / name).read_text(encoding="utf-8")
-    assert kept == PAGES[name], "run: make reference"
+    stored = (generate.HERE / name).read_text(encoding="utf-8")
+    assert stored == PAGES[name], "run: make reference"
 
 
 def test_every_command_and_option_is_described() -> None:

@@ -1,4 +1,4 @@
-"""Answers that need no detector find what is planted for them, and nothing else."""
+"""Baselines find the dependence that is planted for them, and score chance without one."""
 
 from dataclasses import replace
 
@@ -16,12 +16,12 @@ CLASSES = 6
 
 @pytest.fixture(scope="module")
 def windows(toy_store: Store) -> Windows:
-    """Of every episode, with the phases dealt at random: nothing to be found."""
-    whole = extract(toy_store, tuple(toy_store.ids()), toy_store.schema, 0.0)
-    return replace(whole, y=np.random.default_rng(0).integers(0, CLASSES, len(whole)))
+    """Windows of every episode with random phases, which nothing predicts."""
+    complete = extract(toy_store, tuple(toy_store.ids()), toy_store.schema, 0.0)
+    return replace(complete, y=np.random.default_rng(0).integers(0, CLASSES, len(complete)))
 
 
-def answer(name: str, windows: Windows) -> float:
+def score(name: str, windows: Windows) -> float:
     """Macro F1 on the last third of the episodes, learned from the first."""
     ids = np.unique(windows.episode)
     train, validation, test = (
@@ -33,28 +33,30 @@ def answer(name: str, windows: Windows) -> float:
 
 
 @pytest.mark.parametrize("name", baselines.BASELINES)
-def test_nothing_is_found_where_nothing_is(name: str, windows: Windows) -> None:
-    assert answer(name, windows) < 0.35
+def test_baselines_score_chance_on_shuffled_labels(name: str, windows: Windows) -> None:
+    assert score(name, windows) < 0.35
 
 
-def test_the_clock_gives_phases_away(windows: Windows) -> None:
+def test_time_only_predicts_phases_that_follow_the_clock(windows: Windows) -> None:
     starts = {id: windows.t_ns[windows.episode == id].min() for id in np.unique(windows.episode)}
     since = windows.t_ns - np.array([starts[id] for id in windows.episode])
-    told = replace(windows, y=(since // 5_000_000_000 % CLASSES).astype(np.int64))
-    assert answer("time only", told) > 0.95
-    assert answer("host only", told) < 0.35
+    relabelled = replace(windows, y=(since // 5_000_000_000 % CLASSES).astype(np.int64))
+    assert score("time only", relabelled) > 0.95
+    assert score("host only", relabelled) < 0.35
 
 
-def test_the_host_gives_phases_away(windows: Windows) -> None:
+def test_host_only_predicts_phases_that_follow_the_host(windows: Windows) -> None:
     hosts = np.unique(windows.host)
-    whole = replace(windows, y=np.searchsorted(hosts, windows.host).astype(np.int64))
+    complete = replace(windows, y=np.searchsorted(hosts, windows.host).astype(np.int64))
     first = np.concatenate([np.flatnonzero(windows.host == host)[::3] for host in hosts])
-    train, test = whole.take(first), whole.take(np.setdiff1d(np.arange(len(whole)), first))
+    train, test = complete.take(first), complete.take(np.setdiff1d(np.arange(len(complete)), first))
     assert (baselines.host_only(train, train, test, CLASSES) == test.y).all()
 
 
-def test_one_channel_gives_phases_away(windows: Windows, toy_store: Store) -> None:
+def test_best_channel_predicts_phases_that_follow_one_channel(
+    windows: Windows, toy_store: Store
+) -> None:
     schema: Schema = toy_store.schema
-    own = windows.x.copy()
-    own[:, schema.names.index("guest.ctxt")] = np.exp(windows.y)[:, None]
-    assert answer("best channel", replace(windows, x=own)) > 0.95
+    x = windows.x.copy()
+    x[:, schema.names.index("guest.ctxt")] = np.exp(windows.y)[:, None]
+    assert score("best channel", replace(windows, x=x)) > 0.95

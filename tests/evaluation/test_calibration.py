@@ -1,4 +1,4 @@
-"""Probabilities that are right are found right; scores as scikit-learn has them."""
+"""Calibration of known probabilities, compared with scikit-learn and with hand-computed values."""
 
 import numpy as np
 import pytest
@@ -17,11 +17,11 @@ Y = np.array([GENERATOR.choice(4, p=row) for row in softmax(LOGITS, axis=1)])
 
 
 @pytest.mark.parametrize("factor", [0.3, 1.0, 4.0])
-def test_the_temperature_undoes_a_factor(factor: float) -> None:
+def test_the_temperature_undoes_a_scale_factor(factor: float) -> None:
     assert fit_temperature(LOGITS * factor, Y) == pytest.approx(factor, rel=0.05)
 
 
-def test_it_is_where_scikit_learns_loss_is_least() -> None:
+def test_the_temperature_minimizes_scikit_learns_log_loss() -> None:
     found = fit_temperature(LOGITS * 3, Y)
     losses = [
         log_loss(Y, softmax(LOGITS * 3 / t, axis=1)) for t in (found / 1.1, found, found * 1.1)
@@ -29,7 +29,7 @@ def test_it_is_where_scikit_learns_loss_is_least() -> None:
     assert losses[1] == min(losses)
 
 
-def test_calibrated_probabilities_have_no_error_and_too_sure_ones_do() -> None:
+def test_calibration_error_is_zero_when_calibrated_and_positive_when_overconfident() -> None:
     assert confidence_report(LOGITS, Y, 1.0).ece < 0.02
     assert confidence_report(LOGITS, Y, 0.25).ece > 0.1
     bins = confidence_report(LOGITS, Y, 1.0).bins
@@ -37,25 +37,25 @@ def test_calibrated_probabilities_have_no_error_and_too_sure_ones_do() -> None:
     assert max(one.windows for one in bins) - min(one.windows for one in bins) <= 1
 
 
-def test_brier_is_worked_by_hand() -> None:
+def test_the_brier_score_equals_a_hand_computed_value() -> None:
     logits = np.log(np.array([[0.7, 0.3], [0.4, 0.6]]))
-    made = confidence_report(logits, np.array([0, 0]), 1.0)
-    assert made.brier == pytest.approx((0.3**2 * 2 + 0.6**2 * 2) / 2)
+    report = confidence_report(logits, np.array([0, 0]), 1.0)
+    assert report.brier == pytest.approx((0.3**2 * 2 + 0.6**2 * 2) / 2)
 
 
 def test_risk_at_full_coverage_is_the_error_rate() -> None:
-    made = confidence_report(LOGITS, Y, 1.0)
-    assert made.coverage[-1] == 1.0
-    assert made.error_rate[-1] == pytest.approx((LOGITS.argmax(axis=1) != Y).mean())
-    assert made.error_rate[0] < made.error_rate[-1]
+    report = confidence_report(LOGITS, Y, 1.0)
+    assert report.coverage[-1] == 1.0
+    assert report.error_rate[-1] == pytest.approx((LOGITS.argmax(axis=1) != Y).mean())
+    assert report.error_rate[0] < report.error_rate[-1]
 
 
-def test_abstaining_keeps_the_promise_where_it_was_chosen() -> None:
+def test_the_abstention_threshold_meets_its_target_where_it_was_chosen() -> None:
     least = abstention_threshold(LOGITS, Y, 1.0, 0.1)
     assert least is not None
     chance = softmax(LOGITS, axis=1)
-    kept = chance.max(axis=1) >= least
-    assert (chance.argmax(axis=1) != Y)[kept].mean() <= 0.101
+    confident = chance.max(axis=1) >= least
+    assert (chance.argmax(axis=1) != Y)[confident].mean() <= 0.101
     assert abstention_threshold(LOGITS, (LOGITS.argmax(axis=1) + 1) % 4, 1.0, 0.1) is None
     with pytest.raises(ValueError, match="no window"):
         confidence_report(LOGITS[:0], Y[:0], 1.0)

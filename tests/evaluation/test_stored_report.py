@@ -59,6 +59,6 @@ def test_the_events_of_an_old_report_have_its_figures(old: dict[str, Any], tmp_p
     assert board.rows[0].ece == row["confidence"]["ece"]
     assert board.rows[0].false_alarms_per_hour == row["course"]["alarms"]["rate"]
     assert board.rows[-1].baseline
-    told = metrics.comparison(stored_report.upgraded(old), path)
-    assert isinstance(told, metrics.Comparison)
-    assert told.pairs[0].delta.value == old["comparisons"][0]["gap"]["value"]
+    compared = metrics.comparison(stored_report.upgraded(old), path)
+    assert isinstance(compared, metrics.Comparison)
+    assert compared.pairs[0].delta.value == old["comparisons"][0]["gap"]["value"]

@@ -23,7 +23,7 @@ def run(store: Store, out: Path) -> RunResult:
     return pipeline.run(toy.RECIPE, store, out, lambda line: None)
 
 
-def test_it_writes_what_it_found(toy_run: RunResult, toy_out: Path) -> None:
+def test_a_run_writes_checkpoints_predictions_and_report(toy_run: RunResult, toy_out: Path) -> None:
     assert json.loads((toy_out / "report.json").read_text())["folds"][0]["held_out"] == "delta"
     assert (toy_out / "validation_v1.parquet").exists()
     paths = sorted((toy_out / "checkpoints").glob("*.ckpt.json"))
@@ -81,7 +81,8 @@ def test_rejected_episodes_are_left_out_and_reported(tmp_path: Path) -> None:
     path = store.folder(damaged) / SAMPLES
     path.write_bytes(path.read_bytes()[:-9])
     lines: list[str] = []
-    done = pipeline.run(toy.RECIPE, store, tmp_path / "out", lines.append)
+    recipe = replace(toy.RECIPE, models=("majority",), modes=("realistic",))
+    done = pipeline.run(recipe, store, tmp_path / "out", lines.append)
     assert "35 accepted · 0 degraded · 1 rejected" in lines[0]
     assert all(damaged not in found.windows.episode for found in done.predictions.predictions)
 
@@ -92,14 +93,16 @@ def test_a_channel_that_was_never_measured_stops_the_run(tmp_path: Path) -> None
     for host in toy.HOSTS:
         for profile in toy.PROFILES:
             episode = toy.episode(host, profile, 0)
-            remaining = {name: own for name, own in episode.sources.items() if name != "netflow"}
+            remaining = {
+                name: samples for name, samples in episode.sources.items() if name != "netflow"
+            }
             store.publish(replace(episode, sources=remaining))
             store.publish(replace(toy.episode(host, profile, 1), sources=remaining))
     with pytest.raises(Refused, match=r"never measured: netflow\.pkts_out"):
         run(store, tmp_path / "out")
 
 
-def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
+def test_the_normalizer_in_a_checkpoint_is_that_of_the_training_windows(
     toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     loaded = checkpoint.load(toy_out / "checkpoints" / "gbt-realistic.ckpt.json")
@@ -109,7 +112,7 @@ def test_the_lens_in_a_checkpoint_is_that_of_the_training_windows(
         np.testing.assert_array_equal(getattr(loaded.normalizer, field), getattr(expected, field))
 
 
-def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:
+def test_a_phase_that_training_lacks_is_refused_in_one_line(tmp_path: Path) -> None:
     store = toy.store(tmp_path / "store")
     episode = toy.episode("delta", "dig", 7)
     phases = ["benign", "command_and_control", "impact"]
@@ -121,14 +124,16 @@ def test_a_phase_that_training_lacks_is_one_line(tmp_path: Path) -> None:
         run(store, tmp_path / "out")
 
 
-def test_one_episode_is_one_line(tmp_path: Path) -> None:
+def test_a_store_of_one_episode_is_refused_in_one_line(tmp_path: Path) -> None:
     store = Store.create(tmp_path / "store", schema.vm46())
     store.publish(toy.episode("delta"))
     with pytest.raises(Refused, match="--validation: 'gamma' is no host"):
         run(store, tmp_path / "out")
 
 
-def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path: Path) -> None:
+def test_episodes_too_short_for_a_window_are_refused_in_one_line(
+    toy_store: Store, tmp_path: Path
+) -> None:
     store = Store.create(tmp_path / "store", schema.vm46())
     for id in toy_store.ids():
         windows = toy_store.read(id)
@@ -141,7 +146,7 @@ def test_episodes_too_short_for_a_window_are_one_line(toy_store: Store, tmp_path
         run(store, tmp_path / "out")
 
 
-def test_a_part_without_an_episode_is_one_line(toy_store: Store) -> None:
+def test_a_part_without_an_episode_is_refused_in_one_line(toy_store: Store) -> None:
     ids = toy_store.ids()[:3]
     windows = windowing.extract(toy_store, ids, toy_store.schema, 6.0)
     split = Split("held_out_host", "delta", (ids[0],), (ids[1],), (), (ids[2],))
@@ -177,10 +182,10 @@ def test_realistic_windows_are_a_slice_of_oracle_windows_to_the_bit(toy_store: S
             toy_store, toy_store.ids()[:6], toy_store.schema.for_mode(mode), toy.RECIPE.opening_s
         )
         for field in fields(Windows):
-            own, expected = getattr(found, field.name), getattr(cut, field.name)
-            assert own.tobytes() == expected.tobytes(), (mode, field.name)
-            assert (own.dtype, own.shape) == (expected.dtype, expected.shape)
-            assert own.flags.c_contiguous
+            samples, expected = getattr(found, field.name), getattr(cut, field.name)
+            assert samples.tobytes() == expected.tobytes(), (mode, field.name)
+            assert (samples.dtype, samples.shape) == (expected.dtype, expected.shape)
+            assert samples.flags.c_contiguous
     assert sliced["realistic"].x.shape[1] < sliced["oracle"].x.shape[1]
 
 
@@ -196,5 +201,6 @@ def test_training_reads_every_episode_once(
 
     monkeypatch.setattr(Store, "files", counted)
     recipe = replace(toy.RECIPE, models=("majority",))
+    monkeypatch.setattr(pipeline, "check_leakage", lambda *given: [])
     pipeline.train(recipe, toy_store, tmp_path / "out", lambda line: None)
     assert read == dict.fromkeys(toy_store.ids(), 1)

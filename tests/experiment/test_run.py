@@ -26,17 +26,19 @@ def copy(toy_run: RunResult, toy_out: Path, tmp_path: Path) -> Run:
     return Run.open(tmp_path / "run")
 
 
-def test_it_gives_back_what_the_run_found(toy_run: RunResult, toy_out: Path) -> None:
+def test_an_opened_run_returns_its_report_and_predictions(
+    toy_run: RunResult, toy_out: Path
+) -> None:
     found = Run.open(str(toy_out))
     assert found.recipe == toy.RECIPE
     assert found.report == toy_run.report
     assert found.split == toy_run.trained.folds[0].split
     assert found.folds == {}
     assert [one.id for one in found.validation] == [one.id for one in toy_run.trained.results]
-    for module, there in zip(
+    for module, expected in zip(
         found.predictions.predictions, toy_run.predictions.predictions, strict=True
     ):
-        np.testing.assert_array_equal(module.logits, there.logits)
+        np.testing.assert_array_equal(module.logits, expected.logits)
     keys = {f"{row.model}.{row.mode}" for row in toy_run.report.rows}
     assert set(found.temperatures) == set(found.thresholds) == set(found.models()) == keys
     assert found.checkpoint("gbt", "realistic").name == "gbt-realistic"
@@ -61,7 +63,7 @@ def test_a_report_is_written_as_it_was_read(toy_run: RunResult, copy: Run) -> No
         "checkpoints/gbt-realistic.ckpt.json",
     ],
 )
-def test_what_is_missing_is_named_in_one_line(copy: Run, name: str) -> None:
+def test_missing_files_of_a_run_are_named_in_one_line(copy: Run, name: str) -> None:
     (copy.path / name).unlink()
     assert copy.missing() == [name]
     with pytest.raises(Refused, match=f"lacks {name}") as found:
@@ -69,7 +71,7 @@ def test_what_is_missing_is_named_in_one_line(copy: Run, name: str) -> None:
     assert "\n" not in str(found.value) and found.value.code == "run_incomplete"
 
 
-def test_a_folder_without_a_checkpoint_says_so(copy: Run) -> None:
+def test_a_run_without_a_checkpoint_is_refused(copy: Run) -> None:
     shutil.rmtree(copy.path / "checkpoints")
     assert copy.missing() == ["checkpoints"]
     assert (copy.checkpoint_paths(), copy.models(), copy.split) == ([], {}, None)
@@ -92,7 +94,7 @@ def test_every_fold_is_checked(copy: Run) -> None:
         copy.checkpoint("gbt", "oracle")
 
 
-def test_an_absent_file_is_one_line(copy: Run, tmp_path: Path) -> None:
+def test_an_absent_file_is_refused_in_one_line(copy: Run, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is no folder"):
         Run.open(tmp_path / "nowhere")
     with pytest.raises(Refused, match=r"mlp-oracle.*is missing; expected one of gbt-oracle"):
@@ -105,7 +107,7 @@ def test_an_absent_file_is_one_line(copy: Run, tmp_path: Path) -> None:
     assert copy.temperatures == copy.thresholds == {}
 
 
-def test_a_damaged_file_is_one_line(copy: Run) -> None:
+def test_a_damaged_file_is_refused_in_one_line(copy: Run) -> None:
     copy.report_path.write_text("{")
     with pytest.raises(Refused, match="is no report"):
         _ = copy.temperatures
@@ -117,6 +119,31 @@ def test_a_damaged_file_is_one_line(copy: Run) -> None:
     copy.record_path.write_text('{"recipe": {"name": 3}}')
     with pytest.raises(Refused, match=r"run\.json: recipe: name: Input should be"):
         _ = copy.recipe
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        '{"rows": 5}',
+        '{"rows": [5]}',
+        '{"comparisons": [5]}',
+        '{"rows": [{"timeline": 3}]}',
+        '{"rows": [{"model": "gbt", "mode": "realistic", "temperatures": []}]}',
+        '{"rows": [{"model": "gbt", "mode": "realistic", "temperatures": ["x"]}]}',
+        pytest.param("[" * 100_000, id="deep"),
+    ],
+)
+def test_a_report_of_another_form_is_one_line(report: str, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text(report)
+    with pytest.raises(Refused, match=r"report\.json: ") as refused:
+        _ = Run.open(tmp_path).temperatures
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_among_the_folds_is_no_fold(copy: Run) -> None:
+    (copy.path / "folds").mkdir()
+    (copy.path / "folds" / ".DS_Store").touch()
+    assert copy.folds == {}
 
 
 def test_a_folder_of_another_run_is_refused(copy: Run) -> None:
@@ -155,14 +182,14 @@ def spelled(path: Path) -> Iterator[str]:
             yield from (str(value) for value in arguments if value in IN_PATHS)
 
 
-def test_only_a_run_knows_the_names_of_its_files() -> None:
-    """`bench/stranger.py` plays a user, who has the commands and no Python."""
+def test_only_the_run_module_spells_the_names_of_run_files() -> None:
+    """`bench/csv_to_report.py` plays a user, who has the commands and no Python."""
     module = Path(str(runs.__file__))
     files = [*(ROOT / "src").rglob("*.py"), *(ROOT / "bench").glob("*.py")]
     found = {
         path.name: set(spelled(path))
         for path in files
-        if path not in (module, ROOT / "bench" / "stranger.py")
+        if path not in (module, ROOT / "bench" / "csv_to_report.py")
     }
     assert {name: names for name, names in found.items() if names} == {}
     assert set(spelled(module)) == EVERYWHERE

@@ -11,7 +11,15 @@ from tests import toy
 from phasewatch.features.normalizer import BATCH, LEAST_LIMIT, QUANTILE, Normalizer
 from phasewatch.features.views import NEWEST, OLDEST, VIEWS, View, count_columns, count_steps
 from phasewatch.schema import vm46
-from phasewatch.windowing import PAST_BLOCKS, Windows, concatenate, cut_windows
+from phasewatch.store.local import Store
+from phasewatch.windowing import (
+    PAST_BLOCKS,
+    Windows,
+    concatenate,
+    cut_windows,
+    extract,
+    signed_log,
+)
 
 OWN = vm46().deployed()
 FARTHEST = 1 / np.sqrt(QUANTILE)
@@ -163,3 +171,43 @@ def test_channels_without_an_opening_or_a_value_have_limits(windows: Windows) ->
     )
     found = Normalizer.fit("summary", blind, NEWEST, OWN)
     assert all(np.isfinite(values).all() for values in found.arrays().values())
+
+
+# ---------------------------------------------------------------- version 3
+
+
+@pytest.fixture(scope="module")
+def short(toy_store: Store) -> Windows:
+    """Of a few hosts, with their openings."""
+    return extract(toy_store, tuple(toy_store.ids()[:12]), toy_store.schema, 6.0)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_normalizer_centres_training_windows(view: View, short: Windows) -> None:
+    z = Normalizer.fit(view, short).apply(short.x, short.opening)
+    flat = np.moveaxis(z, 1, 0).reshape(z.shape[1], -1)
+    np.testing.assert_allclose(np.nanmean(flat, axis=1), 0, atol=1e-9)
+    deviation = np.nanstd(flat, axis=1)
+    assert ((np.abs(deviation - 1) < 1e-9) | (deviation < 1e-9)).all()
+
+
+def test_a_faster_machine_has_equal_rates_relative_to_its_benign_level(short: Windows) -> None:
+    """Rates well above one, all of them twice as high, and so they were in the opening."""
+    x = short.x + 100
+    slow = replace(short, x=x, opening=signed_log(x).mean(axis=2).astype(np.float32))
+    fast = replace(slow, x=2 * x, opening=signed_log(2 * x).mean(axis=2).astype(np.float32))
+    normalizer = Normalizer.fit("tensor", slow)
+    one, two = (normalizer.apply(definition.x, definition.opening) for definition in (slow, fast))
+    channels = x.shape[1]
+    np.testing.assert_allclose(one[:, channels:], two[:, channels:], atol=0.05)
+    assert np.abs(one[:, :channels] - two[:, :channels]).max() > 1
+    assert np.abs(one - normalizer.apply(fast.x, slow.opening))[:, channels:].max() > 1
+
+
+def test_an_unknown_machine_gets_the_median_benign_level(short: Windows) -> None:
+    normalizer = Normalizer.fit("tensor", short)
+    usual = np.tile(normalizer.opening.astype(np.float32), (len(short), 1))
+    unknown = np.full_like(usual, np.nan)
+    np.testing.assert_allclose(
+        normalizer.apply(short.x, unknown), normalizer.apply(short.x, usual), atol=1e-5
+    )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from phasewatch.io import atomic
 
 
-def test_write_replaces_whole(tmp_path: Path) -> None:
+def test_write_replaces_the_complete_file(tmp_path: Path) -> None:
     atomic.write(tmp_path / "a" / "b", b"one")
     atomic.write(tmp_path / "a" / "b", b"two")
     assert (tmp_path / "a" / "b").read_bytes() == b"two"
@@ -57,7 +57,7 @@ def test_canonical_refuses_nan() -> None:
         atomic.canonical_json(float("nan"))
 
 
-def test_an_error_names_the_file_and_no_draft(
+def test_an_error_names_the_file_and_not_its_temporary_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(old: str, new: Path) -> None:
@@ -70,7 +70,9 @@ def test_an_error_names_the_file_and_no_draft(
 
 
 @pytest.mark.parametrize("named", [True, False])
-def test_an_error_in_a_folder_names_it_and_no_draft(tmp_path: Path, named: bool) -> None:
+def test_an_error_in_a_folder_names_it_and_not_its_temporary_folder(
+    tmp_path: Path, named: bool
+) -> None:
     with (
         pytest.raises(OSError, match="No space") as failed,
         atomic.new_folder(tmp_path / "e") as draft,

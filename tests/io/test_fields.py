@@ -1,4 +1,4 @@
-"""What is wrong with a field is told in one line: place, problem, expected, remedy."""
+"""A wrong field is refused in one line: place, problem, what was expected, what to do."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -65,11 +65,11 @@ WRONG: list[tuple[object, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("value", "told"), WRONG)
-def test_the_first_wrong_field_is_named(value: object, told: str) -> None:
+@pytest.mark.parametrize(("value", "problem"), WRONG)
+def test_the_first_wrong_field_is_named(value: object, problem: str) -> None:
     with pytest.raises(Refused) as refused:
         fields.validate(Register, value, "here", remedy="Mend it.", code="hosts")
-    assert told in str(refused.value)
+    assert problem in str(refused.value)
     assert str(refused.value).endswith(". Mend it.") and "\n" not in str(refused.value)
     assert refused.value.code == "hosts"
 
@@ -79,7 +79,7 @@ def test_a_part_of_a_file_is_named_from_its_root() -> None:
         fields.validate(Register, {}, "here", "schema")
 
 
-def test_what_is_right_is_a_frozen_model() -> None:
+def test_a_valid_file_becomes_a_frozen_model() -> None:
     found = fields.validate(Register, {"host": [{**GOOD, "ports": [["ssh", 22]]}]}, "here")
     assert found.host[0].ports[0].number == 22
     with pytest.raises(ValueError, match="frozen"):
@@ -87,7 +87,7 @@ def test_what_is_right_is_a_frozen_model() -> None:
 
 
 @pytest.mark.parametrize("text", ["x = ", "\x00", "x = " + "[" * 100_000])
-def test_what_is_no_toml_is_one_line(tmp_path: Path, text: str) -> None:
+def test_invalid_toml_is_refused_in_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(text)
     with pytest.raises(Refused, match=r"mine\.toml: .*expected hosts in TOML\. Correct the file"):

@@ -15,7 +15,7 @@ def test_a_table_comes_back_with_the_same_bytes() -> None:
     assert parquet.encode(parquet.decode(data)) == data
 
 
-def test_a_flipped_bit_of_a_page_is_noticed() -> None:
+def test_a_flipped_bit_of_a_page_is_refused() -> None:
     data = bytearray(parquet.encode(TABLE))
     # The footer stands behind the pages; its length stands in the last eight bytes.
     pages = len(data) - 8 - int.from_bytes(data[-8:-4], "little")

@@ -1,4 +1,4 @@
-"""What a Parquet file asks for is told from its headers, whatever these claim."""
+"""The memory that a Parquet file needs is computed from its headers, whatever these claim."""
 
 import io
 import random
@@ -64,7 +64,7 @@ def table() -> pa.Table:
     row_group_size=st.sampled_from([None, 1]),
     data_page_size=st.sampled_from([None, 64, 4096]),
 )
-def test_whoever_wrote_it_the_bound_holds_and_is_near(**options: Any) -> None:
+def test_the_memory_bound_holds_and_is_tight_for_every_writer(**options: Any) -> None:
     table = pq.read_table(io.BytesIO(format.encode_samples(toy.episode().sources)))
     data = written(table, **options)
     assert table.nbytes <= unpacked_size(data) < 4 * table.nbytes
@@ -75,36 +75,36 @@ def test_a_file_of_no_rows_has_no_pages() -> None:
     assert unpacked_size(format.encode_samples({})) == 0
 
 
-def test_texts_in_a_dictionary_count_as_often_as_they_stand() -> None:
+def test_dictionary_texts_count_once_per_value() -> None:
     data = written(pa.table({"a": ["x" * 1000] * 5000}), compression="zstd")
     assert len(data) < 5000
     assert unpacked_size(data) > 5_000_000
 
 
-def test_a_run_of_nulls_counts_although_it_has_no_bytes() -> None:
+def test_nulls_without_bytes_count_towards_the_bound() -> None:
     data = written(pa.table({"a": pa.nulls(1 << 20, pa.float64())}), max_rows_per_page=1 << 21)
     assert len(data) < 1000
     assert unpacked_size(data) >= 8 << 20
 
 
-def test_a_footer_that_makes_its_pages_small_is_not_believed() -> None:
+def test_a_footer_that_understates_its_pages_is_not_trusted() -> None:
     """Some kilobytes of zeros unpack to eight megabytes, of which the footer tells a hundred."""
     many = 1 << 20
     options = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
     zeros = pa.table({"a": np.zeros(many)})
     data = written(zeros, compression="zstd", max_rows_per_page=many + 1, **options)
     about = pq.ParquetFile(io.BytesIO(data)).metadata.row_group(0).column(0)
-    told = footer(data)
+    changed_footer = footer(data)
     for true, false in ((many, 1), (about.total_uncompressed_size, 100)):
-        assert number(true) in told
-        told = told.replace(number(true), number(false))
-    lying = with_footer(data, told)
+        assert number(true) in changed_footer
+        changed_footer = changed_footer.replace(number(true), number(false))
+    lying = with_footer(data, changed_footer)
     assert pq.ParquetFile(io.BytesIO(lying)).metadata.row_group(0).column(0).num_values == 1
     with pytest.raises(ValueError, match="do not fill it"):
         unpacked_size(lying)
 
 
-def test_no_flip_of_a_footer_ends_the_process() -> None:
+def test_no_flipped_bit_of_a_footer_ends_the_process() -> None:
     """Size statistics that contradict themselves did: Arrow's reader aborted."""
     ran = subprocess.run(
         [sys.executable, "-m", "tests.io.test_parquet_headers"],
@@ -121,15 +121,15 @@ def test_no_flip_of_a_footer_ends_the_process() -> None:
 def flips() -> tuple[int, int]:
     """How many footers with one bit or several bytes changed were refused, and how many read."""
     data = format.encode_samples(toy.episode().sources)
-    told, ends = footer(data), [0, 0]
-    changed = [(at, 1 << bit) for at in range(len(told)) for bit in range(8)]
+    whole_footer, ends = footer(data), [0, 0]
+    changed = [(at, 1 << bit) for at in range(len(whole_footer)) for bit in range(8)]
     generator = random.Random(1)
     several = [
-        [(generator.randrange(len(told)), generator.randrange(1, 256)) for _ in range(3)]
+        [(generator.randrange(len(whole_footer)), generator.randrange(1, 256)) for _ in range(3)]
         for _ in range(1000)
     ]
     for changes in [*([change] for change in changed), *several]:
-        other = bytearray(told)
+        other = bytearray(whole_footer)
         for at, bits in changes:
             other[at] ^= bits
         try:
@@ -147,10 +147,10 @@ BEFORE_ROWS = bytes([1 << 4 | 6])
 
 def with_rows_after(data: bytes, other: bytes) -> bytes:
     """The same file with something else before the footer's number of rows."""
-    told = footer(data)
+    old_footer = footer(data)
     rows = number(pq.ParquetFile(io.BytesIO(data)).metadata.num_rows) + bytes([1 << 4 | 9])
-    assert told.count(BEFORE_ROWS + rows) == 1
-    return with_footer(data, told.replace(BEFORE_ROWS + rows, other + rows))
+    assert old_footer.count(BEFORE_ROWS + rows) == 1
+    return with_footer(data, old_footer.replace(BEFORE_ROWS + rows, other + rows))
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def with_rows_after(data: bytes, other: bytes) -> bytes:
         (bytes([1 << 4 | 9, 1 << 4 | 5]), "another type"),
     ],
 )
-def test_what_two_readers_may_read_in_two_ways(
+def test_files_that_readers_may_interpret_differently_are_refused(
     table: pa.Table, head: bytes, problem: str | None
 ) -> None:
     data = with_rows_after(format.encode_samples(toy.episode().sources), head)
@@ -180,7 +180,7 @@ def test_what_two_readers_may_read_in_two_ways(
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(2, 400), min_size=2, max_size=4, unique=True), st.booleans())
-def test_a_form_that_is_known_says_what_reading_says(rows: list[int], statistics: bool) -> None:
+def test_a_cached_header_form_gives_the_parsed_result(rows: list[int], statistics: bool) -> None:
     tables = [pa.table({"a": np.arange(many) % 7.0, "b": ["x" * many] * many}) for many in rows]
     files = [written(one, write_statistics=statistics) for one in tables]
     afresh = []
@@ -191,7 +191,7 @@ def test_a_form_that_is_known_says_what_reading_says(rows: list[int], statistics
     assert len({*afresh}) == len(files)
 
 
-def test_as_many_forms_are_kept_as_may_be() -> None:
+def test_the_number_of_cached_header_forms_is_bounded() -> None:
     parquet_headers._FORMS.clear()
     for wide in range(1, 2 * parquet_headers.FORMS_MOST):
         unpacked_size(written(pa.table({str(at): [1.0] for at in range(wide)})))
@@ -203,7 +203,7 @@ def test_as_many_forms_are_kept_as_may_be() -> None:
 
 
 @given(st.binary(max_size=64), st.integers(min_value=0, max_value=1 << 32))
-def test_any_bytes_are_a_value_error(middle: bytes, length: int) -> None:
+def test_arbitrary_bytes_raise_only_value_error(middle: bytes, length: int) -> None:
     for claimed in (length % (1 << 32), len(middle)):
         data = (
             parquet_headers.MAGIC + middle + claimed.to_bytes(4, "little") + parquet_headers.MAGIC
@@ -213,25 +213,25 @@ def test_any_bytes_are_a_value_error(middle: bytes, length: int) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 3, 11])
-def test_what_is_too_short_is_no_file(cut: int) -> None:
+def test_a_file_that_is_too_short_is_refused(cut: int) -> None:
     with pytest.raises(ValueError, match="begin and end"):
         unpacked_size((parquet_headers.MAGIC * 3)[:cut])
 
 
-def test_a_file_of_no_rows_holds_nothing_whoever_wrote_it() -> None:
+def test_a_file_without_rows_needs_no_memory_for_every_writer() -> None:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([], schema=format._TABLE), buffer)
     assert format.decode_samples(buffer.getvalue(), "here") == {}
 
 
-def test_of_a_column_that_claims_no_values_no_page_is_read() -> None:
+def test_no_page_is_read_of_a_column_that_claims_no_values() -> None:
     """Neither by us nor by Arrow: what stands in its place need be no page."""
     many = 1 << 20
     options = {"use_dictionary": False, "write_statistics": False, "store_schema": False}
     data = written(pa.table({"a": np.zeros(many)}), compression="zstd", **options)
-    told = footer(data).replace(number(many), number(0))
+    changed_footer = footer(data).replace(number(many), number(0))
     held = len(data) - 12 - len(footer(data))
-    lying = with_footer(parquet_headers.MAGIC + b"\xff" * held + bytes(8), told)
+    lying = with_footer(parquet_headers.MAGIC + b"\xff" * held + bytes(8), changed_footer)
     assert unpacked_size(lying) == 0
     assert pq.ParquetFile(io.BytesIO(lying)).read().nbytes == 0
 

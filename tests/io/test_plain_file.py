@@ -27,13 +27,13 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     assert failed.value.errno == errno.ELOOP
 
 
-def test_a_pipe_is_not_waited_for_and_is_not_plain(tmp_path: Path) -> None:
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with open_plain(tmp_path / "pipe") as pipe, open_plain(tmp_path) as folder:
         assert not pipe.plain and not folder.plain
 
 
-def test_what_grows_is_one_byte_longer(tmp_path: Path) -> None:
+def test_a_file_over_its_limit_is_read_one_byte_beyond_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"1234")
     with open_plain(path) as file:
@@ -41,7 +41,7 @@ def test_what_grows_is_one_byte_longer(tmp_path: Path) -> None:
         assert file.read() == b"12345"
 
 
-def test_nothing_stays_open(tmp_path: Path) -> None:
+def test_no_file_descriptor_stays_open(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with open_plain(tmp_path / "file") as file:
         pass

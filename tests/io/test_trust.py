@@ -1,72 +1,22 @@
-"""Files as an enemy may have written them: each is refused by its own code, and nothing is run."""
+"""Files that an attacker may have written are refused, each with its own code."""
 
 import json
 import os
 import socket
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from tests import toy
-from tests.artifacts.test_bundle import exported
-from tests.artifacts.test_checkpoint import trained
+from tests.model_files import ModelFiles
+from tests.trained import saved
 
-from phasewatch.artifacts import bundle, checkpoint
-from phasewatch.artifacts.checkpoint import save
+from phasewatch.artifacts import bundle
 from phasewatch.artifacts.export import export
 from phasewatch.errors import Refused
-from phasewatch.io.trust import ANY, Trust, sign
+from phasewatch.io.trust import Trust, sign
 from phasewatch.store.local import Store
-
-__all__ = ["exported"]
-
-Load = Callable[[Trust], object]
-
-
-@pytest.fixture(scope="session")
-def kept(toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("kept")
-    save(trained(toy_store), toy.episode(), folder)
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
-class Target:
-    """A folder with a whole model in it: `head` is its contract, `body` its weights."""
-
-    def __init__(self, folder: Path, files: dict[str, bytes], kind: str) -> None:
-        self.folder, self.kind = folder, kind
-        folder.mkdir()
-        for name, data in files.items():
-            (folder / name).write_bytes(data)
-        (self.head,) = (
-            one for one in folder.iterdir() if one.suffix == ".json" and "xgb" not in one.name
-        )
-        (self.body,) = (one for one in folder.iterdir() if "xgb" in one.name or ".onnx" in one.name)
-
-    def load(self, trust: Trust = ANY) -> object:
-        if self.kind == "checkpoint":
-            return checkpoint.load(self.head, trust)
-        return bundle.load(self.folder, trust)
-
-    def code(self, trust: Trust = ANY) -> str:
-        with pytest.raises(Refused) as refused:
-            self.load(trust)
-        assert "\n" not in str(refused.value)
-        return refused.value.code
-
-
-@pytest.fixture(params=["checkpoint", "bundle"])
-def target(
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    kept: dict[str, bytes],
-    exported: dict[str, bytes],
-) -> Target:
-    files = kept if request.param == "checkpoint" else exported
-    return Target(tmp_path / "model.bundle", files, request.param)
 
 
 def _linked(place: Path) -> None:
@@ -96,9 +46,9 @@ def _pipe(place: Path) -> None:
 def _socket(place: Path) -> None:
     place.unlink()
     with socket.socket(socket.AF_UNIX) as one:
-        here = os.open(place.parent, os.O_RDONLY)
-        one.bind(f"/proc/self/fd/{here}/{place.name}")
-        os.close(here)
+        descriptor = os.open(place.parent, os.O_RDONLY)
+        one.bind(f"/proc/self/fd/{descriptor}/{place.name}")
+        os.close(descriptor)
 
 
 def _folder(place: Path) -> None:
@@ -125,39 +75,41 @@ PATHS: list[tuple[Callable[[Path], None], str]] = [
 
 @pytest.mark.parametrize("part", ["head", "body"])
 @pytest.mark.parametrize(("attack", "code"), PATHS, ids=[a.__name__ for a, _ in PATHS])
-def test_what_is_no_plain_file_is_not_read(
-    target: Target, part: str, attack: Callable[[Path], None], code: str
+def test_only_plain_files_are_read(
+    model_files: ModelFiles, part: str, attack: Callable[[Path], None], code: str
 ) -> None:
-    target.load()
-    attack(getattr(target, part))
-    assert target.code() == code
+    model_files.load()
+    attack(getattr(model_files, part))
+    assert model_files.code() == code
 
 
-def test_a_linked_folder_is_not_followed(target: Target) -> None:
-    real = target.folder.with_name("elsewhere")
-    target.folder.rename(real)
-    target.folder.symlink_to(real)
-    assert target.code() == "path_escape"
+def test_a_linked_folder_is_not_followed(model_files: ModelFiles) -> None:
+    real = model_files.folder.with_name("elsewhere")
+    model_files.folder.rename(real)
+    model_files.folder.symlink_to(real)
+    assert model_files.code() == "path_escape"
 
 
 @pytest.mark.parametrize("mode", [0o666, 0o664])
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_what_others_may_write_is_refused_where_that_is_asked(
-    target: Target, part: str, mode: int
+def test_a_file_writable_by_others_is_refused_with_strict_permissions(
+    model_files: ModelFiles, part: str, mode: int
 ) -> None:
-    target.load(Trust(strict=True))
-    getattr(target, part).chmod(mode)
-    target.load()
-    assert target.code(Trust(strict=True)) == "perms"
+    model_files.load(Trust(strict=True))
+    getattr(model_files, part).chmod(mode)
+    model_files.load()
+    assert model_files.code(Trust(strict=True)) == "perms"
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o775])
-def test_what_others_may_replace_is_refused_where_that_is_asked(target: Target, mode: int) -> None:
-    target.folder.chmod(mode)
-    target.load()
-    assert target.code(Trust(strict=True)) == "perms"
-    target.folder.chmod(0o1777)
-    target.load(Trust(strict=True))
+def test_a_folder_writable_by_others_is_refused_with_strict_permissions(
+    model_files: ModelFiles, mode: int
+) -> None:
+    model_files.folder.chmod(mode)
+    model_files.load()
+    assert model_files.code(Trust(strict=True)) == "perms"
+    model_files.folder.chmod(0o1777)
+    model_files.load(Trust(strict=True))
 
 
 def _with(field: str, text: str) -> Callable[[bytes], bytes]:
@@ -225,38 +177,38 @@ HEADERS: list[tuple[str, Callable[[bytes], bytes], str]] = [
     ("attack", "code"), [row[1:] for row in HEADERS], ids=[r[0] for r in HEADERS]
 )
 def test_a_header_that_misleads_a_parser_is_refused(
-    target: Target, attack: Callable[[bytes], bytes], code: str
+    model_files: ModelFiles, attack: Callable[[bytes], bytes], code: str
 ) -> None:
-    target.head.write_bytes(attack(target.head.read_bytes()))
-    assert target.code() == code
+    model_files.head.write_bytes(attack(model_files.head.read_bytes()))
+    assert model_files.code() == code
 
 
-def test_a_missing_field_is_named(target: Target) -> None:
-    value = json.loads(target.head.read_bytes())
+def test_a_missing_field_is_named(model_files: ModelFiles) -> None:
+    value = json.loads(model_files.head.read_bytes())
     for field in value:
-        target.head.write_text(json.dumps({k: v for k, v in value.items() if k != field}))
+        model_files.head.write_text(json.dumps({k: v for k, v in value.items() if k != field}))
         with pytest.raises(Refused, match=rf": {field}: Field required"):
-            target.load()
+            model_files.load()
 
 
-def test_a_header_cut_anywhere_is_refused(target: Target) -> None:
-    whole = target.head.read_bytes()
-    for length in np.random.default_rng(0).integers(0, len(whole) - 2, 60):
-        target.head.write_bytes(whole[:length])
-        assert target.code() == "header_json"
+def test_a_header_cut_anywhere_is_refused(model_files: ModelFiles) -> None:
+    intact = model_files.head.read_bytes()
+    for length in np.random.default_rng(0).integers(0, len(intact) - 2, 60):
+        model_files.head.write_bytes(intact[:length])
+        assert model_files.code() == "header_json"
 
 
-def test_no_mutation_of_a_header_loads_or_escapes(target: Target) -> None:
+def test_every_mutated_header_is_refused(model_files: ModelFiles) -> None:
     """Bytes changed, dropped, doubled, swapped: a refusal with a code, every time."""
-    whole, generator = target.head.read_bytes(), np.random.default_rng(1)
+    intact, generator = model_files.head.read_bytes(), np.random.default_rng(1)
     for _ in range(150):
-        data = bytearray(whole)
+        data = bytearray(intact)
         for at in generator.integers(0, len(data), generator.integers(1, 4)):
             data[at : at + 1] = bytes(generator.integers(0, 256, generator.integers(0, 3)).tolist())
-        if json_equal(bytes(data), whole):
+        if json_equal(bytes(data), intact):
             continue
-        target.head.write_bytes(data)
-        assert target.code().startswith(("header_", "version_", "missing"))
+        model_files.head.write_bytes(data)
+        assert model_files.code().startswith(("header_", "version_", "missing"))
 
 
 def json_equal(one: bytes, other: bytes) -> bool:
@@ -266,44 +218,32 @@ def json_equal(one: bytes, other: bytes) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pairs of keys, made as the README says."""
-    folder = tmp_path_factory.mktemp("keys")
-    for name in ("own", "other"):
-        pem, half = folder / f"{name}.pem", folder / f"{name}.pub"
-        subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", pem], check=True)
-        subprocess.run(["openssl", "pkey", "-in", pem, "-pubout", "-out", half], check=True)
-    return folder
-
-
-def test_a_signature_that_is_asked_for_is_checked(target: Target, keys: Path) -> None:
-    asked, place = Trust(keys / "own.pub"), target.head.with_name(f"{target.head.name}.sig")
-    assert target.code(asked) == "signature"
-    place.write_bytes(sign(target.head.read_bytes(), keys / "other.pem"))
-    assert target.code(asked) == "signature"
-    place.write_bytes(sign(target.body.read_bytes(), keys / "own.pem"))
-    assert target.code(asked) == "signature"
+def test_a_required_signature_is_checked(model_files: ModelFiles, keys: Path) -> None:
+    required = Trust(keys / "own.pub")
+    place = model_files.head.with_name(f"{model_files.head.name}.sig")
+    assert model_files.code(required) == "signature"
+    place.write_bytes(sign(model_files.head.read_bytes(), keys / "other.pem"))
+    assert model_files.code(required) == "signature"
+    place.write_bytes(sign(model_files.body.read_bytes(), keys / "own.pem"))
+    assert model_files.code(required) == "signature"
     place.write_bytes(b"short")
-    assert target.code(asked) == "signature"
-    place.write_bytes(sign(target.head.read_bytes(), keys / "own.pem"))
-    target.load(asked)
-    target.load()
+    assert model_files.code(required) == "signature"
+    place.write_bytes(sign(model_files.head.read_bytes(), keys / "own.pem"))
+    model_files.load(required)
+    model_files.load()
 
 
 def test_a_bundle_is_signed_when_a_key_is_given(
-    toy_store: Store, keys: Path, kept: dict[str, bytes], tmp_path: Path
+    toy_store: Store, keys: Path, tmp_path: Path
 ) -> None:
-    from tests.artifacts.test_export import saved
-
-    made = export(saved(toy_store, tmp_path), toy_store, tmp_path, keys / "own.pem")
-    bundle.load(made, Trust(keys / "own.pub"))
+    exported = export(saved(toy_store, tmp_path), toy_store, tmp_path, keys / "own.pem")
+    bundle.load(exported, Trust(keys / "own.pub"))
     with pytest.raises(Refused, match=r"does not sign|signed it with"):
-        bundle.load(made, Trust(keys / "other.pub"))
+        bundle.load(exported, Trust(keys / "other.pub"))
 
 
 @pytest.mark.parametrize("name", ["absent.pem", "own.pub"])
-def test_what_is_no_key_is_named(keys: Path, name: str) -> None:
+def test_an_invalid_key_file_is_named(keys: Path, name: str) -> None:
     with pytest.raises(Refused, match=name) as refused:
         sign(b"", keys / name)
     assert refused.value.code == "key"

@@ -48,7 +48,7 @@ def test_a_fault_begins_inside_the_episode(name: str) -> None:
         ("clock-step", ["qmp stop"], ["qmp cont"]),
     ],
 )
-def test_the_effect_is_done_and_what_can_be_undone_is(
+def test_a_fault_takes_effect_and_is_undone_where_possible(
     name: str, effect: list[str], after: list[str]
 ) -> None:
     where, effects = target()

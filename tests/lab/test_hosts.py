@@ -85,7 +85,7 @@ def test_a_wrong_block_is_refused_by_field(
     assert expected in str(refused.value)
 
 
-def test_a_name_twice_is_refused(tmp_path: Path) -> None:
+def test_a_duplicate_name_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "hosts.toml"
     path.write_text(BLOCK + BLOCK)
     with pytest.raises(Refused, match="host x twice"):

@@ -169,7 +169,7 @@ def test_a_sample_of_the_large_plan_is_on_some_hosts_only(large: tuple[Take, ...
     assert all(2 <= len(names) < len(hosts()) / 2 for names in on.values())
 
 
-def test_every_round_is_a_small_corpus(large: tuple[Take, ...]) -> None:
+def test_every_round_holds_all_campaigns_and_phases(large: tuple[Take, ...]) -> None:
     """Wherever a run is ended for good, the rounds before hold every campaign and profile."""
     first = large[: len(large) // 6]
     assert {take.campaign.name for take in first} == {take.campaign.name for take in large}

@@ -13,9 +13,9 @@ WALL = 1_790_000_000 * NS
 
 
 def test_every_probe_measures_the_schemas_channels_in_order() -> None:
-    own = schema.vm46()
+    layout = schema.vm46()
     for source, measured in {"proc": PROC, "guest": GUEST, "qmp": QMP, "netflow": CHANNELS}.items():
-        names = [channel.name for channel in own.channels_of(source)]
+        names = [channel.name for channel in layout.channels_of(source)]
         assert names == [f"{source}.{name}" for name in measured]
 
 

@@ -48,15 +48,15 @@ def recorder(store: Path, cache: Path, seconds: int) -> "subprocess.Popen[str]":
     )
 
 
-def machines() -> list[str]:
-    """Command lines of every QEMU of the recorder that is alive."""
+def machines(cache: Path) -> list[str]:
+    """Command lines of every living QEMU that booted an image of `cache`."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             line = path.read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
-        if line.startswith("qemu-system") and "lab-pc-small" in line:
+        if line.startswith("qemu-system") and str(cache) in line:
             found.append(line)
     return found
 
@@ -73,18 +73,18 @@ def test_a_recorded_episode_is_complete(tmp_path: Path, cache: Path) -> None:
     windows = cut_windows(store.read(id), store.schema)
     assert windows.x.shape == (7, 46, 20)
     assert (windows.x == windows.x).any(axis=(0, 2)).all()
-    assert not machines()
+    assert not machines(cache)
 
 
 def test_a_killed_recorder_leaves_nothing(tmp_path: Path, cache: Path) -> None:
     process = recorder(tmp_path / "store", cache, 300)
     assert process.stderr is not None
     assert any("restored" in line for line in process.stderr)
-    assert machines()
+    assert machines(cache)
     process.send_signal(signal.SIGINT)
     process.communicate()
     assert process.returncode != 0
-    assert not machines()
+    assert not machines(cache)
     assert Store.open(tmp_path / "store").ids() == []
     leftovers = tmp_path / "store" / "episodes"
     assert not leftovers.exists() or not list(leftovers.iterdir())

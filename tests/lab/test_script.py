@@ -40,7 +40,7 @@ def test_a_log_uniform_draw_has_its_middle_at_the_geometric_mean() -> None:
 
 
 @pytest.mark.parametrize("value", ["9..3", "0~5", "x..y"])
-def test_a_range_that_is_none_raises(value: str) -> None:
+def test_an_invalid_range_raises(value: str) -> None:
     with pytest.raises(ValueError):
         draw(f"discovery walk rate={value}", "1")
 
@@ -59,5 +59,7 @@ def test_a_range_that_is_none_raises(value: str) -> None:
         ("idle", 20, False),
     ],
 )
-def test_calls_that_nothing_follows_are_ambiguous(program: str, seconds: float, same: bool) -> None:
+def test_calls_without_a_following_task_are_ambiguous(
+    program: str, seconds: float, same: bool
+) -> None:
     assert ambiguous(program, seconds) is same

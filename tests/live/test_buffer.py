@@ -24,7 +24,7 @@ def times(buffer: Buffer, source: str = "qmp") -> list[float]:
 
 
 @given(st.permutations(list(range(12))), st.integers(1, 5))
-def test_samples_are_in_the_order_of_time_however_they_come(order: list[int], size: int) -> None:
+def test_samples_are_sorted_by_time_in_any_order_of_arrival(order: list[int], size: int) -> None:
     buffer = Buffer()
     for first in range(0, len(order), size):
         buffer.add("qmp", samples(*order[first : first + size]))
@@ -32,7 +32,7 @@ def test_samples_are_in_the_order_of_time_however_they_come(order: list[int], si
     assert buffer.sources["qmp"].values[:, 0].tolist() == sorted(order)
 
 
-def test_no_samples_are_no_source() -> None:
+def test_a_source_without_samples_is_absent() -> None:
     buffer = Buffer()
     buffer.add("qmp", samples())
     assert buffer.sources == {}
@@ -62,7 +62,7 @@ def test_a_window_is_ready_when_every_recent_source_is_past_its_end() -> None:
     assert silent.ready(end, end)
 
 
-def test_what_is_forgotten_changes_no_later_window() -> None:
+def test_dropped_samples_change_no_later_window() -> None:
     episode, spec = toy.episode(seconds=300), schema.vm46()
     buffer, end = Buffer(), GRID.steps + 560
     for source, given_samples in episode.sources.items():
@@ -86,14 +86,14 @@ def test_the_last_sample_of_a_silent_source_stays() -> None:
 
 
 @pytest.mark.parametrize("opening_s", [0.0, 3.0, 10.0, 12.5, 40.0])
-def test_the_first_window_ends_behind_the_opening_on_the_strides(opening_s: float) -> None:
+def test_the_first_window_ends_after_the_opening_on_a_stride(opening_s: float) -> None:
     end = first_end(GRID, opening_s)
     assert (end - GRID.steps) % GRID.stride == 0 and end >= GRID.steps
     assert end * GRID.step_s > opening_s
     assert end == GRID.steps or (end - GRID.stride) * GRID.step_s <= opening_s
 
 
-def test_missing_sources_have_no_value_at_all() -> None:
+def test_missing_sources_are_those_without_any_value() -> None:
     spec = schema.vm46()
     x = np.zeros((len(spec.channels), 4), dtype=np.float32)
     assert missing(spec, x) == ()

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.io.test_trust import keys
 
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import RunResult
@@ -13,8 +12,6 @@ from phasewatch.experiment.run import Run
 from phasewatch.io.trust import Trust
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.store.local import Store
-
-__all__ = ["keys"]
 
 
 @pytest.fixture(scope="module")
@@ -68,14 +65,14 @@ def test_an_unsigned_member_is_refused_where_a_signature_is_required(
     assert {problem.code for problem in found.refused.values()} == {"signature"}
 
 
-def test_a_temperature_moves_probabilities_and_no_label(ensemble: Ensemble) -> None:
+def test_a_temperature_changes_probabilities_and_no_label(ensemble: Ensemble) -> None:
     logits = np.array([1.0, 3.0, -1.0, 0.0, 0.0, 0.0])
     cool = replace(ensemble.members[0], temperature=4.0)
     assert cool.probabilities(logits).argmax() == 1
     assert cool.probabilities(logits)[1] < ensemble.members[0].probabilities(logits)[1]
 
 
-def test_rows_are_the_places_of_a_members_channels(ensemble: Ensemble) -> None:
+def test_rows_are_the_positions_of_a_members_channels(ensemble: Ensemble) -> None:
     for member in ensemble.members:
         names = tuple(ensemble.schema.names[row] for row in member.rows)
         assert names == tuple(member.checkpoint.schema.names)

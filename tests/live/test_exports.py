@@ -16,7 +16,7 @@ def test_json_lines_keep_nanoseconds() -> None:
     assert value["closed_ns"] is None
 
 
-def test_stix_has_tactics_seen_on_a_machine_and_no_technique() -> None:
+def test_stix_names_tactics_and_machine_and_no_technique() -> None:
     found = seen(0.85, 0.95, 0.1, 0.1)
     bundle = json.loads(stix(found))
     kinds = [one["type"] for one in bundle["objects"]]
@@ -25,15 +25,15 @@ def test_stix_has_tactics_seen_on_a_machine_and_no_technique() -> None:
     chains = [one["kill_chain_phases"] for one in bundle["objects"] if "kill_chain_phases" in one]
     assert {chain[0]["phase_name"] for chain in chains} == {"impact", "discovery"}
     ids = {one["id"] for one in bundle["objects"]}
-    again = {one["id"] for one in json.loads(stix(found))["objects"]}
-    assert ids == again
+    repeated = {one["id"] for one in json.loads(stix(found))["objects"]}
+    assert ids == repeated
     for one in bundle["objects"]:
         if one["type"] == "sighting":
             assert one["sighting_of_ref"] in ids
             assert set(one["where_sighted_refs"]) <= ids
 
 
-def test_a_phase_of_another_schema_is_no_tactic() -> None:
+def test_a_phase_outside_attack_is_exported_without_a_tactic() -> None:
     (one,) = seen(0.85, 0.95, 0.1, 0.1)
     text = stix([replace(one, phases=("lateral_movement", "mining"))])
     chains = {

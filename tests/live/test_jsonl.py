@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import toy
-from tests.artifacts.test_bundle import exported, made
 
 from phasewatch import windowing
 from phasewatch.artifacts import bundle
@@ -18,12 +17,10 @@ from phasewatch.errors import Refused
 from phasewatch.live.jsonl import watch
 from phasewatch.schema import NS
 
-__all__ = ["exported", "made"]
-
 
 @pytest.fixture
-def loaded(made: Path) -> Bundle:
-    return bundle.load(made)
+def loaded(bundle_folder: Path) -> Bundle:
+    return bundle.load(bundle_folder)
 
 
 def lines(episode: Episode) -> Iterator[str]:
@@ -68,6 +65,8 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
         "{",
         "[]",
         "7",
+        pytest.param("[" * 100_000, id="deep list"),
+        pytest.param('{"a":' * 100_000, id="deep object"),
         '{"source": "proc"}',
         '{"source": "proc", "t_wall_ns": "soon", "values": {}}',
         '{"source": "proc", "t_wall_ns": 1e400, "values": {}}',
@@ -79,13 +78,13 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
         '{"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"vcpu_run": 1}}',
     ],
 )
-def test_a_line_that_is_none_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
+def test_an_invalid_line_is_refused_by_its_number(loaded: Bundle, line: str) -> None:
     with pytest.raises(Refused, match="standard input: line 2") as refused:
         list(watch(loaded, ["", line]))
     assert "\n" not in str(refused.value)
 
 
-def test_a_clock_that_leaps_is_refused(loaded: Bundle) -> None:
+def test_a_clock_that_jumps_is_refused(loaded: Bundle) -> None:
     times = toy.START_NS, toy.START_NS + 90_000 * NS
     lines = [f'{{"source": "proc", "t_wall_ns": {t}, "values": {{}}}}' for t in times]
     with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:

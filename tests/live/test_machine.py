@@ -49,7 +49,7 @@ def same(machine: Machine, offline: windowing.Windows) -> None:
 
 @settings(deadline=None, max_examples=12)
 @given(seed=st.integers(0, 5), tick_ms=st.integers(150, 9000), host=st.sampled_from(toy.HOSTS))
-def test_windows_have_the_bits_of_offline_ones(seed: int, tick_ms: int, host: str) -> None:
+def test_live_windows_equal_offline_windows_bit_for_bit(seed: int, tick_ms: int, host: str) -> None:
     episode = toy.episode(host, "leak", seed, seconds=100)
     same(
         streamed(episode, BLIND, tick_ms * 1_000_000), windowing.cut_windows(episode, BLIND.schema)
@@ -77,7 +77,7 @@ def test_a_silent_source_is_missing_and_delays_no_window() -> None:
     assert window.present[BLIND.schema.names.index("netflow.pkts_out")] == 0
 
 
-def test_late_samples_are_counted_and_take_their_place() -> None:
+def test_late_samples_are_counted_and_inserted_in_order() -> None:
     episode = toy.episode()
     machine, stream = Machine(BLIND, episode.start_ns), SampleStream(episode)
     qmp = episode.sources["qmp"]
@@ -100,7 +100,7 @@ def test_late_samples_are_counted_and_take_their_place() -> None:
     )
 
 
-def test_a_machine_that_cannot_keep_up_skips_to_the_newest_and_counts() -> None:
+def test_an_overloaded_machine_skips_to_the_newest_window_and_counts_the_skipped() -> None:
     episode = toy.episode()
     machine, stream = Machine(BLIND, episode.start_ns), SampleStream(episode)
     stream.advance(episode.end_ns, machine)
@@ -121,7 +121,7 @@ def test_the_buffer_stays_short_however_long_it_runs() -> None:
     assert most < 2 * 2 * (80 + 5 + 2 * 1 + 8)
 
 
-def test_usual_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -> None:
+def test_typical_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -> None:
     scale = Scale.of(ensemble)
     assert scale is not None and Scale.of(BLIND) is None
     windows = toy_run.trained.folds[0].windows["oracle"]["train"]

@@ -29,7 +29,7 @@ def ensemble(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Ensemble:
     return Ensemble.load(Run(toy_out), toy_store.schema)
 
 
-def test_a_stream_gives_every_sample_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_yields_every_sample_once(monkeypatch: pytest.MonkeyPatch) -> None:
     episode = toy.episode()
     machine, stream = Machine(Ensemble(schema.vm46(), ()), episode.start_ns), SampleStream(episode)
     taken: dict[str, list[int]] = {name: [] for name in episode.sources}
@@ -41,7 +41,7 @@ def test_a_stream_gives_every_sample_once(monkeypatch: pytest.MonkeyPatch) -> No
     assert taken == {name: list(one.t_wall_ns) for name, one in episode.sources.items()}
 
 
-def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
+def test_played_back_windows_of_the_corpus_equal_offline_windows_bit_for_bit() -> None:
     store = Store.open(CORPUS)
     for id in store.ids()[::4]:
         try:
@@ -52,7 +52,7 @@ def test_every_episode_of_the_corpus_has_the_bits_of_offline_ones() -> None:
         same(playback.replay(episode, Ensemble(store.schema, ())), offline)
 
 
-def test_predictions_are_the_offline_ones(
+def test_played_back_predictions_equal_offline_predictions(
     ensemble: Ensemble, toy_run: RunResult, toy_store: Store
 ) -> None:
     manifests = list(playback.manifests(toy_store).values())
@@ -73,13 +73,13 @@ def test_predictions_are_the_offline_ones(
         assert compared == len(ensemble.members) > 0
 
 
-def test_history_knows_nothing_that_came_later(toy_store: Store) -> None:
+def test_history_holds_no_later_episode(toy_store: Store) -> None:
     manifests = list(playback.manifests(toy_store).values())
     first = min((one for one in manifests if one.host == "alpha"), key=lambda one: one.start_ns)
     assert playback.history(toy_store, manifests, toy_store.read(first.id), 6.0) == []
 
 
-def test_manifests_leave_out_what_cannot_be_read(tmp_path: Path) -> None:
+def test_manifests_omit_unreadable_episodes(tmp_path: Path) -> None:
     store = toy.store(tmp_path / "store")
     first, *rest = store.ids()
     manifest = next(one for one in store.folder(first).iterdir() if one.suffix == ".json")

@@ -26,7 +26,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-def test_logits_have_a_column_a_class_and_are_finite(name: str) -> None:
+def test_logits_have_one_column_per_class_and_are_finite(name: str) -> None:
     kind = find(name)
     model = kind(CLASSES, 0)
     model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
@@ -42,7 +42,7 @@ def test_logits_have_a_column_a_class_and_are_finite(name: str) -> None:
         np.testing.assert_array_equal(alone, single[row])
 
 
-def test_a_model_learns_what_is_there_to_learn(name: str) -> None:
+def test_a_model_learns_separable_classes(name: str) -> None:
     kind = find(name)
     model = kind(CLASSES, 0)
     train, test = data(300, 1, kind.view), data(300, 4, kind.view)

@@ -43,6 +43,6 @@ def test_two_workers_score_as_one_process_does(
         assert min(values) - spread - 0.05 <= together[model] <= max(values) + spread + 0.05
 
 
-def test_a_cluster_that_does_not_answer_is_one_line(toy_store: Store, tmp_path: Path) -> None:
+def test_an_unreachable_cluster_is_refused_in_one_line(toy_store: Store, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="does not answer"):
         scores(toy_store, tmp_path, "tcp://127.0.0.1:9")

@@ -1,16 +1,16 @@
-"""What networks share; and that they are as good as published ones on archives of others."""
+"""What all networks share, and that they reach published accuracy on a public archive."""
 
 import gzip
 
 import numpy as np
 import pytest
-from tests.paths import ROOT
+from tests.paths import DATA
 
 from phasewatch.models._network import MOST, Network
 from phasewatch.models.base import Data, find, names
 
 NETWORKS = [name for name in names() if issubclass(find(name), Network)]
-ARCHIVE = ROOT.parent / "shared" / "data" / "uea"
+ARCHIVE = DATA / "uea"
 FLOORS = {"cnn": 0.95, "gru": 0.90, "lstm": 0.90, "transformer": 0.92}
 """Accuracy on NATOPS' own split; published: InceptionTime .961, ROCKET .889 (Ruiz et al. 2021)."""
 
@@ -24,20 +24,20 @@ def network(name: str, channels: int = 46, steps: int = 20) -> Network:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_it_is_small(name: str) -> None:
+def test_every_network_is_small(name: str) -> None:
     assert 10_000 < network(name).parameters <= MOST
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("steps", [1, 5, 20, 21])
-def test_any_length_of_window_will_do(name: str, steps: int) -> None:
+def test_a_network_accepts_any_window_length(name: str, steps: int) -> None:
     model = network(name, 3, steps)
     shape = (2, 21) if model.view == "summary" else (2, 3, steps)
     assert np.isfinite(model.logits(np.zeros(shape))).all()
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_gap_is_not_the_same_as_a_mean(name: str) -> None:
+def test_a_missing_value_differs_from_a_mean_value(name: str) -> None:
     model = network(name, 3)
     z = np.zeros((1, 21) if model.view == "summary" else (1, 3, 20))
     gap = z.copy()
@@ -52,7 +52,7 @@ def test_weights_of_another_network_are_refused(name: str) -> None:
         find(name).load(network(other).save(), network(name)._shape, 6)
 
 
-def test_changed_layers_come_back_as_they_were_saved() -> None:
+def test_configured_layers_are_restored_as_saved() -> None:
     kind = find("cnn")
     assert issubclass(kind, Network)
     model = kind(6, 1, filters=8, kernels=(3, 5))
@@ -73,9 +73,9 @@ def archive(name: str, part: str) -> tuple[np.ndarray, np.ndarray]:
     return np.array(x), np.array([row[-1] for row in rows])
 
 
-@pytest.mark.skipif(not ARCHIVE.exists(), reason="the UEA archive is not beside this project")
+@pytest.mark.skipif(not ARCHIVE.exists(), reason="PHASEWATCH_DATA: no UEA archive")
 @pytest.mark.parametrize("name", FLOORS)
-def test_it_is_as_good_as_published_on_natops(name: str) -> None:
+def test_a_network_reaches_published_accuracy_on_natops(name: str) -> None:
     (x, labels), (test_x, truth) = (archive("NATOPS", part) for part in ("TRAIN", "TEST"))
     known, y = np.unique(labels, return_inverse=True)
     mean, std = x.mean(axis=(0, 2), keepdims=True), x.std(axis=(0, 2), keepdims=True)

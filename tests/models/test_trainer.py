@@ -76,7 +76,7 @@ def test_killed_and_resumed_ends_with_the_same_bits(epochs: int, tmp_path: Path)
     assert numbers == list(range(1, 13))
 
 
-def test_a_finished_state_is_not_trained_on(tmp_path: Path) -> None:
+def test_a_finished_training_is_not_continued(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     first = trained(TrainingMonitor(state=state))
     stored = state.read_bytes()
@@ -85,20 +85,20 @@ def test_a_finished_state_is_not_trained_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x80\x04K\x01.", bytes(8), b"\xff" * 40])
-def test_a_damaged_state_is_begun_again(damage: bytes, tmp_path: Path) -> None:
+def test_a_damaged_training_state_restarts_training(damage: bytes, tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     state.write_bytes(damage)
     assert trained(TrainingMonitor(state=state))[0] == trained()[0]
 
 
-def test_the_state_of_another_module_is_begun_again(tmp_path: Path) -> None:
+def test_the_state_of_another_network_restarts_training(tmp_path: Path) -> None:
     state = tmp_path / "state.safetensors"
     other = nn.Linear(6, CLASSES)
     _trainer.train(other, parts(), SHORT, 3, TrainingMonitor(state=state))
     assert trained(TrainingMonitor(state=state))[0] == trained()[0]
 
 
-def test_it_ends_with_the_weights_that_were_best_on_validation() -> None:
+def test_training_ends_with_the_weights_best_on_validation() -> None:
     network = module()
     history = _trainer.train(network, parts(), SHORT, 3, UNMONITORED)
     z = torch.from_numpy(parts()[1].z.astype(np.float32))
@@ -109,7 +109,7 @@ def test_it_ends_with_the_weights_that_were_best_on_validation() -> None:
     assert score == pytest.approx(max(epoch.score for epoch in history))
 
 
-def test_it_stops_when_validation_no_longer_improves() -> None:
+def test_training_stops_when_validation_no_longer_improves() -> None:
     """Validation labels that nothing can predict: the best epoch comes early."""
     train, validation = parts()
     noise = validation._replace(y=np.random.default_rng(0).integers(0, 3, len(validation.y)))
@@ -119,14 +119,14 @@ def test_it_stops_when_validation_no_longer_improves() -> None:
     assert len(history) == best + 1 + 5 < 400
 
 
-def test_a_loss_that_is_no_number_is_one_line() -> None:
+def test_a_loss_that_is_nan_is_refused_in_one_line() -> None:
     train, validation = parts()
     train.z[5, 2] = np.nan
     with pytest.raises(Refused, match="epoch 1: the loss is nan; expected a finite loss"):
         _trainer.train(module(), (train, validation), SHORT, 3, UNMONITORED)
 
 
-def test_the_rate_warms_up_and_ends_at_nothing() -> None:
+def test_the_learning_rate_warms_up_and_ends_at_zero() -> None:
     shares = [Schedule(warm=0.1).share(step, 200) for step in range(200)]
     assert shares[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
     assert max(shares) == pytest.approx(1.0)
@@ -134,14 +134,14 @@ def test_the_rate_warms_up_and_ends_at_nothing() -> None:
     assert shares[-1] < 0.001
 
 
-def test_every_class_weighs_the_same() -> None:
+def test_every_class_has_the_same_total_weight() -> None:
     y = np.array([0] * 90 + [2] * 10)
     weight = _trainer._weights(Data(np.zeros((100, 1)), y, CLASSES))
     assert (weight[0] * 90).item() == pytest.approx((weight[2] * 10).item())
     assert weight[[1, 3]].tolist() == [0.0, 0.0]
 
 
-def test_it_leaves_torch_as_it_was() -> None:
+def test_training_restores_torchs_global_settings() -> None:
     before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     state = torch.get_rng_state()
     trained()

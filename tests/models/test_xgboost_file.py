@@ -36,7 +36,7 @@ def trees(value: Any) -> Any:
     return value["learner"]["gradient_booster"]["model"]["trees"]
 
 
-def test_what_training_made_passes(saved: bytes, value: Any) -> None:
+def test_a_trained_forest_passes_the_checks(saved: bytes, value: Any) -> None:
     _xgboost_file.refuse(value, SHAPE[0], CLASSES)
     find("gbt").load(saved, SHAPE, CLASSES)
 
@@ -68,7 +68,7 @@ def _swapped(value: Any) -> None:
 
 def _cycle(value: Any) -> None:
     tree = trees(value)[0]
-    last = max(row for row, own in enumerate(tree["left_children"]) if own != -1)
+    last = max(row for row, part in enumerate(tree["left_children"]) if part != -1)
     tree["left_children"][last], tree["right_children"][last] = 0, 1
 
 
@@ -90,9 +90,9 @@ ATTACKS: dict[str, tuple[Callable[[Any], None], str]] = {
     "categorical": (_set("split_type", 0, 1), "xgb_tree"),
     "categories": (lambda value: trees(value)[0]["categories"].append(1), "xgb_tree"),
     "deleted nodes": (lambda v: trees(v)[0]["tree_param"].update(num_deleted="1"), "xgb_tree"),
-    "tree order": (_model("tree_info", lambda own: own[::-1]), "xgb_tree"),
-    "rounds": (_model("iteration_indptr", lambda own: [*own[:-1], own[-1] + 3]), "xgb_tree"),
-    "fewer trees": (_model("trees", lambda own: own[:-1]), "xgb_param"),
+    "tree order": (_model("tree_info", lambda part: part[::-1]), "xgb_tree"),
+    "rounds": (_model("iteration_indptr", lambda part: [*part[:-1], part[-1] + 3]), "xgb_tree"),
+    "fewer trees": (_model("trees", lambda part: part[:-1]), "xgb_param"),
     "classes": (_parameter("num_class", "4"), "xgb_param"),
     "features": (_parameter("num_feature", "7"), "xgb_param"),
     "targets": (_parameter("num_target", "2"), "xgb_param"),

@@ -16,7 +16,7 @@ def report(toy_run: RunResult) -> Report:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_each_is_an_element_of_the_same_bytes(name: str, report: Report) -> None:
+def test_each_figure_is_one_element_with_reproducible_bytes(name: str, report: Report) -> None:
     drawn = FIGURES[name](report)
     assert drawn == FIGURES[name](report)
     root = ElementTree.fromstring(drawn)
@@ -30,7 +30,7 @@ def test_each_figure_depends_on_the_report(name: str, report: Report) -> None:
     assert FIGURES[name](report) != FIGURES[name](other)
 
 
-def test_every_model_is_named_in_the_forest(report: Report) -> None:
+def test_every_model_is_named_in_the_forest_plot(report: Report) -> None:
     drawn = FIGURES["forest"](report)
     for row in [*report.rows, *report.baselines]:
         assert f"{row.model}, {row.mode}" in drawn

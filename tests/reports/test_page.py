@@ -25,10 +25,10 @@ def drawn_of(done: RunResult, id: str) -> list[Predictions]:
 @pytest.fixture(scope="module")
 def folder(toy_run: RunResult, toy_store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All pages on one run, whose profiles have names that HTML would stumble over."""
-    made = tmp_path_factory.mktemp("page")
-    told = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
-    report_page.write_report(told, toy_run.predictions, Run(made), toy_store)
-    return made
+    out = tmp_path_factory.mktemp("page")
+    report = replace(toy_run.report, profiles=["calm", "dig <&>", "leak"])
+    report_page.write_report(report, toy_run.predictions, Run(out), toy_store)
+    return out
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ def card(folder: Path) -> str:
     return (folder / "report.md").read_text(encoding="utf-8")
 
 
-def test_it_needs_no_network(page: str) -> None:
+def test_the_report_page_loads_nothing_from_the_network(page: str) -> None:
     assert not re.findall(r"(?:src|href)=[\"'](?!data:|#)", page)
     assert not re.findall(r"url\((?!#)", page)
     assert "<script" not in page and "@import" not in page
 
 
-def test_every_score_and_interval_is_on_it(page: str, toy_run: RunResult) -> None:
+def test_every_score_and_interval_is_on_the_report_page(page: str, toy_run: RunResult) -> None:
     for row in toy_run.report.rows:
         assert f"{row.unseen.value:.3f}" in page
         assert row.unseen.low is None or f"[{row.unseen.low:.3f}, " in page
@@ -55,23 +55,25 @@ def test_every_score_and_interval_is_on_it(page: str, toy_run: RunResult) -> Non
         assert one.outcome in page
 
 
-def test_untested_cells_are_hatched_and_carry_no_number(page: str) -> None:
+def test_untested_cells_are_hatched_and_have_no_number(page: str) -> None:
     assert page.count('<td class="untested">untested') >= len(toy.HOSTS)
     assert "nothing can be said about hosts in general" in page
 
 
-def test_every_picture_has_its_place(page: str) -> None:
+def test_every_figure_is_on_the_report_page(page: str) -> None:
     assert page.count("<svg") == page.count('<figure class="wide"') == len(figures.FIGURES)
     assert page.count("data:image/png;base64,") == len(toy.PROFILES)
 
 
-def test_every_leakage_check_is_on_it(page: str, card: str, toy_run: RunResult) -> None:
+def test_every_leakage_check_is_on_the_report_page(
+    page: str, card: str, toy_run: RunResult
+) -> None:
     for check in toy_run.predictions.leakage_checks:
         assert check.rule.replace("_", " ") in page
     assert "Every leakage check passed." in card
 
 
-def test_the_card_has_the_same_numbers(card: str, toy_run: RunResult) -> None:
+def test_the_markdown_report_has_the_same_numbers(card: str, toy_run: RunResult) -> None:
     for row in toy_run.report.rows:
         assert f"| {row.model} | {row.mode} | {row.seen.value:.3f}" in card
         assert f"{row.unseen.value:.3f}" in card
@@ -91,14 +93,16 @@ def test_names_are_escaped(page: str) -> None:
     assert "dig &lt;&amp;&gt;" in page and "dig <&>" not in page
 
 
-def test_few_episodes_are_told_instead_of_an_interval(page: str) -> None:
+def test_too_few_episodes_are_stated_instead_of_an_interval(page: str) -> None:
     assert "no interval" in page
 
 
-def test_a_picture_is_the_same_bytes_twice(toy_run: RunResult, toy_store: Store) -> None:
+def test_a_figure_has_the_same_bytes_when_drawn_again(toy_run: RunResult, toy_store: Store) -> None:
     id = "delta.leak.s1"
-    said = drawn_of(toy_run, id)
-    drawn = [report_page.picture(toy_store.read(id), toy_store.schema, said) for _ in range(2)]
+    predictions = drawn_of(toy_run, id)
+    drawn = [
+        report_page.picture(toy_store.read(id), toy_store.schema, predictions) for _ in range(2)
+    ]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith("data:image/png;base64,")
 

@@ -13,7 +13,7 @@ def text(toy_run: RunResult) -> str:
     return " ".join(summary.sentences(toy_run.report))
 
 
-def test_it_has_the_numbers_of_the_model_that_validation_chose(
+def test_the_summary_has_the_numbers_of_the_model_chosen_on_validation(
     text: str, toy_run: RunResult
 ) -> None:
     rows = [row for row in toy_run.report.rows if row.mode == "realistic"]
@@ -24,36 +24,36 @@ def test_it_has_the_numbers_of_the_model_that_validation_chose(
     assert f"{row.timeline.false_alarms.events} in" in text
 
 
-def test_one_host_says_nothing_about_hosts_in_general(text: str) -> None:
+def test_one_host_gets_no_interval_across_hosts(text: str) -> None:
     assert "nothing can be said about hosts in general" in text
     assert "for other hosts of the same kinds" not in text
 
 
 def test_many_hosts_have_an_interval_and_a_worst_host(toy_run: RunResult) -> None:
-    told = evaluate.evaluate(toy.scattered(toy_run.predictions, 5))
-    text = " ".join(summary.sentences(told))
-    row = evaluate.best_on_validation([row for row in told.rows if row.mode == "realistic"])
+    report = evaluate.evaluate(toy.scattered(toy_run.predictions, 5))
+    text = " ".join(summary.sentences(report))
+    row = evaluate.best_on_validation([row for row in report.rows if row.mode == "realistic"])
     assert (
         f"for other hosts of the same kinds it is {summary.interval_text(row.across_hosts)}" in text
     )
     assert f"The worst host, {row.worst_host}" in text
 
 
-def test_what_was_never_tested_is_named(toy_run: RunResult) -> None:
-    told = replace(
+def test_untested_profiles_and_phases_are_named(toy_run: RunResult) -> None:
+    report = replace(
         toy_run.report, untested_profiles=["leak"], untested_phases=["command_and_control"]
     )
-    last = summary.sentences(told)[-1]
+    last = summary.sentences(report)[-1]
     assert "Not tested: leak, command and control." in last
     assert "Real malware and hardware virtualisation were never recorded" in last
-    one = summary.sentences(replace(told, never_recorded=("night shifts",)))[-1]
+    one = summary.sentences(replace(report, never_recorded=("night shifts",)))[-1]
     assert one.endswith("Night shifts was never recorded, so never tested.")
-    assert "never recorded" not in summary.sentences(replace(told, never_recorded=()))[-1]
-    whole = replace(toy_run.report, never_recorded=(), untested_pairs=[])
-    assert "" not in summary.sentences(whole)
+    assert "never recorded" not in summary.sentences(replace(report, never_recorded=()))[-1]
+    complete = replace(toy_run.report, never_recorded=(), untested_pairs=[])
+    assert "" not in summary.sentences(complete)
 
 
-def test_outcomes_are_worded_for_the_chosen_model(toy_run: RunResult) -> None:
+def test_comparisons_are_worded_from_the_chosen_models_side(toy_run: RunResult) -> None:
     row = evaluate.best_on_validation(
         [row for row in toy_run.report.rows if row.mode == "realistic"]
     )
@@ -69,7 +69,7 @@ def test_outcomes_are_worded_for_the_chosen_model(toy_run: RunResult) -> None:
     assert "No other model was trained to compare it with." in none
 
 
-def test_a_model_beaten_by_a_baseline_says_so(toy_run: RunResult) -> None:
+def test_a_model_below_a_baseline_is_reported(toy_run: RunResult) -> None:
     perfect = replace(
         toy_run.report.baselines[0],
         model="channel",

@@ -17,9 +17,11 @@ def served() -> Iterator[Served]:
         yield one
 
 
-def test_other_names_and_other_pages_are_refused(served: Served) -> None:
+def test_foreign_host_names_and_origins_are_refused(served: Served) -> None:
     assert served.ask("/", host="evil.example")[0] == 421
+    assert served.ask("/", host="[")[0] == 421
     body = {"op": "pause"}
+    assert served.ask("/api/transport", "POST", body, origin="http://[")[0] == 403
     assert served.ask("/api/transport", "POST", body)[0] == 403
     assert served.ask("/api/transport", "POST", body, origin="http://evil.example")[0] == 403
     # A request from this server's page gets as far as the transport, which has nothing to pause.
@@ -33,19 +35,19 @@ def test_every_response_has_the_security_headers(served: Served) -> None:
     assert "unsafe" not in HEADERS["content-security-policy"]
 
 
-def test_without_control_nothing_moves() -> None:
+def test_without_allow_control_the_clock_cannot_be_moved() -> None:
     with serving(ProducerContext(None, None), Access()) as one:
         assert one.turn("pause") == 403
 
 
-def test_beyond_loopback_there_is_a_token() -> None:
+def test_a_token_is_required_beyond_loopback() -> None:
     access = Access.at("0.0.0.0", ["wall.example"], "", False)
     assert len(access.token) > 20 and "wall.example" in access.names
     assert Access.at("0.0.0.0", [], "mine", False).token == "mine"
     assert Access.at("127.0.0.1", [], "", False).token == ""
 
 
-def test_a_token_moves_from_the_address_to_a_cookie() -> None:
+def test_a_token_in_the_address_becomes_a_cookie() -> None:
     with serving(ProducerContext(None, None), Access(token="secret")) as one:
         assert one.ask("/")[0] == 401
         assert one.ask("/api/events")[0] == 401

@@ -50,7 +50,7 @@ def test_windows_come_as_the_clock_runs(served: Served) -> None:
     assert all(abs(sum(call["p"]) - 1) < 1e-3 for call in first["models"].values())
 
 
-def test_the_transport_obeys_and_refuses(served: Served) -> None:
+def test_transport_commands_are_executed_or_refused(served: Served) -> None:
     assert served.turn("pause") == 200
     assert served.turn("seek", 20.0) == 200
     with served.events("/api/events?types=episode") as reader:
@@ -119,7 +119,7 @@ def test_documents_are_served(served: Served) -> None:
     assert served.ask("/api/events?types=gossip")[0] == 422
 
 
-def test_the_page_keeps_to_itself(served: Served) -> None:
+def test_the_page_is_served_with_a_strict_content_policy(served: Served) -> None:
     status, headers, body = served.ask("/")
     assert status == 200 and b"Phasewatch" in body
     policy = headers["content-security-policy"]

@@ -77,7 +77,7 @@ def _tick(number: int) -> Any:
     return Message(number, "tick", b"")
 
 
-def test_an_id_of_another_boot_starts_anew() -> None:
+def test_an_event_id_of_an_earlier_server_starts_from_the_beginning() -> None:
     broker, viewer = Broker(Counters()), Viewer()
     broker.publish(Tick(number=1))
     assert greeting(broker.join(viewer, "other:1"))["resumed"] is False

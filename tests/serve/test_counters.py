@@ -48,7 +48,7 @@ def test_servers_of_one_process_share_no_figure() -> None:
     assert (one.value("events_total"), other.value("events_total")) == (1, 0)
 
 
-def test_an_unknown_name_is_no_zero() -> None:
+def test_an_unknown_counter_name_raises() -> None:
     with pytest.raises(KeyError):
         Counters().value("windows")
 
@@ -62,7 +62,7 @@ def test_a_miss_is_a_window_that_takes_longer_than_the_deadline() -> None:
     assert found.value("deadline_misses_total") == 1
 
 
-def test_the_last_latencies_are_kept_and_can_be_forgotten() -> None:
+def test_the_latest_latencies_are_stored_and_can_be_cleared() -> None:
     found = Counters()
     for number in range(RECENT + 5):
         found.window({"a": float(number), "b": 1.0}, 0)

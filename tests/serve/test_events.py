@@ -28,7 +28,7 @@ def test_the_envelope_is_a_cloud_event() -> None:
     assert sent["data"] == {"value": None, "t_ns": "1790000000123456789"}
 
 
-def test_a_number_that_is_none_is_refused_by_name() -> None:
+def test_a_value_that_is_no_number_is_refused_by_field() -> None:
     with pytest.raises(Refused, match="value"):
         events.parse(Odd, {"value": "much", "t_ns": 1}, "somewhere")
     with pytest.raises(Refused, match="finite"):

@@ -14,8 +14,8 @@ from phasewatch.serve.recorder import LiveRecording
 from phasewatch.store.local import Store
 
 
-class Heard:
-    """Stands for a playback and keeps the calls that it gets."""
+class RecordedCalls:
+    """A stand-in for a playback that records its calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, Any]] = []
@@ -24,23 +24,23 @@ class Heard:
         return lambda *values: self.calls.append((name, values))
 
 
-def recording(store: Store, heard: Heard, log: list[str]) -> LiveRecording:
+def recording(store: Store, playback: RecordedCalls, log: list[str]) -> LiveRecording:
     take = Take.of("scan-and-dial", "pc-small", "1")
-    return LiveRecording(take, store, Path(), heard, log.append)  # type: ignore[arg-type]
+    return LiveRecording(take, store, Path(), playback, log.append)  # type: ignore[arg-type]
 
 
-def test_it_begins_with_the_first_label_and_loses_no_sample(toy_store: Store) -> None:
-    episode, heard = toy.episode(), Heard()
-    live = recording(toy_store, heard, [])
+def test_a_recording_begins_with_the_first_label_and_loses_no_sample(toy_store: Store) -> None:
+    episode, playback = toy.episode(), RecordedCalls()
+    live = recording(toy_store, playback, [])
     live.receive("qmp", episode.sources["qmp"])
-    assert heard.calls == []
+    assert playback.calls == []
     live.receive("labels", episode.labels[:1])
     live.receive("proc", episode.sources["proc"])
-    assert [name for name, _ in heard.calls] == ["begin", "add", "label", "add"]
-    begun: Episode = heard.calls[0][1][0]
+    assert [name for name, _ in playback.calls] == ["begin", "add", "label", "add"]
+    begun: Episode = playback.calls[0][1][0]
     assert (begun.start_ns, begun.sources) == (episode.labels[0].t_wall_ns, {})
-    assert heard.calls[1][1] == ("qmp", episode.sources["qmp"])
-    assert heard.calls[3][1] == ("proc", episode.sources["proc"])
+    assert playback.calls[1][1] == ("qmp", episode.sources["qmp"])
+    assert playback.calls[3][1] == ("proc", episode.sources["proc"])
 
 
 class Recorded:
@@ -62,18 +62,18 @@ class Recorded:
 
 
 @pytest.mark.parametrize("refused", [False, True])
-def test_it_ends_with_the_published_episode_or_logs_why_not(
+def test_a_recording_ends_with_the_published_episode_or_logs_why_not(
     toy_store: Store, monkeypatch: pytest.MonkeyPatch, refused: bool
 ) -> None:
-    id, heard, log = toy_store.ids()[0], Heard(), list[str]()
+    id, playback, log = toy_store.ids()[0], RecordedCalls(), list[str]()
     recorded = Recorded(None if refused else id)
     monkeypatch.setattr(recorder, "Recording", lambda *values: recorded)
-    recording(toy_store, heard, log).run()
+    recording(toy_store, playback, log).run()
     assert recorded.closed
     if refused:
-        assert heard.calls == [] and "did not boot" in log[0]
+        assert playback.calls == [] and "did not boot" in log[0]
     else:
-        assert heard.calls == [("end", (toy_store.manifest(id).end_ns,))] and log == []
+        assert playback.calls == [("end", (toy_store.manifest(id).end_ns,))] and log == []
 
 
 def test_a_recording_that_cannot_begin_is_logged(
@@ -82,7 +82,7 @@ def test_a_recording_that_cannot_begin_is_logged(
     def refuse(*values: object) -> None:
         raise Refused("qemu", "is not installed", "QEMU", "Install it.")
 
-    heard, log = Heard(), list[str]()
+    playback, log = RecordedCalls(), list[str]()
     monkeypatch.setattr(recorder, "Recording", refuse)
-    recording(toy_store, heard, log).run()
-    assert heard.calls == [] and "qemu: is not installed" in log[0]
+    recording(toy_store, playback, log).run()
+    assert playback.calls == [] and "qemu: is not installed" in log[0]

@@ -7,10 +7,11 @@ import pytest
 from phasewatch.serve import producers, registry
 
 
-def test_four_producers_publish_six_kinds() -> None:
-    assert set(registry.find()) == {"metrics", "perf", "profiles", "replay"}
+def test_producers_and_their_kinds_are_found_by_folder() -> None:
+    """Others may stand beside these; a new file is found because it is there."""
+    assert set(registry.find()) >= {"metrics", "perf", "profiles", "replay"}
     kinds = {"episode", "window", "scoreboard", "comparison", "perf", "profile"}
-    assert set(registry.kinds()) == kinds
+    assert set(registry.kinds()) >= kinds
 
 
 def test_every_kind_names_its_producer_as_its_source() -> None:

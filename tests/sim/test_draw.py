@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from phasewatch import schema
 from phasewatch.lab.hosts import hosts
-from phasewatch.lab.profile import profiles
+from phasewatch.lab.profile import catalogue, profiles
 from phasewatch.sim.draw import Simulator
-from phasewatch.sim.fit import NORMAL_QUANTILES, PACKAGED_FIT, Fit, collect_steps
+from phasewatch.sim.fit import NORMAL_QUANTILES, PACKAGED_FIT, Fit
+from phasewatch.sim.steps import collect_steps
 from phasewatch.store.format import encode_samples
 from phasewatch.validation.rules import examine
 
@@ -18,7 +19,7 @@ FIT = Fit.load(PACKAGED_FIT, VM46)
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6), st.integers(0, 10**5))
-def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: int) -> None:
+def test_every_simulated_episode_is_accepted_and_reproducible(seed: int, number: int) -> None:
     episode = Simulator(FIT, VM46, seed).episode(number)
     assert examine(episode, VM46) == ("accepted", ())
     again = Simulator(FIT, VM46, seed).episode(number)
@@ -30,12 +31,36 @@ def test_every_episode_is_accepted_and_drawn_the_same_again(seed: int, number: i
     assert episode.notes["simulated"] is True
 
 
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**5))
+def test_a_long_episode_is_accepted_and_lasts_minutes(seed: int, number: int) -> None:
+    episode = Simulator(FIT, VM46, seed, long=True).episode(number)
+    assert examine(episode, VM46) == ("accepted", ())
+    profile = catalogue()[episode.profile]
+    assert episode.sample in {sample.id for sample in profile.every}
+    hostile = {label.phase for label in episode.labels} - {"benign"}
+    if profile.kind == "day":
+        assert 600 <= episode.seconds <= 3600
+        assert not hostile
+    else:
+        assert 120 <= episode.seconds <= 600
+
+
+def test_long_episodes_are_of_every_kind_and_of_drawn_samples() -> None:
+    stage = Simulator(FIT, VM46, 1, long=True)
+    drawn = [stage._scenario(np.random.default_rng(number), number) for number in range(300)]
+    assert {one.profile.name for one in drawn} == set(catalogue())
+    assert sum(one.sample in one.profile.drawn for one in drawn) > 150
+    several = [stage.episode(number) for number in range(12)]
+    assert sum(len({label.phase for label in one.labels}) > 2 for one in several) >= 4
+
+
 def test_another_seed_is_another_episode() -> None:
     first, other = (Simulator(FIT, VM46, seed).episode(3) for seed in (0, 1))
     assert encode_samples(first.sources) != encode_samples(other.sources)
 
 
-def test_medians_are_the_fits() -> None:
+def test_simulated_medians_are_those_of_the_fit() -> None:
     stage = Simulator(FIT, VM46, 7)
     drawn = [stage.episode(number) for number in range(250)]
     names, _, steps = collect_steps(drawn, VM46)

@@ -83,6 +83,16 @@ def test_a_store_is_of_one_recipe(store: Path) -> None:
         Store.create(store, schema.vm46())
 
 
+def test_a_store_of_long_episodes_is_of_another_recipe(store: Path, tmp_path: Path) -> None:
+    simulate(replace(RECIPE, long=True), tmp_path, 3, 1, none)
+    opened = Store.open(tmp_path)
+    assert opened.simulated is not None
+    assert opened.simulated["long"] is True
+    assert all(opened.read(id).seconds >= 120 for id in opened.ids())
+    with pytest.raises(Refused, match="long"):
+        simulate(replace(RECIPE, long=True), store, 3, 1, none)
+
+
 def thin() -> Fit:
     """Return a fit without a step of `impact`."""
     fitted = Fit.load(PACKAGED_FIT, VM46)
@@ -110,7 +120,7 @@ def test_a_store_that_cannot_be_fitted_to_is_named(tmp_path: Path, given: str) -
     recorded.publish(toy.episode())
     problem = "no host of the lab, but alpha" if given == "thin" else "classes"
     with pytest.raises(Refused, match=rf"^--fit {recorded.root}: .*{problem}"):
-        command.simulate(tmp_path / "store", 5, fit=recorded.root)
+        command.simulate(tmp_path / "store", 5, fit=[recorded.root])
     assert not (tmp_path / "store").exists()
 
 

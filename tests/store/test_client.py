@@ -1,98 +1,76 @@
-"""The copy stays until the acknowledgement is of the same bytes."""
+"""A sender keeps its copy until the receiver has acknowledged the same bytes."""
 
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests import toy
 from tests.certificates import self_signed
-from tests.store.test_server import receiver, said, server, store  # noqa: F401
 from tests.uploads import TOKENS
 
 from phasewatch import schema
-from phasewatch.cli import console, main
 from phasewatch.errors import Refused
 from phasewatch.store.client import Connection, ReceiverUnavailable, read_token, selected_ids, ship
-from phasewatch.store.format import MANIFEST, SAMPLES
+from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.store.receiver import Receiver
 from phasewatch.store.server import Server
 
-Answer = tuple[int, dict[str, object]]
-Run = Callable[..., tuple[int, str, list[str]]]
+Response = tuple[int, dict[str, object]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
-    """Call `phasewatch` in a folder of its own; exit code, output, lines of standard error."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
-    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
-    (tmp_path / "tokens.toml").chmod(0o600)
-
-    def call(*words: object) -> tuple[int, str, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["phasewatch", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main.main()
-        told = capsys.readouterr()
-        assert isinstance(ended.value.code, int)
-        return ended.value.code, told.out, told.err.splitlines()
-
-    return call
+def local_store(tmp_path: Path) -> Store:
+    opened = Store.create(tmp_path / "here", schema.vm46())
+    opened.publish(toy.episode("alpha"))
+    return opened
 
 
-@pytest.fixture
-def here(tmp_path: Path) -> Store:
-    made = Store.create(tmp_path / "here", schema.vm46())
-    made.publish(toy.episode("alpha"))
-    return made
-
-
-def answered(monkeypatch: pytest.MonkeyPatch, answers: Iterator[Answer | OSError]) -> Connection:
+def answering(
+    monkeypatch: pytest.MonkeyPatch, responses: Iterator[Response | OSError]
+) -> Connection:
     """A line that answers so."""
     line = Connection("http://localhost", "t", 3, lambda seconds: None)
 
-    def put(id: str, manifest: bytes, samples: bytes) -> Answer:
-        answer = next(answers)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
+    def put(id: str, manifest: bytes, samples: bytes) -> Response:
+        response = next(responses)
+        if isinstance(response, OSError):
+            raise response
+        return response
 
     monkeypatch.setattr(line, "_put", put)
     return line
 
 
 def test_an_acknowledgement_of_other_bytes_keeps_the_copy(
-    here: Store, monkeypatch: pytest.MonkeyPatch
+    local_store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (id,) = here.ids()
-    line = answered(monkeypatch, iter([(200, {"sha256": "0" * 64}), (201, {}), (200, {})]))
+    (id,) = local_store.ids()
+    line = answering(monkeypatch, iter([(200, {"sha256": "0" * 64}), (201, {}), (200, {})]))
     with pytest.raises(Refused, match="acknowledges other bytes, 3 times"):
-        ship(here, id, line, remove=True)
-    assert here.read(id).id == id
+        ship(local_store, id, line, remove=True)
+    assert local_store.read(id).id == id
 
 
 @pytest.mark.parametrize(("status", "tries"), [(401, 1), (409, 1), (422, 1), (400, 3), (507, 3)])
-def test_only_what_may_change_is_tried_again(
-    here: Store, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
+def test_only_temporary_failures_are_retried(
+    local_store: Store, monkeypatch: pytest.MonkeyPatch, status: int, tries: int
 ) -> None:
-    answers: Iterator[Answer | OSError] = iter([(status, {"error": "why"})] * 9)
-    line = answered(monkeypatch, answers)
+    responses: Iterator[Response | OSError] = iter([(status, {"error": "why"})] * 9)
+    line = answering(monkeypatch, responses)
     with pytest.raises(Refused, match=f"{status} why"):
-        ship(here, here.ids()[0], line, remove=True)
-    assert len(list(answers)) == 9 - tries
-    assert len(here.ids()) == 1
+        ship(local_store, local_store.ids()[0], line, remove=True)
+    assert len(list(responses)) == 9 - tries
+    assert len(local_store.ids()) == 1
 
 
-def test_a_damaged_episode_is_not_sent(here: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    (id,) = here.ids()
-    (here.folder(id) / SAMPLES).write_bytes(b"x")
+def test_a_damaged_episode_is_not_sent(local_store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    (id,) = local_store.ids()
+    (local_store.folder(id) / SAMPLES).write_bytes(b"x")
     with pytest.raises(Refused, match="damaged after it was published"):
-        ship(here, id, answered(monkeypatch, iter([])), remove=True)
+        ship(local_store, id, answering(monkeypatch, iter([])), remove=True)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +81,7 @@ def test_a_damaged_episode_is_not_sent(here: Store, monkeypatch: pytest.MonkeyPa
         *("http://localhost:0", "https://a..b", "https://a b", "https://a\n"),
     ],
 )
-def test_a_token_is_not_shown_to_others(url: str) -> None:
+def test_a_token_is_not_sent_in_the_clear_to_another_machine(url: str) -> None:
     with pytest.raises(Refused, match="is no address to ship to"):
         Connection(url, "t")
 
@@ -115,177 +93,79 @@ def test_an_address_ends_with_its_port(more: str) -> None:
 
 
 @pytest.mark.parametrize("user", ["http://user:pw", "user:pw", "http://user:p@pw", "http://u:/pw"])
-def test_a_password_is_neither_taken_nor_shown(user: str) -> None:
+def test_a_password_in_an_address_is_refused_and_not_printed(user: str) -> None:
     with pytest.raises(Refused, match="…@localhost:8471: holds a user or a password") as refused:
         Connection(f"{user}@localhost:8471", "t")
     assert "pw" not in str(refused.value)
 
 
 @pytest.mark.parametrize("status", [401, 404, 405, 503, 507])
-def test_what_concerns_every_episode_is_told_of_the_receiver(
-    here: Store, monkeypatch: pytest.MonkeyPatch, status: int
+def test_failures_of_every_episode_are_reported_once_for_the_receiver(
+    local_store: Store, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    line = answered(monkeypatch, iter([(status, {"error": "why"})] * 3))
+    line = answering(monkeypatch, iter([(status, {"error": "why"})] * 3))
     with pytest.raises(
         ReceiverUnavailable, match=rf"^http://localhost: takes no episode \({status} why"
     ):
-        ship(here, here.ids()[0], line, remove=True)
-    assert len(here.ids()) == 1
+        ship(local_store, local_store.ids()[0], line, remove=True)
+    assert len(local_store.ids()) == 1
 
 
-def test_a_line_that_fails_one_episode_alone_stops_nothing(
-    here: Store,
-    server: Server,  # noqa: F811
+def test_a_connection_failure_of_one_episode_does_not_stop_the_others(
+    local_store: Store,
+    server: Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    line = answered(monkeypatch, iter([OSError("reset")] * 3))
+    line = answering(monkeypatch, iter([OSError("reset")] * 3))
     line.url = f"http://127.0.0.1:{server.server_address[1]}"
     with pytest.raises(Refused, match=r"was not taken \(OSError: reset, 3 times") as refused:
-        ship(here, here.ids()[0], line, remove=True)
+        ship(local_store, local_store.ids()[0], line, remove=True)
     assert not isinstance(refused.value, ReceiverUnavailable)
 
 
-def test_a_wrong_token_is_told_once(
-    run: Run,
-    here: Store,
-    server: Server,  # noqa: F811
-    tmp_path: Path,
-) -> None:
-    here.publish(toy.episode("alpha", "leak"))
-    (tmp_path / "wrong").write_text("x" * 40)
-    url = f"http://127.0.0.1:{server.server_address[1]}"
-    code, out, lines = run("ship", here.root, url, "--token", "wrong", "--remove")
-    assert code == console.SOME_ERRORED and out == "0 acknowledged · 2 not taken\n"
-    assert len(lines) == 1 and "takes no episode (401 no host has this token)" in lines[0]
-    assert len(here.ids()) == 2
-
-
-def test_a_receiver_that_is_down_is_told_once(run: Run, here: Store) -> None:
-    here.publish(toy.episode("alpha", "leak"))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    code, out, lines = run("ship", here.root, url, "--token", "token", "--tries", 1)
-    assert code == console.SOME_ERRORED and out == "0 acknowledged · 2 not taken\n"
-    assert len(lines) == 1 and f"{url}: takes no episode (ConnectionRefusedError" in lines[0]
-
-
-def test_only_what_the_store_holds_is_shipped(here: Store, tmp_path: Path) -> None:
-    (id,) = here.ids()
-    assert selected_ids(here, "") == selected_ids(here, id) == [id]
+def test_only_what_the_store_holds_is_shipped(local_store: Store, tmp_path: Path) -> None:
+    (id,) = local_store.ids()
+    assert selected_ids(local_store, "") == selected_ids(local_store, id) == [id]
     with pytest.raises(Refused, match=f"nosuch: is not in the store; expected an id such as {id}"):
-        selected_ids(here, "nosuch")
+        selected_ids(local_store, "nosuch")
     with pytest.raises(Refused, match="holds no episode"):
         selected_ids(Store.create(tmp_path / "empty", schema.vm46()), "")
 
 
-def test_ship_refuses_before_it_sends(run: Run, here: Store, tmp_path: Path) -> None:
-    empty = Store.create(tmp_path / "empty", schema.vm46()).root
-    rest = ("http://localhost:1", "--token", "token")
-    for words, told in (
-        ((here.root, *rest, "--episode", "nosuch"), "is not in the store"),
-        ((empty, *rest), "holds no episode"),
-        (("s3://b/x", *rest), "s3://b/x: is a URL"),
-    ):
-        code, _, lines = run("ship", *words)
-        assert code == console.REFUSED
-        assert len(lines) == 1 and told in lines[0]
-
-
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (("--store", "there", "--host", "192.0.2.1"), "192.0.2.1:8470: "),
-        (("--store", "there", "--host", "a..b"), "a..b:8470: "),
-        (("--store", "file:///x"), "is a URL"),
-        (("--store", "s3://b/x"), "is a URL"),
-        (("--store", "."), "holds files and is no episode store"),
-        (("--store", "there", "--tls-cert", "token"), "--tls-key: is missing"),
-        (("--store", "there", "--tls-cert", "token", "--tls-key", "no"), "no: No such file"),
-    ],
-)
-def test_receive_refuses_before_it_makes_a_store(
-    run: Run, tmp_path: Path, words: tuple[str, ...], told: str
-) -> None:
-    code, _, lines = run("receive", *words, "--tokens", "tokens.toml")
-    assert code == console.REFUSED
-    assert len(lines) == 1 and told in lines[0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["token", "tokens.toml"]
-
-
 def test_a_token_file_is_one_line(tmp_path: Path) -> None:
-    for text, told in (("", "no token"), ("two words", "2 words"), ("two\nlines", "2 words")):
+    for text, problem in (("", "no token"), ("two words", "2 words"), ("two\nlines", "2 words")):
         (tmp_path / "t").write_text(text)
-        with pytest.raises(Refused, match=f"holds {told}; expected this host's token alone"):
+        with pytest.raises(Refused, match=f"holds {problem}; expected this host's token alone"):
             read_token(tmp_path / "t")
     with pytest.raises(Refused, match="No such file"):
         read_token(tmp_path / "absent")
 
 
-def test_over_tls_a_sender_takes_no_other_receiver(
-    receiver: Receiver,  # noqa: F811
-    store: Store,  # noqa: F811
-    here: Store,
+def test_over_tls_a_sender_refuses_an_untrusted_receiver(
+    receiver: Receiver,
+    store: Store,
+    local_store: Store,
     tmp_path: Path,
 ) -> None:
-    (id,) = here.ids()
+    (id,) = local_store.ids()
     pair = self_signed(tmp_path / "own")
-    stranger, _ = self_signed(tmp_path / "stranger")
-    with Server(("127.0.0.1", 0), receiver, lambda line: None, pair) as server:  # noqa: F811
+    other_certificate, _ = self_signed(tmp_path / "other")
+    with Server(("127.0.0.1", 0), receiver, lambda line: None, pair) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"https://127.0.0.1:{server.server_address[1]}"
-        for authority in (None, stranger):
+        for authority in (None, other_certificate):
             line = Connection(url, TOKENS["alpha"], 1, authority=authority)
             with pytest.raises(ReceiverUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
-                ship(here, id, line, remove=True)
-        assert store.ids() == [] and here.ids() == [id]
+                ship(local_store, id, line, remove=True)
+        assert store.ids() == [] and local_store.ids() == [id]
         with pytest.raises(Refused, match="takes no episode"):
-            ship(here, id, Connection(url.replace("https", "http"), "t" * 40, 1), remove=True)
-        line = Connection(url, TOKENS["alpha"], 1, authority=pair[0])
-        ship(here, id, line, remove=True)
-        line.close()
+            ship(
+                local_store, id, Connection(url.replace("https", "http"), "t" * 40, 1), remove=True
+            )
+        # A sender that never finishes its handshake holds up no other.
+        with socket.create_connection(server.server_address):
+            line = Connection(url, TOKENS["alpha"], 1, authority=pair[0])
+            ship(local_store, id, line, remove=True)
+            line.close()
         server.shutdown()
-    assert store.ids() == [id] and here.ids() == []
-
-
-def test_shipped_over_tls_by_command(tmp_path: Path, here: Store) -> None:
-    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
-    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
-    (tmp_path / "tokens.toml").chmod(0o600)
-    certificate, key = self_signed(tmp_path)
-    ids = here.ids()
-    call = [sys.executable, "-c", "from phasewatch.cli.main import main; main()"]
-    words = ["receive", "--store", "there", "--tokens", "tokens.toml", "--port", "0"]
-    words += ["--tls-cert", str(certificate), "--tls-key", str(key)]
-    with subprocess.Popen([*call, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as far:
-        assert far.stdout
-        url = far.stdout.readline().split()[2]
-        words = ["ship", "here", url, "--token", "token", "--ca", str(certificate)]
-        done = subprocess.run([*call, *words], cwd=tmp_path, capture_output=True, text=True)
-        far.terminate()
-    assert url.startswith("https://") and done.returncode == 0
-    assert Store.open(tmp_path / "there").ids() == ids
-
-
-def test_from_store_to_store_by_command(tmp_path: Path, here: Store) -> None:
-    """Both commands as a user starts them; a stranger's episode stays where it is."""
-    here.publish(toy.episode("beta"))
-    first, second = here.ids()
-    manifest = (here.folder(first) / MANIFEST).read_bytes()
-    (tmp_path / "token").write_text(TOKENS["alpha"] + "\n")
-    (tmp_path / "tokens.toml").write_text(f'alpha = "{TOKENS["alpha"]}"\n')
-    (tmp_path / "tokens.toml").chmod(0o600)
-    call = [sys.executable, "-c", "from phasewatch.cli.main import main; main()"]
-    words = ["receive", "--store", "there", "--tokens", "tokens.toml", "--port", "0"]
-    with subprocess.Popen([*call, *words], cwd=tmp_path, stdout=subprocess.PIPE, text=True) as far:
-        assert far.stdout
-        url = far.stdout.readline().split()[2]
-        words = ["ship", "here", url, "--token", "token", "--remove"]
-        done = subprocess.run([*call, *words], cwd=tmp_path, capture_output=True, text=True)
-        far.terminate()
-    assert done.returncode == 3
-    assert "1 acknowledged · 1 not taken" in done.stdout
-    assert f"{second}: was not taken (403 the episode is of host 'beta'" in done.stderr
-    assert here.ids() == [second]
-    there = Store.open(tmp_path / "there")
-    assert there.ids() == [first]
-    assert (there.folder(first) / MANIFEST).read_bytes() == manifest
+    assert store.ids() == [id] and local_store.ids() == []

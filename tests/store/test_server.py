@@ -1,359 +1,86 @@
-"""Nothing torn, nothing lost after its acknowledgement, nothing of a stranger."""
+"""The receiver over HTTP: no episode torn, lost after its acknowledgement, or created twice."""
 
 import http.client
-import io
 import json
-import shutil
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from email.message import Message
 from http import HTTPStatus
-from pathlib import Path
 from queue import Queue
-from types import SimpleNamespace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from tests import toy, uploads
 from tests.faulty import FATES, Faulty
-from tests.paths import ROOT
-from tests.uploads import HOSTS, LIMITS, TOKENS, renamed, upload
+from tests.uploads import BODY, FILES, HOSTS, ID, TOKENS, drafts, renamed, upload
 
-from phasewatch import schema
-from phasewatch.errors import Refused
-from phasewatch.io import atomic
 from phasewatch.store import receiver as receiving
 from phasewatch.store.client import Connection
-from phasewatch.store.format import MANIFEST, SAMPLES, encode_episode
+from phasewatch.store.format import MANIFEST, SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.store.receiver import (
     EPISODES_PATH,
-    Declined,
     Limits,
     Receiver,
-    read_tokens,
-    refuse_other_files,
 )
 from phasewatch.store.server import Server
 
-FILES = encode_episode(toy.episode("alpha"))
-ID = toy.episode("alpha").id
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.create(tmp_path / "store", schema.vm46())
-
-
-@pytest.fixture
-def receiver(store: Store) -> Iterator[Receiver]:
-    with Receiver(store, HOSTS, LIMITS) as made:
-        yield made
-
-
-@pytest.fixture
-def said() -> Queue[str]:
-    """The lines of the server's log."""
-    return Queue()
-
-
-@pytest.fixture
-def server(receiver: Receiver, said: Queue[str]) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), receiver, said.put) as made:
-        threading.Thread(target=made.serve_forever, daemon=True).start()
-        yield made
-        made.shutdown()
-
-
-def put(receiver: Receiver, path: str, head: object, body: bytes) -> int:
-    """The status that an upload is answered with."""
-    try:
-        return receiver.put(path, head, io.BytesIO(body)).status  # type: ignore[arg-type]
-    except Declined as declined:
-        return declined.status
-
-
-def left(store: Store) -> list[str]:
-    """Drafts under way, or forgotten."""
-    return [path.name for path in (store.root / "incoming").iterdir() if path.name != "lock"]
-
-
-def test_the_same_again_is_there_and_other_bytes_are_refused(
-    receiver: Receiver, store: Store
-) -> None:
-    assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
-    assert store.read(ID).id == ID
-    assert put(receiver, *upload(FILES)) == HTTPStatus.OK
-    other = renamed(encode_episode(toy.episode("alpha", "leak")), ID)
-    assert put(receiver, *upload(other)) == HTTPStatus.CONFLICT
-    for name, data in FILES.items():
-        assert (store.folder(ID) / name).read_bytes() == data
-    assert left(store) == []
-
-
-BODY = len(FILES[MANIFEST]) + len(FILES[SAMPLES])
-WRONG = {
-    "no token": (HTTPStatus.UNAUTHORIZED, {"Authorization": ""}),
-    "no scheme": (HTTPStatus.UNAUTHORIZED, {"Authorization": TOKENS["alpha"]}),
-    "a stranger's token": (HTTPStatus.UNAUTHORIZED, {"Authorization": "Bearer " + "x" * 50}),
-    "another host's token": (
-        HTTPStatus.FORBIDDEN,
-        {"Authorization": f"Bearer {TOKENS['beta']}"},
-    ),
-    "no length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": ""}),
-    "a negative length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": "-1"}),
-    "an endless length": (HTTPStatus.LENGTH_REQUIRED, {"Content_Length": "9" * 5000}),
-    "chunks": (HTTPStatus.LENGTH_REQUIRED, {"Transfer_Encoding": "chunked"}),
-    "a longer body": (HTTPStatus.REQUEST_TIMEOUT, {"Content_Length": str(BODY + 1)}),
-    "a shorter body": (HTTPStatus.BAD_REQUEST, {"Content_Length": str(BODY - 1)}),
-    "too much": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Content_Length": str(1 << 40)}),
-    "no digest": (HTTPStatus.BAD_REQUEST, {"Content_Digest": ""}),
-    "a digest that is none": (HTTPStatus.BAD_REQUEST, {"Content_Digest": "sha-256=:AAAA:"}),
-    "another digest": (HTTPStatus.BAD_REQUEST, {"Content_Digest": f"sha-256=:{'A' * 43}=:"}),
-    "no split": (HTTPStatus.LENGTH_REQUIRED, {"Phasewatch_Manifest_Bytes": ""}),
-    "another split": (HTTPStatus.UNPROCESSABLE_ENTITY, {"Phasewatch_Manifest_Bytes": "7"}),
-    "a split beyond": (HTTPStatus.BAD_REQUEST, {"Phasewatch_Manifest_Bytes": str(BODY + 1)}),
-}
-
-
-@pytest.mark.parametrize("what", WRONG)
-def test_a_wrong_head_leaves_nothing(receiver: Receiver, store: Store, what: str) -> None:
-    status, other = WRONG[what]
-    assert put(receiver, *upload(FILES, **other)) == status
-    assert store.ids() == [] and left(store) == []
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/v2/x",
-        "http://h/v1/episodes/a",
-        *(
-            EPISODES_PATH + id
-            for id in ("", "..", "../x", "a/b", "%2e%2e", ".tmp-x", "a\0", "a\n", "a?x")
-        ),
-        EPISODES_PATH + "a" * 129,
-    ],
-)
-def test_a_path_that_is_no_id_leaves_nothing(receiver: Receiver, store: Store, path: str) -> None:
-    before = sorted(store.root.parent.rglob("*"))
-    _, head, body = upload(FILES)
-    assert put(receiver, path, head, body) == HTTPStatus.NOT_FOUND
-    assert sorted(store.root.parent.rglob("*")) == before
-
-
-@pytest.mark.parametrize("what", ["manifest", "samples", "id", "seal"])
-def test_what_the_store_cannot_read_is_not_taken(
-    receiver: Receiver, store: Store, what: str
-) -> None:
-    changed = {
-        "manifest": {**FILES, MANIFEST: FILES[MANIFEST].replace(b'"start_ns"', b'"started"')},
-        "samples": {**FILES, SAMPLES: FILES[SAMPLES][:-9]},
-        "seal": {**FILES, MANIFEST: FILES[MANIFEST].replace(b'"dig-1"', b'"dig-2"')},
-        "id": renamed(FILES, "another"),
-    }
-    path, _, _ = upload(FILES)
-    body = changed[what][MANIFEST] + changed[what][SAMPLES]
-    _, head, _ = upload(FILES, Content_Length=str(len(body)))
-    head.replace_header("Content-Digest", uploads.digest(body))
-    head.replace_header(receiving.MANIFEST_BYTES_HEADER, str(len(changed[what][MANIFEST])))
-    assert put(receiver, path, head, body) == HTTPStatus.UNPROCESSABLE_ENTITY
-    assert store.ids() == [] and left(store) == []
-
-
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(at=st.integers(0, BODY - 1), bit=st.integers(0, 7), cut=st.booleans())
-def test_a_damaged_body_is_never_published(
-    receiver: Receiver, store: Store, at: int, bit: int, cut: bool
-) -> None:
-    path, head, body = upload(FILES)
-    damaged = bytearray(body)
-    damaged[at] ^= 1 << bit
-    status = put(receiver, path, head, body[:at] if cut else bytes(damaged))
-    assert status == (HTTPStatus.REQUEST_TIMEOUT if cut else HTTPStatus.BAD_REQUEST)
-    assert store.ids() == [] and left(store) == []
-
-
-def test_a_host_is_held_to_its_rate(store: Store) -> None:
-    now = [0.0]
-    with Receiver(store, HOSTS, Limits(reserve=0, rate=6), lambda: now[0]) as receiver:
-        answers = [put(receiver, *upload(FILES)) for _ in range(7)]
-        assert answers == [201, 200, 200, 200, 200, 200, 429]
-        assert put(receiver, *upload(encode_episode(toy.episode("beta")))) == HTTPStatus.CREATED
-        now[0] = 10.0
-        assert [put(receiver, *upload(FILES)) for _ in range(2)] == [200, 429]
-
-
-def test_a_full_disk_takes_nothing_and_recovers(
-    receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=BODY - 1))
-        assert put(receiver, *upload(FILES)) == HTTPStatus.INSUFFICIENT_STORAGE
-
-    def full(body: object, draft: Path, announced: object) -> None:
-        (draft / MANIFEST).write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(receiving, "_stream", full)
-        assert put(receiver, *upload(FILES)) == HTTPStatus.INSUFFICIENT_STORAGE
-    assert store.ids() == [] and left(store) == []
-    assert put(receiver, *upload(FILES)) == HTTPStatus.CREATED
-
-
-def test_what_is_there_already_is_flushed_before_it_is_acknowledged(
-    receiver: Receiver, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its publisher may have been killed between the rename and the flush."""
-    put(receiver, *upload(FILES))
-    flushed: list[Path] = []
-    monkeypatch.setattr(atomic, "sync", flushed.append)
-    assert put(receiver, *upload(FILES)) == HTTPStatus.OK
-    assert store.root / "episodes" in flushed
-
-
-def test_of_many_at_once_one_is_created(receiver: Receiver, store: Store) -> None:
-    with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda _: put(receiver, *upload(FILES)), range(64)))
-    assert sorted(answers) == [200] * 63 + [201]
-    assert store.read(ID).id == ID and left(store) == []
-
-
-def test_one_receiver_a_store_and_none_without_tokens(receiver: Receiver, store: Store) -> None:
-    with pytest.raises(Refused, match="another receiver"):
-        Receiver(store, HOSTS)
-    with pytest.raises(Refused, match="has no tokens"):
-        Receiver(store, {})
-
-
-@pytest.mark.parametrize(
-    ("text", "mode", "told"),
-    [
-        (f'a = "{"x" * 32}"', 0o644, "can be read by others"),
-        ("", 0o600, "holds no token"),
-        ('a = "short"', 0o600, "is weak"),
-        ("a = 5", 0o600, "a: is no string"),
-        ("[x]", 0o600, "x: is no string"),
-        (f'"" = "{"x" * 32}"', 0o600, "to a host without a name"),
-        (f'a = "{"é" * 32}"', 0o600, "which cannot be sent"),
-        (f'a = "{"x " * 32}"', 0o600, "which cannot be sent"),
-        ("nonsense", 0o600, "lines of host"),
-        (f'a = "{"x" * 32}"\nb = "{"x" * 32}"', 0o600, "one token to two hosts"),
-    ],
-)
-def test_a_token_file_that_is_not_safe_is_refused(
-    tmp_path: Path, text: str, mode: int, told: str
-) -> None:
-    path = tmp_path / "tokens.toml"
-    path.write_text(text)
-    path.chmod(mode)
-    with pytest.raises(Refused, match=told):
-        read_tokens(path)
-
-
-def test_a_folder_is_no_token_file(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="is a folder; expected a token file"):
-        read_tokens(tmp_path)
-
-
-def test_a_store_is_made_where_nothing_is_and_nowhere_else(tmp_path: Path, store: Store) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "killed").mkdir()
-    (tmp_path / "killed" / f"{atomic.DRAFT_PREFIX}x").touch()
-    for root in (store.root, tmp_path / "absent", tmp_path / "empty", tmp_path / "killed"):
-        refuse_other_files(root)
-    (tmp_path / "empty" / "thesis.tex").touch()
-    with pytest.raises(Refused, match="holds files and is no episode store"):
-        refuse_other_files(tmp_path / "empty")
-    for url in ("file:///x", "s3://b/x"):
-        with pytest.raises(Refused, match="is a URL"):
-            refuse_other_files(Path(url))
-
-
-def asked(
+def request(
     server: Server, method: str, path: str = EPISODES_PATH + ID
 ) -> tuple[int, Message, bytes]:
     """Status, head and body of the answer to an upload, by whatever method."""
-    line = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=60)
     _, head, body = upload(FILES)
-    line.request(method, path, body, dict(head.items()))
-    with line.getresponse() as response:
-        answer = response.status, response.headers, response.read()
-    line.close()
-    return answer
+    connection.request(method, path, body, dict(head.items()))
+    with connection.getresponse() as response:
+        response_parts = response.status, response.headers, response.read()
+    connection.close()
+    return response_parts
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "HEAD", "NONE"])
-def test_another_method_is_declined_as_the_rest_is(
-    server: Server, said: Queue[str], method: str
-) -> None:
-    status, head, body = asked(server, method)
+def test_another_method_is_refused_in_json(server: Server, log: Queue[str], method: str) -> None:
+    status, head, body = request(server, method)
     assert (status, head["Allow"]) == (HTTPStatus.METHOD_NOT_ALLOWED, "PUT")
     assert head["Content-Type"] == "application/json"
-    told = f"{method} is not taken, PUT is"
-    assert body == b"" if method == "HEAD" else json.loads(body) == {"error": told}
-    assert said.get(timeout=60) == f"405 {EPISODES_PATH + ID!r}: {told}"
+    problem = f"{method} is not taken, PUT is"
+    assert body == b"" if method == "HEAD" else json.loads(body) == {"error": problem}
+    assert log.get(timeout=60) == f"405 {EPISODES_PATH + ID!r}: {problem}"
 
 
-def test_what_is_no_http_is_declined_in_json(server: Server) -> None:
+def test_invalid_http_is_refused_in_json(server: Server) -> None:
     address = "127.0.0.1", server.server_address[1]
     with socket.create_connection(address, timeout=60) as line:
         line.sendall(b"PUT / / HTTP/1.1\r\n\r\n")
         line.shutdown(socket.SHUT_WR)
-        answer = line.makefile("rb").read()
-    assert answer.startswith(b"HTTP/1.1 400 ") and b'\r\n\r\n{"error":' in answer
+        response = line.makefile("rb").read()
+    assert response.startswith(b"HTTP/1.1 400 ") and b'\r\n\r\n{"error":' in response
 
 
-def test_a_bug_is_an_answer_and_a_line(
-    server: Server, said: Queue[str], monkeypatch: pytest.MonkeyPatch
+def test_an_internal_error_is_a_response_and_a_log_line(
+    server: Server, log: Queue[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(*given: object) -> None:
         raise ValueError("no\nnumber")
 
     monkeypatch.setattr(receiving, "parse_manifest", failing)
-    status, _, body = asked(server, "PUT")
+    status, _, body = request(server, "PUT")
     assert status == HTTPStatus.INTERNAL_SERVER_ERROR
     assert json.loads(body) == {"error": "it could not be handled"}
-    assert said.get(timeout=60) == f"500 {EPISODES_PATH + ID!r}: ValueError: no number"
+    assert log.get(timeout=60) == f"500 {EPISODES_PATH + ID!r}: ValueError: no number"
 
 
-def test_killed_at_every_step_it_is_whole_or_absent() -> None:
-    """An acknowledged episode is there; the same upload goes through afterwards, and is one."""
-    words = [sys.executable, "-m", "tests.killed"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, check=True, text=True)
-    steps = [json.loads(line) for line in done.stdout.splitlines()]
-    kinds = {step["at"].partition(" ")[2] for step in steps}
-    assert {"open", "write", "fsync", "rename", "close"} <= kinds
-    assert len(steps) > 40
-    assert steps[-1]["acknowledged"] and not any(step["acknowledged"] for step in steps[:-1])
-    for step in steps:
-        assert step["then"] in ([], [ID])
-        assert step["again"] == (HTTPStatus.OK if step["then"] else HTTPStatus.CREATED)
-        assert step["now"] == [ID] and step["left"] == ["lock"]
-    # Both files and their folder are flushed before the one rename, the rename before the end.
-    calls = [step["at"] for step in steps]
-    rename = calls.index("c_call rename")
-    written = max(place for place in range(rename) if calls[place].endswith("__exit__"))
-    assert calls[written:rename].count("c_return fsync") == 3
-    assert "c_return fsync" in calls[rename:]
-
-
-def test_a_faulty_line_loses_tears_and_doubles_nothing(server: Server, store: Store) -> None:
+def test_a_faulty_network_loses_tears_and_duplicates_no_episode(
+    server: Server, store: Store
+) -> None:
     count = 200
     line = Faulty(server.server_address[1], seed=5, reach=4 * BODY)
     ids = [f"e{number}" for number in range(count)]
     files = {id: renamed(FILES, id) for id in ids}
 
-    def send(own: list[str]) -> None:
+    def send(sent_ids: list[str]) -> None:
         sender = Connection(line.url, TOKENS["alpha"], 200, lambda seconds: None)
-        for id in own:
+        for id in sent_ids:
             sender.send(id, files[id][MANIFEST], files[id][SAMPLES])
             assert (store.folder(id) / SAMPLES).read_bytes() == files[id][SAMPLES]
         sender.close()
@@ -364,11 +91,11 @@ def test_a_faulty_line_loses_tears_and_doubles_nothing(server: Server, store: St
     assert store.ids() == sorted(ids)
     for id in ids:
         assert {path.name: path.read_bytes() for path in store.folder(id).iterdir()} == files[id]
-    assert left(store) == []
+    assert drafts(store) == []
     assert all(line.fates[fate] >= 3 for fate in FATES)
 
 
-def test_more_connections_than_slots_are_told_to_come_again(store: Store) -> None:
+def test_connections_beyond_the_slots_are_asked_to_retry(store: Store) -> None:
     limits = Limits(reserve=0, slots=1)
     with (
         Receiver(store, HOSTS, limits) as receiver,

@@ -30,7 +30,7 @@ def test_a_lost_opening_leaves_the_window(windows: Windows, toy_store: Store) ->
     np.testing.assert_array_equal(lost.x, windows.x)
 
 
-def test_dropping_keeps_every_window_unchanged_once(windows: Windows, toy_store: Store) -> None:
+def test_augmentation_keeps_every_original_window_once(windows: Windows, toy_store: Store) -> None:
     schema = toy_store.schema
     augmented = augment.drop(windows, schema, 1)
     count = len(windows)

@@ -1,5 +1,7 @@
 """A fitted model is the normalizer, the model and the projection of the same training windows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -28,7 +30,7 @@ def fitted(parts: tuple[Windows, Windows], toy_store: Store) -> FittedModel:
     return fit_model("logistic", toy_store.schema, 0, parts, options)
 
 
-def test_the_normalizer_knows_training_windows_alone(
+def test_the_normalizer_is_fitted_on_training_windows_alone(
     fitted: FittedModel, parts: tuple[Windows, Windows], toy_store: Store
 ) -> None:
     expected = Normalizer.fit("summary", parts[0], NEWEST, toy_store.schema).arrays()
@@ -46,7 +48,7 @@ def test_the_version_of_the_view_is_chosen(
     assert old.normalizer.limits is None
 
 
-def test_it_predicts_through_its_normalizer(
+def test_a_fitted_model_predicts_through_its_normalizer(
     fitted: FittedModel, parts: tuple[Windows, Windows]
 ) -> None:
     windows = parts[1]
@@ -59,7 +61,9 @@ def test_it_predicts_through_its_normalizer(
     np.testing.assert_array_equal(fitted.project(windows).axes, expected.axes)
 
 
-def test_an_unknown_model_is_one_line(parts: tuple[Windows, Windows], toy_store: Store) -> None:
+def test_an_unknown_model_is_refused_in_one_line(
+    parts: tuple[Windows, Windows], toy_store: Store
+) -> None:
     with pytest.raises(Refused, match="model 'nonsense': is unknown"):
         fit_model("nonsense", toy_store.schema, 0, parts)
 
@@ -73,3 +77,23 @@ def test_a_model_takes_the_version_that_its_view_prefers(
     fitted = fit_model(name, toy_store.schema, 0, parts)
     assert fitted.normalizer.version == PREFERRED[kind.view]
     assert fitted.normalizer.view == kind.view
+
+
+@pytest.mark.parametrize("name", ["logistic", "majority"])
+def test_the_labels_of_ambiguous_windows_are_not_learned(
+    name: str, parts: tuple[Windows, Windows], toy_store: Store
+) -> None:
+    def fitted_with(label: int) -> FittedModel:
+        wrong = []
+        for part in parts:
+            mask = np.arange(len(part)) % 3 == 0
+            y = np.where(mask, label, part.y)
+            wrong.append(replace(part, ambiguous=mask, y=y, x=part.x * (1 + mask[:, None, None])))
+        return fit_model(name, toy_store.schema, 0, (wrong[0], wrong[1]))
+
+    one, two = fitted_with(0), fitted_with(5)
+    assert one.model.save() == two.model.save()
+    clear = [part.take(np.arange(len(part)) % 3 != 0) for part in parts]
+    alone = fit_model(name, toy_store.schema, 0, (clear[0], clear[1]))
+    assert one.model.save() == alone.model.save()
+    assert one.model.save() != fit_model(name, toy_store.schema, 0, parts).model.save()

@@ -22,7 +22,7 @@ CHECKED = [
 
 
 @pytest.mark.parametrize("name", CHECKED)
-def test_scikit_learns_checks(name: str) -> None:
+def test_the_estimator_passes_scikit_learns_checks(name: str) -> None:
     """Of a constant model it would ask to learn, and of a network to learn in a moment."""
     failed = [one for one in check_estimator(Estimator(name), on_fail=None, on_skip=None)
               if one["status"] == "failed"]  # fmt: skip
@@ -37,8 +37,8 @@ def test_every_model_learns_windows_with_gaps(name: str) -> None:
     x[::9, 1] = np.nan
     model = Estimator(name).fit(x, y)
     assert list(model.classes_) == ["busy", "calm"]
-    chances = model.predict_proba(x)
-    np.testing.assert_allclose(chances.sum(axis=1), 1)
+    probabilities = model.predict_proba(x)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1)
     assert (model.predict(x) == y).mean() > (0.4 if find(name).constant else 0.9)
     np.testing.assert_array_equal(model.decision_function(x) > 0, model.predict(x) == "calm")
 
@@ -48,20 +48,20 @@ def test_an_unknown_model_is_refused_before_the_data_are_looked_at() -> None:
         Estimator("nope").fit([], [])
 
 
-def test_no_group_is_divided() -> None:
+def test_no_group_is_split_between_training_and_validation() -> None:
     truth, groups = np.repeat([0, 1, 0, 1], 30), np.repeat(np.arange(12), 10)
     learns, chooses = _parts(truth, groups, 3)
     assert not set(groups[learns]) & set(groups[chooses])
     assert set(truth[learns]) == set(truth[chooses]) == {0, 1}
 
 
-def test_one_group_a_class_chooses_by_what_it_learns() -> None:
+def test_one_group_per_class_validates_on_training_data() -> None:
     learns, chooses = _parts(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), 0)
     assert learns.all()
     assert chooses.all()
 
 
-def test_cross_validation_of_others_on_our_windows(toy_store: Store) -> None:
+def test_scikit_learn_cross_validates_on_windows(toy_store: Store) -> None:
     windows = phasewatch.windows(toy_store, mode="oracle", opening_s=0.0)
     x, y = windows.aeon()
     found = cross_val_score(

@@ -19,38 +19,38 @@ DEGRADED = ValidationResult.unreadable("b", Finding("rows_low", "degraded", "has
 ERRORED = ValidationResult.unreadable("c", Finding("io", "errored", "no"))
 
 
-def test_what_is_added_is_read_back(tmp_path: Path) -> None:
-    kept = VerdictCache(tmp_path / "cache", VM46)
-    assert kept.read() == {}
-    kept.add([("v1", ACCEPTED)])
-    kept.add([("v2", DEGRADED)])
+def test_added_verdicts_are_read_back(tmp_path: Path) -> None:
+    opened = VerdictCache(tmp_path / "cache", VM46)
+    assert opened.read() == {}
+    opened.add([("v1", ACCEPTED)])
+    opened.add([("v2", DEGRADED)])
     assert VerdictCache(tmp_path / "cache", VM46).read() == {
         "a": ("v1", ACCEPTED),
         "b": ("v2", DEGRADED),
     }
 
 
-def test_what_could_not_be_decided_or_may_still_change_is_not_kept(tmp_path: Path) -> None:
-    kept = VerdictCache(tmp_path / "cache", VM46)
-    assert kept.add([("v1", ERRORED), ("", ACCEPTED)]) is None
-    assert kept.read() == {} and not (tmp_path / "cache").exists()
+def test_errored_results_and_recent_files_are_not_cached(tmp_path: Path) -> None:
+    opened = VerdictCache(tmp_path / "cache", VM46)
+    assert opened.add([("v1", ERRORED), ("", ACCEPTED)]) is None
+    assert opened.read() == {} and not (tmp_path / "cache").exists()
 
 
 def test_a_replaced_cache_holds_nothing_else(tmp_path: Path) -> None:
-    kept = VerdictCache(tmp_path / "cache", VM46)
-    kept.add([("v1", ACCEPTED)])
-    kept.add([("v2", DEGRADED)])
+    opened = VerdictCache(tmp_path / "cache", VM46)
+    opened.add([("v1", ACCEPTED)])
+    opened.add([("v2", DEGRADED)])
     (tmp_path / "cache" / "notes.txt").write_text("mine")
-    kept.replace([("v3", DEGRADED)])
-    assert kept.read() == {"b": ("v3", DEGRADED)}
+    opened.replace([("v3", DEGRADED)])
+    assert opened.read() == {"b": ("v3", DEGRADED)}
     assert len(list((tmp_path / "cache").glob("*.parquet"))) == 1
     assert (tmp_path / "cache" / "notes.txt").exists()
     # The same again is the same part, which must not be taken away.
-    kept.replace([("v3", DEGRADED)])
-    assert kept.read() == {"b": ("v3", DEGRADED)}
+    opened.replace([("v3", DEGRADED)])
+    assert opened.read() == {"b": ("v3", DEGRADED)}
 
 
-def test_another_schema_release_or_rule_makes_it_void(
+def test_another_schema_release_or_rule_invalidates_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     VerdictCache(tmp_path / "cache", VM46).add([("v1", ACCEPTED)])
@@ -65,17 +65,32 @@ def test_another_schema_release_or_rule_makes_it_void(
     assert set(VerdictCache(tmp_path / "cache", VM46).read()) == {"a"}
 
 
-def test_a_damaged_part_is_passed_over_and_the_others_stand(tmp_path: Path) -> None:
-    kept = VerdictCache(tmp_path / "cache", VM46)
-    damaged = kept.add([("v1", ACCEPTED)])
-    kept.add([("v2", DEGRADED)])
+@pytest.mark.parametrize(
+    "file", ["store/format.py", "store/local.py", "validation/sweep.py", "validation/rules.py"]
+)
+def test_a_changed_source_file_makes_it_void(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    VerdictCache(tmp_path / "cache", VM46).add([("v1", ACCEPTED)])
+    read = Path.read_bytes
+    changed = Path(cache.__file__).parents[1] / file
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda path: read(path) + (b"#" if path == changed else b"")
+    )
+    assert VerdictCache(tmp_path / "cache", VM46).read() == {}
+
+
+def test_a_damaged_part_is_skipped_and_the_others_are_used(tmp_path: Path) -> None:
+    opened = VerdictCache(tmp_path / "cache", VM46)
+    damaged = opened.add([("v1", ACCEPTED)])
+    opened.add([("v2", DEGRADED)])
     assert damaged
     for data in (damaged.read_bytes()[:-9], b"", b"PAR1" + bytes(40) + b"PAR1"):
         damaged.write_bytes(data)
-        assert set(kept.read()) == {"b"}
+        assert set(opened.read()) == {"b"}
 
 
-def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_a_file_at_the_path_of_the_cache_is_refused(tmp_path: Path) -> None:
     (tmp_path / "cache").touch()
     with pytest.raises(Refused, match="is a file; expected the folder of an earlier"):
         VerdictCache(tmp_path / "cache", VM46)

@@ -13,7 +13,15 @@ from phasewatch.episode import UNIX_CEILING_NS, Episode, Label, Samples
 from phasewatch.schema import NS
 from phasewatch.sim.plant import EPISODE_FAULTS
 from phasewatch.validation import rules
-from phasewatch.validation.rules import LOST, RULES, WAITING, Facts, Rule, examine, sentences
+from phasewatch.validation.rules import (
+    MAX_LOST_CORES,
+    RULES,
+    WAIT_CHANNEL,
+    Facts,
+    Rule,
+    examine,
+    sentences,
+)
 
 VM46 = schema.vm46()
 
@@ -29,17 +37,17 @@ def with_values(episode: Episode, name: str, row: int, column: int, value: float
     return with_source(episode, name, values=values)
 
 
-def thinned(samples: Samples, kept: slice) -> dict[str, object]:
+def thinned(samples: Samples, rows: slice) -> dict[str, object]:
     return {
-        "t_wall_ns": samples.t_wall_ns[kept],
-        "t_mono_ns": samples.t_mono_ns[kept],
-        "values": samples.values[kept],
+        "t_wall_ns": samples.t_wall_ns[rows],
+        "t_mono_ns": samples.t_mono_ns[rows],
+        "values": samples.values[rows],
     }
 
 
 def without(episode: Episode, name: str) -> Episode:
     return replace(
-        episode, sources={key: kept for key, kept in episode.sources.items() if key != name}
+        episode, sources={key: rows for key, rows in episode.sources.items() if key != name}
     )
 
 
@@ -61,8 +69,8 @@ def gapped(episode: Episode, name: str) -> Episode:
     return with_source(episode, name, t_wall_ns=t)
 
 
-def fewer(episode: Episode, name: str, kept: slice) -> Episode:
-    return with_source(episode, name, **thinned(episode.sources[name], kept))
+def fewer(episode: Episode, name: str, rows: slice) -> Episode:
+    return with_source(episode, name, **thinned(episode.sources[name], rows))
 
 
 def channel_lost(episode: Episode, name: str) -> Episode:
@@ -85,7 +93,7 @@ def contended(episode: Episode, lost: float) -> Episode:
     samples = episode.sources["proc"]
     values = samples.values.copy()
     t = (samples.t_wall_ns - episode.start_ns) / NS
-    values[:, samples.names.index(WAITING)] += np.clip(t - 12, 0, 13) * lost * NS
+    values[:, samples.names.index(WAIT_CHANNEL)] += np.clip(t - 12, 0, 13) * lost * NS
     return with_source(episode, "proc", values=values)
 
 
@@ -158,17 +166,19 @@ def test_a_good_episode_is_accepted() -> None:
 
 
 def test_a_little_contention_is_normal() -> None:
-    assert examine(contended(toy.episode(), 0.9 * LOST), VM46) == ("accepted", ())
+    assert examine(contended(toy.episode(), 0.9 * MAX_LOST_CORES), VM46) == ("accepted", ())
 
 
-def test_a_wait_without_bound_is_no_contention() -> None:
-    spoiled = with_values(toy.episode(), "proc", 40, VM46.names.index(WAITING), np.inf)
+def test_an_infinite_wait_is_not_contention() -> None:
+    spoiled = with_values(toy.episode(), "proc", 40, VM46.names.index(WAIT_CHANNEL), np.inf)
     codes = {finding.code for finding in examine(spoiled, VM46)[1]}
     assert "value_nonfinite" in codes and "contention" not in codes
 
 
 @pytest.mark.parametrize("source, stuck", [("proc", True), ("guest", True), ("qmp", False)])
-def test_disks_may_rest_but_not_the_time_of_a_machine(source: str, stuck: bool) -> None:
+def test_constant_disk_channels_are_accepted_and_constant_cpu_time_is_not(
+    source: str, stuck: bool
+) -> None:
     values = np.repeat(toy.episode().sources[source].values[:1], 84, axis=0)
     _, findings = examine(with_source(toy.episode(), source, values=values), VM46)
     assert ("source_stuck" in {finding.code for finding in findings}) is stuck
@@ -176,7 +186,7 @@ def test_disks_may_rest_but_not_the_time_of_a_machine(source: str, stuck: bool) 
 
 @pytest.mark.parametrize("source", VM46.sources)
 @pytest.mark.parametrize("case", PER_SOURCE, ids=lambda case: case[1])
-def test_corruption_of_a_source(case: Case, source: str) -> None:
+def test_a_corrupted_source_gets_its_verdict_and_code(case: Case, source: str) -> None:
     verdict, code, spoil = case
     found, findings = examine(spoil(toy.episode(), source), VM46)
     assert found == verdict
@@ -185,7 +195,9 @@ def test_corruption_of_a_source(case: Case, source: str) -> None:
 
 
 @pytest.mark.parametrize("case", EPISODE, ids=lambda case: case[1])
-def test_corruption_of_an_episode(case: tuple[str, str, Callable[[Episode], Episode]]) -> None:
+def test_a_corrupted_episode_gets_its_verdict_and_code(
+    case: tuple[str, str, Callable[[Episode], Episode]],
+) -> None:
     verdict, code, spoil = case
     found, findings = examine(spoil(toy.episode()), VM46)
     assert found == verdict
@@ -204,7 +216,7 @@ def test_two_faults_get_the_worse_verdict_and_both_reasons() -> None:
     assert {"source_missing", "labels_range"} <= {finding.code for finding in findings}
 
 
-def test_a_rule_that_fails_is_our_fault_not_the_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_that_raises_makes_the_episode_errored(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(facts: Facts) -> list[str]:
         raise ZeroDivisionError
 
@@ -213,7 +225,7 @@ def test_a_rule_that_fails_is_our_fault_not_the_episodes(monkeypatch: pytest.Mon
     assert (verdict, finding.code) == ("errored", "check_bug")
 
 
-def test_a_wrap_is_no_reset_and_a_reset_no_wrap() -> None:
+def test_counter_wraps_and_resets_are_distinguished() -> None:
     _, wrapped = examine(
         EPISODE_FAULTS["counter_wrap"](toy.episode(), np.random.default_rng(2)), VM46
     )
@@ -222,22 +234,22 @@ def test_a_wrap_is_no_reset_and_a_reset_no_wrap() -> None:
     assert {finding.code for finding in reset} == {"counter_reset"}
 
 
-def test_a_clock_a_time_zone_off_is_called_so() -> None:
+def test_a_clock_off_by_a_time_zone_is_reported_as_such() -> None:
     samples = toy.episode().sources["qmp"]
     moved = with_source(toy.episode(), "qmp", t_wall_ns=samples.t_wall_ns + 7200 * NS)
-    reasons = [own.reason for own in examine(moved, VM46)[1] if own.code == "clock_overlap"]
+    reasons = [one.reason for one in examine(moved, VM46)[1] if one.code == "clock_overlap"]
     assert reasons and "+2 h: a time zone?" in reasons[0]
 
 
 def test_every_code_has_a_sentence_and_a_line_in_the_format() -> None:
-    told = (ROOT / "docs" / "reference" / "store-format.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "store-format.md").read_text(encoding="utf-8")
     for code, sentence in sentences().items():
         assert len(sentence.split()) > 3, code
-        assert f"`{code}`" in told, code
+        assert f"`{code}`" in page, code
 
 
 @pytest.mark.parametrize("misfit", ["5000", [5000], True, -5000, {}])
-def test_a_misfit_that_is_no_number_is_objected_to(misfit: object) -> None:
+def test_a_clock_residual_that_is_no_number_is_a_fault(misfit: object) -> None:
     verdict, findings = examine(
         replace(toy.episode(), notes={"guest_clock_misfit_ms": misfit}), VM46
     )
@@ -245,7 +257,7 @@ def test_a_misfit_that_is_no_number_is_objected_to(misfit: object) -> None:
 
 
 @pytest.mark.parametrize("value", [1e308, -1e308])
-def test_values_as_large_as_can_be_are_looked_at(value: float) -> None:
+def test_the_largest_possible_values_are_checked(value: float) -> None:
     episode = toy.episode()
     values = episode.sources["proc"].values.copy()
     values[40::2] = value
@@ -253,7 +265,7 @@ def test_values_as_large_as_can_be_are_looked_at(value: float) -> None:
     assert "check_bug" not in {finding.code for finding in findings}
 
 
-def test_a_clock_that_ends_outside_of_unix_time_is_named() -> None:
+def test_a_clock_outside_unix_time_is_reported() -> None:
     episode = toy.episode()
     t = episode.sources["proc"].t_wall_ns.copy()
     t[-1] = 2**63 - 1
@@ -261,7 +273,7 @@ def test_a_clock_that_ends_outside_of_unix_time_is_named() -> None:
     assert "proc.t_wall_ns ends at 9223372036854775807" in findings[0].reason
 
 
-def test_a_rate_that_expects_nothing_is_told_in_short() -> None:
+def test_a_rate_of_zero_expected_rows_is_reported_briefly() -> None:
     _, findings = examine(with_source(toy.episode(), "proc", rate_hz=1e-300), VM46)
-    (told,) = [finding.reason for finding in findings if finding.code == "rows_high"]
-    assert len(told) < 80
+    (reason,) = [finding.reason for finding in findings if finding.code == "rows_high"]
+    assert len(reason) < 80

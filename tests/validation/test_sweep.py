@@ -1,4 +1,4 @@
-"""Every episode gets one of four verdicts; nothing torn, lost or judged twice, killed whenever."""
+"""Every episode gets one of four verdicts, whenever a sweep is killed and by any workers."""
 
 import json
 import os
@@ -38,10 +38,10 @@ def codes(result: ValidationResult) -> set[str]:
     return {finding.code for finding in result.findings}
 
 
-def swept(own: Store, out: Path, **how: object) -> bytes:
+def swept(store: Store, out: Path, **options: object) -> bytes:
     """The index after one sweep into `out`."""
-    kept = VerdictCache(out / "cache", own.schema)
-    found = sweep.validate_store(own, kept=kept, **how)  # type: ignore[arg-type]
+    cache = VerdictCache(out / "cache", store.schema)
+    found = sweep.validate_store(store, cache=cache, **options)  # type: ignore[arg-type]
     index.write(found, out / "index.parquet")
     return (out / "index.parquet").read_bytes()
 
@@ -68,14 +68,14 @@ def test_damaged_bytes_are_rejected_and_unreadable_ones_errored(
     assert all(verdicts[id].verdict == "accepted" for id in rest)
 
 
-def test_bytes_that_read_differently_the_second_time_are_not_blamed(
+def test_bytes_that_read_differently_twice_are_errored(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    id, read, asked = small.ids()[0], format.read_file, []
+    id, read, reads = small.ids()[0], format.read_file, []
 
     def once(path: Path, most: int) -> bytes:
-        asked.append(path)
-        return read(path, most)[: -1 if len(asked) == 2 else None]
+        reads.append(path)
+        return read(path, most)[: -1 if len(reads) == 2 else None]
 
     for reader in (format, local):
         monkeypatch.setattr(reader, "read_file", once)
@@ -83,7 +83,7 @@ def test_bytes_that_read_differently_the_second_time_are_not_blamed(
     assert (found.verdict, codes(found)) == ("errored", {"unstable_read"})
 
 
-def test_what_is_no_plain_file_is_never_opened(small: Store) -> None:
+def test_only_plain_files_are_opened(small: Store) -> None:
     link, pipe, folder, outside, manifest, *_ = small.ids()
     for id in (link, pipe, folder):
         (small.folder(id) / SAMPLES).rename(small.root / f"{id}.parquet")
@@ -101,15 +101,15 @@ def test_what_is_no_plain_file_is_never_opened(small: Store) -> None:
         )
 
 
-def test_strays_among_the_episodes_are_named(small: Store) -> None:
+def test_stray_files_among_the_episodes_are_named(small: Store) -> None:
     (small.root / "episodes" / "README.txt").write_text("not an episode")
     (small.root / "episodes" / "my run").mkdir()
     (small.root / "episodes" / "empty").mkdir()
-    found = {own.id: own for own in sweep.validate_store(small)}
+    found = {one.id: one for one in sweep.validate_store(small)}
     assert codes(found["README.txt"]) == {"stray_file"}
     assert codes(found["my run"]) == {"id_invalid"}
     assert codes(found["empty"]) == {"file_missing"}
-    assert sum(own.verdict == "accepted" for own in found.values()) == 12
+    assert sum(one.verdict == "accepted" for one in found.values()) == 12
 
 
 def test_a_sparse_file_of_a_terabyte_is_not_read(small: Store) -> None:
@@ -118,7 +118,7 @@ def test_a_sparse_file_of_a_terabyte_is_not_read(small: Store) -> None:
     assert codes(validate_episode(small, id)) == {"over_limit"}
 
 
-def test_a_file_nobody_listed_degrades(small: Store) -> None:
+def test_an_unlisted_file_degrades(small: Store) -> None:
     id = small.ids()[0]
     (small.folder(id) / "core").write_bytes(b"x")
     found = validate_episode(small, id)
@@ -136,29 +136,29 @@ def test_every_listed_file_is_hashed_and_stays_inside(small: Store) -> None:
         assert codes(validate_episode(small, id)) == {code}
 
 
-def test_a_newer_format_is_not_the_episodes_fault(small: Store) -> None:
+def test_a_newer_format_is_errored(small: Store) -> None:
     path = small.folder(small.ids()[0]) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), "format": 2}))
     found = validate_episode(small, small.ids()[0])
     assert (found.verdict, codes(found)) == ("errored", {"format_newer"})
 
 
-def test_the_same_samples_twice_count_once(small: Store) -> None:
+def test_a_duplicate_of_the_samples_is_rejected(small: Store) -> None:
     first = small.ids()[0]
     manifest = small.manifest(first)
     data = (small.folder(first) / SAMPLES).read_bytes()
     small.put("zz", {SAMPLES: data, MANIFEST: manifest.model_copy(update={"id": "zz"}).sealed()})
-    found = {own.id: own for own in sweep.validate_store(small)}
+    found = {one.id: one for one in sweep.validate_store(small)}
     assert found[first].verdict == "accepted"
     assert (found["zz"].verdict, codes(found["zz"])) == ("rejected", {"content_duplicate"})
 
 
 def test_names_that_differ_in_case_alone_are_both_rejected() -> None:
-    judged = [
+    results = [
         ValidationResult(id, "h", "s", "p", "c", "accepted", content=id)
         for id in ("Run", "other", "run")
     ]
-    assert [own.verdict for own in with_store_findings(judged)] == [
+    assert [one.verdict for one in with_store_findings(results)] == [
         "rejected",
         "accepted",
         "rejected",
@@ -171,12 +171,12 @@ def test_the_verdicts_partition_what_was_enumerated(small: Store) -> None:
         path = small.folder(id) / (MANIFEST, SAMPLES)[generator.integers(2)]
         os.truncate(path, int(generator.integers(path.stat().st_size)))
     found = sweep.validate_store(small)
-    assert [own.id for own in found] == small.ids()
-    assert {own.verdict for own in found} <= set(VERDICTS)
-    assert all(own.findings for own in found if own.verdict != "accepted")
+    assert [one.id for one in found] == small.ids()
+    assert {one.verdict for one in found} <= set(VERDICTS)
+    assert all(one.findings for one in found if one.verdict != "accepted")
 
 
-def test_episodes_judged_together_are_judged_as_alone(small: Store) -> None:
+def test_verdicts_do_not_depend_on_the_block_of_episodes(small: Store) -> None:
     flipped, cut, gone, *_ = small.ids()
     data = bytearray((small.folder(flipped) / SAMPLES).read_bytes())
     data[1000] ^= 1
@@ -185,63 +185,63 @@ def test_episodes_judged_together_are_judged_as_alone(small: Store) -> None:
     (small.folder(gone) / SAMPLES).unlink()
     together = sweep.validate_store(small)
     assert together == [validate_episode(small, id) for id in small.ids()]
-    assert [own.usable for own in together] == [
-        own.id not in (flipped, cut, gone) for own in together
+    assert [one.usable for one in together] == [
+        one.id not in (flipped, cut, gone) for one in together
     ]
 
 
 def test_no_flipped_bit_is_accepted_as_changed(tmp_path: Path) -> None:
-    """200 here over all files of an episode; `bench/flips.py` does 20,000 over a store."""
-    own = Store.create(tmp_path, schema.vm46())
-    folder = own.publish(toy.episode())
-    sound, generator = validate_episode(own, folder.name), np.random.default_rng(0)
+    """200 here over all files of an episode; `bench/bit_flips.py` does 20,000 over a store."""
+    store = Store.create(tmp_path, schema.vm46())
+    folder = store.publish(toy.episode())
+    sound, generator = validate_episode(store, folder.name), np.random.default_rng(0)
     for place in generator.integers(0, 8 * sum(p.stat().st_size for p in folder.iterdir()), 200):
         path = folder / MANIFEST
         if place >= 8 * path.stat().st_size:
             place, path = place - 8 * path.stat().st_size, folder / SAMPLES
-        whole = path.read_bytes()
-        damaged = bytearray(whole)
+        intact = path.read_bytes()
+        damaged = bytearray(intact)
         damaged[place // 8] ^= 1 << (place % 8)
         path.write_bytes(damaged)
-        found = validate_episode(own, folder.name)
+        found = validate_episode(store, folder.name)
         # Blank for blank between JSON tokens changes nothing that was said.
         assert found.verdict == "rejected" or (path.name == MANIFEST and found == sound)
-        path.write_bytes(whole)
+        path.write_bytes(intact)
 
 
 # ---------------------------------------------------------------- the same bytes, and not twice
 
 
-def test_the_index_is_the_same_bytes_whoever_validates(
+def test_the_index_has_the_same_bytes_for_any_number_of_workers(
     small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "pool", spread=process_pool(2)) == alone
+    assert swept(small, tmp_path / "pool", executor=process_pool(2)) == alone
     listed = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: listed(path)[::-1])
     assert swept(small, tmp_path / "reversed") == alone
 
 
-def test_a_second_sweep_reads_nothing_and_says_the_same(
+def test_a_second_sweep_reads_nothing_and_gives_the_same_index(
     small: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    fetched_ids: list[str] = []
 
-    def noted(own: Store, id: str) -> object:
-        asked.append(id)
-        return fetched(own, id)
+    def noted(store: Store, id: str) -> object:
+        fetched_ids.append(id)
+        return fetched(store, id)
 
     fetched = sweep._fetched
     monkeypatch.setattr(sweep, "_fetched", noted)
     first = swept(small, tmp_path)
-    assert asked == small.ids()
-    asked.clear()
+    assert fetched_ids == small.ids()
+    fetched_ids.clear()
     assert swept(small, tmp_path) == first
-    assert asked == []
+    assert fetched_ids == []
     assert swept(small, tmp_path, full=True) == first
-    assert asked == small.ids()
-    asked.clear()
+    assert fetched_ids == small.ids()
+    fetched_ids.clear()
     changed, gone = small.ids()[:2]
     path = small.folder(changed) / SAMPLES
     was = path.stat()
@@ -251,8 +251,8 @@ def test_a_second_sweep_reads_nothing_and_says_the_same(
     os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
     (small.folder(gone) / "left").touch()
     swept(small, tmp_path)
-    assert asked == [changed, gone]
-    found = {own.id: own for own in index.read(tmp_path / "index.parquet")}
+    assert fetched_ids == [changed, gone]
+    found = {one.id: one for one in index.read(tmp_path / "index.parquet")}
     assert (found[changed].verdict, found[gone].verdict) == ("rejected", "degraded")
 
 
@@ -265,19 +265,19 @@ def test_errored_is_always_tried_again(
     with monkeypatch.context() as broken:
         broken.setattr(format, "read_file", failing)
         swept(small, tmp_path)
-        assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"errored"}
+        assert {one.verdict for one in index.read(tmp_path / "index.parquet")} == {"errored"}
     swept(small, tmp_path)
-    assert {own.verdict for own in index.read(tmp_path / "index.parquet")} == {"accepted"}
+    assert {one.verdict for one in index.read(tmp_path / "index.parquet")} == {"accepted"}
 
 
 def test_large_episodes_are_in_memory_one_at_a_time(
     small: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "TOGETHER", 8)
-    few = [len(some) for some in sweep._some(small, small.ids())]
+    monkeypatch.setattr(sweep, "GROUP_EPISODES", 8)
+    few = [len(some) for some in sweep._groups(small, small.ids())]
     assert few == [8, 4]
-    monkeypatch.setattr(sweep, "HELD", 1000)
-    assert [len(some) for some in sweep._some(small, small.ids())] == [1] * 12
+    monkeypatch.setattr(sweep, "GROUP_BYTES", 1000)
+    assert [len(some) for some in sweep._groups(small, small.ids())] == [1] * 12
 
 
 def test_an_episode_changed_a_moment_ago_is_not_skipped(
@@ -300,12 +300,12 @@ def test_killed_at_every_write_fsync_and_rename_of_a_sweep() -> None:
 
 
 def test_a_damaged_cache_is_validated_again(small: Store, tmp_path: Path) -> None:
-    whole = swept(small, tmp_path)
+    intact = swept(small, tmp_path)
     for part in (tmp_path / "cache").iterdir():
         data = bytearray(part.read_bytes())
         data[len(data) // 3] ^= 4
         part.write_bytes(data)
-    assert swept(small, tmp_path) == whole
+    assert swept(small, tmp_path) == intact
 
 
 # ---------------------------------------------------------------- past one machine
@@ -316,8 +316,8 @@ def address() -> Iterator[str]:
     distributed = pytest.importorskip("distributed", reason="pip install phasewatch[cluster]")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
-    ) as made:
-        yield str(made.scheduler_address)
+    ) as cluster:
+        yield str(cluster.scheduler_address)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -326,14 +326,14 @@ def test_two_dask_workers_give_the_same_bytes(
 ) -> None:
     alone = swept(small, tmp_path / "alone")
     monkeypatch.setattr(sweep, "BLOCK", 5)
-    assert swept(small, tmp_path / "cluster", spread=dask_workers(address)) == alone
+    assert swept(small, tmp_path / "cluster", executor=dask_workers(address)) == alone
 
 
-def test_a_cache_takes_nothing_away_that_is_not_its_own(small: Store, tmp_path: Path) -> None:
-    mine = tmp_path / "cache" / "mine.parquet"
-    mine.parent.mkdir()
-    mine.write_bytes(b"kept")
+def test_a_cache_removes_only_its_own_files(small: Store, tmp_path: Path) -> None:
+    foreign = tmp_path / "cache" / "mine.parquet"
+    foreign.parent.mkdir()
+    foreign.write_bytes(b"kept")
     swept(small, tmp_path)
-    assert mine.read_bytes() == b"kept"
+    assert foreign.read_bytes() == b"kept"
     with pytest.raises(Refused, match="is a file"):
-        VerdictCache(mine, small.schema)
+        VerdictCache(foreign, small.schema)

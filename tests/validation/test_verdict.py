@@ -28,16 +28,19 @@ def test_a_further_fault_never_improves_a_verdict(found: list[Finding], more: Fi
 
 @given(st.lists(st.sampled_from(VERDICTS)))
 def test_counts_add_up(verdicts: list[Verdict]) -> None:
-    judged = [ValidationResult(str(at), "h", "s", "p", "c", own) for at, own in enumerate(verdicts)]
-    assert sum(count_verdicts(judged).values()) == len(judged)
+    results = [
+        ValidationResult(str(at), "h", "s", "p", "c", verdict)
+        for at, verdict in enumerate(verdicts)
+    ]
+    assert sum(count_verdicts(results).values()) == len(results)
 
 
-def test_what_is_kept_once_is_the_same_to_the_sign_of_zero() -> None:
-    once = Interner()
-    first = once.of(
+def test_deduplication_distinguishes_the_sign_of_zero() -> None:
+    interner = Interner()
+    first = interner.of(
         ValidationResult("a", "h" * 9, "s", "p", "c", "accepted", offsets=(("x-y", 0.0),))
     )
-    second = once.of(
+    second = interner.of(
         ValidationResult("b", "".join("h" * 9), "s", "p", "c", "accepted", offsets=(("x-y", -0.0),))
     )
     assert second.host is first.host

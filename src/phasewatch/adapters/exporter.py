@@ -83,12 +83,16 @@ def _refuse_opening(seconds: float) -> None:
 
 
 def _write(parts: Sequence[Windows], fresh: Path, schema: Schema, view: View) -> None:
-    tables = (_table(windows, schema, view) for windows in parts)
+    marked = any(windows.ambiguous.any() for windows in parts)
+    tables = (_table(windows, schema, view, marked) for windows in parts)
     first = next(tables)
     with pq.ParquetWriter(fresh / "windows.parquet", first.schema, compression="zstd") as out:
         for table in chain([first], tables):
             out.write_table(table)
-    arrays = dict(_arrays(concatenate(parts), schema, view))
+    everything = concatenate(parts)
+    arrays = dict(_arrays(everything, schema, view))
+    if marked:
+        arrays["ambiguous"] = everything.ambiguous
     np.savez_compressed(fresh / "windows.npz", allow_pickle=False, **arrays)
     (fresh / "schema.json").write_bytes(atomic.canonical_json(schema.definition()))
 
@@ -105,8 +109,11 @@ def _metadata(windows: Windows, schema: Schema) -> Mapping[str, np.ndarray]:
     return {**identity, "t_ns": windows.t_ns, "phase": phase, "purity": windows.purity}
 
 
-def _table(windows: Windows, schema: Schema, view: View) -> pa.Table:
+def _table(windows: Windows, schema: Schema, view: View, marked: bool) -> pa.Table:
+    """Return the rows of some windows; where any window of the file is `marked`, which ones."""
     columns = {name: pa.array(values) for name, values in _metadata(windows, schema).items()}
+    if marked:
+        columns["ambiguous"] = pa.array(windows.ambiguous)
     if view == "summary":
         values, names = features(windows, schema)
         return pa.table(columns | dict(zip(names, values.T.astype(np.float32), strict=True)))

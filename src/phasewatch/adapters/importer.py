@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import NoReturn
 
@@ -40,6 +40,9 @@ from phasewatch.validation.verdict import Verdict
 
 MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+MAX_BINS = 1_000_000
+"""The most bins of an episode of events: a week in bins of less than a second."""
 
 Identity = tuple[str, ...]
 """Host, sample, profile and campaign of a row."""
@@ -126,6 +129,7 @@ def import_files(source: Path, mapping: Mapping, store: Store) -> Iterator[FileR
 
 
 def _relative_name(source: Path, path: Path) -> str:
+    """Return the path of a file in its source, with slashes."""
     return path.name if source.is_file() else path.relative_to(source).as_posix()
 
 
@@ -167,7 +171,7 @@ def _rows(table: Table, name: str, mapping: Mapping, schema: Schema) -> tuple[Ro
             value = value / np.where(seconds > 0, seconds, np.nan)
         values[:, place] = value * one.factor
     usable = np.array([row for row in range(len(table)) if row not in unusable], dtype=np.int64)
-    identity = {key: _texts(table, name, mapping.identity[key], usable) for key in NAMES}
+    identity = {key: _identity_texts(table, name, key, mapping, usable) for key in NAMES}
     rows = Rows(
         np.array(table.lines, dtype=np.int64)[usable],
         t_ns[usable],
@@ -208,7 +212,8 @@ def _times(table: Table, mapping: Mapping, unusable: dict[int, str]) -> Ints:
             continue
         try:
             t_ns = _unix_ns(cell.strip(), mapping.unit)
-        except (ValueError, InvalidOperation, OverflowError):
+        # ArithmeticError is raised by Decimal, and for infinity.
+        except (ValueError, ArithmeticError):
             unusable.setdefault(row, f"{mapping.time} is {cell[:40]!r}, no time in {mapping.unit}")
             continue
         if not UNIX_FLOOR_NS <= t_ns < UNIX_CEILING_NS:
@@ -233,11 +238,13 @@ def _unix_ns(text: str, unit: str) -> int:
 
 
 def _plausible_unit(text: str) -> str:
-    """Return the unit in which a number is a time of this century; empty when there is none."""
-    for unit in CLOCKS:
-        if UNIX_FLOOR_NS <= _unix_ns(text, unit) < UNIX_CEILING_NS:
-            return unit
-    return ""
+    """Return the unit in which a number is a time of this century; empty for none, and a date."""
+    try:
+        number = Decimal(text)
+    except ArithmeticError:
+        return ""
+    units = (unit for unit, ns in CLOCKS.items() if UNIX_FLOOR_NS <= number * ns < UNIX_CEILING_NS)
+    return next(units, "")
 
 
 def _texts(table: Table, name: str, source: TextSource, rows: Ints) -> list[str]:
@@ -252,6 +259,21 @@ def _texts(table: Table, name: str, source: TextSource, rows: Ints) -> list[str]
             where = f"{table.path}: line {table.lines[row]}: {source.column}"
             known[cell] = source.apply_rules(cell, where)
     return [known[cells[row]] for row in rows]
+
+
+def _identity_texts(table: Table, name: str, key: str, mapping: Mapping, rows: Ints) -> list[str]:
+    """Return the text of the identity `key` for each of `rows`. Raises Refused for an empty one."""
+    texts = _texts(table, name, mapping.identity[key], rows)
+    if "" in texts:
+        raise Refused(
+            f"{table.path}: line {table.lines[rows[texts.index('')]]}: {key}",
+            "is empty",
+            "a name",
+            f"Give [episode] {key} a rule that fits an empty text, or leave such rows out "
+            "under [rows] drop.",
+            code="identity_empty",
+        )
+    return texts
 
 
 def _phases(table: Table, phases: list[str], rows: Ints, schema: Schema) -> list[str]:
@@ -283,8 +305,9 @@ def _by_episode(rows: Rows, mapping: Mapping) -> Iterator[Rows]:
 
 
 def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode:
+    """Return the episode of some rows. Raises Refused where two rows have one time."""
     if mapping.bin_s:
-        rows = _binned(rows, round(mapping.bin_s * NS))
+        rows = _binned(rows, round(mapping.bin_s * NS), name)
     same = np.flatnonzero(np.diff(rows.t_ns) == 0)
     if len(same):
         before, line = rows.lines[same[0]], rows.lines[same[0] + 1]
@@ -324,12 +347,23 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
     )
 
 
-def _binned(rows: Rows, every_ns: int) -> Rows:
-    """Return events summed in bins, each with the time of its end; a bin without a row is 0."""
+def _binned(rows: Rows, every_ns: int, name: str) -> Rows:
+    """Return events summed in bins, each with the time of its end; a bin without a row is 0.
+
+    Raises Refused where one wrong time would make more bins than memory holds.
+    """
     place = rows.t_ns // every_ns
     first = int(place[0])
     bins = place - first
     count = max(int(bins[-1]) + 1, 2)
+    if count > MAX_BINS:
+        raise Refused(
+            f"{name}: line {rows.lines[-1]}",
+            f"is {(int(rows.t_ns[-1]) - int(rows.t_ns[0])) / NS:,.0f} s after line {rows.lines[0]}",
+            f"events of one episode within {MAX_BINS:,} bins of {every_ns / NS:g} s",
+            "Correct the time, set [episode] gap_s, or raise [rows] events_every_s.",
+            code="bins",
+        )
     values = np.zeros((count, rows.values.shape[1]))
     np.add.at(values, bins, np.nan_to_num(rows.values))
     last = np.maximum(np.searchsorted(bins, np.arange(count), side="right") - 1, 0)
@@ -372,12 +406,12 @@ def _refuse_other(episode: Episode, other: str) -> NoReturn:
     raise Refused(place, problem, "one source for one episode", remedy, code="id_taken")
 
 
-def counts(outcomes: Sequence[FileReport]) -> Counter[str]:
+def counts(reports: Sequence[FileReport]) -> Counter[str]:
     """Return the numbers of rows, dropped rows, episodes, new episodes, and of each verdict."""
     found: Counter[str] = Counter()
-    for outcome in outcomes:
-        found.update(rows=outcome.rows, dropped=len(outcome.dropped))
-        found.update(episodes=len(outcome.episodes))
-        found.update(new=sum(one.new for one in outcome.episodes))
-        found.update(one.verdict for one in outcome.episodes)
+    for report in reports:
+        found.update(rows=report.rows, dropped=len(report.dropped))
+        found.update(episodes=len(report.episodes))
+        found.update(new=sum(one.new for one in report.episodes))
+        found.update(one.verdict for one in report.episodes)
     return found

@@ -31,6 +31,7 @@ REMEDY = "Correct the mapping."
 
 
 def _compiled(text: object) -> re.Pattern[str]:
+    """Return a text of a mapping as a regular expression."""
     if isinstance(text, re.Pattern):
         return text
     if not isinstance(text, str):
@@ -107,7 +108,7 @@ class TextSource(fields.Table):
                 path, f"does not fit {self.path.pattern!r}", "a path that the pattern fits",
                 "Correct the pattern, or set the file aside under [files] skip.",
             )  # fmt: skip
-        return self.apply_rules(found[1] if self.path.groups else found[0], path)
+        return self.apply_rules((found[1] or "") if self.path.groups else found[0], path)
 
 
 @dataclass(frozen=True)
@@ -239,6 +240,7 @@ def read(path: Path, schema: Schema) -> Mapping:
 
 
 def _refused(place: str, problem: str, expected: str) -> Refused:
+    """Return the refusal of a field of a mapping."""
     return Refused(place, problem, expected, REMEDY, code="mapping")
 
 
@@ -277,6 +279,7 @@ def _refuse_levels(schema: Schema, where: str) -> None:
 
 
 def _quantity(channel: Channel, source: _ChannelSource, where: str) -> Quantity:
+    """Return the values of a channel. Raises Refused for a unit that does not convert."""
     if source.rows:
         return Quantity(channel, "")
     factor = source.scale
@@ -286,7 +289,10 @@ def _quantity(channel: Channel, source: _ChannelSource, where: str) -> Quantity:
 
 
 def _conversion(theirs: str, ours: str, where: str) -> float:
-    """Return the factor from a value in the unit `theirs` to one in the unit `ours`."""
+    """Return the factor from a value in the unit `theirs` to one in the unit `ours`.
+
+    Raises Refused naming `where` when there is none.
+    """
     if theirs == ours:
         return 1.0
     (their, rate), (our, same) = (

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from phasewatch.errors import Refused
 
@@ -70,22 +71,24 @@ def read(path: Path) -> Table:
     try:
         return _separated(path, text, "," if name.endswith(CSV) else "\t")
     except csv.Error as error:
-        raise _refuse(path, str(error), "separated values") from None
+        raise _unreadable(path, str(error), "separated values") from None
 
 
 def _text(path: Path) -> str:
+    """Return the text of a file, gzipped or not. Raises Refused, or OSError."""
     data = path.read_bytes()
     try:
         if path.name.endswith(".gz"):
             data = gzip.decompress(data)
         return data.decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        raise _refuse(
+        raise _unreadable(
             path, str(error), "text in UTF-8, gzipped where the name ends in .gz"
         ) from None
 
 
-def _refuse(path: Path, problem: str, expected: str) -> Refused:
+def _unreadable(path: Path, problem: str, expected: str) -> Refused:
+    """Return the refusal of a file that cannot be read as a table."""
     return Refused(path, problem, expected, "Repair it, or set it aside under [files] skip.")
 
 
@@ -94,7 +97,9 @@ def _from_rows(path: Path, header: list[str], rows: Iterator[tuple[int, list[str
     if not header or len(set(header)) < len(header):
         repeated = sorted({name for name in header if header.count(name) > 1})
         problem = f"has {', '.join(repeated)} twice" if repeated else "is empty"
-        raise _refuse(path, f"its header {problem}", "a first line with a name for every column")
+        raise _unreadable(
+            path, f"its header {problem}", "a first line with a name for every column"
+        )
     lines, complete, dropped = [], [], []
     for line, fields in rows:
         if len(fields) != len(header):
@@ -116,8 +121,17 @@ def _separated(path: Path, text: str, separator: str) -> Table:
 
 
 def _zeek(path: Path, text: str) -> Table:
-    """Return the rows of a Zeek log, whose header lines name the separator and the fields."""
-    separator = text.partition("\n")[0].partition(" ")[2].encode().decode("unicode_escape")
+    """Return the rows of a Zeek log, whose header lines name the separator and the fields.
+
+    Raises Refused where they name no separator.
+    """
+    named = text.partition("\n")[0].partition(" ")[2].strip()
+    try:
+        separator = named.encode().decode("unicode_escape")
+    except ValueError:
+        separator = ""
+    if not separator:
+        raise _unreadable(path, f"its separator is {named!r}", r"one such as #separator \x09")
     header: list[str] = []
     rows = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -139,10 +153,10 @@ def _json(path: Path, text: str) -> Table:
             row = json.loads(line)
             if not isinstance(row, dict):
                 raise ValueError("no JSON object")
-        except ValueError as error:
+            found.append(dict(_flat(row)))
+        except (ValueError, RecursionError) as error:
             dropped.append(Dropped(number, str(error)))
             continue
-        found.append(dict(_flat(row)))
         lines.append(number)
     names = dict.fromkeys(name for row in found for name in row)
     columns = {name: [row.get(name, "") for row in found] for name in names}
@@ -150,6 +164,7 @@ def _json(path: Path, text: str) -> Table:
 
 
 def _flat(row: dict[str, object], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the fields of an object, with those of inner objects, and their text."""
     for name, value in row.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{before}{name}.")
@@ -165,9 +180,9 @@ def _archive(path: Path, text: str) -> Table:
     """
     head, found, body = text.partition("@data\n")
     if not found:
-        raise _refuse(path, "has no line @data", "a .ts file of sktime or aeon")
+        raise _unreadable(path, "has no line @data", "a .ts file of sktime or aeon")
     if "@timestamps true" in head.lower():
-        raise _refuse(path, "has a time for every value", "series of equal steps")
+        raise _unreadable(path, "has a time for every value", "series of equal steps")
     labelled = "@classlabel true" in head.lower()
     stem = path.name.partition(".")[0]
     lines, rows, dropped = [], [], []
@@ -181,7 +196,7 @@ def _archive(path: Path, text: str) -> Table:
         *series, label = line.split(":") if labelled else [*line.split(":"), ""]
         steps = [one.split(",") for one in series]
         width = width or len(steps)
-        if len(steps) != width or len({len(one) for one in steps}) > 1:
+        if not steps or len(steps) != width or len({len(one) for one in steps}) > 1:
             dropped.append(
                 Dropped(number, f"its {len(steps)} series are not {width} of one length")
             )
@@ -202,12 +217,20 @@ def _parquet(path: Path) -> Table:
 
     try:
         found = pq.read_table(path)
-    except pa.ArrowException as error:
-        raise _refuse(path, str(error).splitlines()[0], "a Parquet file") from None
+        return Table(path, list(range(1, len(found) + 1)), _columns(found), [])
+    # Arrow raises OSError for damage, too; the text says which it was.
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(path, str(error).splitlines()[0], "a Parquet file") from None
+
+
+def _columns(found: Any) -> dict[str, list[str]]:
+    """Return the columns of an Arrow table as text, times in Unix ns. Raises ArrowException."""
+    import pyarrow as pa
+
     columns = {}
     for name in found.column_names:
         values = found[name]
         if pa.types.is_timestamp(values.type):
             values = values.cast(pa.timestamp("ns", values.type.tz)).cast(pa.int64())
         columns[name] = ["" if value is None else str(value) for value in values.to_pylist()]
-    return Table(path, list(range(1, len(found) + 1)), columns, [])
+    return columns

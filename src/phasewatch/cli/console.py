@@ -33,8 +33,9 @@ def _streams() -> None:
 
 
 _streams()
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Names in files are printed as they are: markup and emoji codes in them mean nothing.
+out = Console(highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 REFUSED, SOME_ERRORED, SOME_REJECTED, CANCELLED = 2, 3, 4, 130
 

@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _end(line: str, code: int) -> NoReturn:
-    err.print(plain(f"phasewatch: {line}"), markup=False, soft_wrap=True)
+    err.print(plain(f"phasewatch: {line}"), soft_wrap=True)
     sys.exit(code)
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from phasewatch.cli.console import out
+from phasewatch.cli.console import out, plain
 from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.evaluation.evaluate import ModelScores, Report
+    from phasewatch.experiment.curves import LearningCurves
+    from phasewatch.experiment.totals import Total
     from phasewatch.metrics import Score
 
 Learned = Mapping[tuple[str, str], tuple[str, str]]
@@ -31,8 +33,21 @@ def scores(report: "Report", learned: Learned) -> None:
         cells = (f"{row.validation.value:.3f}", _estimate(row.seen), _estimate(row.unseen), *across)
         table.add_row(row.model, row.mode, *cells)
     out.print(table)
+    if report.ambiguous:
+        _ambiguous(report)
     if learned:
         _sizes(learned)
+
+
+def _ambiguous(report: "Report") -> None:
+    """Print what is predicted for windows whose phase nothing observable distinguishes."""
+    table = _table("ambiguous windows, in no score", ("labelled", "windows", "predicted"))
+    for row in report.ambiguous:
+        for label, counts in row.predicted.items():
+            most = sorted(counts.items(), key=lambda one: -one[1])
+            predicted = ", ".join(f"{name} {count}" for name, count in most)
+            table.add_row(row.model, row.mode, label, f"{sum(counts.values())}", predicted)
+    out.print(table)
 
 
 def _sizes(learned: Learned) -> None:
@@ -69,6 +84,48 @@ def details(report: "Report") -> None:
         alarms = f"{row.timeline.false_alarms.rate:.0f}"
         table.add_row(row.model, row.mode, alarms, *(f"{part:.2f}" for part in parts))
     out.print(table)
+
+
+def totals(found: Sequence["Total"]) -> None:
+    """Print episodes, samples, hosts and host-hours, by campaign and by verdict."""
+    from phasewatch.experiment.totals import HEAD, cells, named
+
+    title = "episodes, samples, hosts, and host-hours by label"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column("", overflow="fold")
+    for name in HEAD:
+        table.add_column(name.replace(", ", ",\n"), no_wrap=True, justify="right")
+    for place, one in enumerate(found):
+        last = place + 1 == len(found) or found[place + 1].by != one.by
+        table.add_row(plain(named(one)), *cells(one), end_section=last)
+    out.print(table)
+
+
+def learning_curves(found: "LearningCurves") -> None:
+    """Print the points of every curve, and what its last step shows."""
+    from phasewatch.experiment.curves import step_sentence
+
+    title = f"macro F1 by size of the training set · {found.model}, {found.mode}"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in (
+        "curve",
+        "size",
+        "training\nepisodes",
+        "macro F1, 95 %",
+        counted(found.draws, "draw"),
+    ):
+        table.add_column(
+            name, no_wrap=name != "curve", justify="left" if name == "curve" else "right"
+        )
+    for curve in found.curves:
+        for place, point in enumerate(curve.points):
+            draws = f"{min(point.draws):.3f} to {max(point.draws):.3f}"
+            name = "" if place else f"{curve.unit}, held out by {curve.held_out}"
+            cells = (f"{point.size:g}", f"{point.episodes:.0f}", str(point.score), draws)
+            table.add_row(name, *cells, end_section=point is curve.points[-1])
+    out.print(table)
+    for curve in found.curves:
+        out.print(f"last step, {step_sentence(curve)}", markup=False)
 
 
 def comparisons(report: "Report") -> None:

@@ -7,7 +7,7 @@ are pooled.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
@@ -110,6 +110,21 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class AmbiguousWindows:
+    """What a model predicts for held-out windows whose phase nothing observable distinguishes.
+
+    No score contains them. `predicted` has, for each phase that they are labelled with, the number
+    of windows by predicted phase; phases that are never predicted are left out.
+    """
+
+    model: str
+    mode: Mode
+    episodes: int
+    windows: int
+    predicted: dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True)
 class FoldSizes:
     """The number of episodes in each part of a fold."""
 
@@ -137,6 +152,8 @@ class Report:
     never_recorded: tuple[str, ...]
     """What no recording of the store contains, from its schema."""
     profiles: list[str]
+    ambiguous: list[AmbiguousWindows] = field(default_factory=list)
+    """Held-out windows that are scored apart, a row a model and mode; none where none is marked."""
 
     def __repr__(self) -> str:
         """Return what was held out and how many rows; every field would be pages."""
@@ -150,15 +167,15 @@ class Report:
 
     @property
     def unit(self) -> str:
-        """The kind of what is held out: host, sample or campaign."""
-        return splits.HELD_OUT_BY.get(self.recipe, self.recipe)
+        """The kind of what is held out: host, sample, campaign or episode."""
+        return splits.unit_of(self.recipe)
 
     @property
     def held_out(self) -> str:
         """What is held out, in words."""
         if len(self.folds) == 1:
             return self.folds[0].held_out
-        return f"{len(self.folds)} {self.unit}s in turn"
+        return splits.in_turn(self.recipe, len(self.folds))
 
     @property
     def hosts(self) -> list[str]:
@@ -189,7 +206,7 @@ def evaluate(run: PredictionSet) -> Report:
         recipe=run.folds[0].split.recipe,
         folds=[_fold_sizes(fold) for fold in run.folds],
         classes=run.classes,
-        windows={part: len(first[part].windows) for part in predictions.REQUIRED_SUBSETS},
+        windows={part: len(first[part].clear.windows) for part in predictions.REQUIRED_SUBSETS},
         rows=[_row(scores[key], folds, run) for key, folds in trained.items()],
         baselines=[scores[key] for key in by_model if key not in trained],
         comparisons=_compare(
@@ -200,7 +217,30 @@ def evaluate(run: PredictionSet) -> Report:
         untested_pairs=_untested_pairs(run, tested),
         never_recorded=run.untested,
         profiles=sorted({episode.profile for episode in run.usable}),
+        ambiguous=[
+            _ambiguous(unseen, run)
+            for folds in trained.values()
+            for unseen in [_pooled(folds)["unseen"]]
+            if unseen.windows.ambiguous.any()
+        ],
     )
+
+
+def _ambiguous(unseen: Predictions, run: PredictionSet) -> AmbiguousWindows:
+    """Return what a model predicts for the ambiguous windows of the held-out part."""
+    marked = unseen.take(unseen.windows.ambiguous)
+    total = metrics.confusions(
+        marked.windows.episode, marked.windows.y, marked.predicted, len(run.classes)
+    )[1].sum(axis=0)
+    predicted = {
+        run.classes[true]: {
+            run.classes[place]: int(row[place]) for place in np.flatnonzero(row).tolist()
+        }
+        for true, row in enumerate(total)
+        if row.any()
+    }
+    episodes = len(np.unique(marked.windows.episode))
+    return AmbiguousWindows(unseen.model, unseen.mode, episodes, len(marked.windows), predicted)
 
 
 def _fold_sizes(fold: Fold) -> FoldSizes:
@@ -228,8 +268,9 @@ def _pooled(folds: Mapping[str, Parts]) -> dict[str, Predictions]:
 
 
 def _confusions(one: Predictions, run: PredictionSet) -> Confusions:
-    windows = one.windows
-    return metrics.confusions(windows.episode, windows.y, one.predicted, len(run.classes))[1]
+    clear = one.clear
+    windows = clear.windows
+    return metrics.confusions(windows.episode, windows.y, clear.predicted, len(run.classes))[1]
 
 
 def _macro(one: Predictions, run: PredictionSet) -> Score:
@@ -238,8 +279,9 @@ def _macro(one: Predictions, run: PredictionSet) -> Score:
 
 def _hosts(one: Predictions) -> NDArray[np.str_]:
     """Return the host of each episode, in the order of its confusion matrices."""
-    _, first = np.unique(one.windows.episode, return_index=True)
-    return one.windows.host[first]
+    windows = one.clear.windows
+    _, first = np.unique(windows.episode, return_index=True)
+    return windows.host[first]
 
 
 def _scores(parts: Parts, run: PredictionSet) -> ModelScores:
@@ -269,6 +311,7 @@ def _scores(parts: Parts, run: PredictionSet) -> ModelScores:
 
 
 def _by(name: str, one: Predictions, run: PredictionSet) -> dict[str, Score]:
+    one = one.clear
     values: NDArray[np.str_] = getattr(one.windows, name)
     return {str(value): _macro(one.take(values == value), run) for value in np.unique(values)}
 
@@ -278,7 +321,7 @@ def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) ->
     chains = {fold.split.held_out: fold.chain for fold in run.folds}
     chosen = [(parts["validation"], parts["unseen"]) for parts in folds.values()]
     temperatures = tuple(
-        calibration.fit_temperature(one.logits, one.windows.y) for one, _ in chosen
+        calibration.fit_temperature(one.clear.logits, one.clear.windows.y) for one, _ in chosen
     )
     calibrated = [
         (_scaled(one, 1 / temperature), _scaled(other, 1 / temperature))
@@ -290,7 +333,7 @@ def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) ->
             for fold, (one, other) in zip(folds, chosen, strict=True)
         ]
     )
-    unseen = predictions.pool_folds([unseen for _, unseen in calibrated])
+    unseen = predictions.pool_folds([unseen for _, unseen in calibrated]).clear
     context = EvaluationContext.of(run)
     return ModelReport(
         **vars(scores),
@@ -313,7 +356,7 @@ def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) ->
         alarm_budget=timeline.alarm_budget(calibrated, context),
         temperatures=temperatures,
         calibration=calibration.confidence_report(unseen.logits, unseen.windows.y, 1.0),
-        abstention=_abstention(calibrated),
+        abstention=_abstention([(one.clear, other.clear) for one, other in calibrated]),
     )
 
 

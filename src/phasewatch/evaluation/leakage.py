@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.spatial.distance import cdist
 
 from phasewatch import metrics, splits
@@ -28,6 +29,10 @@ copies of one; two windows that overlap in time and are nearer are of one machin
 
 MAX_IDENTIFIED_EPISODES = 0.5
 """Largest share of the episodes that one channel may identify."""
+
+PAIRINGS, PAIRING_ALPHA = 999, 0.05
+"""How many exchanges of halves a telling channel is held against, and the share of them that
+may identify as many episodes."""
 
 MAX_NAMED_CHANNELS = 4
 """How many more of such channels a finding lists."""
@@ -288,38 +293,103 @@ def _overlapping(
 def telling_channel(data: FoldData) -> Outcome:
     """No channel alone identifies the recording that a window is of.
 
-    Each training episode is matched by the median of a channel in its first half to the nearest
-    median in the last half of an episode; a channel that is constant in a recording would identify
-    all of them.
+    Each training episode is matched by the median of a channel in its last half to the nearest
+    median in the first half of an episode; a channel that is constant in a recording would identify
+    all of them. A share above MAX_IDENTIFIED_EPISODES must be so beyond chance, and one that
+    exchanged halves rarely reach: a few episodes are identified by luck, or by what their
+    hosts and profiles are.
     """
     training = data.windows["train"]
     ids, windows = np.unique(training.episode, return_counts=True)
     if (windows > 1).sum() < 2:
         return True, "not asked: no two training episodes have two windows"
-    halves = _halves(training.take(np.isin(training.episode, ids[windows > 1])))
-    found = []
-    for row in range(training.x.shape[1]):
-        first, last = halves[0][:, row], halves[1][:, row]
-        known = np.isfinite(first) & np.isfinite(last)
-        if known.sum() < 2:
-            continue
-        apart = np.abs(last[known][:, None] - first[known][None, :])
-        # A tie identifies nothing: an episode must be nearer than every other.
-        same = np.diagonal(apart).copy()
-        np.fill_diagonal(apart, np.inf)
-        found.append((float((same < apart.min(axis=1)).mean()), data.schema.names[row]))
-    found.sort(reverse=True)
+    named = ids[windows > 1]
+    first, last = _halves(training.take(np.isin(training.episode, named)))
+    nearest = [_nearest(first[:, row], last[:, row]) for row in range(first.shape[1])]
+    found = sorted(
+        (
+            (_share(one, np.arange(len(named))), name)
+            for one, name in zip(nearest, data.schema.names, strict=True)
+            if one is not None
+        ),
+        reverse=True,
+    )
+    share, finding = found[0][0] if found else 0.0, _identified_text(found, len(named))
+    if share <= MAX_IDENTIFIED_EPISODES:
+        return True, finding
+    if _least_share(share, len(named)) <= MAX_IDENTIFIED_EPISODES:
+        return True, f"{finding}; of so few that is no evidence of more than half"
+    strata = np.array([f"{data.episodes[id].host}\n{data.episodes[id].profile}" for id in named])
+    p = _pairing_p([one for one in nearest if one is not None], strata, share)
+    return p > PAIRING_ALPHA, (
+        f"{finding}; p = {p:.3f} when halves are exchanged between episodes of one host and profile"
+    )
+
+
+@dataclass(frozen=True)
+class _Nearest:
+    """For each episode `[E]`, which first half is nearest to its last half in one channel.
+
+    It is -1 where several are as near: a tie identifies nothing. `known` episodes have both halves.
+    """
+
+    place: NDArray[np.int64]
+    known: int
+
+
+def _nearest(first: NDArray[np.float64], last: NDArray[np.float64]) -> _Nearest | None:
+    """Return the nearest first halves in one channel; None where fewer than two are known."""
+    known = np.flatnonzero(np.isfinite(first) & np.isfinite(last))
+    if len(known) < 2:
+        return None
+    apart = np.abs(last[known][:, None] - first[known][None, :])
+    unique = (apart == apart.min(axis=1, keepdims=True)).sum(axis=1) == 1
+    place = np.full(len(first), -1)
+    place[known] = np.where(unique, known[apart.argmin(axis=1)], -1)
+    return _Nearest(place, len(known))
+
+
+def _share(nearest: _Nearest, pairing: NDArray[np.int64]) -> float:
+    """Return the share of episodes whose nearest first half is the one that it is paired with."""
+    return float((nearest.place == pairing).sum() / nearest.known)
+
+
+def _least_share(share: float, episodes: int) -> float:
+    """Return the lower bound of a share, one-sided at PAIRING_ALPHA (Clopper and Pearson 1934)."""
+    hits = round(share * episodes)
+    return float(stats.beta.ppf(PAIRING_ALPHA, hits, episodes - hits + 1)) if hits else 0.0
+
+
+def _pairing_p(
+    channels: Sequence[_Nearest], strata: NDArray[np.str_], share: float, seed: int = 0
+) -> float:
+    """Return how often the best channel identifies as large a share under exchanged halves.
+
+    Halves are permuted among the episodes of each stratum, PAIRINGS times, and the observed
+    pairing counts as one of them, so that p is at most alpha for alpha of all random pairings.
+    """
+    generator = np.random.default_rng(seed)
+    groups = [np.flatnonzero(strata == name) for name in np.unique(strata)]
+    reached = 1
+    for _ in range(PAIRINGS):
+        pairing = np.arange(len(strata))
+        for rows in groups:
+            pairing[rows] = generator.permutation(rows)
+        reached += max(_share(one, pairing) for one in channels) >= share
+    return reached / (PAIRINGS + 1)
+
+
+def _identified_text(found: Sequence[tuple[float, str]], episodes: int) -> str:
+    """Return in words how many episodes the best channel identifies, and which others do."""
     share, name = found[0] if found else (0.0, "none")
-    finding = f"{name} names {100 * share:.0f} % of {len(halves[0])} training episodes by itself"
+    finding = f"{name} names {100 * share:.0f} % of {episodes} training episodes by itself"
     others = [
         f"{name} {100 * part:.0f} %" for part, name in found[1:] if part > MAX_IDENTIFIED_EPISODES
     ]
     more = (
         [f"and {len(others) - MAX_NAMED_CHANNELS} more"] if len(others) > MAX_NAMED_CHANNELS else []
     )
-    return share <= MAX_IDENTIFIED_EPISODES, ", ".join(
-        [finding, *others[:MAX_NAMED_CHANNELS], *more]
-    )
+    return ", ".join([finding, *others[:MAX_NAMED_CHANNELS], *more])
 
 
 def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -435,7 +505,7 @@ def fitted_beyond_training(data: FoldData) -> Outcome:
     """The normalizer of every checkpoint is, to the bit, the one that training windows give."""
     normalizers = data.normalizers or {}
     for name, (normalizer, train) in normalizers.items():
-        again = normalizer.again(train).arrays()
+        again = normalizer.again(train.clear).arrays()
         for field, values in normalizer.arrays().items():
             if not np.array_equal(values, again[field]):
                 return False, f"{name}: its {field} is not that of the training windows"

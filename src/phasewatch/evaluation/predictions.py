@@ -30,6 +30,9 @@ GROUP_COLUMNS = {"fold": "fold", "model": "model", "mode": "mode", "part": "subs
 
 REQUIRED_SUBSETS = ("validation", "seen", "unseen")
 METADATA_FIELDS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")
+AMBIGUOUS = "ambiguous"
+"""A column that is there only where a window is marked, so that other files stay as they were."""
+
 MODEL_INPUTS = ("x", "opening", "past")
 """Fields of `Windows` that models take as input, which are not in the file."""
 
@@ -54,6 +57,11 @@ class Predictions:
     def predicted(self) -> NDArray[np.int64]:
         """The predicted class of each window, `[N]`."""
         return np.asarray(self.logits.argmax(axis=1))
+
+    @property
+    def clear(self) -> "Predictions":
+        """The predictions of windows whose phase can be told, which are those that scores count."""
+        return self.take(~self.windows.ambiguous) if self.windows.ambiguous.any() else self
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.int64]) -> "Predictions":
         """Return the predictions of the chosen windows."""
@@ -127,6 +135,8 @@ def save(run: PredictionSet, path: Path) -> None:
         "untested": run.untested,
     }
     table = pa.concat_tables([_table(one, run.classes) for one in run.predictions])
+    if not any(one.windows.ambiguous.any() for one in run.predictions):
+        table = table.drop_columns(AMBIGUOUS)
     table = table.replace_schema_metadata({"phasewatch": json.dumps(metadata)})
     atomic.write(path, parquet.encode(table.unify_dictionaries()))
 
@@ -191,7 +201,7 @@ def _metadata(table: pa.Table, path: Path) -> dict[str, Any]:
         metadata = json.loads((table.schema.metadata or {})[b"phasewatch"])
     except KeyError as error:
         raise _refused(where, "is missing") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _refused(where, "is not JSON") from error
     if not isinstance(metadata, dict):
         raise _refused(where, "is no object")
@@ -205,7 +215,8 @@ def _metadata(table: pa.Table, path: Path) -> dict[str, Any]:
 
 def _columns(metadata: dict[str, Any]) -> list[str]:
     """Return the columns that a file with this metadata has."""
-    stored = [field.name for field in fields(Windows) if field.name not in MODEL_INPUTS]
+    optional = (*MODEL_INPUTS, AMBIGUOUS)
+    stored = [field.name for field in fields(Windows) if field.name not in optional]
     return [*GROUP_COLUMNS, *stored, *(f"logit.{name}" for name in metadata["classes"])]
 
 
@@ -235,6 +246,9 @@ def _predictions(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predicti
         "opening": np.empty((len(logits), 0), dtype=np.float32),
         "past": np.empty((len(logits), 0, 0), dtype=np.float32),
     }
+    columns.setdefault(AMBIGUOUS, np.zeros(len(logits), dtype=bool))
+    if columns[AMBIGUOUS].dtype != bool:
+        raise ValueError(f"column {AMBIGUOUS} is not of true and false")
     for field in fields(Windows):
         if field.name not in MODEL_INPUTS:
             column = columns[field.name]

@@ -36,10 +36,10 @@ ABSTENTION: Names = {"risk": "target_error_rate", "achieved": "error_rate"}
 def upgraded(report: Json) -> Json:
     """Return a report, as JSON, with the field names of this version.
 
-    A report of this version is returned as it is. Fields that are missing stay missing: whoever
-    reads one refuses it by name.
+    A report of this version is returned as it is. No window was ambiguous in earlier ones. Other
+    fields that are missing stay missing: whoever reads one refuses it by name.
     """
-    report = _renamed(report, REPORT)
+    report = {"ambiguous": [], **_renamed(report, REPORT)}
     for name in ("rows", "baselines"):
         if name in report:
             report[name] = [_row(row) for row in report[name]]

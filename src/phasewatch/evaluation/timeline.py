@@ -3,7 +3,7 @@
 A threshold is chosen on the validation part of a fold and evaluated on its held-out part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,8 +83,11 @@ def timeline(predictions: Predictions, context: EvaluationContext) -> Timeline:
     for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
         y, t_s = windows.y[rows], (windows.t_ns[rows] - windows.t_ns[rows[0]]) / 1e9
         episode = str(windows.episode[rows[0]])
-        onsets += timing.onsets(episode, y, predicted[rows], t_s, windows.since_s[rows])
-        pairs.append((y, predicted[rows]))
+        clear = ~windows.ambiguous[rows]
+        since_s = windows.since_s[rows]
+        onsets += timing.onsets(episode, y, predicted[rows], t_s, since_s, clear)
+        if clear.any():
+            pairs.append((y[clear], predicted[rows][clear]))
     delays: dict[str, DetectionDelay | None] = {}
     for phase, name in enumerate(context.classes):
         of_phase = [onset for onset in onsets if onset.phase == phase]
@@ -96,12 +99,14 @@ def timeline(predictions: Predictions, context: EvaluationContext) -> Timeline:
 def false_alarm_rate(windows: Windows, alarm: Mask, context: EvaluationContext) -> FalseAlarmRate:
     """Return the rate of false alarms, where `alarm[N]` is true for windows that raise one.
 
-    With metrics.MIN_HOSTS new hosts or more it has an interval over other hosts, too.
+    Ambiguous time is not benign time: an alarm that begins in it is neither true nor false. With
+    metrics.MIN_HOSTS new hosts or more the rate has an interval over other hosts, too.
     """
+    benign_time = (windows.y == BENIGN) & ~windows.ambiguous
     counted = [
         (windows.host[rows[0]], timing.count_false_alarms(benign, alarm[rows]), benign.sum())
         for rows in timing.rows_by_episode(windows.episode, windows.t_ns)
-        for benign in [windows.y[rows] == BENIGN]
+        for benign in [benign_time[rows]]
     ]
     host = np.array([name for name, _, _ in counted])
     events = np.array([event for _, event, _ in counted])
@@ -133,11 +138,9 @@ def alarm_budget(
         for one, _ in folds
     )
     detected = [
-        bool(alarm[rows[begin:end]].any())
+        bool(alarm[phase].any())
         for one, alarm in on_unseen
-        for rows in timing.rows_by_episode(one.windows.episode, one.windows.t_ns)
-        for begin, end in timing.runs(one.windows.y[rows])
-        if one.windows.y[rows[begin]] != BENIGN
+        for phase in _hostile_phases(one.windows)
     ]
     return AlarmBudget(
         ALARM_BUDGET,
@@ -147,6 +150,15 @@ def alarm_budget(
         _pooled_rate(on_unseen, context),
         float(np.mean(detected)) if detected else None,
     )
+
+
+def _hostile_phases(windows: Windows) -> Iterator[NDArray[np.int64]]:
+    """Yield the clear windows of every hostile phase; a phase without any is left out."""
+    for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
+        for begin, end in timing.runs(windows.y[rows]):
+            clear = rows[begin:end][~windows.ambiguous[rows[begin:end]]]
+            if len(clear) and windows.y[rows[begin]] != BENIGN:
+                yield clear
 
 
 def _hostile_probability(predictions: Predictions) -> NDArray[np.float64]:

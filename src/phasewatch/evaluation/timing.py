@@ -43,21 +43,33 @@ def runs(y: Labels) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in pairwise(cuts) if end > begin]
 
 
-def onsets(episode: str, y: Labels, predicted: Labels, t_s: Array, since_s: Array) -> list[Onset]:
+def onsets(
+    episode: str,
+    y: Labels,
+    predicted: Labels,
+    t_s: Array,
+    since_s: Array,
+    clear: NDArray[np.bool_] | None = None,
+) -> list[Onset]:
     """Return the onset of every phase of one episode, from its windows `[N]` in the order of time.
 
     `y` are true and `predicted` predicted classes, `t_s` the ends of the windows and `since_s` the
     seconds since the phase began. A prediction is stable when it is correct in `STABLE_WINDOWS`
-    consecutive windows, or until the phase ends.
+    consecutive windows, or until the phase ends. Only the `clear` windows of a phase are looked at,
+    all of them without a mask; a phase without any has no onset.
     """
+    clear = np.ones(len(y), dtype=bool) if clear is None else clear
     found = []
     for begin, end in runs(y):
-        correct = predicted[begin:end] == y[begin]
+        places = begin + np.flatnonzero(clear[begin:end])
+        if not len(places):
+            continue
+        correct = predicted[places] == y[begin]
         began = t_s[begin] - since_s[begin]
         stable = [
             place for place in range(len(correct)) if correct[place : place + STABLE_WINDOWS].all()
         ]
-        last = begin + (stable[0] if stable else len(correct) - 1)
+        last = places[stable[0] if stable else -1]
         found.append(Onset(episode, int(y[begin]), float(t_s[last] - began), not stable))
     return found
 

@@ -54,7 +54,7 @@ def predict_all(
 
 def _phase_chain(fold: TrainedFold, schema: Schema) -> MarkovChain:
     """Return how phases follow each other in the training windows of a fold."""
-    windows = next(iter(fold.windows.values()))["train"]
+    windows = next(iter(fold.windows.values()))["train"].clear
     sequences = (windows.y[rows] for rows in timing.rows_by_episode(windows.episode, windows.t_ns))
     return MarkovChain.fit(sequences, len(schema.classes))
 
@@ -98,7 +98,8 @@ def predict_baseline(
     """Yield a baseline's predictions on the same windows: a logit of 1 for the class predicted."""
     windows = [subsets[subset] for subset in predictions.REQUIRED_SUBSETS]
     predict = baselines.BASELINES[name]
-    predicted = predict(subsets["train"], subsets["validation"], concatenate(windows), classes)
+    learned = (subsets["train"].clear, subsets["validation"].clear)
+    predicted = predict(*learned, concatenate(windows), classes)
     ends = np.cumsum([len(one) for one in windows])[:-1]
     rows = zip(predictions.REQUIRED_SUBSETS, windows, np.split(predicted, ends), strict=True)
     for subset, one, found in rows:

@@ -108,6 +108,7 @@ def train(
     written = Run.create(out, _record(recipe, store, results))
     index.write(results, written.index_path)
     windows = windows_by_mode(recipe, store.schema, [episodes[one.id] for one in usable])
+    _log_ambiguous(windows, log)
     probes = [episodes[split.train[0]] for split in folds]
     # Decoded episodes are as large as the windows, and training needs the memory.
     del episodes
@@ -122,6 +123,13 @@ def train(
         for split, place, probe in zip(folds, places, probes, strict=True)
     ]
     return TrainingResult(written, recipe, results, trained)
+
+
+def _log_ambiguous(windows: Mapping[Mode, Windows], log: Log) -> None:
+    """Say how many windows are left out of training and scored apart, where there are any."""
+    marked = max((int(one.ambiguous.sum()) for one in windows.values()), default=0)
+    if marked:
+        log(f"ambiguous: {counted(marked, 'window')} left out of training, and scored apart")
 
 
 def windows_by_mode(
@@ -254,9 +262,9 @@ def _refuse_names(recipe: Recipe, store: Store) -> None:
 def refuse_unlearnable(parts: Subsets, schema: Schema) -> None:
     """Raise Refused when a part has no window, or has a phase that training lacks."""
     _refuse_empty_parts(parts, schema)
-    known = set(parts["train"].y.tolist())
+    known = set(parts["train"].clear.y.tolist())
     for part, windows in parts.items():
-        absent = sorted(set(windows.y.tolist()) - known)
+        absent = sorted(set(windows.clear.y.tolist()) - known)
         if absent:
             raise Refused(
                 f"{part} windows",
@@ -268,11 +276,13 @@ def refuse_unlearnable(parts: Subsets, schema: Schema) -> None:
 
 
 def _refuse_empty_parts(parts: Subsets, schema: Schema) -> None:
-    for part in ("train", "validation", "unseen"):
-        if not len(parts[part]):
+    for part in ("train", "validation", "seen", "unseen"):
+        if part in parts and not len(parts[part].clear):
             raise Refused(
                 f"{part} windows",
-                "there are none",
+                "there are none, or all of them are ambiguous"
+                if len(parts[part])
+                else "there are none",
                 f"episodes longer than the opening and {schema.grid.window_s:g} s",
                 "Record longer episodes, or shorten the opening with --opening.",
                 code="split_empty",

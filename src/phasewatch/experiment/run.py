@@ -74,10 +74,7 @@ class Run:
         if not run.record_path.exists():
             atomic.write(run.record_path, (json.dumps(wanted, indent=1) + "\n").encode())
             return run
-        try:
-            there = json.loads(run.record_path.read_bytes())
-        except ValueError:
-            there = None
+        there = _json(run.record_path.read_bytes())
         if there != wanted:
             found = differences(there, wanted) if isinstance(there, dict) else "it cannot be read"
             raise Refused(
@@ -151,7 +148,8 @@ class Run:
     @property
     def folds(self) -> dict[str, "Run"]:
         """The folder of each fold, by what it holds out; empty where the split has one fold."""
-        return {one.name: Run(one) for one in sorted((self.path / FOLDS).glob("*"))}
+        folders = sorted(one for one in (self.path / FOLDS).glob("*") if one.is_dir())
+        return {one.name: Run(one) for one in folders}
 
     def fold(self, held_out: str) -> "Run":
         """Return the folder of a fold, which need not be there yet."""
@@ -204,7 +202,7 @@ class Run:
     @property
     def validation(self) -> list[ValidationResult]:
         """The acceptance index: every episode of the store, with what was found wrong."""
-        self._refuse_absent(self.index_path)
+        _refuse_absent(self.index_path, "a file of a run")
         return index.read(self.index_path)
 
     # ------------------------------------------------------------ what was found
@@ -230,7 +228,8 @@ class Run:
 
     def read_report(self) -> dict[str, Any]:
         """Return `report.json` as JSON values, under the names of this release."""
-        return stored_report.upgraded(_read_object(self.report_path, "report.json of a run"))
+        _refuse_absent(self.report_path, "report.json of a run")
+        return parse_report(self.report_path.read_bytes(), self.report_path)
 
     def write_report(self, report: Report) -> None:
         """Write a report as `report.json`, in one step."""
@@ -256,9 +255,9 @@ class Run:
         report = self.read_report()
         try:
             return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, IndexError, ValueError) as error:
             raise Refused(
-                self.report_path, f"lacks {error}", "report.json of a run", REMEDY
+                self.report_path, misfit(error), "report.json of a run", REMEDY
             ) from error
 
     # ------------------------------------------------------------ what is missing
@@ -311,28 +310,48 @@ class Run:
         )
         return [f"{CHECKPOINTS}/{path.name}" for path in wanted if not path.exists()]
 
-    def _refuse_absent(self, path: Path) -> None:
-        if not path.exists():
-            raise Refused(path, "is missing", "a file of a run", REMEDY, code="missing")
+
+def _refuse_absent(path: Path, what: str) -> None:
+    """Raise Refused where `what` is missing at `path`."""
+    if not path.exists():
+        raise Refused(path, "is missing", what, REMEDY, code="missing")
 
 
 def _read_object(path: Path, what: str) -> dict[str, Any]:
     """Read a JSON object. Raises Refused."""
-    if not path.exists():
-        raise Refused(path, "is missing", what, REMEDY, code="missing")
+    _refuse_absent(path, what)
     return parse_object(path.read_bytes(), path, what)
 
 
 def parse_object(data: bytes, path: Path, what: str = "report.json of a run") -> dict[str, Any]:
     """Parse a JSON object of the file at `path`. Raises Refused."""
-    try:
-        value = json.loads(data)
-    except ValueError:
-        value = None
+    value = _json(data)
     if not isinstance(value, dict):
         problem = f"is no {path.stem}"
         raise Refused(path, problem, what, REMEDY, code=f"{path.stem}_json")
     return value
+
+
+def parse_report(data: bytes, path: Path) -> dict[str, Any]:
+    """Parse `report.json` at `path`, under the names of this release. Raises Refused."""
+    what = "report.json of a run"
+    try:
+        return stored_report.upgraded(parse_object(data, path, what))
+    except (AttributeError, TypeError) as error:
+        raise Refused(path, misfit(error), what, REMEDY) from error
+
+
+def misfit(error: Exception) -> str:
+    """Return in words why JSON values have another form than a report."""
+    return f"lacks {error}" if isinstance(error, KeyError) else f"has another form ({error})"
+
+
+def _json(data: bytes) -> Any:
+    """Return the value of JSON; None for what is no JSON."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _first(error: Exception) -> str:

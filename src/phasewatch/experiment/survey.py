@@ -9,7 +9,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 
 import numpy as np
@@ -19,6 +19,8 @@ from phasewatch import metrics
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused, counted
 from phasewatch.evaluation import baselines
+from phasewatch.experiment import totals
+from phasewatch.experiment.totals import Total
 from phasewatch.metrics import Score
 from phasewatch.schema import NS, Mode, Schema
 from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
@@ -70,6 +72,7 @@ class Survey:
     counts: list[Count]
     baselines: list[SurveyRow]
     models: list[SurveyRow]
+    totals: list[Total] = field(default_factory=list)
 
 
 Log = Callable[[str], None]
@@ -93,7 +96,7 @@ def survey(
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
     windows = pool_openings(
         concatenate(cut_windows(one, store.schema, opening_s) for one in episodes.values())
-    )
+    ).clear
     baseline_rows: list[SurveyRow] = []
     model_rows: list[SurveyRow] = []
     for mode in store.schema.modes:
@@ -108,7 +111,9 @@ def survey(
             line = bench.evaluate(kind, splits, model)
             model_rows.append(replace(line, random=bench.random(splits, model)))
             log(_describe(model_rows[-1]))
-    return Survey(store.schema.classes, counts, baseline_rows, model_rows)
+    return Survey(
+        store.schema.classes, counts, baseline_rows, model_rows, totals.totals(results, store)
+    )
 
 
 def _describe(line: SurveyRow) -> str:
@@ -254,13 +259,25 @@ def table(found: Survey) -> bytes:
 
 def markdown(found: Survey) -> str:
     """Return the findings as Markdown tables, for a dataset card."""
-    parts = (_by_host(found), _by_campaign(found), _baselines(found), _random_splits(found))
+    parts = (
+        _totals(found),
+        _by_host(found),
+        _by_campaign(found),
+        _baselines(found),
+        _random_splits(found),
+    )
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _rows(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def _totals(found: Survey) -> str:
+    """Return a table of episodes, samples, hosts and host-hours by campaign and verdict."""
+    title = "Episodes, samples, hosts, and host-hours by label:\n\n"
+    return title + totals.markdown(found.totals)
 
 
 def _by_host(found: Survey) -> str:

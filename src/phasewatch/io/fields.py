@@ -140,6 +140,7 @@ _EXPECTED: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _problem(detail: ErrorDetails) -> str:
+    """Return what is wrong with a value, in words."""
     if detail["type"] in _PROBLEMS:
         return _PROBLEMS[detail["type"]]
     if detail["type"] in ("value_error", "assertion_error"):
@@ -148,6 +149,7 @@ def _problem(detail: ErrorDetails) -> str:
 
 
 def _expected(detail: ErrorDetails, model: type[BaseModel], path: Sequence[int | str]) -> str:
+    """Return what was expected of the field at `path`, in words."""
     if detail["type"] in _PROBLEMS:
         return _fields(_find(model, path[:-1]))
     found = _find(model, path)
@@ -186,6 +188,7 @@ def _find(model: type[BaseModel], path: Sequence[int | str]) -> object:
 
 
 def _type(found: object) -> object:
+    """Return the type of a field, and a type as it is."""
     return found.annotation if isinstance(found, FieldInfo) else found
 
 

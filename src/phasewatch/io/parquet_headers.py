@@ -44,7 +44,7 @@ def _field(number: int, kind: int) -> int:
 _SCHEMA, _GROUPS = _field(2, _LIST), _field(4, _LIST)
 _TYPE = _field(1, _I32)
 _COLUMNS, _ROWS = _field(1, _LIST), _field(3, _I64)
-_ABOUT = _field(3, _STRUCT)
+_META_DATA = _field(3, _STRUCT)
 
 # ColumnMetaData
 _VALUES, _LENGTH = _field(5, _I64), _field(7, _I64)
@@ -116,11 +116,11 @@ def unpacked_size(data: bytes) -> int:
         footer, _ = _header(data, start, len(data) - 8)
         types = [one.number(_TYPE) for one in footer.each(_SCHEMA)[1:] if _TYPE in one]
         columns = [
-            (type, column.within(_ABOUT), group.number(_ROWS))
+            (kind, column.within(_META_DATA), group.number(_ROWS))
             for group in footer.each(_GROUPS)
-            for type, column in zip(types, group.each(_COLUMNS), strict=True)
+            for kind, column in zip(types, group.each(_COLUMNS), strict=True)
         ]
-        if sum(about.number(_LENGTH) for _, about, _ in columns) > start:
+        if sum(header.number(_LENGTH) for _, header, _ in columns) > start:
             raise ValueError("its columns are longer than the file")
         return sum(_column(data, start, *column) for column in columns)
     except KeyError as error:
@@ -129,39 +129,43 @@ def unpacked_size(data: bytes) -> int:
         raise ValueError("a header is cut short") from error
 
 
-def _column(data: bytes, most: int, type: int, about: _Header, rows: int) -> int:
-    """Return the bound in bytes of one column, which must end before `most`."""
-    at = about.number(_DATA)
-    dictionary = about.number(_DICTIONARY) if _DICTIONARY in about else 0
+def _column(data: bytes, most: int, physical_type: int, header: _Header, rows: int) -> int:
+    """Return the bound in bytes of one column chunk, which must end before `most`.
+
+    `header` is its ColumnMetaData, and `rows` counts the rows of its group. Raises ValueError.
+    """
+    at = header.number(_DATA)
+    dictionary = header.number(_DICTIONARY) if _DICTIONARY in header else 0
     if 0 < dictionary < at:
         at = dictionary
-    end = at + about.number(_LENGTH)
+    end = at + header.number(_LENGTH)
     if not 0 <= at <= end <= most:
         raise ValueError("a column lies outside the pages")
-    if not about.number(_VALUES):
+    if not header.number(_VALUES):
         # Arrow reads no page of such a column, and the offsets that it writes there are unusable.
         return max(rows, 0) * _WIDE
     values, size, repeats, largest = 0, 0, False, 0
     while at < end:
         page, at = _header(data, at, min(end, at + PAGE_MOST))
-        bytes, packed = page.number(_UNPACKED), page.number(_PACKED)
-        if bytes < 0 or packed < 0:
+        unpacked, packed = page.number(_UNPACKED), page.number(_PACKED)
+        if unpacked < 0 or packed < 0:
             raise ValueError("a page has fewer than no bytes")
         at += packed
-        size, largest = size + bytes, max(largest, bytes)
+        size, largest = size + unpacked, max(largest, unpacked)
         for kind, encoding in _ENCODING.items():
             if kind in page:
                 values += _count(page.within(kind))
                 repeats |= page.within(kind).number(encoding) not in _VERBATIM
         if _DICTIONARY_PAGE in page:
             size += _WIDE * _count(page.within(_DICTIONARY_PAGE))
-    if at != end or values != about.number(_VALUES):
+    if at != end or values != header.number(_VALUES):
         raise ValueError("the pages of a column do not fill it")
-    width = largest if type == _TEXT and repeats else 0
+    width = largest if physical_type == _TEXT and repeats else 0
     return size + max(values, rows) * (_WIDE + width)
 
 
 def _count(page: _Header) -> int:
+    """Return how many values a page has. Raises ValueError for a negative number."""
     if (count := page.number(_COUNT)) < 0:
         raise ValueError("a page has fewer than no values")
     return count
@@ -250,11 +254,13 @@ def _list(
 
 
 def _integer(data: bytes, at: int) -> tuple[int, int]:
+    """Return the signed number at `at` (zigzag), and where it ends."""
     value, at = _varint(data, at)
     return value >> 1 ^ -(value & 1), at
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Return the unsigned number at `at` (7 bits a byte, the lowest first), and where it ends."""
     byte = data[at]
     if byte < 128:
         return byte, at + 1

@@ -52,6 +52,7 @@ def client_context(authority: Path | None) -> ssl.SSLContext:
 
 
 def _refuse_unreadable(path: Path) -> None:
+    """Raise Refused for a file that cannot be opened."""
     try:
         with path.open("rb"):
             pass
@@ -61,4 +62,5 @@ def _refuse_unreadable(path: Path) -> None:
 
 
 def _reason(error: OSError | ValueError) -> str:
+    """Return the reason that OpenSSL gives, or else the text or the type of an error."""
     return getattr(error, "reason", None) or str(error) or type(error).__name__

@@ -48,6 +48,7 @@ class Trust:
 
 
 ANY = Trust()
+"""No requirement beyond the digests."""
 
 
 def read_plain_file(path: Path, most: int, what: str, trust: Trust = ANY) -> bytes:
@@ -100,6 +101,7 @@ def _folder(path: Path, what: str) -> int:
 
 
 def _unopened(path: Path, error: OSError, what: str) -> Refused:
+    """Return the refusal of a file that cannot be opened or read; `what` is expected there."""
     codes = {
         errno.ENOENT: "missing",
         errno.ENOTDIR: "missing",
@@ -142,21 +144,23 @@ def sign(data: bytes, key: Path) -> bytes:
 
     found = _key(key, lambda text: load_pem_private_key(text, None))
     if not isinstance(found, Ed25519PrivateKey):
-        raise _no_key(key, "private")
+        raise _wrong_key(key, "private")
     return found.sign(data)
 
 
 def _public(path: Path) -> "Ed25519PublicKey":
+    """Return the public key in a file. Raises Refused for any other key."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     found = _key(path, load_pem_public_key)
     if not isinstance(found, Ed25519PublicKey):
-        raise _no_key(path, "public")
+        raise _wrong_key(path, "public")
     return found
 
 
 def _key(path: Path, read: Callable[[bytes], object]) -> object:
+    """Return what `read` makes of a file; None where it holds no key. Raises Refused."""
     try:
         return read(path.read_bytes())
     except OSError as error:
@@ -166,7 +170,8 @@ def _key(path: Path, read: Callable[[bytes], object]) -> object:
         return None
 
 
-def _no_key(path: Path, half: str) -> Refused:
+def _wrong_key(path: Path, half: str) -> Refused:
+    """Return the refusal of a file that is not the `half`, public or private, of a key."""
     remedy = "`openssl genpkey -algorithm ed25519` and `openssl pkey -pubout` make the two halves."
     return Refused(path, "is no such key", f"a {half} ed25519 key in PEM", remedy, code="key")
 

@@ -23,6 +23,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, model_validator
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -384,7 +385,7 @@ class Scheduler:
             self._fail(recording.take, tries, refused)
         else:
             self.outcome.recorded.append(id)
-            self.advance(f"[green]recorded[/] {id}", True)
+            self.advance(f"[green]recorded[/] {escape(id)}", True)
         finally:
             recording.close()
 
@@ -402,7 +403,7 @@ class Scheduler:
         else:
             self.outcome.failed[take.id] = str(refused)
         mark = "[yellow]again[/]" if again else "[red]failed[/]"
-        self.advance(f"{mark} {refused}", not again)
+        self.advance(f"{mark} {escape(str(refused))}", not again)
 
 
 @contextlib.contextmanager

@@ -8,14 +8,16 @@ computed from it by a mapping fitted to pings.
 import json
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from phasewatch.episode import Samples
-from phasewatch.lab.machine import Qmp
+from phasewatch.lab.machine import Machine
 from phasewatch.lab.network import BIN_NS, CHANNELS, Traffic
 from phasewatch.schema import NS
 
@@ -110,15 +112,35 @@ class Rows:
         return Samples(names, wall[keep], mono[keep], values[keep], HZ)
 
 
-class Proc:
+class Probe(ABC):
+    """A source of telemetry that is read at each reading; `PROBES` lists the ones of the lab.
+
+    Its readings have a value for each of `channels`.
+    """
+
+    source: ClassVar[str]
+    channels: ClassVar[Sequence[str]]
+
+    @abstractmethod
+    def __init__(self, machine: Machine) -> None:
+        """Attach to a booted machine."""
+
+    @abstractmethod
+    def read(self) -> list[float]:
+        """Return the values now. Raises OSError when there are none."""
+
+
+class Proc(Probe):
     """The host kernel's accounts of the QEMU process, `[12]` in PROC order.
 
     What a thread had used when it ended still counts: I/O threads come and go, and a sum over the
     living threads alone would decrease.
     """
 
-    def __init__(self, pid: int) -> None:
-        self._folder = Path(f"/proc/{pid}")
+    source, channels = "proc", PROC
+
+    def __init__(self, machine: Machine) -> None:
+        self._folder = Path(f"/proc/{machine.process.pid}")
         self._living: dict[str, tuple[int, ...]] = {}
         self._gone = [0, 0, 0, 0, 0]
         self._is_vcpu: dict[str, bool] = {}
@@ -164,12 +186,14 @@ class Proc:
         return [sum(column) for column in zip(*rows, strict=True)] if rows else [0] * 5
 
 
-class Hypervisor:
+class Hypervisor(Probe):
     """The counters of QEMU's devices and translator, `[8]` in QMP order."""
 
-    def __init__(self, qmp: Qmp) -> None:
-        self._qmp = qmp
-        devices = qmp.execute("x-query-virtio")
+    source, channels = "qmp", QMP
+
+    def __init__(self, machine: Machine) -> None:
+        self._qmp = machine.qmp
+        devices = self._qmp.execute("x-query-virtio")
         self._net = next(entry["path"] for entry in devices if entry["name"] == "virtio-net")
         self._last = [0, 0]
         self._total = [0, 0]
@@ -189,6 +213,10 @@ class Hypervisor:
         self._total[number] += (index - self._last[number]) % _VIRTQUEUE
         self._last[number] = index
         return self._total[number]
+
+
+PROBES: tuple[type[Probe], ...] = (Proc, Hypervisor)
+"""What every recording reads."""
 
 
 @dataclass
@@ -265,7 +293,7 @@ class Agent:
         try:
             row = json.loads(line)
             self.lines.append({name: int(row[name]) for name in ("seq", "mono_ns", *GUEST)})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self.damaged += 1
 
     def rows(self, mapping: Mapping) -> Rows:

@@ -34,13 +34,10 @@ from phasewatch.lab.machine import Machine
 from phasewatch.lab.network import CHANNELS, Tap, Traffic, die_with_parent, take_priority
 from phasewatch.lab.probes import (
     HZ,
-    PROC,
-    QMP,
+    PROBES,
     Agent,
     Clock,
-    Hypervisor,
     Mapping,
-    Proc,
     Rows,
     netflow,
 )
@@ -351,8 +348,7 @@ class Session:
     relay: Relay
     clock: Clock = field(default_factory=Clock)
     agent: Agent = field(default_factory=Agent)
-    proc: Rows = field(default_factory=lambda: Rows("proc", PROC))
-    qmp: Rows = field(default_factory=lambda: Rows("qmp", QMP))
+    probed: list[Rows] = field(default_factory=lambda: [Rows(p.source, p.channels) for p in PROBES])
     netflow: Rows = field(default_factory=lambda: Rows("netflow", CHANNELS))
     """Live bins; what is published are the bins that the link returns at the end."""
     started: list[tuple[int, Act]] = field(default_factory=list)
@@ -377,8 +373,7 @@ class Session:
 
     def run(self) -> None:
         """Run the schedule and sample. Raises Refused when the machine or its agent is gone."""
-        read_proc = Proc(self.machine.process.pid).read
-        read_qmp = Hypervisor(self.machine.qmp).read
+        probes = [probe(self.machine) for probe in PROBES]
         target = Target(self.machine, self.net, lambda line: self._request(line, None))
         chance = random.Random(self.take.id)
         grid = tick = time.monotonic_ns() + _PERIOD_NS
@@ -389,8 +384,8 @@ class Session:
         while (now := time.monotonic_ns()) < end:
             if now >= tick:
                 self.late_ns.append(now - tick)
-                self.proc.take(read_proc)
-                self.qmp.take(read_qmp)
+                for rows, probe in zip(self.probed, probes, strict=True):
+                    rows.take(probe.read)
                 if self.relay.live:
                     self._send_live()
                 grid = self._next(grid)
@@ -409,8 +404,8 @@ class Session:
 
     def _send_live(self) -> None:
         """Send the rows and labels that are new since the last reading."""
-        self.relay.rows(self.proc)
-        self.relay.rows(self.qmp)
+        for rows in self.probed:
+            self.relay.rows(rows)
         for row in self.net.new_rows():
             self.netflow.add(*row)
         self.relay.rows(self.netflow)
@@ -485,7 +480,7 @@ class Session:
         labels = _labels(self.started, mapping)
         start = labels[0].t_wall_ns
         end = start + round(take.seconds * NS)
-        every = (self.proc, self.agent.rows(mapping), self.qmp, netflow(traffic))
+        every = (*self.probed, self.agent.rows(mapping), netflow(traffic))
         sources = {rows.source: rows.samples(start - round(LEAD_S * NS), end) for rows in every}
         for source, samples in sources.items():
             if len(samples) < take.seconds * HZ / 2 and not self.injection:

@@ -120,7 +120,9 @@ def machine_incidents(
             "`phasewatch run` chooses one; where none met the budget, nothing is raised.",
         )
     classes = machine.ensemble.schema.classes
-    scores = [_score(member, one, classes) for one in machine.predictions.values()]
+    # A machine that runs now gets windows from another thread meanwhile.
+    predictions = list(machine.predictions.values())
+    scores = [_score(member, one, classes) for one in predictions]
     return incidents(scores, Hysteresis.at(threshold), episode_id, host, key)
 
 

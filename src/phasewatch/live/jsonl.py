@@ -97,7 +97,14 @@ def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
         names = tuple(channel.name for channel in bundle.schema.channels_of(source))
         row = [math.nan if values.get(name) is None else float(values[name]) for name in names]
         times = np.array([t_ns], dtype=np.int64), np.array([mono], dtype=np.int64)
-    except (ValueError, KeyError, TypeError, OverflowError, AttributeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise Refused(
             f"standard input: line {number}",
             f"{type(error).__name__}: {error}",

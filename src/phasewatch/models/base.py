@@ -139,8 +139,8 @@ def names() -> list[str]:
     return sorted(name for name in found - {"base"} if not name.startswith("_"))
 
 
-def find(name: str) -> type[Classifier]:
-    """Return a model's class by its name. Raises Refused with the list of names."""
+def refuse_unknown(name: str) -> None:
+    """Raise Refused, with the list of names, unless a model has this one."""
     if name not in names():
         raise Refused(
             f"model {name!r}",
@@ -149,6 +149,11 @@ def find(name: str) -> type[Classifier]:
             "Use one of these, or add a file to models/.",
             code="model_unknown",
         )
+
+
+def find(name: str) -> type[Classifier]:
+    """Return a model's class by its name. Raises Refused with the list of names."""
+    refuse_unknown(name)
     found: type[Classifier] = importlib.import_module(f"phasewatch.models.{name}").Model
     return found
 

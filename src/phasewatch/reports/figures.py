@@ -13,6 +13,7 @@ import matplotlib
 from matplotlib import pyplot as plt
 
 from phasewatch.evaluation.evaluate import ModelReport, ModelScores, Report
+from phasewatch.experiment.curves import Curve, LearningCurves
 from phasewatch.metrics import Score
 
 INK, SOFT, ACCENT = "#1f2933", "#8896a5", "#0b6e99"
@@ -172,6 +173,33 @@ def calibration(report: Report) -> str:
     for axis in (left, right):
         axis.grid(color="#e4e7eb")
     return _svg(drawing)
+
+
+def learning_curves(found: LearningCurves) -> str:
+    """Draw macro F1 against the size of the training set: points, intervals, and every draw."""
+    drawn = [curve for curve in found.curves if curve.points]
+    drawing, axes = _axes(9, 3.0, len(drawn), sharey=True, squeeze=False)
+    for axis, curve in zip(axes[0], drawn, strict=True):
+        sizes = [point.size for point in curve.points]
+        axis.plot(sizes, [point.score.value for point in curve.points], color=ACCENT, linewidth=1)
+        for point in curve.points:
+            score = point.score
+            if score.low is not None:
+                axis.plot([point.size] * 2, [score.low, score.high], color=ACCENT, linewidth=2.5)
+            axis.plot(point.size, score.value, "o", color=ACCENT, markersize=5, zorder=3)
+            axis.plot([point.size] * len(point.draws), point.draws, "_", color=INK, zorder=4)
+        axis.set_title(f"held out by {curve.held_out}", fontsize=9, loc="left")
+        axis.set_xlabel(f"{curve.unit}\nlast step: {_words_of_step(curve)}", fontsize=8)
+        axis.set_xlim(0, 1.05 * sizes[-1])
+        axis.grid(color="#e4e7eb")
+        axis.set_axisbelow(True)
+    axes[0][0].set_ylabel(f"macro F1, {found.model}, {found.mode}")
+    return _svg(drawing)
+
+
+def _words_of_step(curve: Curve) -> str:
+    """Return what the last step of a curve shows, on two lines where it is long."""
+    return curve.last_step.outcome.replace(": ", ":\n", 1) if curve.last_step else ""
 
 
 def _rows_of_one_mode(report: Report) -> Sequence[ModelReport]:

@@ -16,6 +16,7 @@ def sentences(report: Report) -> list[str]:
         _baselines(report, row),
         _delays(row),
         _false_alarms(row),
+        _ambiguous(report),
         _untested(report),
     ]
     return [sentence for sentence in found if sentence]
@@ -40,7 +41,7 @@ def _tested(row: ModelReport) -> list[str]:
 def _held(report: Report) -> str:
     """Return what was held out of training, in words."""
     if len(report.folds) > 1:
-        return f"{len(report.folds)} {report.unit}s, each held out of training in turn"
+        return f"{report.held_out.removesuffix(' in turn')}, each held out of training in turn"
     return (
         f"{report.unit} {report.held_out.removeprefix('sample ')}, which was held out of training"
     )
@@ -137,6 +138,16 @@ def _false_alarms(row: ModelReport) -> str:
     return (
         f"It raises {alarms.rate:.0f} false alarms per hour of benign time "
         f"({low:.0f} to {high:.0f}): {alarms.events} in {alarms.hours:.1f} host-hours."
+    )
+
+
+def _ambiguous(report: Report) -> str:
+    if not report.ambiguous:
+        return ""
+    marked = report.ambiguous[0]
+    return (
+        f"{counted(marked.windows, 'window')} in {counted(marked.episodes, 'episode')} whose phase "
+        "nothing observable distinguishes are scored apart and enter no number above."
     )
 
 

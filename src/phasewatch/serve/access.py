@@ -6,7 +6,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
@@ -83,7 +83,7 @@ class Guard:
 
     def _refusal(self, request: Request) -> Response | None:
         """Return why a request is refused, or where its token takes it; None when it may pass."""
-        host = urlsplit(f"//{request.headers.get('host', '')}")
+        host = _split(f"//{request.headers.get('host', '')}")
         if host.hostname not in self._access.names:
             return denied(421, f"this server is not called {host.hostname!r}; see --name")
         token = self._access.token
@@ -103,12 +103,21 @@ class Guard:
             return None
         if not self._access.control:
             return denied(403, "control is off; serve with --allow-control")
-        if urlsplit(request.headers.get("origin", "")).netloc != host:
+        if _split(request.headers.get("origin", "")).netloc != host:
             return denied(403, "was sent by another page")
         return None
 
 
+def _split(url: str) -> SplitResult:
+    """Return the parts of a URL that a sender gave; empty ones where it is none."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")
+
+
 def _same(one: str, other: str) -> bool:
+    """Return whether two secrets are equal, in the same time wherever they differ."""
     return hmac.compare_digest(one.encode(), other.encode())
 
 

@@ -182,11 +182,12 @@ def listen(address: str, port: int) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
     try:
         sock.bind((address, port))
-    except OSError as error:
+    # TypeError is how Python reports a name of a host that has no encoding.
+    except (OSError, UnicodeError, TypeError) as error:
         sock.close()
         raise Refused(
             f"{address}:{port}",
-            error.strerror or str(error),
+            getattr(error, "strerror", None) or str(error),
             "an address of this machine and a free port",
             "Choose another with --bind and --port.",
         ) from error

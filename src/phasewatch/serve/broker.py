@@ -25,6 +25,9 @@ QUEUE = 64
 RING = 2048
 """Events stored for viewers that reconnect."""
 
+MAX_DIGITS = 18
+"""The most digits of the number in an event's id."""
+
 PING_S = 15.0
 RETRY_MS = 2000
 
@@ -67,6 +70,7 @@ class Broker:
             _wake(self._viewers)
 
     def _count(self) -> None:
+        """Set the gauges of viewers and of the longest queue."""
         depth = max((len(viewer) for viewer in self._viewers), default=0)
         self._counters.viewers.set(len(self._viewers))
         self._counters.queue_depth.set(depth)
@@ -106,7 +110,7 @@ class Broker:
     def _missed(self, last_id: str) -> list[Message] | None:
         """Return the messages after an id; None when there would be a gap."""
         boot, _, number = last_id.partition(":")
-        if boot != self.boot or not number.isdecimal():
+        if boot != self.boot or not number.isdecimal() or len(number) > MAX_DIGITS:
             return None
         after = int(number)
         oldest = self._ring[0].seq if self._ring else 1
@@ -176,6 +180,7 @@ class Viewer:
         return 1
 
     def _take(self) -> list[bytes]:
+        """Empty the queue, and return what to send of it: steady events alone as the newest."""
         with self._lock:
             waiting, self._queue = self._queue, deque()
             dropped, self._dropped = self._dropped, 0

@@ -37,8 +37,8 @@ class LiveRecording:
                 pass
             id = recording.result()
             self.playback.end(self.store.manifest(id).end_ns)
-        except Refused as refused:
-            self.log(f"phasewatch: {refused}")
+        except (Refused, OSError) as error:
+            self.log(f"phasewatch: {error}")
         finally:
             recording.close()
 

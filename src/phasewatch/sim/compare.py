@@ -1,4 +1,4 @@
-"""Compares two stores: traces, quantiles, autocorrelation and correlation, in one figure.
+"""Compares two stores: traces, quantiles, correlations, and trees that tell windows apart.
 
 It shows how well the simulator reproduces the recorded corpus, and where it does not.
 """
@@ -20,14 +20,18 @@ from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.reports.page import PALETTE, colours
 from phasewatch.schema import NS, Schema
-from phasewatch.sim.fit import Steps, autocorrelation, collect_steps, without_segment_means
+from phasewatch.sim.discriminate import tell_apart
+from phasewatch.sim.steps import Steps, collect_steps, lagged_correlation, without_segment_means
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_episode
-from phasewatch.windowing import resample
+from phasewatch.windowing import concatenate, cut_windows, resample
 
 SHARES = (0.1, 0.5, 0.9)
-MAX_EPISODES = 400
-"""Episodes of a store that are compared: the first ones, which are enough for a figure."""
+LAGS = (1, 2, 4, 8)
+"""Steps apart at which autocorrelation and correlation between channels are compared."""
+
+MAX_EPISODES = 1000
+"""Episodes of a store that are read: the first ones, which are enough for a figure."""
 
 MIN_STEPS = 200
 """With fewer steps of a host in a phase its quantiles are not compared."""
@@ -44,33 +48,55 @@ LEFT, RIGHT = "#243b53", "#aa3377"
 
 @dataclass(frozen=True)
 class Agreement:
-    """How two stores agree, as correlation over all cells; 1 when they are the same.
+    """How two stores agree, over as many episodes of each profile from both.
 
-    `quantiles` compares the 10, 50 and 90 % quantiles of log1p rates of each host, phase and
-    channel, `memory` the autocorrelation of each channel at lag one step, and `channels` the
-    correlation between each pair of channels.
+    Four statistics are correlated over all cells; 1 when they are the same. `quantiles` compares
+    the 10, 50 and 90 % quantiles of log1p rates of each host, phase and channel, `memory` the
+    autocorrelation of each channel at 1, 2, 4 and 8 steps, `channels` the correlation between each
+    pair of channels, and `lagged` that between a channel and another one 1, 2, 4 and 8 steps
+    before. `slopes` are those of the last three in the right store on the left one: under 1, they
+    are too small there. `auc` is how well trees tell windows of the stores apart, `channel_auc` the
+    median over channels of trees that see one channel: .5 when they cannot.
     """
 
     quantiles: float
     memory: float
     channels: float
+    lagged: float
+    slopes: dict[str, float]
+    auc: float
+    channel_auc: float
     cells: int
+    episodes: int
 
 
 def compare(left: Store, right: Store, path: Path) -> Agreement:
     """Write the figure to `path` and return how well the stores agree. Raises Refused."""
     schema = left.schema
-    ours, theirs = _usable(left), _usable(right)
+    ours, theirs = _same_profiles(_usable(left), _usable(right))
     _, _, here = collect_steps(ours, schema)
     _, _, there = collect_steps(theirs, schema)
+    lagged = [_lagged(steps) for steps in (here, there)]
     pairs = {
         "quantiles": _quantiles(ours, here, theirs, there, len(schema.classes)),
-        "memory": (_memory(here), _memory(there)),
+        "memory": (lagged[0][0], lagged[1][0]),
         "channels": (_channels(here), _channels(there)),
+        "lagged": (lagged[0][1], lagged[1][1]),
     }
     near = {name: _agreement(*pair) for name, pair in pairs.items()}
-    atomic.write(path, _draw(schema, _matching_pair(ours, theirs), pairs, near, (left, right)))
-    return Agreement(**near, cells=int(np.isfinite(pairs["quantiles"][0]).sum()))
+    windows = [concatenate(cut_windows(one, schema) for one in part) for part in (ours, theirs)]
+    auc, alone = tell_apart(*windows)
+    agreement = Agreement(
+        **near,
+        slopes={name: _slope(*pairs[name]) for name in ("memory", "channels", "lagged")},
+        auc=auc,
+        channel_auc=float(np.median(alone)),
+        cells=int(np.isfinite(pairs["quantiles"][0]).sum()),
+        episodes=len(ours),
+    )
+    twins = _matching_pair(ours, theirs)
+    atomic.write(path, _draw(schema, twins, pairs, agreement, alone, (left, right)))
+    return agreement
 
 
 def _usable(store: Store) -> list[Episode]:
@@ -78,6 +104,33 @@ def _usable(store: Store) -> list[Episode]:
     if not found:
         raise Refused(store.root, "has no usable episode", "some", "Validate the store.")
     return [store.read(id) for id in found]
+
+
+def _same_profiles(
+    ours: Sequence[Episode], theirs: Sequence[Episode]
+) -> tuple[list[Episode], list[Episode]]:
+    """Return as many episodes of each profile from both, of the hosts that both have.
+
+    A store with more benign episodes has other statistics, however alike its benign episodes are.
+    """
+    shared = {episode.host for episode in ours} & {episode.host for episode in theirs}
+    kept: tuple[list[Episode], list[Episode]] = ([], [])
+    for profile in sorted({episode.profile for episode in ours}):
+        of_profile = [
+            [one for one in part if one.host in shared and one.profile == profile]
+            for part in (ours, theirs)
+        ]
+        count = min(map(len, of_profile))
+        for chosen, found in zip(kept, of_profile, strict=True):
+            chosen += _spread(found, count)
+    if not kept[0]:
+        raise Refused("compare", "the stores share no host and profile", "some", "Add episodes.")
+    return kept
+
+
+def _spread(episodes: Sequence[Episode], count: int) -> list[Episode]:
+    """Return `count` of the episodes, evenly spread over their order."""
+    return [episodes[place * len(episodes) // count] for place in range(count)]
 
 
 def _quantiles(
@@ -102,10 +155,12 @@ def _quantiles(
     return np.array(left).ravel(), np.array(right).ravel()
 
 
-def _memory(steps: Steps) -> Array:
-    return autocorrelation(
-        without_segment_means(np.log1p(np.abs(steps.x)), steps.segment), steps.segment
-    )
+def _lagged(steps: Steps) -> tuple[Array, Array]:
+    """Return autocorrelations, and correlations between channels, at `LAGS` within segments."""
+    z = without_segment_means(np.log1p(np.abs(steps.x)), steps.segment)
+    every = np.stack([lagged_correlation(z, steps.segment, lag) for lag in LAGS])
+    same = np.eye(every.shape[1], dtype=bool)
+    return every[:, same].ravel(), every[:, ~same].ravel()
 
 
 def _channels(steps: Steps) -> Array:
@@ -123,6 +178,12 @@ def _agreement(left: Array, right: Array) -> float:
     return float(np.corrcoef(left[both], right[both])[0, 1])
 
 
+def _slope(left: Array, right: Array) -> float:
+    """Return the slope of the regression through the origin."""
+    both = np.isfinite(left) & np.isfinite(right)
+    return float(left[both] @ right[both] / (left[both] @ left[both]))
+
+
 def _matching_pair(ours: Sequence[Episode], theirs: Sequence[Episode]) -> tuple[Episode, Episode]:
     """Return an episode of each store, of one host and sample if possible, with most phases."""
     ranked = sorted(ours, key=lambda episode: -len({label.phase for label in episode.labels}))
@@ -138,7 +199,8 @@ def _draw(
     schema: Schema,
     twins: tuple[Episode, Episode],
     pairs: dict[str, tuple[Array, Array]],
-    near: dict[str, float],
+    agreement: Agreement,
+    alone: Array,
     stores: tuple[Store, Store],
 ) -> bytes:
     matplotlib.use("Agg")
@@ -157,14 +219,7 @@ def _draw(
         for name, shade in colours(schema.classes).items()
     ]
     upper.legend(handles=shown, loc="outside lower center", ncols=6, fontsize=8, frameon=False)
-    words = {
-        "quantiles": "10, 50, 90 % quantiles of log1p rates\nby host, phase and channel",
-        "memory": "autocorrelation at lag one step\nby channel",
-        "channels": "correlation between\ntwo channels",
-    }
-    for axis, (name, (left, right)) in zip(lower.subplots(1, 3), pairs.items(), strict=True):
-        _scatter(axis, left, right, titles)
-        axis.set_title(f"{words[name]}: r = {near[name]:.3f}", fontsize=9, loc="left")
+    _statistics(lower, pairs, agreement, alone, titles)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
     plt.close(figure)
@@ -190,6 +245,35 @@ def _traces(axes: Any, episode: Episode, schema: Schema, names: Sequence[str], i
                 begin, stop = ((t - episode.start_ns) / NS for t in (label.t_wall_ns, end))
                 axis.axvspan(begin, stop, color=shades[label.phase], alpha=0.25, linewidth=0)
     axes[-1].set_xlabel("seconds", fontsize=7)
+
+
+def _statistics(
+    figure: Any,
+    pairs: dict[str, tuple[Array, Array]],
+    agreement: Agreement,
+    alone: Array,
+    titles: Sequence[str],
+) -> None:
+    words = {
+        "quantiles": "10, 50, 90 % quantiles\nof log1p rates",
+        "memory": "autocorrelation\nat 1, 2, 4, 8 steps",
+        "channels": "correlation of channels\nin a step",
+        "lagged": "correlation of channels\n1, 2, 4, 8 steps apart",
+    }
+    *scatters, last = figure.subplots(1, 5)
+    for axis, (name, (left, right)) in zip(scatters, pairs.items(), strict=True):
+        _scatter(axis, left, right, titles)
+        slope = f", slope {agreement.slopes[name]:.2f}" if name in agreement.slopes else ""
+        near = f"r = {getattr(agreement, name):.3f}{slope}"
+        axis.set_title(f"{words[name]}\n{near}", fontsize=8, loc="left")
+    last.hist(alone, bins=np.linspace(0.4, 1.0, 25).tolist(), color=LEFT)
+    last.axvline(agreement.auc, color=RIGHT, linewidth=1.2)
+    last.set_xlabel("AUC of trees that tell them apart", fontsize=8)
+    last.set_ylabel("channels", fontsize=8)
+    last.tick_params(labelsize=7)
+    last.spines[["top", "right"]].set_visible(False)
+    about = f"one channel: median {agreement.channel_auc:.2f}\nall (line): {agreement.auc:.3f}"
+    last.set_title(f"windows told apart\n{about}", fontsize=8, loc="left")
 
 
 def _scatter(axis: Any, left: Array, right: Array, titles: Sequence[str]) -> None:

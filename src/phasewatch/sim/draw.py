@@ -8,22 +8,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import signal
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.features.views import Array
 from phasewatch.lab.hosts import Host, hosts
-from phasewatch.lab.profile import Profile, Sample, profiles, schedule
+from phasewatch.lab.profile import Profile, Sample, catalogue, profiles, schedule
+from phasewatch.lab.timetable import Act
 from phasewatch.schema import NS, Channel, Schema
-from phasewatch.sim.fit import NORMAL_QUANTILES, Fit
-from phasewatch.validation.rules import LOST, WAITING
+from phasewatch.sim.acts import at_times, by_slot
+from phasewatch.sim.fit import Fit
+from phasewatch.sim.process import Process, Running
+from phasewatch.validation.rules import MAX_LOST_CORES, WAIT_CHANNEL
 
 BEGIN_NS = 1_767_225_600 * NS
 """2026-01-01, when the first simulated campaign begins; campaigns are 90 days apart."""
 
 CAMPAIGN_NS = 90 * 86_400 * NS
 DURATION_S = (70, 95)
+LONG_S = {"run": (120, 601), "day": (600, 3601)}
+"""Shortest and longest short episode, and long episodes by the kind of their profile."""
+
+APART_S, LONG_APART_S = 120, 3_660
+"""Time from the start of an episode to that of the next one."""
+
 RATE_HZ = 2.0
 JITTER = (0.0, 0.12, 0.3)
 """Jitter of sample times, in periods; each campaign has one of these."""
@@ -47,17 +55,21 @@ class Scenario:
 class Simulator:
     """Draws episodes from a fit, with the hosts and profiles of the lab.
 
-    Raises Refused when the fit has too little data to draw from.
+    Short episodes run the listed samples of the corpus. Long ones run every sample, listed and
+    drawn, for 2 to 10 minutes, and benign days for 10 to 60. Raises Refused when the fit has too
+    little data to draw from.
     """
 
-    def __init__(self, fit: Fit, schema: Schema, seed: int) -> None:
+    def __init__(self, fit: Fit, schema: Schema, seed: int, long: bool = False) -> None:
         known = hosts()
         refuse_insufficient_fit(fit, list(known))
         self.fit = fit
         self.schema = schema
         self.seed = seed
+        self.long = long
         self.hosts = [known[name] for name in fit.hosts if name in known]
-        self.profiles = list(profiles().values())
+        self.profiles = list((catalogue() if long else profiles()).values())
+        self._process = Process(fit)
 
     def episode(self, number: int) -> Episode:
         """Return episode `number`, which is the same every time."""
@@ -66,11 +78,13 @@ class Simulator:
         start_ns = (
             BEGIN_NS
             + scenario.campaign * CAMPAIGN_NS
-            + number * 120 * NS
+            + number * (LONG_APART_S if self.long else APART_S) * NS
             + int(generator.integers(0, NS))
         )
-        labels = _labels(scenario, start_ns)
-        x = self._steps(scenario, labels, start_ns, generator)
+        acts = schedule(
+            scenario.profile, scenario.sample, scenario.host, scenario.seed, scenario.seconds
+        )
+        x = self._steps(scenario, acts, generator)
         return Episode(
             id=f"s{number:06d}.{scenario.host.name}.{scenario.profile.name}",
             host=scenario.host.name,
@@ -79,7 +93,7 @@ class Simulator:
             campaign=str(self.fit.campaigns[scenario.campaign]),
             start_ns=start_ns,
             end_ns=start_ns + scenario.seconds * NS,
-            labels=labels,
+            labels=_labels(acts, start_ns),
             sources=self._sources(scenario, x, start_ns, generator),
             notes={"simulated": True, "seed": self.seed, "number": number},
         )
@@ -88,51 +102,29 @@ class Simulator:
         host = self.hosts[generator.integers(len(self.hosts))]
         allowed = [one for one in self.profiles if one.name not in host.never]
         profile = allowed[generator.integers(len(allowed))]
-        sample = profile.samples[generator.integers(len(profile.samples))]
+        samples = profile.every if self.long else profile.samples
+        sample = samples[generator.integers(len(samples))]
         campaign = int(generator.integers(len(self.fit.campaigns)))
-        return Scenario(
-            host, profile, sample, campaign, int(generator.integers(*DURATION_S)), number
-        )
+        lengths = DURATION_S if not self.long else LONG_S[profile.kind]
+        return Scenario(host, profile, sample, campaign, int(generator.integers(*lengths)), number)
 
     def _steps(
-        self,
-        scenario: Scenario,
-        labels: tuple[Label, ...],
-        start_ns: int,
-        generator: np.random.Generator,
+        self, scenario: Scenario, acts: Sequence[Act], generator: np.random.Generator
     ) -> Array:
         """Return rates and levels `[T,C]` of all steps, from LEAD_STEPS before the start on."""
-        fit = self.fit
-        step_ns = self.schema.grid.step_ns
-        count = scenario.seconds * NS // step_ns + LEAD_STEPS + 2
-        times = start_ns + step_ns * (np.arange(count) - LEAD_STEPS + 0.5)
-        begins = np.array([label.t_wall_ns for label in labels])
-        segment = np.maximum(np.searchsorted(begins, times, side="right") - 1, 0)
-        host = list(fit.hosts).index(scenario.host.name)
-        stays, memory = fit.stays.astype(np.float64), fit.memory.astype(np.float64)
-        noise = generator.standard_normal((count + len(labels), len(fit.channels)))
-        moving = np.empty((count, len(fit.channels)))
-        staying = np.empty((len(labels), len(fit.channels)))
-        classes = [self.schema.classes.index(label.phase) for label in labels]
-        for place, label in enumerate(classes):
-            rows = segment == place
-            moving[rows] = noise[:count][rows] @ fit.root[label].T
-            staying[place] = fit.root[label] @ noise[count + place]
-        moving = _ar(moving, memory)
-        z = (
-            np.sqrt(stays) * staying[segment]
-            + np.sqrt(1 - stays) * moving
-            + fit.drift[scenario.campaign]
-        )
-        x = np.empty_like(z)
-        for place, label in enumerate(classes):
-            rows = np.flatnonzero(segment == place)
-            for channel, row in enumerate(fit.quantiles[host, label]):
-                x[rows, channel] = np.interp(z[rows, channel], NORMAL_QUANTILES, row)
+        step_s = self.schema.grid.step_s
+        count = round(scenario.seconds / step_s) + LEAD_STEPS + 2
+        seconds: Array = step_s * (np.arange(float(count)) - LEAD_STEPS + 0.5)
+        work, side = by_slot(acts)
+        of_work = at_times(work, seconds)
+        phase = np.array([self.schema.classes.index(act.phase) for act in work])[of_work]
+        running = Running([*work, *side], of_work, at_times(side, seconds) + len(work), phase)
+        host = list(self.fit.hosts).index(scenario.host.name)
+        x = self._process.draw(running, host, scenario.campaign, generator)
         # Contention is a fault, and faults are planted instead of drawn.
-        waiting = self.schema.names.index(WAITING)
-        x[:, waiting] = np.minimum(x[:, waiting], 0.8 * LOST * NS)
-        return np.asarray(x)
+        waiting = self.schema.names.index(WAIT_CHANNEL)
+        x[:, waiting] = np.minimum(x[:, waiting], 0.8 * MAX_LOST_CORES * NS)
+        return x
 
     def _sources(
         self, scenario: Scenario, x: Array, start_ns: int, generator: np.random.Generator
@@ -175,28 +167,12 @@ def refuse_insufficient_fit(fit: Fit, known: Sequence[str]) -> None:
         )
 
 
-def _labels(scenario: Scenario, start_ns: int) -> tuple[Label, ...]:
-    acts = schedule(
-        scenario.profile, scenario.sample, scenario.host, scenario.seed, scenario.seconds
-    )
+def _labels(acts: Sequence[Act], start_ns: int) -> tuple[Label, ...]:
     labels: list[Label] = []
-    for segment in acts:
-        if segment.slot == "work" and (not labels or labels[-1].phase != segment.phase):
-            labels.append(Label(start_ns + round(segment.at_s * NS), segment.phase))
+    for act in acts:
+        if act.slot == "work" and (not labels or labels[-1].phase != act.phase):
+            labels.append(Label(start_ns + round(act.at_s * NS), act.phase))
     return tuple(labels)
-
-
-def _ar(noise: Array, memory: Array) -> Array:
-    """Return AR(1) processes of variance 1 along the rows of `noise[T,C]`."""
-    series = np.empty_like(noise)
-    for channel, coefficient in enumerate(memory):
-        gain = np.sqrt(1 - coefficient**2)
-        begin = [coefficient * noise[0, channel]]
-        series[0, channel] = noise[0, channel]
-        series[1:, channel] = signal.lfilter(
-            [gain], [1, -coefficient], noise[1:, channel], zi=begin
-        )[0]
-    return series
 
 
 def _values(

@@ -15,7 +15,7 @@ from phasewatch.episode import Episode, Label, Samples
 from phasewatch.schema import NS
 from phasewatch.store.format import MANIFEST, SAMPLES, Manifest, encode_episode, file_entry
 from phasewatch.validation.clocks import PAIRED_CHANNELS
-from phasewatch.validation.rules import RULES, WAITING
+from phasewatch.validation.rules import RULES, WAIT_CHANNEL
 from phasewatch.validation.verdict import Verdict
 
 Generator = np.random.Generator
@@ -340,7 +340,7 @@ def _contention(episode: Episode, generator: Generator) -> Episode:
     t = (samples.t_wall_ns - samples.t_wall_ns[0]) / NS
     begin, lasts = generator.uniform(5, 20), generator.uniform(12, 30)
     lost = np.clip(t - begin, 0, lasts) * generator.uniform(0.4, 0.9) * NS
-    values[:, samples.names.index(WAITING)] += lost
+    values[:, samples.names.index(WAIT_CHANNEL)] += lost
     return _with_source(episode, "proc", replace(samples, values=values))
 
 

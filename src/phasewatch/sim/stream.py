@@ -35,17 +35,22 @@ _COLUMNS = pa.schema([("id", pa.string()), ("code", pa.string()), ("verdict", pa
 
 @dataclass(frozen=True)
 class Recipe:
-    """What determines a simulated store; `faults` is the share of episodes with a fault."""
+    """What determines a simulated store.
+
+    `faults` is the share of episodes with a fault; `long` ones last minutes instead of seconds.
+    """
 
     fit: Path
     schema: Schema
     seed: int
     faults: float
+    long: bool = False
 
     def header(self) -> dict[str, object]:
         """Return the recipe as the header of the store has it."""
         digest = hashlib.sha256(self.fit.read_bytes()).hexdigest()
-        return {"seed": self.seed, "faults": self.faults, "fit": digest[:16]}
+        length = {"long": True} if self.long else {}
+        return {"seed": self.seed, "faults": self.faults, "fit": digest[:16], **length}
 
 
 class BlockWriter:
@@ -53,7 +58,7 @@ class BlockWriter:
 
     def __init__(self, recipe: Recipe, root: Path) -> None:
         fit = Fit.load(recipe.fit, recipe.schema)
-        self._simulator = Simulator(fit, recipe.schema, recipe.seed)
+        self._simulator = Simulator(fit, recipe.schema, recipe.seed, recipe.long)
         self._store = Store(root, recipe.schema)
         self._recipe = recipe
 
@@ -84,7 +89,7 @@ def simulate(
     An interrupted run continues: episodes that are in the store are not drawn again. `tick` is
     called with the number of episodes of each block.
     """
-    Simulator(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed)
+    Simulator(Fit.load(recipe.fit, recipe.schema), recipe.schema, recipe.seed, recipe.long)
     store = Store.create(root, recipe.schema, simulated=recipe.header())
     atomic.prepare_folder(root)
     blocks = [

@@ -62,15 +62,15 @@ class Connection:
             remedy = "Leave that out: the token identifies the sender."
             # Not as it was given: a password would be shown.
             place = f"…@{self.url.rpartition('@')[2]}"
-            raise _address(place, "holds a user or a password", remedy)
+            raise _bad_address(place, "holds a user or a password", remedy)
         parts = _split(self.url)
         safe = parts.scheme == "https" or (parts.scheme == "http" and _loopback(parts.hostname))
         if not safe or not parts.hostname:
             remedy = "Tunnel with `ssh -L`, or put a TLS proxy before the receiver."
-            raise _address(self.url, "is no address to ship to", remedy)
+            raise _bad_address(self.url, "is no address to ship to", remedy)
         if parts.path not in ("", "/") or parts.query or parts.fragment:
             remedy = "Leave out what stands behind the host and port."
-            raise _address(self.url, "is more than an address to ship to", remedy)
+            raise _bad_address(self.url, "is more than an address to ship to", remedy)
         if parts.scheme == "https":
             self._tls = tls.client_context(self.authority)
 
@@ -80,24 +80,24 @@ class Connection:
         Raises ReceiverUnavailable where the receiver takes no episode at all, and Refused where it
         does not take this one.
         """
-        status, why = 0, ""
+        status, reason = 0, ""
         for attempt in range(self.tries):
             if attempt:
                 self.sleep(random.uniform(0, min(LONGEST_S, 0.2 * 2**attempt)))
             try:
                 status, response = self._put(id, manifest, samples)
             except (OSError, http.client.HTTPException) as error:
-                status, why = 0, f"{type(error).__name__}: {error}"
+                status, reason = 0, f"{type(error).__name__}: {error}"
                 self.close()
                 continue
             sha256 = hashlib.sha256(manifest + samples).hexdigest()
             if status in (HTTPStatus.OK, HTTPStatus.CREATED) and response.get("sha256") == sha256:
                 return sha256
-            why = f"{status} {response.get('error', 'acknowledges other bytes')}"
+            reason = f"{status} {response.get('error', 'acknowledges other bytes')}"
             if status in FINAL:
-                raise self._refused(id, status, why)
+                raise self._refused(id, status, reason)
             self.close()
-        raise self._refused(id, status, f"{why}, {self.tries} times")
+        raise self._refused(id, status, f"{reason}, {self.tries} times")
 
     def close(self) -> None:
         """Close the connection to the receiver, if it is open."""
@@ -105,19 +105,19 @@ class Connection:
             self._open.close()
             self._open = None
 
-    def _refused(self, id: str, status: int, why: str) -> Refused:
-        """Return why an episode was not taken; `status` 0 means that no response came."""
+    def _refused(self, id: str, status: int, reason: str) -> Refused:
+        """Return the refusal of an episode; `status` is 0 where no response came."""
         if status in EVERY or not (status or self._answers()):
             return ReceiverUnavailable(
                 self.url,
-                f"takes no episode ({why})",
+                f"takes no episode ({reason})",
                 "a receiver that answers and knows this host's token",
                 "What it did not acknowledge is still here; ship it again when that is mended.",
                 code="not_shipped",
             )
         return Refused(
             id,
-            f"was not taken ({why})",
+            f"was not taken ({reason})",
             f"an acknowledgement of its bytes from {self.url}",
             "It is still here; ship it again when that is mended.",
             code="not_shipped",
@@ -126,9 +126,9 @@ class Connection:
     def _answers(self) -> bool:
         """Return whether the receiver responds at all, even that it takes no GET."""
         try:
-            line = self._line()
-            line.request("GET", EPISODES_PATH)
-            line.getresponse().close()
+            connection = self._connected()
+            connection.request("GET", EPISODES_PATH)
+            connection.getresponse().close()
         except (OSError, http.client.HTTPException):
             return False
         finally:
@@ -136,6 +136,10 @@ class Connection:
         return True
 
     def _put(self, id: str, manifest: bytes, samples: bytes) -> tuple[int, dict[str, object]]:
+        """Send an episode once, and return the status and the JSON object of the response.
+
+        Raises OSError or HTTPException where the connection fails.
+        """
         body = manifest + samples
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
         head = {
@@ -143,35 +147,37 @@ class Connection:
             "Content-Digest": f"sha-256=:{digest}:",
             MANIFEST_BYTES_HEADER: str(len(manifest)),
         }
-        line = self._line()
+        connection = self._connected()
         # A receiver that declines may close the connection early; its response can still be read.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            line.request("PUT", EPISODES_PATH + id, body, head)
-        with line.getresponse() as response:
+            connection.request("PUT", EPISODES_PATH + id, body, head)
+        with connection.getresponse() as response:
             data = response.read(1 << 16)
             if response.will_close:
                 self.close()
         try:
             value = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         return response.status, value if isinstance(value, dict) else {}
 
-    def _line(self) -> http.client.HTTPConnection:
+    def _connected(self) -> http.client.HTTPConnection:
+        """Return the open connection, opened when there is none. Raises OSError."""
         if self._open is None:
             parts = _split(self.url)
             host, port = parts.hostname or "", parts.port
-            line = (
+            connection = (
                 http.client.HTTPSConnection(host, port, timeout=TIMEOUT_S, context=self._tls)
                 if self._tls
                 else http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
             )
-            line.connect()
-            self._open = line
+            connection.connect()
+            self._open = connection
         return self._open
 
 
 def _loopback(host: str | None) -> bool:
+    """Return whether a host is this machine, by its name or address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
     except ValueError:
@@ -188,11 +194,12 @@ def _split(url: str) -> SplitResult:
         usable = False
     if not usable:
         remedy = "Give the address that `phasewatch receive` printed."
-        raise _address(repr(url)[1:-1], "is no address to ship to", remedy)
+        raise _bad_address(repr(url)[1:-1], "is no address to ship to", remedy)
     return parts
 
 
-def _address(where: str, problem: str, remedy: str) -> Refused:
+def _bad_address(where: str, problem: str, remedy: str) -> Refused:
+    """Return the refusal of an address, which `where` shows without anything secret."""
     expected = "https://HOST[:PORT], or http:// on this machine"
     return Refused(where, problem, expected, remedy, code="address")
 
@@ -221,13 +228,13 @@ def selected_ids(store: Store, episode: str) -> list[str]:
     return [episode] if episode else ids
 
 
-def ship(store: Store, id: str, line: Connection, remove: bool) -> None:
+def ship(store: Store, id: str, connection: Connection, remove: bool) -> None:
     """Send one episode, byte for byte, and `remove` it from the store when it is acknowledged.
 
     Raises Refused, also for an episode that cannot be read here; OSError when the disk fails.
     """
     store.read(id)
     folder = store.folder(id)
-    line.send(id, (folder / MANIFEST).read_bytes(), (folder / SAMPLES).read_bytes())
+    connection.send(id, (folder / MANIFEST).read_bytes(), (folder / SAMPLES).read_bytes())
     if remove:
         store.remove(id)

@@ -27,9 +27,9 @@ SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
 HEADER = "store.json"
 
-
 MAX_MANIFEST_BYTES, MAX_FILE_BYTES = 16 << 20, 1 << 30
 """The most bytes of a manifest and of any other file: larger ones are not read."""
+
 _TABLE = pa.schema(
     [
         ("source", pa.string()),
@@ -41,8 +41,9 @@ _TABLE = pa.schema(
     ]
 )
 
-
 Ns = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+"""A time in nanoseconds, which 64 bits hold."""
+
 ENCODINGS = {
     "t_wall_ns.list.element": "DELTA_BINARY_PACKED",
     "t_mono_ns.list.element": "DELTA_BINARY_PACKED",
@@ -90,7 +91,10 @@ class Manifest(BaseModel, Provenance, _Format, extra="forbid", frozen=True, stri
 
 
 def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] | None]:
-    """Return the schema of a store, and how it was simulated, if so. Raises Refused."""
+    """Return the schema of a store, and how its episodes were simulated; None where recorded.
+
+    Raises Refused naming `where`.
+    """
     try:
         value = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -106,7 +110,16 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
             "Use the release of phasewatch that wrote it.",
             code="store_format",
         )
-    return schema.parse(value.get("schema"), where), value.get("simulated")
+    simulated = value.get("simulated")
+    if simulated is not None and not isinstance(simulated, dict):
+        raise Refused(
+            f"{where}: simulated",
+            f"is {simulated!r}",
+            "a table with seed, faults and fit, or nothing where episodes were recorded",
+            "Restore it.",
+            code="store_json",
+        )
+    return schema.parse(value.get("schema"), where), simulated
 
 
 def read_file(path: Path, most: int) -> bytes:
@@ -148,7 +161,7 @@ def read_listed_file(folder: Path, name: str) -> bytes:
     return read_file(folder / name, MAX_FILE_BYTES)
 
 
-def _misshapen(path: object, error: ValidationError) -> Refused:
+def _invalid_manifest(path: object, error: ValidationError) -> Refused:
     """Return the refusal of an invalid manifest; a newer format has a code of its own."""
     first = error.errors()[0]
     field = ".".join(map(str, first["loc"])) or "file"
@@ -187,7 +200,7 @@ def parse_manifest(data: bytes, id: str, where: object) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
-        raise _misshapen(where, error) from error
+        raise _invalid_manifest(where, error) from error
     try:
         computed = manifest.computed()
     except ValueError as error:
@@ -263,6 +276,7 @@ def assemble_episode(manifest: Manifest, table: pa.Table, where: object) -> Epis
 
 
 def _verify(listed: File, data: bytes, where: object) -> None:
+    """Raise Refused unless `data` has the listed size and digest."""
     sha256 = hashlib.sha256(data).hexdigest()
     if (sha256, len(data)) != (listed.sha256, listed.bytes):
         raise Refused(
@@ -405,6 +419,7 @@ def _samples(table: Any) -> dict[str, Samples]:
 
 
 def _contiguous(column: Any) -> Any:
+    """Return a column of a table as one array."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 

@@ -3,7 +3,7 @@
 One folder per episode, published by one atomic rename and never changed: `manifest.json`
 (identity, time span, labels, digests) and `samples.parquet` (one row per source).
 `docs/reference/store-format.md` is the contract for other recorders;
-`docs/decisions/0001-one-file-of-samples.md` has the measurements.
+`docs/decisions/0001-one-parquet-file.md` has the measurements.
 """
 
 import contextlib

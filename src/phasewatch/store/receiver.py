@@ -83,9 +83,9 @@ class Limits:
 class Declined(Exception):
     """An upload that is not taken: the HTTP status, and the reason."""
 
-    def __init__(self, status: HTTPStatus, why: str) -> None:
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
         self.status = status
-        super().__init__(why)
+        super().__init__(reason)
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,14 @@ class Announcement:
 
 
 def _check_host(host: str) -> str:
+    """Return the name of a host, which must not be blank."""
     if not host.strip():
         raise fields.wrong("gives a token to a host without a name", "the host's name before it")
     return host
 
 
 def _check_token(token: object) -> object:
-    """Refuse a token that cannot be sent or is too short; no message shows a token."""
+    """Return a token, which must be sendable and long enough; no message shows it."""
     if not isinstance(token, str):
         raise fields.wrong("is no string", "a token in quotes")
     if not SENDABLE.match(token):
@@ -150,11 +151,11 @@ def read_tokens(path: Path) -> dict[str, str]:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise _no_token(path, error.strerror or str(error), "a token file") from error
+        raise _wrong_token(path, error.strerror or str(error), "a token file") from error
     if stat.S_ISDIR(mode):
-        raise _no_token(path, "is a folder", "a token file")
+        raise _wrong_token(path, "is a folder", "a token file")
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise _no_token(path, "can be read by others", "a file for its owner alone: chmod 600")
+        raise _wrong_token(path, "can be read by others", "a file for its owner alone: chmod 600")
     value = fields.read_toml(path, 'lines of host = "token"', "tokens")
     found = fields.validate(_Tokens, value, path, remedy=_MAKE_TOKEN, code="tokens")
     return {hashlib.sha256(token.encode()).hexdigest(): host for host, token in found.root.items()}
@@ -163,7 +164,8 @@ def read_tokens(path: Path) -> dict[str, str]:
 _MAKE_TOKEN = "`openssl rand -hex 32` makes a token."
 
 
-def _no_token(where: object, problem: str, expected: str) -> Refused:
+def _wrong_token(where: object, problem: str, expected: str) -> Refused:
+    """Return the refusal of tokens that cannot be used."""
     return Refused(where, problem, expected, _MAKE_TOKEN, code="tokens")
 
 
@@ -200,7 +202,7 @@ class Receiver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if not hosts:
-            raise _no_token("receiver", "has no tokens", "one a host")
+            raise _wrong_token("receiver", "has no tokens", "one a host")
         self.limits = limits
         self._store = store
         self._hosts = hosts
@@ -276,6 +278,7 @@ class Receiver:
             raise Declined(HTTPStatus.TOO_MANY_REQUESTS, f"over {rate} uploads a minute")
 
     def _announced(self, head: Head) -> Announcement:
+        """Return what the header fields announce. Raises Declined where they are wrong."""
         length, manifest = head.get("Content-Length", ""), head.get(MANIFEST_BYTES_HEADER, "")
         if "Transfer-Encoding" in head or not (NUMBER.match(length) and NUMBER.match(manifest)):
             raise Declined(
@@ -299,8 +302,8 @@ class Receiver:
         except Refused as refused:
             raise Declined(HTTPStatus.UNPROCESSABLE_ENTITY, str(refused)) from refused
         if manifest.host != host:
-            why = f"the episode is of host {manifest.host!r}, the token of {host!r}"
-            raise Declined(HTTPStatus.FORBIDDEN, why)
+            reason = f"the episode is of host {manifest.host!r}, the token of {host!r}"
+            raise Declined(HTTPStatus.FORBIDDEN, reason)
 
     def _compare(self, id: str, sha256: str) -> None:
         """Raise Declined unless the published episode is the one that was sent."""
@@ -314,7 +317,7 @@ class Receiver:
 
 
 def _sha256(header: str) -> str:
-    """Return the sha256 of a Content-Digest (RFC 9530), in hex."""
+    """Return the sha256 of a Content-Digest (RFC 9530), in hex. Raises Declined without one."""
     _, _, rest = header.partition("sha-256=:")
     try:
         digest = base64.b64decode(rest.partition(":")[0], validate=True)
@@ -342,11 +345,12 @@ def _stream(body: Body, draft: Path, announced: Announcement) -> None:
 
 
 def _read(body: Body, most: int, deadline: float) -> bytes:
+    """Return the next bytes of a body. Raises Declined where it is silent, slow or cut short."""
     try:
         data = body.read1(most)
     except TimeoutError as error:
         raise Declined(HTTPStatus.REQUEST_TIMEOUT, f"silent for {SILENCE_S:g} s") from error
     if not data or time.monotonic() > deadline:
-        why = "too slow" if data else "the body ended early"
-        raise Declined(HTTPStatus.REQUEST_TIMEOUT, why)
+        reason = "too slow" if data else "the body ended early"
+        raise Declined(HTTPStatus.REQUEST_TIMEOUT, reason)
     return data

@@ -46,7 +46,7 @@ class RemoteStore:
         place = f"{url.rstrip('/')}/{HEADER}"
         files, root = _filesystem(url.rstrip("/"))
         try:
-            with _named(place):
+            with _errors_named(place):
                 data = files.cat_file(f"{root}/{HEADER}")
         except OSError as error:
             raise Refused(
@@ -60,7 +60,7 @@ class RemoteStore:
 
     def ids(self) -> list[str]:
         """Return the ids of all published episodes, sorted, from one listing. Raises OSError."""
-        with _named(self.url):
+        with _errors_named(self.url):
             self._files.invalidate_cache()
             found = self._files.find(self._episodes, detail=True)
         self.listed = defaultdict(list)
@@ -97,12 +97,14 @@ class RemoteStore:
                 raise refused.at(refused.where.replace(folder, self.url)) from refused
 
     def _objects(self, id: str) -> list[Object]:
+        """Return the objects of an episode, from the last listing if there is one."""
         if self.listed is not None:
             return self.listed.get(id, [])
-        with _named(f"{self.url}/episodes/{id}"):
+        with _errors_named(f"{self.url}/episodes/{id}"):
             return list(self._files.find(f"{self._episodes}/{id}", detail=True).values())
 
     def _fetch(self, one: Object, path: Path) -> None:
+        """Copy an object to `path`; one that is too large becomes an empty file of its size."""
         path.parent.mkdir(parents=True, exist_ok=True)
         size = one["size"]
         if size is not None and size > MAX_FILE_BYTES:
@@ -111,7 +113,7 @@ class RemoteStore:
             return
         # Some services, plain HTTP among them, do not report sizes beforehand.
         most = MAX_FILE_BYTES + 1 if size is None else None
-        with _named(self._files.unstrip_protocol(one["name"])):
+        with _errors_named(self._files.unstrip_protocol(one["name"])):
             path.write_bytes(self._files.cat_file(one["name"], end=most))
 
 
@@ -121,6 +123,7 @@ def _inside(name: str, folder: str) -> str:
 
 
 def _filesystem(url: str) -> tuple[Any, str]:
+    """Return the filesystem of a URL and the path in it. Raises Refused without the library."""
     try:
         import fsspec
 
@@ -137,7 +140,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
 
 
 @contextlib.contextmanager
-def _named(url: str) -> Iterator[None]:
+def _errors_named(url: str) -> Iterator[None]:
     """Turn any error of a service in the block into an OSError that names `url`."""
     try:
         yield

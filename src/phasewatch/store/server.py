@@ -89,6 +89,7 @@ class UploadConnection(H11Protocol):
         self._end(HTTPStatus.BAD_REQUEST, "is no HTTP that can be understood")
 
     def _time_head(self) -> None:
+        """Cut the connection unless the head of an upload is complete in time."""
         self._head_timer = self.loop.call_later(rules.SILENCE_S, self.transport.abort)
 
     def _stop_timer(self) -> None:
@@ -96,14 +97,14 @@ class UploadConnection(H11Protocol):
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _end(self, status: HTTPStatus, why: str) -> None:
+    def _end(self, status: HTTPStatus, reason: str) -> None:
         """Decline before there is an upload: respond, read no more, and close after `DRAIN_S`."""
         self._ended = True
         self._stop_timer()
-        headers, data = _response(status, {"error": why})
+        headers, data = _response(status, {"error": reason})
         encoder = h11.Connection(h11.SERVER)
-        reason = status.phrase.encode()
-        response = h11.Response(status_code=status.value, headers=headers, reason=reason)
+        phrase = status.phrase.encode()
+        response = h11.Response(status_code=status.value, headers=headers, reason=phrase)
         for event in (response, h11.Data(data=data), h11.EndOfMessage()):
             self.transport.write(encoder.send(event) or b"")
         if self.transport.can_write_eof():
@@ -164,8 +165,8 @@ class Uploads:
         """Return the status and value of the response, and the line of log."""
         try:
             if scope["method"] != "PUT":
-                why = f"{scope['method']} is not taken, PUT is"
-                raise Declined(HTTPStatus.METHOD_NOT_ALLOWED, why)
+                reason = f"{scope['method']} is not taken, PUT is"
+                raise Declined(HTTPStatus.METHOD_NOT_ALLOWED, reason)
             receipt = self._receiver.put(target, Headers(scope=scope), body)
         except Declined as declined:
             return declined.status, {"error": str(declined)}, f"{target!r}: {declined}"
@@ -177,13 +178,14 @@ class Uploads:
         return receipt.status, value, f"{receipt.id} of {receipt.host}"
 
 
-def _failed(why: str, target: str, cause: str) -> tuple[HTTPStatus, dict[str, str], str]:
+def _failed(reason: str, target: str, cause: str) -> tuple[HTTPStatus, dict[str, str], str]:
     """Return the response to an upload that failed here; the cause is for the log alone."""
     line = f"{target!r}: {' '.join(cause.split())}"
-    return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": why}, line
+    return HTTPStatus.INTERNAL_SERVER_ERROR, {"error": reason}, line
 
 
 async def _respond(send: Any, receive: Any, status: HTTPStatus, value: dict[str, str]) -> None:
+    """Send a response, and read on for a moment where it declines an upload."""
     headers, data = _response(status, value)
     await send({"type": "http.response.start", "status": status.value, "headers": headers})
     await send({"type": "http.response.body", "body": data, "more_body": True})
@@ -212,7 +214,8 @@ def try_to_listen(host: str, port: int) -> None:
         with socket.socket(_family(host)) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind((host, port))
-    except (OSError, UnicodeError) as error:
+    # TypeError is how Python reports a name of a host that has no encoding.
+    except (OSError, UnicodeError, TypeError) as error:
         raise Refused(
             f"{host}:{port}",
             getattr(error, "strerror", None) or str(error),
@@ -223,6 +226,7 @@ def try_to_listen(host: str, port: int) -> None:
 
 
 def _family(host: str) -> socket.AddressFamily:
+    """Return the family of an address, IPv6 for one with a colon."""
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 

@@ -58,11 +58,13 @@ def fit_model(
 ) -> FittedModel:
     """Fit the model of that name on the first of two `parts`, stopping by the second.
 
+    Ambiguous windows of either are left out: their label is no evidence for it or against it.
+
     Only training windows reach the normalizer and the weights; some of them are repeated without a
     source or their opening, see `augment`. `schema` names the channels of both parts. Raises
     Refused.
     """
-    train, validation = parts
+    train, validation = parts[0].clear, parts[1].clear
     kind, classes = find(name), len(schema.classes)
     version = options.view_version or PREFERRED[kind.view]
     normalizer = Normalizer.fit(kind.view, train, version, schema)

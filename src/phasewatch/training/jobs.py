@@ -99,7 +99,8 @@ def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
         fitted = fit_model(task.model, task.schema, task.seed, sides, options)
     except Refused as refused:
         raise refused.within(task.name) from None
-    predicted, validation = fitted.predict(task.validation), task.validation
+    validation = task.validation.clear
+    predicted = fitted.predict(validation)
     classes = len(task.schema.classes)
     _, confusions = metrics.confusions(validation.episode, validation.y, predicted, classes)
     return Checkpoint(

@@ -1,6 +1,6 @@
 """Recipes of runs, by name. A recipe is a frozen value; `dataclasses.replace` gives a variant."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phasewatch.errors import Refused
 from phasewatch.features.views import ViewVersion
@@ -46,3 +46,20 @@ def find(name: str) -> Recipe:
         known = ", ".join(RECIPES)
         raise Refused(f"recipe {name!r}", "is unknown", f"one of {known}", "Use one of these.")
     return RECIPES[name]
+
+
+def with_models(recipe: Recipe, names: str) -> Recipe:
+    """Return the recipe with the models in `names`, separated by commas; unchanged for "".
+
+    Raises Refused for a name that no model has, and for one that stands twice.
+    """
+    from phasewatch.models import base
+
+    if not names:
+        return recipe
+    models = tuple(name.strip() for name in names.split(","))
+    for name in models:
+        base.refuse_unknown(name)
+    if len(set(models)) < len(models):
+        raise Refused("--models", f"{names!r} names a model twice", "each once", "Leave one out.")
+    return replace(recipe, models=models)

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from phasewatch import __version__
+from phasewatch import __version__, episode
 from phasewatch.errors import Refused
-from phasewatch.io import atomic, parquet, parquet_headers
+from phasewatch.io import atomic, parquet, parquet_headers, plain_file
 from phasewatch.schema import Schema
+from phasewatch.store import format as store_format
 from phasewatch.store import local
-from phasewatch.validation import clocks, index, rules
+from phasewatch.validation import clocks, index, rules, verdict
 from phasewatch.validation.verdict import ValidationResult
 
 PART = re.compile(r"[0-9a-f]{24}\.parquet")
@@ -55,7 +56,7 @@ class VerdictCache:
                 if set(part["key"].to_pylist()) - {self._key}:
                     continue
                 versions, validated = part["version"].to_pylist(), index.from_table(part)
-            except (OSError, pa.ArrowException, KeyError, ValueError):
+            except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
                 continue
             known.update({one.id: (at, one) for at, one in zip(versions, validated, strict=True)})
         return known
@@ -86,7 +87,9 @@ class VerdictCache:
 
 def _code() -> Sequence[str]:
     """Return digests of the source files that verdicts depend on, so that a change invalidates."""
-    return [
-        hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
-        for module in (parquet_headers, local, clocks, rules)
+    modules = (parquet_headers, plain_file, episode, store_format, local, clocks, rules, verdict)
+    files = [
+        *(Path(str(module.__file__)) for module in modules),
+        Path(__file__).with_name("sweep.py"),
     ]
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]

@@ -20,12 +20,12 @@ PAIRED_CHANNELS = (
 )
 """Channels of two sources that count the same activity."""
 
-_TWINS = tuple(dict.fromkeys(name for pair in PAIRED_CHANNELS for name in pair))
+_PAIRED_NAMES = tuple(dict.fromkeys(name for pair in PAIRED_CHANNELS for name in pair))
 
-FARTHEST_S, SHORTEST_S = 30.0, 20.0
+MAX_SHIFT_S, MIN_COMMON_S = 30.0, 20.0
 """The largest shift that is tried, and the shortest common time that it needs, in seconds."""
 
-COVERED = 0.9
+MIN_COVERED = 0.9
 """Share of an episode that all sources must cover before its labels are compared with them."""
 
 
@@ -33,54 +33,59 @@ COVERED = 0.9
 class ClockPair:
     """Two sources: the shift of the left one at which they agree best, in seconds.
 
-    `here` and `there` are their correlation as stamped and shifted, `elsewhere` the best one over
-    `ALONE_S` from there: what repeats itself agrees with itself at several shifts. `steps` is how
-    many steps of the grid it rests on: two isolated peaks correlate perfectly by chance.
+    `unshifted` and `shifted` are their correlation as stamped and at that shift; `second` is the
+    best one more than `NEIGHBOURHOOD_S` from it, since a periodic signal agrees with itself at
+    several shifts. `steps` is the number of grid steps that it rests on: two isolated peaks
+    correlate perfectly by chance.
     """
 
     left: str
     right: str
     offset_s: float
-    here: float
-    there: float
-    elsewhere: float
+    unshifted: float
+    shifted: float
+    second: float
     steps: float
 
-    LEAST_S, SURE, CERTAIN, BETTER = 1.5, 0.7, 0.9, 0.25
-    ALONE_S, ALONE, MANY = 4.0, 0.1, 8
+    MIN_SHIFT_S, MIN_CORRELATION, MIN_CERTAIN, MIN_GAIN = 1.5, 0.7, 0.9, 0.25
+    NEIGHBOURHOOD_S, MIN_LEAD, MIN_STEPS = 4.0, 0.1, 8
 
     @property
     def known(self) -> bool:
         """Whether the best correlation is higher than chance gives."""
-        return self.there >= self.SURE and self.steps >= self.MANY
+        return self.shifted >= self.MIN_CORRELATION and self.steps >= self.MIN_STEPS
 
     @property
     def apart(self) -> bool:
         """Whether one of the two clocks is off."""
-        far = abs(self.offset_s) >= self.LEAST_S
-        alone = self.there - self.elsewhere >= self.ALONE
-        better = self.there - self.here >= self.BETTER
-        return self.known and self.there >= self.CERTAIN and far and alone and better
+        far = abs(self.offset_s) >= self.MIN_SHIFT_S
+        alone = self.shifted - self.second >= self.MIN_LEAD
+        better = self.shifted - self.unshifted >= self.MIN_GAIN
+        return self.known and self.shifted >= self.MIN_CERTAIN and far and alone and better
 
 
 @dataclass(frozen=True)
 class LabelShift:
     """How much later than its labels the telemetry changes, and what share of it they explain.
 
-    `here` is the share with the labels where they are, `there` with all of them shifted.
+    `unshifted` is the share with the labels where they are, `shifted` with all of them shifted.
     """
 
     late_s: float
-    here: float
-    there: float
+    unshifted: float
+    shifted: float
 
-    LEAST_S, SURE, BETTER = 4.0, 0.5, 0.2
+    MIN_SHIFT_S, MIN_CORRELATION, MIN_GAIN = 4.0, 0.5, 0.2
 
     @property
     def apart(self) -> bool:
         """Whether the labels are off."""
-        far = abs(self.late_s) >= self.LEAST_S
-        return far and self.there >= self.SURE and self.there - self.here >= self.BETTER
+        far = abs(self.late_s) >= self.MIN_SHIFT_S
+        return (
+            far
+            and self.shifted >= self.MIN_CORRELATION
+            and self.shifted - self.unshifted >= self.MIN_GAIN
+        )
 
 
 @dataclass(frozen=True)
@@ -108,14 +113,14 @@ def measure(episode: Episode, sources: Mapping[str, Samples], schema: Schema) ->
     first = max(int(samples.t_wall_ns[0]) for samples in sources.values())
     last = min(int(samples.t_wall_ns[-1]) for samples in sources.values())
     first, last = max(first, episode.start_ns), min(last, episode.end_ns)
-    most = round(min(FARTHEST_S, (last - first) / NS / 3) / schema.grid.step_s)
-    if last - first < SHORTEST_S * NS or not most:
+    most = round(min(MAX_SHIFT_S, (last - first) / NS / 3) / schema.grid.step_s)
+    if last - first < MIN_COMMON_S * NS or not most:
         return ClockEvidence()
     edges = np.arange(first, last, schema.grid.step_ns)
     rates = _rates(sources, schema, edges)
     # Labels beyond the recorded time cannot be distinguished from late ones.
-    covered = last - first >= COVERED * (episode.end_ns - episode.start_ns)
-    onset = _onset(episode, rates, edges, most) if covered else None
+    covered = last - first >= MIN_COVERED * (episode.end_ns - episode.start_ns)
+    onset = _label_shift(episode, rates, edges, most) if covered else None
     return ClockEvidence(_pairs(rates, most, schema.grid.step_s), onset)
 
 
@@ -125,7 +130,7 @@ def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[
     at = edges.astype(float)
     times = {source: samples.t_wall_ns.astype(float) for source, samples in sources.items()}
     totals = {}
-    for name in _TWINS:
+    for name in _PAIRED_NAMES:
         source = name.partition(".")[0]
         samples, kind = sources.get(source), schema.kinds.get(name)
         if samples is None or kind is None or name not in samples.names:
@@ -139,25 +144,25 @@ def _rates(sources: Mapping[str, Samples], schema: Schema, edges: Ints) -> dict[
     z = np.log1p(np.maximum(total[:, 1:] - total[:, :-1], 0.0))
     z -= z.sum(axis=1, keepdims=True) / z.shape[1]
     norms = np.sqrt(np.einsum("cm,cm->c", z, z)).tolist()
-    moved = zip(totals, z, norms, strict=True)
-    return {name: row / norm for name, row, norm in moved if norm > 1e-9}
+    normalized = zip(totals, z, norms, strict=True)
+    return {name: row / norm for name, row, norm in normalized if norm > 1e-9}
 
 
 def _pairs(rates: Mapping[str, Floats], most: int, step_s: float) -> tuple[ClockPair, ...]:
     """Return every pair of varying channels, at its best shift of at most `most` steps."""
-    twins = [(left, right) for left, right in PAIRED_CHANNELS if left in rates and right in rates]
-    if not twins:
+    pairs = [(left, right) for left, right in PAIRED_CHANNELS if left in rates and right in rates]
+    if not pairs:
         return ()
-    z = np.array([[rates[left], rates[right]] for left, right in twins])
-    edged = np.zeros((len(z), z.shape[2] + 2 * most))
-    edged[:, most:-most] = z[:, 0]
-    curves = np.array([np.correlate(*both) for both in zip(edged, z[:, 1], strict=True)])
-    curves /= _common(z, most)
-    found = zip(twins, z, curves.tolist(), strict=True)
+    z = np.array([[rates[left], rates[right]] for left, right in pairs])
+    padded = np.zeros((len(z), z.shape[2] + 2 * most))
+    padded[:, most:-most] = z[:, 0]
+    curves = np.array([np.correlate(*both) for both in zip(padded, z[:, 1], strict=True)])
+    curves /= _overlap_norm(z, most)
+    found = zip(pairs, z, curves.tolist(), strict=True)
     return tuple(_pair(*one, step_s) for one in found)
 
 
-def _common(z: Floats, most: int) -> Floats:
+def _overlap_norm(z: Floats, most: int) -> Floats:
     """Return for `z[P,2,M]` the norm of the overlap at shifts from -L to L, `[P,2L+1]`."""
     steps = z.shape[2]
     energy = np.zeros((*z.shape[:2], steps + 1))
@@ -172,18 +177,18 @@ def _common(z: Floats, most: int) -> Floats:
 
 def _pair(names: tuple[str, str], z: Floats, curve: list[float], step_s: float) -> ClockPair:
     """Return the pair of `z[2,M]` from its correlation at shifts from -L to L, `curve[2L+1]`."""
-    there = max(curve)
-    most, best = len(curve) // 2, curve.index(there)
-    apart = round(ClockPair.ALONE_S / step_s)
-    elsewhere = max([-1.0, *curve[: max(best - apart + 1, 0)], *curve[best + apart :]])
+    highest = max(curve)
+    most, best = len(curve) // 2, curve.index(highest)
+    apart = round(ClockPair.NEIGHBOURHOOD_S / step_s)
+    second = max([-1.0, *curve[: max(best - apart + 1, 0)], *curve[best + apart :]])
     return ClockPair(
         names[0].partition(".")[0],
         names[1].partition(".")[0],
-        (best - most + _bend(curve, best)) * step_s,
+        (best - most + _peak_offset(curve, best)) * step_s,
         curve[most],
-        there,
-        elsewhere,
-        _steps(z, best - most) if there >= ClockPair.SURE else 0.0,
+        highest,
+        second,
+        _steps(z, best - most) if highest >= ClockPair.MIN_CORRELATION else 0.0,
     )
 
 
@@ -194,7 +199,7 @@ def _steps(z: Floats, shift: int) -> float:
     return float(both.sum() ** 2 / max(both @ both, 1e-18))
 
 
-def _bend(curve: Sequence[float], best: int) -> float:
+def _peak_offset(curve: Sequence[float], best: int) -> float:
     """Return the offset, in steps, of the top of a parabola through the best and its neighbours."""
     if not 0 < best < len(curve) - 1:
         return 0.0
@@ -203,7 +208,7 @@ def _bend(curve: Sequence[float], best: int) -> float:
     return 0.5 * (before - after) / sharp if sharp < 0 else 0.0
 
 
-def _onset(
+def _label_shift(
     episode: Episode, rates: Mapping[str, Floats], edges: Ints, most: int
 ) -> LabelShift | None:
     """Return the common shift at which the labels explain most; None without rates or changes."""
@@ -220,8 +225,8 @@ def _onset(
     cuts[:, 0] = 0
     cuts[:, 1:-1] = np.minimum(np.maximum(at + shifts[:, None], 0), steps)
     length = np.maximum(cuts[:, 1:] - cuts[:, :-1], 1)
-    here = total[cuts]
-    sums = here[:, 1:] - here[:, :-1]
+    at_cuts = total[cuts]
+    sums = at_cuts[:, 1:] - at_cuts[:, :-1]
     # The columns have norm 1: the mean over them is the share of all that labels explain.
     share = np.einsum("slc,slc,sl->s", sums, sums, 1 / length) / len(rates)
     best = int(share.argmax())

@@ -52,7 +52,7 @@ def explain(episodes: EpisodeSource, id: str) -> Explanation:
     """Return the explanation of one episode. Raises Refused when the store has none of that id."""
     ids = episodes.ids()
     refuse_unknown(id, ids, "--explain")
-    result = _among(episodes, ids, id)
+    result = _result_among(episodes, ids, id)
     try:
         with episodes.local_copy(id) as store:
             facts = Facts(store.read(id), episodes.schema)
@@ -65,7 +65,7 @@ def explain(episodes: EpisodeSource, id: str) -> Explanation:
     return Explanation(result, tuple(_tracks(facts)), labels, episode.seconds)
 
 
-def _among(episodes: EpisodeSource, ids: Sequence[str], id: str) -> ValidationResult:
+def _result_among(episodes: EpisodeSource, ids: Sequence[str], id: str) -> ValidationResult:
     """Return the result of one episode, compared with others of the same name or samples.
 
     In a remote store samples are not compared: that would fetch them all.
@@ -92,6 +92,7 @@ def _content(episodes: EpisodeSource, id: str) -> str:
 
 
 def _tracks(facts: Facts) -> Iterator[Track]:
+    """Yield a track for each source of the schema."""
     for source in facts.schema.sources:
         samples = facts.present.get(source)
         if samples is None:
@@ -176,7 +177,7 @@ def _plot(explanation: Explanation) -> str:
     parts = []
     for row, track in enumerate(explanation.tracks):
         y = row * tall
-        name = f"{track.source} {track.share:.0%}"
+        name = f"{html.escape(track.source)} {track.share:.0%}"
         parts.append(f'<text x="{left - 6}" y="{y + 16}" text-anchor="end">{name}</text>')
         parts.append(f'<rect x="{left}" y="{y}" width="{width}" height="20" fill="#f3d9d6"/>')
         parts += [
@@ -219,6 +220,7 @@ def _halved(shares: Sequence[float]) -> list[float]:
 
 
 def _identity(result: ValidationResult, seconds: float) -> list[str]:
+    """Return the line that says which machine ran what, when; none where it is not known."""
     if not result.host:
         return []
     start_ns, known = result.start_ns, 0 < result.start_ns < 2**62

@@ -23,7 +23,7 @@ from phasewatch.validation.verdict import Finding, Interner, ValidationResult
 INDEX = Path("data/processed/validation_v1.parquet")
 
 PART = 1024
-"""How many results are dictionaries at a time, as these take ten times the memory."""
+"""How many rows are converted to dictionaries at a time, which take ten times the memory."""
 
 _TEXT = pa.string()
 _SCHEMA = pa.schema(
@@ -58,18 +58,20 @@ def prepare_index(path: Path) -> None:
 
 
 def _replaceable(path: Path) -> bool:
+    """Return whether a file is absent, empty, an index, or a damaged one. Raises OSError."""
     if not path.is_file():
         return not path.exists()
     with path.open("rb") as file:
         if file.read(len(MAGIC)) not in (MAGIC, b""):
             return False
     try:
-        return _ours(pq.read_schema(path))
+        return _is_index(pq.read_schema(path))
     except (pa.ArrowException, OSError, ValueError):
         return True
 
 
-def _ours(found: pa.Schema) -> bool:
+def _is_index(found: pa.Schema) -> bool:
+    """Return whether a table begins with the columns of an index."""
     return bool(found.names[: len(_SCHEMA)] == _SCHEMA.names)
 
 
@@ -82,7 +84,8 @@ def read(path: Path) -> list[ValidationResult]:
     """Return the results of an index, its page checksums verified. Raises Refused."""
     try:
         return from_table(parquet.decode(path.read_bytes()))
-    except (OSError, pa.ArrowException, ValueError) as error:
+    # TypeError is raised where a column has no value.
+    except (OSError, pa.ArrowException, ValueError, TypeError) as error:
         raise Refused(
             path,
             f"cannot be read ({str(error).splitlines()[0]})",
@@ -105,11 +108,11 @@ def to_table(
 
 def from_table(table: pa.Table) -> list[ValidationResult]:
     """Return the results of a table. Raises ValueError for a table of other columns."""
-    if not _ours(table.schema):
+    if not _is_index(table.schema):
         raise ValueError(f"columns {', '.join(table.schema.names)}")
     parts = table.select(_SCHEMA.names).to_batches(max_chunksize=PART)
-    once = Interner()
-    return [once.of(_result(row)) for part in parts for row in part.to_pylist()]
+    interner = Interner()
+    return [interner.of(_result(row)) for part in parts for row in part.to_pylist()]
 
 
 def _row(result: ValidationResult) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Rules for an episode whose bytes are sound: one function per rule.
 
 A rule's decorator names its code and severity, its docstring is the sentence that explains it in
-reports, and it yields one reason for each objection. `FILES` explains the
-codes that reading the bytes may give, and `STORE` those that need the whole store.
+reports, and it yields one reason for each objection. `FILES` explains the codes that reading the
+bytes may give, and `STORE` those that need the whole store.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from phasewatch.schema import NS, Schema
 from phasewatch.validation.clocks import ClockEvidence, measure
 from phasewatch.validation.verdict import Finding, Severity, Verdict, overall_verdict
 
-STUCK, TIMES = 2, ("ns", "us", "ms", "s", "tick")
+STUCK_WINDOWS, TIME_UNITS = 2, ("ns", "us", "ms", "s", "tick")
 """After how many windows a row must differ where a counter has one of these units.
 
 Disks and networks can be idle; the time that a running machine uses grows.
@@ -26,19 +26,19 @@ Disks and networks can be idle; the time that a running machine uses grows.
 LONGEST_S = 7 * 86_400.0
 """A week: a longer episode has a broken clock, and would take hours to check."""
 
-THIN, TOO_THIN, THICK = 0.9, 0.5, 1.2
+FULL_COVERAGE, MIN_COVERAGE, MAX_COVERAGE = 0.9, 0.5, 1.2
 """Share of the expected rows under which a source is degraded or rejected, and over which it is
 degraded because its rate is not the nominal one."""
 
-WAITING, LOST = "proc.vcpu_wait", 0.25
+WAIT_CHANNEL, MAX_LOST_CORES = "proc.vcpu_wait", 0.25
 """The channel of time that vCPUs waited for a core, in ns, and how much of a core they may lose.
 
 What is lost is what the CPU channels are off by: docs/decisions/0005-contention.md."""
 
-MISFIT_MS = 250.0
+MAX_MISFIT_MS = 250.0
 """How far the pings may lie off the line that maps the guest's clock: half a sampling period."""
 
-STEPPED_S = 1.0
+MAX_DRIFT_S = 1.0
 """How far a source's two clocks may drift apart within an episode."""
 
 FILES: Mapping[str, str] = {
@@ -190,10 +190,11 @@ def check_all(several: Sequence[Facts]) -> list[tuple[Verdict, tuple[Finding, ..
         for rule in RULES:
             for facts, findings in zip(several, found, strict=True):
                 findings += _findings(rule, facts)
-    return [(overall_verdict(one), tuple(one)) for one in map(_decided, found)]
+    return [(overall_verdict(one), tuple(one)) for one in map(_first_failure, found)]
 
 
 def _findings(rule: Rule, facts: Facts) -> list[Finding]:
+    """Return the findings of one rule; its failure is a finding, too."""
     try:
         return [Finding(rule.code, rule.severity, reason) for reason in rule.check(facts)]
     except MemoryError:
@@ -204,7 +205,7 @@ def _findings(rule: Rule, facts: Facts) -> list[Finding]:
         return [Finding("check_bug", "errored", reason)]
 
 
-def _decided(findings: list[Finding]) -> list[Finding]:
+def _first_failure(findings: list[Finding]) -> list[Finding]:
     """Return the findings, or only that of the first rule that failed."""
     failed = [one for one in findings if one.severity == "errored"]
     return failed[:1] or findings
@@ -311,8 +312,8 @@ def _clock_offset(facts: Facts) -> Iterator[str]:
         if pair.apart:
             when = f"{abs(pair.offset_s):.1f} s {'late' if pair.offset_s > 0 else 'early'}"
             yield (
-                f"{pair.left} saw {when} what {pair.right} saw: correlation {pair.there:.2f} then, "
-                f"{pair.here:.2f} as stamped"
+                f"{pair.left} saw {when} what {pair.right} saw: correlation "
+                f"{pair.shifted:.2f} then, {pair.unshifted:.2f} as stamped"
             )
 
 
@@ -323,7 +324,7 @@ def _label_onset(facts: Facts) -> Iterator[str]:
     if onset is not None and onset.apart:
         yield (
             f"the telemetry changes {onset.late_s:+.1f} s from where the labels do: they explain "
-            f"{onset.there:.0%} of it there, {onset.here:.0%} where they stand"
+            f"{onset.shifted:.0%} of it there, {onset.unshifted:.0%} where they stand"
         )
 
 
@@ -342,7 +343,7 @@ def _clock_step(facts: Facts) -> Iterator[str]:
         if not len(samples) or not facts.ordered[source]:
             continue
         apart = samples.t_wall_ns - samples.t_mono_ns
-        if (drift := float(apart.max() - apart.min()) / NS) > STEPPED_S:
+        if (drift := float(apart.max() - apart.min()) / NS) > MAX_DRIFT_S:
             yield f"{source}'s wall clock moved {drift:.1f} s against its monotonic clock"
 
 
@@ -350,15 +351,15 @@ def _clock_step(facts: Facts) -> Iterator[str]:
 def _rows_none(facts: Facts) -> Iterator[str]:
     """A source has under half of its rows."""
     for source, share in facts.coverage.items():
-        if share < TOO_THIN:
-            yield f"{source} has {share:.0%} of its rows; under {TOO_THIN:.0%} is too few"
+        if share < MIN_COVERAGE:
+            yield f"{source} has {share:.0%} of its rows; under {MIN_COVERAGE:.0%} is too few"
 
 
 @rule("rows_low", "degraded")
 def _rows_low(facts: Facts) -> Iterator[str]:
     """A source lacks over a tenth of its rows."""
     for source, share in facts.coverage.items():
-        if TOO_THIN <= share < THIN:
+        if MIN_COVERAGE <= share < FULL_COVERAGE:
             yield f"{source} has {share:.0%} of its rows"
 
 
@@ -366,7 +367,7 @@ def _rows_low(facts: Facts) -> Iterator[str]:
 def _rows_high(facts: Facts) -> Iterator[str]:
     """A source has more rows than its rate allows, or no rate."""
     for source, samples in facts.present.items():
-        if facts.coverage.get(source, 0.0) > THICK:
+        if facts.coverage.get(source, 0.0) > MAX_COVERAGE:
             share = facts.coverage[source]
             rows = f"{share:.0%}" if share < 100 else f"{share:.0e} times"
             yield f"{source} has {rows} of its rows: its rate is another"
@@ -436,12 +437,12 @@ def _source_stuck(facts: Facts) -> Iterator[str]:
     window_s = facts.schema.grid.window_s
     for source, samples in facts.present.items():
         t, counted = samples.t_wall_ns, facts.schema.channels_of(source)
-        time = any(one.kind == "counter" and one.unit in TIMES for one in counted)
+        time = any(one.kind == "counter" and one.unit in TIME_UNITS for one in counted)
         if len(t) < 2 or t[-1] <= t[0] or not time:
             continue
         looks = samples.values[:: max(int(len(t) * window_s * NS / int(t[-1] - t[0])), 1)]
-        if still := np.count_nonzero((looks[STUCK:] == looks[:-STUCK]).all(axis=1)):
-            yield f"{source} gives the same row {STUCK * window_s:g} s later, {still} times"
+        if still := np.count_nonzero((looks[STUCK_WINDOWS:] == looks[:-STUCK_WINDOWS]).all(axis=1)):
+            yield f"{source} gives the same row {STUCK_WINDOWS * window_s:g} s later, {still} times"
 
 
 @rule("clock_fit", "rejected")
@@ -452,7 +453,7 @@ def _clock_fit(facts: Facts) -> Iterator[str]:
         return
     if isinstance(misfit, bool) or not isinstance(misfit, int | float) or misfit < 0:
         yield f"guest_clock_misfit_ms is {misfit!r}, which is no number of milliseconds"
-    elif misfit > MISFIT_MS:
+    elif misfit > MAX_MISFIT_MS:
         yield (
             f"the guest's clock stepped: its pings are up to {misfit:.0f} ms off the line that "
             "maps it, and the labels with them"
@@ -462,20 +463,21 @@ def _clock_fit(facts: Facts) -> Iterator[str]:
 @rule("contention", "degraded")
 def _contention(facts: Facts) -> Iterator[str]:
     """The vCPUs lost time to others: CPU channels read low."""
-    episode, proc = facts.episode, facts.present.get(WAITING.partition(".")[0])
-    if WAITING not in facts.schema.names or proc is None or episode.seconds > LONGEST_S:
+    episode, proc = facts.episode, facts.present.get(WAIT_CHANNEL.partition(".")[0])
+    if WAIT_CHANNEL not in facts.schema.names or proc is None or episode.seconds > LONGEST_S:
         return
-    if WAITING not in proc.names or len(proc) < 2:
+    if WAIT_CHANNEL not in proc.names or len(proc) < 2:
         return
-    waited = proc.values[:, proc.names.index(WAITING)]
+    waited = proc.values[:, proc.names.index(WAIT_CHANNEL)]
     waited = np.where(np.isfinite(waited), waited, np.nan)
     t = (proc.t_wall_ns - episode.start_ns) / NS
     window = facts.schema.grid.window_s
     ends = np.arange(window, episode.seconds, window / 2)
     lost = (np.interp(ends, t, waited) - np.interp(ends - window, t, waited)) / window / NS
-    bad = lost > LOST
+    bad = lost > MAX_LOST_CORES
     if bad.any():
         yield (
-            f"its vCPUs lost up to {lost[bad].max():.2f} of a core to others, over {LOST} of one "
-            f"in {bad.sum()} of {len(ends)} stretches of {window:g} s: CPU channels are low there"
+            f"its vCPUs lost up to {lost[bad].max():.2f} of a core to others, over "
+            f"{MAX_LOST_CORES} of one in {bad.sum()} of {len(ends)} stretches of {window:g} s: "
+            "CPU channels are low there"
         )

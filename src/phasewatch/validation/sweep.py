@@ -46,7 +46,7 @@ from phasewatch.validation.verdict import (
 BLOCK = 256
 """Episodes that are validated between two writes to the cache."""
 
-TOGETHER, HELD = 16, 16 << 20
+GROUP_EPISODES, GROUP_BYTES = 16, 16 << 20
 """How many episodes, and bytes of their files, are in memory at once."""
 
 UNDECIDED = {"format_newer"}
@@ -80,32 +80,31 @@ def validate_episode(episodes: EpisodeSource, id: str) -> ValidationResult:
 def validate_store(
     episodes: EpisodeSource,
     tick: Callable[[int], object] = lambda count: None,
-    spread: Executor = serial,
-    kept: VerdictCache | None = None,
+    executor: Executor = serial,
+    cache: VerdictCache | None = None,
     full: bool = False,
 ) -> list[ValidationResult]:
     """Return a result for every episode, in the order of their ids.
 
-    `kept` is the cache of earlier results, and `full` ignores it. `spread` runs the blocks, and
-    `tick` is called with the number of episodes done. Raises Refused
-    when the workers are lost.
+    `cache` has the results of earlier sweeps, and `full` ignores it. `executor` runs the blocks,
+    and `tick` is called with the number of episodes done. Raises Refused when the workers are lost.
     """
     ids = episodes.ids()
-    known = kept.read() if kept else {}
+    known = cache.read() if cache else {}
     found: dict[str, VersionedResult] = {}
     if not full:
         same = (id for id in ids if id in known and known[id][0] == _version(episodes, id))
         found = {id: known[id] for id in same}
         tick(len(found))
-    once = Interner()
+    interner = Interner()
     blocks = _blocks([id for id in ids if id not in found])
-    for block, validated in zip(blocks, spread(partial(_block, episodes), blocks), strict=True):
-        if kept:
-            kept.add(validated)
-        found.update(zip(block, [(at, once.of(one)) for at, one in validated], strict=True))
+    for block, validated in zip(blocks, executor(partial(_block, episodes), blocks), strict=True):
+        if cache:
+            cache.add(validated)
+        found.update(zip(block, [(at, interner.of(one)) for at, one in validated], strict=True))
         tick(len(validated))
-    if kept and found != known:
-        kept.replace(found[id] for id in ids)
+    if cache and found != known:
+        cache.replace(found[id] for id in ids)
     return with_store_findings([found[id][1] for id in ids])
 
 
@@ -117,8 +116,8 @@ def validate_and_read(
     Each episode is read and decoded once. The decoded ones are held in memory.
     """
     results, decoded = [], {}
-    for few in _some(episodes, episodes.ids()):
-        for result, episode in _decoded(episodes, [(id, fetched) for id, _, fetched in few]):
+    for group in _groups(episodes, episodes.ids()):
+        for result, episode in _decoded(episodes, [(id, fetched) for id, _, fetched in group]):
             results.append(result)
             if episode is not None:
                 decoded[result.id] = episode
@@ -135,14 +134,15 @@ def with_store_findings(results: Sequence[ValidationResult]) -> list[ValidationR
         if one.usable:
             same[one.content].append(one.id)
     return [
-        _with(one, _objections(one, same[one.content], folded[one.id.casefold()]))
+        _with_findings(one, _store_findings(one, same[one.content], folded[one.id.casefold()]))
         for one in results
     ]
 
 
-def _objections(
+def _store_findings(
     result: ValidationResult, same: Sequence[str], folded: Sequence[str]
 ) -> list[Finding]:
+    """Return the findings that other episodes give: of the same content, or a similar name."""
     found = []
     if result.usable and result.id != same[0]:
         reason = f"its samples are those of {same[0]}, which is kept"
@@ -154,7 +154,8 @@ def _objections(
     return found
 
 
-def _with(result: ValidationResult, more: Sequence[Finding]) -> ValidationResult:
+def _with_findings(result: ValidationResult, more: Sequence[Finding]) -> ValidationResult:
+    """Return a result with more findings; an errored one is decided by the next sweep."""
     if not more or result.verdict == "errored":
         return result
     findings = (*result.findings, *more)
@@ -168,24 +169,24 @@ def _blocks(ids: Sequence[str]) -> list[Sequence[str]]:
 def _block(episodes: EpisodeSource, ids: Iterable[str]) -> list[VersionedResult]:
     """Validate some episodes; the version of each is taken before it is read."""
     found: list[VersionedResult] = []
-    for few in _some(episodes, ids):
-        validated = _validated(episodes, [(id, fetched) for id, _, fetched in few])
-        found += zip([version for _, version, _ in few], validated, strict=True)
+    for group in _groups(episodes, ids):
+        validated = _validated(episodes, [(id, fetched) for id, _, fetched in group])
+        found += zip([version for _, version, _ in group], validated, strict=True)
     return found
 
 
-def _some(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[str, str, Any]]]:
-    """Yield ids, versions and files of a few episodes at a time; of fewer, where they are large."""
-    few, held = [], 0
+def _groups(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[str, str, Any]]]:
+    """Yield ids, versions and files of a few episodes at a time, of fewer where they are large."""
+    group, held = [], 0
     for id in ids:
         version, fetched = _version(episodes, id), _fetched(episodes, id)
-        few.append((id, version, fetched))
+        group.append((id, version, fetched))
         held += fetched.size if isinstance(fetched, Fetched) else 0
-        if len(few) == TOGETHER or held > HELD:
-            yield few
-            few, held = [], 0
-    if few:
-        yield few
+        if len(group) == GROUP_EPISODES or held > GROUP_BYTES:
+            yield group
+            group, held = [], 0
+    if group:
+        yield group
 
 
 def _version(episodes: EpisodeSource, id: str) -> str:
@@ -196,7 +197,7 @@ def _version(episodes: EpisodeSource, id: str) -> str:
         return ""
 
 
-def _folder(store: Store, id: str) -> None:
+def _refuse_stray(store: Store, id: str) -> None:
     """Raise Refused unless an episode is a folder of this store, and OSError when it is gone."""
     path = store.folder(id)
     mode = os.lstat(path).st_mode
@@ -229,12 +230,12 @@ def _decoded(
                 reached[at] = _tried(
                     partial(step, found, reached[at], episodes.schema), episodes, id
                 )
-    understood = [
+    decoded = [
         (found, facts)
         for (_, found), facts in zip(fetched, reached, strict=True)
         if isinstance(facts, Facts)
     ]
-    results = map(_result, understood, rules.check_all([facts for _, facts in understood]))
+    results = map(_result, decoded, rules.check_all([facts for _, facts in decoded]))
     return [
         (last, None) if isinstance(last, ValidationResult) else (next(results), last.episode)
         for last in reached
@@ -246,12 +247,12 @@ def _tried(step: Callable[[], Any], episodes: EpisodeSource, id: str) -> Any:
     try:
         return step()
     except Refused as refused:
-        return _refused(episodes, id, _objection(refused, _again(episodes, id)))
+        return _unreadable(episodes, id, _finding_of(refused, _second_refusal(episodes, id)))
     except (OSError, MemoryError) as error:
         where = getattr(error, "filename", None) or id
         reason = f"{where}: {getattr(error, 'strerror', None) or type(error).__name__}"
         finding = Finding("io", "errored", f"{reason}; repair access and validate again")
-        return ValidationResult.unreadable(_shown(id), finding)
+        return ValidationResult.unreadable(_printable(id), finding)
 
 
 @dataclass(frozen=True)
@@ -280,8 +281,9 @@ def _fetched(episodes: EpisodeSource, id: str) -> Any:
 
 
 def _fetch(episodes: EpisodeSource, id: str) -> Fetched:
+    """Return the files of an episode. Raises Refused, or OSError."""
     with episodes.local_copy(id) as store:
-        _folder(store, id)
+        _refuse_stray(store, id)
         manifest = store.manifest(id)
         unlisted = _unlisted(store.folder(id), manifest)
         return Fetched(manifest, store.files(manifest), unlisted, episodes.location(id))
@@ -298,9 +300,10 @@ _STEPS: tuple[Callable[[Fetched, Any, Schema], Any], ...] = (
 
 
 def _result(
-    understood: tuple[Fetched, Facts], checked: tuple[Verdict, tuple[Finding, ...]]
+    decoded: tuple[Fetched, Facts], checked: tuple[Verdict, tuple[Finding, ...]]
 ) -> ValidationResult:
-    (found, facts), (verdict, findings) = understood, checked
+    """Return the result of an episode that was decoded and checked by every rule."""
+    (found, facts), (verdict, findings) = decoded, checked
     episode = facts.episode
     if verdict != "errored" and found.unlisted:
         findings = (*found.unlisted, *findings)
@@ -320,6 +323,7 @@ def _result(
 
 
 def _unlisted(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
+    """Return a finding for each file of an episode that its manifest does not list."""
     names = sorted({*os.listdir(folder)} - {MANIFEST, *manifest.files})
     return tuple(
         Finding("file_unlisted", "degraded", f"{name!a} is not in the manifest, nor checked")
@@ -327,7 +331,7 @@ def _unlisted(folder: Path, manifest: Manifest) -> tuple[Finding, ...]:
     )
 
 
-def _objection(first: Refused, then: Refused) -> Finding:
+def _finding_of(first: Refused, then: Refused) -> Finding:
     """Return the finding for two readings that were refused."""
     if (first.code, str(first)) != (then.code, str(then)):
         reason = f"first: {first}; then: {then}; test the disk and the memory"
@@ -336,11 +340,11 @@ def _objection(first: Refused, then: Refused) -> Finding:
     return Finding(first.code, severity, str(first))
 
 
-def _again(episodes: EpisodeSource, id: str) -> Refused:
+def _second_refusal(episodes: EpisodeSource, id: str) -> Refused:
     """Return the refusal of a second reading: an episode is rejected only when both agree."""
     try:
         with episodes.local_copy(id) as store:
-            _folder(store, id)
+            _refuse_stray(store, id)
             store.read(id)
     except Refused as refused:
         return refused
@@ -349,22 +353,22 @@ def _again(episodes: EpisodeSource, id: str) -> Refused:
     return Refused(id, "nothing", "the same again", "", code="")
 
 
-def _refused(episodes: EpisodeSource, id: str, finding: Finding) -> ValidationResult:
+def _unreadable(episodes: EpisodeSource, id: str, finding: Finding) -> ValidationResult:
     """Return the result for bytes that cannot be read as an episode."""
     try:
         with episodes.local_copy(id) as store:
-            digest = _found(store.root / "episodes" / id)
+            digest = _files_digest(store.root / "episodes" / id)
     except (OSError, Refused):
         digest = ""
-    return ValidationResult.unreadable(_shown(id), finding, digest)
+    return ValidationResult.unreadable(_printable(id), finding, digest)
 
 
-def _shown(id: str) -> str:
+def _printable(id: str) -> str:
     """Return an id as printable text, since a folder's name may be any bytes."""
     return id.encode(errors="backslashreplace").decode()
 
 
-def _found(folder: Path) -> str:
+def _files_digest(folder: Path) -> str:
     """Return a sha256 over names and bytes of an episode's files. Raises Refused, or OSError."""
     hashed = hashlib.sha256()
     for name in sorted(os.listdir(folder)):

@@ -31,7 +31,7 @@ def test_scores_are_those_of_the_report(toy_run: RunResult, toy_out: Path) -> No
     assert board.chance_macro_f1 == floor.unseen.value
 
 
-def test_what_was_not_tested_has_no_score(toy_run: RunResult, toy_out: Path) -> None:
+def test_an_untested_profile_has_no_score(toy_run: RunResult, toy_out: Path) -> None:
     changed = report(toy_out)
     changed["profiles"] = [*toy_run.report.profiles, "never-run"]
     board = metrics.scoreboard(changed, toy_out / "report.json")

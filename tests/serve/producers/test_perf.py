@@ -15,7 +15,7 @@ def measured(counters: Counters | None = None) -> perf.Perf:
     return perf.Producer(context, lambda event: None).measure(psutil.Process(), 1.0)
 
 
-def test_ratios_are_ratios() -> None:
+def test_ratios_are_between_zero_and_one() -> None:
     event = measured()
     assert 0 <= event.cpu_ratio <= 1 and all(0 <= one <= 1 for one in event.cores_ratio)
     assert 0 < event.mem_available_bytes <= event.mem_total_bytes

@@ -15,7 +15,7 @@ from phasewatch.serve.replay.records import EpisodeLoaded
 from phasewatch.store.local import Store
 
 
-def test_it_plays_the_first_episode_until_it_is_stopped(
+def test_the_producer_plays_the_first_episode_until_it_is_stopped(
     toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     published: list[Event] = []

@@ -17,7 +17,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> Any:
     return time
 
 
-def test_the_clock_stands_still_unless_it_plays(now: Any) -> None:
+def test_a_paused_clock_does_not_advance(now: Any) -> None:
     clock = Clock(_since=100.0)
     now.at = 110.0
     assert clock.position_s(60) == 0
@@ -29,7 +29,7 @@ def test_the_clock_stands_still_unless_it_plays(now: Any) -> None:
     assert clock.position_s(60) == 60
 
 
-def test_a_held_clock_goes_on_from_where_it_stood(now: Any) -> None:
+def test_a_paused_clock_resumes_at_its_position(now: Any) -> None:
     clock = Clock(state="playing", _since=100.0)
     now.at = 110.0
     clock.hold(60)
@@ -40,7 +40,7 @@ def test_a_held_clock_goes_on_from_where_it_stood(now: Any) -> None:
     assert (found.position_s, found.speed, found.control) == (20.0, 2.0, True)
 
 
-def test_a_revision_of_before_is_stale() -> None:
+def test_an_outdated_revision_is_refused() -> None:
     clock = Clock(revision=4)
     clock.refuse_stale(None)
     clock.refuse_stale(4)
@@ -65,12 +65,12 @@ def test_a_revision_of_before_is_stale() -> None:
         ("load", 7),
     ],
 )
-def test_what_cannot_be_done_is_refused(operation: str, value: Any) -> None:
+def test_invalid_operations_are_refused(operation: str, value: Any) -> None:
     with pytest.raises(Refused, match="cannot be done"):
         refuse_invalid(operation, value)
 
 
-def test_every_operation_can_be_done() -> None:
+def test_every_operation_is_accepted() -> None:
     values: dict[str, Any] = {"seek": 3.5, "step": -1, "speed": 0.25, "loop": (1, 2), "load": "id"}
     for operation in OPERATIONS:
         refuse_invalid(operation, values.get(operation))

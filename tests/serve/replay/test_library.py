@@ -48,7 +48,7 @@ def test_without_a_run_there_are_no_models_and_no_split(toy_store: Store) -> Non
     assert library.split() == (None, {})
 
 
-def test_a_past_is_of_the_same_host_and_earlier(library: Library) -> None:
+def test_history_holds_earlier_episodes_of_the_same_host(library: Library) -> None:
     episodes = [library.read(id) for id, one in library.manifests.items() if one.host == "alpha"]
     first = min(episodes, key=lambda one: one.start_ns)
     assert library.past(first) == []
@@ -57,6 +57,6 @@ def test_a_past_is_of_the_same_host_and_earlier(library: Library) -> None:
     assert library.past(replace(later, host="nobody")) == []
 
 
-def test_an_episode_that_is_not_there_is_refused(library: Library) -> None:
+def test_an_unknown_episode_is_refused(library: Library) -> None:
     with pytest.raises(Refused, match="has no episode 'nobody'"):
         library.read("nobody")

@@ -48,15 +48,15 @@ def test_seeking_predicts_the_window_there_and_counts_no_skip(
     id = toy_store.ids()[0]
     playback.load(id)
     playback.operate("seek", 30.0, None)
-    (there,) = windows(published)
-    assert there.end_s == 25.0 or there.end_s == 30.0
+    (window,) = windows(published)
+    assert window.end_s == 25.0 or window.end_s == 30.0
     every = {one.index: one for one in Queries(playback).windows(id)}
     same = ("z", "truth", "present_ratio")
-    assert [getattr(there, name) for name in same] == [
-        getattr(every[there.index], name) for name in same
+    assert [getattr(window, name) for name in same] == [
+        getattr(every[window.index], name) for name in same
     ]
-    assert {key: one.p for key, one in there.models.items()} == {
-        key: one.p for key, one in every[there.index].models.items()
+    assert {key: one.p for key, one in window.models.items()} == {
+        key: one.p for key, one in every[window.index].models.items()
     }
     assert playback.context.counters.value("windows_skipped_total") == 0
 

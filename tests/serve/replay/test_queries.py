@@ -89,6 +89,6 @@ def test_incidents_are_those_at_the_threshold_of_the_report(
         found.incidents(id, "gbt.realistic")
 
 
-def test_nothing_watched_has_no_id(found: Queries) -> None:
+def test_without_a_watched_episode_there_is_no_id(found: Queries) -> None:
     with pytest.raises(Refused, match="watches nothing yet"):
         found.current()

@@ -51,7 +51,6 @@ def export(
         f"{parity.edges} edge cases give the same labels, with logits at most {parity.largest:.2g} "
         "apart",
         soft_wrap=True,
-        markup=False,
     )
     if terms.int8:
         lost = terms.int8
@@ -60,7 +59,6 @@ def export(
             f"labels changed, logits moved by up to {lost.largest:.2g}, macro F1 "
             f"{parity.macro_f1:.3f} before and {lost.macro_f1:.3f} after",
             soft_wrap=True,
-            markup=False,
         )
 
 
@@ -90,7 +88,7 @@ def sign(
             checkpoint.load(path)
         place = contract.with_name(f"{contract.name}.sig")
         atomic.write(place, trust.sign(data, key))
-        out.print(f"{place}", soft_wrap=True, markup=False)
+        out.print(f"{place}", soft_wrap=True)
 
 
 @app.command()
@@ -114,7 +112,6 @@ def watch(
         f"{loaded.name} reads samples; the first {loaded.opening_s:g} s must be "
         f"{loaded.schema.classes[0]}",
         soft_wrap=True,
-        markup=False,
     )
     for prediction in watch(loaded, sys.stdin):
         sys.stdout.write(json.dumps(asdict(prediction)) + "\n")

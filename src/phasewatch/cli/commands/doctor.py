@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from phasewatch import __version__
@@ -233,10 +232,10 @@ def _show(checks: list[Check], blocked: dict[str, list[str]], every: bool) -> No
     for column in ("what", "state", "needed by", "how to get it"):
         table.add_column(column, overflow="fold")
     for check in shown:
-        table.add_row(*map(escape, (check.name, check.detail, check.needed_by, check.remedy)))
+        table.add_row(*(check.name, check.detail, check.needed_by, check.remedy))
     if shown:
         out.print(table)
     for name, extras in blocked.items():
-        out.print(f"{name}: {install_line(*extras)}", soft_wrap=True, markup=False)
+        out.print(f"{name}: {install_line(*extras)}", soft_wrap=True)
     if not blocked:
         out.print("Every command has the libraries that it needs.")

@@ -13,6 +13,7 @@ from phasewatch.cli.console import (
     Opening,
     app,
     out,
+    plain,
     print_json,
     progress,
 )
@@ -66,6 +67,7 @@ def import_(
 
 
 def _show(reports: "list[FileReport]") -> None:
+    """Print rows and episodes by file, and what was dropped and why."""
     table = Table(title="rows and episodes, by file")
     for name in ("file", "rows", "dropped", "episodes", "new", "verdicts"):
         table.add_column(name, overflow="fold")
@@ -77,7 +79,7 @@ def _show(reports: "list[FileReport]") -> None:
             len(report.episodes),
             sum(one.new for one in report.episodes),
         )
-        table.add_row(report.file, *map(str, numbers), verdicts or "none")
+        table.add_row(plain(report.file), *map(str, numbers), verdicts or "none")
     out.print(table)
     for report in reports:
         for reason, lines in report.reasons.items():
@@ -85,12 +87,12 @@ def _show(reports: "list[FileReport]") -> None:
                 "…" if len(lines) > MAX_LINES else ""
             )
             line = f"  dropped {len(lines)} of {report.file}: {reason} (line {listed})"
-            out.print(line, markup=False, soft_wrap=True)
+            out.print(plain(line), soft_wrap=True)
         for one in report.episodes:
             if one.verdict != "accepted":
                 more = f" and {len(one.reasons) - 1} more" if len(one.reasons) > 1 else ""
                 line = f"  {one.verdict} {one.id}: {one.reasons[0]}{more}"
-                out.print(line, markup=False, soft_wrap=True)
+                out.print(plain(line), soft_wrap=True)
 
 
 schema_app = typer.Typer(help="Schemas: channels, grid and classes.")
@@ -123,7 +125,7 @@ def suggest(
         atomic.write(path, text.encode())
         out.print(f"draft: {path}")
     for remark in draft.remarks:
-        out.print(f"  {remark}", markup=False, soft_wrap=True)
+        out.print(f"  {plain(remark)}", soft_wrap=True)
     out.print("Correct the lines marked CHECK, then run:", soft_wrap=True)
     command = f"phasewatch import {source} --mapping {folder}/mapping.toml"
     out.print(f"  {command} --schema {folder}/schema.toml --out STORE", soft_wrap=True)
@@ -165,6 +167,6 @@ def windows(
         if rejected or errored:
             left_out = f"{rejected} rejected, {errored} that could not be read"
             line = f"episodes left out: {left_out}; see `phasewatch validate {store}`"
-            out.print(line, markup=False, soft_wrap=True)
+            out.print(line, soft_wrap=True)
     if errored:
         raise typer.Exit(SOME_ERRORED)

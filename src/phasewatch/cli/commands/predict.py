@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from phasewatch.cli.console import AsJson, PublicKey, StorePath, Strict, app, out, print_json
-from phasewatch.errors import counted
+from phasewatch.cli.console import AsJson, PublicKey, StorePath, Strict, app, out, plain, print_json
+from phasewatch.errors import Refused, counted
 
 if TYPE_CHECKING:
     from phasewatch.artifacts.bundle import Terms
@@ -56,7 +56,10 @@ def predict(
 def _predictions(
     loaded: "Checkpoint", windows: "Windows", results: "Mapping[str, ValidationResult]"
 ) -> list[dict[str, Any]]:
-    """A row a window: where it ends in its episode, its true and predicted phase, and how sure."""
+    """Return a row for each window: its end, its true and predicted phase, and the probability.
+
+    `end_s` counts from the start of the episode.
+    """
     from scipy.special import softmax
 
     from phasewatch.schema import NS
@@ -84,8 +87,9 @@ def _show_predictions(id: str, rows: list[dict[str, Any]]) -> None:
     for row in rows:
         style = None if row["predicted"] == row["truth"] else "red"
         end, probability = f"{row['end_s']:.1f}", f"{row['probability']:.2f}"
-        table.add_row(end, row["truth"], row["predicted"], probability, style=style)
-    out.print(id, soft_wrap=True, markup=False)
+        truth, predicted = plain(row["truth"]), plain(row["predicted"])
+        table.add_row(end, truth, predicted, probability, style=style)
+    out.print(id, soft_wrap=True)
     out.print(table)
 
 
@@ -126,18 +130,29 @@ def inspect(
         return
     weights = _weights(header) if isinstance(header, Header) else _graph(header)
     table = Table(title=header.name, show_header=False)
-    rows = {**_input(header), **_origin(header), **weights, "digest": header.digest}
-    for key, line in rows.items():
-        table.add_row(key, line)
+    for key, line in {**_facts(header, checkpoint), **weights, "digest": header.digest}.items():
+        table.add_row(key, plain(line))
     out.print(table)
 
 
+def _facts(header: "Header | Terms", path: Path) -> dict[str, str]:
+    """Return the rows on a model. Raises Refused where a part of its contract is not one."""
+    try:
+        return {**_input(header), **_origin(header)}
+    # The parts are checked when the weights are loaded, which `inspect` does not do.
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"has a part that cannot be read ({type(error).__name__}: {error})"
+        remedy = "Take the model from its owner again."
+        raise Refused(path, problem, "the contract of a model", remedy, "header_schema") from error
+
+
 def _pairs(values: Mapping[str, Any], form: str = "") -> str:
+    """Return names and values as text; `form` is the format of each value."""
     return ", ".join(f"{key} {value:{form}}" for key, value in values.items())
 
 
 def _input(header: "Header | Terms") -> dict[str, str]:
-    """The model, and what goes into it and comes out."""
+    """Return the rows on the model, its input and its output."""
     channels = [f"{name} ({unit}, {kind})" for name, unit, kind, *_ in header.data["channels"]]
     return {
         "model": f"{header.model}, {header.mode}, view {header.view}",
@@ -154,7 +169,7 @@ def _input(header: "Header | Terms") -> dict[str, str]:
 
 
 def _origin(header: "Header | Terms") -> dict[str, str]:
-    """How the model was trained, and what it is checked by."""
+    """Return the rows on how the model was trained, and what it is checked by."""
     split, recipe = header.split, header.recipe
     return {
         "recipe": f"{recipe['name']}, {split['recipe']}, seed {recipe['seed']}",
@@ -167,11 +182,12 @@ def _origin(header: "Header | Terms") -> dict[str, str]:
 
 
 def _weights(header: "Header") -> dict[str, str]:
+    """Return the row on the weights of a checkpoint."""
     return {"weights": f"{header.weights_bytes} bytes, sha256 {header.weights_sha256}"}
 
 
 def _graph(terms: "Terms") -> dict[str, str]:
-    """The graph of a bundle, and how far it is from the model it was exported from."""
+    """Return the rows on the graph of a bundle, and its distance from the model."""
     rows = {}
     if lost := terms.int8:
         rows["int8"] = f"{lost.other_labels} labels changed, logits {lost.largest:.2g} apart"

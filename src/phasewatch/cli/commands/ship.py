@@ -60,7 +60,7 @@ def receive(
     opened = Store.create(store, schema.vm46())
 
     def log(line: str) -> None:
-        err.print(plain(line), markup=False, soft_wrap=True)
+        err.print(plain(line), soft_wrap=True)
 
     with (
         Receiver(opened, hosts, limits) as receiver,
@@ -69,7 +69,7 @@ def receive(
         shown = f"[{host}]" if ":" in host else host
         scheme = "https" if files else "http"
         line = f"receiving at {scheme}://{shown}:{server.server_address[1]} for "
-        out.print(line + ", ".join(sorted(hosts.values())), markup=False, soft_wrap=True)
+        out.print(line + ", ".join(sorted(hosts.values())), soft_wrap=True)
         server.serve_forever()
 
 
@@ -101,19 +101,19 @@ def ship(
     atomic.refuse_url(store)
     opened = Store.open(store)
     ids = shipping.selected_ids(opened, episode)
-    line = shipping.Connection(url, shipping.read_token(token), tries, authority=ca)
+    connection = shipping.Connection(url, shipping.read_token(token), tries, authority=ca)
     taken = 0
     with progress("shipping", len(ids)) as tick:
         for id in ids:
             try:
-                shipping.ship(opened, id, line, remove)
+                shipping.ship(opened, id, connection, remove)
                 taken += 1
             except Refused as refused:
-                err.print(plain(f"phasewatch: {refused}"), markup=False, soft_wrap=True)
+                err.print(plain(f"phasewatch: {refused}"), soft_wrap=True)
                 if isinstance(refused, shipping.ReceiverUnavailable):
                     break
             tick()
-    line.close()
+    connection.close()
     out.print(f"{taken} acknowledged · {len(ids) - taken} not taken")
     if taken < len(ids):
         raise typer.Exit(SOME_ERRORED)

@@ -1,13 +1,18 @@
 """`phasewatch simulate` and `compare`: simulated stores, compared with recorded ones."""
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from phasewatch.cli.console import AsJson, app, out, print_json, progress
 from phasewatch.errors import counted
+
+if TYPE_CHECKING:
+    from phasewatch.episode import Episode
+    from phasewatch.schema import Schema
 
 
 @app.command()
@@ -22,13 +27,23 @@ def simulate(
     ] = 0.1,
     jobs: Annotated[int, typer.Option(help="Worker processes.", min=1, max=64)] = 2,
     fit: Annotated[
-        Path | None,
-        typer.Option(help="Fit to the recordings of this store instead of the packaged fit."),
+        list[Path] | None,
+        typer.Option(
+            help="Fit to the recordings of this store instead of the packaged fit; once a store."
+        ),
     ] = None,
+    long: Annotated[
+        bool,
+        typer.Option(
+            "--long",
+            help="Runs of 2 to 10 minutes and benign days of 10 to 60, of all samples, "
+            "instead of runs of 70 to 95 s of the first samples.",
+        ),
+    ] = False,
 ) -> None:
     """Write simulated episodes, for tests of scale and of validation, never for results.
 
-    Their statistics are fitted to the recorded corpus. Faults of every kind that the validator
+    Their statistics are fitted to the recorded episodes. Faults of every kind that the validator
     knows are planted and listed in truth.parquet; `phasewatch validate` compares its verdicts
     with that list. Training on simulated episodes is refused.
     """
@@ -39,35 +54,43 @@ def simulate(
 
     atomic.refuse_url(store)
     with tempfile.TemporaryDirectory() as folder:
-        chosen = PACKAGED_FIT if fit is None else fit_store(fit, Path(folder) / "fit.npz")
-        recipe = stream.Recipe(chosen, schema.vm46(), seed, faults)
+        chosen = fit_stores(fit, Path(folder) / "fit.npz") if fit else PACKAGED_FIT
+        recipe = stream.Recipe(chosen, schema.vm46(), seed, faults, long)
         with progress("simulating", episodes) as tick:
             stream.simulate(recipe, store, episodes, jobs, tick)
-    out.print(f"{counted(episodes, 'simulated episode')} in {store}", highlight=False)
+    out.print(f"{counted(episodes, 'simulated episode')} in {store}")
 
 
-def fit_store(recorded: Path, path: Path) -> Path:
-    """Fit to the usable episodes of a store, and return `path`, to which the fit is written."""
+def fit_stores(recorded: Sequence[Path], path: Path) -> Path:
+    """Fit to the usable episodes of stores, and return `path`, to which the fit is written."""
     from phasewatch import schema
     from phasewatch.errors import Refused
     from phasewatch.sim.draw import Simulator
-    from phasewatch.sim.fit import fit
-    from phasewatch.store.local import Store
-    from phasewatch.validation.sweep import validate_store
+    from phasewatch.sim.fitting import fit
 
-    opened, known = Store.open(recorded), schema.vm46()
-    gaps = known.incompatibilities(opened.schema)
-    if gaps:
-        expected, remedy = f"recordings under {known.name}", "Give another store, or none."
-        raise Refused(f"--fit {recorded}", f"{gaps[0]} ({len(gaps)} in all)", expected, remedy)
-    usable = (opened.read(result.id) for result in validate_store(opened) if result.usable)
+    known = schema.vm46()
+    usable = [episode for root in recorded for episode in _usable(root, known)]
     try:
         statistics = fit(usable, known)
         Simulator(statistics, known, seed=0)
     except Refused as refused:
-        raise refused.at(f"--fit {recorded}") from refused
+        raise refused.at(f"--fit {' --fit '.join(map(str, recorded))}") from refused
     statistics.save(path)
     return path
+
+
+def _usable(root: Path, known: "Schema") -> Iterator["Episode"]:
+    """Return the usable episodes of a store. Raises Refused when its schema is another one."""
+    from phasewatch.errors import Refused
+    from phasewatch.store.local import Store
+    from phasewatch.validation.sweep import validate_store
+
+    store = Store.open(root)
+    gaps = known.incompatibilities(store.schema)
+    if gaps:
+        expected, remedy = f"recordings under {known.name}", "Give another store, or none."
+        raise Refused(f"--fit {root}", f"{gaps[0]} ({len(gaps)} in all)", expected, remedy)
+    return (store.read(result.id) for result in validate_store(store) if result.usable)
 
 
 @app.command()
@@ -91,8 +114,19 @@ def compare(
         print_json(asdict(agreement))
         return
     out.print(
-        f"correlation of quantiles: {agreement.quantiles:.3f} ({agreement.cells} cells) · "
-        f"of autocorrelations: {agreement.memory:.3f} · "
-        f"of correlations between channels: {agreement.channels:.3f}"
+        f"correlation over {agreement.cells} cells of {agreement.episodes} episodes each: "
+        f"quantiles {agreement.quantiles:.3f}"
+    )
+    for name, meaning in {
+        "memory": "autocorrelations",
+        "channels": "correlations between channels",
+        "lagged": "the same with a lag",
+    }.items():
+        near, slope = getattr(agreement, name), agreement.slopes[name]
+        out.print(f"  {meaning}: r {near:.3f}, slope {slope:.2f}", highlight=False)
+    out.print(
+        f"trees tell windows apart: AUC {agreement.auc:.3f} by all channels, "
+        f"median {agreement.channel_auc:.3f} by one",
+        highlight=False,
     )
     out.print(f"figure: {figure}")

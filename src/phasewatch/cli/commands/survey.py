@@ -2,13 +2,18 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.console import AsJson, Opening, app, err, out
+from phasewatch.cli import tables
+from phasewatch.cli.console import AsJson, Opening, app, err, out, print_json, progress
 from phasewatch.training.recipes import RECIPES
+
+if TYPE_CHECKING:
+    from phasewatch.store.local import Store
 
 
 @app.command()
@@ -24,17 +29,45 @@ def survey(
             help=f"Evaluate its models: one of {', '.join(RECIPES)}. Without one, gbt alone."
         ),
     ] = "",
+    counts: Annotated[
+        bool,
+        typer.Option(
+            "--counts",
+            help="Count only, without training: episodes, samples, hosts and host-hours, by "
+            "campaign and verdict. Takes simulated stores as well.",
+        ),
+    ] = False,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves",
+            help="Draw learning curves instead: macro F1 against training samples, hosts and "
+            "episodes.",
+        ),
+    ] = False,
+    draws: Annotated[
+        int, typer.Option("--draws", help="Random training sets of each size.", min=1, max=100)
+    ] = 3,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", help="Processes that train curves or count.", min=1, max=64),
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Count what a corpus holds, and measure what baselines and a random window split reach on it.
 
-    Writes survey.md, survey.json and counts.csv. Trains a model for every held-out host, sample
-    and campaign, and each again on a random window split of the same windows. A few hundred
-    episodes take boosted trees some minutes.
+    Writes survey.md, survey.json, counts.csv and totals.csv. Trains a model for every held-out
+    host, sample and campaign, and each again on a random window split of the same windows. A few
+    hundred episodes take boosted trees some minutes. With --counts nothing is trained.
+
+    With --curves it writes curves.json, curves.csv and curves.svg: boosted trees on growing
+    training sets, always evaluated on the same held-out samples or hosts. These are some hundred
+    trainings; when interrupted, the same command resumes.
     """
     from dataclasses import asdict
 
     from phasewatch.experiment import survey as surveys
+    from phasewatch.experiment import totals
     from phasewatch.io import atomic
     from phasewatch.store.local import Store, refuse_inside
     from phasewatch.training import recipes
@@ -46,14 +79,65 @@ def survey(
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
 
     def log(line: str) -> None:
-        printer(line, markup=False, soft_wrap=True)
+        printer(line, soft_wrap=True)
+
+    if counts:
+        _count(opened, folder, jobs, as_json)
+        return
+    if curves:
+        _draw_curves(opened, folder, log, (opening_s, draws, jobs), as_json)
+        return
 
     found = surveys.survey(opened, log, opening_s, models)
     text = json.dumps(asdict(found), indent=1).encode()
     atomic.write(folder / "survey.json", text)
     atomic.write(folder / "survey.md", surveys.markdown(found).encode())
     atomic.write(folder / "counts.csv", surveys.table(found))
+    atomic.write(folder / "totals.csv", totals.table(found.totals))
     if as_json:
         sys.stdout.write(text.decode() + "\n")
     else:
-        out.print(f"findings: {folder}/survey.md, survey.json, counts.csv")
+        tables.totals(found.totals)
+        out.print(f"findings: {folder}/survey.md, survey.json, counts.csv, totals.csv")
+
+
+def _count(store: "Store", folder: Path, jobs: int, as_json: bool) -> None:
+    """Validate a store, print its totals, and write them as CSV."""
+    from dataclasses import asdict
+
+    from phasewatch.experiment import totals
+    from phasewatch.io import atomic, executors
+    from phasewatch.validation.sweep import validate_store
+
+    with progress("validate", len(store.ids())) as tick:
+        results = validate_store(store, tick, executors.process_pool(jobs))
+    found = totals.totals(results, store)
+    atomic.write(folder / "totals.csv", totals.table(found))
+    if as_json:
+        print_json([asdict(one) for one in found])
+        return
+    tables.totals(found)
+    out.print(f"totals: {folder}/totals.csv", soft_wrap=True)
+
+
+def _draw_curves(
+    store: "Store",
+    folder: Path,
+    log: Callable[[str], None],
+    how: tuple[float, int, int],
+    as_json: bool,
+) -> None:
+    """Draw the learning curves of a store, write them, and print them."""
+    from phasewatch.experiment import curves
+    from phasewatch.io import atomic
+    from phasewatch.reports import figures
+
+    found = curves.learning_curves(store, folder, log, curves.CurveOptions(*how))
+    atomic.write(folder / "curves.json", curves.document(found))
+    atomic.write(folder / "curves.csv", curves.table(found))
+    atomic.write(folder / "curves.svg", figures.learning_curves(found).encode())
+    if as_json:
+        sys.stdout.write(curves.document(found).decode())
+        return
+    tables.learning_curves(found)
+    out.print(f"curves: {folder}/curves.svg, curves.csv, curves.json", soft_wrap=True)

@@ -24,6 +24,12 @@ RecipeName = Annotated[
     str,
     typer.Option("--recipe", help=f"Recipe that names the models: one of {', '.join(RECIPES)}."),
 ]
+Models = Annotated[
+    str,
+    typer.Option(
+        "--models", help="Names of models, separated by commas, instead of those of the recipe."
+    ),
+]
 SplitName = Annotated[
     str, typer.Option("--split", help=f"What is held out: one of {', '.join(SPLITTERS)}.")
 ]
@@ -66,18 +72,20 @@ RunFolder = Annotated[
 
 
 def _recipe(
-    name: str,
+    named: tuple[str, str],
     split: tuple[str, str, str],
     opening_s: float,
     seeds: tuple[int, int],
     version: int | None,
 ) -> "Recipe":
+    """Return the recipe of a name, with the models and the split that are given."""
     from dataclasses import replace
 
     from phasewatch.training import recipes
 
-    way, test, validation = split
-    found = replace(recipes.find(name), opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
+    (name, models), (way, test, validation) = named, split
+    found = recipes.with_models(recipes.find(name), models)
+    found = replace(found, opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
     seen: ViewVersion | None = {None: None, 3: 3, 4: 4}[version]
     return replace(found, split=way, test=test, validation=validation, view_version=seen)
 
@@ -87,6 +95,7 @@ def train(
     store: StorePath,
     folder: RunFolder,
     recipe: RecipeName = "all",
+    models: Models = "",
     split: SplitName = "held_out_host",
     test: Tested = "",
     validation: Chosen = "",
@@ -104,7 +113,8 @@ def train(
     Writes checkpoints, predictions and report.json. If it is interrupted at any moment, the same
     command resumes and ends with the same weights.
     """
-    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds), view_version)
+    named, seen = (recipe, models), (seed, seeds)
+    chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
 
@@ -114,6 +124,7 @@ def run(
     store: StorePath,
     folder: RunFolder,
     recipe: RecipeName = "quick",
+    models: Models = "",
     split: SplitName = "held_out_host",
     test: Tested = "",
     validation: Chosen = "",
@@ -130,7 +141,8 @@ def run(
     from phasewatch.reports import page
     from phasewatch.store.local import Store
 
-    chosen = _recipe(recipe, (split, test, validation), opening_s, (seed, seeds), view_version)
+    named, seen = (recipe, models), (seed, seeds)
+    chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)

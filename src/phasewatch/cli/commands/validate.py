@@ -117,7 +117,7 @@ def validate(
         _show(results, summary)
         if hits:
             _show_hits(hits)
-        out.print(f"index: {index}", markup=False, soft_wrap=True)
+        out.print(f"index: {index}", soft_wrap=True)
     _exit(results)
 
 
@@ -144,11 +144,11 @@ def _explain(episodes: "EpisodeSource", id: str, html: Path | None, as_json: boo
         print_json(_verdict(explained.result))
     else:
         for line in explanation.text(explained):
-            out.print(plain(line), markup=False, soft_wrap=True)
+            out.print(plain(line), soft_wrap=True)
         if not isinstance(episodes, Store):
             out.print("  not checked: whether another episode of this store has the same samples")
         if html:
-            out.print(f"page: {html}", markup=False, soft_wrap=True)
+            out.print(f"page: {html}", soft_wrap=True)
     _exit([explained.result])
 
 
@@ -235,7 +235,7 @@ def _show(results: "Sequence[ValidationResult]", summary: bool) -> None:
     for result in results:
         for finding in result.findings:
             line = f"  {result.verdict} {result.id}: [{finding.code}] {finding.reason}"
-            out.print(plain(line), markup=False, soft_wrap=True)
+            out.print(plain(line), soft_wrap=True)
 
 
 def _show_cells(results: "Sequence[ValidationResult]") -> None:
@@ -251,10 +251,10 @@ def _show_cells(results: "Sequence[ValidationResult]") -> None:
         cells = (_cell([one for one in of_host if one.profile == name]) for name in profiles)
         table.add_row(Text(plain(host) or "unreadable"), *cells)
     out.print(table)
-    out.print("accepted, then d degraded, r rejected, e errored; . no episode", markup=False)
+    out.print("accepted, then d degraded, r rejected, e errored; . no episode")
     named = zip(letters, profiles, strict=True)
     legend = "; ".join(f"{letter}={plain(name) or 'unreadable'}" for letter, name in named)
-    out.print(legend, markup=False)
+    out.print(legend)
 
 
 def _cell(results: "Sequence[ValidationResult]") -> str:

@@ -7,8 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
-from phasewatch.evaluation import stored_report
-from phasewatch.experiment.run import REMEDY, Run, parse_object
+from phasewatch.experiment.run import REMEDY, Run, misfit, parse_report
 from phasewatch.schema import Mode
 from phasewatch.serve import events
 from phasewatch.serve.events import Event, Record
@@ -139,7 +138,7 @@ class Producer(events.Producer):
         while not stop.is_set():
             data = self._read()
             if data != published and data:
-                report = stored_report.upgraded(parse_object(data, self.path))
+                report = parse_report(data, self.path)
                 self.publish(scoreboard(report, self.path))
                 self.publish(comparison(report, self.path))
                 published = data
@@ -158,8 +157,8 @@ def scoreboard(report: Mapping[str, Any], path: Path) -> Event:
     """Return the event of the report at `path`; raises Refused naming a field that is absent."""
     try:
         value = _scoreboard(report, Run(path.parent))
-    except (KeyError, TypeError) as error:
-        raise Refused(path, f"lacks {error}", "report.json of a run", REMEDY) from error
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise Refused(path, misfit(error), "report.json of a run", REMEDY) from error
     return events.parse(Scoreboard, value, path)
 
 
@@ -273,6 +272,6 @@ def comparison(report: Mapping[str, Any], path: Path) -> Event:
                 for pair in report["comparisons"]
             ],
         }
-    except (KeyError, TypeError) as error:
-        raise Refused(path, f"lacks {error}", "report.json of a run", REMEDY) from error
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise Refused(path, misfit(error), "report.json of a run", REMEDY) from error
     return events.parse(Comparison, value, path)

@@ -1,0 +1,68 @@
+"""`make bench`, features: statistics of windows and alignment of episodes, per second on one core.
+
+Peers get the same grid and compute the same statistics of the same windows, except tsfresh, which
+computes the ten of its minimal set. An as-of join does less than our alignment, which also computes
+rates of counters and means over a step, and handles resets and gaps.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import table_peers
+from layouts import flat, seconds
+from numpy.lib.stride_tricks import sliding_window_view
+from rich.console import Console
+from rich.table import Table
+
+from phasewatch.features import views
+from phasewatch.store.local import Store
+from phasewatch.windowing import resample, signed_log
+
+EPISODES = 24
+
+
+def run(opened: Store, out: Console, scratch: Path) -> None:
+    """Measure episodes of the corpus; `scratch` is the folder of the files that peers read."""
+    schema, grid = opened.schema, opened.schema.grid
+    episodes = [opened.read(id) for id in opened.ids()[:EPISODES]]
+    total = {one.id: (one.end_ns - one.start_ns) // grid.step_ns for one in episodes}
+    resampled = [resample(one.sources, schema, one.start_ns, 0, total[one.id]) for one in episodes]
+    joined = signed_log(np.concatenate(resampled, axis=1))
+    np.savez(scratch / "grid.npz", grid=joined, steps=grid.steps, stride=grid.stride)
+    x = sliding_window_view(joined, grid.steps, axis=1)[:, :: grid.stride].swapaxes(0, 1)
+    z = np.ascontiguousarray(x)
+    floor = {"copying the windows, the floor": len(z) / seconds(z.copy)}
+    our_rate = len(z) / seconds(lambda: views.summary(z))
+    name = f"{len(views.STATISTICS)} statistics of {z.shape[1]} channels, one core"
+    _print(out, name, "windows/s", our_rate, {**floor, **table_peers.rates("cut", scratch)})
+
+    edges = {
+        one.id: one.start_ns + grid.step_ns * np.arange(1, total[one.id] + 1) for one in episodes
+    }
+    np.savez(scratch / "edges.npz", allow_pickle=False, **edges)
+    np.save(scratch / "hold.npy", grid.hold_ns)
+    for one in episodes:
+        for source, samples in one.sources.items():
+            pq.write_table(flat(samples), scratch / f"{one.id}.{source}.parquet")
+    our_rate = len(episodes) / seconds(
+        lambda: [resample(one.sources, schema, one.start_ns, 0, total[one.id]) for one in episodes]
+    )
+    _print(
+        out,
+        "aligning episodes, one core",
+        "episodes/s",
+        our_rate,
+        table_peers.rates("align", scratch),
+    )
+
+
+def _print(
+    out: Console, what: str, unit: str, our_rate: float, peer_rates: Mapping[str, float]
+) -> None:
+    table = Table(what, unit, "ours is")
+    table.add_row("ours", f"{our_rate:,.0f}", "")
+    for name, rate in peer_rates.items():
+        table.add_row(name, f"{rate:,.0f}", f"{our_rate / rate:.3g} x")
+    out.print(table)

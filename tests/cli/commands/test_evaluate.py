@@ -1,0 +1,30 @@
+"""`evaluate` and `score`: a report is computed from the predictions of a run alone."""
+
+import json
+import shutil
+from pathlib import Path
+
+from tests.cli.invoke import Run, refused
+
+from phasewatch.experiment.pipeline import RunResult
+
+
+def test_score_reproduces_the_report(run: Run, toy_run: RunResult, toy_out: Path) -> None:
+    code, out, _ = run("score", toy_out / "posteriors.parquet", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads((toy_out / "report.json").read_text())
+    code, out, _ = run("score", toy_out / "posteriors.parquet")
+    assert f"{toy_run.report.rows[0].unseen.value:.3f}" in out
+    assert "parquet" in refused(run("score", toy_out / "report.json"))
+
+
+def test_evaluate_writes_the_report_of_a_trained_run(
+    run: Run, toy_run: RunResult, toy_out: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_out, tmp_path / "run")
+    (tmp_path / "run" / "report.json").unlink()
+    code, out, _ = run("evaluate", tmp_path / "run", "--json")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert code == 0 and json.loads(out) == report
+    assert report == json.loads((toy_out / "report.json").read_text())
+    assert (tmp_path / "run" / "report.html").exists() and (tmp_path / "run" / "report.md").exists()

@@ -1,0 +1,12 @@
+"""`simulate`: a store holds one simulation."""
+
+from pathlib import Path
+
+from tests.cli.invoke import Run, refused
+
+
+def test_another_simulation_is_refused_by_field(run: Run, tmp_path: Path) -> None:
+    words = ("simulate", "--episodes", 1, "--jobs", 1, "--out", tmp_path / "s")
+    assert run(*words, "--seed", 1)[0] == 0
+    line = refused(run(*words, "--seed", 2, "--faults", 0.5))
+    assert "faults is 0.1 there and 0.5 here; seed is 1 there and 2 here" in line
