@@ -51,7 +51,7 @@ ViewNumber = Annotated[
     typer.Option(
         "--view-version",
         help="What models see of a window: 3 itself alone, 4 also the minute before it and ratios. "
-        "Without it, 4 for statistics and 3 for steps.",
+        "Without it, what views.PREFERRED names.",
         min=OLDEST,
         max=NEWEST,
     ),
