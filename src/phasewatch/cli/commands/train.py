@@ -50,8 +50,8 @@ ViewNumber = Annotated[
     int | None,
     typer.Option(
         "--view-version",
-        help="What models see of a window: 3 itself alone, 4 also the minute before it and ratios. "
-        "Without it, what views.PREFERRED names.",
+        help="What models see of a window: 3 itself alone, as without this option; "
+        "4 also the minute before it, and ratios.",
         min=OLDEST,
         max=NEWEST,
     ),
