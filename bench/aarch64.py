@@ -39,7 +39,7 @@ def main() -> None:
             header, loaded = checkpoint.load_header(path), checkpoint.load(path)
             ids = list(header.split["test"])
             windows.append(pool_openings(extract(store, ids, loaded.schema, loaded.opening_s)))
-            outputs.append(loaded.logits(windows[-1].x, windows[-1].opening))
+            outputs.append(loaded.logits(windows[-1].x, windows[-1].opening, windows[-1].past))
             bundles.append(export(path, store, folder))
         on_board = pi.logits(bundles, windows, folder)
     table = Table(title="aarch64 beside the checkpoint")

@@ -45,7 +45,7 @@ def train(name: str, cut_short: bool = False) -> Trained:
 
     from phasewatch import metrics
     from phasewatch.models.base import Epoch, TrainingMonitor
-    from phasewatch.training.fitting import fit_model
+    from phasewatch.training.fitting import FitOptions, fit_model
 
     parts, schema = windows()
     epochs: list[Epoch] = []
@@ -59,8 +59,10 @@ def train(name: str, cut_short: bool = False) -> Trained:
         sides = parts["train"], parts["validation"]
         if cut_short:
             with suppress(KeyboardInterrupt):
-                fit_model(name, schema, 0, sides, TrainingMonitor(stop, state))
-        fitted = fit_model(name, schema, 0, sides, TrainingMonitor(epochs.append, state))
+                fit_model(name, schema, 0, sides, FitOptions(TrainingMonitor(stop, state)))
+        fitted = fit_model(
+            name, schema, 0, sides, FitOptions(TrainingMonitor(epochs.append, state))
+        )
     unseen = parts["unseen"]
     predicted = fitted.predict(unseen)
     _, cube = metrics.confusions(

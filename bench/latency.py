@@ -24,6 +24,7 @@ from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.export import export
 from phasewatch.experiment.run import Run
 from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.views import PREFERRED
 from phasewatch.models._network import Network
 from phasewatch.models.base import Data, find
 from phasewatch.store.local import Store
@@ -76,9 +77,10 @@ def trained(store: Store, folder: Path) -> Iterator[Path]:
     split = splits.Split("held_out_host", "none", tuple(ids[3:]), (), (), tuple(ids[:3]))
     for name in recipes.SIX:
         kind = find(name)
-        normalizer, model = Normalizer.fit(kind.view, training), kind(len(schema.classes), 0)
+        normalizer = Normalizer.fit(kind.view, training, PREFERRED[kind.view], schema)
+        model = kind(len(schema.classes), 0)
         parts = [
-            Data(normalizer.apply(part.x, part.opening), part.y, len(schema.classes))
+            Data(normalizer.apply(part.x, part.opening, part.past), part.y, len(schema.classes))
             for part in (training, validation)
         ]
         model.fit(parts[0], parts[1])
@@ -105,7 +107,8 @@ def compare(path: Path, store: Store, folder: Path) -> list[str]:
     ids = checkpoint.load_header(path).split["test"][:3]
     windows = pool_openings(extract(store, ids, loaded.schema, loaded.opening_s))
     count = len(windows)
-    rows = [(windows.x[row][None], windows.opening[row][None]) for row in range(count)]
+    inputs = (windows.x, windows.opening, windows.past)
+    rows = [tuple(part[row][None] for part in inputs) for row in range(count)]
     measured = {"checkpoint": quantiles(lambda number: loaded.logits(*rows[number % count]))}
     if isinstance(loaded.model, Network):
         # The same layers in single precision, as a program that asks PyTorch itself would.

@@ -74,7 +74,7 @@ def compare(ensemble: Ensemble, windows: Windows, predicted: list[WindowPredicti
     agreed, largest = 0, 0.0
     for member in ensemble.members:
         logits = member.checkpoint.logits(
-            windows.x[:, member.rows], windows.opening[:, member.rows]
+            *(one[:, member.rows] for one in (windows.x, windows.opening, windows.past))
         )
         other = np.stack([one.logits[member.key] for one in predicted])
         agreed += int((logits.argmax(axis=1) == other.argmax(axis=1)).sum())

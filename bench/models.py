@@ -62,7 +62,7 @@ def ours(split: str, fold: TrainedFold) -> list[Line]:
             continue
         windows = fold.windows[loaded.mode]["unseen"]
         began = time.monotonic()
-        predicted = loaded.logits(windows.x, windows.opening).argmax(axis=1)
+        predicted = loaded.logits(windows.x, windows.opening, windows.past).argmax(axis=1)
         rate = len(windows) / (time.monotonic() - began)
         spent = fold.run.training_seconds(loaded.name)
         fields = (cube(windows, predicted, loaded), spent, loaded.model.parameters, rate)

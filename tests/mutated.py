@@ -26,6 +26,7 @@ from phasewatch.artifacts.bundle import GRAPH, TERMS, Bundle
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
+from phasewatch.windowing import PAST_BLOCKS
 
 FROZEN = Path(__file__).parent / "frozen"
 FORMATS = ("checkpoint", "bundle", "safetensors", "xgboost", "onnx")
@@ -246,12 +247,12 @@ class Model:
         x = level * np.exp(random.normal(0, 0.3, shape))
         x[random.random(shape[:2]) < 0.1] = np.nan
         opening = np.log1p(level[:, :, 0] * np.exp(random.normal(0, 1, shape[:2])))
-        windows = np.array([one.window for one in golden], dtype=np.float64)
-        openings = np.array([one.opening for one in golden], dtype=np.float64)
-        self.x = np.concatenate([windows, x]).astype(np.float32)
-        self.opening = np.concatenate([openings, opening]).astype(np.float32)
+        past = np.log1p(level) + random.normal(0, 0.3, (*shape[:2], PAST_BLOCKS))
+        stored = zip(*(one.arrays() for one in golden), strict=True)
+        both = zip(stored, (x, opening, past), strict=True)
+        self.inputs = [np.concatenate(parts).astype(np.float32) for parts in both]
         self.golden = len(golden)
-        self.answers = made.logits(self.x, self.opening)
+        self.answers = made.logits(*self.inputs)
 
     def load(self, head: Path) -> tuple[Checkpoint | Bundle, Contract]:
         """A model as users load it."""
@@ -275,9 +276,11 @@ class Model:
             if weights != self.weights:
                 value[f"{part}_sha256"] = digest(weights)
                 value[f"{part}_bytes"] = len(weights)
-            value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
+            value["fingerprints"] = contract.fingerprints(
+                schema.parse(value["data"], ""), value.get("view_version", 3)
+            )
             kind = bundle.Terms if self.bundled else checkpoint.Header
-            return kind.model_validate({**kind.later, **value}).sealed()
+            return kind.model_validate({**kind.fields_after(value["format"]), **value}).sealed()
         except (ValueError, KeyError, TypeError, Refused):
             return header
 
@@ -285,7 +288,7 @@ class Model:
         """What becomes of the files at `head`: `refused CODE`, `equal`, `elsewhere`, or worse."""
         try:
             made, _ = self.load(head)
-            answers = made.logits(self.x, self.opening)
+            answers = made.logits(*self.inputs)
         except Refused as refused:
             return f"refused {refused.code}"
         except Exception as error:

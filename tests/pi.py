@@ -42,8 +42,8 @@ import numpy as np
 from phasewatch.artifacts import bundle
 folder = Path(sys.argv[1])
 for number, place in enumerate(sys.argv[2:]):
-    x, opening = (np.load(folder / f"{name}{number}.npy") for name in ("x", "opening"))
-    np.save(folder / f"logits{number}.npy", bundle.load(Path(place)).logits(x, opening))
+    given = [np.load(folder / f"{name}{number}.npy") for name in ("x", "opening", "past")]
+    np.save(folder / f"logits{number}.npy", bundle.load(Path(place)).logits(*given))
 """
 
 
@@ -71,6 +71,7 @@ def logits(
     for number, one in enumerate(windows):
         np.save(folder / f"x{number}.npy", one.x)
         np.save(folder / f"opening{number}.npy", one.opening)
+        np.save(folder / f"past{number}.npy", one.past)
     run("-c", ANSWER, folder, *bundles)
     return [np.load(folder / f"logits{number}.npy") for number in range(len(bundles))]
 

@@ -208,18 +208,18 @@ def test_files_swapped_during_loading_are_never_mixed(tmp_path: Path) -> None:
     models = [Model(mutated.newest(), name, "onnx") for name in ("gbt", "mlp")]
     for model in models:
         model.put(tmp_path, model.header, model.weights, "")
-    x, level = models[0].x[:20], models[0].opening[:20]
+    inputs = [one[:20] for one in models[0].inputs]
     known = []
     for model in models:
         model.put(tmp_path, model.header, model.weights, "")
-        known.append(bundle.load(tmp_path).logits(x, level))
+        known.append(bundle.load(tmp_path).logits(*inputs))
     files = [{TERMS: model.header, GRAPH: model.weights} for model in models]
     swapping, met = Swapping(tmp_path, files), set()
     swapping.start()
     try:
         for _ in range(1000):
             try:
-                found = bundle.load(tmp_path).logits(x, level)
+                found = bundle.load(tmp_path).logits(*inputs)
             except Refused as refused:
                 met.add(refused.code)
                 continue
@@ -240,9 +240,10 @@ def test_the_first_format_loads_and_names_the_fields_it_lacks(
 ) -> None:
     path = checkpoint.save(trained(toy_store, "mlp", "realistic"), toy.episode(), tmp_path)
     value = json.loads(path.read_bytes())
-    for field in checkpoint.Header.later:
+    later = checkpoint.Header.fields_after(1)
+    for field in later:
         del value[field]
-    first = checkpoint.Header.model_validate({**value, **checkpoint.Header.later, "format": 1})
+    first = checkpoint.Header.model_validate({**value, **later, "format": 1})
     path.write_bytes(first.sealed())
     checkpoint.load(path)
     value |= {"format": 1, "threads": 1}

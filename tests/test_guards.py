@@ -152,7 +152,7 @@ def meaning(kind: str, change: Callable[[dict[str, Any]], object], folder: Path)
     def seal(data: bytes) -> bytes:
         change(value := json.loads(data))
         contract = bundle.Terms if kind == "bundle" else checkpoint.Header
-        return contract.model_validate({**contract.later, **value}).sealed()
+        return contract.model_validate({**contract.fields_after(value["format"]), **value}).sealed()
 
     return bytes_of_header(kind, seal, folder)
 

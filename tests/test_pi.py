@@ -27,10 +27,11 @@ def test_bundles_predict_the_same_on_aarch64(tmp_path: Path) -> None:
             toy.episode("delta", "leak"), bundle.load(place).schema, terms.opening_s
         )
         windows.x[::3] = np.nan
+        windows.past[1::3] = np.nan
         inputs.append(windows)
     outputs = pi.logits(BUNDLES, inputs, tmp_path)
     for place, windows, on_board in zip(BUNDLES, inputs, outputs, strict=True):
-        local = bundle.load(place).logits(windows.x, windows.opening)
+        local = bundle.load(place).logits(windows.x, windows.opening, windows.past)
         assert len(on_board) == len(windows) > 3
         np.testing.assert_allclose(on_board, local, rtol=0, atol=ELSEWHERE, err_msg=str(place))
         assert (on_board.argmax(axis=1) == local.argmax(axis=1)).all(), place

@@ -11,9 +11,13 @@ from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Channel, Grid, Schema
 from phasewatch.windowing import (
+    PAST_BLOCKS,
     POOLED_OPENINGS,
+    block_means,
     concatenate,
     cut_windows,
+    past_at,
+    past_steps,
     pool_openings,
     resample,
     signed_log,
@@ -133,18 +137,68 @@ def test_no_source_comes_out_all_nan(source: str) -> None:
 def test_live_equals_offline_bit_for_bit(
     seed: int, jitter_ms: int, lost: float, offset_ms: int
 ) -> None:
-    vm46 = schema.vm46()
-    episode = _rough(toy.episode(seed=seed % 7, layout=vm46), seed, jitter_ms, lost, offset_ms)
-    offline = cut_windows(episode, vm46)
-    reach = vm46.grid.hold_ns + vm46.grid.step_ns
-    for number, x in enumerate(offline.x):
-        end = vm46.grid.steps + number * vm46.grid.stride
-        until = episode.start_ns + end * vm46.grid.step_ns
-        since = until - vm46.grid.steps * vm46.grid.step_ns - 2 * reach
-        buffer = {
-            name: _between(samples, since, until) for name, samples in episode.sources.items()
-        }
-        np.testing.assert_array_equal(window_at(buffer, vm46, episode.start_ns, end), x)
+    own = schema.vm46()
+    whole = toy.episode(seed=seed % 7, seconds=40 + seed % 90, layout=own)
+    episode = _rough(whole, seed, jitter_ms, lost, offset_ms)
+    offline = cut_windows(episode, own)
+    reach = own.grid.hold_ns + own.grid.step_ns
+    for number, (x, past) in enumerate(zip(offline.x, offline.past, strict=True)):
+        end = own.grid.steps + number * own.grid.stride
+        until = episode.start_ns + end * own.grid.step_ns
+        since = until - own.grid.steps * own.grid.step_ns - 2 * reach
+        buffer = {name: _between(kept, since, until) for name, kept in episode.sources.items()}
+        np.testing.assert_array_equal(window_at(buffer, own, episode.start_ns, end), x)
+        since -= past_steps(own.grid) * own.grid.step_ns
+        buffer = {name: _between(kept, since, until) for name, kept in episode.sources.items()}
+        np.testing.assert_array_equal(past_at(buffer, own, episode.start_ns, end), past)
+
+
+def test_the_past_is_the_mean_of_half_windows_by_hand() -> None:
+    columns = np.arange(40, dtype=np.float32)[None]
+    columns[0, 30] = np.nan
+    grid = Grid(window_s=4, stride_s=1, step_s=1, hold_s=2)
+    (past,) = block_means(columns, np.array([33]), grid)[0]
+    z = signed_log(np.arange(40.0))
+    # Blocks of two steps: 31 and 32 are the last, 29 and the gap before them, 5 and 6 the first.
+    assert past[-1] == np.float32((z[31] + z[32]) / 2)
+    assert past[-2] == np.float32(z[29])
+    assert past[0] == np.float32((z[5] + z[6]) / 2)
+    assert len(past) == PAST_BLOCKS
+
+
+def test_before_the_beginning_there_is_no_past() -> None:
+    """Samples from before the start, which toy episodes have, are no part of it."""
+    own, episode = schema.vm46(), toy.episode(seconds=120)
+    past = cut_windows(episode, own).past
+    assert past.shape[1:] == (46, PAST_BLOCKS)
+    for number, blocks in enumerate(past[: PAST_BLOCKS + 1]):
+        known = np.isfinite(blocks).any(axis=0)
+        assert known.tolist() == [False] * (PAST_BLOCKS - number) + [True] * number
+
+
+def test_a_gap_longer_than_the_hold_is_unknown_in_the_past() -> None:
+    own, episode = schema.vm46(), toy.episode(seconds=120)
+    qmp = episode.sources["qmp"]
+    gap = (qmp.t_wall_ns > episode.start_ns + 30 * NS) & (
+        qmp.t_wall_ns <= episode.start_ns + 52 * NS
+    )
+    torn = replace(episode, sources={**episode.sources, "qmp": _rows(qmp, ~gap)})
+    rows = [place for place, one in enumerate(own.channels) if one.source == "qmp"]
+    (blocks,) = cut_windows(torn, own).past[(100 - 10) // 5 : (100 - 10) // 5 + 1]
+    # The window ends after 100 s, so its blocks begin after 20, 25, … 85 s.
+    lost = np.isnan(blocks[rows]).all(axis=0)
+    assert [20 + 5 * place for place in np.flatnonzero(lost)] == [35, 40, 45]
+    others = np.delete(blocks, rows, axis=0)
+    assert np.isfinite(others).all()
+
+
+def test_windows_that_fill_an_episode_have_no_past() -> None:
+    """Series of other collections are one window each; a step may be the whole of it."""
+    single = replace(TINY, grid=Grid(window_s=1, stride_s=1, step_s=1, hold_s=2))
+    for own, starts in ((TINY, 2), (single, 1)):
+        found = past_at(rows([0.0, 1.0], [[1, 1, 1], [2, 2, 2]]), own, 0, starts)
+        assert found.shape == (3, PAST_BLOCKS)
+        assert np.isnan(found).all()
 
 
 def _rough(episode: Episode, seed: int, jitter_ms: int, lost: float, offset_ms: int) -> Episode:
@@ -164,10 +218,14 @@ def _rough(episode: Episode, seed: int, jitter_ms: int, lost: float, offset_ms: 
     return replace(episode, sources=sources)
 
 
+def _rows(samples: Samples, kept: np.typing.NDArray[np.bool_]) -> Samples:
+    times = samples.t_wall_ns[kept], samples.t_mono_ns[kept]
+    return Samples(samples.names, *times, samples.values[kept], samples.rate_hz)
+
+
 def _between(samples: Samples, since: int, until: int) -> Samples:
     near = (samples.t_wall_ns > since) & (samples.t_wall_ns <= until)
-    times = samples.t_wall_ns[near], samples.t_mono_ns[near]
-    return Samples(samples.names, *times, samples.values[near], samples.rate_hz)
+    return _rows(samples, near)
 
 
 def test_labels_are_the_phase_at_the_end_and_purity_its_share() -> None:

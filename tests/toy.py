@@ -8,11 +8,14 @@ import numpy as np
 from phasewatch import schema
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.evaluation.predictions import PredictionSet
+from phasewatch.features.views import NEWEST
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
 from phasewatch.training import recipes
 
-RECIPE = replace(recipes.find("quick"), test="delta", validation="gamma", opening_s=6.0)
+RECIPE = replace(
+    recipes.find("quick"), test="delta", validation="gamma", opening_s=6.0, view_version=NEWEST
+)
 START_NS = 1_790_000_000 * NS
 HOSTS = ("alpha", "beta", "gamma", "delta")
 PROFILES = {

@@ -11,6 +11,7 @@ from phasewatch import windowing
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.experiment.run import Run
+from phasewatch.features.views import NEWEST, ViewVersion
 from phasewatch.models import _network
 from phasewatch.models._trainer import Schedule
 from phasewatch.models.base import UNMONITORED
@@ -29,18 +30,21 @@ TEST_SPLIT = Split(
 SHORT = partial(Schedule, epochs=6)
 """Networks need not be good here, only be trained: a tenth of the usual time."""
 
-_CACHE: dict[tuple[Path, str, Mode], Checkpoint] = {}
+_CACHE: dict[tuple[Path, str, Mode, ViewVersion], Checkpoint] = {}
 
 
-def trained(store: Store, name: str = "gbt", mode: Mode = "oracle") -> Checkpoint:
+def trained(
+    store: Store, name: str = "gbt", mode: Mode = "oracle", version: ViewVersion = NEWEST
+) -> Checkpoint:
     """Return a model that was trained on two hosts of the toy store; do not change it."""
-    key = (store.root, name, mode)
+    key = (store.root, name, mode, version)
     if key not in _CACHE:
         visible = store.schema.for_mode(mode)
         ids = tuple(id for id in store.ids() if id.startswith(("alpha", "beta")))
         windows = windowing.extract(store, ids, visible, toy.RECIPE.opening_s)
         probe = (toy.episode(), Run(Path("nowhere")).training_folders)
-        task = Task(toy.RECIPE, name, mode, visible, TRAINING_SPLIT, windows, windows, *probe)
+        recipe = replace(toy.RECIPE, view_version=version)
+        task = Task(recipe, name, mode, visible, TRAINING_SPLIT, windows, windows, *probe)
         with mock.patch.object(_network, "Schedule", SHORT):
             _CACHE[key] = jobs.train_checkpoint(task, UNMONITORED)
     return _CACHE[key]

@@ -22,12 +22,16 @@ Bools = NDArray[np.bool_]
 POOLED_OPENINGS = 12
 """Openings of a machine that make its level: three minutes of 15 s each."""
 
+PAST_BLOCKS = 14
+"""B, the number of blocks of half a window each that a model may look back at before a window."""
+
 
 @dataclass(frozen=True)
 class Windows:
     """N windows: `x[N,C,T]`, class `y[N]` of the phase at the window's end, time and identity.
 
-    `opening[N,C]` is the benign level: see `opening_level` and `pool_openings`. `purity[N]`
+    `opening[N,C]` is the benign level: see `opening_level` and `pool_openings`. `past[N,C,B]` is
+    what was measured before the window, at a coarser step: see `block_means`. `purity[N]`
     is the share of the window spent in its phase; `since_s[N]` the seconds from that phase's
     beginning to the window's end; `t_ns[N]` the window's end, Unix ns. `ambiguous[N]` marks windows
     that end in an act whose phase nothing observable distinguishes; without it, none does.
@@ -35,6 +39,7 @@ class Windows:
 
     x: NDArray[np.float32]
     opening: NDArray[np.float32]
+    past: NDArray[np.float32]
     y: Ints
     purity: Floats
     since_s: Floats
@@ -84,8 +89,9 @@ class Windows:
         if schema.names == other.names:
             return self
         rows = [schema.names.index(name) for name in other.names]
-        x, level = (np.ascontiguousarray(one[:, rows]) for one in (self.x, self.opening))
-        return replace(self, x=x, opening=level)
+        arrays = (self.x, self.opening, self.past)
+        x, level, past = (np.ascontiguousarray(one[:, rows]) for one in arrays)
+        return replace(self, x=x, opening=level, past=past)
 
 
 def resample(
@@ -176,6 +182,57 @@ def window_at(
     return x.astype(np.float32)
 
 
+def block_steps(grid: Grid) -> int:
+    """Return the steps of a block of the past: half a window, rounded down, at least one."""
+    return max(grid.steps // 2, 1)
+
+
+def past_steps(grid: Grid) -> int:
+    """Return the number of steps before a window that its past covers."""
+    return PAST_BLOCKS * block_steps(grid)
+
+
+def past_at(
+    sources: Mapping[str, Samples], schema: Schema, origin_ns: int, end: int
+) -> NDArray[np.float32]:
+    """Return the past `[C,B]` of the window that ends with column `end - 1`.
+
+    It has the same bits as the past that `cut_windows` gives that window.
+    """
+    last = max(end - schema.grid.steps, 0)
+    first = max(last - past_steps(schema.grid), 0)
+    columns = resample(sources, schema, origin_ns, first, last).astype(np.float32)
+    past: NDArray[np.float32] = block_means(columns, np.array([last - first]), schema.grid)[0]
+    return past
+
+
+def block_means(columns: NDArray[np.float32], starts: Ints, grid: Grid) -> NDArray[np.float32]:
+    """Return the past `[N,C,B]` of windows that begin with column `starts[N]` of `columns[C,M]`.
+
+    Each of the `PAST_BLOCKS` blocks, the oldest first, is the mean of `signed_log` over its
+    measured steps. A block is NaN where no step of it was measured, and where it would begin before
+    the first column: less than that has happened, or was recorded.
+    """
+    steps = block_steps(grid)
+    places = columns.shape[1] - steps + 1
+    if places < 1:
+        return np.full((len(starts), len(columns), PAST_BLOCKS), np.nan, dtype=np.float32)
+    z = signed_log(columns)
+    known = np.isfinite(z)
+    filled = np.where(known, z, 0.0)
+    # Summed step after step at every place, so that a block has the same bits wherever it stands.
+    total, count = np.zeros((len(z), places)), np.zeros((len(z), places))
+    for step in range(steps):
+        total += filled[:, step : step + places]
+        count += known[:, step : step + places]
+    means = total / np.where(count > 0, count, np.nan)
+    begins = starts[:, None] - steps * np.arange(PAST_BLOCKS, 0, -1)
+    past = np.empty((len(starts), len(z), PAST_BLOCKS), dtype=np.float32)
+    past[:] = means[:, np.maximum(begins, 0)].swapaxes(0, 1)
+    past[np.broadcast_to((begins < 0)[:, None], past.shape)] = np.nan
+    return past
+
+
 def signed_log(x: NDArray[np.floating[Any]]) -> Floats:
     """Return log(1 + |x|) with the sign of x: rates of different machines differ by factors."""
     z = x.astype(np.float64)
@@ -233,9 +290,10 @@ def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Win
     t_ns = episode.start_ns + ends * grid.step_ns
     y, purity, since_s = _label(episode.labels, schema, t_ns)
     level = opening_level(episode.sources, schema, episode.start_ns, opening_s)
+    past = block_means(columns, ends - grid.steps, grid)
     identity = [np.full(len(x), text) for text in episode.provenance.values()]
     spans = ambiguous_spans(episode.notes, f"episode {episode.id}")
-    cut = Windows(x, np.tile(level, (len(x), 1)), y, purity, since_s, t_ns, *identity)
+    cut = Windows(x, np.tile(level, (len(x), 1)), past, y, purity, since_s, t_ns, *identity)
     return replace(cut, ambiguous=_within(spans, t_ns))
 
 

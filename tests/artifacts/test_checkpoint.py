@@ -18,6 +18,7 @@ from phasewatch.artifacts import checkpoint, contract
 from phasewatch.artifacts.checkpoint import Checkpoint, load, save
 from phasewatch.artifacts.contract import Drift
 from phasewatch.errors import Refused
+from phasewatch.features.views import OLDEST
 from phasewatch.io import atomic
 from phasewatch.models import _trainer
 from phasewatch.models.base import names
@@ -48,10 +49,9 @@ def test_every_loaded_model_gives_the_same_logits(
     layout = trained(toy_store, name, mode)
     again = load(save(layout, toy.episode(), tmp_path))
     windows = windowing.cut_windows(toy.episode("beta", "leak"), layout.schema, layout.opening_s)
-    for level in (windows.opening, None):
-        np.testing.assert_array_equal(
-            again.logits(windows.x, level), layout.logits(windows.x, level)
-        )
+    for level, past in ((windows.opening, windows.past), (windows.opening, None), (None, None)):
+        one, two = (each.logits(windows.x, level, past) for each in (again, layout))
+        np.testing.assert_array_equal(one, two)
     assert again.schema == layout.schema
     assert (again.name, again.mode, again.model_name) == (layout.name, mode, name)
 
@@ -107,7 +107,7 @@ def _rewrite(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     value = json.loads(path.read_bytes())
     change(value)
     layout = schema.parse(value["data"], path)
-    value["fingerprints"] = contract.fingerprints(layout)
+    value["fingerprints"] = contract.fingerprints(layout, value["view_version"])
     header = checkpoint.Header(**value)
     path.write_text(json.dumps({**value, "digest": header.computed()}))
 
@@ -127,7 +127,7 @@ def test_a_changed_feature_extraction_is_refused(
 
 
 def test_another_extraction_version_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phasewatch.features.views.VERSION", 99)
+    monkeypatch.setattr("phasewatch.features.context.STATISTICS", ("mean", "range"))
     with pytest.raises(Drift, match="fingerprints"):
         load(path)
 
@@ -223,8 +223,8 @@ def test_realistic_mode_never_sees_the_guest(toy_store: Store) -> None:
         windowing.cut_windows(one, layout.schema, layout.opening_s) for one in (altered, episode)
     )
     np.testing.assert_array_equal(
-        layout.logits(altered_windows.x, altered_windows.opening),
-        layout.logits(truth.x, truth.opening),
+        layout.logits(altered_windows.x, altered_windows.opening, altered_windows.past),
+        layout.logits(truth.x, truth.opening, truth.past),
     )
 
 
@@ -328,9 +328,20 @@ def _renamed(value: dict[str, Any]) -> None:
     value["probe"]["sources"]["proc"]["names"][0] = "proc.other"
 
 
+def _disordered(value: dict[str, Any]) -> None:
+    lens = value["lens"]
+    row = next(row for row, low in enumerate(lens["lowest_level"]) if low < 5)
+    lens["lowest_level"][row], lens["highest_level"][row] = 7.0, 6.0
+
+
+def _remembered(value: dict[str, Any]) -> None:
+    for one in (value["probe"], *value["golden"]):
+        one["past"] = [row[1:] for row in one["past"]]
+
+
 def _held(value: dict[str, Any]) -> None:
     value["data"]["grid"].update(step_s=0.01, hold_s=86_400.0)
-    value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""))
+    value["fingerprints"] = contract.fingerprints(schema.parse(value["data"], ""), 4)
 
 
 HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
@@ -349,6 +360,13 @@ HEADERS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "far level": (lambda v: v["lens"]["mean"].__setitem__(0, 1e30), "semantics_scaler"),
     "endless hold": (_held, "semantics_grid"),
     "shorter lens": (lambda v: v["lens"]["mean"].pop(), "semantics_scaler"),
+    "a limit above the mean": (lambda v: v["lens"]["low"].__setitem__(3, 0.1), "semantics_scaler"),
+    "levels out of order": (_disordered, "semantics_scaler"),
+    "endless limit": (lambda v: v["lens"]["high"].__setitem__(3, 1e9), "semantics_scaler"),
+    "no limits": (lambda v: v["lens"].pop("low"), "semantics_scaler"),
+    "another view": (lambda v: v.update(view_version=OLDEST), "contract_mismatch"),
+    "shorter past": (_remembered, "semantics_golden"),
+    "no past": (lambda v: v["golden"][1].update(past=[]), "semantics_golden"),
     "shorter plane": (lambda v: v["plane"]["axes"].pop(), "semantics_plane"),
     "shorter golden": (lambda v: v["golden"][0]["logits"].pop(), "semantics_golden"),
     "one class": (lambda v: v["data"].update(classes=["benign"]), "semantics_classes"),
@@ -381,9 +399,50 @@ def test_the_weights_of_another_model_are_noticed(
 
 def test_the_projection_is_that_of_the_training_windows(path: Path, gbt: Checkpoint) -> None:
     windows = windowing.cut_windows(toy.episode(), gbt.schema, gbt.opening_s)
-    z = gbt.normalizer.apply(windows.x, windows.opening)
+    z = gbt.normalizer.apply(windows.x, windows.opening, windows.past)
     assert gbt.projection is not None
     again = load(path).projection
     assert again is not None
     np.testing.assert_array_equal(again.apply(z), gbt.projection.apply(z))
     np.testing.assert_allclose(gbt.projection.axes @ gbt.projection.axes.T, np.eye(2), atol=1e-4)
+
+
+def test_a_past_that_is_computed_otherwise_is_refused(path: Path) -> None:
+    """The probe has the samples of the past as well, and knows what they gave."""
+
+    def moved(value: dict[str, Any]) -> None:
+        value["probe"]["past"][4][-1] += 0.01
+
+    _rewrite(path, moved)
+    with pytest.raises(Drift, match="is not computed as in training"):
+        load(path)
+
+
+def test_what_a_model_says_of_a_past_is_golden(gbt: Checkpoint, path: Path) -> None:
+    header = checkpoint.load_header(path)
+    pasts = [np.array(one.past, dtype=np.float64) for one in header.golden]
+    assert any(np.isfinite(past).any() for past in pasts)
+    assert any(np.isnan(past).all() for past in pasts)
+    assert np.isfinite(np.array(header.probe.past, dtype=np.float64)).any()
+
+
+@pytest.mark.parametrize("name", ["gbt", "cnn"])
+def test_version_3_of_the_views_is_still_trained_and_read(
+    toy_store: Store, tmp_path: Path, name: str
+) -> None:
+    old = trained(toy_store, name, "realistic", OLDEST)
+    path = save(old, toy.episode(), tmp_path)
+    value = json.loads(path.read_bytes())
+    assert value["view_version"] == OLDEST and value["lens"].keys() == {"opening", "mean", "std"}
+    assert not any("past" in one for one in (value["probe"], *value["golden"]))
+    again = load(path)
+    windows = windowing.cut_windows(toy.episode("beta", "leak"), old.schema, old.opening_s)
+    found = again.logits(windows.x, windows.opening, windows.past)
+    np.testing.assert_array_equal(found, old.logits(windows.x, windows.opening))
+
+    value["golden"][0]["past"] = [[0.0]]
+    path.write_bytes(checkpoint.Header.model_validate(value).sealed())
+    load(path)
+    path.write_text(json.dumps(value))
+    with pytest.raises(Refused, match="golden"):
+        load(path)

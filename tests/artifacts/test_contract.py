@@ -93,7 +93,7 @@ def test_golden_windows_cover_rare_inputs(folder: Path, toy_store: Store) -> Non
 def test_predict_returns_the_largest_logit_of_each_window(folder: Path, toy_store: Store) -> None:
     model = load(folder)
     windows = windowing.extract(toy_store, toy_store.ids()[:2], model.schema, model.opening_s)
-    expected = model.logits(windows.x, windows.opening).argmax(axis=1)
+    expected = model.logits(windows.x, windows.opening, windows.past).argmax(axis=1)
     np.testing.assert_array_equal(model.predict(windows), expected)
     wide = windowing.extract(toy_store, toy_store.ids()[:1], toy_store.schema, model.opening_s)
     with pytest.raises(Refused, match="windows: have"):

@@ -35,8 +35,14 @@ def test_a_bundle_gives_what_its_checkpoint_gives(
     exported = export(path, toy_store, tmp_path)
     loaded, other = checkpoint.load(path), bundle.load(exported)
     windows = windowing.cut_windows(toy.episode("beta", "leak"), loaded.schema, loaded.opening_s)
-    for level in (windows.opening, None):
-        one, two = loaded.logits(windows.x, level), other.logits(windows.x, level)
+    faster = [windows.x * 1000, windows.opening + np.log(1000), windows.past + np.log(1000)]
+    for x, level, past in (
+        (windows.x, windows.opening, windows.past),
+        (windows.x, windows.opening, None),
+        (windows.x, None, None),
+        [one.astype(np.float32) for one in faster],
+    ):
+        one, two = (each.logits(x, level, past) for each in (loaded, other))
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-5)
         np.testing.assert_array_equal(two.argmax(axis=1), one.argmax(axis=1))
     terms = bundle.load_terms(exported)

@@ -24,7 +24,7 @@ def test_the_loss_of_a_network_is_reported(toy_store: Store, tmp_path: Path, nam
     assert terms.int8 is not None
     assert terms.onnx_bytes < terms.int8.float32_bytes
     windows = windowing.cut_windows(toy.episode("beta", "leak"), trained.schema, trained.opening_s)
-    one, two = (each.logits(windows.x, windows.opening) for each in (trained, small))
+    one, two = (each.logits(windows.x, windows.opening, windows.past) for each in (trained, small))
     assert 1e-5 < np.abs(one - two).max() < 100 * terms.int8.largest
     assert f"made int8, {terms.onnx_bytes:,} bytes" in (folder / bundle.CARD).read_text()
 

@@ -33,7 +33,8 @@ def test_stored_predictions_are_those_of_the_checkpoints(toy_run: RunResult) -> 
             for one in toy_run.predictions.predictions
             if (one.model, one.mode, one.subset) == (loaded.model_name, loaded.mode, "unseen")
         )
-        np.testing.assert_array_equal(stored.logits, loaded.logits(windows.x, windows.opening))
+        logits = loaded.logits(windows.x, windows.opening, windows.past)
+        np.testing.assert_array_equal(stored.logits, logits)
         for field in fields(Windows):
             if field.name not in predictions.MODEL_INPUTS:
                 expected, found = getattr(windows, field.name), getattr(stored.windows, field.name)

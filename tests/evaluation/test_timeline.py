@@ -23,6 +23,7 @@ def predicted(episodes: dict[str, tuple[list[int], list[int]]], sure: float = 9.
     windows = Windows(
         x=np.zeros((len(y), 1, 1), np.float32),
         opening=flat.astype(np.float32),
+        past=np.zeros((len(y), 1, 1), np.float32),
         y=y,
         purity=np.ones(len(y)),
         since_s=since,

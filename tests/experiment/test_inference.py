@@ -20,7 +20,8 @@ def test_every_model_predicts_on_every_subset(toy_run: RunResult) -> None:
         assert [one.subset for one in of_model] == [*predictions.REQUIRED_SUBSETS, *ablated]
         unseen = fold.windows[loaded.mode]["unseen"]
         stored = next(one for one in of_model if one.subset == "unseen")
-        np.testing.assert_array_equal(stored.logits, loaded.logits(unseen.x, unseen.opening))
+        logits = loaded.logits(unseen.x, unseen.opening, unseen.past)
+        np.testing.assert_array_equal(stored.logits, logits)
 
 
 def test_further_seeds_predict_only_unseen_episodes(toy_run: RunResult) -> None:

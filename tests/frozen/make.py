@@ -22,6 +22,7 @@ from phasewatch.artifacts.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.artifacts.export import export  # noqa: E402
 from phasewatch.features.normalizer import Normalizer  # noqa: E402
 from phasewatch.features.projection import Projection  # noqa: E402
+from phasewatch.features.views import PREFERRED  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
 from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
@@ -41,8 +42,8 @@ SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), (), (), ("delta.dig.s
 
 def trained(name: str, own: schema.Schema, windows: Windows) -> Checkpoint:
     kind = find(name)
-    normalizer = Normalizer.fit(kind.view, windows)
-    z = normalizer.apply(windows.x, windows.opening)
+    normalizer = Normalizer.fit(kind.view, windows, PREFERRED[kind.view], own)
+    z = normalizer.apply(windows.x, windows.opening, windows.past)
     model = kind(len(own.classes), 0, **SMALL[name])
     # Judged by labels that are beside the point, trees stop early and stay small.
     learned, judged = (Data(z, np.roll(windows.y, by), len(own.classes)) for by in (0, 9))

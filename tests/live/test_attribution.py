@@ -57,7 +57,8 @@ def test_at_the_benign_level_no_source_contributes(
     usual = np.sign(window.level) * np.expm1(np.abs(window.level))
     x = np.repeat(usual[:, None], window.x.shape[1], axis=1).astype(np.float32)
     member = ensemble.member("logistic.oracle")
-    logits = member.checkpoint.logits(x[None], window.level[None])[0]
-    still = WindowPrediction(20, 0, x, window.level, {member.key: logits}, {}, {}, (), 0.0)
+    past = np.where(np.isfinite(window.past), window.level[:, None], np.nan).astype(np.float32)
+    logits = member.checkpoint.logits(x[None], window.level[None], past[None])[0]
+    still = WindowPrediction(20, 0, x, past, window.level, {member.key: logits}, {}, {}, (), 0.0)
     found = attribute(member, still, 0)
     assert max(abs(share.logit) for share in found.sources) < 1e-3

@@ -45,7 +45,7 @@ def test_predictions_are_those_of_the_same_episode_offline(loaded: Bundle) -> No
         replace(episode, start_ns=origin), loaded.schema, loaded.opening_s
     )
     row_at = {int(t): row for row, t in enumerate(offline.t_ns)}
-    logits = loaded.logits(offline.x, offline.opening)
+    logits = loaded.logits(offline.x, offline.opening, offline.past)
     assert len(predictions) >= len(offline) - 1 > 3
     for prediction in predictions:
         row = logits[row_at[prediction.end_ns]]

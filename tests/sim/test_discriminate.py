@@ -21,7 +21,8 @@ def windows(seed: int, host: str = "alpha") -> Windows:
     zeros = np.zeros(count)
     y = np.arange(count) % 2
     level = np.zeros((count, 3), np.float32)
-    return Windows(x, level, y, zeros, zeros, np.arange(count), episode, *words)
+    past = np.zeros((count, 3, 14), np.float32)
+    return Windows(x, level, past, y, zeros, zeros, np.arange(count), episode, *words)
 
 
 def test_no_difference_is_found_where_there_is_none() -> None:

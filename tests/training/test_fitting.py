@@ -8,8 +8,10 @@ import pytest
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
+from phasewatch.features.views import NEWEST, OLDEST, PREFERRED
+from phasewatch.models.base import find
 from phasewatch.store.local import Store
-from phasewatch.training.fitting import FittedModel, fit_model
+from phasewatch.training.fitting import FitOptions, FittedModel, fit_model
 from phasewatch.windowing import Windows, extract
 
 
@@ -24,22 +26,33 @@ def parts(toy_store: Store) -> tuple[Windows, Windows]:
 
 @pytest.fixture(scope="module")
 def fitted(parts: tuple[Windows, Windows], toy_store: Store) -> FittedModel:
-    return fit_model("logistic", toy_store.schema, 0, parts)
+    options = FitOptions(view_version=NEWEST)
+    return fit_model("logistic", toy_store.schema, 0, parts, options)
 
 
 def test_the_normalizer_is_fitted_on_training_windows_alone(
-    fitted: FittedModel, parts: tuple[Windows, Windows]
+    fitted: FittedModel, parts: tuple[Windows, Windows], toy_store: Store
 ) -> None:
+    expected = Normalizer.fit("summary", parts[0], NEWEST, toy_store.schema).arrays()
+    assert fitted.normalizer.arrays().keys() == expected.keys()
+    for name, values in fitted.normalizer.arrays().items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_the_version_of_the_view_is_chosen(
+    parts: tuple[Windows, Windows], toy_store: Store
+) -> None:
+    old = fit_model("majority", toy_store.schema, 0, parts, FitOptions(view_version=OLDEST))
     expected = Normalizer.fit("summary", parts[0])
-    for field in ("opening", "mean", "std"):
-        np.testing.assert_array_equal(getattr(fitted.normalizer, field), getattr(expected, field))
+    np.testing.assert_array_equal(old.normalizer.mean, expected.mean)
+    assert old.normalizer.limits is None
 
 
 def test_a_fitted_model_predicts_through_its_normalizer(
     fitted: FittedModel, parts: tuple[Windows, Windows]
 ) -> None:
     windows = parts[1]
-    z = fitted.normalizer.apply(windows.x, windows.opening)
+    z = fitted.normalizer.apply(windows.x, windows.opening, windows.past)
     np.testing.assert_array_equal(fitted.logits(windows), fitted.model.logits(z))
     predicted = fitted.predict(windows)
     np.testing.assert_array_equal(predicted, fitted.model.logits(z).argmax(axis=1))
@@ -53,6 +66,17 @@ def test_an_unknown_model_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(Refused, match="model 'nonsense': is unknown"):
         fit_model("nonsense", toy_store.schema, 0, parts)
+
+
+@pytest.mark.parametrize("name", ["majority", "cnn"])
+def test_a_model_takes_the_version_that_its_view_prefers(
+    parts: tuple[Windows, Windows], toy_store: Store, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = find(name)
+    monkeypatch.setattr(kind, "fit", lambda *parts: None)
+    fitted = fit_model(name, toy_store.schema, 0, parts)
+    assert fitted.normalizer.version == PREFERRED[kind.view]
+    assert fitted.normalizer.view == kind.view
 
 
 @pytest.mark.parametrize("name", ["logistic", "majority"])

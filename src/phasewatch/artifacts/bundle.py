@@ -19,7 +19,7 @@ from phasewatch.artifacts import contract
 from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
-from phasewatch.features.views import Array
+from phasewatch.features.views import OLDEST, Array
 from phasewatch.io import atomic
 from phasewatch.io.trust import (
     ANY,
@@ -32,7 +32,7 @@ from phasewatch.io.trust import (
 from phasewatch.schema import Schema
 from phasewatch.windowing import Windows
 
-FORMAT, ENDING = 2, ".bundle"
+FORMAT, ENDING = 3, ".bundle"
 TERMS, GRAPH, CARD = "bundle.json", "model.onnx", "README.md"
 GRAPH_MOST = 1 << 28
 """Largest size of an ONNX graph, in bytes."""
@@ -72,12 +72,16 @@ class Terms(Contract):
     """`bundle.json`. `serial` is the second of the export: a later one replaces an earlier one.
 
     `alarm` is the rule that raises incidents; a bundle without one has no such field. Format 1 had
-    no int8. `parity` is that of the float32 graph, `int8` what was lost after that.
+    no int8, format 2 one version of the views. `parity` is that of the float32 graph, `int8` what
+    was lost after that.
     """
 
     kind: ClassVar[str] = "bundle"
-    formats: ClassVar[tuple[int, ...]] = (1, FORMAT)
-    later: ClassVar[dict[str, object]] = {"int8": None}
+    formats: ClassVar[tuple[int, ...]] = (1, 2, FORMAT)
+    later: ClassVar[dict[int, dict[str, object]]] = {
+        2: {"int8": None},
+        3: {"view_version": OLDEST},
+    }
     serial: int
     parity: Parity
     int8: Loss | None
@@ -85,8 +89,8 @@ class Terms(Contract):
     onnx_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     onnx_bytes: int
 
-    def _absent(self) -> set[str]:
-        return {*super()._absent(), *(["alarm"] if self.alarm is None else [])}
+    def _absent(self) -> dict[str, Any]:
+        return {**super()._absent(), **({"alarm": True} if self.alarm is None else {})}
 
 
 @dataclass(frozen=True)
@@ -103,11 +107,16 @@ class Bundle:
     session: Any
     alarm: AlarmRule | None = None
 
-    def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
+    def logits(
+        self,
+        x: NDArray[np.float32],
+        opening: NDArray[np.float32] | None = None,
+        past: NDArray[np.float32] | None = None,
+    ) -> Array:
+        """Return logits `[N,K]` of windows `x[N,C,T]`, their `opening[N,C]` and `past[N,C,B]`."""
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
-        z = self.normalizer.apply(x, opening).astype(np.float32)
+        z = self.normalizer.apply(x, opening, past).astype(np.float32)
         try:
             (found,) = self.session.run(["logits"], {"z": z})
         # The runtime's own errors have no common class but this one.
@@ -152,7 +161,7 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
         trained_on,
         terms.opening_s,
         normalizer,
-        opened(graph, terms, folder / GRAPH),
+        opened(graph, terms, trained_on, folder / GRAPH),
         None if terms.alarm is None else AlarmRule.parse(terms.alarm, f"{path}: alarm"),
     )
     # Another processor rounds to other steps of int8, by up to the loss that int8 caused. The steps
@@ -172,7 +181,7 @@ def _read(place: Path, terms: Terms, trust: Trust) -> bytes:
     return graph
 
 
-def opened(graph: bytes, terms: Contract, place: Path) -> Any:
+def opened(graph: bytes, terms: Contract, definition: Schema, place: Path) -> Any:
     """Open an onnxruntime session in one thread, with the contract's shapes. Raises Refused."""
     import onnxruntime
 
@@ -190,8 +199,7 @@ def opened(graph: bytes, terms: Contract, place: Path) -> Any:
         stored = session.get_modelmeta().custom_metadata_map.get("phasewatch.schema", "")
     except Exception as error:
         raise _unread(place, error) from error
-    columns, steps = len(terms.normalizer["mean"]), len(terms.probe.window[0])
-    sizes = [columns] if terms.view == "summary" else [columns, steps]
+    sizes = [*contract.input_shape(terms, definition)]
     wanted = [
         ("z", "tensor(float)", sizes),
         ("logits", "tensor(float)", [len(terms.data["classes"])]),

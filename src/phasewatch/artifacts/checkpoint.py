@@ -23,24 +23,30 @@ from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.features.views import Array
+from phasewatch.features.views import OLDEST, Array
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, MAX_JSON_BYTES, Trust, read_plain_file, verify_signature
 from phasewatch.models.base import THREADS, Classifier, Unfit, find
 from phasewatch.schema import Mode, Schema
 from phasewatch.windowing import Windows
 
-FORMAT, ENDING = 2, ".ckpt.json"
+FORMAT, ENDING = 3, ".ckpt.json"
 WEIGHTS_MOST = 1 << 30
 """Largest size of the weights, in bytes."""
 
 
 class Header(Contract):
-    """`<name>.ckpt.json`. Format 1 had no golden windows, projection or threads."""
+    """`<name>.ckpt.json`. Format 1 had no golden windows, projection or threads.
+
+    Format 2 had one version of the views.
+    """
 
     kind: ClassVar[str] = "checkpoint"
-    formats: ClassVar[tuple[int, ...]] = (1, FORMAT)
-    later: ClassVar[dict[str, object]] = {"golden": [], "plane": {}, "threads": 0}
+    formats: ClassVar[tuple[int, ...]] = (1, 2, FORMAT)
+    later: ClassVar[dict[int, dict[str, object]]] = {
+        2: {"golden": [], "plane": {}, "threads": 0},
+        3: {"view_version": OLDEST},
+    }
     weights_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     weights_bytes: int
 
@@ -64,14 +70,20 @@ class Checkpoint:
     split: Mapping[str, Any]
     scores: Mapping[str, float]
 
-    def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`.
+    def logits(
+        self,
+        x: NDArray[np.float32],
+        opening: NDArray[np.float32] | None = None,
+        past: NDArray[np.float32] | None = None,
+    ) -> Array:
+        """Return logits `[N,K]` of windows `x[N,C,T]`, their `opening[N,C]` and `past[N,C,B]`.
 
-        Without an opening, the median opening of training stands for it.
+        Without an opening, the median opening of training stands for it. Without a past, nothing is
+        known of what came before: give `Windows.past` where it is known.
         """
         if opening is None:
             opening = np.full(x.shape[:2], np.nan, dtype=np.float32)
-        return self.model.logits(self.normalizer.apply(x, opening))
+        return self.model.logits(self.normalizer.apply(x, opening, past))
 
     def predict(self, windows: Windows) -> NDArray[np.int64]:
         """Return the most likely class of each window, `[N]`, as a place in `schema.classes`.
@@ -106,14 +118,11 @@ def save(checkpoint: Checkpoint, episode: Episode, folder: Path) -> Path:
         model=checkpoint.model_name,
         mode=checkpoint.mode,
         view=checkpoint.model.view,
+        view_version=checkpoint.normalizer.version,
         data=checkpoint.schema.dump(),
-        fingerprints=contract.fingerprints(checkpoint.schema),
+        fingerprints=contract.fingerprints(checkpoint.schema, checkpoint.normalizer.version),
         opening_s=checkpoint.opening_s,
-        normalizer={
-            "opening": checkpoint.normalizer.opening.tolist(),
-            "mean": checkpoint.normalizer.mean.tolist(),
-            "std": checkpoint.normalizer.std.tolist(),
-        },
+        normalizer=contract.normalizer_parts(checkpoint.normalizer),
         projection=contract.flattened(checkpoint.projection),
         config=checkpoint.model.config,
         recipe=dict(checkpoint.recipe),
@@ -156,7 +165,7 @@ def load(path: Path, trust: Trust = ANY) -> Checkpoint:
         opening_s=header.opening_s,
         normalizer=normalizer,
         projection=contract.projection(header),
-        model=_model(kind, weights, header, path),
+        model=_model(kind, weights, contract.input_shape(header, trained_on), header, path),
         recipe=header.recipe,
         split=header.split,
         scores=header.scores,
@@ -165,11 +174,10 @@ def load(path: Path, trust: Trust = ANY) -> Checkpoint:
     return checkpoint
 
 
-def _model(kind: type[Classifier], weights: bytes, header: Header, path: Path) -> Classifier:
+def _model(
+    kind: type[Classifier], weights: bytes, shape: tuple[int, ...], header: Header, path: Path
+) -> Classifier:
     """Load the model from weights that match their digest but are not trusted. Raises Refused."""
-    inputs = len(header.normalizer["mean"])
-    steps = len(header.probe.window[0])
-    shape = (inputs,) if header.view == "summary" else (inputs, steps)
     try:
         if header.view != kind.view:
             raise Unfit(

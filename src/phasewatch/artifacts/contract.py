@@ -21,13 +21,29 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from phasewatch import schema
 from phasewatch.episode import Episode, Samples
 from phasewatch.errors import Refused
-from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.normalizer import Limits, Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.features.views import STATISTICS, VIEWS, Array, fingerprint
+from phasewatch.features.views import (
+    OLDEST,
+    VIEWS,
+    Array,
+    ViewVersion,
+    count_columns,
+    count_steps,
+    fingerprint,
+    pairs_of,
+)
 from phasewatch.io import atomic
 from phasewatch.io.trust import parse_strict_json, refusal
 from phasewatch.schema import Mode, Schema
-from phasewatch.windowing import Windows, cut_windows, opening_level, window_at
+from phasewatch.windowing import (
+    PAST_BLOCKS,
+    Windows,
+    cut_windows,
+    opening_level,
+    past_at,
+    window_at,
+)
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TOLERANCE = 1e-5
@@ -98,13 +114,27 @@ class Part(BaseModel):
         )
 
 
+Inputs = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+"""One window `[C,T]`, its opening `[C]` and its past `[C,B]`."""
+
+
 class Golden(BaseModel):
-    """A window, its opening, and the logits that the model must give for them."""
+    """A window, its opening and its past, and the logits that the model must give for them.
+
+    A model of version 3 of the views looks at no past, and `past` is empty.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     window: list[list[float | None]]
     opening: list[float | None]
+    past: list[list[float | None]] = []
     logits: list[float]
+
+    def arrays(self) -> Inputs:
+        """Return window, opening and past as arrays; a past that is not stored is NaN."""
+        x = _single(self.window)
+        unknown = np.full((len(x), PAST_BLOCKS), np.nan, dtype=np.float32)
+        return x, _single(self.opening), _single(self.past) if self.past else unknown
 
 
 class Probe(Golden):
@@ -127,13 +157,14 @@ class Contract(BaseModel):
     kind: ClassVar[str] = "contract"
     formats: ClassVar[tuple[int, ...]] = ()
     """The versions of the format that this release reads, the newest last."""
-    later: ClassVar[dict[str, object]] = {}
-    """Fields that the first format did not have, and their values for files of that format."""
+    later: ClassVar[dict[int, dict[str, object]]] = {}
+    """Fields by the format that brought them, and their values for files of earlier ones."""
     format: int
     name: str = Field(pattern=f"^{NAME.pattern}$")
     model: str
     mode: Mode
     view: Literal["summary", "tensor"]
+    view_version: ViewVersion
     data: dict[str, Any]
     fingerprints: dict[str, str]
     opening_s: float = Field(ge=0, le=MOST_OPENING_S)
@@ -153,19 +184,30 @@ class Contract(BaseModel):
 
     def computed(self) -> str:
         """Return the sha256 over all other fields."""
-        rest = self.model_dump(exclude={"digest", *self._absent()})
-        return atomic.digest(rest)
+        return atomic.digest(self.model_dump(exclude={"digest": True, **self._absent()}))
 
     def sealed(self) -> bytes:
         """Return the bytes of the file, with `digest` computed."""
         complete = self.model_copy(update={"digest": self.computed()})
         return (json.dumps(complete.model_dump(exclude=self._absent()), indent=1) + "\n").encode()
 
-    def _absent(self) -> set[str]:
-        if self.format != self.formats[0]:
-            return set()
+    def _absent(self) -> dict[str, Any]:
+        """Return what files of this format lack, as pydantic's `exclude` takes it."""
+        later = self.fields_after(self.format)
         fields = type(self).model_fields.items()
-        return {name for name, field in fields if (field.serialization_alias or name) in self.later}
+        absent: dict[str, Any] = {
+            name: True for name, field in fields if (field.serialization_alias or name) in later
+        }
+        if self.view_version == OLDEST:
+            nested = {"probe": {"past"}, "golden": {"__all__": {"past"}}}
+            absent = {**nested, **absent}
+        return absent
+
+    @classmethod
+    def fields_after(cls, format: int) -> dict[str, object]:
+        """Return the fields that came after a format, with their values for files of it."""
+        newer = (fields for first, fields in cls.later.items() if first > format)
+        return {name: value for fields in newer for name, value in fields.items()}
 
 
 class Predictor(Protocol):
@@ -179,8 +221,17 @@ class Predictor(Protocol):
     def opening_s(self) -> float:
         """Seconds of benign activity that are observed before the first prediction."""
 
-    def logits(self, x: NDArray[np.float32], opening: NDArray[np.float32] | None = None) -> Array:
-        """Return logits `[N,K]` of windows `x[N,C,T]` and their `opening[N,C]`."""
+    @property
+    def normalizer(self) -> Normalizer:
+        """The levels and scales of training, and the version of the view."""
+
+    def logits(
+        self,
+        x: NDArray[np.float32],
+        opening: NDArray[np.float32] | None = None,
+        past: NDArray[np.float32] | None = None,
+    ) -> Array:
+        """Return logits `[N,K]` of windows `x[N,C,T]`, their `opening[N,C]` and `past[N,C,B]`."""
 
 
 def predict(model: Predictor, windows: Windows) -> NDArray[np.int64]:
@@ -198,7 +249,7 @@ def predict(model: Predictor, windows: Windows) -> NDArray[np.int64]:
             "Cut them in the mode of the model, and under its schema.",
             code="windows_shape",
         )
-    return np.asarray(model.logits(windows.x, windows.opening).argmax(axis=1))
+    return np.asarray(model.logits(windows.x, windows.opening, windows.past).argmax(axis=1))
 
 
 ContractKind = TypeVar("ContractKind", bound=Contract)
@@ -218,7 +269,7 @@ def parse(kind: type[ContractKind], data: bytes, path: Path) -> ContractKind:
             "Make it again with this release." if old else "Use a newer release of phasewatch.",
             code="version_old" if old else "version_new",
         )
-    first = kind.later if found == kind.formats[0] else {}
+    first = kind.fields_after(found) if type(found) is int else {}
     double = sorted(first.keys() & value.keys()) if isinstance(value, dict) else []
     if double:
         expected = f"format {max(kind.formats)} of it"
@@ -274,7 +325,7 @@ def meaning(contract: Contract, path: Path) -> tuple[Schema, Normalizer]:
         hidden = ", ".join(one.name for one in stored.channels if not one.deployed)
         problem = f"has {hidden}, which a {contract.mode} model does not see"
         raise refusal(f"{path}: data.channels", problem, "deployed channels", "semantics_mask")
-    if contract.fingerprints != fingerprints(stored):
+    if contract.fingerprints != fingerprints(stored, contract.view_version):
         now = f"this release extracts with version {schema.EXTRACTION}"
         raise Drift(
             path, [f"its fingerprints are not those of its schema: {now}"], "contract_mismatch"
@@ -287,10 +338,40 @@ def meaning(contract: Contract, path: Path) -> tuple[Schema, Normalizer]:
         raise refusal(f"{path}: data.grid", "is too large", expected, "semantics_grid")
     _refuse_normalizer(contract, stored, path)
     _refuse_golden(contract, stored, path)
+    return stored, _normalizer(contract, stored)
+
+
+LIMITS = ("lowest_level", "highest_level", "low", "high")
+"""Parts of a normalizer that version 4 of the views brought."""
+
+
+def _normalizer(contract: Contract, stored: Schema) -> Normalizer:
+    """Return the normalizer of a checked contract."""
     parts = {
         name: np.array(values, dtype=np.float64) for name, values in contract.normalizer.items()
     }
-    return stored, Normalizer(contract.view, parts["opening"], parts["mean"], parts["std"])
+    version, view = contract.view_version, contract.view
+    return Normalizer(
+        view,
+        parts["opening"],
+        parts["mean"],
+        parts["std"],
+        version,
+        pairs_of(view, version, stored),
+        Limits(*(parts[name] for name in LIMITS)) if version > OLDEST else None,
+    )
+
+
+def normalizer_parts(normalizer: Normalizer) -> dict[str, list[float]]:
+    """Return a normalizer in the form that a contract stores."""
+    return {name: values.tolist() for name, values in normalizer.arrays().items()}
+
+
+def input_shape(contract: Contract, stored: Schema) -> tuple[int, ...]:
+    """Return the shape `(F,)` or `(F, T)` of a normalized window."""
+    columns = count_columns(contract.view, contract.view_version, stored)
+    steps = count_steps(contract.view, contract.view_version, stored)
+    return (columns, steps) if steps else (columns,)
 
 
 def flattened(projection: Projection | None) -> dict[str, list[list[float]]]:
@@ -310,26 +391,41 @@ def projection(contract: Contract) -> Projection | None:
 
 
 def _refuse_normalizer(contract: Contract, stored: Schema, path: Path) -> None:
-    columns = 2 * len(stored.channels) * (len(STATISTICS) if contract.view == "summary" else 1)
-    sizes = {"opening": len(stored.channels), "mean": columns, "std": columns}
+    columns, channels = input_shape(contract, stored)[0], len(stored.channels)
+    sizes = {"opening": channels, "mean": columns, "std": columns}
+    if contract.view_version > OLDEST:
+        sizes |= dict(zip(LIMITS, (channels, channels, columns, columns), strict=True))
     if {name: len(values) for name, values in contract.normalizer.items()} != sizes:
         raise refusal(f"{path}: lens", "has other sizes", str(sizes), "semantics_scaler")
     largest = max(abs(one) for values in contract.normalizer.values() for one in values)
     if min(contract.normalizer["std"]) <= LEAST_SPREAD or largest > MOST_LEVEL:
         expected = f"scales above {LEAST_SPREAD:g}, and nothing beyond {MOST_LEVEL:g}"
         raise refusal(f"{path}: lens", "cannot scale", expected, "semantics_scaler")
+    if contract.view_version > OLDEST:
+        _refuse_limits(contract, path)
     shapes = {name: {len(rows), *map(len, rows)} for name, rows in contract.projection.items()}
     if contract.projection and shapes != {"centre": {1, columns}, "axes": {2, columns}}:
         expected = f"a centre and two axes of {columns} numbers"
         raise refusal(f"{path}: plane", "has other sizes", expected, "semantics_plane")
 
 
+def _refuse_limits(contract: Contract, path: Path) -> None:
+    """Raise Refused unless lower limits are below upper ones, and the mean between them."""
+    lowest, highest, low, high = (contract.normalizer[name] for name in LIMITS)
+    ordered = all(one <= other for one, other in zip(lowest, highest, strict=True))
+    around = all(one <= 0 <= other for one, other in zip(low, high, strict=True))
+    if not (ordered and around):
+        expected = "low limits at most 0 and below the high ones"
+        raise refusal(f"{path}: lens", "has limits out of order", expected, "semantics_scaler")
+
+
 def _refuse_golden(contract: Contract, stored: Schema, path: Path) -> None:
     channels, steps, classes = len(stored.channels), stored.grid.steps, len(stored.classes)
     for one in (contract.probe, *contract.golden):
-        rows = {len(one.window), *map(len, one.window)}
-        found = (rows, len(one.opening), len(one.logits))
-        if found != ({channels, steps}, channels, classes):
+        shape = (len(one.window), {*map(len, one.window)}, len(one.opening), len(one.logits))
+        before = (len(one.past), {*map(len, one.past)})
+        past = (channels, {PAST_BLOCKS}) if contract.view_version > OLDEST else (0, set())
+        if shape != (channels, {steps}, channels, classes) or before != past:
             expected = f"windows of {channels} channels, {steps} steps and {classes} logits"
             raise refusal(f"{path}: golden", "has other sizes", expected, "semantics_golden")
     there = {name for part in contract.probe.sources.values() for name in part.names}
@@ -341,9 +437,9 @@ def _refuse_golden(contract: Contract, stored: Schema, path: Path) -> None:
             )
 
 
-def fingerprints(definition: Schema) -> dict[str, str]:
-    """Return the fingerprint of every view of a schema."""
-    return {view: fingerprint(definition, view) for view in VIEWS}
+def fingerprints(definition: Schema, version: ViewVersion) -> dict[str, str]:
+    """Return the fingerprint of every view of a schema, in one version."""
+    return {view: fingerprint(definition, view, version) for view in VIEWS}
 
 
 def probe(model: Predictor, episode: Episode) -> Probe:
@@ -359,13 +455,14 @@ def probe(model: Predictor, episode: Episode) -> Probe:
             near = (samples.t_wall_ns > since) & (samples.t_wall_ns <= until)
             parts[source] = Part.of(samples, near)
     samples_of = {source: part.samples() for source, part in parts.items()}
-    window = window_at(samples_of, wanted, episode.start_ns, end)
-    level = opening_level(samples_of, wanted, episode.start_ns, model.opening_s)
-    logits = model.logits(window[None], level[None])[0].tolist()
+    one = _golden(
+        model,
+        window_at(samples_of, wanted, episode.start_ns, end),
+        opening_level(samples_of, wanted, episode.start_ns, model.opening_s),
+        past_at(samples_of, wanted, episode.start_ns, end),
+    )
     return Probe(
-        window=_nullable(window),
-        opening=_nullable(level[None])[0],
-        logits=logits,
+        **dict(one),
         origin_ns=episode.start_ns,
         end=end,
         sources=parts,
@@ -375,33 +472,45 @@ def probe(model: Predictor, episode: Episode) -> Probe:
 def golden(model: Predictor, episode: Episode) -> list[Golden]:
     """Return windows spread over an episode, with the logits that the model gives them.
 
-    The first window is repeated without an opening, without each source, and without any value, so
-    that weights that matter only there are checked as well.
+    The first window is repeated without an opening, without each source, and without any value,
+    and the last without a past, so that weights that matter only there are checked as well.
     """
     windows = cut_windows(episode, model.schema, model.opening_s)
     rows = np.unique(np.linspace(0, len(windows) - 1, GOLDEN).astype(np.int64))[: len(windows)]
-    pairs = [(windows.x[row], windows.opening[row]) for row in rows]
-    for x, level in pairs[:1]:
+    inputs: list[Inputs] = [
+        (windows.x[row], windows.opening[row], windows.past[row]) for row in rows
+    ]
+    for x, level, past in inputs[:1]:
         sources, nothing = model.schema.sources, np.full_like(level, np.nan)
-        pairs.append((x, nothing))
+        if model.normalizer.version > OLDEST:
+            inputs.append((*inputs[-1][:2], np.full_like(past, np.nan)))
+        inputs.append((x, nothing, past))
         for lost in (*([source] for source in sources), sources):
             gone = np.array([channel.source in lost for channel in model.schema.channels])
-            rare = np.where(gone[:, None], np.float32(np.nan), x)
-            pairs.append((rare, np.where(gone, nothing, level)))
-    return [
-        Golden(
-            window=_nullable(x),
-            opening=_nullable(level[None])[0],
-            logits=model.logits(x[None], level[None])[0].tolist(),
-        )
-        for x, level in pairs
-    ]
+            rare, before = (np.where(gone[:, None], np.float32(np.nan), one) for one in (x, past))
+            inputs.append((rare, np.where(gone, nothing, level), before))
+    return [_golden(model, *one) for one in inputs]
+
+
+def _golden(
+    model: Predictor,
+    x: NDArray[np.float32],
+    level: NDArray[np.float32],
+    past: NDArray[np.float32],
+) -> Golden:
+    """Return one window with the logits that the model gives it."""
+    return Golden(
+        window=_nullable(x),
+        opening=_nullable(level[None])[0],
+        past=_nullable(past) if model.normalizer.version > OLDEST else [],
+        logits=model.logits(x[None], level[None], past[None])[0].tolist(),
+    )
 
 
 def with_logits_of(model: Predictor, stored: Sample) -> Sample:
     """Return a stored window with the logits that another model gives it."""
-    x, before = _single(stored.window), _single(stored.opening)
-    logits = model.logits(x[None], before[None])[0].tolist()
+    x, level, past = stored.arrays()
+    logits = model.logits(x[None], level[None], past[None])[0].tolist()
     return stored.model_copy(update={"logits": logits})
 
 
@@ -417,29 +526,30 @@ def replay(
     sources = {source: part.samples() for source, part in stored.sources.items()}
     window = window_at(sources, definition, stored.origin_ns, stored.end)
     level = opening_level(sources, definition, stored.origin_ns, model.opening_s)
+    past = past_at(sources, definition, stored.origin_ns, stored.end)
     same = _same(window, stored.window).all(axis=1) & _same(level, stored.opening)
+    if stored.past:
+        same &= _same(past, stored.past).all(axis=1)
     if not same.all():
         moved = [definition.names[row] for row in np.flatnonzero(~same)]
         raise Drift(path, [f"channel {name} is not computed as in training" for name in moved])
-    golden_windows = [
-        (_single(one.window), _single(one.opening), one.logits) for one in contract.golden
-    ]
+    golden_windows: list[Expected] = [(*one.arrays(), one.logits) for one in contract.golden]
     groups = (
         [[one] for one in golden_windows] if alone else [golden_windows] if golden_windows else []
     )
-    for batch in ([(window, level, stored.logits)], *groups):
+    for batch in ([(window, level, past, stored.logits)], *groups):
         _refuse_other_logits(model, path, batch, within)
 
 
-Expected = tuple[NDArray[np.float32], NDArray[np.float32], list[float]]
+Expected = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], list[float]]
 
 
 def _refuse_other_logits(
     model: Predictor, path: Path, batch: list[Expected], within: float
 ) -> None:
     """Raise Drift unless the windows, in one batch, get the stored logits."""
-    windows, openings, logits = (np.array(part) for part in zip(*batch, strict=True))
-    found = model.logits(windows, openings)
+    windows, openings, pasts, logits = (np.array(part) for part in zip(*batch, strict=True))
+    found = model.logits(windows, openings, pasts)
     off = np.abs(found - logits) if found.shape == logits.shape else np.array(np.inf)
     if not (off <= within).all():
         problem = f"logits of golden windows are {off.max():.3g} off"

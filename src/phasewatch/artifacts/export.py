@@ -25,6 +25,9 @@ BATCH = 512
 EDGES = (1, 2, 7)
 """Sizes of batches for which exporters have written wrong graphs."""
 
+FASTER = np.float32(1000.0)
+"""How many times higher the rates of a machine are that training has not seen."""
+
 
 @dataclass(frozen=True)
 class ExportOptions:
@@ -62,10 +65,9 @@ def export(
     if place.exists():
         remedy = "Choose another folder, or remove it."
         raise Refused(place, "is already there", "a new bundle", remedy, code="taken")
-    columns, steps = len(trained.normalizer.mean), trained.schema.grid.steps
-    shape = (columns,) if trained.normalizer.view == "summary" else (columns, steps)
+    shape = contract.input_shape(header, trained.schema)
     graph = _with_schema(trained.model.onnx(shape), trained.schema)
-    session = bundle.opened(graph, header, place)
+    session = bundle.opened(graph, header, trained.schema, place)
     fast = Bundle(name, trained.schema, trained.opening_s, trained.normalizer, session)
     parity, loss = compare(trained, fast, windows), None
     golden = header.golden or contract.golden(trained, store.read(header.split["test"][0]))
@@ -73,7 +75,7 @@ def export(
     if options.int8:
         size = len(graph)
         graph = _with_schema(quantize.int8(graph, trained.name), trained.schema)
-        fast = replace(fast, session=bundle.opened(graph, header, place))
+        fast = replace(fast, session=bundle.opened(graph, header, trained.schema, place))
         loss = quantize.loss(trained, fast, windows, size)
         golden = [contract.with_logits_of(fast, one) for one in golden]
         probe = contract.with_logits_of(fast, probe)
@@ -113,11 +115,12 @@ def compare(trained: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
                 fast,
                 windows.x[first : first + BATCH],
                 windows.opening[first : first + BATCH],
+                windows.past[first : first + BATCH],
             )
             for first in range(0, len(windows), BATCH)
         ]
     )
-    edges = [_agree(trained, fast, x, level) for x, level in _edges(trained.schema, windows)]
+    edges = [_agree(trained, fast, *case) for case in _edges(trained.schema, windows)]
     predicted = trained.predict(windows)
     _, cube = metrics.confusions(windows.episode, windows.y, predicted, len(trained.schema.classes))
     return Parity(
@@ -129,10 +132,14 @@ def compare(trained: Checkpoint, fast: Bundle, windows: Windows) -> Parity:
 
 
 def _agree(
-    trained: Checkpoint, fast: Bundle, x: NDArray[np.float32], level: NDArray[np.float32]
+    trained: Checkpoint,
+    fast: Bundle,
+    x: NDArray[np.float32],
+    level: NDArray[np.float32],
+    past: NDArray[np.float32],
 ) -> NDArray[np.float64]:
     """Return the largest difference of logits of each window, `[N]`. Raises Refused."""
-    expected, other = trained.logits(x, level), fast.logits(x, level)
+    expected, other = trained.logits(x, level, past), fast.logits(x, level, past)
     apart = np.abs(expected - other).max(axis=1)
     same = expected.argmax(axis=1) == other.argmax(axis=1)
     if expected.shape != other.shape or not (apart <= TOLERANCE).all() or not same.all():
@@ -146,18 +153,27 @@ def _agree(
     return np.asarray(apart)
 
 
-def _edges(
-    schema: Schema, windows: Windows
-) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Return small batches; windows without any value, without a source, and without an opening."""
-    cases = [(windows.x[:size], windows.opening[:size]) for size in EDGES]
-    some, level = windows.x[: max(EDGES)], windows.opening[: max(EDGES)]
-    nothing = np.full_like(level, np.nan)
-    cases += [(np.full_like(some, np.nan), nothing), (some, nothing)]
+def _edges(schema: Schema, windows: Windows) -> list[contract.Inputs]:
+    """Return small batches of windows, and of windows that are rare.
+
+    Rare are those without any value, without a source, an opening or a past, and those of a machine
+    whose every rate is `FASTER` times higher.
+    """
+    cases: list[contract.Inputs] = [
+        (windows.x[:size], windows.opening[:size], windows.past[:size]) for size in EDGES
+    ]
+    some, level, past = cases[-1]
+    nothing, unknown = np.full_like(level, np.nan), np.full_like(past, np.nan)
+    cases += [
+        (np.full_like(some, np.nan), nothing, unknown),
+        (some, nothing, past),
+        (some, level, unknown),
+        (some * FASTER, *(one + np.log(FASTER) for one in (level, past))),
+    ]
     for source in schema.sources:
         lost = np.array([channel.source == source for channel in schema.channels])
-        x = np.where(lost[:, None], np.float32(np.nan), some)
-        cases.append((x, np.where(lost, np.float32(np.nan), level)))
+        x, before = (np.where(lost[:, None], np.float32(np.nan), one) for one in (some, past))
+        cases.append((x, np.where(lost, np.float32(np.nan), level), before))
     return cases
 
 

@@ -44,8 +44,8 @@ def loss(trained: Checkpoint, small: Bundle, windows: Windows, size: int) -> Los
 
     `size` is that of the float32 graph, in bytes.
     """
-    expected = trained.logits(windows.x, windows.opening)
-    other = small.logits(windows.x, windows.opening)
+    expected = trained.logits(windows.x, windows.opening, windows.past)
+    other = small.logits(windows.x, windows.opening, windows.past)
     predicted = other.argmax(axis=1)
     changed = int(np.count_nonzero(predicted != expected.argmax(axis=1)))
     apart = float(np.abs(expected - other).max())

@@ -33,7 +33,7 @@ METADATA_FIELDS = ("folds", "usable", "classes", "baselines", "stride_s", "seed"
 AMBIGUOUS = "ambiguous"
 """A column that is there only where a window is marked, so that other files stay as they were."""
 
-MODEL_INPUTS = ("x", "opening")
+MODEL_INPUTS = ("x", "opening", "past")
 """Fields of `Windows` that models take as input, which are not in the file."""
 
 
@@ -244,6 +244,7 @@ def _predictions(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predicti
     values: dict[str, Any] = {
         "x": np.empty((len(logits), 0, 0), dtype=np.float32),
         "opening": np.empty((len(logits), 0), dtype=np.float32),
+        "past": np.empty((len(logits), 0, 0), dtype=np.float32),
     }
     columns.setdefault(AMBIGUOUS, np.zeros(len(logits), dtype=bool))
     if columns[AMBIGUOUS].dtype != bool:

@@ -79,7 +79,7 @@ def predict_subsets(loaded: Checkpoint, held_out: str, subsets: Subsets) -> Iter
     """
 
     def predict(subset: str, windows: Windows) -> Predictions:
-        logits = loaded.logits(windows.x, windows.opening)
+        logits = loaded.logits(windows.x, windows.opening, windows.past)
         return Predictions(held_out, loaded.model_name, loaded.mode, subset, windows, logits)
 
     if repeat := jobs.repeat_of(loaded.name):

@@ -3,7 +3,8 @@
 First, log1p of every step, as it is and again minus the benign level of the machine: rates of
 different machines differ by factors, and both carry information (docs/decisions/0009). Then the
 view: `tensor` keeps the steps, `summary` keeps S statistics a channel at three time scales. The
-normalizer then scales columns to mean 0 and standard deviation 1.
+normalizer then scales columns to mean 0 and standard deviation 1. Version 4 adds what came before
+the window and ratios of channels (docs/decisions/0042).
 """
 
 from collections.abc import Callable
@@ -12,8 +13,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from phasewatch.features import context
+from phasewatch.features.ratios import Pair, pairs
 from phasewatch.io import atomic
 from phasewatch.schema import Schema
+from phasewatch.windowing import PAST_BLOCKS
 
 View = Literal["summary", "tensor"]
 Array = NDArray[np.float64]
@@ -24,8 +28,14 @@ STATISTICS = ("mean", "std", "min", "median", "max", "half", "quarter")
 BLOCK = 32
 """Number of windows that are summarised at once, which the processor's cache holds."""
 
-VERSION = 3
-"""Version of this file's arithmetic; a change of meaning raises it and refuses old checkpoints."""
+ViewVersion = Literal[3, 4]
+OLDEST: ViewVersion = 3
+NEWEST: ViewVersion = 4
+"""Versions of the arithmetic of views. Version 4 adds the past, ratios and limits, see
+`normalizer`. Models of a version keep it: a change of meaning needs another number."""
+
+PREFERRED: dict[View, ViewVersion] = {"summary": OLDEST, "tensor": OLDEST}
+"""The version that a new training takes unless told: the newest that won on validation."""
 
 
 def tensor(z: Array) -> Array:
@@ -84,7 +94,36 @@ def _summary(z: Array, known: NDArray[np.bool_] | None) -> Array:
 VIEWS: dict[View, Callable[[Array], Array]] = {"summary": summary, "tensor": tensor}
 
 
-def fingerprint(schema: Schema, view: View) -> str:
+def fingerprint(schema: Schema, view: View, version: ViewVersion = OLDEST) -> str:
     """Return the sha256 over all that gives a view's columns their meaning."""
-    meaning = [schema.definition(), view, list(STATISTICS) if view == "summary" else [], VERSION]
-    return atomic.digest(meaning)
+    statistics = [*STATISTICS] if view == "summary" else []
+    return atomic.digest([schema.definition(), view, statistics + _added(view, version), version])
+
+
+def _added(view: View, version: ViewVersion) -> list[object]:
+    """Return what a version adds to the columns of version 3; pairs follow from the schema."""
+    if version == OLDEST:
+        return []
+    past = [PAST_BLOCKS, "blocks"]
+    return past if view == "tensor" else [*past, *context.HORIZONS, *context.STATISTICS, "ratios"]
+
+
+def pairs_of(view: View, version: ViewVersion, schema: Schema) -> tuple[Pair, ...]:
+    """Return the pairs of channels whose ratios are columns of a view."""
+    return pairs(schema) if view == "summary" and version > OLDEST else ()
+
+
+def count_columns(view: View, version: ViewVersion, schema: Schema) -> int:
+    """Return F, the number of columns (axis 1) of a view."""
+    channels = len(schema.channels)
+    if view == "tensor":
+        return 2 * channels
+    added = channels * context.COLUMNS if version > OLDEST else 0
+    return 2 * channels * len(STATISTICS) + added + len(pairs_of(view, version, schema))
+
+
+def count_steps(view: View, version: ViewVersion, schema: Schema) -> int:
+    """Return the number of steps of a column, coarse ones included; 0 where it has none."""
+    if view == "summary":
+        return 0
+    return schema.grid.steps + (PAST_BLOCKS if version > OLDEST else 0)

@@ -12,9 +12,10 @@ from itertools import combinations
 from math import factorial
 
 import numpy as np
-from numpy.typing import NDArray
 
-from phasewatch.features.views import Array
+from phasewatch.artifacts.contract import Inputs
+from phasewatch.features.normalizer import Normalizer
+from phasewatch.features.views import OLDEST, Array, count_columns
 from phasewatch.live.ensemble import Member
 from phasewatch.live.machine import WindowPrediction
 from phasewatch.schema import Schema
@@ -49,13 +50,14 @@ class Attribution:
 
 def attribute(member: Member, window: WindowPrediction, label: int) -> Attribution:
     """Return what contributed to the logit of class `label`, an index, in a predicted window."""
-    x, level = window.x[member.rows], window.level[member.rows]
+    x, level, past = (one[member.rows] for one in (window.x, window.level, window.past))
     loaded = member.checkpoint
-    exact = loaded.model.contributions(loaded.normalizer.apply(x[None], level[None]))
+    z = loaded.normalizer.apply(x[None], level[None], past[None])
+    exact = loaded.model.contributions(z)
     logit = float(window.logits[member.key][label])
     name = loaded.schema.classes[label]
     if exact is not None:
-        by_channel = _by_channel(exact[0, :-1, label], loaded.schema)
+        by_channel = _by_channel(exact[0, :-1, label], loaded.normalizer, loaded.schema)
         return Attribution(
             model=member.key,
             label=name,
@@ -67,7 +69,7 @@ def attribute(member: Member, window: WindowPrediction, label: int) -> Attributi
             channels=_shares(loaded.schema.names, by_channel),
             channels_add_up=True,
         )
-    base, sources, channels = _source_values(member, x, level, label)
+    base, sources, channels = _source_values(member, (x, level, past), label)
     return Attribution(
         model=member.key,
         label=name,
@@ -81,10 +83,19 @@ def attribute(member: Member, window: WindowPrediction, label: int) -> Attributi
     )
 
 
-def _by_channel(columns: Array, schema: Schema) -> Array:
-    """Sum columns by channel: S statistics each, of rates and then of rates beside the level."""
+def _by_channel(columns: Array, normalizer: Normalizer, schema: Schema) -> Array:
+    """Sum columns by channel: S statistics each, of rates and then of rates beside the level.
+
+    Those of the past follow, and ratios, of which either channel gets one half.
+    """
     count = len(schema.channels)
-    return np.asarray(columns.reshape(2, count, -1).sum(axis=(0, 2)))
+    own = count_columns(normalizer.view, OLDEST, schema)
+    ratios = len(normalizer.pairs)
+    total = np.asarray(columns[:own].reshape(2, count, -1).sum(axis=(0, 2)))
+    total += columns[own : len(columns) - ratios].reshape(count, -1).sum(axis=1)
+    for pair, value in zip(normalizer.pairs, columns[len(columns) - ratios :], strict=True):
+        total[[*pair]] += value / 2
+    return total
 
 
 def _by_source(by_channel: Array, schema: Schema) -> tuple[Share, ...]:
@@ -101,12 +112,13 @@ def _shares(names: Sequence[str], values: Array) -> tuple[Share, ...]:
 
 
 def _source_values(
-    member: Member, x: NDArray[np.float32], level: NDArray[np.float32], label: int
+    member: Member, window: Inputs, label: int
 ) -> tuple[float, tuple[Share, ...], tuple[Share, ...]]:
     """Return the logit at the benign level, Shapley values of sources, effects of channels."""
     loaded, schema = member.checkpoint, member.checkpoint.schema
+    x, level, past = window
     usual = np.where(np.isfinite(level), level, loaded.normalizer.opening)
-    # The inverse of `windowing.signed_log`.
+    # The inverse of `windowing.signed_log`; the past holds logarithms.
     benign = np.broadcast_to((np.sign(usual) * np.expm1(np.abs(usual)))[:, None], x.shape)
     source_of = np.array([channel.source for channel in schema.channels])
     players = range(len(schema.sources))
@@ -115,8 +127,12 @@ def _source_values(
         np.isin(source_of, [schema.sources[player] for player in members]) for members in coalitions
     ]
     present += [np.arange(len(source_of)) != channel for channel in range(len(source_of))]
-    windows = np.stack([np.where(rows[:, None], x, benign) for rows in present]).astype(np.float32)
-    logits = loaded.logits(windows, np.tile(level, (len(windows), 1)))[:, label]
+    calm = np.where(np.isfinite(past), usual[:, None], np.nan)
+    windows, before = (
+        np.stack([np.where(rows[:, None], *pair) for rows in present]).astype(np.float32)
+        for pair in ((x, benign), (past, calm))
+    )
+    logits = loaded.logits(windows, np.tile(level, (len(windows), 1)), before)[:, label]
     worth = dict(zip(coalitions, logits[: len(coalitions)], strict=True))
     sources = tuple(
         Share(source, _shapley(worth, player, len(players)))

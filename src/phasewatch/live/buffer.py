@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from phasewatch.episode import Samples
 from phasewatch.schema import NS, Grid, Schema
+from phasewatch.windowing import past_steps
 
 GRACE_S = 2.0
 """How long a window waits after its end for a source that has delivered samples recently."""
@@ -49,8 +50,11 @@ class Buffer:
         return bool(waited) and all(t > end_ns for t in waited)
 
     def forget(self, end_ns: int, grid: Grid) -> None:
-        """Drop samples that no window ending at `end_ns` or later needs; the last one stays."""
-        back = grid.steps + 2 * -(-grid.hold_ns // grid.step_ns) + 2
+        """Drop samples that no window ending at `end_ns` or later needs; the last one stays.
+
+        A window needs its past as well, which is eight windows in all.
+        """
+        back = grid.steps + past_steps(grid) + 2 * -(-grid.hold_ns // grid.step_ns) + 2
         before_ns = end_ns - back * grid.step_ns
         for source, samples in self.sources.items():
             first = int(np.searchsorted(samples.t_wall_ns, before_ns))

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from phasewatch.alarm import AlarmRule
-from phasewatch.artifacts.contract import Predictor
+from phasewatch.artifacts.contract import Inputs, Predictor
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.incident_log import IncidentLog, IncidentSpan
 from phasewatch.schema import NS
-from phasewatch.windowing import opening_level, window_at
+from phasewatch.windowing import opening_level, past_at, window_at
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the end of the next window."""
@@ -62,7 +61,8 @@ def watch(
             if level is None:
                 level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
             x = window_at(buffer.sources, bundle.schema, origin, end)
-            yield _predict(bundle, x, level, origin + end * grid.step_ns, log)
+            past = past_at(buffer.sources, bundle.schema, origin, end)
+            yield _predict(bundle, (x, level, past), origin + end * grid.step_ns, log)
             end += grid.stride
             buffer.forget(origin + end * grid.step_ns, grid)
 
@@ -80,14 +80,8 @@ def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
         )
 
 
-def _predict(
-    bundle: Predictor,
-    x: NDArray[np.float32],
-    level: NDArray[np.float32],
-    end_ns: int,
-    log: IncidentLog | None,
-) -> Prediction:
-    logits = bundle.logits(x[None], level[None])[0]
+def _predict(bundle: Predictor, window: Inputs, end_ns: int, log: IncidentLog | None) -> Prediction:
+    logits = bundle.logits(*(part[None] for part in window))[0]
     if log is not None:
         log.add(end_ns, logits)
     chance = np.exp(logits - logits.max())
@@ -96,7 +90,7 @@ def _predict(
         end_ns=end_ns,
         phase=bundle.schema.classes[int(chance.argmax())],
         probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
-        missing=list(missing(bundle.schema, x)),
+        missing=list(missing(bundle.schema, window[0])),
         incident=log.current if log else None,
     )
 

@@ -20,7 +20,7 @@ from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.ensemble import Ensemble
 from phasewatch.live.incident_log import IncidentLog
 from phasewatch.schema import NS
-from phasewatch.windowing import median_opening, opening_level, signed_log, window_at
+from phasewatch.windowing import median_opening, opening_level, past_at, signed_log, window_at
 
 KEPT_WINDOWS = 720
 """Predicted windows that stay in memory for queries: an hour at a stride of 5 s."""
@@ -28,17 +28,19 @@ KEPT_WINDOWS = 720
 
 @dataclass(frozen=True)
 class WindowPrediction:
-    """One window `x[C,T]`, the machine's `level[C]`, and each member's `logits[K]` by its key.
+    """One window `x[C,T]`, its `past[C,B]`, and each member's `logits[K]` by its key.
 
-    `end` counts grid steps since the origin; `places[2]` are coordinates on the projection of a
-    member's training windows, where its checkpoint has one; `latency_s` are seconds per member;
-    `missing` are sources without a value in the window; `skipped` counts the windows passed over
-    just before it; `lag_s` is the time from its end to the prediction.
+    `level[C]` is that of the machine. `end` counts grid steps since the origin; `places[2]` are
+    coordinates on the projection of a member's training windows, where its checkpoint has one;
+    `latency_s` are seconds per member; `missing` are sources without a value in the window;
+    `skipped` counts the windows passed over just before it; `lag_s` is the time from its end to the
+    prediction.
     """
 
     end: int
     end_ns: int
     x: NDArray[np.float32]
+    past: NDArray[np.float32]
     level: NDArray[np.float32]
     logits: Mapping[str, Array]
     places: Mapping[str, Array]
@@ -133,12 +135,14 @@ class Machine:
         began = time.perf_counter()
         level = self._benign_level()
         x = window_at(self.buffer.sources, schema, self.origin_ns, end)
+        past = past_at(self.buffer.sources, schema, self.origin_ns, end)
         logits: dict[str, Array] = {}
         places: dict[str, Array] = {}
         latency: dict[str, float] = {}
         for member in self.ensemble.members:
             start, loaded = time.perf_counter(), member.checkpoint
-            z = loaded.normalizer.apply(x[member.rows][None], level[member.rows][None])
+            parts = (one[member.rows][None] for one in (x, level, past))
+            z = loaded.normalizer.apply(*parts)
             logits[member.key] = loaded.model.logits(z)[0]
             if loaded.projection is not None:
                 places[member.key] = loaded.projection.apply(z)[0]
@@ -148,6 +152,7 @@ class Machine:
             end=end,
             end_ns=self.end_ns(end),
             x=x,
+            past=past,
             level=level,
             logits=logits,
             places=places,

@@ -27,9 +27,9 @@ def without(windows: Windows, schema: Schema, part: str) -> Windows:
     if part == OPENING:
         return replace(windows, opening=np.full_like(windows.opening, np.nan))
     rows = np.array([channel.source == part for channel in schema.channels])
-    x, opening = windows.x.copy(), windows.opening.copy()
-    x[:, rows], opening[:, rows] = np.nan, np.nan
-    return replace(windows, x=x, opening=opening)
+    x, opening, past = windows.x.copy(), windows.opening.copy(), windows.past.copy()
+    x[:, rows], opening[:, rows], past[:, rows] = np.nan, np.nan, np.nan
+    return replace(windows, x=x, opening=opening, past=past)
 
 
 def drop(windows: Windows, schema: Schema, seed: int) -> Windows:

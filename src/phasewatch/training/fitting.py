@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.features.views import Array
+from phasewatch.features.views import PREFERRED, Array, ViewVersion
 from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, find
 from phasewatch.schema import Schema
 from phasewatch.training import augment
@@ -23,7 +23,7 @@ class FittedModel:
 
     def logits(self, windows: Windows) -> Array:
         """Return `[N,K]` logits of windows."""
-        return self.model.logits(self.normalizer.apply(windows.x, windows.opening))
+        return self.model.logits(self.normalizer.apply(windows.x, windows.opening, windows.past))
 
     def predict(self, windows: Windows) -> NDArray[np.int64]:
         """Return the most likely class of each window, `[N]`."""
@@ -31,7 +31,22 @@ class FittedModel:
 
     def project(self, windows: Windows) -> Projection:
         """Return the projection onto the two main axes of `windows`, as the model sees them."""
-        return Projection.fit(self.normalizer.apply(windows.x, windows.opening))
+        return Projection.fit(self.normalizer.apply(windows.x, windows.opening, windows.past))
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How a model is fitted: observed by `monitor`, on the Dask `cluster` of that address, if any.
+
+    `view_version` chooses what the model sees of a window; None is what its view prefers.
+    """
+
+    monitor: TrainingMonitor = UNMONITORED
+    cluster: str = ""
+    view_version: ViewVersion | None = None
+
+
+DEFAULT_OPTIONS = FitOptions()
 
 
 def fit_model(
@@ -39,8 +54,7 @@ def fit_model(
     schema: Schema,
     seed: int,
     parts: tuple[Windows, Windows],
-    monitor: TrainingMonitor = UNMONITORED,
-    cluster: str = "",
+    options: FitOptions = DEFAULT_OPTIONS,
 ) -> FittedModel:
     """Fit the model of that name on the first of two `parts`, stopping by the second.
 
@@ -52,11 +66,14 @@ def fit_model(
     """
     train, validation = parts[0].clear, parts[1].clear
     kind, classes = find(name), len(schema.classes)
-    fitted = FittedModel(Normalizer.fit(kind.view, train), kind(classes, seed))
+    version = options.view_version or PREFERRED[kind.view]
+    normalizer = Normalizer.fit(kind.view, train, version, schema)
+    fitted = FittedModel(normalizer, kind(classes, seed))
 
     def data(windows: Windows) -> Data:
-        return Data(fitted.normalizer.apply(windows.x, windows.opening), windows.y, classes)
+        z = normalizer.apply(windows.x, windows.opening, windows.past)
+        return Data(z, windows.y, classes)
 
     augmented = augment.drop(train, schema, seed)
-    fitted.model.fit(data(augmented), data(validation), monitor, cluster)
+    fitted.model.fit(data(augmented), data(validation), options.monitor, options.cluster)
     return fitted

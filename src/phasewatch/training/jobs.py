@@ -22,7 +22,7 @@ from phasewatch.io import atomic, executors
 from phasewatch.models.base import Epoch, TrainingMonitor
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.training.fitting import fit_model
+from phasewatch.training.fitting import FitOptions, fit_model
 from phasewatch.training.recipes import Recipe
 from phasewatch.windowing import Windows
 
@@ -94,8 +94,9 @@ class Task:
 def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
     """Fit the model of one task and return it as a checkpoint. Raises Refused."""
     sides = (task.train, task.validation)
+    options = FitOptions(monitor, task.cluster, task.recipe.view_version)
     try:
-        fitted = fit_model(task.model, task.schema, task.seed, sides, monitor, task.cluster)
+        fitted = fit_model(task.model, task.schema, task.seed, sides, options)
     except Refused as refused:
         raise refused.within(task.name) from None
     validation = task.validation.clear

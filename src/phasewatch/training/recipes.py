@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from phasewatch.errors import Refused
+from phasewatch.features.views import ViewVersion
 from phasewatch.schema import MODES, Mode
 
 
@@ -12,7 +13,9 @@ class Recipe:
 
     `test` and `validation` name what the split holds out. `opening_s` is how many seconds every
     machine is observed, known to be benign, before the first prediction. Each model is trained
-    `seeds` times, from `seed` and the numbers after it.
+    `seeds` times, from `seed` and the numbers after it. `view_version` chooses what models see of a
+    window: 3 is the window alone, 4 also what came before it and ratios of channels; None is what
+    the view of each model prefers.
     """
 
     name: str
@@ -24,6 +27,7 @@ class Recipe:
     opening_s: float = 15.0
     seed: int = 0
     seeds: int = 1
+    view_version: ViewVersion | None = None
 
 
 SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import Array
 from phasewatch.models.base import Data, find
-from phasewatch.windowing import Windows
+from phasewatch.windowing import PAST_BLOCKS, Windows
 
 HELD_BACK = 5
 """One of so many groups of each class is held back for early stopping."""
@@ -96,10 +96,11 @@ def _windows(x: Array) -> Windows:
     cube = x if x.ndim == 3 else x[:, :, None]
     size, zeros = len(cube), np.zeros(len(cube))
     opening = np.full(cube.shape[:2], np.nan, dtype=np.float32)
+    past = np.full((*cube.shape[:2], PAST_BLOCKS), np.nan, dtype=np.float32)
     unlabelled = zeros.astype(np.int64)
     identity = (np.full(size, ""),) * 5
     return Windows(
-        cube.astype(np.float32), opening, unlabelled, zeros, zeros, unlabelled, *identity
+        cube.astype(np.float32), opening, past, unlabelled, zeros, zeros, unlabelled, *identity
     )
 
 

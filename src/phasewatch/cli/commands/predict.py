@@ -64,7 +64,7 @@ def _predictions(
 
     from phasewatch.schema import NS
 
-    probabilities = softmax(loaded.logits(windows.x, windows.opening), axis=1)
+    probabilities = softmax(loaded.logits(windows.x, windows.opening, windows.past), axis=1)
     classes = loaded.schema.classes
     ids = [str(id) for id in windows.episode]
     return [

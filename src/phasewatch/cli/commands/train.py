@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
+from phasewatch.features.views import NEWEST, OLDEST, ViewVersion
 from phasewatch.splits import SPLITTERS
 from phasewatch.training.recipes import RECIPES
 
@@ -45,6 +46,16 @@ Seeds = Annotated[
         "--seeds", help="Trainings of each model, which differ in their seed.", min=1, max=20
     ),
 ]
+ViewNumber = Annotated[
+    int | None,
+    typer.Option(
+        "--view-version",
+        help="What models see of a window: 3 itself alone, as without this option; "
+        "4 also the minute before it, and ratios.",
+        min=OLDEST,
+        max=NEWEST,
+    ),
+]
 Waived = Annotated[
     list[str] | None,
     typer.Option("--waive", help="Name of a leakage check that may fail; may be repeated."),
@@ -61,7 +72,11 @@ RunFolder = Annotated[
 
 
 def _recipe(
-    named: tuple[str, str], split: tuple[str, str, str], opening_s: float, seeds: tuple[int, int]
+    named: tuple[str, str],
+    split: tuple[str, str, str],
+    opening_s: float,
+    seeds: tuple[int, int],
+    version: int | None,
 ) -> "Recipe":
     """Return the recipe of a name, with the models and the split that are given."""
     from dataclasses import replace
@@ -71,7 +86,8 @@ def _recipe(
     (name, models), (way, test, validation) = named, split
     found = recipes.with_models(recipes.find(name), models)
     found = replace(found, opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
-    return replace(found, split=way, test=test, validation=validation)
+    seen: ViewVersion | None = {None: None, 3: 3, 4: 4}[version]
+    return replace(found, split=way, test=test, validation=validation, view_version=seen)
 
 
 @app.command()
@@ -86,6 +102,7 @@ def train(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
+    view_version: ViewNumber = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -96,7 +113,8 @@ def train(
     Writes checkpoints, predictions and report.json. If it is interrupted at any moment, the same
     command resumes and ends with the same weights.
     """
-    chosen = _recipe((recipe, models), (split, test, validation), opening_s, (seed, seeds))
+    named, seen = (recipe, models), (seed, seeds)
+    chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
 
@@ -113,6 +131,7 @@ def run(
     opening_s: Opening = 15.0,
     seed: Seed = 0,
     seeds: Seeds = 1,
+    view_version: ViewNumber = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -122,7 +141,8 @@ def run(
     from phasewatch.reports import page
     from phasewatch.store.local import Store
 
-    chosen = _recipe((recipe, models), (split, test, validation), opening_s, (seed, seeds))
+    named, seen = (recipe, models), (seed, seeds)
+    chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)
