@@ -170,7 +170,7 @@ def incidents(report: Report) -> str:
         if row.incidents is not None:
             _operating_points(axes, row, PALETTE[place % len(PALETTE)])
     drawing.supxlabel(
-        "false incidents per calm host-hour on the held-out part · dotted: one window", fontsize=8
+        "false incidents per calm host-hour, held-out part · dotted: one window", fontsize=8
     )
     drawn, labels = axes[0].get_legend_handles_labels()
     drawing.legend(drawn, labels, loc="outside upper center", ncols=8, fontsize=7, frameon=False)
