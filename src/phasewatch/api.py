@@ -118,13 +118,14 @@ def watch(
 
     `model` is a checkpoint or a bundle, or its path. A sample is an object, or a line of JSON, such
     as `{"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}`, in the
-    order of time. The first `model.opening_s` seconds must be benign. Raises Refused for a sample
-    that cannot be used.
+    order of time. The first `model.opening_s` seconds must be benign. A bundle with an alarm rule
+    also says which incident is open. Raises Refused for a sample that cannot be used.
     """
     from phasewatch.live import jsonl
 
     lines = (one if isinstance(one, str) else json.dumps(one) for one in samples)
-    return jsonl.watch(_loaded(model) if isinstance(model, str | Path) else model, lines)
+    loaded = _loaded(model) if isinstance(model, str | Path) else model
+    return jsonl.watch(loaded, lines, getattr(loaded, "alarm", None))
 
 
 def _opened(store: "Store | str | Path") -> "Store":

@@ -447,3 +447,29 @@ def divide_windows(windows: "Windows", split: Split) -> dict[str, "Windows"]:
         known = pool_openings(windows.take(np.isin(windows.episode, near[part])))
         parts[part] = known.take(np.isin(known.episode, ids))
     return parts
+
+
+def _each_host(episodes: Sequence["Identity"]) -> list[Split]:
+    """Return a fold for each host, which is validated on the next one."""
+    hosts = sorted({episode.host for episode in episodes})
+    return [
+        held_out_host(episodes, host, hosts[(place + 1) % len(hosts)])
+        for place, host in enumerate(hosts)
+    ]
+
+
+def _each_sample(episodes: Sequence["Identity"]) -> list[Split]:
+    """Return a fold for each sample of the profile that has fewest."""
+    samples: dict[str, set[str]] = {}
+    for episode in episodes:
+        samples.setdefault(episode.profile, set()).add(episode.sample)
+    count = min(map(len, samples.values()), default=0)
+    return [held_out_sample(episodes, str(fold), "") for fold in range(count)]
+
+
+SURVEYED: dict[str, Callable[[Sequence["Identity"]], list[Split]]] = {
+    "held_out_host": _each_host,
+    "held_out_sample": _each_sample,
+    "held_out_time": lambda episodes: [held_out_time(episodes, "", "")],
+}
+"""The folds of each split that a survey evaluates; each raises Refused where it cannot be made."""

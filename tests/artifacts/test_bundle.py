@@ -156,3 +156,13 @@ def test_a_graph_that_predicts_differently_in_a_batch_is_refused(bundle_folder: 
     model.graph.node.extend([mean, off, intact])
     regraph(bundle_folder, model)
     assert code(bundle_folder) == "golden_mismatch"
+
+
+def test_a_bundle_without_a_rule_for_incidents_has_no_field_for_it(bundle_folder: Path) -> None:
+    assert "alarm" not in json.loads((bundle_folder / TERMS).read_bytes())
+    assert load(bundle_folder).alarm is None
+
+
+def test_what_is_no_rule_for_incidents_is_refused(bundle_folder: Path) -> None:
+    rewrite(bundle_folder, alarm={"threshold": 3.0})
+    assert code(bundle_folder) == "alarm_rule"

@@ -9,8 +9,9 @@ from tests import toy
 from tests.trained import TEST_SPLIT, saved, trained
 
 from phasewatch import windowing
+from phasewatch.alarm import CEILING, AlarmRule
 from phasewatch.artifacts import bundle, checkpoint
-from phasewatch.artifacts.export import export
+from phasewatch.artifacts.export import ExportOptions, export
 from phasewatch.errors import Refused
 from phasewatch.models.base import Classifier, find, names
 from phasewatch.schema import MODES, Mode
@@ -93,3 +94,11 @@ def test_a_model_that_cannot_be_exported_is_refused(
     path = saved(toy_store, tmp_path, name)
     with pytest.raises(Refused, match=f"{name}: has no ONNX graph.*Export another model"):
         export(path, toy_store, tmp_path)
+
+
+def test_a_rule_for_incidents_travels_with_the_bundle(toy_store: Store, tmp_path: Path) -> None:
+    rule = AlarmRule(1.5, 1.0, 0.5, 4.0, 5.25, CEILING, 1.0)
+    path = saved(toy_store, tmp_path)
+    exported = export(path, toy_store, tmp_path, options=ExportOptions(alarm=rule))
+    assert bundle.load(exported).alarm == rule
+    assert "evidence of 5.25 nats" in (exported / bundle.CARD).read_text()

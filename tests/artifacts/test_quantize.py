@@ -10,7 +10,7 @@ from tests.trained import saved
 
 from phasewatch import windowing
 from phasewatch.artifacts import bundle, checkpoint, quantize
-from phasewatch.artifacts.export import export
+from phasewatch.artifacts.export import ExportOptions, export
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
 
@@ -18,7 +18,7 @@ from phasewatch.store.local import Store
 @pytest.mark.parametrize("name", [name for name in GRAPHS if name != "gbt"])
 def test_the_loss_of_a_network_is_reported(toy_store: Store, tmp_path: Path, name: str) -> None:
     path = saved(toy_store, tmp_path, name, "realistic")
-    folder = export(path, toy_store, tmp_path, int8=True)
+    folder = export(path, toy_store, tmp_path, options=ExportOptions(int8=True))
     trained, small, terms = checkpoint.load(path), bundle.load(folder), bundle.load_terms(folder)
     assert folder.name == f"{name}-realistic-int8.bundle" and small.name == terms.name
     assert terms.int8 is not None
@@ -31,7 +31,7 @@ def test_the_loss_of_a_network_is_reported(toy_store: Store, tmp_path: Path, nam
 
 def test_trees_are_refused(toy_store: Store, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="no weights to quantise"):
-        export(saved(toy_store, tmp_path), toy_store, tmp_path, int8=True)
+        export(saved(toy_store, tmp_path), toy_store, tmp_path, options=ExportOptions(int8=True))
     assert not list(tmp_path.glob("*.bundle"))
 
 
@@ -41,5 +41,5 @@ def test_a_quantized_model_with_too_many_changed_labels_is_not_written(
     path = saved(toy_store, tmp_path, "mlp", "realistic")
     monkeypatch.setattr(quantize, "MOST_OTHER", -0.1)
     with pytest.raises(Refused, match="labels changed"):
-        export(path, toy_store, tmp_path, int8=True)
+        export(path, toy_store, tmp_path, options=ExportOptions(int8=True))
     assert not list(tmp_path.glob("*.bundle"))

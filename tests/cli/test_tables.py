@@ -9,6 +9,7 @@ from phasewatch.cli import tables
 from phasewatch.evaluation import evaluate
 from phasewatch.evaluation.evaluate import Report
 from phasewatch.experiment.pipeline import RunResult
+from phasewatch.reports import summary
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def test_tables_break_no_word_at_80_columns(monkeypatch: pytest.MonkeyPatch, man
     rows = [replace(row, model="transformer") for row in many.rows]
     tables.scores(replace(many, rows=rows), {("transformer", "realistic"): ("1,234,567", "98765")})
     tables.details(replace(many, rows=rows))
+    tables.incidents(replace(many, rows=rows))
     text = narrow.export_text()
     assert max(map(len, text.splitlines())) <= 80
     words = "validation training hosts parameters seconds segments smoothed 1,234,567 98765"
@@ -68,6 +70,29 @@ def test_ablations_and_calibration_are_printed(console: Console, toy_run: RunRes
     text = console.export_text()
     assert all(part in text for part in toy_run.report.ablations)
     assert f"{toy_run.report.rows[0].calibration.brier:.2f}" in text
+
+
+def test_operating_points_of_the_best_model_are_printed(
+    console: Console, toy_run: RunResult
+) -> None:
+    tables.incidents(toy_run.report)
+    text = console.export_text()
+    row = summary.operated(toy_run.report)
+    assert row and row.incidents
+    for points, kind in ((row.incidents.points, "chosen"), (row.incidents.one_window, "window")):
+        for point in points:
+            assert point.phases and point.episodes
+            (line,) = (
+                line
+                for line in text.splitlines()
+                if line.split()[:2] == [f"{point.target_rate:g}*", kind]
+            )
+            for share in (point.phases, point.episodes):
+                assert f"{share.value:.2f} [{share.low:.2f},{share.high:.2f}]" in line
+    assert "too few calm hours" in text
+    old = replace(toy_run.report, rows=[replace(row, incidents=None)])
+    tables.incidents(old)
+    assert console.export_text() == ""
 
 
 def test_comparisons_count_undecided_pairs_and_warn_of_few_hosts(

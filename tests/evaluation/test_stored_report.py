@@ -36,6 +36,8 @@ def test_an_old_report_gets_every_name_of_this_version(
 ) -> None:
     now = json.loads(json.dumps(asdict(toy_run.report)))
     upgraded = stored_report.upgraded(old)
+    assert all(row.pop("incidents") is None for row in upgraded["rows"])
+    assert all(row.pop("incidents") for row in now["rows"])
     for name in ("across_hosts",):
         for row in (*upgraded["rows"], *now["rows"], *upgraded["baselines"], *now["baselines"]):
             assert row.pop(name) is None

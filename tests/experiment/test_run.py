@@ -193,3 +193,47 @@ def test_only_the_run_module_spells_the_names_of_run_files() -> None:
     }
     assert {name: names for name, names in found.items() if names} == {}
     assert set(spelled(module)) == EVERYWHERE
+
+
+def test_the_rule_of_every_model_is_that_of_the_report(
+    toy_run: RunResult, toy_out: Path, copy: Run
+) -> None:
+    found = Run.open(toy_out)
+    for row in toy_run.report.rows:
+        key = f"{row.model}.{row.mode}"
+        assert row.incidents is not None
+        for point in row.incidents.points:
+            (rule,) = point.rules
+            assert found.alarm_rules(point.target_rate)[key] == rule
+            path = found.checkpoint_path(row.model, row.mode)
+            assert Run.alarm_rule_of(path, point.target_rate) == rule
+        assert rule.temperature == row.temperatures[0]
+    again = found.checkpoint_path("gbt", "realistic", repeat=1)
+    assert Run.alarm_rule_of(again) is None
+    report = copy.read_report()
+    report["rows"][0]["incidents"]["points"][2]["rules"][0]["cap"] = 0
+    copy.report_path.write_text(json.dumps(report))
+    with pytest.raises(Refused, match=r"incidents: is no alarm rule"):
+        copy.alarm_rules()
+
+
+def test_a_fold_has_its_values_of_the_report_around_it(copy: Run) -> None:
+    report = copy.read_report()
+    report["folds"] = [{"held_out": "one"}, {"held_out": "two"}]
+    for row in report["rows"]:
+        row["temperatures"] = [1.0, 2.0]
+        for point in row["incidents"]["points"]:
+            point["rules"] = [point["rules"][0], {**point["rules"][0], "threshold": 7.0}]
+    copy.report_path.write_text(json.dumps(report))
+    assert set(copy.fold("two").temperatures.values()) == {2.0}
+    assert {rule.threshold for rule in copy.fold("two").alarm_rules().values()} == {7.0}
+    assert copy.fold("three").temperatures == {}
+
+
+def test_a_report_without_rules_has_none(copy: Run) -> None:
+    report = copy.read_report()
+    for row in report["rows"]:
+        del row["incidents"]
+    copy.report_path.write_text(json.dumps(report))
+    assert copy.alarm_rules() == {}
+    assert all(row.incidents is None for row in copy.report.rows)

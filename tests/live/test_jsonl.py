@@ -10,10 +10,12 @@ import pytest
 from tests import toy
 
 from phasewatch import windowing
+from phasewatch.alarm import CEILING, AlarmRule
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.live.incident_log import IncidentLog
 from phasewatch.live.jsonl import watch
 from phasewatch.schema import NS
 
@@ -57,6 +59,23 @@ def test_a_source_that_is_silent_is_named(loaded: Bundle) -> None:
     spoken = (line for line in lines(toy.episode()) if '"source": "qmp"' not in line)
     predictions = list(watch(loaded, spoken))
     assert predictions and all(prediction.missing == ["qmp"] for prediction in predictions)
+
+
+def test_the_open_incident_is_that_of_the_log(loaded: Bundle) -> None:
+    rule = AlarmRule(1.0, 1.0, 0.0, 4.0, 1.0, CEILING, 1.0)
+    stream = list(lines(toy.episode("beta", "leak")))
+    plain = list(watch(loaded, stream))
+    found = list(watch(loaded, stream, rule))
+    log = IncidentLog(rule, loaded.schema.classes)
+    for before, prediction in zip(plain, found, strict=True):
+        chance = np.array(list(prediction.probability.values()))
+        log.add(prediction.end_ns, np.log(chance))
+        assert before.incident is None
+        assert (prediction.incident is None) == (log.current is None)
+        if prediction.incident and log.current:
+            assert prediction.incident.opened_ns == log.current.opened_ns
+            assert prediction.incident.phases == log.current.phases
+    assert any(prediction.incident for prediction in found)
 
 
 @pytest.mark.parametrize(

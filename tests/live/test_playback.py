@@ -10,7 +10,7 @@ from tests import toy
 from tests.live.test_machine import same
 from tests.paths import ROOT
 
-from phasewatch import schema, windowing
+from phasewatch import alarm, schema, windowing
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
@@ -87,12 +87,44 @@ def test_manifests_omit_unreadable_episodes(tmp_path: Path) -> None:
     assert list(playback.manifests(store)) == rest
 
 
-def test_incidents_of_an_episode_need_no_page(
+def test_incidents_are_those_that_the_evaluation_counts(
+    toy_run: RunResult, toy_out: Path, toy_store: Store
+) -> None:
+    raised = 0
+    for row in (one for one in toy_run.report.rows if one.model == "gbt"):
+        predicted = next(
+            one
+            for one in toy_run.predictions.predictions
+            if (one.model, one.mode, one.subset) == (row.model, row.mode, "unseen")
+        )
+        assert row.incidents is not None
+        point = row.incidents.points[-1]
+        (rule,) = point.rules
+        for id in toy_run.predictions.folds[0].split.test:
+            of_episode = predicted.take(predicted.windows.episode == id)
+            windows = [alarm.evidence_of(one, rule.temperature) for one in of_episode.logits]
+            opened = alarm.trace([rule], windows).opened[0]
+            key = f"{row.model}.{row.mode}"
+            rate = point.target_rate
+            found = playback.episode_incidents(Run(toy_out), toy_store, id, key, rate=rate)
+            assert [one.opened_ns for one in found] == of_episode.windows.t_ns[opened].tolist()
+            raised += len(found)
+    assert raised
+
+
+def test_a_rate_without_a_rule_is_refused(toy_out: Path, toy_store: Store) -> None:
+    id = toy_store.ids()[0]
+    with pytest.raises(Refused, match=r"rate 0\.3: has no rule"):
+        playback.episode_incidents(Run(toy_out), toy_store, id, "gbt.oracle", rate=0.3)
+
+
+def test_a_report_without_rules_raises_incidents_at_its_threshold(
     tmp_path: Path, toy_run: RunResult, toy_out: Path, toy_store: Store
 ) -> None:
     id = next(id for id in toy_store.ids() if "dig" in id)
     report = json.loads((toy_out / "report.json").read_bytes())
     for row in report["rows"]:
+        del row["incidents"]
         row["alarm_budget"]["thresholds"] = [0.3 if row["mode"] == "oracle" else None]
     (tmp_path / "report.json").write_text(json.dumps(report))
     shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")

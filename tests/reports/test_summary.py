@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from tests import toy
 
-from phasewatch.evaluation import evaluate
+from phasewatch.evaluation import evaluate, incidents
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.reports import summary
 
@@ -83,3 +83,24 @@ def test_a_model_below_a_baseline_is_reported(toy_run: RunResult) -> None:
     assert "does not beat" not in " ".join(
         summary.sentences(replace(toy_run.report, baselines=[low]))
     )
+
+
+def test_incidents_are_counted_with_the_hours_that_show_them(text: str, toy_run: RunResult) -> None:
+    row = summary.operated(toy_run.report)
+    assert row and row.incidents
+    point = row.incidents.at(0.5)
+    assert point and point.phases and point.episodes
+    hours = f"{point.false_incidents.events} false in {point.false_incidents.hours:.1f} calm"
+    assert f"{100 * point.phases.value:.0f} % of {point.phases.of} hostile phases" in text
+    assert hours in text and "too few hours to show that rate" in text
+    old = replace(toy_run.report, rows=[replace(row, incidents=None)])
+    assert summary.operated(old) is None
+    assert "calm host-hours" not in " ".join(summary.sentences(old))
+
+
+def test_a_rate_of_no_incident_is_an_upper_bound() -> None:
+    none, some = (incidents.false_incident_rate(events, 2.0) for events in (0, 1))
+    assert summary.false_rate(none) == "below 1.50 (0 incidents in 2.00 h)"
+    assert summary.false_rate(some) == "0.50 [0.01, 2.79] (1 incident in 2.00 h)"
+    assert summary.share(incidents.Share.counted(3, 4)) == "0.75 [0.19, 0.99] (3 of 4)"
+    assert summary.share(None) == "–"

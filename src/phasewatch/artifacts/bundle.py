@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts import contract
 from phasewatch.artifacts.contract import Contract
 from phasewatch.errors import Refused
@@ -70,8 +71,9 @@ class Loss(BaseModel):
 class Terms(Contract):
     """`bundle.json`. `serial` is the second of the export: a later one replaces an earlier one.
 
-    Format 1 had no int8, format 2 one version of the views. `parity` is that of the float32 graph,
-    `int8` what was lost after that.
+    `alarm` is the rule that raises incidents; a bundle without one has no such field. Format 1 had
+    no int8, format 2 one version of the views. `parity` is that of the
+    float32 graph, `int8` what was lost after that.
     """
 
     kind: ClassVar[str] = "bundle"
@@ -83,19 +85,27 @@ class Terms(Contract):
     serial: int
     parity: Parity
     int8: Loss | None
+    alarm: dict[str, float] | None = None
     onnx_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     onnx_bytes: int
+
+    def _absent(self) -> dict[str, Any]:
+        return {**super()._absent(), **({"alarm": True} if self.alarm is None else {})}
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model in ONNX with the schema, opening and normalizer that give its input a meaning."""
+    """A model in ONNX with the schema, opening and normalizer that give its input a meaning.
+
+    `alarm` joins its windows into incidents; it is None where no run had chosen one.
+    """
 
     name: str
     schema: Schema
     opening_s: float
     normalizer: Normalizer
     session: Any
+    alarm: AlarmRule | None = None
 
     def logits(
         self,
@@ -152,6 +162,7 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
         terms.opening_s,
         normalizer,
         opened(graph, terms, trained_on, folder / GRAPH),
+        None if terms.alarm is None else AlarmRule.parse(terms.alarm, f"{path}: alarm"),
     )
     # Another processor rounds to other steps of int8, by up to the loss that int8 caused. The steps
     # depend on all windows of a batch, so each golden window is predicted alone.

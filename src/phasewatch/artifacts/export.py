@@ -2,13 +2,14 @@
 
 import hashlib
 import time
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch import metrics
+from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts import bundle, checkpoint, contract, quantize
 from phasewatch.artifacts.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
 from phasewatch.artifacts.checkpoint import Checkpoint, Header
@@ -28,18 +29,29 @@ FASTER = np.float32(1000.0)
 """How many times higher the rates of a machine are that training has not seen."""
 
 
+@dataclass(frozen=True)
+class ExportOptions:
+    """What a bundle is beside the checkpoint's graph: quantised, and with a rule for incidents."""
+
+    int8: bool = False
+    alarm: AlarmRule | None = None
+
+
+PLAIN = ExportOptions()
+
+
 def export(
     path: Path,
     store: Store,
     out: Path,
     key: Path | None = None,
     trust: Trust = ANY,
-    int8: bool = False,
+    options: ExportOptions = PLAIN,
 ) -> Path:
     """Write the bundle of a checkpoint into `out`, and return its folder.
 
     The graph must give the checkpoint's logits to 1e-5, and its labels, for every window of the
-    test split, which `store` holds, and for windows without some sources. With `int8` the graph
+    test split, which `store` holds, and for windows without some sources. With int8 the graph
     is then quantised under a separate name, and the loss is stored. Raises Refused, or Drift.
     """
     if out.exists() and not out.is_dir():
@@ -48,7 +60,7 @@ def export(
     header, trained = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
     trained.bind(store.schema, store.root)
     windows = _test_windows(header, trained, store)
-    name = f"{trained.name}-int8" if int8 else trained.name
+    name = f"{trained.name}-int8" if options.int8 else trained.name
     place = out / f"{name}{ENDING}"
     if place.exists():
         remedy = "Choose another folder, or remove it."
@@ -60,7 +72,7 @@ def export(
     parity, loss = compare(trained, fast, windows), None
     golden = header.golden or contract.golden(trained, store.read(header.split["test"][0]))
     probe = header.probe
-    if int8:
+    if options.int8:
         size = len(graph)
         graph = _with_schema(quantize.int8(graph, trained.name), trained.schema)
         fast = replace(fast, session=bundle.opened(graph, header, trained.schema, place))
@@ -76,6 +88,7 @@ def export(
             "name": name,
             "parity": parity,
             "int8": loss,
+            "alarm": None if options.alarm is None else asdict(options.alarm),
             "probe": probe,
             "golden": golden,
             "onnx_sha256": hashlib.sha256(graph).hexdigest(),
@@ -203,6 +216,15 @@ def _describe_loss(terms: Terms) -> str:
 """
 
 
+def _describe_alarm(terms: Terms) -> str:
+    if terms.alarm is None:
+        return ""
+    threshold = terms.alarm["threshold"]
+    return f"""- Incidents open at an evidence of {threshold:.2f} nats, cumulated over windows; the
+  report of its run says how many were false, and what they noticed.
+"""
+
+
 def card(terms: Terms) -> str:
     """Return the model card of a bundle, as Markdown."""
     split, grid = terms.split, terms.data["grid"]
@@ -221,7 +243,7 @@ that are known to be {terms.data["classes"][0]}.
   number of one split: `phasewatch evaluate` gives its interval, and what was never tested.
 - The graph was compared with the model on those windows and {terms.parity.edges} rare ones: logits
   at most {terms.parity.largest:.2g} apart, all labels the same.
-{_describe_loss(terms)}
+{_describe_loss(terms)}{_describe_alarm(terms)}
 Not for machines, programs or clocks unlike those it learned from, and not for a decision that
 nobody looks at: its scores fall on hosts unlike those it saw.
 

@@ -54,6 +54,12 @@ TlsCert = Annotated[
 TlsKey = Annotated[
     Path | None, typer.Option("--tls-key", help="Private key (PEM) of the certificate.")
 ]
+Rate = Annotated[
+    float,
+    typer.Option(
+        help="False incidents per host-hour that the rule was chosen for; the report has them."
+    ),
+]
 Opening = Annotated[
     float,
     typer.Option(

@@ -11,6 +11,7 @@ from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.evaluation.evaluate import ModelScores, Report
+    from phasewatch.evaluation.incidents import Share
     from phasewatch.experiment.curves import LearningCurves
     from phasewatch.experiment.totals import Total
     from phasewatch.metrics import Score
@@ -126,6 +127,41 @@ def learning_curves(found: "LearningCurves") -> None:
     out.print(table)
     for curve in found.curves:
         out.print(f"last step, {step_sentence(curve)}", markup=False)
+
+
+def incidents(report: "Report") -> None:
+    """Print what incidents notice at each target rate, for the best model on validation.
+
+    Below its chosen rules stands the threshold on one window.
+    """
+    from phasewatch.reports.summary import operated
+
+    row = operated(report)
+    if row is None or row.incidents is None:
+        return
+    title = f"incidents of {row.model}, {row.mode}, by target of false ones per host-hour"
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("target", "rule", "false per hour", "phases", "episodes", "delay"):
+        table.add_column(name, overflow="fold")
+    kinds = (("chosen", row.incidents.points), ("window", row.incidents.one_window))
+    for kind, points in kinds:
+        for point in points:
+            rate, delay = point.false_incidents, point.median_delay_s
+            table.add_row(
+                f"{point.target_rate:g}{'' if point.verifiable else '*'}",
+                kind,
+                f"{rate.rate:.2f} [{rate.low:.2f},{rate.high:.2f}]",
+                _counted_share(point.phases),
+                _counted_share(point.episodes),
+                "" if delay is None else f"{delay:.0f} s",
+            )
+    out.print(table)
+    if not row.incidents.points[0].verifiable:
+        out.print("* too few calm hours to show that rate, even without a false incident")
+
+
+def _counted_share(share: "Share | None") -> str:
+    return "" if share is None else f"{share.value:.2f} [{share.low:.2f},{share.high:.2f}]"
 
 
 def comparisons(report: "Report") -> None:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from phasewatch import metrics, splits
-from phasewatch.evaluation import calibration, predictions, timeline, timing
+from phasewatch.evaluation import calibration, incidents, predictions, timeline, timing
 from phasewatch.evaluation.calibration import CalibrationReport
+from phasewatch.evaluation.incidents import IncidentCurve
 from phasewatch.evaluation.predictions import Fold, Predictions, PredictionSet
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.evaluation.timeline import AlarmBudget, EvaluationContext, Timeline
@@ -78,7 +79,7 @@ class ModelReport(ModelScores):
 
     `by_seed` is macro F1 on the held-out subset with each seed. `ablations` are scores without a
     source or without the opening. `smoothed` and `smoothed_timeline` are of smoothed predictions.
-    `temperatures` are one for each fold.
+    `temperatures` are one for each fold. `incidents` is None in a report of 0.2.0 or before.
     """
 
     by_seed: tuple[float, ...]
@@ -90,6 +91,7 @@ class ModelReport(ModelScores):
     temperatures: tuple[float, ...]
     calibration: CalibrationReport
     abstention: Abstention
+    incidents: IncidentCurve | None = None
 
 
 @dataclass(frozen=True)
@@ -357,6 +359,7 @@ def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) ->
         temperatures=temperatures,
         calibration=calibration.confidence_report(unseen.logits, unseen.windows.y, 1.0),
         abstention=_abstention([(one.clear, other.clear) for one, other in calibrated]),
+        incidents=incidents.incident_curve(chosen, temperatures, run.stride_s),
     )
 
 

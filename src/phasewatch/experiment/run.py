@@ -20,11 +20,13 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import ENDING, Checkpoint
 from phasewatch.errors import Refused, differences
 from phasewatch.evaluation import predictions, stored_report
 from phasewatch.evaluation.evaluate import Report
+from phasewatch.evaluation.incidents import DEPLOYED_RATE, TARGET_RATES
 from phasewatch.evaluation.predictions import PredictionSet
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust
@@ -238,7 +240,7 @@ class Run:
     @property
     def temperatures(self) -> dict[str, float]:
         """The temperature that calibrates logits, by `model.mode`; empty without a report."""
-        return self._by_model(lambda row: float(row["temperatures"][0]))
+        return self._by_model(lambda row, fold: float(row["temperatures"][fold]))
 
     @property
     def thresholds(self) -> dict[str, float | None]:
@@ -246,16 +248,63 @@ class Run:
 
         None where no threshold met the alarm budget on validation. Empty without a report.
         """
-        return self._by_model(lambda row: row["alarm_budget"]["thresholds"][0])
+        return self._by_model(lambda row, fold: row["alarm_budget"]["thresholds"][fold])
 
-    def _by_model(self, take: Callable[[Any], Any]) -> dict[str, Any]:
-        """Take a value of the first fold, the only one where checkpoints lie beside the report."""
-        if not self.report_path.exists():
+    def alarm_rules(self, rate: float = DEPLOYED_RATE) -> dict[str, AlarmRule]:
+        """Return the rule that raises incidents, by `model.mode`, for a target rate.
+
+        `rate` is in false incidents per host-hour. Empty without a report, and for a report of
+        0.2.0 or before. Raises Refused for a rate that no rule was chosen for.
+        """
+        if rate not in TARGET_RATES:
+            raise Refused(
+                f"rate {rate:g}",
+                "has no rule",
+                f"one of {', '.join(f'{one:g}' for one in TARGET_RATES)} false incidents an hour",
+                "Choose one of these.",
+                code="rate",
+            )
+
+        def points(row: Any, fold: int) -> list[Any]:
+            of_rate = (row.get("incidents") or {}).get("points", ())
+            return [point["rules"][fold] for point in of_rate if point["target_rate"] == rate]
+
+        return {
+            key: AlarmRule.parse(found[0], f"{self.report_path}: {key}: incidents")
+            for key, found in self._by_model(points).items()
+            if found
+        }
+
+    @classmethod
+    def alarm_rule_of(cls, checkpoint: Path, rate: float = DEPLOYED_RATE) -> AlarmRule | None:
+        """Return the rule of a checkpoint in a run's folder; None where no report has one.
+
+        Raises Refused as `alarm_rules` does.
+        """
+        run = cls(checkpoint.parent.parent)
+        rules = run.alarm_rules(rate)
+        keys = (key for key, path in run.models().items() if path.name == checkpoint.name)
+        return rules.get(next(keys, ""))
+
+    def _by_model(self, take: Callable[[Any, int], Any]) -> dict[str, Any]:
+        """Take a value from each row of the report, given the place of this fold in it.
+
+        The report of a fold is that of the run around it.
+        """
+        above = Run(self.path.parent.parent)
+        if self.report_path.exists():
+            report, fold = self.read_report(), 0
+        elif self.path.parent.name == FOLDS and above.report_path.exists():
+            report = above.read_report()
+            names = [one["held_out"] for one in report.get("folds", ())]
+            if self.path.name not in names:
+                return {}
+            fold = names.index(self.path.name)
+        else:
             return {}
-        report = self.read_report()
         try:
-            return {f"{row['model']}.{row['mode']}": take(row) for row in report["rows"]}
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+            return {f"{row['model']}.{row['mode']}": take(row, fold) for row in report["rows"]}
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             raise Refused(
                 self.report_path, misfit(error), "report.json of a run", REMEDY
             ) from error

@@ -23,7 +23,7 @@ from phasewatch.experiment import totals
 from phasewatch.experiment.totals import Total
 from phasewatch.metrics import Score
 from phasewatch.schema import NS, Mode, Schema
-from phasewatch.splits import Split, held_out_host, held_out_sample, held_out_time
+from phasewatch.splits import SURVEYED, Split
 from phasewatch.store.local import Store
 from phasewatch.training.fitting import fit_model
 from phasewatch.training.recipes import RECIPES
@@ -126,28 +126,10 @@ def _describe(line: SurveyRow) -> str:
 
 def _splits(episodes: Sequence[Identity]) -> tuple[dict[str, list[Split]], list[str]]:
     """Return every split that the episodes allow, and why they do not allow the others."""
-    hosts = sorted({episode.host for episode in episodes})
-    samples = min(
-        (
-            len({episode.sample for episode in episodes if episode.profile == profile})
-            for profile in {episode.profile for episode in episodes}
-        ),
-        default=0,
-    )
-    ways: dict[str, Callable[[], list[Split]]] = {
-        "held_out_host": lambda: [
-            held_out_host(episodes, host, hosts[(place + 1) % len(hosts)])
-            for place, host in enumerate(hosts)
-        ],
-        "held_out_sample": lambda: [
-            held_out_sample(episodes, str(fold), "") for fold in range(samples)
-        ],
-        "held_out_time": lambda: [held_out_time(episodes, "", "")],
-    }
     allowed, missing = {}, []
-    for kind, way in ways.items():
+    for kind, folds in SURVEYED.items():
         try:
-            allowed[kind] = way()
+            allowed[kind] = folds(episodes)
         except Refused as refused:
             missing.append(f"untested: {refused}")
     return allowed, missing

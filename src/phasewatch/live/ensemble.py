@@ -7,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts import checkpoint as checkpoints
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.errors import Refused
+from phasewatch.evaluation.incidents import DEPLOYED_RATE
 from phasewatch.experiment.run import Run
 from phasewatch.features.views import Array
 from phasewatch.io.trust import ANY, Trust
@@ -20,13 +22,15 @@ from phasewatch.schema import Schema
 class Member:
     """A checkpoint of an ensemble. `rows` are its channels' places in the ensemble's schema.
 
-    `temperature` divides its logits; it is None where no report has one.
+    `temperature` divides its logits, and `alarm` joins its windows into incidents; they are None
+    where no report has them.
     """
 
     key: str
     checkpoint: Checkpoint
     rows: NDArray[np.int64]
     temperature: float | None = None
+    alarm: AlarmRule | None = None
 
     def probabilities(self, logits: Array) -> Array:
         """Return the softmax `[..., K]` of logits, calibrated where a temperature is known."""
@@ -42,9 +46,11 @@ class Ensemble:
     refused: Mapping[str, Refused] = field(default_factory=dict)
 
     @classmethod
-    def of_run(cls, run: Run, schema: Schema, trust: Trust = ANY) -> "Ensemble":
+    def of_run(
+        cls, run: Run, schema: Schema, trust: Trust = ANY, rate: float = DEPLOYED_RATE
+    ) -> "Ensemble":
         """Load the checkpoints of a run as `load` does. Raises Refused when there are none."""
-        found = cls.load(run, schema, trust)
+        found = cls.load(run, schema, trust, rate)
         if not found.members and not found.refused:
             folds = list(run.folds.values())
             remedy = "`phasewatch train` or `phasewatch run` makes one."
@@ -54,13 +60,17 @@ class Ensemble:
         return found
 
     @classmethod
-    def load(cls, run: Run, schema: Schema, trust: Trust = ANY) -> "Ensemble":
-        """Load the checkpoints of a run, each with the temperature of the run's report.
+    def load(
+        cls, run: Run, schema: Schema, trust: Trust = ANY, rate: float = DEPLOYED_RATE
+    ) -> "Ensemble":
+        """Load the checkpoints of a run, each with temperature and alarm rule of the run's report.
 
-        One that does not fit `schema` is kept with its refusal. Raises Refused when the report
-        cannot be read.
+        The rule is that for `rate` false incidents per host-hour. A checkpoint that does not fit
+        `schema` is kept with its refusal. Raises Refused when the report cannot be read, or has no
+        rule for that rate.
         """
         members, refused, temperatures = [], {}, run.temperatures
+        rules = run.alarm_rules(rate)
         for key, path in run.models().items():
             try:
                 loaded = checkpoints.load(path, trust)
@@ -69,7 +79,7 @@ class Ensemble:
                 refused[key] = problem
                 continue
             rows = np.array([schema.names.index(name) for name in loaded.schema.names])
-            members.append(Member(key, loaded, rows, temperatures.get(key)))
+            members.append(Member(key, loaded, rows, temperatures.get(key), rules.get(key)))
         return cls(schema, tuple(members), refused)
 
     @property

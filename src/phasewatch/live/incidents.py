@@ -1,7 +1,8 @@
-"""Incidents instead of one alarm a window: raised at the operating point, cleared well below it.
+"""Incidents instead of one alarm a window, under the names of the machine, its host and the model.
 
-The operating point is the threshold that the evaluation chose on validation hosts; a model without
-one raises nothing.
+They are raised by the alarm rule that the evaluation chose on validation (`phasewatch.alarm`). A
+report of 0.2.0 or before has none, and its threshold on the probability of one window is applied
+with hysteresis, as then. A model without either raises nothing.
 """
 
 import uuid
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 
 from phasewatch.errors import Refused
 from phasewatch.live.ensemble import Member
+from phasewatch.live.incident_log import IncidentSpan
 from phasewatch.live.machine import Machine, WindowPrediction
 
 CLEAR_AFTER = 2
@@ -51,7 +53,7 @@ class WindowScore:
 
 @dataclass(frozen=True)
 class Incident:
-    """From the first window at the upper threshold to the last before the probability fell.
+    """From the window that opened an incident to the last that speaks for it.
 
     `machine` is an episode id. `closed_ns` is None while the incident is open; `peak` is the
     largest hostile probability; `phases` stand in the order in which they were first predicted.
@@ -107,11 +109,15 @@ def _incident(
 def machine_incidents(
     machine: Machine, episode_id: str, host: str, key: str, threshold: float | None
 ) -> list[Incident]:
-    """Return the incidents of all windows that a machine still holds, under the model `key`.
+    """Return the incidents of a machine under the model `key`.
 
-    Raises Refused when the ensemble has no such model, or the model has no operating threshold.
+    `threshold` is that of a report without alarm rules; then only windows that the machine still
+    holds count. Raises Refused when the ensemble has no such model, or the model has neither.
     """
     member = machine.ensemble.member(key)
+    if key in machine.incidents:
+        spans = machine.incidents[key].spans
+        return [_named(span, (episode_id, host, key)) for span in spans]
     if threshold is None:
         raise Refused(
             f"model {key}",
@@ -124,6 +130,11 @@ def machine_incidents(
     predictions = list(machine.predictions.values())
     scores = [_score(member, one, classes) for one in predictions]
     return incidents(scores, Hysteresis.at(threshold), episode_id, host, key)
+
+
+def _named(span: IncidentSpan, identity: tuple[str, str, str]) -> Incident:
+    closed_ns = None if span.open else span.last_ns
+    return Incident(*identity, span.opened_ns, closed_ns, span.peak, span.windows, span.phases)
 
 
 def _score(member: Member, window: WindowPrediction, classes: Sequence[str]) -> WindowScore:

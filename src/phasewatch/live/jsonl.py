@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts.contract import Inputs, Predictor
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import Buffer, first_end, missing
+from phasewatch.live.incident_log import IncidentLog, IncidentSpan
 from phasewatch.schema import NS
 from phasewatch.windowing import opening_level, past_at, window_at
 
@@ -24,21 +26,27 @@ class Prediction:
     """The prediction for the window that ended at `end_ns`.
 
     `probability` has one value for each phase, the softmax of the logits without a temperature;
-    `missing` are the sources without a value in the window.
+    `missing` are the sources without a value in the window. `incident` is the one that is open at
+    it; None where none is, and always where no rule is known that raises one.
     """
 
     end_ns: int
     phase: str
     probability: dict[str, float]
     missing: list[str]
+    incident: IncidentSpan | None = None
 
 
-def watch(bundle: Predictor, lines: Iterable[str]) -> Iterator[Prediction]:
+def watch(
+    bundle: Predictor, lines: Iterable[str], rule: AlarmRule | None = None
+) -> Iterator[Prediction]:
     """Yield a prediction every stride from the first sample on, once the opening is over.
 
-    Each of `lines` is one sample of one source. Raises Refused naming the line that is not one.
+    Each of `lines` is one sample of one source; `rule` raises incidents. Raises Refused naming the
+    line that is not one.
     """
     buffer, origin, level = Buffer(), None, None
+    log = IncidentLog(rule, bundle.schema.classes) if rule else None
     grid = bundle.schema.grid
     end = first_end(grid, bundle.opening_s)
     for number, line in enumerate(lines, 1):
@@ -54,7 +62,7 @@ def watch(bundle: Predictor, lines: Iterable[str]) -> Iterator[Prediction]:
                 level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
             x = window_at(buffer.sources, bundle.schema, origin, end)
             past = past_at(buffer.sources, bundle.schema, origin, end)
-            yield _predict(bundle, (x, level, past), origin + end * grid.step_ns)
+            yield _predict(bundle, (x, level, past), origin + end * grid.step_ns, log)
             end += grid.stride
             buffer.forget(origin + end * grid.step_ns, grid)
 
@@ -72,8 +80,10 @@ def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
         )
 
 
-def _predict(bundle: Predictor, window: Inputs, end_ns: int) -> Prediction:
+def _predict(bundle: Predictor, window: Inputs, end_ns: int, log: IncidentLog | None) -> Prediction:
     logits = bundle.logits(*(part[None] for part in window))[0]
+    if log is not None:
+        log.add(end_ns, logits)
     chance = np.exp(logits - logits.max())
     chance /= chance.sum()
     return Prediction(
@@ -81,6 +91,7 @@ def _predict(bundle: Predictor, window: Inputs, end_ns: int) -> Prediction:
         phase=bundle.schema.classes[int(chance.argmax())],
         probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
         missing=list(missing(bundle.schema, window[0])),
+        incident=log.current if log else None,
     )
 
 

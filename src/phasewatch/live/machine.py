@@ -18,6 +18,7 @@ from phasewatch.episode import Samples
 from phasewatch.features.views import STATISTICS, Array
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.ensemble import Ensemble
+from phasewatch.live.incident_log import IncidentLog
 from phasewatch.schema import NS
 from phasewatch.windowing import median_opening, opening_level, past_at, signed_log, window_at
 
@@ -59,7 +60,8 @@ class Machine:
 
     `origin_ns` is where its grid begins. `past` are its earlier openings `[C]`, oldest first, over
     which its level is pooled; without them the level is that of its own opening. `predictions` are
-    the last `KEPT_WINDOWS`, by the grid step at which the window ends.
+    the last `KEPT_WINDOWS`, by the grid step at which the window ends. `incidents` are of all its
+    windows, by the key of each member that has an alarm rule.
     """
 
     def __init__(
@@ -72,6 +74,11 @@ class Machine:
         self.late = 0
         """Samples that came after a window they belong to was predicted."""
         self.predictions: dict[int, WindowPrediction] = {}
+        self.incidents = {
+            member.key: IncidentLog(member.alarm, member.checkpoint.schema.classes)
+            for member in ensemble.members
+            if member.alarm is not None
+        }
         self.past = list(past)
         self._until: int | None = None
         self._level: NDArray[np.float32] | None = None
@@ -155,6 +162,8 @@ class Machine:
             skipped=skipped,
         )
         self._keep(window)
+        for key, log in self.incidents.items():
+            log.add(window.end_ns, logits[key])
         self._next = end + grid.stride
         self.buffer.forget(self.end_ns(self._next), grid)
         return window

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.evaluation.incidents import DEPLOYED_RATE
 from phasewatch.experiment.run import Run
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.live.buffer import select_rows
@@ -87,15 +88,17 @@ def history(
 
 
 def episode_incidents(
-    run: Run, store: Store, id: str, key: str, trust: Trust = ANY
+    run: Run, store: Store, id: str, key: str, trust: Trust = ANY, rate: float = DEPLOYED_RATE
 ) -> list[Incident]:
     """Return the incidents of a stored episode under the model `key` of a run.
+
+    `rate` is the target in false incidents per host-hour that the rule was chosen for.
 
     Raises Refused when the run, the model or the episode is not there or cannot be trusted, or when
     the model has no operating threshold.
     """
     refuse_unknown(id, store.ids(), "--episode")
-    ensemble = Ensemble.of_run(run, store.schema, trust)
+    ensemble = Ensemble.of_run(run, store.schema, trust, rate)
     episode = store.read(id)
     past = history(store, list(manifests(store).values()), episode, ensemble.opening_s)
     machine = replay(episode, ensemble, past)

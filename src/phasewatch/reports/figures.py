@@ -5,6 +5,7 @@ colour. What was not tested is hatched.
 """
 
 import io
+import math
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import matplotlib
 from matplotlib import pyplot as plt
 
 from phasewatch.evaluation.evaluate import ModelReport, ModelScores, Report
+from phasewatch.evaluation.incidents import TARGET_RATES
 from phasewatch.experiment.curves import Curve, LearningCurves
 from phasewatch.metrics import Score
 
@@ -146,6 +148,51 @@ def delays(report: Report) -> str:
     drawn, labels = axes[0][0].get_legend_handles_labels()
     drawing.legend(drawn, labels, loc="outside upper center", ncols=8, fontsize=7, frameon=False)
     return _svg(drawing)
+
+
+@figure("incidents")
+def incidents(report: Report) -> str:
+    """Draw phases and episodes noticed, and the delay, by the rate of false incidents achieved."""
+    drawing, axes = _axes(9, 3.0, 3)
+    titles = ("phases noticed", "episodes noticed", "median delay, seconds")
+    for axis, title in zip(axes, titles, strict=True):
+        axis.set_title(title, fontsize=9, loc="left")
+        # Linear up to the lowest ticks, so that a rate of zero has a place.
+        axis.set_xscale("symlog", linthresh=0.1)
+        axis.set_xticks((0, *TARGET_RATES[1:]), [f"{one:g}" for one in (0, *TARGET_RATES[1:])])
+        axis.set_xlim(left=0)
+        axis.minorticks_off()
+        axis.grid(color="#e4e7eb")
+        axis.tick_params(labelsize=7)
+    for axis in axes[:2]:
+        axis.set_ylim(0, 1)
+    for place, row in enumerate(_rows_of_one_mode(report)):
+        if row.incidents is not None:
+            _operating_points(axes, row, PALETTE[place % len(PALETTE)])
+    drawing.supxlabel(
+        "false incidents per calm host-hour on the held-out part · dotted: one window", fontsize=8
+    )
+    drawn, labels = axes[0].get_legend_handles_labels()
+    drawing.legend(drawn, labels, loc="outside upper center", ncols=8, fontsize=7, frameon=False)
+    return _svg(drawing)
+
+
+def _operating_points(axes: Any, row: ModelReport, shade: str) -> None:
+    """Draw one model: its chosen rules as a line with dots, one window alone as a dotted line."""
+    assert row.incidents is not None
+    for points, style, label in (
+        (row.incidents.points, "o-", row.model),
+        (row.incidents.one_window, ":", None),
+    ):
+        values = (
+            [point.phases.value if point.phases else None for point in points],
+            [point.episodes.value if point.episodes else None for point in points],
+            [point.median_delay_s for point in points],
+        )
+        rates = [point.false_incidents.rate for point in points]
+        for axis, column in zip(axes, values, strict=True):
+            numbers = [math.nan if value is None else value for value in column]
+            axis.plot(rates, numbers, style, color=shade, markersize=3, lw=1.1, label=label)
 
 
 @figure("calibration")

@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 from phasewatch import __version__
 from phasewatch.episode import Episode
 from phasewatch.evaluation.evaluate import Report, best_on_validation
+from phasewatch.evaluation.incidents import DEPLOYED_RATE
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
+from phasewatch.evaluation.tally import STRIDES_AFTER
 from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
 from phasewatch.metrics import Score
@@ -52,6 +54,9 @@ def write_report(report: Report, predictions: PredictionSet, run: Run, store: St
     """
     context = {
         "report": report,
+        "operated": summary.operated(report),
+        "deployed_rate": DEPLOYED_RATE,
+        "strides_after": STRIDES_AFTER,
         "abstract": summary.sentences(report),
         "never_recorded": summary.never_recorded(report),
         "grid": _grid(predictions),
@@ -74,6 +79,7 @@ def _template(name: str, escaped: bool) -> jinja2.Template:
         autoescape=escaped, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"score": _score, "range": _range, "words": _words}
+    environment.filters |= {"false_rate": summary.false_rate, "share": summary.share}
     environment.filters["p_value"] = summary.p_value
     return environment.from_string(source)
 

@@ -2,12 +2,14 @@
 
 from phasewatch.errors import counted
 from phasewatch.evaluation.evaluate import Comparison, ModelReport, Report, best_on_validation
+from phasewatch.evaluation.incidents import DEPLOYED_RATE, Share
+from phasewatch.evaluation.timing import FalseAlarmRate
 from phasewatch.metrics import Score
 
 
 def sentences(report: Report) -> list[str]:
     """Return the sentences of the abstract: accuracy, intervals, comparisons, failures, gaps."""
-    row = best_on_validation([row for row in report.rows if row.mode == "realistic"] or report.rows)
+    row = best_row(report)
     found = [
         _accuracy(report, row),
         _interval(report, row),
@@ -17,9 +19,22 @@ def sentences(report: Report) -> list[str]:
         _delays(row),
         _false_alarms(row),
         _ambiguous(report),
+        _incidents(row),
         _untested(report),
     ]
     return [sentence for sentence in found if sentence]
+
+
+def best_row(report: Report) -> ModelReport:
+    """Return the row that the abstract is about: the best on validation, in realistic mode."""
+    realistic = [row for row in report.rows if row.mode == "realistic"]
+    return best_on_validation(realistic or report.rows)
+
+
+def operated(report: Report) -> ModelReport | None:
+    """Return that row, when it has operating points of incidents, else None."""
+    row = best_row(report)
+    return None if row.incidents is None else row
 
 
 def _name(row: ModelReport) -> str:
@@ -149,6 +164,41 @@ def _ambiguous(report: Report) -> str:
         f"{counted(marked.windows, 'window')} in {counted(marked.episodes, 'episode')} whose phase "
         "nothing observable distinguishes are scored apart and enter no number above."
     )
+
+
+def _incidents(row: ModelReport) -> str:
+    point = row.incidents.at(DEPLOYED_RATE) if row.incidents else None
+    if point is None:
+        return ""
+    noticed = ""
+    if point.phases is not None and point.episodes is not None:
+        noticed = (
+            f"notice {100 * point.phases.value:.0f} % of {point.phases.of} hostile phases and "
+            f"{100 * point.episodes.value:.0f} % of {point.episodes.of} hostile episodes, with "
+        )
+    unshown = (
+        "" if point.verifiable else ", too few hours to show that rate, whatever happens in them"
+    )
+    return (
+        f"Incidents, aimed at {DEPLOYED_RATE:g} false ones per host-hour, {noticed}"
+        f"{point.false_incidents.events} false in {point.false_incidents.hours:.1f} calm host-hours"
+        f"{unshown}."
+    )
+
+
+def false_rate(rate: FalseAlarmRate) -> str:
+    """Return a rate of false incidents as text, with its interval or its upper bound."""
+    seen = f"{counted(rate.events, 'incident')} in {rate.hours:.2f} h"
+    if not rate.events:
+        return f"below {rate.high:.2f} ({seen})"
+    return f"{rate.rate:.2f} [{rate.low:.2f}, {rate.high:.2f}] ({seen})"
+
+
+def share(one: Share | None) -> str:
+    """Return a share as text, with its interval; a dash where there is nothing to count."""
+    if one is None:
+        return "–"
+    return f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}] ({one.count} of {one.of})"
 
 
 def _untested(report: Report) -> str:

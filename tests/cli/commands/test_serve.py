@@ -16,14 +16,15 @@ def test_incidents_are_exported_as_json_lines_and_as_stix(
 ) -> None:
     episode = next(id for id in toy_run.predictions.folds[0].split.test if "dig" in id)
     alerts = ("alerts", "--run", toy_out, "--store", toy_store.root, "--episode", episode)
-    points = {
-        f"{row.model}.{row.mode}": row.alarm_budget.thresholds[0] for row in toy_run.report.rows
-    }
-    with_point = next((key for key, point in points.items() if point is not None), None)
-    assert with_point, "no model of the toy run has an operating point"
-    code, out, _ = run(*alerts, "--model", with_point)
-    assert code == 0
-    assert {json.loads(line)["machine"] for line in out.splitlines()} == {episode}
+    with_point = "gbt.oracle"
+    counts = []
+    for rate in ("0.02", "6"):
+        code, out, _ = run(*alerts, "--model", with_point, "--rate", rate)
+        assert code == 0
+        assert all(json.loads(line)["machine"] == episode for line in out.splitlines())
+        counts.append(len(out.splitlines()))
+    assert counts[1] >= 1
+    assert "rate 0.3: has no rule" in refused(run(*alerts, "--rate", "0.3"))
     code, out, _ = run(*alerts, "--model", with_point, "--stix")
     bundle = json.loads(out)
     assert code == 0 and "incident" in {one["type"] for one in bundle["objects"]}

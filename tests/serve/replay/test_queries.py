@@ -9,6 +9,7 @@ import pytest
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
+from phasewatch.live.playback import episode_incidents
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.replay.playback import Playback
 from phasewatch.serve.replay.queries import Queries
@@ -72,13 +73,26 @@ def test_an_attribution_is_of_the_predicted_phase_unless_another_is_named(
         found.attribution(id, window.index, "none.realistic")
 
 
-def test_incidents_are_those_at_the_threshold_of_the_report(
+def test_incidents_are_those_of_the_rule_that_the_report_has(
+    found: Queries, toy_out: Path, toy_store: Store
+) -> None:
+    expected = [
+        incident
+        for id in toy_store.ids()
+        for incident in episode_incidents(Run(toy_out), toy_store, id, "gbt.oracle")
+    ]
+    assert expected
+    assert [one for id in toy_store.ids() for one in found.incidents(id, "gbt.oracle")] == expected
+
+
+def test_a_report_without_rules_raises_incidents_at_its_threshold(
     tmp_path: Path, toy_run: RunResult, toy_out: Path, toy_store: Store, id: str
 ) -> None:
     report = json.loads((toy_out / "report.json").read_bytes())
     chosen = {"gbt.oracle": 0.3, "gbt.realistic": None}
     for row in report["rows"]:
         key = f"{row['model']}.{row['mode']}"
+        del row["incidents"]
         row["alarm_budget"]["thresholds"][0] = chosen.get(key)
     (tmp_path / "report.json").write_text(json.dumps(report))
     shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.cli.console import PublicKey, StorePath, Strict, app, err, out
+from phasewatch.cli.console import PublicKey, Rate, StorePath, Strict, app, err, out
 
 
 @app.command()
@@ -27,22 +27,31 @@ def export(
             "--int8", help="Quantise to int8: smaller, and not equal; the loss is reported."
         ),
     ] = False,
+    rate: Rate = 0.5,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
     """Export a checkpoint as a bundle: a folder with an ONNX model that runs without torch.
+
+    Where the run of the checkpoint has a report, the bundle carries the rule that raises incidents.
 
     Before any quantisation, the ONNX model must repeat the checkpoint's predictions on every test
     window of the store that the checkpoint was trained on; else nothing is written.
     """
     from phasewatch.artifacts import bundle
     from phasewatch.artifacts import export as exporting
+    from phasewatch.experiment.run import Run
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store, refuse_inside
 
     refuse_inside(folder)
     folder_written = exporting.export(
-        checkpoint, Store.open(store), folder, key, Trust.of_options(trust, strict), int8
+        checkpoint,
+        Store.open(store),
+        folder,
+        key,
+        Trust.of_options(trust, strict),
+        exporting.ExportOptions(int8, Run.alarm_rule_of(checkpoint, rate)),
     )
     terms = bundle.load_terms(folder_written)
     parity = terms.parity
@@ -100,6 +109,7 @@ def watch(
 ) -> None:
     """Read samples from standard input, and print the predicted phase of every window.
 
+    A prediction names the incident that is open, where the bundle has a rule that raises incidents.
     Both are JSON Lines, a sample or a prediction a line. A sample is
     {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
     """
@@ -113,6 +123,6 @@ def watch(
         f"{loaded.schema.classes[0]}",
         soft_wrap=True,
     )
-    for prediction in watch(loaded, sys.stdin):
+    for prediction in watch(loaded, sys.stdin, loaded.alarm):
         sys.stdout.write(json.dumps(asdict(prediction)) + "\n")
         sys.stdout.flush()

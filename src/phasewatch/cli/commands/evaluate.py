@@ -64,4 +64,5 @@ def _print(report: "Report", as_json: bool) -> None:
         return
     tables.scores(report, {})
     tables.details(report)
+    tables.incidents(report)
     tables.comparisons(report)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.console import PublicKey, Strict, TlsCert, TlsKey, app, err, images, out
+from phasewatch.cli.console import PublicKey, Rate, Strict, TlsCert, TlsKey, app, err, images, out
 
 if TYPE_CHECKING:
     from socket import socket
@@ -178,13 +178,14 @@ def alerts(
     store: Annotated[Path, typer.Option(help="Folder of the episode store.")],
     episode: Annotated[str, typer.Option(help="Id of the episode.")],
     model: Annotated[str, typer.Option(help="Model and mode, joined by a dot.")] = "gbt.realistic",
+    rate: Rate = 0.5,
     stix: Annotated[bool, typer.Option("--stix", help="Print a STIX 2.1 bundle instead.")] = False,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
     """Print the incidents that one model finds in an episode, as JSON Lines.
 
-    The model raises alarms at the threshold that the report of the run chose on validation.
+    The model raises incidents by the rule that the report of the run chose on validation.
     """
     from phasewatch.experiment.run import Run
     from phasewatch.io.trust import Trust
@@ -194,7 +195,7 @@ def alerts(
 
     opened = Store.open(store)
     found = episode_incidents(
-        Run.open(run), opened, episode, model, Trust.of_options(trust, strict)
+        Run.open(run), opened, episode, model, Trust.of_options(trust, strict), rate
     )
     sys.stdout.write(exports.stix(found) + "\n" if stix else exports.json_lines(found))
     err.print(f"{len(found)} incidents")
