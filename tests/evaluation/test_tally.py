@@ -25,6 +25,7 @@ def made(y: list[int], logit: list[float], since: list[float], purity: list[floa
     windows = Windows(
         x=flat[:, :, None],
         opening=flat,
+        past=flat[:, :, None],
         y=np.array(y),
         purity=np.array(purity),
         since_s=np.array(since),
