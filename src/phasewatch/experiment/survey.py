@@ -140,12 +140,9 @@ class Bench:
 
     def __init__(self, schema: Schema, mode: Mode, all_windows: Windows) -> None:
         visible = schema.for_mode(mode)
-        rows = [schema.names.index(name) for name in visible.names]
         self.mode: Mode = mode
         self.classes = len(schema.classes)
-        self.windows = replace(
-            all_windows, x=all_windows.x[:, rows], opening=all_windows.opening[:, rows]
-        )
+        self.windows = all_windows.channels(schema, visible)
         self._schema = visible
 
     def evaluate(self, kind: str, splits: Sequence[Split], model: str) -> SurveyRow:

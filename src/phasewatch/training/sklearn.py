@@ -85,7 +85,7 @@ class Estimator(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _view(self, x: Array) -> Array:
         windows = _windows(x)
-        return self.normalizer_.apply(windows.x, windows.opening)
+        return self.normalizer_.apply(windows.x, windows.opening, windows.past)
 
 
 _TAKEN = {"allow_nd": True, "ensure_all_finite": "allow-nan", "dtype": np.float64}

@@ -16,6 +16,36 @@ if TYPE_CHECKING:
     from phasewatch.store.local import Store
 
 
+RecipeName = Annotated[
+    str,
+    typer.Option(
+        "--recipe",
+        help=f"Evaluate its models: one of {', '.join(RECIPES)}. Without one, gbt alone.",
+    ),
+]
+Counts = Annotated[
+    bool,
+    typer.Option(
+        "--counts",
+        help="Count only, without training: episodes, samples, hosts and host-hours, by campaign "
+        "and verdict. Takes simulated stores as well.",
+    ),
+]
+Curves = Annotated[
+    bool,
+    typer.Option(
+        "--curves",
+        help="Draw learning curves instead: macro F1 against training samples, hosts and episodes.",
+    ),
+]
+Draws = Annotated[
+    int, typer.Option("--draws", help="Random training sets of each size.", min=1, max=100)
+]
+Jobs = Annotated[
+    int, typer.Option("--jobs", help="Processes that train curves or count.", min=1, max=64)
+]
+
+
 @app.command()
 def survey(
     store: Annotated[Path, typer.Argument(help="Folder of a recorded episode store.")],
@@ -23,35 +53,11 @@ def survey(
         Path, typer.Option("--out", help="Folder to write the findings into.")
     ] = Path("reports/survey"),
     opening_s: Opening = 15.0,
-    recipe: Annotated[
-        str,
-        typer.Option(
-            help=f"Evaluate its models: one of {', '.join(RECIPES)}. Without one, gbt alone."
-        ),
-    ] = "",
-    counts: Annotated[
-        bool,
-        typer.Option(
-            "--counts",
-            help="Count only, without training: episodes, samples, hosts and host-hours, by "
-            "campaign and verdict. Takes simulated stores as well.",
-        ),
-    ] = False,
-    curves: Annotated[
-        bool,
-        typer.Option(
-            "--curves",
-            help="Draw learning curves instead: macro F1 against training samples, hosts and "
-            "episodes.",
-        ),
-    ] = False,
-    draws: Annotated[
-        int, typer.Option("--draws", help="Random training sets of each size.", min=1, max=100)
-    ] = 3,
-    jobs: Annotated[
-        int,
-        typer.Option("--jobs", help="Processes that train curves or count.", min=1, max=64),
-    ] = 1,
+    recipe: RecipeName = "",
+    counts: Counts = False,
+    curves: Curves = False,
+    draws: Draws = 3,
+    jobs: Jobs = 1,
     as_json: AsJson = False,
 ) -> None:
     """Count what a corpus holds, and measure what baselines and a random window split reach on it.
@@ -64,31 +70,43 @@ def survey(
     training sets, always evaluated on the same held-out samples or hosts. These are some hundred
     trainings; when interrupted, the same command resumes.
     """
-    from dataclasses import asdict
-
-    from phasewatch.experiment import survey as surveys
-    from phasewatch.experiment import totals
     from phasewatch.io import atomic
     from phasewatch.store.local import Store, refuse_inside
-    from phasewatch.training import recipes
 
     printer = err.print if as_json else out.print
     opened = Store.open(store)
     refuse_inside(folder)
     atomic.prepare_folder(folder)
-    models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
 
     def log(line: str) -> None:
         printer(line, soft_wrap=True)
 
     if counts:
         _count(opened, folder, jobs, as_json)
-        return
-    if curves:
+    elif curves:
         _draw_curves(opened, folder, log, (opening_s, draws, jobs), as_json)
-        return
+    else:
+        _survey(opened, folder, log, (opening_s, recipe), as_json)
 
-    found = surveys.survey(opened, log, opening_s, models)
+
+def _survey(
+    store: "Store",
+    folder: Path,
+    log: Callable[[str], None],
+    how: tuple[float, str],
+    as_json: bool,
+) -> None:
+    """Survey a store with an opening in seconds and the models of a recipe, and write it."""
+    from dataclasses import asdict
+
+    from phasewatch.experiment import survey as surveys
+    from phasewatch.experiment import totals
+    from phasewatch.io import atomic
+    from phasewatch.training import recipes
+
+    opening_s, recipe = how
+    models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
+    found = surveys.survey(store, log, opening_s, models)
     text = json.dumps(asdict(found), indent=1).encode()
     atomic.write(folder / "survey.json", text)
     atomic.write(folder / "survey.md", surveys.markdown(found).encode())
@@ -96,9 +114,9 @@ def survey(
     atomic.write(folder / "totals.csv", totals.table(found.totals))
     if as_json:
         sys.stdout.write(text.decode() + "\n")
-    else:
-        tables.totals(found.totals)
-        out.print(f"findings: {folder}/survey.md, survey.json, counts.csv, totals.csv")
+        return
+    tables.totals(found.totals)
+    out.print(f"findings: {folder}/survey.md, survey.json, counts.csv, totals.csv")
 
 
 def _count(store: "Store", folder: Path, jobs: int, as_json: bool) -> None:
