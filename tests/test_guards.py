@@ -349,7 +349,7 @@ ATTACKS: dict[str, Attack] = {
         test_checkpoint._about(lambda value: value["config"].update(hidden=0.5)),
     ),
     "unreached nodes": partial(trees, _unreached),
-    "feature beyond": partial(trees, test_xgboost_file._set("split_indices", 0, 42)),
+    "feature beyond": partial(trees, test_xgboost_file._set("split_indices", 0, 10**6)),
     "no list": partial(trees, test_xgboost_file._model("trees", lambda value: {})),
     "names": partial(trees, lambda v: v["learner"].update(feature_names=["a"])),
     "attributes": partial(trees, lambda v: v["learner"].update(attributes={"x": "1"})),
