@@ -214,6 +214,27 @@ def test_unknown_names_are_refused_with_the_valid_ones(toy_store: Store, tmp_pat
         pw.train(toy_store, out=tmp_path / "run", split="hosts")
 
 
+@pytest.mark.parametrize("opening_s", [-1.0, float("nan"), float("inf")])
+def test_an_opening_without_meaning_is_refused(
+    opening_s: float, toy_store: Store, tmp_path: Path
+) -> None:
+    match = f"opening_s: is {opening_s:g}; expected seconds, 0 or more"
+    with pytest.raises(pw.Refused, match=match):
+        pw.windows(toy_store, opening_s=opening_s)
+    with pytest.raises(pw.Refused, match=match):
+        pw.train(toy_store, out=tmp_path / "run", opening_s=opening_s)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_text_for_a_list_of_names_is_refused(toy_store: Store, tmp_path: Path) -> None:
+    with pytest.raises(pw.Refused, match=r"ids: is the text 'abc'.*Write \['abc'\]"):
+        pw.windows(toy_store, ids="abc")
+    with pytest.raises(pw.Refused, match=r"models: is the text 'gbt'.*Write \['gbt'\]"):
+        pw.train(toy_store, out=tmp_path / "run", models="gbt")
+    with pytest.raises(pw.Refused, match="waive: is the text 'telling_channel'"):
+        pw.train(toy_store, out=tmp_path / "run", waive="telling_channel")
+
+
 def test_representations_in_a_notebook_are_short(toy_store: Store, toy_run: RunResult) -> None:
     report = toy_run.report
     row = report.rows[0]

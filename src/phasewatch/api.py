@@ -4,6 +4,7 @@ Heavy libraries are imported by the function that needs them, so that importing 
 """
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -59,10 +60,13 @@ def windows(
     windows are compared with, pooled over the machine's last usable episodes. `ids` names the
     episodes; without it, all usable ones are read. Rejected episodes are read only with
     `include_rejected`. Raises Refused for an episode that is absent, not usable, or not benign at
-    its start, and for a mode that is neither realistic nor oracle.
+    its start, for a mode that is neither realistic nor oracle, for an opening that is negative or
+    not finite, and for a text as `ids`.
     """
     from phasewatch.experiment.usable import usable_windows
 
+    _refuse_text("ids", ids)
+    _refuse_opening(opening_s)
     opened = _opened(store)
     schema = opened.schema.for_mode(mode)
     return usable_windows(opened, schema, opening_s, ids, include_rejected)[0]
@@ -96,6 +100,9 @@ def train(
     from phasewatch.training import recipes
     from phasewatch.training.jobs import Workers
 
+    _refuse_text("models", models)
+    _refuse_text("waive", waive)
+    _refuse_opening(opening_s or 0.0)
     found = recipes.find(recipe) if isinstance(recipe, str) else recipe
     if models is not None:
         found = recipes.with_models(found, ",".join(models))
@@ -126,6 +133,23 @@ def watch(
     lines = (one if isinstance(one, str) else json.dumps(one) for one in samples)
     loaded = _loaded(model) if isinstance(model, str | Path) else model
     return jsonl.watch(loaded, lines, getattr(loaded, "alarm", None))
+
+
+def _refuse_text(name: str, value: Sequence[str] | None) -> None:
+    """Raise Refused for an argument that is a text, whose letters would be taken as names."""
+    if isinstance(value, str):
+        from phasewatch.errors import Refused
+
+        raise Refused(name, f"is the text {value!r}", "a list of names", f"Write [{value!r}].")
+
+
+def _refuse_opening(opening_s: float) -> None:
+    """Raise Refused for an opening that is negative or not finite."""
+    if not 0 <= opening_s < math.inf:
+        from phasewatch.errors import Refused
+
+        expected = "seconds, 0 or more"
+        raise Refused("opening_s", f"is {opening_s:g}", expected, "Give another opening.")
 
 
 def _opened(store: "Store | str | Path") -> "Store":

@@ -97,6 +97,9 @@ def test_every_fold_is_checked(copy: Run) -> None:
 def test_an_absent_file_is_refused_in_one_line(copy: Run, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is no folder"):
         Run.open(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(Refused, match=r"empty: holds no file of a run; expected the folder of a"):
+        Run.open(tmp_path / "empty")
     with pytest.raises(Refused, match=r"mlp-oracle.*is missing; expected one of gbt-oracle"):
         copy.checkpoint("mlp", "oracle")
     for path in (copy.record_path, copy.report_path, copy.predictions_path, copy.index_path):

@@ -58,12 +58,18 @@ class Run:
     def open(cls, path: str | Path) -> "Run":
         """Return the run in a folder that is there. Raises Refused; see `check` for what is in it.
 
-        A fold's folder is opened like the folder of a run of one split.
+        A folder without any file of a run is refused. A fold's folder is opened like the folder of
+        a run of one split.
         """
         folder = Path(path)
         if not folder.is_dir():
             remedy = "`phasewatch run` makes one."
             raise Refused(folder, "is no folder", "the folder of a run", remedy, code="missing")
+        names = (RECORD, REPORT, INDEX, PREDICTIONS, CHECKPOINTS, FOLDS)
+        if not any((folder / name).exists() for name in names):
+            remedy = "Check the path; `phasewatch run` makes one."
+            problem = "holds no file of a run"
+            raise Refused(folder, problem, "the folder of a run", remedy, code="missing")
         return cls(folder)
 
     @classmethod

@@ -52,6 +52,7 @@ def test_invalid_serve_options_are_refused_before_anything_is_loaded_or_recorded
 ) -> None:
     options = (*words, "--store", toy_store.root)
     assert "is no folder" in refused(run(*options, "--run", tmp_path / "nowhere"))
+    (tmp_path / "run.json").write_text("{}")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert "in use" in refused(run(*options, "--run", tmp_path, "--port", port))
