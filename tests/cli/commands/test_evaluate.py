@@ -36,8 +36,7 @@ def test_evaluate_refuses_the_store_of_another_run(
     run: Run, toy_run: RunResult, toy_out: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(toy_out, tmp_path / "run")
-    before = (tmp_path / "run" / "report.html").read_bytes()
     other = Store.create(tmp_path / "other", schema.vm46())
     line = refused(run("evaluate", tmp_path / "run", "--store", other.root))
     assert "has no episode" in line and "the store that the run was trained on" in line
-    assert (tmp_path / "run" / "report.html").read_bytes() == before
+    assert not (tmp_path / "run" / "report.html").exists()
