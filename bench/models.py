@@ -85,7 +85,9 @@ def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
         asked = parts["unseen"]
         with tempfile.TemporaryDirectory() as place:
             given, said = Path(place) / "given.npz", Path(place) / "said.npz"
-            z, wanted = (np.nan_to_num(normalizer.apply(w.x, w.opening, w.past)) for w in (known, asked))
+            z, wanted = (
+                np.nan_to_num(normalizer.apply(w.x, w.opening, w.past)) for w in (known, asked)
+            )
             np.savez(given, z=z, y=known.y, asked=wanted)
             script = Path(__file__).with_name("peers.py")
             subprocess.run([python, script, given, said], check=True)

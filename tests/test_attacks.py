@@ -20,6 +20,7 @@ from tests.trained import trained
 from phasewatch.artifacts import bundle, checkpoint
 from phasewatch.artifacts.bundle import GRAPH, TERMS
 from phasewatch.errors import Refused
+from phasewatch.features.views import OLDEST
 from phasewatch.io.trust import Trust, read_plain_file, sign
 from phasewatch.store.local import Store
 
@@ -238,7 +239,7 @@ def test_files_swapped_during_loading_are_never_mixed(tmp_path: Path) -> None:
 def test_the_first_format_loads_and_names_the_fields_it_lacks(
     toy_store: Store, tmp_path: Path
 ) -> None:
-    path = checkpoint.save(trained(toy_store, "mlp", "realistic"), toy.episode(), tmp_path)
+    path = checkpoint.save(trained(toy_store, "mlp", "realistic", OLDEST), toy.episode(), tmp_path)
     value = json.loads(path.read_bytes())
     later = checkpoint.Header.fields_after(1)
     for field in later:

@@ -6,6 +6,7 @@ there. The models are small, three channels wide, and trained on made-up episode
 
 import sys
 import tempfile
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from phasewatch.artifacts.checkpoint import Checkpoint  # noqa: E402
 from phasewatch.artifacts.export import export  # noqa: E402
 from phasewatch.features.normalizer import Normalizer  # noqa: E402
 from phasewatch.features.projection import Projection  # noqa: E402
-from phasewatch.features.views import PREFERRED  # noqa: E402
+from phasewatch.features.views import PREFERRED, ViewVersion  # noqa: E402
 from phasewatch.models.base import Data, find  # noqa: E402
 from phasewatch.splits import Split  # noqa: E402
 from phasewatch.store.local import Store  # noqa: E402
@@ -40,9 +41,11 @@ SMALL: dict[str, dict[str, Any]] = {
 SPLIT = Split("held_out_host", "delta", ("alpha.dig.s1",), (), (), ("delta.dig.s1",))
 
 
-def trained(name: str, own: schema.Schema, windows: Windows) -> Checkpoint:
+def trained(
+    name: str, own: schema.Schema, windows: Windows, version: ViewVersion | None = None
+) -> Checkpoint:
     kind = find(name)
-    normalizer = Normalizer.fit(kind.view, windows, PREFERRED[kind.view], own)
+    normalizer = Normalizer.fit(kind.view, windows, version or PREFERRED[kind.view], own)
     z = normalizer.apply(windows.x, windows.opening, windows.past)
     model = kind(len(own.classes), 0, **SMALL[name])
     # Judged by labels that are beside the point, trees stop early and stay small.
@@ -63,15 +66,18 @@ def trained(name: str, own: schema.Schema, windows: Windows) -> Checkpoint:
     )
 
 
-def write(out: Path) -> None:
-    """All of them, with their bundles."""
+def write(
+    out: Path, names: Collection[str] = tuple(SMALL), version: ViewVersion | None = None
+) -> None:
+    """Models and their bundles; without a version, of the views that new trainings take."""
     whole = schema.vm46()
     own = replace(whole, channels=tuple(one for one in whole.channels if one.name in CHANNELS))
     with tempfile.TemporaryDirectory() as folder:
         store: Store = toy.store(Path(folder) / "store")
         windows = extract(store, store.ids(), own, toy.RECIPE.opening_s)
-        for name in SMALL:
-            path = checkpoint.save(trained(name, own, windows), toy.episode(), out)
+        for name in names:
+            model = trained(name, own, windows, version)
+            path = checkpoint.save(model, toy.episode(), out)
             export(path, store, out)
 
 

@@ -1,6 +1,7 @@
 """Lines in, predictions out: those of the offline pipeline, and a refusal for a bad line."""
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -101,6 +102,76 @@ def test_an_invalid_line_is_refused_by_its_number(loaded: Bundle, line: str) -> 
     with pytest.raises(Refused, match="standard input: line 2") as refused:
         list(watch(loaded, ["", line]))
     assert "\n" not in str(refused.value)
+
+
+T = 1790000000000000000
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("[1]", "line 1: is [1]; expected a line like {"),
+        ({"source": "proc", "t_wall_ns": T}, "line 1: values: is missing; expected a line like {"),
+        ({"source": "proc", "t_wall_ns": T, "values": {}, "extra": 1}, "'extra': is an unknown"),
+        ({"source": ["a"], "t_wall_ns": T, "values": {}}, "line 1: source: is ['a']; expected the"),
+        ({"source": "proc", "t_wall_ns": T, "values": []}, "line 1: values: is []; expected an ob"),
+        (
+            {"source": "proc", "t_wall_ns": "now", "values": {}},
+            "line 1: t_wall_ns: is 'now'; expected a whole number of nanoseconds.",
+        ),
+        ({"source": "proc", "t_wall_ns": T / 1e9 + 0.5, "values": {}}, "is 1790000000.5; expected"),
+        ({"source": "proc", "t_wall_ns": True, "values": {}}, "line 1: t_wall_ns: is True; expe"),
+        (
+            {"source": "proc", "t_wall_ns": T, "t_mono_ns": 2**63, "values": {}},
+            "line 1: t_mono_ns: is 9223372036854775808; expected a whole number",
+        ),
+        (
+            {"source": "proc", "t_wall_ns": T, "values": {"proc.vcpu_run": "x"}},
+            "line 1: values: proc.vcpu_run: is 'x'; expected a number, or null where",
+        ),
+        (
+            {"source": "proc", "t_wall_ns": T, "values": {"proc.vcpu_run": 10**400}},
+            "line 1: values: proc.vcpu_run: is 1000",
+        ),
+    ],
+)
+def test_a_refusal_names_the_field_and_what_is_expected(
+    loaded: Bundle, line: object, message: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        list(watch(loaded, [line if isinstance(line, str) else json.dumps(line)]))
+    assert message in str(refused.value) and refused.value.code == "line"
+    assert "Error" not in str(refused.value)
+
+
+def test_null_nan_and_absent_values_were_not_measured(loaded: Bundle) -> None:
+    episode = toy.episode()
+    objects = [json.loads(line) for line in lines(episode)]
+    expected = list(watch(loaded, map(json.dumps, objects)))
+    for one in objects:
+        one["t_mono_ns"] = float(one["t_wall_ns"])
+        one["values"] = {
+            name: math.nan if value is None else value for name, value in one["values"].items()
+        }
+    assert list(watch(loaded, map(json.dumps, objects))) == expected
+    for one in objects:
+        one["values"] = {name: v for name, v in one["values"].items() if math.isfinite(v)}
+    assert list(watch(loaded, map(json.dumps, objects))) == expected
+
+
+def sample(source: str, seconds: float) -> str:
+    return json.dumps({"source": source, "t_wall_ns": T + round(seconds * NS), "values": {}})
+
+
+def test_a_clock_that_is_set_back_is_refused(loaded: Bundle) -> None:
+    with pytest.raises(Refused, match=r"line 2: t_wall_ns: is 10\.0 s before the last") as refused:
+        list(watch(loaded, [sample("proc", 10.0), sample("proc", 0.0)]))
+    assert refused.value.code == "clock"
+
+
+def test_a_sample_a_little_late_and_a_late_source_are_taken(loaded: Bundle) -> None:
+    late = [sample("proc", 10.0), sample("proc", 8.0), sample("qmp", 0.0), sample("qmp", 1.0)]
+    assert len(list(watch(loaded, late))) == len(list(watch(loaded, sorted(late))))
 
 
 def test_a_clock_that_jumps_is_refused(loaded: Bundle) -> None:

@@ -1,9 +1,9 @@
 """Recipes of runs, by name. A recipe is a frozen value; `dataclasses.replace` gives a variant."""
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from phasewatch.errors import Refused
-from phasewatch.features.views import ViewVersion
 from phasewatch.schema import MODES, Mode
 
 
@@ -27,7 +27,7 @@ class Recipe:
     opening_s: float = 15.0
     seed: int = 0
     seeds: int = 1
-    view_version: ViewVersion | None = None
+    view_version: Literal[3, 4] | None = None
 
 
 SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")

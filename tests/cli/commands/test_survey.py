@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests import toy
-from tests.cli.invoke import Run
+from tests.cli.invoke import Run, refused
 
 from phasewatch import schema
 from phasewatch.experiment import curve_trainings, survey
@@ -56,3 +56,33 @@ def test_survey_draws_learning_curves(
     assert (tmp_path / "curves.csv").read_text().count("\n") == 1 + 2 + 4
     code, printed, _ = run(*words, "--draws", "2", "--json")
     assert code == 0 and json.loads(printed) == json.loads((tmp_path / "curves.json").read_text())
+
+
+@pytest.mark.parametrize("words", [(), ("--counts",), ("--curves",)])
+def test_survey_refuses_a_store_without_episodes(
+    words: tuple[str, ...], run: Run, tmp_path: Path
+) -> None:
+    empty = Store.create(tmp_path / "s", schema.vm46())
+    line = refused(run("survey", empty.root, *words, "--out", tmp_path / "o"))
+    assert "s/episodes: holds no episode; expected at least one" in line
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--counts", "--curves"), "--curves: has no effect on --counts"),
+        (
+            ("--counts", "--recipe", "quick", "--draws", "5"),
+            "--draws, --recipe: has no effect on --counts",
+        ),
+        (("--counts", "--opening", "6"), "--opening: has no effect on --counts"),
+        (("--curves", "--recipe", "quick"), "--recipe: has no effect on --curves"),
+        (("--draws", "5"), "--draws: has no effect on a survey without --curves"),
+    ],
+)
+def test_survey_refuses_options_without_effect(
+    words: tuple[str, ...], named: str, run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    line = refused(run("survey", toy_store.root, *words, "--out", tmp_path / "o"))
+    assert named in line and not (tmp_path / "o").exists()

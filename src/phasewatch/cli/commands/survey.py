@@ -10,6 +10,7 @@ import typer
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, Opening, app, err, out, print_json, progress
+from phasewatch.errors import Refused
 from phasewatch.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ Jobs = Annotated[
 
 @app.command()
 def survey(
+    context: typer.Context,
     store: Annotated[Path, typer.Argument(help="Folder of a recorded episode store.")],
     folder: Annotated[
         Path, typer.Option("--out", help="Folder to write the findings into.")
@@ -71,10 +73,12 @@ def survey(
     trainings; when interrupted, the same command resumes.
     """
     from phasewatch.io import atomic
-    from phasewatch.store.local import Store, refuse_inside
+    from phasewatch.store.local import Store, refuse_empty, refuse_inside
 
     printer = err.print if as_json else out.print
+    _refuse_unused(context, counts, curves)
     opened = Store.open(store)
+    refuse_empty(opened.ids(), store)
     refuse_inside(folder)
     atomic.prepare_folder(folder)
 
@@ -87,6 +91,21 @@ def survey(
         _draw_curves(opened, folder, log, (opening_s, draws, jobs), as_json)
     else:
         _survey(opened, folder, log, (opening_s, recipe), as_json)
+
+
+def _refuse_unused(context: typer.Context, counts: bool, curves: bool) -> None:
+    """Raise Refused when an option was given that would do nothing."""
+    unused = {"draws": "--draws"}
+    if counts:
+        unused |= {"curves": "--curves", "recipe": "--recipe", "opening_s": "--opening"}
+    elif curves:
+        unused = {"recipe": "--recipe"}
+    sources = {name: context.get_parameter_source(name) for name in unused}
+    given = [unused[name] for name, one in sources.items() if one and one.name != "DEFAULT"]
+    if given:
+        kind = "--counts" if counts else "--curves" if curves else "a survey without --curves"
+        problem, expected = f"has no effect on {kind}", "only options that have one"
+        raise Refused(", ".join(given), problem, expected, "Leave it out, or survey once for each.")
 
 
 def _survey(

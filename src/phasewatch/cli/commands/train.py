@@ -9,12 +9,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
-from phasewatch.features.views import NEWEST, OLDEST, ViewVersion
 from phasewatch.splits import SPLITTERS
 from phasewatch.training.recipes import RECIPES
 
 if TYPE_CHECKING:
     from phasewatch.experiment.pipeline import RunResult
+    from phasewatch.features.views import ViewVersion
     from phasewatch.models.base import Epoch
     from phasewatch.training.jobs import EpochListener
     from phasewatch.training.recipes import Recipe
@@ -52,8 +52,8 @@ ViewNumber = Annotated[
         "--view-version",
         help="What models see of a window: 3 itself alone, as without this option; "
         "4 also the minute before it, and ratios.",
-        min=OLDEST,
-        max=NEWEST,
+        min=3,
+        max=4,
     ),
 ]
 Waived = Annotated[
