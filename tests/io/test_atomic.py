@@ -17,6 +17,16 @@ def test_write_replaces_the_complete_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o644
 
 
+def test_drafts_end_with_their_folder_and_what_was_published_stays(tmp_path: Path) -> None:
+    with atomic.folder_of_drafts(tmp_path / "a") as drafts:
+        (drafts / ".tmp-of-a-killed-worker").mkdir()
+        with atomic.new_folder(tmp_path / "a" / "e", drafts) as draft:
+            assert draft.parent == drafts
+            (draft / "x").write_bytes(b"x")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["e"]
+    assert (tmp_path / "a" / "e" / "x").read_bytes() == b"x"
+
+
 def test_a_failed_write_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

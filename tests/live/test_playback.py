@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,38 @@ def test_a_report_without_rules_raises_incidents_at_its_threshold(
         playback.episode_incidents(Run(tmp_path), toy_store, id, "gbt.realistic")
     with pytest.raises(Refused, match="not in the ensemble"):
         playback.episode_incidents(Run(tmp_path), toy_store, id, "none.oracle")
+
+
+@pytest.mark.parametrize("damage", ["header", "weights"])
+def test_a_damaged_checkpoint_is_named(
+    tmp_path: Path, toy_run: RunResult, toy_out: Path, toy_store: Store, damage: str
+) -> None:
+    shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")
+    header = tmp_path / "checkpoints" / "gbt-realistic.ckpt.json"
+    if damage == "header":
+        header.write_text("")
+    else:
+        (weights,) = (one for one in header.parent.glob("gbt-realistic.*") if one != header)
+        weights.unlink()
+    with pytest.raises(Refused, match=r"checkpoints/gbt-realistic\."):
+        playback.episode_incidents(Run(tmp_path), toy_store, toy_store.ids()[0], "gbt.realistic")
+
+
+def test_a_missing_report_is_named(
+    tmp_path: Path, toy_run: RunResult, toy_out: Path, toy_store: Store
+) -> None:
+    shutil.copytree(toy_out / "checkpoints", tmp_path / "checkpoints")
+    with pytest.raises(Refused, match=r"report\.json: is missing"):
+        playback.episode_incidents(Run(tmp_path), toy_store, toy_store.ids()[0], "gbt.realistic")
+
+
+def test_a_rejected_episode_raises_no_incidents_but_is_refused(
+    tmp_path: Path, toy_run: RunResult, toy_out: Path
+) -> None:
+    store = Store.create(tmp_path / "store", schema.vm46())
+    episode = toy.episode()
+    proc = episode.sources["proc"]
+    late = replace(proc, t_wall_ns=proc.t_wall_ns + np.arange(len(proc.t_wall_ns)) * NS)
+    store.publish(replace(episode, sources={**episode.sources, "proc": late}))
+    with pytest.raises(Refused, match=r"is rejected \(.*an accepted or degraded episode"):
+        playback.episode_incidents(Run(toy_out), store, episode.id, "gbt.realistic")

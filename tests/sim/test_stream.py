@@ -1,5 +1,6 @@
 """Simulated stores: the same bytes every time, the truth on file, verdicts scored."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -149,6 +150,31 @@ def test_an_interrupt_is_quiet_from_the_beginning(tmp_path: Path) -> None:
     assert output.decode().splitlines() == [
         "phasewatch: cancelled; no partly written file was left"
     ]
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
+def test_an_interrupt_leaves_no_draft_of_a_stopped_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "BLOCK_EPISODES", 2)
+    found: list[Path] = []
+
+    def interrupted(count: int) -> None:
+        """Stop the workers where one of them is writing an episode."""
+        workers = [one.pid for one in multiprocessing.active_children() if one.pid]
+        while not found:
+            for pid in workers:
+                os.kill(pid, signal.SIGSTOP)
+            found.extend(tmp_path.rglob(".tmp-*/manifest.json"))
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL if found else signal.SIGCONT)
+            time.sleep(0.002)
+        raise KeyboardInterrupt
+
+    recipe = Recipe(PACKAGED_FIT, schema.vm46(), seed=3, faults=0.0)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(recipe, tmp_path / "store", 2000, 2, interrupted)
+    assert found and not list(tmp_path.rglob(".tmp-*"))
 
 
 def test_a_store_without_truth_is_refused(tmp_path: Path) -> None:

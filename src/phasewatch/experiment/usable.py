@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -54,15 +55,22 @@ def _refuse_unusable(
         if id not in results:
             raise _no_episode(store, id, results)
         if id not in there:
-            raise Refused(
-                store.folder(id),
-                f"is {results[id].verdict} ({results[id].findings[0].reason})",
-                "an accepted or degraded episode",
-                "See `phasewatch validate`.",
-            )
+            raise _unusable(store.folder(id), results[id])
     if not wanted:
         remedy = "See `phasewatch validate`."
         raise Refused(store.root, "has no usable episode", "accepted or degraded ones", remedy)
+
+
+def refuse_unusable(folder: Path, result: ValidationResult) -> None:
+    """Raise Refused where the episode in `folder` has a result that is not usable."""
+    if not result.usable:
+        raise _unusable(folder, result)
+
+
+def _unusable(folder: Path, result: ValidationResult) -> Refused:
+    """Return the refusal of an episode that validation rejected."""
+    problem = f"is {result.verdict} ({result.findings[0].reason})"
+    return Refused(folder, problem, "an accepted or degraded episode", "See `phasewatch validate`.")
 
 
 def _no_episode(store: Store, id: str, known: Iterable[str]) -> Refused:

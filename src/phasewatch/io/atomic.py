@@ -99,6 +99,21 @@ def digest(value: object) -> str:
 
 
 @contextlib.contextmanager
+def folder_of_drafts(parent: Path) -> Iterator[Path]:
+    """Yield a folder in `parent` for the drafts of worker processes, removed with them at the end.
+
+    The block must end after its workers do. One that is stopped cannot remove its draft itself.
+    """
+    with errors_at(parent):
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=DRAFT_PREFIX, dir=parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def new_folder(path: Path, drafts: Path | None = None) -> Iterator[Path]:
     """Yield a new folder that appears at `path`, with all its files, when the block succeeds.
 

@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
@@ -41,13 +41,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def process_pool(jobs: int) -> Executor:
+def process_pool(
+    jobs: int,
+) -> Callable[[Callable[[Any], Any], Sequence[Any]], Generator[Any, None, None]]:
     """Return an executor over `jobs` processes, or over this one where one is enough.
 
-    It raises Refused when a worker is killed.
+    The processes have ended when its results are closed. It raises Refused when a worker is killed.
     """
 
-    def execute(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+    def execute(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Generator[Any, None, None]:
         if min(jobs, len(blocks)) < 2:
             yield from serial(work, blocks)
             return

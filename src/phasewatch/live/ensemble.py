@@ -88,9 +88,14 @@ class Ensemble:
         return max((member.checkpoint.opening_s for member in self.members), default=0.0)
 
     def member(self, key: str) -> Member:
-        """Return a member by its key, such as `gbt.realistic`. Raises Refused."""
+        """Return a member by its key, such as `gbt.realistic`.
+
+        Raises Refused for a key that no member has; for a checkpoint that was refused, its refusal.
+        """
         for member in self.members:
             if member.key == key:
                 return member
+        if key in self.refused:
+            raise self.refused[key]
         known = ", ".join(member.key for member in self.members) or "none"
         raise Refused(f"model {key!r}", "is not in the ensemble", f"one of {known}", "Choose one.")

@@ -9,6 +9,7 @@ from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.evaluation.incidents import DEPLOYED_RATE
 from phasewatch.experiment.run import Run
+from phasewatch.experiment.usable import refuse_unusable
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.live.buffer import select_rows
 from phasewatch.live.ensemble import Ensemble
@@ -94,12 +95,18 @@ def episode_incidents(
 
     `rate` is the target in false incidents per host-hour that the rule was chosen for.
 
-    Raises Refused when the run, the model or the episode is not there or cannot be trusted, or when
-    the model has no operating threshold.
+    Raises Refused when the run, its report, the model or the episode is not there or cannot be
+    trusted, when the episode is not usable, or when the model has no operating threshold.
     """
     refuse_unknown(id, store.ids(), "--episode")
     ensemble = Ensemble.of_run(run, store.schema, trust, rate)
+    ensemble.member(key)
+    thresholds = run.thresholds
+    if not thresholds:
+        # Without a report no model has a rule or a threshold: its absence is the fault.
+        run.read_report()
     episode = store.read(id)
+    refuse_unusable(store.folder(id), validate_episode(store, id))
     past = history(store, list(manifests(store).values()), episode, ensemble.opening_s)
     machine = replay(episode, ensemble, past)
-    return machine_incidents(machine, episode.id, episode.host, key, run.thresholds.get(key))
+    return machine_incidents(machine, episode.id, episode.host, key, thresholds.get(key))

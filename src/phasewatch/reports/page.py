@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from phasewatch import __version__
 from phasewatch.episode import Episode
+from phasewatch.errors import Refused
 from phasewatch.evaluation.evaluate import Report, best_on_validation
 from phasewatch.evaluation.incidents import DEPLOYED_RATE
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
@@ -110,13 +111,23 @@ def _grid(predictions: PredictionSet) -> dict[str, Any]:
 
 
 def _example_episodes(report: Report, predictions: PredictionSet, store: Store) -> dict[str, str]:
-    """Return one held-out episode of each profile: its figure as a PNG data URL, by caption."""
+    """Return one held-out episode of each profile: its figure as a PNG data URL, by caption.
+
+    Raises Refused where `store` lacks such an episode, as a store of another run does.
+    """
     model = best_on_validation(report.rows).model
     unseen = [
         one for one in predictions.predictions if (one.model, one.subset) == (model, "unseen")
     ]
-    pictures = {}
-    for profile, id in _middle_episodes(unseen).items():
+    pictures, chosen, there = {}, _middle_episodes(unseen), set(store.ids())
+    for id in (id for id in chosen.values() if id not in there):
+        raise Refused(
+            store.root,
+            f"has no episode {id!r}, which the run holds out",
+            "the store that the run was trained on",
+            "Give that store, or none: the report then has no figures of episodes.",
+        )
+    for profile, id in chosen.items():
         shown = [one for one in unseen if id in one.windows.episode]
         caption = f"{profile} · episode {id} · {model}"
         pictures[caption] = picture(store.read(id), store.schema, shown)

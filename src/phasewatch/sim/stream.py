@@ -54,13 +54,17 @@ class Recipe:
 
 
 class BlockWriter:
-    """Draws and publishes blocks of the episodes of a recipe, in any process."""
+    """Draws and publishes blocks of the episodes of a recipe, in any process.
 
-    def __init__(self, recipe: Recipe, root: Path) -> None:
+    Drafts of episodes are in `drafts`, on the disk of the store at `root`.
+    """
+
+    def __init__(self, recipe: Recipe, root: Path, drafts: Path) -> None:
         fit = Fit.load(recipe.fit, recipe.schema)
         self._simulator = Simulator(fit, recipe.schema, recipe.seed, recipe.long)
         self._store = Store(root, recipe.schema)
         self._recipe = recipe
+        self._drafts = drafts
 
     def block(self, numbers: range) -> list[Truth]:
         """Draw and publish the episodes with these numbers, and return the truth about each.
@@ -77,7 +81,7 @@ class BlockWriter:
         code = every[place] if drawn < self._recipe.faults else ""
         files, truth = plant(self._simulator.episode(number), code, generator)
         if not self._store.folder(truth.id).exists():
-            self._store.put(truth.id, files)
+            self._store.put(truth.id, files, self._drafts)
         return truth
 
 
@@ -96,20 +100,24 @@ def simulate(
         range(first, min(first + BLOCK_EPISODES, episodes))
         for first in range(0, episodes, BLOCK_EPISODES)
     ]
-    with _writer(store.root / TRUTH) as writer:
-        for truths in process_pool(jobs)(partial(_block, recipe, root), blocks):
-            writer.write_table(pa.Table.from_pylist([asdict(truth) for truth in truths], _COLUMNS))
-            tick(len(truths))
+    with _writer(store.root / TRUTH) as writer, store.folder_of_drafts() as drafts:
+        work = process_pool(jobs)(partial(_block, recipe, root, drafts), blocks)
+        # The pool ends before its drafts are removed, also where the loop is interrupted.
+        with contextlib.closing(work):
+            for truths in work:
+                rows = [asdict(truth) for truth in truths]
+                writer.write_table(pa.Table.from_pylist(rows, _COLUMNS))
+                tick(len(truths))
 
 
-def _block(recipe: Recipe, root: Path, numbers: range) -> list[Truth]:
-    return _block_writer(recipe, root).block(numbers)
+def _block(recipe: Recipe, root: Path, drafts: Path, numbers: range) -> list[Truth]:
+    return _block_writer(recipe, root, drafts).block(numbers)
 
 
 @lru_cache(maxsize=1)
-def _block_writer(recipe: Recipe, root: Path) -> BlockWriter:
+def _block_writer(recipe: Recipe, root: Path, drafts: Path) -> BlockWriter:
     """Return the writer of this process, which is created once."""
-    return BlockWriter(recipe, root)
+    return BlockWriter(recipe, root, drafts)
 
 
 @contextlib.contextmanager

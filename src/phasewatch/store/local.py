@@ -163,6 +163,10 @@ class Store:
         """Yield a store on this machine that contains the episode: this one."""
         yield self
 
+    def folder_of_drafts(self) -> contextlib.AbstractContextManager[Path]:
+        """Return a folder for the drafts of workers, which ends with the block and holds no id."""
+        return atomic.folder_of_drafts(self._episodes)
+
     def folder(self, id: str) -> Path:
         """Return the folder of an episode. Raises Refused for an id that could leave the store."""
         if not ID.fullmatch(id):
@@ -179,11 +183,14 @@ class Store:
         """Write an episode atomically. Raises Refused when the id is taken."""
         return self.put(episode.id, encode_episode(episode))
 
-    def put(self, id: str, files: Mapping[str, bytes]) -> Path:
-        """Write the files of an episode atomically. Raises Refused when the id is taken."""
+    def put(self, id: str, files: Mapping[str, bytes], drafts: Path | None = None) -> Path:
+        """Write the files of an episode atomically. Raises Refused when the id is taken.
+
+        The draft is in `drafts`, on the same disk, or beside the episode.
+        """
         target = self.folder(id)
         try:
-            with atomic.new_folder(target) as folder:
+            with atomic.new_folder(target, drafts) as folder:
                 for name, data in files.items():
                     (folder / name).write_bytes(data)
         except FileExistsError as error:

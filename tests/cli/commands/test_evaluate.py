@@ -6,7 +6,9 @@ from pathlib import Path
 
 from tests.cli.invoke import Run, refused
 
+from phasewatch import schema
 from phasewatch.experiment.pipeline import RunResult
+from phasewatch.store.local import Store
 
 
 def test_score_reproduces_the_report(run: Run, toy_run: RunResult, toy_out: Path) -> None:
@@ -28,3 +30,13 @@ def test_evaluate_writes_the_report_of_a_trained_run(
     assert code == 0 and json.loads(out) == report
     assert report == json.loads((toy_out / "report.json").read_text())
     assert (tmp_path / "run" / "report.html").exists() and (tmp_path / "run" / "report.md").exists()
+
+
+def test_evaluate_refuses_the_store_of_another_run(
+    run: Run, toy_run: RunResult, toy_out: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_out, tmp_path / "run")
+    other = Store.create(tmp_path / "other", schema.vm46())
+    line = refused(run("evaluate", tmp_path / "run", "--store", other.root))
+    assert "has no episode" in line and "the store that the run was trained on" in line
+    assert not (tmp_path / "run" / "report.html").exists()

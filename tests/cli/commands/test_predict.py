@@ -101,3 +101,12 @@ def test_predict_refuses_a_damaged_episode(
     checkpoint = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
     words = ("--store", store.root, "--episode", "alpha.dig.s0")
     assert "changed after it was written" in refused(run("predict", checkpoint, *words))
+
+
+def test_predict_refuses_an_empty_episode_id(
+    run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult
+) -> None:
+    """An unset variable of a shell is one."""
+    path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    line = refused(run("predict", path, "--store", toy_store.root, "--episode", ""))
+    assert "has no episode ''; expected an episode of it" in line

@@ -22,8 +22,8 @@ def predict(
     checkpoint: Annotated[Path, typer.Argument(help="Path of a checkpoint (.ckpt.json).")],
     store: StorePath,
     episode: Annotated[
-        str, typer.Option(help="Id of one episode; all of the store when not given.")
-    ] = "",
+        str | None, typer.Option(help="Id of one episode; all of the store when not given.")
+    ] = None,
     trust: PublicKey = None,
     strict: Strict = False,
     as_json: AsJson = False,
@@ -37,7 +37,7 @@ def predict(
     loaded = checkpoints.load(checkpoint, Trust.of_options(trust, strict))
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
-    ids = [episode] if episode else []
+    ids = [] if episode is None else [episode]
     windows, results = usable_windows(opened, loaded.schema, loaded.opening_s, ids)
     rows = _predictions(loaded, windows, results)
     simulated = bool(opened.simulated)
