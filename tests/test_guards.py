@@ -220,7 +220,8 @@ def _first_format(data: bytes) -> bytes:
 
 def _viewed(value: dict[str, Any]) -> None:
     columns = 2 * len(value["data"]["channels"])
-    normalizer = {"mean": [0.0] * columns, "std": [1.0] * columns}
+    values = {"mean": 0.0, "std": 1.0, "low": -9.0, "high": 9.0}
+    normalizer = {name: [one] * columns for name, one in values.items()}
     value.update(view="tensor", lens={**value["lens"], **normalizer}, plane={})
 
 
