@@ -63,3 +63,9 @@ def test_memory_is_bounded() -> None:
     many = log(ONE, *[STRONG, CALM, CALM] * (incident_log.KEPT_INCIDENTS + 50))
     assert len(many.spans) == incident_log.KEPT_INCIDENTS
     assert many.spans[-1].opened_ns == (incident_log.KEPT_INCIDENTS + 49) * 15 * NS
+
+
+def test_logits_far_beyond_training_neither_end_the_log_nor_raise_the_peak() -> None:
+    (span,) = log(SUM, *[STRONG] * 5, (2000.0, 0.0, 0.0)).spans
+    assert span.open and span.windows == 5
+    assert span.peak == log(SUM, STRONG, STRONG).spans[0].peak

@@ -72,8 +72,8 @@ class Terms(Contract):
     """`bundle.json`. `serial` is the second of the export: a later one replaces an earlier one.
 
     `alarm` is the rule that raises incidents; a bundle without one has no such field. Format 1 had
-    no int8, format 2 one version of the views. `parity` is that of the
-    float32 graph, `int8` what was lost after that.
+    no int8, format 2 one version of the views. `parity` is that of the float32 graph, `int8` what
+    was lost after that.
     """
 
     kind: ClassVar[str] = "bundle"

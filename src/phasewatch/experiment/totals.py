@@ -62,7 +62,7 @@ class _Sum:
         self.ambiguous_ns += spent[2]
 
     def total(self, by: str, name: str) -> Total:
-        """Return the row."""
+        """Return the sums as a row of the table, with times in hours."""
         times = (self.benign_ns, self.hostile_ns, self.ambiguous_ns)
         hours = (round(one / HOUR_NS, 3) for one in times)
         return Total(by, name, self.episodes, len(self.samples), len(self.hosts), *hours)

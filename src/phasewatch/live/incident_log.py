@@ -15,6 +15,9 @@ from phasewatch.alarm import AlarmRule, AlarmState
 KEPT_INCIDENTS = 1000
 """Closed incidents that stay in memory, the latest of a machine."""
 
+MOST_EXPONENT = 700.0
+"""The exponential of a little more is no finite number."""
+
 
 @dataclass(frozen=True)
 class IncidentSpan:
@@ -69,7 +72,9 @@ class IncidentLog:
         elif self.state.calm:
             self._unsure += 1
         else:
-            self._current = self._longer(end_ns, 1 / (1 + math.exp(-window.log_odds)))
+            # The logits of a machine far from training may exceed what exp takes.
+            hostile = 1 / (1 + math.exp(min(-window.log_odds, MOST_EXPONENT)))
+            self._current = self._longer(end_ns, hostile)
             self._unsure = 0
 
     def _longer(self, end_ns: int, hostile: float) -> IncidentSpan:
