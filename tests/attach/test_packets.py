@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 from tests.lab.frames import frame
 
 from phasewatch import schema
-from phasewatch.lab.network import BIN_NS, CHANNELS, Bins
+from phasewatch.attach.packets import BIN_NS, CHANNELS, Bins
 from phasewatch.lab.switch import ACK, FIN, RST, SYN
 
 

@@ -1,0 +1,155 @@
+"""`phasewatch attach`: watches machines that Phasewatch did not start."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phasewatch.cli.console import PublicKey, Strict, app, err, plain
+
+if TYPE_CHECKING:
+    from phasewatch.attach.config import Config
+    from phasewatch.attach.predictions import Predictions
+    from phasewatch.attach.session import Session
+
+
+@app.command()
+def attach(
+    kind: Annotated[str, typer.Argument(help="host, cgroup, qemu or libvirt.")] = "",
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="qemu: process id, QMP socket or name. libvirt: domain. cgroup: path, unit or "
+            "container id. host: none."
+        ),
+    ] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file that names the machines instead.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle to predict with, instead of printing samples.")
+    ] = None,
+    out_store: Annotated[
+        Path | None, typer.Option("--out", help="Store to write episodes into.")
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="Phase of the episodes; without it they have none.")
+    ] = "",
+    marks: Annotated[
+        bool, typer.Option("--marks", help="Take phases typed on standard input as labels.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(help="Length of the watch; 0 watches until Ctrl-C.", min=0)
+    ] = 0.0,
+    name: Annotated[str, typer.Option(help="Name of the machine in what is written.")] = "",
+    qmp: Annotated[str, typer.Option(help="qemu: QMP socket, if it is not found.")] = "",
+    interface: Annotated[str, typer.Option(help="Network interface of the guest's port.")] = "",
+    connect: Annotated[str, typer.Option(help="libvirt: URI of the connection.")] = "",
+    network: Annotated[
+        str, typer.Option(help="Read packets, the interface's counters, or off.")
+    ] = "packets",
+    unstable: Annotated[
+        bool,
+        typer.Option("--unstable", help="qemu: ask QEMU's unstable commands too (7.2 or later)."),
+    ] = False,
+    trust: PublicKey = None,
+    strict: Strict = False,
+) -> None:
+    """Watch machines that Phasewatch did not start, by reading alone.
+
+    Samples are printed as JSON Lines, which `phasewatch watch` reads; with --bundle predictions
+    are. What is not measured, and why, is said on standard error when the watch begins.
+    """
+    options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
+    machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
+    outputs = {"bundle": str(bundle or ""), "out": str(out_store or ""), "label": label}
+    chosen = _config(config, machine, outputs)
+    session = _session(chosen, marks, trust, strict)
+    # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
+    try:
+        for one in session.run(seconds):
+            sys.stdout.write(one if isinstance(one, str) else one.line())
+            sys.stdout.flush()
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass
+
+
+def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, str]) -> "Config":
+    """Return the file's configuration, or that of the options. Raises Refused for both."""
+    from phasewatch.attach import config
+    from phasewatch.errors import Refused
+    from phasewatch.io import fields
+
+    if path is None:
+        value = {"machine": [machine], **outputs}
+        return fields.validate(config.Config, value, "attach")
+    if machine["kind"]:
+        raise Refused(
+            "--config",
+            "stands beside a machine",
+            "machines in the file, or one in the command",
+            "Leave one of them out.",
+        )
+    found = config.read(path)
+    return found.model_copy(update={name: value for name, value in outputs.items() if value})
+
+
+def _session(config: "Config", marks: bool, trust: Path | None, strict: bool) -> "Session":
+    """Return the watch that a configuration describes, opened. Raises Refused."""
+    from phasewatch.attach import session as sessions
+    from phasewatch.attach.stream import SystemClock
+    from phasewatch.errors import Refused
+    from phasewatch.store.local import Store
+
+    if (config.label or marks) and not config.out:
+        raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
+    layout = sessions.one_schema(config.machine) if config.out or config.bundle else None
+    clock = SystemClock()
+    predictions = _predictions(config, trust, strict) if config.bundle else None
+    watched = sessions.machines(config.machine, _say, clock)
+    session = sessions.Session(watched, _say, clock, predictions)
+    if config.out and layout is not None:
+        store = Store.create(Path(config.out), layout)
+        session.record(store, config.label, config.episode_s)
+        if marks:
+            sessions.typed(session, layout)
+    _say_lacking(session)
+    return session
+
+
+def _say(line: str) -> None:
+    err.print(plain(line), soft_wrap=True)
+
+
+def _predictions(config: "Config", trust: Path | None, strict: bool) -> "Predictions":
+    """Return the predictions of a bundle. Raises Refused for one that reads other channels."""
+    from phasewatch.artifacts import bundle
+    from phasewatch.attach.collector import checked
+    from phasewatch.attach.predictions import Predictions, refuse_other
+    from phasewatch.io.trust import Trust
+
+    loaded = bundle.load(Path(config.bundle), Trust.of_options(trust, strict))
+    for target in config.machine:
+        refuse_other(loaded, checked(target).schema(), target.kind)
+    return Predictions(loaded)
+
+
+def _say_lacking(session: "Session") -> None:
+    """Say which channels a bundle reads that are not measured."""
+    from phasewatch.attach.predictions import lacking
+
+    if session.predictions is None:
+        return
+    bundle = session.predictions.bundle
+    for one in session.watched:
+        absent = lacking(bundle, one.missing())
+        if absent:
+            _say(
+                f"{one.name}: {bundle.name} reads {len(absent)} channels that are not measured "
+                f"({', '.join(absent)}); what it scores without them is not known"
+            )
+    _say(
+        f"{bundle.name} begins after {bundle.opening_s:g} s, which must be "
+        f"{bundle.schema.classes[0]}: they are the level that it compares with"
+    )
