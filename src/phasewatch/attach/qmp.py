@@ -51,6 +51,11 @@ class Qmp:
         self._channel.settimeout(answer_s)
         self._file: IO[bytes] = channel.makefile("rb")
 
+    def close(self) -> None:
+        """Close the connection; QEMU serves the next client only then."""
+        self._file.close()
+        self._channel.close()
+
     def greet(self) -> str:
         """Complete the QMP handshake and return QEMU's version."""
         hello = json.loads(self._file.readline())
@@ -91,15 +96,16 @@ def monitor(path: Path) -> Iterator[Qmp]:
     QEMU serves one client of a socket at a time, so a client that stays would lock out the programs
     that manage the machine. Raises OSError where QEMU does not answer within `PATIENCE_S`.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as channel:
-        channel.settimeout(PATIENCE_S)
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client = Qmp(channel, PATIENCE_S)
+    try:
         channel.connect(str(path))
-        client = Qmp(channel, PATIENCE_S)
-        try:
-            client.greet()
-            yield client
-        except (ValueError, KeyError, TypeError) as error:
-            raise OSError(f"{path} is no QMP monitor") from error
+        client.greet()
+        yield client
+    except (ValueError, KeyError, TypeError) as error:
+        raise OSError(f"{path} is no QMP monitor") from error
+    finally:
+        client.close()
 
 
 def owner(path: Path) -> int:
