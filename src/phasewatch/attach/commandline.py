@@ -50,9 +50,17 @@ def name(line: list[str]) -> str:
 
 
 def fields(value: str) -> dict[str, str]:
-    """Return the fields `key=value` of an option; a first word without a key is under ""."""
-    parts = [part.partition("=") for part in value.split(",")]
-    return {key if equals else "": rest if equals else key for key, equals, rest in parts}
+    """Return the fields `key=value` of an option, of which a first word alone is under "".
+
+    A later word alone is a field that is on, as QEMU takes it.
+    """
+    first, *others = value.split(",")
+    key, equals, rest = first.partition("=")
+    found = {key if equals else "": rest if equals else key}
+    for part in others:
+        key, equals, rest = part.partition("=")
+        found[key] = rest if equals else "on"
+    return found
 
 
 def monitors(line: list[str]) -> list[Path]:
@@ -68,9 +76,14 @@ def monitors(line: list[str]) -> list[Path]:
         if one.get("mode") == "control"
     }
     for one in map(fields, values(line, "-chardev")):
-        if one.get("id") in controls and "path" in one:
+        # One that does not listen connects to a program of its own, as Proxmox' second does.
+        if one.get("id") in controls and "path" in one and _listens(one):
             found.append(one["path"])
     return [Path(path) for path in found]
+
+
+def _listens(chardev: dict[str, str]) -> bool:
+    return chardev.get("server", "off") not in ("off", "no")
 
 
 def interfaces(pid: int) -> list[str]:
@@ -108,5 +121,5 @@ def _by_number(number: int) -> str:
 def named_taps(line: list[str]) -> list[str]:
     """Return the tap interfaces that the command line names: `-netdev tap,…,ifname=X`."""
     devices = [*values(line, "-netdev"), *values(line, "-nic"), *values(line, "-net")]
-    found = [one for one in map(fields, devices) if one.get("") == "tap"]
+    found = [one for one in map(fields, devices) if one.get("type", one.get("")) == "tap"]
     return [one["ifname"] for one in found if one.get("ifname", "no") != "no"]
