@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from phasewatch.attach import collector
 from phasewatch.attach.collector import Target
 from phasewatch.attach.probe import Gone, Probe
-from phasewatch.attach.watched import Watched
+from phasewatch.attach.watch.watched import Watched
 from phasewatch.schema import NS
 
 WALL = 1_790_000_000 * NS
@@ -34,7 +34,7 @@ class FakeProbe(Probe):
     """A source of running totals; `fail` raises what a test wants."""
 
     source = "proc"
-    channels = ("vcpu_run", "rss")
+    channels: Sequence[str] = ("vcpu_run", "rss")
 
     def __init__(self, source: str = "proc", channels: Sequence[str] = ("vcpu_run", "rss")) -> None:
         self.source, self.channels = source, channels  # type: ignore[misc]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from phasewatch.attach import kernel, process
 from phasewatch.attach.probe import Gone
 from phasewatch.attach.process import BY_THREAD, PROC, ProcessAccounts
 
@@ -38,9 +39,7 @@ def test_without_a_vcpu_six_channels_are_not_measured_and_named() -> None:
 
 
 def test_bytes_written_need_permission(monkeypatch: pytest.MonkeyPatch) -> None:
-    from phasewatch.attach import process
-
-    real = process.text
+    real = kernel.text
 
     def refused(path: Path) -> str:
         if path.name == "io":

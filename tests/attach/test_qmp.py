@@ -164,8 +164,9 @@ def test_a_guest_without_the_translator_has_no_flushes_and_is_asked_once() -> No
 
 @contextmanager
 def broken() -> Iterator[Qmp]:
-    raise ConnectionRefusedError(111, "Connection refused")
-    yield
+    if not os.getenv("NEVER_SET"):
+        raise ConnectionRefusedError(111, "Connection refused")
+    yield Scripted({})
 
 
 def test_a_qemu_that_is_gone_raises() -> None:

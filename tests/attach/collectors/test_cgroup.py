@@ -43,7 +43,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def values(found: Collector) -> dict[str, float]:
-    each = {}
+    each: dict[str, float] = {}
     for probe in found.probes:
         names = (f"{probe.source}.{name}" for name in probe.channels)
         each |= dict(zip(names, probe.read(), strict=True))

@@ -23,7 +23,7 @@ def test_every_channel_of_the_schema_has_a_probe_and_no_other() -> None:
 
 def test_this_machine_is_measured() -> None:
     found = Collector(THIS)
-    values = {}
+    values: dict[str, float] = {}
     for probe in found.probes:
         names = (f"{probe.source}.{name}" for name in probe.channels)
         values |= dict(zip(names, probe.read(), strict=True))

@@ -105,7 +105,7 @@ def open_folder() -> Iterator[Path]:
 
 
 def values(found: Collector) -> dict[str, float]:
-    each = {}
+    each: dict[str, float] = {}
     for probe in found.probes[:2]:
         names = (f"{probe.source}.{name}" for name in probe.channels)
         each |= dict(zip(names, probe.read(), strict=True))

@@ -34,7 +34,7 @@ def test_a_process_is_found_three_ways_and_read(tmp_path: Path) -> None:
         for text in (str(process.pid), NAME, str(tmp_path / "qmp")):
             found = Collector(target(text))
             assert (found.pid, found.name) == (process.pid, NAME)
-        values = {}
+        values: dict[str, float] = {}
         for probe in found.probes:
             names = (f"{probe.source}.{name}" for name in probe.channels)
             values |= dict(zip(names, probe.read(), strict=True))

@@ -9,9 +9,9 @@ import typer
 from phasewatch.cli.console import PublicKey, Strict, app, err, plain
 
 if TYPE_CHECKING:
-    from phasewatch.attach.config import Config
-    from phasewatch.attach.predictions import Predictions
-    from phasewatch.attach.session import Session
+    from phasewatch.attach.watch.config import Config
+    from phasewatch.attach.watch.predictions import Predictions
+    from phasewatch.attach.watch.session import Session
 
 
 @app.command()
@@ -77,7 +77,7 @@ def attach(
 
 def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, str]) -> "Config":
     """Return the file's configuration, or that of the options. Raises Refused for both."""
-    from phasewatch.attach import config
+    from phasewatch.attach.watch import config
     from phasewatch.errors import Refused
     from phasewatch.io import fields
 
@@ -97,14 +97,16 @@ def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, st
 
 def _session(config: "Config", marks: bool, trust: Path | None, strict: bool) -> "Session":
     """Return the watch that a configuration describes, opened. Raises Refused."""
-    from phasewatch.attach import session as sessions
-    from phasewatch.attach.stream import SystemClock
+    from phasewatch.attach.watch import session as sessions
+    from phasewatch.attach.watch.stream import SystemClock
     from phasewatch.errors import Refused
     from phasewatch.store.local import Store
 
     if (config.label or marks) and not config.out:
         raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
     layout = sessions.one_schema(config.machine) if config.out or config.bundle else None
+    if layout is not None:
+        sessions.refuse_phase(layout, config.label)
     clock = SystemClock()
     predictions = _predictions(config, trust, strict) if config.bundle else None
     watched = sessions.machines(config.machine, _say, clock)
@@ -126,7 +128,7 @@ def _predictions(config: "Config", trust: Path | None, strict: bool) -> "Predict
     """Return the predictions of a bundle. Raises Refused for one that reads other channels."""
     from phasewatch.artifacts import bundle
     from phasewatch.attach.collector import checked
-    from phasewatch.attach.predictions import Predictions, refuse_other
+    from phasewatch.attach.watch.predictions import Predictions, refuse_other
     from phasewatch.io.trust import Trust
 
     loaded = bundle.load(Path(config.bundle), Trust.of_options(trust, strict))
@@ -137,7 +139,7 @@ def _predictions(config: "Config", trust: Path | None, strict: bool) -> "Predict
 
 def _say_lacking(session: "Session") -> None:
     """Say which channels a bundle reads that are not measured."""
-    from phasewatch.attach.predictions import lacking
+    from phasewatch.attach.watch.predictions import lacking
 
     if session.predictions is None:
         return

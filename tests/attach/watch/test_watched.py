@@ -6,7 +6,7 @@ import pytest
 from tests.attach.fakes import Box, FakeProbe
 
 from phasewatch.attach.probe import Gone
-from phasewatch.attach.watched import REOPEN_READINGS, SILENT_READINGS, Gap, Reading, measured
+from phasewatch.attach.watch.watched import REOPEN_READINGS, SILENT_READINGS, Gap, Reading, measured
 from phasewatch.errors import Refused
 from phasewatch.schema import NS
 

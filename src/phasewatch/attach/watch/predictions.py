@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from phasewatch.artifacts.contract import Predictor
-from phasewatch.attach.watched import Event, Gap
+from phasewatch.attach.watch.watched import Event, Gap
 from phasewatch.episode import Samples
 from phasewatch.errors import Refused
 from phasewatch.live.watcher import Prediction, Watcher

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.attach.fakes import Box, FakeClock
 
-from phasewatch.attach.stream import SystemClock, stream
-from phasewatch.attach.watched import Gap, Reading
+from phasewatch.attach.watch.stream import SystemClock, stream
+from phasewatch.attach.watch.watched import Gap, Reading
 from phasewatch.schema import NS
 
 

@@ -3,8 +3,8 @@
 import json
 import math
 
-from phasewatch.attach.lines import line
-from phasewatch.attach.watched import Gap, Reading
+from phasewatch.attach.watch.lines import line
+from phasewatch.attach.watch.watched import Gap, Reading
 
 READING = Reading("box", "proc", ("proc.rss", "proc.utime", "proc.x"), 9, 4, [5.0, math.nan, 0.5])
 

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from phasewatch import __version__
-from phasewatch.attach.stream import HZ
-from phasewatch.attach.watched import Event, Gap, Reading, Say
+from phasewatch.attach.watch.stream import HZ
+from phasewatch.attach.watch.watched import Event, Gap, Reading, Say
 from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import NS

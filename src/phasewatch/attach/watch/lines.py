@@ -2,7 +2,7 @@
 
 import json
 
-from phasewatch.attach.watched import Event, Gap, measured
+from phasewatch.attach.watch.watched import Event, Gap, measured
 
 
 def line(event: Event, many: bool = False) -> str:

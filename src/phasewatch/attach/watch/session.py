@@ -6,14 +6,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from phasewatch.attach import report
 from phasewatch.attach.collector import Target, checked
-from phasewatch.attach.episodes import Recorder
-from phasewatch.attach.lines import line
-from phasewatch.attach.predictions import Predictions
 from phasewatch.attach.probe import Gone
-from phasewatch.attach.stream import HZ, Clock, SystemClock, stream
-from phasewatch.attach.watched import Event, Say, Watched
+from phasewatch.attach.watch import report
+from phasewatch.attach.watch.episodes import Recorder
+from phasewatch.attach.watch.lines import line
+from phasewatch.attach.watch.predictions import Predictions
+from phasewatch.attach.watch.stream import HZ, Clock, SystemClock, stream
+from phasewatch.attach.watch.watched import Event, Say, Watched
 from phasewatch.errors import Refused
 from phasewatch.live.watcher import Prediction
 from phasewatch.schema import Schema
@@ -83,8 +83,7 @@ class Session:
     marks: "queue.Queue[str]" = field(default_factory=queue.Queue)
 
     def record(self, store: Store, label: str, episode_s: float) -> None:
-        """Write what is read into a store. Raises Refused for a label that the schema lacks."""
-        refuse_phase(store.schema, label)
+        """Write what is read into a store, as episodes of `episode_s` with a label or without."""
         for one in self.watched:
             recorder = Recorder(store, one.name, one.target.kind, self.say, label, episode_s)
             recorder.missing = one.missing

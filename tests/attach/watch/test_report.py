@@ -2,7 +2,7 @@ from tests.attach.fakes import FakeCollector
 
 from phasewatch import schema
 from phasewatch.attach.collector import Target
-from phasewatch.attach.report import opening
+from phasewatch.attach.watch.report import opening
 
 
 def test_what_is_missing_is_named_by_its_reason_and_whole_sources_are_short() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from phasewatch.attach.watched import Event, Gap, Say, Watched
+from phasewatch.attach.watch.watched import Event, Gap, Say, Watched
 from phasewatch.schema import NS
 
 HZ = 2.0
