@@ -125,6 +125,8 @@ def attached(lines: Path) -> dict[str, Samples]:
     for text in lines.read_text().splitlines():
         value = json.loads(text)
         source = value["source"]
+        if value.get("machine", NAME) != NAME:
+            continue
         names = [channel.name for channel in layout.channels_of(source)]
         kept = rows.setdefault(source, Rows(source, [name.partition(".")[2] for name in names]))
         values = [float(value["values"].get(name, np.nan)) for name in names]
@@ -177,13 +179,24 @@ def compare(ours: dict[str, Samples], theirs: dict[str, Samples], seconds: float
     return table
 
 
+def configured(place: Path, monitor: Path, chosen: argparse.Namespace) -> Path:
+    """Return a configuration file that watches the guest as often as there are to be machines."""
+    block = f'[[machine]]\nkind = "qemu"\ntarget = "{NAME}"\nqmp = "{monitor}"\n'
+    block += f"unstable = {str(not chosen.stable).lower()}\n"
+    names = (f'name = "{NAME}{number or ""}"\n' for number in range(chosen.machines))
+    path = place / "attach.toml"
+    path.write_text("".join(block + name for name in names))
+    return path
+
+
 def main() -> None:
     """Boot, attach, run the acts, and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cache", type=Path, default=images(None))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--store", type=Path)
-    parser.add_argument("--bundle", type=Path)
+    parser.add_argument("--machines", type=int, default=1, help="watch the guest so many times")
+    parser.add_argument("--stable", action="store_true", help="ask no unstable command of QEMU")
     chosen = parser.parse_args()
     host = os.open("/proc/self/ns/net", os.O_RDONLY)
     with guest(chosen.cache) as (process, folder, net), tempfile.TemporaryDirectory() as place:
@@ -193,7 +206,7 @@ def main() -> None:
         lines = Path(place) / "lines"
         # From the namespace of the host, as a person's shell is, not from the guest's.
         words = ["nsenter", f"--net=/proc/self/fd/{host}", sys.executable, "-c", ENTRY]
-        words += ["attach", "qemu", NAME, "--qmp", str(folder / "qmp"), "--unstable"]
+        words += ["attach", "--config", str(configured(Path(place), folder / "qmp", chosen))]
         words += ["--seconds", str(chosen.seconds + 4)]
         words += ["--out", str(chosen.store)] if chosen.store else []
         with lines.open("wb") as file:
@@ -208,7 +221,8 @@ def main() -> None:
         theirs["netflow"] = netflow(traffic).samples(0, 2**62)
         console = Console(width=120)
         console.print(compare(attached(lines), theirs, chosen.seconds))
-        console.print(f"attach used {spent / chosen.seconds:.2%} of a core")
+        count = chosen.machines
+        console.print(f"attach used {spent / chosen.seconds:.2%} of a core for {count} machine(s)")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from phasewatch.attach import collector
 from phasewatch.attach.collector import Target
@@ -34,7 +35,7 @@ class FakeProbe(Probe):
     """A source of running totals; `fail` raises what a test wants."""
 
     source = "proc"
-    channels: Sequence[str] = ("vcpu_run", "rss")
+    channels: ClassVar[Sequence[str]] = ("vcpu_run", "rss")
 
     def __init__(self, source: str = "proc", channels: Sequence[str] = ("vcpu_run", "rss")) -> None:
         self.source, self.channels = source, channels  # type: ignore[misc]

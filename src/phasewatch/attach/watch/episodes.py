@@ -7,6 +7,7 @@ the validator until somebody labels it, so nothing trains on it by mistake.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +17,9 @@ from phasewatch.attach.watch.watched import Event, Gap, Reading, Say
 from phasewatch.episode import ID, Episode, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import NS
-from phasewatch.store.local import Store
+
+if TYPE_CHECKING:
+    from phasewatch.store.local import Store
 
 LEAD_NS = 2 * NS
 """What is measured before an episode's start, so that its first step has a rate."""
@@ -37,7 +40,7 @@ class Recorder:
     `phase` is the label of what is read now, "" for none; `mark` changes it.
     """
 
-    store: Store
+    store: "Store"
     machine: str
     collector: str
     say: Say

@@ -5,6 +5,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from phasewatch.attach.collector import Target, checked
 from phasewatch.attach.probe import Gone
@@ -17,7 +18,9 @@ from phasewatch.attach.watch.watched import Event, Say, Watched
 from phasewatch.errors import Refused
 from phasewatch.live.watcher import Prediction
 from phasewatch.schema import Schema
-from phasewatch.store.local import Store
+
+if TYPE_CHECKING:
+    from phasewatch.store.local import Store
 
 
 def machines(targets: Sequence[Target], say: Say, clock: Clock) -> list[Watched]:
@@ -82,7 +85,7 @@ class Session:
     recorders: dict[str, Recorder] = field(default_factory=dict)
     marks: "queue.Queue[str]" = field(default_factory=queue.Queue)
 
-    def record(self, store: Store, label: str, episode_s: float) -> None:
+    def record(self, store: "Store", label: str, episode_s: float) -> None:
         """Write what is read into a store, as episodes of `episode_s` with a label or without."""
         for one in self.watched:
             recorder = Recorder(store, one.name, one.target.kind, self.say, label, episode_s)

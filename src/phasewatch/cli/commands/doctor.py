@@ -28,6 +28,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "export": ("data", "train", "export"),
     "sign": ("train", "live"),
     "watch": ("live",),
+    "attach": (),
     "serve": ("data", "train", "serve"),
     "live": ("data", "train", "serve"),
     "alerts": ("data", "train", "serve"),
