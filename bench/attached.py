@@ -22,15 +22,18 @@ from rich.console import Console
 from rich.table import Table
 
 from phasewatch import schema
+from phasewatch.artifacts import bundle
+from phasewatch.artifacts.bundle import Bundle
 from phasewatch.attach.process import ProcessAccounts
 from phasewatch.attach.qmp import Hypervisor, Qmp
 from phasewatch.cli.console import images
-from phasewatch.episode import Samples
+from phasewatch.episode import Floats, Samples
 from phasewatch.lab.image import image, scratch
 from phasewatch.lab.network import GUEST, MAC, Tap
 from phasewatch.lab.probes import HZ, Rows, netflow
+from phasewatch.live.buffer import first_end
 from phasewatch.schema import NS
-from phasewatch.windowing import resample
+from phasewatch.windowing import opening_level, past_at, resample, window_at
 
 NAME = "plain"
 ENTRY = "from phasewatch.cli.entry import main; main()"
@@ -179,6 +182,34 @@ def compare(ours: dict[str, Samples], theirs: dict[str, Samples], seconds: float
     return table
 
 
+def predicted(ours: dict[str, Samples], theirs: dict[str, Samples], loaded: Bundle) -> Table:
+    """Return a table of what a bundle predicts from both, for the same windows and opening."""
+    layout, grid = loaded.schema, loaded.schema.grid
+    origin = max(int(one.t_wall_ns[0]) for one in (*ours.values(), *theirs.values())) + NS
+    last = min(int(one.t_wall_ns[-1]) for one in (*ours.values(), *theirs.values()))
+    ends = range(first_end(grid, loaded.opening_s), (last - origin) // grid.step_ns, grid.stride)
+    chances = [
+        np.array([chance(loaded, one, origin, end) for end in ends]) for one in (theirs, ours)
+    ]
+    table = Table(title=f"{loaded.name} on the samples of both")
+    for column in ("window ends after", "from the recorder", "from attach", "largest difference"):
+        table.add_column(column)
+    for end, first, second in zip(ends, *chances, strict=True):
+        names = (layout.classes[int(one.argmax())] for one in (first, second))
+        table.add_row(f"{end * grid.step_s:g} s", *names, f"{np.abs(first - second).max():.3f}")
+    return table
+
+
+def chance(loaded: Bundle, samples: dict[str, Samples], origin: int, end: int) -> Floats:
+    """Return the probability of each phase for the window that ends with step `end - 1`."""
+    level = opening_level(samples, loaded.schema, origin, loaded.opening_s)
+    x = window_at(samples, loaded.schema, origin, end)
+    past = past_at(samples, loaded.schema, origin, end)
+    logits = loaded.logits(x[None], level[None], past[None])[0]
+    powers = np.exp(logits - logits.max())
+    return np.asarray(powers / powers.sum())
+
+
 def configured(place: Path, monitor: Path, chosen: argparse.Namespace) -> Path:
     """Return a configuration file that watches the guest as often as there are to be machines."""
     block = f'[[machine]]\nkind = "qemu"\ntarget = "{NAME}"\nqmp = "{monitor}"\n'
@@ -195,6 +226,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=images(None))
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--store", type=Path)
+    parser.add_argument("--bundle", type=Path, help="a bundle of vm46 in realistic mode")
     parser.add_argument("--machines", type=int, default=1, help="watch the guest so many times")
     parser.add_argument("--stable", action="store_true", help="ask no unstable command of QEMU")
     chosen = parser.parse_args()
@@ -221,6 +253,8 @@ def main() -> None:
         theirs["netflow"] = netflow(traffic).samples(0, 2**62)
         console = Console(width=120)
         console.print(compare(attached(lines), theirs, chosen.seconds))
+        if chosen.bundle:
+            console.print(predicted(attached(lines), theirs, bundle.load(chosen.bundle)))
         count = chosen.machines
         console.print(f"attach used {spent / chosen.seconds:.2%} of a core for {count} machine(s)")
 

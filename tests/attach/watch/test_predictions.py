@@ -10,8 +10,9 @@ from tests import toy
 from phasewatch import schema
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
+from phasewatch.artifacts.dropout import Dropout, Row
 from phasewatch.attach.watch.lines import line
-from phasewatch.attach.watch.predictions import Predictions, lacking, refuse_other
+from phasewatch.attach.watch.predictions import Predictions, cost, lacking, refuse_other
 from phasewatch.attach.watch.watched import Event, Gap, Reading
 from phasewatch.errors import Refused
 from phasewatch.live.jsonl import watch
@@ -73,3 +74,14 @@ def test_what_a_bundle_lacks_is_in_its_order(loaded: Bundle) -> None:
     names = loaded.schema.names
     assert lacking(loaded, [names[3], names[1], "moon.dust"]) == [names[1], names[3]]
     assert np.array_equal(lacking(loaded, []), [])
+
+
+def test_what_missing_channels_cost_is_said_where_it_was_measured(loaded: Bundle) -> None:
+    row = Row(without=("proc.rss", "proc.utime"), macro_f1=0.5)
+    known = Dropout(digest="", hosts="delta", windows=9, macro_f1=0.75, rows=(row,))
+    assert cost(loaded, [], known) == ""
+    line = cost(loaded, ["proc.utime", "proc.rss"], known)
+    assert "2 channels not measured here (proc.utime, proc.rss): macro F1 0.500" in line
+    assert "instead of 0.750, on 9 windows of delta" in line
+    for measured in (known, None):
+        assert "is not known" in cost(loaded, ["proc.rss"], measured)

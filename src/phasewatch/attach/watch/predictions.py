@@ -1,16 +1,19 @@
 """Predictions of machines under watch, by a bundle that is fed as they are read."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from phasewatch.artifacts.contract import Predictor
 from phasewatch.attach.watch.watched import Event, Gap
 from phasewatch.episode import Samples
-from phasewatch.errors import Refused
+from phasewatch.errors import Refused, counted
 from phasewatch.live.watcher import Prediction, Watcher
 from phasewatch.schema import Schema
+
+if TYPE_CHECKING:
+    from phasewatch.artifacts.dropout import Dropout
 
 
 class Predictions:
@@ -62,3 +65,21 @@ def lacking(bundle: Predictor, missing: Iterable[str]) -> list[str]:
     """Return the channels that a bundle reads and that are not measured, in the bundle's order."""
     absent = set(missing)
     return [name for name in bundle.schema.names if name in absent]
+
+
+def cost(bundle: Predictor, absent: Sequence[str], measured: "Dropout | None") -> str:
+    """Return a line about channels that a bundle reads and that are not measured; "" for none.
+
+    It has the score without them where `phasewatch dropout` has measured it, and says else that it
+    is not known.
+    """
+    if not absent:
+        return ""
+    lost = f"reads {counted(len(absent), 'channel')} not measured here ({', '.join(absent)})"
+    score = measured.score_without(absent) if measured else None
+    if measured is None or score is None:
+        return f"{lost}; what it scores without is not known: `phasewatch dropout` measures it"
+    return (
+        f"{lost}: macro F1 {score:.3f} instead of {measured.macro_f1:.3f}, on {measured.windows} "
+        f"windows of {measured.hosts}"
+    )

@@ -9,6 +9,7 @@ import typer
 from phasewatch.cli.console import PublicKey, Strict, app, err, plain
 
 if TYPE_CHECKING:
+    from phasewatch.artifacts.dropout import Dropout
     from phasewatch.attach.watch.config import Config
     from phasewatch.attach.watch.predictions import Predictions
     from phasewatch.attach.watch.session import Session
@@ -116,7 +117,7 @@ def _session(config: "Config", marks: bool, trust: Path | None, strict: bool) ->
         session.record(store, config.label, config.episode_s)
         if marks:
             sessions.typed(session, layout)
-    _say_lacking(session)
+    _say_lacking(session, config)
     return session
 
 
@@ -137,20 +138,25 @@ def _predictions(config: "Config", trust: Path | None, strict: bool) -> "Predict
     return Predictions(loaded)
 
 
-def _say_lacking(session: "Session") -> None:
-    """Say which channels a bundle reads that are not measured."""
-    from phasewatch.attach.watch.predictions import lacking
+def _dropout(folder: Path) -> "Dropout | None":
+    """Return the scores without channels that a bundle's folder has, or None."""
+    from phasewatch.artifacts import bundle, dropout
+
+    return dropout.read(folder, bundle.load_terms(folder).digest)
+
+
+def _say_lacking(session: "Session", config: "Config") -> None:
+    """Say which channels a bundle reads that are not measured, and what that costs."""
+    from phasewatch.attach.watch.predictions import cost, lacking
 
     if session.predictions is None:
         return
     bundle = session.predictions.bundle
+    known = _dropout(Path(config.bundle))
     for one in session.watched:
-        absent = lacking(bundle, one.missing())
-        if absent:
-            _say(
-                f"{one.name}: {bundle.name} reads {len(absent)} channels that are not measured "
-                f"({', '.join(absent)}); what it scores without them is not known"
-            )
+        line = cost(bundle, lacking(bundle, one.missing()), known)
+        if line:
+            _say(f"{one.name}: {bundle.name} {line}")
     _say(
         f"{bundle.name} begins after {bundle.opening_s:g} s, which must be "
         f"{bundle.schema.classes[0]}: they are the level that it compares with"

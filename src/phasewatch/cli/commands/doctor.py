@@ -29,6 +29,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "sign": ("train", "live"),
     "watch": ("live",),
     "attach": (),
+    "narrow": ("data",),
+    "dropout": ("data", "train", "live"),
     "serve": ("data", "train", "serve"),
     "live": ("data", "train", "serve"),
     "alerts": ("data", "train", "serve"),
