@@ -15,6 +15,7 @@ from phasewatch.attach.watch.lines import line
 from phasewatch.attach.watch.predictions import Predictions, cost, lacking, refuse_other
 from phasewatch.attach.watch.watched import Event, Gap, Reading
 from phasewatch.errors import Refused
+from phasewatch.live.baseline import Baselines
 from phasewatch.live.jsonl import watch
 from phasewatch.schema import NS
 
@@ -85,3 +86,32 @@ def test_what_missing_channels_cost_is_said_where_it_was_measured(loaded: Bundle
     assert "instead of 0.750, on 9 windows of delta" in line
     for measured in (known, None):
         assert "is not known" in cost(loaded, ["proc.rss"], measured)
+
+
+def test_a_level_is_kept_across_restarts_and_does_not_move(loaded: Bundle, tmp_path: Path) -> None:
+    said: list[str] = []
+    kept = Baselines(tmp_path / "levels", loaded.schema)
+    first = Predictions(loaded, kept, said.append)
+    assert "has no level yet" in first.begin("box", 0)
+    before = [one for event in readings() for one in first.take(event)]
+    assert said == [f"box: its level is kept in {kept.path('box')}"]
+    stored = kept.path("box").read_bytes()
+    again = Predictions(loaded, kept, said.append)
+    now = readings()[-1].t_wall_ns
+    assert again.begin("box", now) == "its level was measured 0.0 days ago"
+    after = [one for event in readings() for one in again.take(event)]
+    np.testing.assert_array_equal(again.watchers["box"].level, first.watchers["box"].level)
+    # The same windows under the same level: those that the first had to wait for come in addition.
+    assert [one for one in after if one.end_ns >= before[0].end_ns] == before
+    assert kept.path("box").read_bytes() == stored and len(said) == 1
+    assert "has no level yet" in again.begin("box", now, anew=True)
+
+
+def test_a_level_that_cannot_be_kept_is_said_and_predictions_go_on(
+    loaded: Bundle, tmp_path: Path
+) -> None:
+    (tmp_path / "levels").write_text("a file where the folder should be")
+    said: list[str] = []
+    direct = Predictions(loaded, Baselines(tmp_path / "levels", loaded.schema), said.append)
+    assert [one for event in readings() for one in direct.take(event)]
+    assert len(said) == 1 and said[0].startswith("box: its level is not kept: ")

@@ -54,6 +54,8 @@ def test_a_file_names_the_machines(run: Run, tmp_path: Path) -> None:
         (("host", "--label", "benign"), "--label: has no effect"),
         (("host", "--marks"), "--label: has no effect"),
         (("host", "--label", "evil", "--out", "s"), "label evil: is no phase"),
+        (("host", "--baselines", "b"), "--baselines: has no effect"),
+        (("host", "--new-baseline"), "--new-baseline: has no effect"),
         (("host", "--bundle", "none.bundle"), "none.bundle"),
         (("--config", "none.toml"), "none.toml"),
     ],

@@ -9,10 +9,10 @@ import typer
 from phasewatch.cli.console import PublicKey, Strict, app, err, plain
 
 if TYPE_CHECKING:
-    from phasewatch.artifacts.dropout import Dropout
     from phasewatch.attach.watch.config import Config
     from phasewatch.attach.watch.predictions import Predictions
     from phasewatch.attach.watch.session import Session
+    from phasewatch.io.trust import Trust
 
 
 @app.command()
@@ -31,6 +31,12 @@ def attach(
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle to predict with, instead of printing samples.")
     ] = None,
+    baselines: Annotated[
+        Path | None, typer.Option(help="Folder in which the levels of machines are kept.")
+    ] = None,
+    new_baseline: Annotated[
+        bool, typer.Option("--new-baseline", help="Measure the levels anew: now is benign.")
+    ] = False,
     out_store: Annotated[
         Path | None, typer.Option("--out", help="Store to write episodes into.")
     ] = None,
@@ -62,11 +68,14 @@ def attach(
     Samples are printed as JSON Lines, which `phasewatch watch` reads; with --bundle predictions
     are. What is not measured, and why, is said on standard error when the watch begins.
     """
+    from phasewatch.io.trust import Trust
+
     options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
     machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
     outputs = {"bundle": str(bundle or ""), "out": str(out_store or ""), "label": label}
+    outputs["baselines"] = str(baselines or "")
     chosen = _config(config, machine, outputs)
-    session = _session(chosen, marks, trust, strict)
+    session = _session(chosen, marks, new_baseline, Trust.of_options(trust, strict))
     # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
     try:
         for one in session.run(seconds):
@@ -96,68 +105,75 @@ def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, st
     return found.model_copy(update={name: value for name, value in outputs.items() if value})
 
 
-def _session(config: "Config", marks: bool, trust: Path | None, strict: bool) -> "Session":
+def _session(config: "Config", marks: bool, new_baseline: bool, trust: "Trust") -> "Session":
     """Return the watch that a configuration describes, opened. Raises Refused."""
     from phasewatch.attach.watch import session as sessions
     from phasewatch.attach.watch.stream import SystemClock
-    from phasewatch.errors import Refused
-    from phasewatch.store.local import Store
 
-    if (config.label or marks) and not config.out:
-        raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
+    _refuse_idle(config, marks, new_baseline)
     layout = sessions.one_schema(config.machine) if config.out or config.bundle else None
     if layout is not None:
         sessions.refuse_phase(layout, config.label)
+    predictions = _predictions(config, trust) if config.bundle else None
     clock = SystemClock()
-    predictions = _predictions(config, trust, strict) if config.bundle else None
-    watched = sessions.machines(config.machine, _say, clock)
-    session = sessions.Session(watched, _say, clock, predictions)
-    if config.out and layout is not None:
-        store = Store.create(Path(config.out), layout)
-        session.record(store, config.label, config.episode_s)
+    session = sessions.Session(
+        sessions.machines(config.machine, _say, clock), _say, clock, predictions
+    )
+    if layout is not None and config.out:
+        from phasewatch.store.local import Store
+
+        session.record(Store.create(Path(config.out), layout), config.label, config.episode_s)
         if marks:
             sessions.typed(session, layout)
-    _say_lacking(session, config)
+    if predictions is not None:
+        _begin(session, predictions, config, new_baseline)
     return session
 
 
-def _say(line: str) -> None:
-    err.print(plain(line), soft_wrap=True)
+def _refuse_idle(config: "Config", marks: bool, new_baseline: bool) -> None:
+    """Raise Refused for an option that has no effect beside the others."""
+    from phasewatch.errors import Refused
+
+    if (config.label or marks) and not config.out:
+        raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
+    if config.baselines and not config.bundle:
+        raise Refused(
+            "--baselines", "has no effect", "--bundle, which uses levels", "Add it."
+        )
+    if new_baseline and not config.baselines:
+        expected = "--baselines, a folder of levels"
+        raise Refused("--new-baseline", "has no effect", expected, "Add --baselines.")
 
 
-def _predictions(config: "Config", trust: Path | None, strict: bool) -> "Predictions":
+def _predictions(config: "Config", trust: "Trust") -> "Predictions":
     """Return the predictions of a bundle. Raises Refused for one that reads other channels."""
     from phasewatch.artifacts import bundle
     from phasewatch.attach.collector import checked
     from phasewatch.attach.watch.predictions import Predictions, refuse_other
-    from phasewatch.io.trust import Trust
+    from phasewatch.live.baseline import Baselines
 
-    loaded = bundle.load(Path(config.bundle), Trust.of_options(trust, strict))
+    loaded = bundle.load(Path(config.bundle), trust)
     for target in config.machine:
         refuse_other(loaded, checked(target).schema(), target.kind)
-    return Predictions(loaded)
+    kept = Baselines(Path(config.baselines), loaded.schema) if config.baselines else None
+    return Predictions(loaded, kept, _say)
 
 
-def _dropout(folder: Path) -> "Dropout | None":
-    """Return the scores without channels that a bundle's folder has, or None."""
+def _begin(
+    session: "Session", predictions: "Predictions", config: "Config", new_baseline: bool
+) -> None:
+    """Say of each machine what a bundle lacks, what that costs, and what its level is."""
     from phasewatch.artifacts import bundle, dropout
-
-    return dropout.read(folder, bundle.load_terms(folder).digest)
-
-
-def _say_lacking(session: "Session", config: "Config") -> None:
-    """Say which channels a bundle reads that are not measured, and what that costs."""
     from phasewatch.attach.watch.predictions import cost, lacking
 
-    if session.predictions is None:
-        return
-    bundle = session.predictions.bundle
-    known = _dropout(Path(config.bundle))
+    loaded, folder = predictions.bundle, Path(config.bundle)
+    known = dropout.read(folder, bundle.load_terms(folder).digest)
     for one in session.watched:
-        line = cost(bundle, lacking(bundle, one.missing()), known)
+        line = cost(loaded, lacking(loaded, one.missing()), known)
         if line:
-            _say(f"{one.name}: {bundle.name} {line}")
-    _say(
-        f"{bundle.name} begins after {bundle.opening_s:g} s, which must be "
-        f"{bundle.schema.classes[0]}: they are the level that it compares with"
-    )
+            _say(f"{one.name}: {loaded.name} {line}")
+        _say(f"{one.name}: {predictions.begin(one.name, session.clock.wall_ns(), new_baseline)}")
+
+
+def _say(line: str) -> None:
+    err.print(plain(line), soft_wrap=True)
