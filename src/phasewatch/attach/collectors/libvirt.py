@@ -122,8 +122,8 @@ def _domain(uri: str, name: str) -> tuple[Any, Any]:
         raise Refused(
             f"libvirt {name}",
             "libvirt-python is not installed",
-            "the extra libvirt",
-            "Install it: pip install 'phasewatch[libvirt]', or Debian's python3-libvirt.",
+            "its module libvirt",
+            "Install Debian's python3-libvirt, or libvirt-dev and pip install libvirt-python.",
             code="library",
         ) from error
     library.registerErrorHandler(lambda *_: None, None)

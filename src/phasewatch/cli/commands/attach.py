@@ -137,9 +137,7 @@ def _refuse_idle(config: "Config", marks: bool, new_baseline: bool) -> None:
     if (config.label or marks) and not config.out:
         raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
     if config.baselines and not config.bundle:
-        raise Refused(
-            "--baselines", "has no effect", "--bundle, which uses levels", "Add it."
-        )
+        raise Refused("--baselines", "has no effect", "--bundle, which uses levels", "Add it.")
     if new_baseline and not config.baselines:
         expected = "--baselines, a folder of levels"
         raise Refused("--new-baseline", "has no effect", expected, "Add --baselines.")
