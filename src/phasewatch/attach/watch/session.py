@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from phasewatch.attach.collector import Target, checked
 from phasewatch.attach.probe import Gone
 from phasewatch.attach.watch import report
+from phasewatch.attach.watch.alerts import Alerts
 from phasewatch.attach.watch.episodes import Recorder
 from phasewatch.attach.watch.lines import line
 from phasewatch.attach.watch.predictions import Predictions
@@ -75,7 +76,7 @@ class Session:
     """Machines under watch, and what becomes of what they say.
 
     Without `predictions`, `lines` yields the readings, and with it the predictions. `recorders`
-    write episodes, by machine.
+    write episodes, by machine; `alerts` sends the incidents of predictions.
     """
 
     watched: Sequence[Watched]
@@ -83,6 +84,7 @@ class Session:
     clock: Clock = field(default_factory=SystemClock)
     predictions: Predictions | None = None
     recorders: dict[str, Recorder] = field(default_factory=dict)
+    alerts: Alerts | None = None
     marks: "queue.Queue[str]" = field(default_factory=queue.Queue)
 
     def record(self, store: "Store", label: str, episode_s: float) -> None:
@@ -105,12 +107,17 @@ class Session:
                 recorder.finish()
             for one in self.watched:
                 one.close()
+            if self.alerts is not None:
+                self.alerts.close()
 
     def _out(self, event: Event) -> Iterator[str | Prediction]:
         if self.predictions is None:
             yield line(event, many=len(self.watched) > 1)
         else:
-            yield from self.predictions.take(event)
+            for prediction in self.predictions.take(event):
+                if self.alerts is not None:
+                    self.alerts.take(prediction)
+                yield prediction
 
     def _mark(self) -> None:
         """Label with the phases that were typed since the last event."""

@@ -37,6 +37,12 @@ def attach(
     new_baseline: Annotated[
         bool, typer.Option("--new-baseline", help="Measure the levels anew: now is benign.")
     ] = False,
+    alert: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Receiver of incidents: syslog://HOST, syslog+tcp://HOST, https://…; repeatable."
+        ),
+    ] = None,
     out_store: Annotated[
         Path | None, typer.Option("--out", help="Store to write episodes into.")
     ] = None,
@@ -72,8 +78,8 @@ def attach(
 
     options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
     machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
-    outputs = {"bundle": str(bundle or ""), "out": str(out_store or ""), "label": label}
-    outputs["baselines"] = str(baselines or "")
+    outputs: dict[str, object] = {"bundle": str(bundle or ""), "out": str(out_store or "")}
+    outputs |= {"label": label, "baselines": str(baselines or ""), "alert": alert or []}
     chosen = _config(config, machine, outputs)
     session = _session(chosen, marks, new_baseline, Trust.of_options(trust, strict))
     # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
@@ -85,7 +91,7 @@ def attach(
         pass
 
 
-def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, str]) -> "Config":
+def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, object]) -> "Config":
     """Return the file's configuration, or that of the options. Raises Refused for both."""
     from phasewatch.attach.watch import config
     from phasewatch.errors import Refused
@@ -107,6 +113,7 @@ def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, st
 
 def _session(config: "Config", marks: bool, new_baseline: bool, trust: "Trust") -> "Session":
     """Return the watch that a configuration describes, opened. Raises Refused."""
+    from phasewatch.attach.watch import alerts
     from phasewatch.attach.watch import session as sessions
     from phasewatch.attach.watch.stream import SystemClock
 
@@ -115,6 +122,7 @@ def _session(config: "Config", marks: bool, new_baseline: bool, trust: "Trust") 
     if layout is not None:
         sessions.refuse_phase(layout, config.label)
     predictions = _predictions(config, trust) if config.bundle else None
+    senders = alerts.senders(config.alert)
     clock = SystemClock()
     session = sessions.Session(
         sessions.machines(config.machine, _say, clock), _say, clock, predictions
@@ -126,6 +134,8 @@ def _session(config: "Config", marks: bool, new_baseline: bool, trust: "Trust") 
         if marks:
             sessions.typed(session, layout)
     if predictions is not None:
+        if senders:
+            session.alerts = alerts.Alerts(predictions.bundle.name, senders, _say)
         _begin(session, predictions, config, new_baseline)
     return session
 
@@ -138,6 +148,8 @@ def _refuse_idle(config: "Config", marks: bool, new_baseline: bool) -> None:
         raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
     if config.baselines and not config.bundle:
         raise Refused("--baselines", "has no effect", "--bundle, which uses levels", "Add it.")
+    if config.alert and not config.bundle:
+        raise Refused("--alert", "has no effect", "--bundle, which raises incidents", "Add it.")
     if new_baseline and not config.baselines:
         expected = "--baselines, a folder of levels"
         raise Refused("--new-baseline", "has no effect", expected, "Add --baselines.")
