@@ -29,14 +29,7 @@ def violations(
     if isinstance(kind, str) and not isinstance(value, TYPES[kind]):
         yield f"{at}: {value!r} is no {kind}"
         return
-    if "enum" in schema and value not in schema["enum"]:
-        yield f"{at}: {value!r} is none of {schema['enum']}"
-    if "const" in schema and value != schema["const"]:
-        yield f"{at}: {value!r} is not {schema['const']!r}"
-    if "anyOf" in schema:
-        each = [list(violations(value, one, root, at)) for one in schema["anyOf"]]
-        if all(each):
-            yield f"{at}: none of the choices: {each[0]}"
+    yield from _choices(value, schema, root, at)
     if isinstance(value, dict):
         yield from _members(value, schema, root, at)
     if isinstance(value, list) and "items" in schema:
@@ -56,3 +49,14 @@ def _members(
             yield from violations(one, properties[name], root, f"{at}.{name}")
         elif schema.get("additionalProperties") is False:
             yield f"{at}.{name}: is unknown"
+
+
+def _choices(value: Any, schema: dict[str, Any], root: dict[str, Any], at: str) -> Iterator[str]:
+    if "enum" in schema and value not in schema["enum"]:
+        yield f"{at}: {value!r} is none of {schema['enum']}"
+    if "const" in schema and value != schema["const"]:
+        yield f"{at}: {value!r} is not {schema['const']!r}"
+    if "anyOf" in schema:
+        each = [list(violations(value, one, root, at)) for one in schema["anyOf"]]
+        if all(each):
+            yield f"{at}: none of the choices: {each[0]}"
