@@ -92,7 +92,11 @@ def _sysstat() -> list[Answer]:
         replace(
             plain,
             case="01-sadf/b_two_blocks.csv",
-            channels={**_sadf(32.0), r"[^b]memused$|mem_used|memused_p": Channel("gauge"), **memory},
+            channels={
+                **_sadf(32.0),
+                r"[^b]memused$|mem_used|memused_p": Channel("gauge"),
+                **memory,
+            },
         ),
         replace(plain, case="01-sadf/c_commas.csv", channels=_sadf(32.0093)),
         replace(plain, case="01-sadf/d_epoch_commas.csv", channels=_sadf(31.7391)),
@@ -238,9 +242,7 @@ def _plants() -> list[Answer]:
         _labelled("11-skab-hai/hai/test1.csv", hai, **of_1000),
         _labelled("11-skab-hai/skab_comma/valve1/0.csv", skab, **of_1000),
         _labelled("11-skab-hai/skab_semicolon/valve1/0.csv", skab, **of_1000),
-        _labelled(
-            "27-answer-as-channel", noise, episodes=3, rows=3000, every_s=1.0, hostile=0.5
-        ),
+        _labelled("27-answer-as-channel", noise, episodes=3, rows=3000, every_s=1.0, hostile=0.5),
     ]
 
 

@@ -223,7 +223,10 @@ def main() -> None:
         sys.exit(0)
     found = {}
     for answer in ANSWERS:
-        if re.search(options.only, answer.case) and (source := options.cases / answer.case).exists():
+        if (
+            re.search(options.only, answer.case)
+            and (source := options.cases / answer.case).exists()
+        ):
             one = found[answer.case] = outcome(source, answer)
             lines = f" ({one.corrected})" if one.corrected else ""
             out.print(f"{one.word + lines:<14}{answer.case}  {one.reason}")

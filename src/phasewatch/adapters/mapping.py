@@ -5,7 +5,7 @@ into frozen values, and a wrong field is refused in one line before any table is
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -448,9 +448,7 @@ def _intervals(labels: object, time: _Time, path: Path) -> Intervals:
         time.start if (found.unit or time.unit) in CLOCKS else "",
     )
     label = TextSource(column=found.label, rules=found.rules)
-    return Intervals(
-        found.file, found.start, found.end, label, found.outside, clock, found.host
-    )
+    return Intervals(found.file, found.start, found.end, label, found.outside, clock, found.host)
 
 
 def _refused(place: str, problem: str, expected: str) -> Refused:

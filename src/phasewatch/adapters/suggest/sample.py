@@ -1,65 +1,79 @@
 """The first rows of some files of a source, by which its schema and mapping are drafted."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from phasewatch.adapters import tables
-from phasewatch.adapters.tables import Table
+from phasewatch.adapters.reading import opening
+from phasewatch.adapters.reading.table import Table
 from phasewatch.errors import Refused, counted
 
 FILES, ROWS = 12, 20_000
 """Files that are read, spread evenly over all of them, and rows of each."""
 
-ROWS_OF_OBJECTS = ("json", "jsonl", "lines")
+HOST_IN_HEADER = re.compile(r"^\\\\([^\\]+)\\")
+"""What Windows' performance monitor writes before the name of each quantity: the machine."""
+
+OBJECTS = ("json", "jsonl")
 """Formats in which a row may lack columns that others have."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """The tables of a source that share their columns; `names` are the paths of all its files.
+class Part:
+    """The first rows of one file, and its path relative to the source."""
 
-    `columns` are those of any of the tables, in order. `others` are tables with other columns, by
-    their relative paths, and `unreadable` what was wrong with the files that could not be read.
+    name: str
+    table: Table
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The names of its columns."""
+        return frozenset(self.table.columns)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The parts of a source that share their columns; `names` are the paths of all its files.
+
+    `columns` are those of any part, in order. `others` are parts with other columns, and
+    `unreadable` says what was wrong with files that could not be read. `header_host` tells whether
+    the names of columns began with the machine, which is taken off.
     """
 
     source: Path
     names: tuple[str, ...]
-    tables: tuple[Table, ...]
+    parts: tuple[Part, ...]
     columns: tuple[str, ...]
-    others: tuple[Table, ...] = ()
+    others: tuple[Part, ...] = ()
     unreadable: tuple[str, ...] = ()
-    mixed: bool = False
+    header_host: bool = False
     _texts: dict[str, list[list[str]]] = field(default_factory=dict)
 
+    @property
+    def first(self) -> Table:
+        """The rows of the first file."""
+        return self.parts[0].table
+
     def cells(self, column: str) -> list[list[str]]:
-        """Return the texts of a column, table by table; empty where a table lacks it."""
+        """Return the texts of a column, part by part; empty where a part lacks it."""
         if column not in self._texts:
             self._texts[column] = [
-                [cell.strip() for cell in table.columns[column]]
-                if column in table.columns
-                else [""] * len(table)
-                for table in self.tables
+                [cell.strip() for cell in part.table.columns[column]]
+                if column in part.columns
+                else [""] * len(part.table)
+                for part in self.parts
             ]
         return self._texts[column]
 
-    def distinct(self, column: str) -> set[str]:
-        """Return the different texts of a column."""
-        return {cell for cells in self.cells(column) for cell in cells}
+    def every(self, column: str) -> list[str]:
+        """Return the texts of a column of all parts, one after the other."""
+        return [cell for cells in self.cells(column) for cell in cells]
 
     def everywhere(self, column: str) -> bool:
-        """Return whether every table has a column."""
-        return all(column in table.columns for table in self.tables)
-
-    def relative(self, path: Path) -> str:
-        """Return the path of a file in the source, with slashes."""
-        return relative(self.source, path)
-
-
-def relative(source: Path, path: Path) -> str:
-    """Return the path of a file in a source, with slashes."""
-    return path.name if source.is_file() else path.relative_to(source).as_posix()
+        """Return whether every part has a column."""
+        return all(column in part.columns for part in self.parts)
 
 
 def read(source: Path) -> Sample:
@@ -67,59 +81,59 @@ def read(source: Path) -> Sample:
 
     A file that cannot be read is told, unless it is the only one. Raises Refused.
     """
-    paths = _paths(source)
-    found: list[Table] = []
+    inputs = opening.find(source)
+    found: list[Part] = []
     unreadable: list[str] = []
-    for path in paths[:: -(-len(paths) // FILES)]:
+    for one in inputs[:: -(-len(inputs) // FILES)]:
         try:
-            found.append(tables.head(path, ROWS))
+            found.append(Part(one.name, opening.sample(one, ROWS)))
         except Refused as error:
-            if len(paths) == 1:
+            if len(inputs) == 1:
                 raise
             unreadable.append(str(error))
-    full = [table for table in found if len(table)]
+    full = [part for part in found if len(part.table)]
     if not full:
-        raise Refused(
-            source, f"none of {counted(len(paths), 'file')} holds rows; {(unreadable or ['no row'])[0]}",
-            "a table with a row for each time", "Check the files.",
-        )  # fmt: skip
-    main, others = _alike(full)
+        problem = f"none of {counted(len(inputs), 'file')} holds a row"
+        if unreadable:
+            problem += f"; the first: {unreadable[0]}"
+        raise Refused(source, problem, "a table with a row for each time", "Check the files.")
+    named = [_without_host(part) for part in full]
+    main, others = _alike(named)
     return Sample(
         source,
-        tuple(relative(source, path) for path in paths),
+        tuple(one.name for one in inputs),
         tuple(main),
-        tuple(dict.fromkeys(name for table in main for name in table.columns)),
+        tuple(dict.fromkeys(name for part in main for name in part.table.columns)),
         tuple(others),
         tuple(unreadable),
+        any(one is not part for one, part in zip(named, full, strict=True)),
     )
 
 
-def _paths(source: Path) -> list[Path]:
-    """Return the files of a source that may be tables, sorted. Raises Refused without one."""
-    if source.is_file():
-        return [source]
-    paths = sorted(path for path in source.rglob("*") if path.is_file() and tables.readable(path))
-    if not paths:
-        raise Refused(source, "holds no table", f"files that are {tables.FORMATS}", "Check the path.")
-    return paths
+def _without_host(part: Part) -> Part:
+    """Return a part without the machine in the names of its columns, where they begin with it."""
+    if not any(HOST_IN_HEADER.match(name) for name in part.table.columns):
+        return part
+    columns = {HOST_IN_HEADER.sub("", name): cells for name, cells in part.table.columns.items()}
+    return replace(part, table=replace(part.table, columns=columns))
 
 
-def _alike(found: Sequence[Table]) -> tuple[list[Table], list[Table]]:
-    """Return the tables that have the columns of most of them, and the others.
+def _alike(found: Sequence[Part]) -> tuple[list[Part], list[Part]]:
+    """Return the parts that have the columns of most of them, and the others.
 
-    A table with further columns, or one of objects, which need not have all columns, is alike.
+    A part with further columns, or one of objects, which need not have all columns, is alike.
     """
-    shapes = Counter(frozenset(table.columns) for table in found)
+    shapes = Counter(part.columns for part in found)
     usual = max(shapes, key=lambda shape: (shapes[shape], _rows(found, shape), len(shape)))
-    main = [table for table in found if usual <= frozenset(table.columns) or _objects(table, usual)]
-    return main, [table for table in found if table not in main]
+    main = [part for part in found if usual <= part.columns or _objects(part, usual)]
+    return main, [part for part in found if part not in main]
 
 
-def _rows(found: Iterable[Table], shape: frozenset[str]) -> int:
-    return sum(len(table) for table in found if frozenset(table.columns) == shape)
+def _rows(found: Iterable[Part], shape: frozenset[str]) -> int:
+    """Return the number of rows of the parts with these columns."""
+    return sum(len(part.table) for part in found if part.columns == shape)
 
 
-def _objects(table: Table, usual: frozenset[str]) -> bool:
-    """Return whether a table of objects shares most columns with the usual ones."""
-    shared = len(usual & frozenset(table.columns))
-    return table.layout.format in ROWS_OF_OBJECTS and 2 * shared >= len(usual)
+def _objects(part: Part, usual: frozenset[str]) -> bool:
+    """Return whether a part of objects shares most columns with the usual ones."""
+    return part.table.layout.format in OBJECTS and 2 * len(usual & part.columns) >= len(usual)

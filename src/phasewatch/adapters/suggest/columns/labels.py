@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from phasewatch.adapters.suggest.words import words
+from phasewatch.adapters.suggest.columns.words import lexicon, words
+from phasewatch.adapters.suggest.text import quoted
 
 MAX_CLASSES = 20
 """With more values, a column or a part of the path is not taken for the phase."""
@@ -31,22 +32,30 @@ ANYWHERE = frozenset(
 )  # fmt: skip
 """Words that make a column a part of the answer wherever they stand in its name."""
 
-BESIDE = frozenset({"cat", "category", "type", "name", "id", "class", "is", "label", "text", "value"})
+BESIDE = frozenset(
+    {"cat", "category", "type", "name", "id", "class", "is", "label", "text", "value"}
+)
 """Words that may stand beside one of NAMES in the name of a label."""
 
-HARMLESS = "benign normal background clean legitimate legit regular healthy idle rest baseline none".split()
-HARMFUL = (
-    """attack botnet malicious malware anomaly anomalous abnormal intrusion ransomware ransom mining
-    miner exfiltration exfil c2 cnc ddos dos scan portscan bruteforce brute infiltration backdoor
-    exploit exploits fuzzers worms shellcode reconnaissance recon injection trojan worm virus rootkit
-    hostile infected compromised theft mirai""".split()
+HARMLESS = lexicon(
+    """
+    benign normal background clean legitimate legit regular healthy idle rest baseline none
+    """
+)
+HARMFUL = lexicon(
+    """
+    attack botnet malicious malware anomaly anomalous abnormal intrusion ransomware ransom
+    mining miner exfiltration exfil c2 cnc ddos dos scan portscan bruteforce brute
+    infiltration backdoor exploit exploits fuzzers worms shellcode reconnaissance recon
+    injection trojan worm virus rootkit hostile infected compromised theft mirai
+    """
 )
 BENIGN = re.compile(
-    rf"(?<![a-z])((benign|normal|background|legitimate)|({'|'.join(HARMLESS)})(?![a-z]))"
+    rf"(?<![a-z])((benign|normal|background|legitimate)|({'|'.join(sorted(HARMLESS))})(?![a-z]))"
     r"|^(0|0[.]0|false|no|ok|good)$|^non?[ _-]?(attack|malicious|anomal)",
     re.IGNORECASE,
 )
-KNOWN = re.compile(rf"(?<![a-z])({'|'.join(HARMLESS + HARMFUL)})(?![a-z])", re.IGNORECASE)
+KNOWN = re.compile(rf"(?<![a-z])({'|'.join(sorted(HARMLESS | HARMFUL, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
 """A word that says what a label means, inside a longer text."""
 
 
@@ -67,7 +76,9 @@ class Labels:
 def holds_answer(name: str) -> bool:
     """Return whether a column belongs to the answer by its name, so that it is never a channel."""
     parts = words(name)
-    return bool(ANYWHERE & set(parts)) or parts == ["change", "point"] or _rank(name) < len(NAMES) - 1
+    return (
+        bool(ANYWHERE & set(parts)) or parts == ["change", "point"] or _rank(name) < len(NAMES) - 1
+    )
 
 
 def _rank(name: str) -> int:
@@ -108,23 +119,28 @@ def of_columns(texts: Mapping[str, Sequence[str]]) -> Labels | None:
     return min(candidates, key=lambda one: one[0])[1] if candidates else None
 
 
+def of_told(name: str, cells: Sequence[str]) -> Labels | None:
+    """Return the labels of the column that the user names."""
+    return _labels(name, cells)
+
+
 def _says_both(cells: Iterable[str]) -> bool:
     """Return whether cells name benign and hostile behaviour."""
     found = {match[1].lower() for cell in cells if (match := KNOWN.search(cell))}
-    return bool(found & set(HARMLESS)) and bool(found & set(HARMFUL))
+    return bool(found & HARMLESS) and bool(found & HARMFUL)
 
 
 def _labels(name: str, cells: Sequence[str]) -> Labels | None:
     """Return the labels of one column, or None where it has one value, or too many without rules."""
     given = sorted(set(cells) - {""})
-    column = f"column = {_quoted(name)}"
+    column = f"column = {quoted(name)}"
     if 2 <= len(given) <= MAX_CLASSES:
         classes = benign_first(given)
         return Labels((column,), classes, name, bool(BENIGN.search(classes[0])))
     rules = _rules(given) if len(given) > MAX_CLASSES else ()
     if len(rules) < 2:
         return None
-    lines = ", ".join(f"[{_quoted(word)}, {_quoted(word)}]" for word in rules)
+    lines = ", ".join(f"[{quoted(word)}, {quoted(word)}]" for word in rules)
     return Labels((column, f"rules = [{lines}]"), benign_first(rules), name)
 
 
@@ -149,11 +165,5 @@ def of_paths(names: Sequence[str], patterns: Sequence[str]) -> Labels | None:
         classes = benign_first(found)
         if len(found) == len(names) and 2 <= len(classes) <= MAX_CLASSES:
             if BENIGN.search(classes[0]):
-                return Labels((f"path = {_quoted(pattern)}",), classes)
+                return Labels((f"path = {quoted(pattern)}",), classes)
     return None
-
-
-def _quoted(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)

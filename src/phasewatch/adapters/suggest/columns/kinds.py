@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from phasewatch.adapters.suggest import words
+from phasewatch.adapters.suggest.columns import words
 from phasewatch.episode import Floats
 
 Guess = Literal["gauge", "counter", "event", "?"]

@@ -9,19 +9,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from phasewatch.adapters.suggest.words import words
+from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.episode import Floats
 
 SURE = frozenset(
-    """host hostname machine node vm computer agent endpoint workstation server asset
-    nodename computername machinename vmname servername devicename hostid""".split()
+    ["host", "hostname", "machine", "node", "vm", "computer", "agent", "endpoint", "workstation", "server", "asset", "nodename", "computername", "machinename", "vmname", "servername", "devicename", "hostid"]
 )
 """Words that name a machine."""
 
-LIKELY = frozenset("device instance board domain dom guest system unit sensor source".split())
+LIKELY = lexicon(
+    """
+    device instance board domain dom guest system unit sensor source
+    """
+)
 """Words that may name a machine, or a disk, a queue, a part of it."""
 
-BESIDE = frozenset("id name identifier uuid ip addr address key label tag fqdn no number".split())
+BESIDE = lexicon(
+    """
+    id name identifier uuid ip addr address key label tag fqdn no number
+    """
+)
 """Words that may stand beside those above."""
 
 SAMPLE = re.compile(r"(sample|run|session|recording|trace|job)(_?id)?", re.IGNORECASE)
