@@ -346,7 +346,8 @@ def _agents() -> list[Answer]:
         ("web0", "web1", "web2"), 3, every_s=10,
     )  # fmt: skip
     falco = Answer(
-        "21-json-agents/falco/falco.jsonl", {r"[.](rows|alerts|events)$": Channel("event", total=600)},
+        "21-json-agents/falco/falco.jsonl",
+        {r"[.](rows|alerts|events)$": Channel("event", total=600)},
         _WEB, rows=0, within_s=60.0, allowed=r"alerts_\w+$|argsnum$|events_\w+$",
     )  # fmt: skip
     counted = Channel("counter", rate=0.15)

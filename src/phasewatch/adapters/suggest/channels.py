@@ -11,6 +11,7 @@ from phasewatch.adapters.numerals import Numerals
 from phasewatch.adapters.suggest import clocks
 from phasewatch.adapters.suggest.columns import kinds, labels, numbers, units, words
 from phasewatch.adapters.suggest.columns.kinds import Guess
+from phasewatch.adapters.suggest.columns.words import lexicon
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.adapters.suggest.series import Series
 from phasewatch.episode import Floats
@@ -18,8 +19,10 @@ from phasewatch.episode import Floats
 SOURCE = "table"
 """The name of the source in a draft."""
 
-IDENTIFIES = frozenset(
-    ["id", "ids", "uid", "uuid", "guid", "pid", "ppid", "tid", "port", "ports", "serial", "hash", "inode", "idx", "seq", "mac", "ip", "addr"]
+IDENTIFIES = lexicon(
+    """
+    id ids uid uuid guid pid ppid tid port ports serial hash inode idx seq mac ip addr
+    """
 )
 """Words of numbers that name something where rows are samples."""
 
@@ -53,6 +56,8 @@ class Columns:
     numbers: dict[str, list[Floats]] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     missing: dict[str, None] = field(default_factory=dict)
+    percent: set[str] = field(default_factory=set)
+    """Columns in which a percent sign follows each number."""
 
 
 def read(sample: Sample, names: Sequence[str], numerals: Numerals) -> Columns:
@@ -65,6 +70,8 @@ def read(sample: Sample, names: Sequence[str], numerals: Numerals) -> Columns:
             found.texts.append(name)
             continue
         found.missing.update(dict.fromkeys(missing))
+        if any(cell.endswith("%") for cell in cells):
+            found.percent.add(name)
         if gone := numbers.sentinel(cells, values):
             found.missing[gone] = None
             values = np.where(values == float(gone), np.nan, values)
@@ -82,14 +89,15 @@ def of_columns(
     constant: list[str] = []
     for name, parts in columns.numbers.items():
         values = [parts[one.part][one.rows] for one in series]
-        if numbers.constant(values):
+        if numbers.constant(values) and not (events and _amount(name, values)):
             constant.append(name)
         elif why := _left_out(name, values, events):
             remarks.append(f"left out, {why}: {name}")
         else:
             kind = "event" if events else kinds.kind(name, values)
             optional = not sample.everywhere(name)
-            chosen.append(Channel(name, kind, units.of_name(name), optional))
+            unit = "%" if name in columns.percent else units.of_name(name)
+            chosen.append(Channel(name, kind, unit, optional))
     if constant:
         remarks.append(f"left out, constant for each machine and file: {', '.join(constant)}")
     return _apart(chosen), remarks
@@ -107,16 +115,21 @@ def _left_out(name: str, values: Sequence[Floats], events: bool) -> str:
         parts = words.words(name)
         if whole and (IDENTIFIES & set(parts) or parts[-1:] == ["p"]):
             return "an identifier"
-        return "the number of the row" if whole and _counts_rows(known) else ""
+        return "the number of the row" if _counts_rows(known) else ""
     if words.identifier(name) and not words.extensive(name):
         return "an identifier"
     if not words.extensive(name):
         return "nothing says that its values add up over events"
-    if kinds.cumulative(values):
+    if kinds.cumulative(values) and not words.of_one_flow(name):
         return "a running total among events, which must not be summed"
     if any((one < 0).any() for one in known):
         return "below 0, so that its values do not add up over events"
     return ""
+
+
+def _amount(name: str, values: Sequence[Floats]) -> bool:
+    """Return whether every event has one amount above 0, whose sum in a bin changes."""
+    return words.extensive(name) and any((one[np.isfinite(one)] > 0).any() for one in values)
 
 
 def _like_clock(known: Sequence[Floats]) -> bool:
@@ -125,12 +138,12 @@ def _like_clock(known: Sequence[Floats]) -> bool:
 
 
 def _counts_rows(known: Sequence[Floats]) -> bool:
-    """Return whether numbers rise by one from row to row."""
-    return all(len(one) > 2 and (np.diff(one) == 1).all() for one in known)
+    """Return whether numbers count rows: from 0 or 1, by one from row to row."""
+    return all(len(one) > 2 and one[0] in (0, 1) and (np.diff(one) == 1).all() for one in known)
 
 
 def of_quantities(
-    sample: Sample, columns: Columns, series: Sequence[Series], names: Sequence[Sequence[str]],
+    columns: Columns, series: Sequence[Series], names: Sequence[Sequence[str]],
     values: Sequence[str],
 ) -> tuple[list[Channel], list[str]]:  # fmt: skip
     """Return a channel for each quantity of a long table, and remarks.

@@ -12,21 +12,29 @@ import numpy as np
 import pyarrow as pa
 
 from phasewatch.adapters.clock import Clock, Times, plausible_unit
+from phasewatch.adapters.dates import Bools
 from phasewatch.adapters.suggest.columns import dates
-from phasewatch.adapters.suggest.columns.words import words
+from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
 from phasewatch.schema import NS
 
 EXACT = ("timestamp", "time", "ts", "datetime", "date_time", "epoch", "unixtime", "unix_time")
-NAMED = frozenset(
-    ["time", "timestamp", "timestamps", "ts", "datetime", "date", "epoch", "unixtime", "utc", "when", "clock", "stime", "ltime", "starttime", "eventtime", "calendartime", "timecreated", "timegenerated", "logtime"]
+NAMED = lexicon(
+    """
+    time timestamp timestamps ts datetime date epoch unixtime utc when clock stime ltime
+    starttime eventtime calendartime timecreated timegenerated logtime
+    """
 )
 """Words of a column of times."""
 
-DURATION = frozenset(
-    ["cpu", "response", "run", "up", "idle", "wait", "elapsed", "duration", "interval", "total", "user", "system", "busy", "delta", "seconds", "diff", "mean", "avg", "max", "min", "timeout", "uptime", "runtime", "spent", "per", "rate", "read", "write", "io", "queue", "service", "stop", "end", "mounted", "to", "live"]
+DURATION = lexicon(
+    """
+    cpu response run up idle wait elapsed duration interval total user system busy delta
+    seconds diff mean avg max min timeout uptime runtime spent per rate read write io queue
+    service stop end mounted to live
+    """
 )
 """Words beside "time" that make it a length of time."""
 
@@ -221,26 +229,27 @@ def seconds(sample: Sample, clock: Clock) -> list[Floats]:
     return found
 
 
-def summer_time(seconds: Sequence[Floats]) -> bool:
-    """Return whether wall times lose or repeat one hour, as they do when the clocks change.
+def summer_time(seconds: Floats) -> Floats | None:
+    """Return wall times without the hour that is lost or comes twice where the clocks change.
 
-    `seconds` are those of one machine each, in the order of the rows.
+    `seconds` are those of one machine, in the order of the rows. None where no clock changes.
     """
-    for one in seconds:
-        steps = np.diff(one[np.isfinite(one)])
-        forward = steps[steps > 0]
-        if len(forward) < 3:
-            continue
-        usual = float(np.median(forward))
-        back = np.isclose(steps, usual - 3600, atol=max(1.0, usual / 2))
-        lost = np.isclose(steps, usual + 3600, atol=max(1.0, usual / 10)) & (usual < 1800)
-        odd = np.flatnonzero(steps > 1.5 * usual)
-        if back.sum() == 1 or (lost.sum() == 1 and len(odd) == 1 and _changes_clocks(one, lost)):
-            return True
-    return False
+    steps = np.diff(seconds)
+    forward = steps[steps > 0]
+    if len(forward) < 3:
+        return None
+    usual = float(np.median(forward))
+    back = np.isclose(steps, usual - 3600, atol=max(1.0, usual / 2))
+    lost = np.isclose(steps, usual + 3600, atol=max(1.0, usual / 10)) & (usual < 1800)
+    odd = np.flatnonzero(steps > 1.5 * usual)
+    if back.sum() == 1 or (lost.sum() == 1 and len(odd) == 1 and _changes_clocks(seconds, lost)):
+        shift = 3600.0 * back if back.sum() == 1 else -3600.0 * lost
+        moved: Floats = seconds + np.concatenate([[0.0], np.cumsum(shift)])
+        return moved
+    return None
 
 
-def _changes_clocks(seconds: Floats, lost: np.ndarray) -> bool:  # type: ignore[type-arg]
+def _changes_clocks(seconds: Floats, lost: Bools) -> bool:
     """Return whether the hour before a gap ends where clocks change: on a Sunday, at night."""
     before = float(seconds[int(np.flatnonzero(lost)[0])])
     day, of_day = divmod(before, 86_400)

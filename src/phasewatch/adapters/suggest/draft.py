@@ -25,7 +25,7 @@ from phasewatch.adapters.suggest import (
 )
 from phasewatch.adapters.suggest.channels import Channel, Columns
 from phasewatch.adapters.suggest.clocks import UNKNOWN, Found
-from phasewatch.adapters.suggest.columns import hosts, labels, numbers, words
+from phasewatch.adapters.suggest.columns import hosts, kinds, labels, numbers, words
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.series import Series
@@ -33,10 +33,11 @@ from phasewatch.adapters.suggest.text import column, listed, quoted
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
 
+TOLD_APART = ("kind", "unit")
+"""Columns of a long table that describe its quantities and tell no series apart."""
+
 ASKED = Labels(
-    (
-        'value = "?"  # CHECK what is every row: "benign"? Or name the column, path or file of labels',
-    ),
+    ('value = "?"  # CHECK what is every row: "benign"? Or name a column, path or file of labels',),
     ("benign", "other"),
 )
 """The phase of a source in which nothing states it."""
@@ -81,6 +82,8 @@ class _Shape:
     join: bool = False
     keys: tuple[str, ...] = ()
     by_path: str = ""
+    keep: tuple[str, str] | None = None
+    """The column and the text of the rows that are kept, where rows are of several kinds."""
 
 
 def suggest(source: Path, told: Told = Told()) -> Draft:
@@ -97,7 +100,7 @@ def suggest(source: Path, told: Told = Told()) -> Draft:
     times = clocks.seconds(found, clock.clock)
     host, host_source = _host(found, clock, times, told, notes)
     rows = series.by_host(found, times, host)
-    clock = _zone(clock, found, times, rows, notes)
+    clock, rows = _zone(clock, times, rows, notes)
     labelled = _labels(found, clock, host, stretches, told, notes)
     used = {*clock.columns, host, labelled.column}
     rest = [name for name in found.columns if name not in used]
@@ -105,6 +108,7 @@ def suggest(source: Path, told: Told = Told()) -> Draft:
     columns = channels.read(found, rest, written.numerals)
     shape = _shape(found, rows, columns, host_source, told, notes)
     chosen = _channels(found, columns, rows, shape, other_clocks, notes)
+    shape = _of_one_kind(found, columns, chosen, shape, notes)
     identity = _identity(found, columns, host_source, shape)
     notes.remarks += [_text_remark(name, identity, shape, found) for name in columns.texts]
     every = _every_s(rows, shape)
@@ -211,23 +215,34 @@ def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
 
 
 def _zone(
-    clock: Found, found: Sample, times: Sequence[Floats], rows: Sequence[Series], notes: _Notes
-) -> Found:
-    """Return the clock, with its zone as a question where the clocks change in dates without one."""
+    clock: Found, times: Sequence[Floats], rows: list[Series], notes: _Notes
+) -> tuple[Found, list[Series]]:
+    """Return the clock, its zone a question where the clocks change in dates without one.
+
+    The rows then have their times as if they did not change.
+    """
     if clock.question:
         notes.questions.append(f"[time] of {', '.join(clock.columns)}: {clock.lines[-1]}")
     if not clock.naive:
-        return clock
-    in_order = [np.asarray(times[one.part])[np.sort(one.rows)] for one in rows]
-    if clocks.summer_time(in_order):
+        return clock, rows
+    in_order = [np.sort(one.rows) for one in rows]
+    changed = [
+        clocks.summer_time(times[one.part][order])
+        for one, order in zip(rows, in_order, strict=True)
+    ]
+    if any(one is not None for one in changed):
+        rows = [
+            one if seconds is None else replace(one, rows=order, seconds=seconds)
+            for one, order, seconds in zip(rows, in_order, changed, strict=True)
+        ]
         line = f'zone = "{UNKNOWN}"  # CHECK the zone, such as "Europe/Berlin"'
         notes.questions.append(
             "[time] zone: an hour is lost or comes twice, as where summer time begins or ends"
         )
-        return replace(clock, lines=(*clock.lines, line), question=True)
+        return replace(clock, lines=(*clock.lines, line), question=True), rows
     notes.remarks.append("dates have no zone: they are read as UTC unless [time] zone names one")
     line = '# zone = "Europe/Berlin"  # dates have no zone: UTC, or the one named here'
-    return replace(clock, lines=(*clock.lines, line))
+    return replace(clock, lines=(*clock.lines, line)), rows
 
 
 def _labels(
@@ -284,23 +299,19 @@ def _shape(
         raise Refused(
             found.parts[0].name, "its rows come at irregular times, and nothing says what a row is",
             "events, such as flows or log lines, or samples of levels and totals",
-            "Run again with --rows events (they are counted and summed in bins), or --rows samples.",
+            "Run again with --rows events (counted, and summed in bins), or --rows samples.",
         )  # fmt: skip
+    if named := _long(found, rows, columns):
+        return _Shape(keys=named)
     by_path = _by_path(found, rows, host_source)
     if by_path:
         return _Shape(join=True, by_path=by_path)
     if not series.repeated(rows):
         return _Shape(join=len({part.columns for part in found.parts}) > 1)
-    values = list(columns.numbers)
-    value = series.long_form(found.columns, values)
-    candidates = [
-        name
-        for name in (*columns.texts, *columns.numbers)
-        if name != value and series.key_like(found, name) and (name in columns.texts or not value)
-    ]
-    if not value and series.joinable(found, rows, values):
+    if series.joinable(found, rows, list(columns.numbers)):
         return _Shape(join=True)
-    keys = series.keys(found, rows, candidates)
+    candidates = [name for name in (*columns.texts, *columns.numbers) if name not in TOLD_APART]
+    keys = series.keys(found, rows, [one for one in candidates if series.key_like(found, one)])
     if keys:
         notes.remarks.append(f"rows of one time differ in {', '.join(keys)}: they are pivoted")
         return _Shape(keys=keys)
@@ -312,6 +323,19 @@ def _shape(
         "a column that names the machine or the quantity of each row",
         "Name the machine with --host COLUMN, or run again with --rows events to sum rows in bins.",
     )  # fmt: skip
+
+
+def _long(found: Sample, rows: Sequence[Series], columns: Columns) -> tuple[str, ...]:
+    """Return the columns that name the quantity of a long table's rows; empty for other tables."""
+    value = series.long_form(found.columns, list(columns.numbers))
+    named = [name for name in columns.texts if series.names_quantity(name) and value]
+    if not named:
+        return ()
+    if not series.repeated(rows):
+        return (named[0],)
+    recur = [name for name in columns.texts if name not in TOLD_APART]
+    keys = series.keys(found, rows, [name for name in recur if series.key_like(found, name)])
+    return keys if set(keys) & set(named) or not keys else (named[0], *keys)
 
 
 def _by_path(found: Sample, rows: Sequence[Series], host_source: str) -> str:
@@ -346,7 +370,8 @@ def _channels(
         value = series.long_form(found.columns, list(columns.numbers))
         values = [value] if value and not shape.by_path else _value_columns(columns, rows)
         columns.numbers = {name: columns.numbers[name] for name in values}
-        chosen, remarks = channels.of_quantities(found, columns, rows, names, values)
+        chosen, remarks = channels.of_quantities(columns, rows, names, values)
+        chosen = _kinds_told(found, names, chosen)
     else:
         chosen, remarks = channels.of_columns(found, columns, rows, shape.events)
     notes.remarks += remarks
@@ -364,6 +389,44 @@ def _channels(
             "a column of numbers that change", "Check the files.",
         )  # fmt: skip
     return chosen
+
+
+TOLD_KINDS: dict[str, kinds.Guess] = {"counter": "counter", "gauge": "gauge", "delta": "event"}
+"""Kinds that a file of metrics states in its column `kind`."""
+
+
+def _kinds_told(
+    found: Sample, names: Sequence[Sequence[str]], chosen: Sequence[Channel]
+) -> list[Channel]:
+    """Return channels with the kinds that a long table states beside each value."""
+    stated = zip((name for part in names for name in part), found.every("kind"), strict=True)
+    told = {name: TOLD_KINDS[kind] for name, kind in stated if kind in TOLD_KINDS}
+    return [replace(one, kind=told.get(one.column, one.kind)) for one in chosen]
+
+
+def _of_one_kind(
+    found: Sample, columns: Columns, chosen: Sequence[Channel], shape: _Shape, notes: _Notes
+) -> _Shape:
+    """Return the shape with the kind of events to keep, where all channels are of one of several.
+
+    A log of flows, alerts and statistics has values of flows in the rows of flows only.
+    """
+    filled = [found.every(one.column) for one in chosen if one.column]
+    if not shape.events or not filled:
+        return shape
+    holding = [any(cells) for cells in zip(*filled, strict=True)]
+    for name in columns.texts:
+        cells = found.every(name)
+        kinds = {cell for cell, holds in zip(cells, holding, strict=True) if holds}
+        others = set(cells) - kinds
+        if len(kinds) == 1 and "" not in kinds and others and series.key_like(found, name):
+            (kind,) = kinds
+            notes.remarks.append(
+                f"only rows whose {name} is {kind} are kept; the others are "
+                f"{', '.join(sorted(others)[:8])}"
+            )
+            return replace(shape, keep=(name, kind))
+    return shape
 
 
 def _value_columns(columns: Columns, rows: Sequence[Series]) -> list[str]:
@@ -386,7 +449,7 @@ def _quantities(found: Sample, shape: _Shape) -> list[list[str]]:
         return texts
     cells = [found.cells(name) for name in shape.keys]
     return [
-        [".".join(row) for row in zip(*columns, strict=True)]
+        [".".join(filter(None, row)) for row in zip(*columns, strict=True)]
         for columns in zip(*cells, strict=True)
     ]
 
@@ -435,7 +498,7 @@ def _number_lines(written: numbers.Notation, columns: Columns, notes: _Notes) ->
     if written.doubt:
         notes.questions.append("[numbers] decimal: a comma may be a decimal sign, or 1,000 be 1000")
         lines.append(
-            'decimal = "?"  # CHECK "," where 1,234 is one and a bit; "." and thousands = "," otherwise'
+            'decimal = "?"  # CHECK ",", or "." and thousands = "," where 1,234 is above 1000'
         )
     elif written.numerals.decimal != "." or written.numerals.thousands:
         lines.append(f"decimal = {quoted(written.numerals.decimal)}")
@@ -456,7 +519,12 @@ def _number_lines(written: numbers.Notation, columns: Columns, notes: _Notes) ->
 def _row_lines(shape: _Shape, every_s: float) -> list[str]:
     """Return the lines of [rows]."""
     if shape.events:
-        return [f"events_every_s = {grid.of_events(every_s).step_s:g}"]
+        keep = (
+            [f"keep = {{ {quoted(shape.keep[0])} = {quoted(shape.keep[1])} }}"]
+            if shape.keep
+            else []
+        )
+        return [f"events_every_s = {grid.of_events(every_s).step_s:g}", *keep]
     return ["join = true"] if shape.join and not shape.by_path else []
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from phasewatch.adapters.suggest import clocks
-from phasewatch.adapters.suggest.columns import hosts, labels
+from phasewatch.adapters.clock import plausible_unit
+from phasewatch.adapters.suggest.columns import dates, hosts, labels
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.adapters.suggest.sample import Part, Sample
@@ -97,10 +97,10 @@ def _times(cells: Sequence[str]) -> bool:
 def _written(cells: Sequence[str]) -> list[str]:
     """Return how the times of a file of intervals are written, as TOML."""
     given = [cell.strip() for cell in cells if cell.strip()]
-    units = {clocks.plausible_unit(cell) for cell in given}
+    units = {plausible_unit(cell) for cell in given}
     if len(units) == 1 and "" not in units:
         return [f'unit = "{units.pop()}"']
-    form = clocks.dates.form(given)
+    form = dates.form(given)
     if form is None:
         return []
     if form.other:

@@ -86,7 +86,7 @@ def read(source: Path) -> Sample:
     unreadable: list[str] = []
     for one in inputs[:: -(-len(inputs) // FILES)]:
         try:
-            found.append(Part(one.name, opening.sample(one, ROWS)))
+            found.append(Part(one.name, opening.sample(one, rows=ROWS)))
         except Refused as error:
             if len(inputs) == 1:
                 raise

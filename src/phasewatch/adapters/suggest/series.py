@@ -12,6 +12,7 @@ import numpy as np
 
 from phasewatch.adapters.suggest.columns import words
 from phasewatch.adapters.suggest.columns.hosts import groups
+from phasewatch.adapters.suggest.columns.words import lexicon
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.episode import Floats, Ints
 
@@ -21,8 +22,11 @@ MOST_KEYS, MOST_SERIES = 3, 400
 REPEATED = 0.01
 """The share of rows with the time of the row before, from which on they are no accident."""
 
-NAME_WORDS = frozenset(
-    ["name", "names", "field", "fields", "measurement", "metric", "metrics", "key", "variable", "parameter", "item", "counter", "tag", "quantity", "series", "signal", "channel", "type", "event", "attribute"]
+NAME_WORDS = lexicon(
+    """
+    name names field fields measurement metric metrics key variable parameter item counter tag
+    quantity series signal channel type event attribute
+    """
 )
 VALUE_WORDS = frozenset(["value", "values", "val", "reading", "measure", "result", "data"])
 """Words for the columns of a long table: what is measured, and its value."""
@@ -79,7 +83,11 @@ def repeated(series: Iterable[Series]) -> bool:
 
 
 def joinable(sample: Sample, series: Iterable[Series], numbers: Sequence[str]) -> bool:
-    """Return whether rows of one machine and time never have a value in the same column."""
+    """Return whether rows of one machine and time never have a value in the same column.
+
+    A column that never changes, such as the seconds between rows, does not count.
+    """
+    numbers = [name for name in numbers if len(set(sample.every(name)) - {""}) > 1]
     for one in series:
         _, place = np.unique(one.seconds, return_inverse=True)
         for name in numbers:
@@ -96,10 +104,7 @@ def keys(sample: Sample, series: Sequence[Series], candidates: Sequence[str]) ->
     Names of quantities come first, then the fewest other columns, those with the fewest values
     first. Each column has few values, which recur through the whole file.
     """
-    first = sorted(
-        candidates,
-        key=lambda name: (not NAME_WORDS & set(words.words(name)), _values(sample, name)),
-    )
+    first = sorted(candidates, key=lambda name: (not names_quantity(name), _values(sample, name)))
     chosen: list[str] = []
     for _ in range(MOST_KEYS):
         left = [name for name in first if name not in chosen]
@@ -128,6 +133,11 @@ def _doubled(sample: Sample, series: Sequence[Series], names: tuple[str, ...]) -
         texts = [tuple(column[row] for column in cells) for row in one.rows]
         doubled += len(one.rows) - len(set(zip(one.seconds.tolist(), texts, strict=True)))
     return doubled
+
+
+def names_quantity(name: str) -> bool:
+    """Return whether a name is that of the column which says what a long table measures."""
+    return bool(NAME_WORDS & set(words.words(name)))
 
 
 def key_like(sample: Sample, name: str) -> bool:

@@ -1,5 +1,6 @@
 """`phasewatch import`, `schema` and `windows`: tables in, windows out."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,14 @@ from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.adapters.importer import FileReport
+
+
+class Rows(StrEnum):
+    """What a row of a table is."""
+
+    events = "events"
+    samples = "samples"
+
 
 MAX_LINES = 3
 """Lines that are listed for each reason why rows were dropped."""
@@ -108,14 +117,24 @@ def _schema() -> None:
 def suggest(
     source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the two drafts.")] = Path("."),
+    time: Annotated[str, typer.Option(help="Column of times, where none says so itself.")] = "",
+    host: Annotated[str, typer.Option(help="Column that names the machine of each row.")] = "",
+    phase: Annotated[str, typer.Option(help="Column that states the phase of each row.")] = "",
+    rows: Annotated[
+        Rows | None, typer.Option(help="What a row is, where its times do not say so.")
+    ] = None,
 ) -> None:
-    """Draft schema.toml and mapping.toml from tables, for a person to correct."""
+    """Draft schema.toml and mapping.toml from tables, for a person to correct.
+
+    What the tables do not say is a question: a "?" in the drafts, which `import` refuses.
+    """
+    from phasewatch.adapters.suggest import Told
     from phasewatch.adapters.suggest import suggest as draft_for
     from phasewatch.errors import Refused
     from phasewatch.io import atomic
 
     atomic.refuse_url(folder)
-    draft = draft_for(source)
+    draft = draft_for(source, Told(time, host, phase, rows.value if rows else ""))
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name
         if path.exists():
@@ -126,7 +145,10 @@ def suggest(
         out.print(f"draft: {path}")
     for remark in draft.remarks:
         out.print(f"  {plain(remark)}", soft_wrap=True)
-    out.print("Correct the lines marked CHECK, then run:", soft_wrap=True)
+    for question in draft.questions:
+        out.print(f"  QUESTION {plain(question)}", soft_wrap=True)
+    answer = 'Answer the questions (each is a "?" in the drafts), c' if draft.questions else "C"
+    out.print(f"{answer}orrect the lines marked CHECK, then run:", soft_wrap=True)
     command = f"phasewatch import {source} --mapping {folder}/mapping.toml"
     out.print(f"  {command} --schema {folder}/schema.toml --out STORE", soft_wrap=True)
 

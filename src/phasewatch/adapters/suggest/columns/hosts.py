@@ -12,14 +12,17 @@ import numpy as np
 from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.episode import Floats
 
-SURE = frozenset(
-    ["host", "hostname", "machine", "node", "vm", "computer", "agent", "endpoint", "workstation", "server", "asset", "nodename", "computername", "machinename", "vmname", "servername", "devicename", "hostid"]
+SURE = lexicon(
+    """
+    host hostname machine node vm computer agent endpoint workstation server asset nodename
+    computername machinename vmname servername devicename hostid
+    """
 )
 """Words that name a machine."""
 
 LIKELY = lexicon(
     """
-    device instance board domain dom guest system unit sensor source
+    device instance board domain dom guest system unit sensor
     """
 )
 """Words that may name a machine, or a disk, a queue, a part of it."""

@@ -55,7 +55,10 @@ BENIGN = re.compile(
     r"|^(0|0[.]0|false|no|ok|good)$|^non?[ _-]?(attack|malicious|anomal)",
     re.IGNORECASE,
 )
-KNOWN = re.compile(rf"(?<![a-z])({'|'.join(sorted(HARMLESS | HARMFUL, key=len, reverse=True))})(?![a-z])", re.IGNORECASE)
+KNOWN = re.compile(
+    rf"(?<![a-z])({'|'.join(sorted(HARMLESS | HARMFUL, key=len, reverse=True))})(?![a-z])",
+    re.IGNORECASE,
+)
 """A word that says what a label means, inside a longer text."""
 
 
@@ -131,7 +134,7 @@ def _says_both(cells: Iterable[str]) -> bool:
 
 
 def _labels(name: str, cells: Sequence[str]) -> Labels | None:
-    """Return the labels of one column, or None where it has one value, or too many without rules."""
+    """Return the labels of one column, or None for one value, or for many that no rules sort."""
     given = sorted(set(cells) - {""})
     column = f"column = {quoted(name)}"
     if 2 <= len(given) <= MAX_CLASSES:
@@ -163,7 +166,7 @@ def of_paths(names: Sequence[str], patterns: Sequence[str]) -> Labels | None:
     for pattern in patterns:
         found = [match[1] for name in names if (match := re.search(pattern, name))]
         classes = benign_first(found)
-        if len(found) == len(names) and 2 <= len(classes) <= MAX_CLASSES:
-            if BENIGN.search(classes[0]):
-                return Labels((f"path = {quoted(pattern)}",), classes)
+        few = len(found) == len(names) and 2 <= len(classes) <= MAX_CLASSES
+        if few and BENIGN.search(classes[0]):
+            return Labels((f"path = {quoted(pattern)}",), classes)
     return None

@@ -9,7 +9,7 @@ NAMED = (
     (r"bytes|octets", "B"),
     (r"packets|packet|pkts", "packets"),
     (r"\bms\b|millis", "ms"),
-    (r"seconds|secs\b|duration|\bdur\b", "s"),
+    (r"seconds|secs\b", "s"),
 )
 """Expressions that are searched in the words of a name, and the unit that each says."""
 
