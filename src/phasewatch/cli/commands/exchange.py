@@ -1,5 +1,6 @@
 """`phasewatch import`, `schema` and `windows`: tables in, windows out."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,10 +23,6 @@ from phasewatch.errors import counted
 if TYPE_CHECKING:
     from phasewatch.adapters.importer import FileReport
 
-MAX_LINES = 3
-"""Lines that are listed for each reason why rows were dropped."""
-
-
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
@@ -36,13 +33,13 @@ def import_(
     store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
     as_json: AsJson = False,
 ) -> None:
-    """Turn tables with timestamps into episodes: CSV, TSV, Zeek, JSON Lines, Parquet.
+    """Turn tables with timestamps into episodes: CSV, Zeek, JSON, OTLP, Prometheus, Parquet.
 
     Reports for every file what was read, and what was dropped and why. Importing a source again
-    changes nothing. Exit codes: 0 fine, 4 some episodes would be rejected.
+    changes nothing. Exit codes: 0 fine, 2 nothing was imported, 3 some files were refused and the
+    others imported, 4 some episodes would be rejected.
     """
-    from dataclasses import asdict
-
+    from phasewatch.errors import Refused
     from phasewatch import schema as schemas
     from phasewatch.adapters import importer
     from phasewatch.adapters import mapping as mappings
@@ -51,19 +48,53 @@ def import_(
     known = schemas.read(schema)
     mapped = mappings.read(mapping, known)
     importer.find_files(source, mapped, store)
-    reports = list(importer.import_files(source, mapped, Store.create(store, known)))
+    reports: list[FileReport] = []
+    try:
+        for report in importer.import_files(source, mapped, Store.create(store, known)):
+            reports.append(report)
+    except Refused:
+        # What was read says why nothing of it is kept.
+        if not as_json and len(reports) > 1:
+            _show(reports)
+        raise
     found = importer.counts(reports)
+    remarks = importer.unmatched(reports, mapped)
     if as_json:
-        print_json({"counts": found, "files": [asdict(report) for report in reports]})
+        print_json(
+            {
+                "counts": found,
+                "files": [_summary(report) for report in reports],
+                "remarks": remarks,
+            }
+        )
     else:
         _show(reports)
+        for remark in remarks:
+            out.print(plain(f"  {remark}"), soft_wrap=True)
         out.print(
             f"{counted(found['rows'], 'row')} read, {found['dropped']} dropped; "
             f"{counted(found['episodes'], 'episode')}, "
             f"{found['new']} of them new, in {store}"
         )
+    if found["refused"]:
+        raise typer.Exit(SOME_ERRORED)
     if found["rejected"]:
         raise typer.Exit(SOME_REJECTED)
+
+
+def _summary(report: "FileReport") -> dict[str, object]:
+    """Return a report for programs."""
+    from dataclasses import asdict
+
+    return {
+        "file": report.file,
+        "rows": report.rows,
+        "dropped": [asdict(one) for one in report.dropped],
+        "unmeasured": [asdict(one) for one in report.unmeasured],
+        "episodes": [asdict(one) for one in report.episodes],
+        "notes": report.notes,
+        "refused": str(report.refused) if report.refused else None,
+    }
 
 
 def _show(reports: "list[FileReport]") -> None:
@@ -72,27 +103,35 @@ def _show(reports: "list[FileReport]") -> None:
     for name in ("file", "rows", "dropped", "episodes", "new", "verdicts"):
         table.add_column(name, overflow="fold")
     for report in reports:
-        verdicts = ", ".join(sorted({one.verdict for one in report.episodes}))
+        verdicts = ", ".join(sorted({one.verdict for one in report.episodes})) or "none"
         numbers = (
             report.rows,
-            len(report.dropped),
+            report.rows_dropped,
             len(report.episodes),
             sum(one.new for one in report.episodes),
         )
-        table.add_row(plain(report.file), *map(str, numbers), verdicts or "none")
+        shown = "refused" if report.refused else verdicts
+        table.add_row(plain(report.file), *map(str, numbers), shown)
     out.print(table)
     for report in reports:
-        for reason, lines in report.reasons.items():
-            listed = ", ".join(map(str, lines[:MAX_LINES])) + (
-                "…" if len(lines) > MAX_LINES else ""
-            )
-            line = f"  dropped {len(lines)} of {report.file}: {reason} (line {listed})"
-            out.print(plain(line), soft_wrap=True)
-        for one in report.episodes:
-            if one.verdict != "accepted":
-                more = f" and {len(one.reasons) - 1} more" if len(one.reasons) > 1 else ""
-                line = f"  {one.verdict} {one.id}: {one.reasons[0]}{more}"
-                out.print(plain(line), soft_wrap=True)
+        for line in _details(report):
+            out.print(plain(f"  {line}"), soft_wrap=True)
+
+
+def _details(report: "FileReport") -> Iterator[str]:
+    """Yield what a person should know about a file: refused, left out, not measured, rejected."""
+    if report.refused:
+        yield f"refused {report.refused}"
+    for note in report.notes:
+        yield f"{report.file}: {note}"
+    for omission in report.dropped:
+        yield f"dropped {omission.count} of {report.file}: {omission}"
+    for omission in report.unmeasured:
+        yield f"not measured {omission.count} of {report.file}: {omission}"
+    for one in report.episodes:
+        if one.verdict != "accepted":
+            more = f" and {len(one.reasons) - 1} more" if len(one.reasons) > 1 else ""
+            yield f"{one.verdict} {one.id}: {one.reasons[0]}{more}"
 
 
 schema_app = typer.Typer(help="Schemas: channels, grid and classes.")
