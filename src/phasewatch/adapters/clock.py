@@ -147,6 +147,11 @@ class Times:
                 when = when.replace(tzinfo=self._zone)
             self._start_ns = _since_epoch(when)
 
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the rows of each host matters."""
+        return self._zone is not None or self.clock.unit == "clock"
+
     def read(self, texts: Sequence[Any], lines: Ints, hosts: Ints) -> tuple[Ints, Bools]:
         """Return Unix ns of rows, and which rows have no time. Raises Refused as below.
 

@@ -34,8 +34,8 @@ class Options:
 class Layout:
     """How a file is written, as it was found or given, and the names of its columns.
 
-    `header_line` is the line of the header, 0 for none. `notes` tell what a person should know:
-    repeated names, an encoding that was assumed.
+    `original` are the names before they were renamed. `header_line` is the line of the header, 0
+    for none. `notes` tell what a person should know: repeated names, an encoding that was assumed.
     """
 
     format: str
@@ -45,6 +45,7 @@ class Layout:
     comment: str = ""
     header_line: int = 0
     notes: tuple[str, ...] = ()
+    original: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ bytes and serial numbers are as large. Without either the user is asked, and sho
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 
 from phasewatch.adapters.clock import Clock, Times, plausible_unit
-from phasewatch.adapters.dates import Bools
+from phasewatch.adapters.dates import Bools, parse, pattern
 from phasewatch.adapters.suggest.columns import dates
 from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.adapters.suggest.sample import Sample
@@ -50,6 +50,8 @@ CHECKED = 2_000
 UNKNOWN = "?"
 """An answer that the draft leaves open."""
 
+DAY_S, FEW_DAYS, MANY_DAYS = 86_400, 3.0, 20.0
+
 SOME_DAY = "2020-01-01"
 """The date by which times without one are measured, until the user says it."""
 
@@ -73,11 +75,13 @@ class Found:
         return self.clock.columns
 
 
-def choose(sample: Sample, told: str = "", format: str = "") -> tuple[Found, list[Found]]:
+def choose(
+    sample: Sample, told: str = "", day_first: bool = False
+) -> tuple[Found, list[Found]]:
     """Return the clock of a sample, and the other columns that are times.
 
-    `told` is the column that the user names, `format` how its kind of file is known to write dates.
-    Raises Refused, showing each column, where none is a time by its name or form.
+    `told` is the column that the user names; `day_first` whether files of this kind are known to
+    write days before months. Raises Refused, showing each column, where none is a time by its name or form.
     """
     columns = [told] if told else sample.columns
     if told and told not in sample.columns:
@@ -85,7 +89,7 @@ def choose(sample: Sample, told: str = "", format: str = "") -> tuple[Found, lis
             sample.source, f"has no column {told}", f"one of {', '.join(sample.columns[:8])}",
             "Correct --time.",
         )  # fmt: skip
-    found = [one for name in columns for one in _of_column(sample, name, bool(told), format)]
+    found = [one for name in columns for one in _of_column(sample, name, bool(told), day_first)]
     found += [] if told else list(_of_two(sample))
     changing = [one for one in found if _changes(sample, one)] or found
     if not changing:
@@ -105,7 +109,7 @@ def _changes(sample: Sample, found: Found) -> bool:
     return any(len(set(sample.every(column))) > 1 for column in found.columns)
 
 
-def _of_column(sample: Sample, name: str, told: bool, format: str) -> Iterator[Found]:
+def _of_column(sample: Sample, name: str, told: bool, day_first: bool) -> Iterator[Found]:
     """Yield the clock that one column is, if it is one."""
     cells = _cells(sample, name)
     filled = sum(1 for cell in sample.every(name) if cell)
@@ -114,16 +118,13 @@ def _of_column(sample: Sample, name: str, told: bool, format: str) -> Iterator[F
     rank = 0 if told else rank_of(name)
     if perfmon := PERFMON.search(name):
         yield from _perfmon(name, cells, -int(perfmon["behind"]))
-    elif (
-        (units := {plausible_unit(cell) for cell in cells}) and len(units) == 1 and "" not in units
-    ):
+    elif unit := _unix(cells):
         if rank < 2:
-            (unit,) = units
             yield Found(Clock((name,), unit), rank, (f'unit = "{unit}"',))
     elif form := dates.form(cells):
-        yield _dated((name,), form, min(rank, 2), format)
+        yield _dated((name,), _decided(form, cells, day_first), min(rank, 2))
     elif rank < 2 and all(DIGITS.fullmatch(cell) for cell in cells):
-        yield _dated((name,), dates.Form("%Y%m%d%H%M%S"), rank, "")
+        yield _dated((name,), dates.Form("%Y%m%d%H%M%S"), rank)
     elif all(dates.TIME_OF_DAY.fullmatch(cell) for cell in cells):
         yield _of_day(name, rank)
     elif rank < 2 and (unit := _relative(name, cells)):
@@ -131,13 +132,19 @@ def _of_column(sample: Sample, name: str, told: bool, format: str) -> Iterator[F
         clock = Clock((name,), unit, start=SOME_DAY)
         yield Found(clock, rank, (f'unit = "{unit}"', line), question=True)
     elif day := dates.day_form(cells):
-        yield _dated((name,), day, rank + 1, "") if not day.format else _daily(name, day, rank)
+        yield _dated((name,), day, rank + 1) if not day.format else _daily(name, day, rank)
+
+
+def _unix(cells: Sequence[str]) -> str:
+    """Return the unit in which all cells are Unix times of this century; empty for none."""
+    units = {plausible_unit(cell) for cell in cells}
+    return units.pop() if len(units) == 1 else ""
 
 
 def _daily(name: str, form: dates.Form, rank: int) -> Found:
     """Return the clock of a column of dates without hours."""
     short, other = (one.removesuffix(" %H:%M") for one in (form.format, form.other))
-    return _dated((name,), dates.Form(short, other), rank + 1, "")
+    return _dated((name,), dates.Form(short, other), rank + 1)
 
 
 def rank_of(name: str) -> int:
@@ -149,12 +156,31 @@ def rank_of(name: str) -> int:
     return 1 if NAMED & set(parts) and not DURATION & set(parts) else 3
 
 
-def _dated(columns: tuple[str, ...], form: dates.Form, rank: int, format: str) -> Found:
+def _decided(form: dates.Form, cells: Sequence[str], day_first: bool) -> dates.Form:
+    """Return a form without the second format where the kind of file or the dates decide.
+
+    Of dates of several days, the right format leaves no gap of weeks.
+    """
+    if not form.other or day_first:
+        return replace(form, other="")
+    gaps = []
+    for format in (form.format, form.other):
+        t_ns, _, bad = parse(pa.array(cells), pattern(format))
+        steps = np.diff(np.unique(t_ns[~bad])) / NS / DAY_S
+        gaps.append(float(steps.max(initial=0.0)))
+    if gaps[0] < FEW_DAYS and gaps[1] > MANY_DAYS:
+        return replace(form, other="")
+    if gaps[1] < FEW_DAYS and gaps[0] > MANY_DAYS:
+        return replace(form, format=form.other, other="")
+    return form
+
+
+def _dated(columns: tuple[str, ...], form: dates.Form, rank: int) -> Found:
     """Return the clock of columns of dates; a question where day and month may be swapped."""
     if not form.format:
         return Found(Clock(columns, "iso"), rank, ('unit = "iso"',), naive=not form.zoned)
-    clock = Clock(columns, format=format if format in (form.format, form.other) else form.format)
-    if form.other and clock.format != format:
+    clock = Clock(columns, format=form.format)
+    if form.other:
         line = (
             f'format = "{UNKNOWN}"  # CHECK "{form.format}" (day first) or "{form.other}" '
             "(month first)"
@@ -213,8 +239,9 @@ def _of_two(sample: Sample) -> Iterator[Found]:
     ]
     for day, time in zip(days[:1], times[:1], strict=False):
         pairs = zip(_cells(sample, day), _cells(sample, time), strict=False)
-        if form := dates.form([f"{one} {other}" for one, other in pairs]):
-            yield _dated((day, time), form, 0, "")
+        both = [f"{one} {other}" for one, other in pairs]
+        if form := dates.form(both):
+            yield _dated((day, time), _decided(form, both, False), 0)
 
 
 def seconds(sample: Sample, clock: Clock) -> list[Floats]:

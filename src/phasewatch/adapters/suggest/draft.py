@@ -19,6 +19,7 @@ from phasewatch.adapters.suggest import (
     grid,
     intervals,
     paths,
+    presets,
     sample,
     series,
     toml,
@@ -95,7 +96,13 @@ def suggest(source: Path, told: Told = Told()) -> Draft:
     notes = _Notes()
     found = sample.read(source)
     found, stretches = intervals.apart(found)
-    clock, other_clocks = clocks.choose(found, told.time)
+    preset = presets.fitting(found)
+    if preset:
+        notes.remarks.append(
+            f"these are files of preset {preset}: phasewatch import {source} --preset {preset}"
+        )
+    day_first = preset != "" and presets.load(preset).day_first
+    clock, other_clocks = clocks.choose(found, told.time, day_first)
     found = _complementary(found, clock, notes)
     times = clocks.seconds(found, clock.clock)
     host, host_source = _host(found, clock, times, told, notes)

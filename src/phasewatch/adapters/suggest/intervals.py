@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from phasewatch.adapters.clock import plausible_unit
+from phasewatch.adapters.reading import opening
 from phasewatch.adapters.suggest.columns import dates, hosts, labels
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.text import quoted
+from phasewatch.errors import Refused
 
 STARTS = lexicon(
     """
@@ -44,6 +47,17 @@ def apart(found: Sample) -> tuple[Sample, Labels | None]:
                 labelled,
             )
     return found, None
+
+
+def read(path: Path) -> Labels:
+    """Return the labels of a file of intervals. Raises Refused where it is none."""
+    (given,) = opening.find(path)
+    found = _labels(Part(given.name, opening.sample(given)))
+    if found is None:
+        raise Refused(
+            path, "is no file of labels", "columns such as start, end and label", "Check --labels.",
+        )  # fmt: skip
+    return found
 
 
 def _labels(part: Part) -> Labels | None:

@@ -4,6 +4,7 @@ A preset is a folder `adapters/presets/NAME` with `schema.toml` and `mapping.tom
 written is found in the files, where it differs from the preset; the phase is what the user says.
 """
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -28,6 +29,17 @@ class Preset:
     name: str
     schema: str
     mapping: str
+
+    @property
+    def about(self) -> str:
+        """What files of this form are, in a sentence."""
+        found = next(iter(tomllib.loads(self.schema)["sources"].values()))
+        return str(found["meaning"])
+
+    @property
+    def day_first(self) -> bool:
+        """Whether such files write days before months."""
+        return str(self.fields["time"].get("format", "")).startswith("%d")
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -71,7 +83,7 @@ def _fits(preset: Preset, sample: Sample) -> bool:
 def _renamed(name: str, fields: Mapping[str, Any]) -> str:
     """Return the name of a column after the renaming of a mapping."""
     for pattern, text in fields.get("files", {}).get("rename", []):
-        name = mappings.re.sub(pattern, text, name)
+        name = re.sub(pattern, text, name)
     return name
 
 
@@ -122,8 +134,8 @@ def fit(
     """
     if not _fits(preset, sample):
         raise _unfit(preset, sample)
-    fields = _pruned(preset.fields, sample) | {"time": _time(preset.fields["time"], sample)}
-    schema = schemas.parse_toml(preset.schema, f"preset {preset.name}")
+    fields = _pruned(preset.fields, sample) | {"time": _time(preset.fields["time"], sample, preset.day_first)}
+    schema = schemas.parse_fields(tomllib.loads(preset.schema), f"preset {preset.name}")
     if labels:
         fields["phase"], classes = _stretches(labels)
         schema = replace(schema, classes=classes)
@@ -174,10 +186,10 @@ def _pruned(fields: dict[str, Any], sample: Sample) -> dict[str, Any]:
     return fields
 
 
-def _time(time: dict[str, Any], sample: Sample) -> dict[str, Any]:
+def _time(time: dict[str, Any], sample: Sample, day_first: bool) -> dict[str, Any]:
     """Return the fields of [time] as the files of a sample write times."""
     told = time["column"] if time["column"] in sample.columns else ""
-    found, _ = clocks.choose(sample, told, day_first=str(time.get("format", "")).startswith("%d"))
+    found, _ = clocks.choose(sample, told, day_first)
     if found.question:
         return time
     lines = "\n".join(line for line in found.lines if not line.startswith("#"))

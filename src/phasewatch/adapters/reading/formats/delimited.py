@@ -38,12 +38,20 @@ class Reader(Base):
             head,
             Layout(
                 "csv", found.names, head.encoding, separator, found.comment, found.header_line,
-                found.notes,
+                found.notes, self._original(head, found),
             ),
         )  # fmt: skip
         self._dialect = found
         self._names = found.names
         self._key = self._key_column()
+
+    @staticmethod
+    def _original(head: Head, found: dialect.Dialect) -> tuple[str, ...]:
+        """Return the names of the columns before they were renamed."""
+        if not found.header_line or not head.options.rename:
+            return found.names
+        header = head.beginning.split("\n")[found.header_line - 1].rstrip("\r")
+        return dialect.column_names(dialect.cut(header, found.separator))
 
     def _key_column(self) -> str:
         """Return the name by which a further header is known: the first that is expected."""
