@@ -128,6 +128,9 @@ def differences(store: Store, answer: Answer) -> Iterator[str]:
     hosts = {one.host.removesuffix(":9100") for one in episodes}
     if answer.hosts and hosts != set(answer.hosts):
         yield f"hosts {', '.join(sorted(hosts)[:5])} instead of {', '.join(answer.hosts)}"
+    rows = sum(len(next(iter(one.sources.values())).t_wall_ns) for one in episodes)
+    if answer.all_rows and rows != answer.all_rows:
+        yield f"{rows} rows instead of {answer.all_rows}"
     first = min(episodes, key=lambda one: (one.start_ns, one.host))
     yield from _times(first, answer)
     yield from _channels(store, first, answer)
@@ -156,7 +159,7 @@ def _channels(store: Store, episode: Episode, answer: Answer) -> Iterator[str]:
             yield f"no channel {pattern}"
             continue
         channel = left.pop(fitting[0])
-        if channel.kind != wanted.kind:
+        if not re.fullmatch(wanted.kind, channel.kind):
             yield f"{channel.name} is a {channel.kind} instead of a {wanted.kind}"
         else:
             yield from _values(episode, channel.name, wanted)

@@ -32,6 +32,15 @@ REMEDY = "Correct the mapping."
 QUESTION = "?"
 """What a draft writes where the files do not say something, for a person to answer."""
 
+ANSWERS = {
+    "value": 'the phase of every row, such as "benign", or else a column, path or file of labels',
+    "zone": 'the zone of the dates, such as "Europe/Berlin" or "UTC"',
+    "start": "the date from which times count, such as 2026-11-01T10:00:00",
+    "format": 'a format, such as "%d/%m/%Y %H:%M" for days before months',
+    "decimal": '"," or "."',
+}
+"""What may answer a question, by its field."""
+
 
 def _compiled(text: object) -> re.Pattern[str]:
     """Return a text of a mapping as a regular expression."""
@@ -451,7 +460,10 @@ def _refuse_questions(value: dict[str, Any], place: str) -> None:
         if isinstance(one, dict):
             _refuse_questions(one, f"{place}: {name}")
         elif one == QUESTION:
-            raise _refused(f"{place}: {name}", "is a question that the draft leaves open", "an answer")
+            expected = ANSWERS.get(name, "an answer")
+            raise _refused(
+                f"{place}.{name}", "is a question that the draft leaves open", expected
+            )
 
 
 def _intervals(labels: object, time: _Time, path: object) -> Intervals:

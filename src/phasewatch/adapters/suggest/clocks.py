@@ -75,13 +75,12 @@ class Found:
         return self.clock.columns
 
 
-def choose(
-    sample: Sample, told: str = "", day_first: bool = False
-) -> tuple[Found, list[Found]]:
+def choose(sample: Sample, told: str = "", day_first: bool = False) -> tuple[Found, list[Found]]:
     """Return the clock of a sample, and the other columns that are times.
 
     `told` is the column that the user names; `day_first` whether files of this kind are known to
-    write days before months. Raises Refused, showing each column, where none is a time by its name or form.
+    write days before months. Raises Refused, showing each column, where none is a time by its name
+    or form.
     """
     columns = [told] if told else sample.columns
     if told and told not in sample.columns:

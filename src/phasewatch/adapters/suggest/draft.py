@@ -43,7 +43,7 @@ ASKED = Labels(
 )
 """The phase of a source in which nothing states it."""
 
-WEEK_S = 7 * 86_400
+DAY_S, WEEK_S = 86_400, 7 * 86_400
 """The length from which on a recording is cut into days."""
 
 
@@ -134,6 +134,14 @@ def suggest(source: Path, told: Told = Told()) -> Draft:
     return Draft(
         toml.schema(parts), toml.mapping(parts), tuple(notes.remarks), tuple(notes.questions)
     )
+
+
+def draft_of(name: str) -> Draft:
+    """Return the files of a preset as drafts. Raises Refused for a name that is none."""
+    preset = presets.load(name)
+    asked = f'value = "{UNKNOWN}"' in preset.mapping
+    questions = ("[phase]: such files do not state it",) if asked else ()
+    return Draft(preset.schema, preset.mapping, (), questions)
 
 
 # ---------------------------------------------------------------- files that belong together
@@ -486,9 +494,11 @@ def _cut(rows: Sequence[Series]) -> dict[str, str]:
     """Return the length at which long recordings are cut, nothing where none is long."""
     spans = [float(np.ptp(one.seconds)) for one in rows]
     every = series.every_s(rows)
-    if max(spans, default=0.0) <= WEEK_S or every * 48 > 86_400:
+    if max(spans, default=0.0) <= WEEK_S:
         return {}
-    return {"every_s": "86_400  # CHECK: recordings of more than a week are cut into days"}
+    if every * 48 > DAY_S:
+        return {"every_s": f"{WEEK_S}  # CHECK: longer recordings are cut into weeks"}
+    return {"every_s": f"{DAY_S}  # CHECK: recordings of more than a week are cut into days"}
 
 
 def _file_lines(found: Sample) -> list[str]:

@@ -1,4 +1,4 @@
-"""Presets: a checked schema and mapping for the files of a common tool. Their folder is the registry.
+"""Presets: a checked schema and mapping for the files of a common tool, found by their folder.
 
 A preset is a folder `adapters/presets/NAME` with `schema.toml` and `mapping.toml`. How dates are
 written is found in the files, where it differs from the preset; the phase is what the user says.
@@ -134,7 +134,9 @@ def fit(
     """
     if not _fits(preset, sample):
         raise _unfit(preset, sample)
-    fields = _pruned(preset.fields, sample) | {"time": _time(preset.fields["time"], sample, preset.day_first)}
+    fields = _pruned(preset.fields, sample) | {
+        "time": _time(preset.fields["time"], sample, preset.day_first)
+    }
     schema = schemas.parse_fields(tomllib.loads(preset.schema), f"preset {preset.name}")
     if labels:
         fields["phase"], classes = _stretches(labels)
@@ -186,10 +188,11 @@ def _pruned(fields: dict[str, Any], sample: Sample) -> dict[str, Any]:
     return fields
 
 
-def _time(time: dict[str, Any], sample: Sample, day_first: bool) -> dict[str, Any]:
+def _time(preset: Preset, sample: Sample) -> dict[str, Any]:
     """Return the fields of [time] as the files of a sample write times."""
+    time: dict[str, Any] = preset.fields["time"]
     told = time["column"] if time["column"] in sample.columns else ""
-    found, _ = clocks.choose(sample, told, day_first)
+    found, _ = clocks.choose(sample, told, preset.day_first)
     if found.question:
         return time
     lines = "\n".join(line for line in found.lines if not line.startswith("#"))

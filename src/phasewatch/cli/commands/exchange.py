@@ -23,7 +23,6 @@ from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.adapters.importer import FileReport
-
     from phasewatch.adapters.mapping import Mapping
     from phasewatch.schema import Schema
 
@@ -57,9 +56,10 @@ def import_(
 ) -> None:
     """Turn tables with timestamps into episodes: CSV, Zeek, JSON, OTLP, Prometheus, Parquet.
 
-    Either --schema and --mapping say what the tables hold, or a --preset. Reports for every file what was read, and what was dropped and why. Importing a source again
-    changes nothing. Exit codes: 0 fine, 2 nothing was imported, 3 some files were refused and the
-    others imported, 4 some episodes would be rejected.
+    Either --schema and --mapping say what the tables hold, or a --preset. Reports for every file
+    what was read, and what was dropped and why. Importing a source again changes nothing. Exit
+    codes: 0 fine, 2 nothing was imported, 3 some files were refused and the others imported,
+    4 some episodes would be rejected.
     """
     from phasewatch.adapters import importer
     from phasewatch.errors import Refused
@@ -209,14 +209,14 @@ def suggest(
 
     What the tables do not say is a question: a "?" in the drafts, which `import` refuses.
     """
-    from phasewatch.adapters.suggest import Told, presets
+    from phasewatch.adapters.suggest import Told, draft_of
     from phasewatch.adapters.suggest import suggest as draft_for
     from phasewatch.errors import Refused
     from phasewatch.io import atomic
 
     atomic.refuse_url(folder)
     told = Told(time, host, phase, rows.value if rows else "")
-    draft = presets.load(preset).draft() if preset else draft_for(source, told)
+    draft = draft_of(preset) if preset else draft_for(source, told)
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name
         if path.exists():
