@@ -104,6 +104,8 @@ def plausible_unit(text: str) -> str:
         number = Decimal(text)
     except ArithmeticError:
         return ""
+    if not number.is_finite():
+        return ""
     units = (unit for unit, ns in CLOCKS.items() if UNIX_FLOOR_NS <= number * ns < UNIX_CEILING_NS)
     return next(units, "")
 
