@@ -263,7 +263,8 @@ class Times:
         raise Refused(
             f"{self.file}: line {lines[row]}: {'+'.join(self.clock.columns)}",
             f"{cell} is not between the years 2000 and 2100 in {self.clock.written}",
-            f"Unix time in {units}" + ("" if self.clock.start else ", or times since a [time] start"),
+            f"Unix time in {units}"
+            + ("" if self.clock.start else ", or times since a [time] start"),
             "Correct [time] in the mapping.",
             code="time_unit",
         )
@@ -330,6 +331,8 @@ def _times_of_day(cells: Any) -> tuple[Ints, Bools]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    dated = pc.binary_join_element_wise(pa.scalar("1970-01-01"), pc.utf8_trim_whitespace(cells), " ")
+    dated = pc.binary_join_element_wise(
+        pa.scalar("1970-01-01"), pc.utf8_trim_whitespace(cells), " "
+    )
     t_ns, _, bad = dates.parse(dated, dates.ISO)
     return t_ns, bad

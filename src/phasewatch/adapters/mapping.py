@@ -5,7 +5,7 @@ into frozen values, and a wrong field is refused in one line before any table is
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,6 +28,18 @@ UNITS = {
 """Units that convert into each other, by what they measure; "/s" may follow each."""
 
 REMEDY = "Correct the mapping."
+
+QUESTION = "?"
+"""What a draft writes where the files do not say something, for a person to answer."""
+
+ANSWERS = {
+    "value": 'the phase of every row, such as "benign", or else a column, path or file of labels',
+    "zone": 'the zone of the dates, such as "Europe/Berlin" or "UTC"',
+    "start": "the date from which times count, such as 2026-11-01T10:00:00",
+    "format": 'a format, such as "%d/%m/%Y %H:%M" for days before months',
+    "decimal": '"," or "."',
+}
+"""What may answer a question, by its field."""
 
 
 def _compiled(text: object) -> re.Pattern[str]:
@@ -422,7 +434,15 @@ class _File(fields.Table):
 
 def read(path: Path, schema: Schema) -> Mapping:
     """Return the mapping for `schema` that a TOML file holds. Raises Refused."""
-    value = fields.read_toml(path, "a mapping", code="mapping")
+    return parse(fields.read_toml(path, "a mapping", code="mapping"), path, schema)
+
+
+def parse(value: dict[str, Any], path: object, schema: Schema) -> Mapping:
+    """Return the mapping for `schema` that fields hold, which were read from `path`.
+
+    Raises Refused, too, for a question that a draft leaves open.
+    """
+    _refuse_questions(value, str(path))
     labels = value.get("phase")
     apart = isinstance(labels, dict) and "file" in labels
     # The labels have fields of their own: they are validated as another table.
@@ -449,7 +469,19 @@ def read(path: Path, schema: Schema) -> Mapping:
     )
 
 
-def _intervals(labels: object, time: _Time, path: Path) -> Intervals:
+def _refuse_questions(value: dict[str, Any], place: str) -> None:
+    """Raise Refused for the first field that holds a question of a draft instead of an answer."""
+    for name, one in value.items():
+        if isinstance(one, dict):
+            _refuse_questions(one, f"{place}: {name}")
+        elif one == QUESTION:
+            expected = ANSWERS.get(name, "an answer")
+            raise _refused(
+                f"{place}.{name}", "is a question that the draft leaves open", expected
+            )
+
+
+def _intervals(labels: object, time: _Time, path: object) -> Intervals:
     """Return where the labels of a file of intervals are; times are written as in [time], or as said."""
     found = fields.validate(_Intervals, labels, path, "phase", remedy=REMEDY, code="mapping")
     if found.unit == "clock" or (not found.unit and not found.format and time.unit == "clock"):
@@ -463,9 +495,7 @@ def _intervals(labels: object, time: _Time, path: Path) -> Intervals:
         time.start if (found.unit or time.unit) in CLOCKS else "",
     )
     label = TextSource(column=found.label, rules=found.rules)
-    return Intervals(
-        found.file, found.start, found.end, label, found.outside, clock, found.host
-    )
+    return Intervals(found.file, found.start, found.end, label, found.outside, clock, found.host)
 
 
 def _refused(place: str, problem: str, expected: str) -> Refused:
@@ -473,7 +503,7 @@ def _refused(place: str, problem: str, expected: str) -> Refused:
     return Refused(place, problem, expected, REMEDY, code="mapping")
 
 
-def _refuse_contradictions(file: _File, path: Path) -> None:
+def _refuse_contradictions(file: _File, path: object) -> None:
     """Raise Refused for fields that do not go together."""
     bins, cut = file.rows.events_every_s, file.episode.every_s
     if bins and (file.rows.join or file.pivot):
@@ -489,7 +519,7 @@ def _refuse_contradictions(file: _File, path: Path) -> None:
                 raise _refused(f"{path}: channels.{name}", problem, "the name of a quantity")
 
 
-def _quantities(file: _File, schema: Schema, path: Path) -> tuple[Quantity, ...]:
+def _quantities(file: _File, schema: Schema, path: object) -> tuple[Quantity, ...]:
     """Return a quantity for every channel of the schema, in its order."""
     where = f"{path}: channels"
     if unknown := sorted(set(file.channels) - set(schema.names)):

@@ -1,6 +1,7 @@
 """`phasewatch import`, `schema` and `windows`: tables in, windows out."""
 
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,31 +23,49 @@ from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.adapters.importer import FileReport
+    from phasewatch.adapters.mapping import Mapping
+    from phasewatch.schema import Schema
+
+
+class Rows(StrEnum):
+    """What a row of a table is."""
+
+    events = "events"
+    samples = "samples"
+
 
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
-    mapping: Annotated[
-        Path, typer.Option(help="TOML file with time, identity, phase and channels of the tables.")
-    ],
-    schema: Annotated[Path, typer.Option(help="TOML file with channels, classes and grid.")],
     store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with time, identity, phase and channels of the tables."),
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="TOML file with channels, classes and grid.")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Both files for the form of a tool: `phasewatch schema presets`.")
+    ] = "",
+    phase: Annotated[str, typer.Option(help="Phase of every row, with a preset.")] = "",
+    labels: Annotated[
+        Path | None, typer.Option(help="File of labels with start, end and label, with a preset.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn tables with timestamps into episodes: CSV, Zeek, JSON, OTLP, Prometheus, Parquet.
 
-    Reports for every file what was read, and what was dropped and why. Importing a source again
-    changes nothing. Exit codes: 0 fine, 2 nothing was imported, 3 some files were refused and the
-    others imported, 4 some episodes would be rejected.
+    Either --schema and --mapping say what the tables hold, or a --preset. Reports for every file
+    what was read, and what was dropped and why. Importing a source again changes nothing. Exit
+    codes: 0 fine, 2 nothing was imported, 3 some files were refused and the others imported,
+    4 some episodes would be rejected.
     """
-    from phasewatch.errors import Refused
-    from phasewatch import schema as schemas
     from phasewatch.adapters import importer
-    from phasewatch.adapters import mapping as mappings
+    from phasewatch.errors import Refused
     from phasewatch.store.local import Store
 
-    known = schemas.read(schema)
-    mapped = mappings.read(mapping, known)
+    known, mapped = _layout(source, mapping, schema, preset, phase, labels)
     importer.find_files(source, mapped, store)
     reports: list[FileReport] = []
     try:
@@ -80,6 +99,28 @@ def import_(
         raise typer.Exit(SOME_ERRORED)
     if found["rejected"]:
         raise typer.Exit(SOME_REJECTED)
+
+
+def _layout(
+    source: Path, mapping: Path | None, schema: Path | None, preset: str, phase: str,
+    labels: Path | None,
+) -> "tuple[Schema, Mapping]":  # fmt: skip
+    """Return the schema and the mapping that the options name. Raises Refused."""
+    from phasewatch import schema as schemas
+    from phasewatch.adapters import mapping as mappings
+    from phasewatch.adapters.suggest import presets, sample
+    from phasewatch.errors import Refused
+
+    if preset and not mapping and not schema:
+        return presets.fit(presets.load(preset), sample.read(source), phase, labels)
+    if preset or phase or labels or not mapping or not schema:
+        raise Refused(
+            "import", "needs to know what the tables hold",
+            "--schema and --mapping together, or --preset alone (then also --phase or --labels)",
+            f"Draft both files with `phasewatch schema suggest {source}`.",
+        )  # fmt: skip
+    known = schemas.read(schema)
+    return known, mappings.read(mapping, known)
 
 
 def _summary(report: "FileReport") -> dict[str, object]:
@@ -143,18 +184,39 @@ def _schema() -> None:
     pass
 
 
+@schema_app.command("presets")
+def presets_() -> None:
+    """List the presets: the tools whose files `import --preset` takes as they are."""
+    from phasewatch.adapters.suggest import presets
+
+    for name in presets.names():
+        out.print(f"{name:<20}{presets.load(name).about}", soft_wrap=True, highlight=False)
+
+
 @schema_app.command()
 def suggest(
     source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the two drafts.")] = Path("."),
+    time: Annotated[str, typer.Option(help="Column of times, where none says so itself.")] = "",
+    host: Annotated[str, typer.Option(help="Column that names the machine of each row.")] = "",
+    phase: Annotated[str, typer.Option(help="Column that states the phase of each row.")] = "",
+    rows: Annotated[
+        Rows | None, typer.Option(help="What a row is, where its times do not say so.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Write the files of a preset, to correct them.")] = "",
 ) -> None:
-    """Draft schema.toml and mapping.toml from tables, for a person to correct."""
+    """Draft schema.toml and mapping.toml from tables, for a person to correct.
+
+    What the tables do not say is a question: a "?" in the drafts, which `import` refuses.
+    """
+    from phasewatch.adapters.suggest import Told, draft_of
     from phasewatch.adapters.suggest import suggest as draft_for
     from phasewatch.errors import Refused
     from phasewatch.io import atomic
 
     atomic.refuse_url(folder)
-    draft = draft_for(source)
+    told = Told(time, host, phase, rows.value if rows else "")
+    draft = draft_of(preset) if preset else draft_for(source, told)
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name
         if path.exists():
@@ -165,7 +227,10 @@ def suggest(
         out.print(f"draft: {path}")
     for remark in draft.remarks:
         out.print(f"  {plain(remark)}", soft_wrap=True)
-    out.print("Correct the lines marked CHECK, then run:", soft_wrap=True)
+    for question in draft.questions:
+        out.print(f"  QUESTION {plain(question)}", soft_wrap=True)
+    answer = 'Answer the questions (each is a "?" in the drafts), c' if draft.questions else "C"
+    out.print(f"{answer}orrect the lines marked CHECK, then run:", soft_wrap=True)
     command = f"phasewatch import {source} --mapping {folder}/mapping.toml"
     out.print(f"  {command} --schema {folder}/schema.toml --out STORE", soft_wrap=True)
 
