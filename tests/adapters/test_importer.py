@@ -86,11 +86,12 @@ def test_other_values_under_the_same_name_are_refused(source: Path) -> None:
         take(source)
 
 
-def test_two_files_of_one_episode_are_refused(source: Path) -> None:
+def test_of_two_files_of_one_episode_the_second_is_refused(source: Path) -> None:
     (source / "again").mkdir()
     (source / "again" / "run-1.csv").write_text("\n".join([HEAD, *rows(turn=5)]))
-    with pytest.raises(Refused, match=r"run-1.csv and again/run-1.csv: have one host, sample"):
-        take(source)
+    (first, second), store = take(source)
+    assert "run-1.csv and again/run-1.csv: have one host, sample" in str(second.refused)
+    assert store.ids() == [one.id for one in first.episodes]
 
 
 def test_unusable_rows_are_dropped_and_reported_by_line(source: Path) -> None:
@@ -101,13 +102,12 @@ def test_unusable_rows_are_dropped_and_reported_by_line(source: Path) -> None:
     lines[7] = "1,2"
     path.write_text("\n".join(lines))
     (outcome,), _ = take(source)
-    reasons = {why: lines for why, lines in outcome.reasons.items()}
-    assert reasons == {
-        "cpu is 'much', no number": [4],
-        "ts is 'yesterday', no time in ms": [6],
-        "2 fields where the header has 6": [8],
-    }
-    assert outcome.rows == 24
+    assert list(map(str, outcome.dropped)) == [
+        "2 fields where the header has 6 (line 8)",
+        "ts is no time in ms (line 6: 'yesterday')",
+        "cpu is no number (line 4: 'much')",
+    ]
+    assert (outcome.rows, outcome.rows_dropped) == (24, 3)
 
 
 def test_missing_values_are_not_measured(source: Path) -> None:
@@ -185,10 +185,21 @@ def test_a_store_in_its_own_source_is_refused(source: Path) -> None:
             importer.find_files(source, mapped, place)
 
 
-def test_two_rows_of_one_time_are_refused_by_line(source: Path) -> None:
-    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), rows()[-1]]))
+def test_two_rows_of_one_time_that_differ_are_refused_by_line(source: Path) -> None:
+    other = rows()[-1].replace(",23,", ",24,")
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), other]))
     with pytest.raises(Refused, match=r"run-1.csv: line 26: has the time of line 25"):
         take(source)
+
+
+def test_a_row_that_is_repeated_is_dropped_and_told(source: Path) -> None:
+    (before,), _ = take(source)
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), *rows()[-1:] * 2]))
+    (outcome,), _ = take(source)
+    assert [one.id for one in outcome.episodes] == [one.id for one in before.episodes]
+    assert [str(one) for one in outcome.dropped] == [
+        "repeats the row of its time before it (line 26, line 27)"
+    ]
 
 
 def test_rows_in_any_order_are_the_same_episode(source: Path) -> None:
@@ -232,4 +243,4 @@ def test_a_date_of_another_century_is_refused_by_its_line(source: Path) -> None:
 def test_a_time_beyond_any_number_is_dropped(source: Path) -> None:
     (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), "1e9999999,backup,busy,1,2,5"]))
     (outcome,), _ = take(source)
-    assert [one.line for one in outcome.dropped] == [26]
+    assert [one.examples for one in outcome.dropped] == [("line 26: '1e9999999'",)]

@@ -246,9 +246,24 @@ def _refuse_all_dropped(records: Records) -> None:
     most = max(wrong, key=lambda one: one.count)
     raise Refused(
         records.given, f"none of its {counted(records.read, 'row')} can be used: {most}",
-        "rows that fit the mapping", "Correct [time], [numbers] or [channels] in the mapping.",
-        code="nothing_kept",
+        "rows that fit the mapping", _advice(most.reason), code="nothing_kept",
     )  # fmt: skip
+
+
+def _advice(reason: str) -> str:
+    """Return what to do where all rows are left out for a reason."""
+    if reason.endswith("is no number"):
+        return (
+            "Say how numbers are written under [numbers] (decimal, thousands, suffixes, missing), "
+            "or map another column."
+        )
+    if "is no time in" in reason:
+        return "Correct [time] column, unit or format in the mapping."
+    if "no channel" in reason:
+        return "Name the quantities under [channels] as [pivot] joins them."
+    if "fields where" in reason:
+        return "Give separator and skip_lines under [files] in the mapping."
+    return "Correct the mapping."
 
 
 def _too_long(given: Input, host: str, size: int) -> Refused:

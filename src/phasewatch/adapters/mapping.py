@@ -174,12 +174,14 @@ class Intervals:
 class Pivot:
     """Rows that hold one value each: the names of the quantity are in `names`, its value in `values`.
 
-    The texts of several name columns are joined by dots. Where `values` are several columns, the
-    name of the value column follows after a dot.
+    The text that `path` finds in the path of the file and those of several name columns are joined
+    by dots, empty ones left out. Where `values` are several columns, of which a file need not have
+    all, the name of the value column follows after a dot.
     """
 
     names: tuple[str, ...]
     values: tuple[str, ...]
+    path: TextSource | None = None
 
 
 @dataclass(frozen=True)
@@ -356,8 +358,21 @@ class _Rows(fields.Table):
 
 
 class _Pivot(fields.Table):
-    name: Names
+    name: Annotated[list[Name], BeforeValidator(_listed)] = Field(default_factory=list)
+    path: Pattern | None = None
     value: Names
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.name and self.path is None:
+            expected = "the column of the names, or path, a pattern for the paths of the files"
+            raise fields.wrong("is missing", expected, "name")
+        return self
+
+    def pivot(self) -> Pivot:
+        """Return where names and values are, as these fields say."""
+        path = None if self.path is None else TextSource(path=self.path)
+        return Pivot(tuple(self.name), tuple(self.value), path)
 
 
 class _Episode(fields.Table):
@@ -444,7 +459,7 @@ def parse(value: dict[str, Any], path: object, schema: Schema) -> Mapping:
         intervals=_intervals(labels, file.time, path) if apart else None,
         options=file.files.options(),
         numerals=file.numbers.numerals(),
-        pivot=file.pivot and Pivot(tuple(file.pivot.name), tuple(file.pivot.value)),
+        pivot=file.pivot and file.pivot.pivot(),
         join=file.rows.join or file.pivot is not None,
         gap_s=file.episode.gap_s,
         cut_s=file.episode.every_s,

@@ -9,10 +9,16 @@ import numpy as np
 from phasewatch.adapters.dates import Bools
 from phasewatch.episode import Floats
 
-MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN", "NULL", "Null", "none", "n/a", "NAN",
-           "nil", "?", "#N/A", "#NV", "<NA>", "(null)", "<not counted>",
-           "<not supported>")  # fmt: skip
-"""Texts for a value that was not measured."""
+MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN", "NULL", "n/a", "none", "NAN", "?")
+"""Texts for a value that was not measured, as most tools write them."""
+
+RARER = frozenset(
+    {*(word.lower() for word in MISSING), "--", "---", "nil", "#n/a", "#nv", "<na>", "(null)",
+     "n/d", "nd", "n.d.", "n.a.", "u", "-nan", "nan(ind)", "-nan(ind)", "unknown", "unavailable",
+     "undefined", "missing", "no data", "nodata", "not available", "#value!", "#div/0!", "#ref!",
+     "#num!", "<not counted>", "<not supported>"}
+)  # fmt: skip
+"""All such texts, in lower case."""
 
 TRUTH = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0, "TRUE": 1.0, "FALSE": 0.0}
 
@@ -76,7 +82,7 @@ class Numerals:
     def parse(self, text: str, unit: str = "") -> float | None:
         """Return the number that a text is, NaN for a missing one, or None for other text."""
         text = text.strip()
-        if text in MISSING or text in self.missing:
+        if text.lower() in RARER or text in self.missing:
             return np.nan
         if text in TRUTH:
             return TRUTH[text]

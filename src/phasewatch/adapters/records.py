@@ -15,7 +15,7 @@ from phasewatch.adapters.clock import Times
 from phasewatch.adapters.dates import Bools
 from phasewatch.adapters.intervals import Labels
 from phasewatch.adapters.ledger import Ledger
-from phasewatch.adapters.mapping import Mapping, Quantity, TextSource
+from phasewatch.adapters.mapping import Mapping, Pivot, Quantity, TextSource
 from phasewatch.adapters.numerals import Values
 from phasewatch.adapters.partitions import Rows, row_type
 from phasewatch.adapters.reading.head import Opened
@@ -271,9 +271,11 @@ class Records:
 
     def _pivoted(self, batch: Batch, usable: Usable) -> Floats:
         """Return the value of each channel `[n, C]` of rows that hold the value of one or a few."""
+        import pyarrow as pa
+
         pivot = self._mapping.pivot
         assert pivot is not None
-        codes, words = self._names(batch, pivot.names)
+        codes, words = self._names(batch, pivot)
         found = np.full((len(batch), len(self._mapping.quantities)), np.nan)
         several = len(pivot.values) > 1
         used = np.zeros(len(words), dtype=bool)
@@ -283,8 +285,8 @@ class Records:
             mapped = np.array([bool(one) for one in targets] or [False])
             used[: len(mapped)] |= mapped[: len(used)]
             self._place(batch, column, usable, (codes, targets, mapped[codes]), found)
-        shown = self._texts(batch, pivot.names[-1])
-        usable.drop(~used[codes], f"{'.'.join(pivot.names)} is no channel of the mapping", shown)
+        shown = pa.array(words, pa.string()).take(pa.array(codes))
+        usable.drop(~used[codes], "no channel of the mapping has its name", shown)
         return found
 
     def _place(
@@ -309,12 +311,17 @@ class Records:
         quantities = enumerate(self._mapping.quantities)
         return [(place, one) for place, one in quantities if one.column == name]
 
-    def _names(self, batch: Batch, columns: tuple[str, ...]) -> tuple[Ints, list[str]]:
-        """Return the name that each row has in some columns, joined by dots, as number and text."""
+    def _names(self, batch: Batch, pivot: Pivot) -> tuple[Ints, list[str]]:
+        """Return the name of the quantity of each row, as a number, and the names by number."""
+        import pyarrow as pa
         import pyarrow.compute as pc
 
-        cells = [self._texts(batch, name) for name in columns]
-        joined = cells[0] if len(cells) == 1 else pc.binary_join_element_wise(*cells, ".")
+        cells = [self._texts(batch, name) for name in pivot.names]
+        if pivot.path:
+            text = pivot.path.of_file(self.given.name)
+            cells.insert(0, pa.array([text] * len(batch), pa.string()))
+        known = [pc.if_else(pc.equal(one, ""), None, one) for one in cells]
+        joined = pc.binary_join_element_wise(*known, ".", null_handling="skip")
         coded = joined.dictionary_encode()
         return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
 

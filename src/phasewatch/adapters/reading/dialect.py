@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from phasewatch.adapters.numerals import MISSING
+from phasewatch.adapters.numerals import RARER
 from phasewatch.adapters.reading.source import unreadable
 from phasewatch.adapters.reading.table import Options
 
@@ -190,7 +190,7 @@ def _units(below: Sequence[_Line]) -> str:
     ]
     if not measured or any(is_value(first.cells[place]) for place in measured):
         return ""
-    if any(first.cells[place].strip() in MISSING[1:] for place in measured):
+    if any(first.cells[place].strip().lower() in RARER - {""} for place in measured):
         return ""
     if not any(first.cells[place].strip() for place in measured):
         return ""
@@ -292,5 +292,5 @@ def _names_columns(line: _Line, rest: Sequence[_Line]) -> bool:
     words = [place for place in measured if not is_value(line.cells[place])]
     if not measured:
         return not any(map(is_value, line.cells))
-    named = [place for place in words if line.cells[place].strip() not in MISSING]
+    named = [place for place in words if line.cells[place].strip().lower() not in RARER]
     return len(named) > len(measured) / 2 or (len(words) == len(measured) and not rest[0].cells[0])
