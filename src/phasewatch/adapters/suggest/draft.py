@@ -15,6 +15,7 @@ import numpy as np
 from phasewatch.adapters.suggest import (
     channels,
     clocks,
+    content,
     grid,
     intervals,
     paths,
@@ -24,9 +25,9 @@ from phasewatch.adapters.suggest import (
     shapes,
     toml,
 )
-from phasewatch.adapters.suggest.channels import Channel, Columns
+from phasewatch.adapters.suggest.channels import Columns
 from phasewatch.adapters.suggest.clocks import UNKNOWN, Found
-from phasewatch.adapters.suggest.columns import hosts, kinds, labels, numbers, words
+from phasewatch.adapters.suggest.columns import hosts, labels, numbers
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.series import Series
@@ -82,8 +83,7 @@ def suggest(source: Path, told: Told = NOTHING) -> Draft:
     written = numbers.notation((name, found.every(name)) for name in rest)
     columns = channels.read(found, rest, written.numerals)
     shape = shapes.decide(found, rows, columns, host_source, told, notes)
-    chosen = _channels(found, columns, rows, shape, other_clocks, notes)
-    shape = _of_one_kind(found, columns, chosen, shape, notes)
+    chosen, shape = content.choose(found, columns, rows, shape, other_clocks, notes)
     identity = _identity(found, columns, host_source, shape)
     notes.remarks += [_text_remark(name, identity, shape, found) for name in columns.texts]
     every = _every_s(rows, shape)
@@ -167,7 +167,8 @@ def _host(
         return "", f"{{ header = {quoted(sample.HOST_IN_HEADER.pattern)} }}"
     if paths.several_folders(found.names) and not _phases_of_paths(found):
         return "", f"{{ path = {quoted(paths.FOLDER)} }}"
-    if len(found.parts) > 1 and paths.overlapping(_finite(times)):
+    stems = {match[1] for name in found.names if (match := re.search(paths.FILE, name))}
+    if len(stems) == len(found.names) > 1 and paths.overlapping(_finite(times)):
         notes.remarks.append("files hold the same time: each is taken for a machine of its own")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
     return "", '"host-1"'
@@ -275,113 +276,6 @@ def _two_valued(texts: Mapping[str, Sequence[str]]) -> str:
 
 
 # ---------------------------------------------------------------- rows
-
-
-def _channels(
-    found: Sample, columns: Columns, rows: Sequence[Series], shape: Shape,
-    other_clocks: Sequence[Found], notes: Notes,
-) -> list[Channel]:  # fmt: skip
-    """Return the channels of a draft. Raises Refused where nothing is left."""
-    second = {name for one in other_clocks for name in one.columns}
-    for name in [name for name in columns.numbers if name in second]:
-        notes.remarks.append(f"left out, a second time column: {name}")
-        del columns.numbers[name]
-    for name in [name for name in columns.texts if name in second]:
-        notes.remarks.append(f"left out, a second time column: {name}")
-        columns.texts.remove(name)
-    if shape.keys or shape.by_path:
-        columns.numbers = {k: v for k, v in columns.numbers.items() if k not in shape.keys}
-        names = _quantities(found, shape)
-        value = series.long_form(found.columns, list(columns.numbers))
-        values = [value] if value and not shape.by_path else _value_columns(columns, rows)
-        columns.numbers = {name: columns.numbers[name] for name in values}
-        chosen, remarks = channels.of_quantities(columns, rows, names, values)
-        chosen = _kinds_told(found, names, chosen)
-    else:
-        chosen, remarks = channels.of_columns(found, columns, rows, shape.events)
-    notes.remarks += remarks
-    if asked := [one.name for one in chosen if one.kind == "?"]:
-        notes.questions.append(
-            f"kind of {', '.join(asked)}: values only rise, as running totals do, and no name says "
-            'so. Write "counter" or "gauge" in the schema'
-        )
-    if shape.events:
-        return [*chosen, Channel("", "event")]
-    if len(chosen) > 1 and all(hosts.NUMBERED.fullmatch(one.column) for one in chosen):
-        names = ", ".join(one.column for one in chosen[:3])
-        raise Refused(
-            found.parts[0].name, f"its columns {names} have the names of machines",
-            "a row for each machine and time, with a column for each quantity",
-            "Write the table so, with the machine in a column.",
-        )  # fmt: skip
-    if not chosen:
-        shown = "; ".join([*remarks, f"text: {', '.join(columns.texts[:8])}"])
-        raise Refused(
-            found.parts[0].name, f"no column could be a channel ({shown})",
-            "a column of numbers that change",
-            "Check the files, or count rows with --rows events.",
-        )  # fmt: skip
-    return chosen
-
-
-TOLD_KINDS: dict[str, kinds.Guess] = {"counter": "counter", "gauge": "gauge", "delta": "event"}
-"""Kinds that a file of metrics states in its column `kind`."""
-
-
-def _kinds_told(
-    found: Sample, names: Sequence[Sequence[str]], chosen: Sequence[Channel]
-) -> list[Channel]:
-    """Return channels with the kinds that a long table states beside each value."""
-    stated = zip((name for part in names for name in part), found.every("kind"), strict=True)
-    told = {name: TOLD_KINDS[kind] for name, kind in stated if kind in TOLD_KINDS}
-    return [replace(one, kind=told.get(one.column, one.kind)) for one in chosen]
-
-
-def _of_one_kind(
-    found: Sample, columns: Columns, chosen: Sequence[Channel], shape: Shape, notes: Notes
-) -> Shape:
-    """Return the shape with the kind of events to keep, where all channels are of one of several.
-
-    A log of flows, alerts and statistics has values of flows in the rows of flows only.
-    """
-    filled = [found.every(one.column) for one in chosen if one.column]
-    if not shape.events or not filled:
-        return shape
-    holding = [any(cells) for cells in zip(*filled, strict=True)]
-    for name in columns.texts:
-        cells = found.every(name)
-        kinds = {cell for cell, holds in zip(cells, holding, strict=True) if holds}
-        others = set(cells) - kinds
-        if len(kinds) == 1 and "" not in kinds and others and series.key_like(found, name):
-            (kind,) = kinds
-            notes.remarks.append(
-                f"only rows whose {name} is {kind} are kept; the others are "
-                f"{', '.join(sorted(others)[:8])}"
-            )
-            return replace(shape, keep=(name, kind))
-    return shape
-
-
-def _value_columns(columns: Columns, rows: Sequence[Series]) -> list[str]:
-    """Return the columns of a long table that hold values which change and name nothing."""
-    return [
-        name
-        for name, parts in columns.numbers.items()
-        if not numbers.constant([parts[one.part][one.rows] for one in rows])
-        and not channels.IDENTIFIES & set(words.words(name))
-    ]
-
-
-def _quantities(found: Sample, shape: Shape) -> list[list[str]]:
-    """Return the quantity of each row, part by part: the texts of its keys joined by dots."""
-    if shape.by_path:
-        texts = []
-        for part in found.parts:
-            match = re.search(shape.by_path, part.name)
-            texts.append([match[1] if match else part.name] * len(part.table))
-        return texts
-    parts = zip(*(found.cells(name) for name in shape.keys), strict=True)
-    return [[".".join(filter(None, row)) for row in zip(*texts, strict=True)] for texts in parts]
 
 
 def _every_s(rows: Sequence[Series], shape: Shape) -> float:

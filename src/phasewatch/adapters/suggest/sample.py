@@ -109,6 +109,8 @@ def read(source: Path) -> Sample:
     A file that cannot be read is told, unless it is the only one. Raises Refused.
     """
     inputs = opening.find(source)
+    if not inputs:
+        raise Refused(source, "holds no table", "files with rows, or a folder", "Check the path.")
     found: list[Part] = []
     unreadable: list[str] = []
     for one in inputs[:: -(-len(inputs) // FILES)]:

@@ -1,4 +1,4 @@
-"""What a row is: all values of a machine at one time, one value of several, or an event.
+"""The rows of each machine, and whether their times tell events, parts and quantities apart.
 
 A table may have one row for each machine and time; or several, which differ in a column such as the
 name of a disk or of the quantity, so that they must be pivoted, or joined; or a row for each event,

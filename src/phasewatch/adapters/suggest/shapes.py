@@ -10,7 +10,7 @@ from typing import Literal, NoReturn
 
 from phasewatch.adapters.suggest import paths, series
 from phasewatch.adapters.suggest.channels import Columns
-from phasewatch.adapters.suggest.columns import hosts
+from phasewatch.adapters.suggest.columns import hosts, words
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.adapters.suggest.series import Series
 from phasewatch.errors import Refused
@@ -129,8 +129,10 @@ def _refuse(found: Sample, key: str) -> NoReturn:
 
 
 def _part(found: Sample, name: str) -> bool:
-    """Return whether a column names parts of a machine, by its name or by what it holds."""
-    return series.names_part(name) or hosts.names_parts(found.every(name))
+    """Return whether a column names parts of a machine or quantities, by its name or its cells."""
+    cells = set(found.every(name))
+    quantities = all(words.level(cell) or words.total(cell) for cell in cells)
+    return series.names_part(name) or quantities or hosts.names_parts(cells)
 
 
 def _long(found: Sample, rows: Sequence[Series], columns: Columns) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ within each of its values and not without it: then the file holds several series
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def likely_only(name: str) -> bool:
     return _rank(name) >= 5
 
 
-def names_parts(cells: Sequence[str]) -> bool:
+def names_parts(cells: Iterable[str]) -> bool:
     """Return whether texts name disks, interfaces or CPUs rather than machines."""
     return all(PART.fullmatch(cell) for cell in set(cells) - {""})
 
