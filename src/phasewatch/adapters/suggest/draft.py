@@ -63,14 +63,24 @@ def suggest(source: Path, told: Told = NOTHING) -> Draft:
     must be told.
     """
     notes = Notes()
-    found = sample.read(source)
-    found, stretches = intervals.apart(found)
+    found, stretches = intervals.apart(sample.read(source))
     preset = presets.fitting(found)
-    if preset:
-        notes.remarks.append(
-            f"these are files of preset {preset}: phasewatch import {source} --preset {preset}"
-        )
-    day_first = preset != "" and presets.load(preset).day_first
+    if not preset:
+        return _drafted(found, stretches, False, told, notes)
+    command = f"phasewatch import {source} --preset {preset}"
+    notes.remarks.append(f"these are files of preset {preset}: {command}")
+    try:
+        return _drafted(found, stretches, presets.load(preset).day_first, told, notes)
+    except Refused as error:
+        raise Refused(
+            error.where, error.problem, error.expected, f"{error.remedy} Or use: {command}"
+        ) from error
+
+
+def _drafted(
+    found: Sample, stretches: Labels | None, day_first: bool, told: Told, notes: Notes
+) -> Draft:
+    """Return the drafts for a sample whose file of labels, if any, stands apart."""
     clock, other_clocks = clocks.choose(found, told.time, day_first)
     found = _complementary(found, clock, notes)
     times = clocks.seconds(found, clock.clock)

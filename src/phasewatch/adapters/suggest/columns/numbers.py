@@ -40,7 +40,10 @@ FEW_WORDS, MOST_OTHER = 6, 0.2
 
 @dataclass(frozen=True)
 class Notation:
-    """How numbers are written; `doubt` is true where a comma may be either sign."""
+    """How numbers are written; `doubt` is true where a comma may be either sign.
+
+    In doubt, values are measured as if it were the decimal sign.
+    """
 
     numerals: Numerals
     doubt: bool = False
@@ -55,7 +58,7 @@ def notation(columns: Iterable[tuple[str, Sequence[str]]]) -> Notation:
     either = any(EITHER.fullmatch(cell) for cell in cells)
     points = any(DOT_THOUSANDS.fullmatch(cell) for cell in cells)
     numerals = Numerals()
-    if sure and not thousands:
+    if (sure or either) and not thousands:
         numerals = Numerals(",", "." if points else "")
     elif thousands:
         numerals = Numerals(".", ",")
