@@ -21,7 +21,8 @@ UNLABELLED = (r'^value = "\?"', 'value = "benign"')
 class Channel:
     """One channel: its kind, or kinds as an expression, and figures of all values of an episode.
 
-    Values are those before they become steps. `mean` and `total` are of the first episode. A counter's `rate` is its growth a second.
+    Values are those before they become steps. `mean` and `total` are of the first episode. A
+    counter's `rate` is its growth a second.
     """
 
     kind: str

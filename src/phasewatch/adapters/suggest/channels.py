@@ -44,7 +44,7 @@ class Channel:
     @property
     def name(self) -> str:
         """The name of the channel within its source."""
-        plain = self.column.lower().replace("%", "pct_")
+        plain = re.sub(r"^-(?=\d)", "minus_", self.column.lower()).replace("%", "pct_")
         name = re.sub(r"[^a-z0-9_]+", "_", plain).strip("_") or "rows"
         return f"{name}_{self.number}" if self.number > 1 else name
 
@@ -110,6 +110,8 @@ def _left_out(name: str, values: Sequence[Floats], events: bool) -> str:
         return "its name says that it holds the answer"
     if clocks.rank_of(name) < 2 and _like_clock(known):
         return "a second time column"
+    if "uptime" in words.words(name):
+        return "the time since boot"
     whole = all((one == np.round(one)).all() for one in known)
     if not events:
         parts = words.words(name)

@@ -126,7 +126,7 @@ def _of_column(sample: Sample, name: str, told: bool, day_first: bool) -> Iterat
         yield _dated((name,), dates.Form("%Y%m%d%H%M%S"), rank)
     elif all(dates.TIME_OF_DAY.fullmatch(cell) for cell in cells):
         yield _of_day(name, rank)
-    elif rank < 2 and (unit := _relative(name, cells)):
+    elif rank < 2 and (unit := _relative(name, cells, told)):
         line = f'start = "{UNKNOWN}"  # CHECK the date and time at which {name} is 0'
         clock = Clock((name,), unit, start=SOME_DAY)
         yield Found(clock, rank, (f'unit = "{unit}"', line), question=True)
@@ -209,10 +209,10 @@ def _of_day(name: str, rank: int) -> Found:
     return Found(clock, min(rank, 2), ('unit = "clock"', line), question=True, naive=True)
 
 
-def _relative(name: str, cells: Sequence[str]) -> str:
+def _relative(name: str, cells: Sequence[str], told: bool) -> str:
     """Return the unit of numbers that count from a start; empty where they do not.
 
-    They begin near 0 and never fall.
+    They never fall, and begin near 0 unless the user says that they are times.
     """
     try:
         numbers = np.array([float(cell) for cell in cells])
@@ -221,7 +221,7 @@ def _relative(name: str, cells: Sequence[str]) -> str:
     if not np.isfinite(numbers).all() or (np.diff(numbers) < 0).any() or numbers[0] < 0:
         return ""
     steps = np.diff(np.unique(numbers))
-    if not len(steps) or numbers[0] > 100 * float(np.median(steps)) + 10:
+    if not len(steps) or (not told and numbers[0] > 100 * float(np.median(steps)) + 10):
         return ""
     parts = words(name)
     return next((unit for unit in ("ms", "us", "ns") if unit in parts), "s")

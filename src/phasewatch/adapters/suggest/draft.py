@@ -6,36 +6,35 @@ and `import` refuses, never a value.
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from phasewatch.adapters.suggest import (
     channels,
     clocks,
+    content,
     grid,
     intervals,
     paths,
     presets,
     sample,
     series,
+    shapes,
     toml,
 )
-from phasewatch.adapters.suggest.channels import Channel, Columns
+from phasewatch.adapters.suggest.channels import Columns
 from phasewatch.adapters.suggest.clocks import UNKNOWN, Found
-from phasewatch.adapters.suggest.columns import hosts, kinds, labels, numbers, words
+from phasewatch.adapters.suggest.columns import hosts, labels, numbers
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.series import Series
+from phasewatch.adapters.suggest.shapes import NOTHING, Notes, Shape, Told
 from phasewatch.adapters.suggest.text import column, listed, quoted
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
-
-TOLD_APART = ("kind", "unit")
-"""Columns of a long table that describe its quantities and tell no series apart."""
 
 ASKED = Labels(
     ('value = "?"  # CHECK what is every row: "benign"? Or name a column, path or file of labels',),
@@ -48,16 +47,6 @@ DAY_S, WEEK_S = 86_400, 7 * 86_400
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the user says of a source: columns by name, and whether rows are events or samples."""
-
-    time: str = ""
-    host: str = ""
-    phase: str = ""
-    rows: Literal["", "events", "samples"] = ""
-
-
-@dataclass(frozen=True)
 class Draft:
     """The two files as text, questions that they leave open, and remarks for the person."""
 
@@ -67,33 +56,13 @@ class Draft:
     questions: tuple[str, ...] = ()
 
 
-@dataclass
-class _Notes:
-    """Remarks and open questions, in the order in which they arise."""
-
-    remarks: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What a row is: an event, or a value among those that `keys` tell apart, or all of them."""
-
-    events: bool = False
-    join: bool = False
-    keys: tuple[str, ...] = ()
-    by_path: str = ""
-    keep: tuple[str, str] | None = None
-    """The column and the text of the rows that are kept, where rows are of several kinds."""
-
-
-def suggest(source: Path, told: Told = Told()) -> Draft:
+def suggest(source: Path, told: Told = NOTHING) -> Draft:
     """Return drafts for a table or a folder of tables.
 
     Raises Refused when no column is a time, or nothing could be a channel, or when what a row is
     must be told.
     """
-    notes = _Notes()
+    notes = Notes()
     found = sample.read(source)
     found, stretches = intervals.apart(found)
     preset = presets.fitting(found)
@@ -113,9 +82,8 @@ def suggest(source: Path, told: Told = Told()) -> Draft:
     rest = [name for name in found.columns if name not in used]
     written = numbers.notation((name, found.every(name)) for name in rest)
     columns = channels.read(found, rest, written.numerals)
-    shape = _shape(found, rows, columns, host_source, told, notes)
-    chosen = _channels(found, columns, rows, shape, other_clocks, notes)
-    shape = _of_one_kind(found, columns, chosen, shape, notes)
+    shape = shapes.decide(found, rows, columns, host_source, told, notes)
+    chosen, shape = content.choose(found, columns, rows, shape, other_clocks, notes)
     identity = _identity(found, columns, host_source, shape)
     notes.remarks += [_text_remark(name, identity, shape, found) for name in columns.texts]
     every = _every_s(rows, shape)
@@ -147,7 +115,7 @@ def draft_of(name: str) -> Draft:
 # ---------------------------------------------------------------- files that belong together
 
 
-def _complementary(found: Sample, clock: Found, notes: _Notes) -> Sample:
+def _complementary(found: Sample, clock: Found, notes: Notes) -> Sample:
     """Return the sample with files of other columns that hold the same machine at the same time.
 
     A file of other columns and other times is left out, with a remark: `import` refuses it by name.
@@ -180,7 +148,7 @@ def _finite(seconds: Sequence[Floats]) -> list[Floats]:
 
 
 def _host(
-    found: Sample, clock: Found, times: Sequence[Floats], told: Told, notes: _Notes
+    found: Sample, clock: Found, times: Sequence[Floats], told: Told, notes: Notes
 ) -> tuple[str, str]:
     """Return the column that names machines, if any, and the source of the host as TOML."""
     rest = [name for name in found.columns if name not in clock.columns]
@@ -193,12 +161,14 @@ def _host(
         return told.host, column(told.host)
     named = hosts.named([name for name in rest if _names_hosts(found, name, times)])
     if named:
+        notes.remarks.append(f"used as host: {named} ({found.examples(named)})")
         return named, column(named)
     if found.header_host:
         return "", f"{{ header = {quoted(sample.HOST_IN_HEADER.pattern)} }}"
     if paths.several_folders(found.names) and not _phases_of_paths(found):
         return "", f"{{ path = {quoted(paths.FOLDER)} }}"
-    if len(found.parts) > 1 and paths.overlapping(_finite(times)):
+    stems = {match[1] for name in found.names if (match := re.search(paths.FILE, name))}
+    if len(stems) == len(found.names) > 1 and paths.overlapping(_finite(times)):
         notes.remarks.append("files hold the same time: each is taken for a machine of its own")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
     return "", '"host-1"'
@@ -223,6 +193,8 @@ def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
         return False
     if not hosts.likely_only(name):
         return True
+    if hosts.names_parts(cells):
+        return False
     return len(distinct) == 1 or any(
         hosts.separates(part, seconds)
         for part, seconds in zip(found.cells(name), times, strict=True)
@@ -230,7 +202,7 @@ def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
 
 
 def _zone(
-    clock: Found, times: Sequence[Floats], rows: list[Series], notes: _Notes
+    clock: Found, times: Sequence[Floats], rows: list[Series], notes: Notes
 ) -> tuple[Found, list[Series]]:
     """Return the clock, its zone a question where the clocks change in dates without one.
 
@@ -261,7 +233,7 @@ def _zone(
 
 
 def _labels(
-    found: Sample, clock: Found, host: str, stretches: Labels | None, told: Told, notes: _Notes
+    found: Sample, clock: Found, host: str, stretches: Labels | None, told: Told, notes: Notes
 ) -> Labels:
     """Return the labels of a column, a file of intervals or the paths; otherwise a question."""
     names = [told.phase] if told.phase else [
@@ -283,8 +255,12 @@ def _labels(
         notes.questions.append(
             "[phase]: no column, folder or file name states the phase. Say what every row is, "
             'such as value = "benign", or name a file of labels (docs/how-to/import.md)'
+            + _two_valued(texts)
         )
         return ASKED
+    if chosen.column:
+        whole = found.whole(chosen.column, labels.MAX_CLASSES)
+        chosen = labels.of_told(chosen.column, sorted(whole)) or chosen
     if not chosen.certain:
         notes.remarks.append(
             f"no class says that it is benign: the first, {chosen.classes[0]}, is taken for it; "
@@ -293,183 +269,16 @@ def _labels(
     return chosen
 
 
+def _two_valued(texts: Mapping[str, Sequence[str]]) -> str:
+    """Return a hint at columns of two values, one of which may be the answer; empty for none."""
+    found = [name for name, cells in texts.items() if set(cells) in ({"0", "1"}, {"0.0", "1.0"})]
+    return f". Columns of two values may be it: {', '.join(found[:8])}" if found else ""
+
+
 # ---------------------------------------------------------------- rows
 
 
-def _shape(
-    found: Sample, rows: Sequence[Series], columns: Columns, host_source: str, told: Told,
-    notes: _Notes,
-) -> _Shape:  # fmt: skip
-    """Return what a row is. Raises Refused where it must be told."""
-    if told.rows == "events":
-        return _Shape(events=True)
-    regular = series.even(rows)
-    event_like = series.of_events(found.columns)
-    if not regular and event_like and not told.rows:
-        notes.remarks.append(
-            "rows come at irregular times: they are taken for events, and summed in bins"
-        )
-        return _Shape(events=True)
-    if not regular and not told.rows:
-        raise Refused(
-            found.parts[0].name, "its rows come at irregular times, and nothing says what a row is",
-            "events, such as flows or log lines, or samples of levels and totals",
-            "Run again with --rows events (counted, and summed in bins), or --rows samples.",
-        )  # fmt: skip
-    if named := _long(found, rows, columns):
-        return _Shape(keys=named)
-    by_path = _by_path(found, rows, host_source)
-    if by_path:
-        return _Shape(join=True, by_path=by_path)
-    if not series.repeated(rows):
-        return _Shape(join=len({part.columns for part in found.parts}) > 1)
-    if series.joinable(found, rows, list(columns.numbers)):
-        return _Shape(join=True)
-    candidates = [name for name in (*columns.texts, *columns.numbers) if name not in TOLD_APART]
-    keys = series.keys(found, rows, [one for one in candidates if series.key_like(found, one)])
-    if keys:
-        notes.remarks.append(f"rows of one time differ in {', '.join(keys)}: they are pivoted")
-        return _Shape(keys=keys)
-    if event_like and not told.rows:
-        notes.remarks.append("rows share their times: they are taken for events, summed in bins")
-        return _Shape(events=True)
-    raise Refused(
-        found.parts[0].name, "several of its rows have one time, and nothing tells them apart",
-        "a column that names the machine or the quantity of each row",
-        "Name the machine with --host COLUMN, or run again with --rows events to sum rows in bins.",
-    )  # fmt: skip
-
-
-def _long(found: Sample, rows: Sequence[Series], columns: Columns) -> tuple[str, ...]:
-    """Return the columns that name the quantity of a long table's rows; empty for other tables."""
-    value = series.long_form(found.columns, list(columns.numbers))
-    named = [name for name in columns.texts if series.names_quantity(name) and value]
-    if not named:
-        return ()
-    if not series.repeated(rows):
-        return (named[0],)
-    recur = [name for name in columns.texts if name not in TOLD_APART]
-    keys = series.keys(found, rows, [name for name in recur if series.key_like(found, name)])
-    return keys if set(keys) & set(named) or not keys else (named[0], *keys)
-
-
-def _by_path(found: Sample, rows: Sequence[Series], host_source: str) -> str:
-    """Return the expression for quantities in the paths of files; empty where files are alike.
-
-    Files in the folder of one machine that hold the same times hold different quantities.
-    """
-    if "path" not in host_source or paths.FOLDER not in host_source.replace("\\\\", "\\"):
-        return ""
-    for name in {paths.folder(part.name) for part in found.parts}:
-        spans = [one.seconds for one in rows if paths.folder(found.parts[one.part].name) == name]
-        if paths.overlapping(spans):
-            return paths.QUANTITY
-    return ""
-
-
-def _channels(
-    found: Sample, columns: Columns, rows: Sequence[Series], shape: _Shape,
-    other_clocks: Sequence[Found], notes: _Notes,
-) -> list[Channel]:  # fmt: skip
-    """Return the channels of a draft. Raises Refused where nothing is left."""
-    second = {name for one in other_clocks for name in one.columns}
-    for name in [name for name in columns.numbers if name in second]:
-        notes.remarks.append(f"left out, a second time column: {name}")
-        del columns.numbers[name]
-    for name in [name for name in columns.texts if name in second]:
-        notes.remarks.append(f"left out, a second time column: {name}")
-        columns.texts.remove(name)
-    if shape.keys or shape.by_path:
-        columns.numbers = {k: v for k, v in columns.numbers.items() if k not in shape.keys}
-        names = _quantities(found, shape)
-        value = series.long_form(found.columns, list(columns.numbers))
-        values = [value] if value and not shape.by_path else _value_columns(columns, rows)
-        columns.numbers = {name: columns.numbers[name] for name in values}
-        chosen, remarks = channels.of_quantities(columns, rows, names, values)
-        chosen = _kinds_told(found, names, chosen)
-    else:
-        chosen, remarks = channels.of_columns(found, columns, rows, shape.events)
-    notes.remarks += remarks
-    if asked := [one.name for one in chosen if one.kind == "?"]:
-        notes.questions.append(
-            f"kind of {', '.join(asked)}: values only rise, as running totals do, and no name says "
-            'so. Write "counter" or "gauge" in the schema'
-        )
-    if shape.events:
-        return [*chosen, Channel("", "event")]
-    if not chosen:
-        shown = "; ".join([*remarks, f"text: {', '.join(columns.texts[:8])}"])
-        raise Refused(
-            found.parts[0].name, f"no column could be a channel ({shown})",
-            "a column of numbers that change", "Check the files.",
-        )  # fmt: skip
-    return chosen
-
-
-TOLD_KINDS: dict[str, kinds.Guess] = {"counter": "counter", "gauge": "gauge", "delta": "event"}
-"""Kinds that a file of metrics states in its column `kind`."""
-
-
-def _kinds_told(
-    found: Sample, names: Sequence[Sequence[str]], chosen: Sequence[Channel]
-) -> list[Channel]:
-    """Return channels with the kinds that a long table states beside each value."""
-    stated = zip((name for part in names for name in part), found.every("kind"), strict=True)
-    told = {name: TOLD_KINDS[kind] for name, kind in stated if kind in TOLD_KINDS}
-    return [replace(one, kind=told.get(one.column, one.kind)) for one in chosen]
-
-
-def _of_one_kind(
-    found: Sample, columns: Columns, chosen: Sequence[Channel], shape: _Shape, notes: _Notes
-) -> _Shape:
-    """Return the shape with the kind of events to keep, where all channels are of one of several.
-
-    A log of flows, alerts and statistics has values of flows in the rows of flows only.
-    """
-    filled = [found.every(one.column) for one in chosen if one.column]
-    if not shape.events or not filled:
-        return shape
-    holding = [any(cells) for cells in zip(*filled, strict=True)]
-    for name in columns.texts:
-        cells = found.every(name)
-        kinds = {cell for cell, holds in zip(cells, holding, strict=True) if holds}
-        others = set(cells) - kinds
-        if len(kinds) == 1 and "" not in kinds and others and series.key_like(found, name):
-            (kind,) = kinds
-            notes.remarks.append(
-                f"only rows whose {name} is {kind} are kept; the others are "
-                f"{', '.join(sorted(others)[:8])}"
-            )
-            return replace(shape, keep=(name, kind))
-    return shape
-
-
-def _value_columns(columns: Columns, rows: Sequence[Series]) -> list[str]:
-    """Return the columns of a long table that hold values which change and name nothing."""
-    return [
-        name
-        for name, parts in columns.numbers.items()
-        if not numbers.constant([parts[one.part][one.rows] for one in rows])
-        and not channels.IDENTIFIES & set(words.words(name))
-    ]
-
-
-def _quantities(found: Sample, shape: _Shape) -> list[list[str]]:
-    """Return the quantity of each row, part by part: the texts of its keys joined by dots."""
-    if shape.by_path:
-        texts = []
-        for part in found.parts:
-            match = re.search(shape.by_path, part.name)
-            texts.append([match[1] if match else part.name] * len(part.table))
-        return texts
-    cells = [found.cells(name) for name in shape.keys]
-    return [
-        [".".join(filter(None, row)) for row in zip(*columns, strict=True)]
-        for columns in zip(*cells, strict=True)
-    ]
-
-
-def _every_s(rows: Sequence[Series], shape: _Shape) -> float:
+def _every_s(rows: Sequence[Series], shape: Shape) -> float:
     """Return the seconds between rows of one machine: the usual ones, the mean of events."""
     if not shape.events:
         return series.every_s(rows) or 1.0
@@ -480,7 +289,7 @@ def _every_s(rows: Sequence[Series], shape: _Shape) -> float:
 # ---------------------------------------------------------------- lines of the mapping
 
 
-def _identity(found: Sample, columns: Columns, host_source: str, shape: _Shape) -> dict[str, str]:
+def _identity(found: Sample, columns: Columns, host_source: str, shape: Shape) -> dict[str, str]:
     """Return where host and sample come from, as TOML."""
     named = hosts.sample(columns.texts)
     whole = '{ path = "^([^.]+)" }  # the file\'s path'
@@ -509,7 +318,7 @@ def _file_lines(found: Sample) -> list[str]:
     return []
 
 
-def _number_lines(written: numbers.Notation, columns: Columns, notes: _Notes) -> list[str]:
+def _number_lines(written: numbers.Notation, columns: Columns, notes: Notes) -> list[str]:
     """Return the lines of [numbers]."""
     lines = []
     if written.doubt:
@@ -533,7 +342,7 @@ def _number_lines(written: numbers.Notation, columns: Columns, notes: _Notes) ->
     return lines
 
 
-def _row_lines(shape: _Shape, every_s: float) -> list[str]:
+def _row_lines(shape: Shape, every_s: float) -> list[str]:
     """Return the lines of [rows]."""
     if shape.events:
         keep = (
@@ -545,7 +354,7 @@ def _row_lines(shape: _Shape, every_s: float) -> list[str]:
     return ["join = true"] if shape.join and not shape.by_path else []
 
 
-def _pivot_lines(shape: _Shape, columns: Columns) -> list[str]:
+def _pivot_lines(shape: Shape, columns: Columns) -> list[str]:
     """Return the lines of [pivot]."""
     if not shape.keys and not shape.by_path:
         return []
@@ -556,21 +365,15 @@ def _pivot_lines(shape: _Shape, columns: Columns) -> list[str]:
 # ---------------------------------------------------------------- remarks
 
 
-def _text_remark(name: str, identity: dict[str, str], shape: _Shape, found: Sample) -> str:
+def _text_remark(name: str, identity: dict[str, str], shape: Shape, found: Sample) -> str:
     """Return what becomes of a column of text: the draft uses it, or not."""
     uses = [key for key, source in identity.items() if source == column(name)]
     uses += ["name of a quantity"] if name in shape.keys else []
     use = f"used as {' and '.join(uses)}" if uses else "left out, text"
-    return f"{use}: {name} ({_examples(found, name)})"
+    return f"{use}: {name} ({found.examples(name)})"
 
 
-def _examples(found: Sample, name: str) -> str:
-    """Return the number of different texts of a column, and the first three."""
-    texts = sorted(set(found.every(name)) - {""})
-    return f"{len(texts)}: {', '.join(texts[:3])}{', …' if texts[3:] else ''}" if texts else "empty"
-
-
-def _tell(found: Sample, clock: Found, notes: _Notes) -> None:
+def _tell(found: Sample, clock: Found, notes: Notes) -> None:
     """Add remarks on files that could not be read, and on how the first is written."""
     notes.remarks += [f"not read: {problem}" for problem in found.unreadable]
     notes.remarks += [f"{found.parts[0].name}: {note}" for note in found.first.layout.notes]

@@ -15,6 +15,7 @@ from typing import Any
 from phasewatch import schema as schemas
 from phasewatch.adapters import mapping as mappings
 from phasewatch.adapters.suggest import clocks, intervals
+from phasewatch.adapters.suggest.columns import numbers
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.errors import Refused
 from phasewatch.schema import Schema
@@ -123,10 +124,17 @@ def _quantities(pivot: Mapping[str, Any], sample: Sample) -> Iterator[str]:
         yield from (f"{quantity}.{value}" if several else quantity for value in values)
 
 
-def fit(
-    preset: Preset, sample: Sample, phase: str = "", labels: Path | None = None
-) -> tuple[Schema, mappings.Mapping]:
-    """Return schema and mapping of a preset for the files of a sample.
+@dataclass(frozen=True)
+class Fitted:
+    """A preset for the files of a sample, and the channels that none of them has."""
+
+    schema: Schema
+    mapping: mappings.Mapping
+    absent: tuple[str, ...]
+
+
+def fit(preset: Preset, sample: Sample, phase: str = "", labels: Path | None = None) -> Fitted:
+    """Return a preset for the files of a sample, without the channels that they lack.
 
     `phase` is that of every row, `labels` a file of stretches of time with their phase. Raises
     Refused where neither is given and the preset has no column of phases, or where the files are
@@ -134,24 +142,51 @@ def fit(
     """
     if not _fits(preset, sample):
         raise _unfit(preset, sample)
-    fields = _pruned(preset.fields, sample) | {
-        "time": _time(preset.fields["time"], sample, preset.day_first)
-    }
-    schema = schemas.parse_fields(tomllib.loads(preset.schema), f"preset {preset.name}")
+    place = f"preset {preset.name}"
+    schema = schemas.parse_fields(tomllib.loads(preset.schema), place)
+    fields = _pruned(preset.fields, sample) | {"time": _time(preset, sample)}
+    fields |= _numbers(fields, sample)
+    absent = tuple(name for name in schema.names if name not in fields["channels"])
+    known = [one for one in schema.channels if one.name not in absent]
+    fields["phase"], classes = _phase(preset, phase, labels, schema.classes)
+    schema = replace(schema, channels=tuple(known), classes=classes)
+    return Fitted(schema, mappings.parse(fields, place, schema), absent)
+
+
+def _phase(
+    preset: Preset, phase: str, labels: Path | None, classes: tuple[str, ...]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the fields of [phase] and the classes. Raises Refused where none state the phase."""
+    fields: dict[str, Any] = preset.fields["phase"]
     if labels:
-        fields["phase"], classes = _stretches(labels)
-        schema = replace(schema, classes=classes)
-    elif phase:
-        fields["phase"] = {"value": phase}
-        others = [name for name in schema.classes if name != phase]
-        schema = schema if phase in schema.classes else replace(schema, classes=(others[0], phase))
-    elif fields["phase"].get("value") == clocks.UNKNOWN:
+        found = intervals.read(labels)
+        stated = tomllib.loads("\n".join(found.fields))
+        return stated | {"file": str(labels.resolve())}, found.classes
+    if phase:
+        benign = phase if phase in classes else classes[0]
+        return {"value": phase}, classes if phase in classes else (benign, phase)
+    if fields.get("value") == mappings.QUESTION:
         raise Refused(
             f"preset {preset.name}", "knows no phase, and no column of such files states it",
             "--phase benign, for example, or --labels FILE with start, end and label",
             "Add one of the two.",
         )  # fmt: skip
-    return schema, mappings.parse(fields, f"preset {preset.name}", schema)
+    return fields, classes
+
+
+def _numbers(fields: dict[str, Any], sample: Sample) -> dict[str, Any]:
+    """Return the fields of [numbers], where the files write a decimal comma."""
+    wanted = [name for name in sample.columns if _renamed(name, fields) in _sources(fields)]
+    found = numbers.notation((name, sample.every(name)) for name in wanted).numerals
+    if "numbers" in fields or found.decimal == ".":
+        return {}
+    return {"numbers": {"decimal": found.decimal, "thousands": found.thousands}}
+
+
+def _sources(fields: Mapping[str, Any]) -> set[str]:
+    """Return the columns or quantities of the channels of a mapping."""
+    found = fields["channels"].values()
+    return {one if isinstance(one, str) else one.get("column", "") for one in found}
 
 
 def _unfit(preset: Preset, sample: Sample) -> Refused:
@@ -170,6 +205,7 @@ def _unfit(preset: Preset, sample: Sample) -> Refused:
 
 def _pruned(fields: dict[str, Any], sample: Sample) -> dict[str, Any]:
     """Return the fields of a mapping without rules and names for columns that no file has."""
+    fields = fields | {"channels": _measured(fields, sample)}
     if "pivot" in fields:
         pivot = {
             key: [name for name in _listed(value) if name in sample.columns]
@@ -188,6 +224,19 @@ def _pruned(fields: dict[str, Any], sample: Sample) -> dict[str, Any]:
     return fields
 
 
+def _measured(fields: dict[str, Any], sample: Sample) -> dict[str, Any]:
+    """Return the channels of a mapping for which some file has the column or the quantity."""
+    if "pivot" in fields:
+        there = set(_quantities(fields["pivot"], sample))
+    else:
+        there = {_renamed(name, fields) for name in sample.columns} | {""}
+    return {
+        name: source
+        for name, source in fields["channels"].items()
+        if (source if isinstance(source, str) else source.get("column", "")) in there
+    }
+
+
 def _time(preset: Preset, sample: Sample) -> dict[str, Any]:
     """Return the fields of [time] as the files of a sample write times."""
     time: dict[str, Any] = preset.fields["time"]
@@ -197,10 +246,3 @@ def _time(preset: Preset, sample: Sample) -> dict[str, Any]:
         return time
     lines = "\n".join(line for line in found.lines if not line.startswith("#"))
     return {"column": list(found.columns), **tomllib.loads(lines)}
-
-
-def _stretches(path: Path) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the fields of [phase] and the classes for a file of labels. Raises Refused."""
-    found = intervals.read(path)
-    fields = tomllib.loads("\n".join(found.fields))
-    return fields | {"file": str(path.resolve())}, found.classes

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from phasewatch.adapters.reading import opening
-from phasewatch.adapters.reading.table import Table
+from phasewatch.adapters.reading.table import Batch, Table
 from phasewatch.errors import Refused, counted
 
 FILES, ROWS = 12, 20_000
@@ -71,6 +71,33 @@ class Sample:
         """Return the texts of a column of all parts, one after the other."""
         return [cell for cells in self.cells(column) for cell in cells]
 
+    def examples(self, column: str) -> str:
+        """Return the number of different texts of a column, and the first three."""
+        texts = sorted(set(self.every(column)) - {""})
+        if not texts:
+            return "empty"
+        return f"{len(texts)}: {', '.join(texts[:3])}{', …' if texts[3:] else ''}"
+
+    def whole(self, column: str, most: int) -> set[str]:
+        """Return the different texts of a column in all rows of all files, up to about `most`.
+
+        Rows beyond the sample are read for it, but of this column alone. Files without it do not
+        count.
+        """
+        found = set(self.every(column))
+        if len(self.names) == len(self.parts) and all(part.table.complete for part in self.parts):
+            return found
+        for one in opening.find(self.source):
+            if one.name not in self.names or len(found) > most:
+                continue
+            try:
+                opened = opening.open_table(one)
+                if column in opened.layout.names:
+                    found |= _texts(opened.batches([column]), column)
+            except Refused:
+                continue
+        return found
+
     def everywhere(self, column: str) -> bool:
         """Return whether every part has a column."""
         return all(column in part.columns for part in self.parts)
@@ -82,11 +109,13 @@ def read(source: Path) -> Sample:
     A file that cannot be read is told, unless it is the only one. Raises Refused.
     """
     inputs = opening.find(source)
+    if not inputs:
+        raise Refused(source, "holds no table", "files with rows, or a folder", "Check the path.")
     found: list[Part] = []
     unreadable: list[str] = []
     for one in inputs[:: -(-len(inputs) // FILES)]:
         try:
-            found.append(Part(one.name, opening.sample(one, rows=ROWS)))
+            found.append(Part(one.name, _distinct(opening.sample(one, rows=ROWS))))
         except Refused as error:
             if len(inputs) == 1:
                 raise
@@ -110,12 +139,33 @@ def read(source: Path) -> Sample:
     )
 
 
+def _distinct(table: Table) -> Table:
+    """Return a table without rows that are the same as an earlier one, which `import` drops."""
+    rows = list(zip(*table.columns.values(), strict=True))
+    first = {row: place for place, row in reversed(list(enumerate(rows)))}
+    if len(first) == len(rows):
+        return table
+    kept = sorted(first.values())
+    columns = {name: [cells[row] for row in kept] for name, cells in table.columns.items()}
+    return replace(table, lines=[table.lines[row] for row in kept], columns=columns)
+
+
 def _without_host(part: Part) -> Part:
     """Return a part without the machine in the names of its columns, where they begin with it."""
     if not any(HOST_IN_HEADER.match(name) for name in part.table.columns):
         return part
     columns = {HOST_IN_HEADER.sub("", name): cells for name, cells in part.table.columns.items()}
     return replace(part, table=replace(part.table, columns=columns))
+
+
+def _texts(batches: Iterable[Batch], column: str) -> set[str]:
+    """Return the different texts of a column in some batches."""
+    found: set[str] = set()
+    for batch in batches:
+        cells = batch.columns.get(column)
+        if cells is not None:
+            found |= {str(cell or "").strip() for cell in cells.unique().to_pylist()}
+    return found
 
 
 def _alike(found: Sequence[Part]) -> tuple[list[Part], list[Part]]:

@@ -1,4 +1,4 @@
-"""What a row is: all values of a machine at one time, one value of several, or an event.
+"""The rows of each machine, and whether their times tell events, parts and quantities apart.
 
 A table may have one row for each machine and time; or several, which differ in a column such as the
 name of a disk or of the quantity, so that they must be pivoted, or joined; or a row for each event,
@@ -21,6 +21,12 @@ MOST_KEYS, MOST_SERIES = 3, 400
 
 REPEATED = 0.01
 """The share of rows with the time of the row before, from which on they are no accident."""
+
+PART_WORDS = frozenset(
+    ["device", "disk", "dev", "interface", "iface", "nic", "cpu", "core", "gpu", "mount", "fs",
+     "partition", "volume", "queue", "numa", "socket", "mode", "state", "direction", "path"]
+)  # fmt: skip
+"""Words for the parts of a machine, and for the states in which something is measured."""
 
 NAME_WORDS = lexicon(
     """
@@ -140,6 +146,11 @@ def names_quantity(name: str) -> bool:
     return bool(NAME_WORDS & set(words.words(name)))
 
 
+def names_part(name: str) -> bool:
+    """Return whether a name is that of a column of disks, CPUs or other parts of a machine."""
+    return bool(PART_WORDS & set(words.words(name)))
+
+
 def key_like(sample: Sample, name: str) -> bool:
     """Return whether the values of a column recur, so that it may tell series apart."""
     rows, values = len(sample.every(name)), _values(sample, name)
@@ -150,6 +161,11 @@ def long_form(columns: Sequence[str], numbers: Sequence[str]) -> str:
     """Return the only column of values of a long table; empty where there are several columns."""
     found = [name for name in numbers if VALUE_WORDS & set(words.words(name))]
     return found[0] if len(found) == 1 and len(numbers) <= 4 and len(columns) > 2 else ""
+
+
+def of_flows(columns: Iterable[str]) -> bool:
+    """Return whether columns name both ends of a flow, as addresses and ports."""
+    return sum(words.of_endpoint(name) for name in columns) >= 2
 
 
 def of_events(columns: Iterable[str]) -> bool:

@@ -14,6 +14,7 @@ from phasewatch.cli.console import (
     AsJson,
     Opening,
     app,
+    err,
     out,
     plain,
     print_json,
@@ -112,7 +113,10 @@ def _layout(
     from phasewatch.errors import Refused
 
     if preset and not mapping and not schema:
-        return presets.fit(presets.load(preset), sample.read(source), phase, labels)
+        fitted = presets.fit(presets.load(preset), sample.read(source), phase, labels)
+        if fitted.absent:
+            err.print(f"no file has {', '.join(fitted.absent)}: left out", soft_wrap=True)
+        return fitted.schema, fitted.mapping
     if preset or phase or labels or not mapping or not schema:
         raise Refused(
             "import", "needs to know what the tables hold",
@@ -200,6 +204,9 @@ def suggest(
     time: Annotated[str, typer.Option(help="Column of times, where none says so itself.")] = "",
     host: Annotated[str, typer.Option(help="Column that names the machine of each row.")] = "",
     phase: Annotated[str, typer.Option(help="Column that states the phase of each row.")] = "",
+    quantity: Annotated[
+        str, typer.Option(help="Column that names what, or which part, a row measures.")
+    ] = "",
     rows: Annotated[
         Rows | None, typer.Option(help="What a row is, where its times do not say so.")
     ] = None,
@@ -215,7 +222,7 @@ def suggest(
     from phasewatch.io import atomic
 
     atomic.refuse_url(folder)
-    told = Told(time, host, phase, rows.value if rows else "")
+    told = Told(time, host, phase, quantity, rows.value if rows else "")
     draft = draft_of(preset) if preset else draft_for(source, told)
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name

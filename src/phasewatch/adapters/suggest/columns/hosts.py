@@ -5,7 +5,7 @@ within each of its values and not without it: then the file holds several series
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -20,9 +20,16 @@ SURE = lexicon(
 )
 """Words that name a machine."""
 
+PART = re.compile(
+    r"(/dev/)?(sd|hd|vd|xvd|nvme|dm-|md|loop|sr|eth|ens|enp|eno|em|wlan|lo|br|bond|cpu|core|gpu)"
+    r"[a-z0-9:p_-]*|_?total|all|[a-z]:|-?[0-9]{1,3}",
+    re.IGNORECASE,
+)
+"""Names of disks, network interfaces and CPUs: parts of a machine."""
+
 LIKELY = lexicon(
     """
-    device instance board domain dom guest system unit sensor
+    device instance board domain dom guest system sensor
     """
 )
 """Words that may name a machine, or a disk, a queue, a part of it."""
@@ -33,6 +40,12 @@ BESIDE = lexicon(
     """
 )
 """Words that may stand beside those above."""
+
+NUMBERED = re.compile(
+    r"(web|db|app|srv|server|host|node|vm|machine|worker|pc|client|pi|edge|master|ws|dc)[-_.]?\d+",
+    re.IGNORECASE,
+)
+"""Names of columns that are rather those of machines."""
 
 SAMPLE = re.compile(r"(sample|run|session|recording|trace|job)(_?id)?", re.IGNORECASE)
 
@@ -64,6 +77,11 @@ def _rank(name: str) -> int:
 def likely_only(name: str) -> bool:
     """Return whether a name may stand for a part of a machine as well, so that data must decide."""
     return _rank(name) >= 5
+
+
+def names_parts(cells: Iterable[str]) -> bool:
+    """Return whether texts name disks, interfaces or CPUs rather than machines."""
+    return all(PART.fullmatch(cell) for cell in set(cells) - {""})
 
 
 def sample(columns: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ NAMES = (
 
 ANYWHERE = frozenset(
     {"label", "labels", "attack", "attacks", "anomaly", "anomalies", "anomalous", "malicious",
-     "malware", "intrusion", "outlier", "changepoint", "lable", "ransomware", "botnet"}
+     "malware", "intrusion", "outlier", "changepoint", "att", "lable", "ransomware", "botnet"}
 )  # fmt: skip
 """Words that make a column a part of the answer wherever they stand in its name."""
 
@@ -50,6 +50,9 @@ HARMFUL = lexicon(
     injection trojan worm virus rootkit hostile infected compromised theft mirai
     """
 )
+OTHER, OTHER_BENIGN = "other", "benign"
+"""The second class beside the only one of a column: "other", or "benign" where it is another."""
+
 BENIGN = re.compile(
     rf"(?<![a-z])((benign|normal|background|legitimate)|({'|'.join(sorted(HARMLESS))})(?![a-z]))"
     r"|^(0|0[.]0|false|no|ok|good)$|^non?[ _-]?(attack|malicious|anomal)",
@@ -137,6 +140,10 @@ def _labels(name: str, cells: Sequence[str]) -> Labels | None:
     """Return the labels of one column, or None for one value, or for many that no rules sort."""
     given = sorted(set(cells) - {""})
     column = f"column = {quoted(name)}"
+    if len(given) == 1 and "" not in cells and _rank(name) == 0:
+        # Rows that are not read may hold other words; a schema has two classes or more.
+        benign = bool(BENIGN.search(given[0]))
+        return Labels((column,), (given[0], OTHER) if benign else (OTHER_BENIGN, given[0]), name)
     if 2 <= len(given) <= MAX_CLASSES:
         classes = benign_first(given)
         return Labels((column,), classes, name, bool(BENIGN.search(classes[0])))

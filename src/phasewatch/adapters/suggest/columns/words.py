@@ -54,6 +54,7 @@ EXTENSIVE = lexicon(
     bytes byte octets packets packet pkts pkt frames count counts cnt num number tot total
     totlen duration dur elapsed age length len size hits requests errors retrans bits lines
     files rows totpkts totbytes srcbytes dstbytes
+    ipkt opkt ibyt obyt td
     """
 )
 """Words for a value of one event that adds up over events."""
@@ -72,6 +73,14 @@ IDENTIFIER = lexicon(
     """
 )
 """Words for a number that names something, or says where it is."""
+
+ENDPOINT = lexicon(
+    """
+    src dst source destination sport dport srcaddr dstaddr srcip dstip saddr daddr srcport dstport
+    sa da sp dp orig resp dest sip dip
+    """
+)
+"""Words of the two ends of a flow: a table with both has a row for each flow."""
 
 FLOW = lexicon(
     """
@@ -122,6 +131,11 @@ def identifier(name: str) -> bool:
     """Return whether a number names something: a port, a process, a protocol."""
     parts = words(name)
     return bool(IDENTIFIER & set(parts)) or parts[-1:] == ["p"]
+
+
+def of_endpoint(name: str) -> bool:
+    """Return whether a column names an end of a flow."""
+    return bool(ENDPOINT & set(words(name)))
 
 
 def of_event(name: str) -> bool:

@@ -53,7 +53,7 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
 def test_omitted_columns_are_reported(source: Path) -> None:
     remarks = "; ".join(suggest(source).remarks)
     assert "a second time column: date" in remarks
-    assert "constant in every file: memory" in remarks
+    assert "constant for each machine and file: memory" in remarks
 
 
 def test_a_column_that_states_the_phase_is_used(tmp_path: Path) -> None:
