@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from phasewatch.episode import Ints
 
-MEMORY = 192 << 20
+MEMORY = 64 << 20
 """Bytes of rows that are kept in memory."""
 
 Rows = NDArray[np.void]

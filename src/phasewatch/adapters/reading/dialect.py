@@ -248,8 +248,7 @@ def _score(lines: Sequence[tuple[int, str]], separator: str) -> float:
     same = [one for one in cells if len(one) == width]
     texts = [cell.strip() for one in same for cell in one]
     clean = sum(
-        bool(not cell or is_value(cell) or (WORDS.fullmatch(cell) and (separator != " " or True)))
-        for cell in texts
+        bool(not cell or is_value(cell) or WORDS.fullmatch(cell)) for cell in texts
     ) / len(texts)
     measured = sum(bool(is_value(cell)) for cell in texts) / len(texts)
     narrow = 0.5 if separator == " " else 1.0
@@ -274,7 +273,7 @@ def _header(table: Sequence[_Line], width: int, options: Options) -> _Line | Non
         rest = [one for one in fitting[place + 1 :] if len(one.cells) == width]
         if line.text.startswith("#") and rest and not any(map(is_value, rest[0].cells)):
             continue
-        if len(line.cells) < width and (not rest or any(map(is_value, line.cells))):
+        if len(line.cells) < width and not (rest and any(map(is_value, rest[0].cells))):
             continue
         return line if _names_columns(line, rest) else None
     return None

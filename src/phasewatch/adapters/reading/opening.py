@@ -86,9 +86,14 @@ def sample(given: Input, options: Options = Options(), rows: int | None = None) 
             columns.setdefault(name, [""] * len(lines))
         for name, cells in columns.items():
             found = batch.columns.get(name)
-            cells += [""] * take if found is None else map(str, found.slice(0, take).to_pylist())
+            cells += [""] * take if found is None else _texts(found.slice(0, take))
         lines += batch.lines[:take].tolist()
         if not complete or (rows is not None and len(lines) >= rows):
             complete = False
             break
     return Table(given.path, lines, columns, dropped, opened.layout, complete)
+
+
+def _texts(cells: Any) -> list[str]:
+    """Return the values of an Arrow array as text, "" for a missing one."""
+    return ["" if one is None else str(one) for one in cells.to_pylist()]

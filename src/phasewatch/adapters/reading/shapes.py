@@ -202,7 +202,7 @@ def rows(value: object) -> Iterator[Row]:
 
     Raises KeyError, TypeError or AttributeError where an object has not the shape that it shows.
     """
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         for one in value:
             yield from rows(one)
         return

@@ -148,14 +148,19 @@ def open_bytes(given: Input) -> Iterator[IO[bytes]]:
         if given.member:
             archive = stack.enter_context(zipfile.ZipFile(stream))
             stream = stack.enter_context(archive.open(given.member))
-        for _ in range(LAYERS):
-            stream = _peekable(stream)
-            start = cast(Any, stream).peek(8)[:8]
-            found = next((one for magic, one in DECOMPRESSORS if start.startswith(magic)), None)
-            if found is None:
-                break
-            stream = found(stream)
-        yield stream
+        yield _plain(stream)
+
+
+def _plain(stream: Any) -> IO[bytes]:
+    """Return the content of a stream, which may be compressed."""
+    for _ in range(LAYERS):
+        stream = _peekable(stream)
+        start = stream.peek(8)[:8]
+        found = next((one for magic, one in DECOMPRESSORS if start.startswith(magic)), None)
+        if found is None:
+            break
+        stream = found(stream)
+    return cast(IO[bytes], stream)
 
 
 def _peekable(stream: Any) -> IO[bytes]:

@@ -35,13 +35,18 @@ class Reader(Base):
             raise unreadable(head.given, "has a time for every value", "series of equal steps")
         self._labelled = "@classlabel true" in head_text.lower()
         self._line = head_text.count("\n") + 1
-        self._width = max((len(self._case(line)[0]) for line in self._lines()[:1]), default=0)
+        self._width = self._first_width()
         names = ("case", "time", "label", *(f"dim_{place}" for place in range(self._width)))
         super().__init__(head, Layout("ts", names, head.encoding))
 
     def _lines(self) -> list[str]:
         """Return the lines of the cases, of which some may be blank."""
         return self._body.split("\n")
+
+    def _first_width(self) -> int:
+        """Return the number of dimensions of the first case that has any."""
+        widths = (len(self._case(line)[0]) for line in self._lines() if line.strip())
+        return next((width for width in widths if width), 0)
 
     def _case(self, line: str) -> tuple[list[list[str]], str]:
         """Return the series of a case, one for each dimension, and its label."""

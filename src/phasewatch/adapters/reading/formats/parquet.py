@@ -71,10 +71,10 @@ def _plain(cells: Any) -> Any:
 
     if pa.types.is_timestamp(cells.type):
         cells = cells.cast(pa.timestamp("ns", cells.type.tz)).cast(pa.int64())
-    if pa.types.is_floating(cells.type) or pa.types.is_integer(cells.type):
-        if not cells.null_count or pa.types.is_floating(cells.type):
-            return pc.cast(cells, "float64") if pa.types.is_floating(cells.type) else cells
-        return pc.fill_null(pc.cast(cells, pa.string()), "")
+    if pa.types.is_floating(cells.type):
+        return pc.cast(cells, "float64")
+    if pa.types.is_integer(cells.type):
+        return pc.fill_null(pc.cast(cells, pa.string()), "") if cells.null_count else cells
     if pa.types.is_string(cells.type):
         return pc.fill_null(cells, "")
     texts = ["" if one is None else str(one) for one in cells.to_pylist()]
