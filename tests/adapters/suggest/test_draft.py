@@ -216,7 +216,8 @@ def test_files_of_one_time_are_machines(tmp_path: Path) -> None:
 
 def test_a_file_of_other_columns_and_times_is_left_out_and_told(tmp_path: Path) -> None:
     for name, start, head in (("a", 0, "ts,x"), ("b", 5000, "ts,x"), ("c", 9000, "ts,y")):
-        table(tmp_path / "t" / f"{name}.csv", head, lambda at, s=start: f"{T_S + s + at},{at % 7}")
+        rows = [f"{T_S + start + at},{at % 7}" for at in range(60)]
+        write(tmp_path / "t" / f"{name}.csv", head, rows)
     found = draft(tmp_path / "t")
     assert "other columns, not in the draft: c.csv (ts, y)" in found.remarks
     assert channels(found) == {"x": "gauge"}

@@ -2,7 +2,7 @@
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,14 +24,14 @@ class Form:
     name: str
     lines: list[str]
     host: str
-    means: dict[str, float]
+    means: Mapping[str, object]
 
 
 def _stamp(at: int) -> str:
     return f"2026-09-21 10:{at // 60:02}:{at % 60:02}"
 
 
-def _events() -> np.ndarray:  # type: ignore[type-arg]
+def _events() -> np.ndarray:
     """Return uneven times of 60 events within ten minutes."""
     return np.sort(np.random.default_rng(3).uniform(0, 600, 60)) + T_S
 
