@@ -80,11 +80,12 @@ def _without_repeats(rows: Rows, origin: Origin) -> Rows:
     repeats = np.zeros(len(rows), dtype=bool)
     first = 0
     for row in same + 1:
-        first = first if repeats[row - 1] else row - 1
+        first = first if repeats[row - 1] else int(row) - 1
         if not _equal(rows[first], rows[row]):
             raise Refused(
                 origin.place(rows[row]),
-                f"has the time of line {rows[first]['line']}, in the same episode, and other values",
+                f"has the time of line {rows[first]['line']}, in the same episode, "
+                "and other values",
                 "one row for each time",
                 "Separate them by [episode] host or sample, sum rows with [rows] events_every_s, "
                 "or join rows that hold different columns with [rows] join = true.",
@@ -118,7 +119,9 @@ def _joined(rows: Rows, schema: Schema, origin: Origin) -> Rows:
         found["phase"] = np.maximum.reduceat(rows["phase"], starts)
         labelled = np.where(rows["phase"] == UNLABELLED, np.iinfo(np.int32).max, rows["phase"])
         lowest = np.minimum.reduceat(labelled, starts)
-        for group in np.flatnonzero((found["phase"] != lowest) & (found["phase"] != UNLABELLED))[:1]:
+        for group in np.flatnonzero((found["phase"] != lowest) & (found["phase"] != UNLABELLED))[
+            :1
+        ]:
             first, *_, last = _group(rows, starts, int(group))
             raise Refused(
                 f"{origin.place(first)} and {origin.place(last)}", "have one time and two phases",
