@@ -159,7 +159,7 @@ def _refuse_values(group: Rows, channel: int, schema: Schema, origin: Origin) ->
 def _binned(rows: Rows, every_ns: int, origin: Origin) -> Rows:
     """Return events summed in bins, each with the time of its end; a bin without a row is 0.
 
-    Raises Refused where one wrong time would make more bins than memory holds.
+    A channel of which no event has a value is not measured. Raises Refused where one wrong time would make more bins than memory holds.
     """
     place = rows["t"] // every_ns
     first = int(place[0])
@@ -176,6 +176,7 @@ def _binned(rows: Rows, every_ns: int, origin: Origin) -> Rows:
         )
     values = np.zeros((count, rows["values"].shape[1]))
     np.add.at(values, bins, np.nan_to_num(rows["values"]))
+    values[:, np.isnan(rows["values"]).all(axis=0)] = np.nan
     last = np.maximum(np.searchsorted(bins, np.arange(count), side="right") - 1, 0)
     found = rows[last].copy()
     found["t"] = (first + 1 + np.arange(count, dtype=np.int64)) * every_ns
