@@ -24,7 +24,8 @@ from import_answers import ANSWERS, Answer, Channel
 from rich.console import Console
 from typer.testing import CliRunner
 
-from phasewatch.cli.main import app
+from phasewatch.cli import main as _commands  # noqa: F401  (loads the commands)
+from phasewatch.cli.console import app
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from phasewatch.adapters.numerals import Numerals
-from phasewatch.adapters.suggest import clocks
+from phasewatch.adapters.suggest import time_columns
 from phasewatch.adapters.suggest.columns import kinds, labels, numbers, units, words
 from phasewatch.adapters.suggest.columns.kinds import Guess
 from phasewatch.adapters.suggest.columns.words import lexicon
@@ -108,7 +108,7 @@ def _left_out(name: str, values: Sequence[Floats], events: bool) -> str:
     known = [one[np.isfinite(one)] for one in values]
     if labels.holds_answer(name):
         return "its name says that it holds the answer"
-    if clocks.rank_of(name) < 2 and _like_clock(known):
+    if time_columns.rank_of(name) < 2 and _like_clock(known):
         return "a second time column"
     if "uptime" in words.words(name):
         return "the time since boot"

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from phasewatch.adapters.suggest import channels, series
 from phasewatch.adapters.suggest.channels import Channel, Columns
-from phasewatch.adapters.suggest.clocks import Found
 from phasewatch.adapters.suggest.columns import hosts, numbers, words
 from phasewatch.adapters.suggest.columns.kinds import Guess
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.adapters.suggest.series import Series
 from phasewatch.adapters.suggest.shapes import Notes, Shape
+from phasewatch.adapters.suggest.time_columns import Found
 from phasewatch.errors import Refused
 
 STATED: Mapping[str, Guess] = {"counter": "counter", "gauge": "gauge", "delta": "event"}

@@ -14,7 +14,6 @@ import numpy as np
 
 from phasewatch.adapters.suggest import (
     channels,
-    clocks,
     content,
     grid,
     intervals,
@@ -23,22 +22,23 @@ from phasewatch.adapters.suggest import (
     sample,
     series,
     shapes,
+    time_columns,
     toml,
 )
 from phasewatch.adapters.suggest.channels import Columns
-from phasewatch.adapters.suggest.clocks import UNKNOWN, Found
 from phasewatch.adapters.suggest.columns import hosts, labels, numbers
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.series import Series
 from phasewatch.adapters.suggest.shapes import NOTHING, Notes, Shape, Told
 from phasewatch.adapters.suggest.text import column, listed, quoted
+from phasewatch.adapters.suggest.time_columns import UNKNOWN, Found
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
 
 ASKED = Labels(
     ('value = "?"  # CHECK what is every row: "benign"? Or name a column, path or file of labels',),
-    ("benign", "other"),
+    (labels.REST, labels.OTHER),
 )
 """The phase of a source in which nothing states it."""
 
@@ -63,17 +63,27 @@ def suggest(source: Path, told: Told = NOTHING) -> Draft:
     must be told.
     """
     notes = Notes()
-    found = sample.read(source)
-    found, stretches = intervals.apart(found)
+    found, stretches = intervals.apart(sample.read(source))
     preset = presets.fitting(found)
-    if preset:
-        notes.remarks.append(
-            f"these are files of preset {preset}: phasewatch import {source} --preset {preset}"
-        )
-    day_first = preset != "" and presets.load(preset).day_first
-    clock, other_clocks = clocks.choose(found, told.time, day_first)
+    if not preset:
+        return _drafted(found, stretches, False, told, notes)
+    command = f"phasewatch import {source} --preset {preset}"
+    notes.remarks.append(f"these are files of preset {preset}: {command}")
+    try:
+        return _drafted(found, stretches, presets.load(preset).day_first, told, notes)
+    except Refused as error:
+        raise Refused(
+            error.where, error.problem, error.expected, f"{error.remedy} Or use: {command}"
+        ) from error
+
+
+def _drafted(
+    found: Sample, stretches: Labels | None, day_first: bool, told: Told, notes: Notes
+) -> Draft:
+    """Return the drafts for a sample whose file of labels, if any, stands apart."""
+    clock, other_clocks = time_columns.choose(found, told.time, day_first)
     found = _complementary(found, clock, notes)
-    times = clocks.seconds(found, clock.clock)
+    times = time_columns.seconds(found, clock.clock)
     host, host_source = _host(found, clock, times, told, notes)
     rows = series.by_host(found, times, host)
     clock, rows = _zone(clock, times, rows, notes)
@@ -122,10 +132,11 @@ def _complementary(found: Sample, clock: Found, notes: Notes) -> Sample:
     """
     mine = [part for part in found.others if set(clock.columns) <= part.columns]
     others = replace(found, parts=tuple(mine), _texts={})
-    times = _finite(clocks.seconds(found, clock.clock))
+    times = _finite(time_columns.seconds(found, clock.clock))
+    theirs = _finite(time_columns.seconds(others, clock.clock))
     same = [
         part
-        for part, seconds in zip(mine, _finite(clocks.seconds(others, clock.clock)), strict=True)
+        for part, seconds in zip(mine, theirs, strict=True)
         if any(
             paths.overlapping([seconds, one]) and paths.folder(part.name) == paths.folder(own.name)
             for one, own in zip(times, found.parts, strict=True)
@@ -214,7 +225,7 @@ def _zone(
         return clock, rows
     in_order = [np.sort(one.rows) for one in rows]
     changed = [
-        clocks.summer_time(times[one.part][order])
+        time_columns.summer_time(times[one.part][order])
         for one, order in zip(rows, in_order, strict=True)
     ]
     if any(one is not None for one in changed):

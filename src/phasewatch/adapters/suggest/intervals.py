@@ -23,8 +23,6 @@ ENDS = lexicon(
     end stop ended stopped ends to until finish finished last offset endtime
     """
 )
-OUTSIDE = "benign"
-"""The phase of the time between the stretches, which a person checks."""
 
 
 def apart(found: Sample) -> tuple[Sample, Labels | None]:
@@ -80,10 +78,10 @@ def _labels(part: Part) -> Labels | None:
         f"end = {quoted(ends[0])}",
         f"label = {quoted(label)}",
         *([f"host = {quoted(host)}"] if host else []),
-        f'outside = "{OUTSIDE}"  # CHECK the phase of all other time',
+        f'outside = "{labels.REST}"  # CHECK the phase of all other time',
         *_written(columns[starts[0]]),
     ]
-    return Labels(tuple(lines), tuple(dict.fromkeys((OUTSIDE, *found))))
+    return Labels(tuple(lines), tuple(dict.fromkeys((labels.REST, *found))))
 
 
 def _label(names: Sequence[str], columns: dict[str, list[str]]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from phasewatch import schema as schemas
 from phasewatch.adapters import mapping as mappings
-from phasewatch.adapters.suggest import clocks, intervals
+from phasewatch.adapters.suggest import intervals, time_columns
 from phasewatch.adapters.suggest.columns import numbers
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.errors import Refused
@@ -91,7 +91,7 @@ def _renamed(name: str, fields: Mapping[str, Any]) -> str:
 def _clock(fields: Mapping[str, Any], sample: Sample) -> list[str]:
     """Return the column of times of a mapping that is named by its file, not by the preset."""
     column = fields["time"]["column"]
-    return [column] if any(clocks.PERFMON.search(name) for name in sample.columns) else []
+    return [column] if any(time_columns.PERFMON.search(name) for name in sample.columns) else []
 
 
 def _needed(fields: Mapping[str, Any]) -> Iterator[str]:
@@ -241,7 +241,7 @@ def _time(preset: Preset, sample: Sample) -> dict[str, Any]:
     """Return the fields of [time] as the files of a sample write times."""
     time: dict[str, Any] = preset.fields["time"]
     told = time["column"] if time["column"] in sample.columns else ""
-    found, _ = clocks.choose(sample, told, preset.day_first)
+    found, _ = time_columns.choose(sample, told, preset.day_first)
     if found.question:
         return time
     lines = "\n".join(line for line in found.lines if not line.startswith("#"))

@@ -131,7 +131,7 @@ def _refuse(found: Sample, key: str) -> NoReturn:
 def _part(found: Sample, name: str) -> bool:
     """Return whether a column names parts of a machine or quantities, by its name or its cells."""
     cells = set(found.every(name))
-    quantities = all(words.level(cell) or words.total(cell) for cell in cells)
+    quantities = all(words.of_quantity(cell) for cell in cells)
     return series.names_part(name) or quantities or hosts.names_parts(cells)
 
 

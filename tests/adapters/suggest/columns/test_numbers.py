@@ -30,6 +30,16 @@ def test_a_comma_that_may_be_either_is_a_doubt(cells: list[str]) -> None:
     assert numbers.notation([("x", cells)]).doubt
 
 
+def test_a_point_elsewhere_tells_that_commas_stand_between_thousands() -> None:
+    found = numbers.notation([("x", ["1,234", "5,678"]), ("y", ["0.5"])])
+    assert (found.numerals.decimal, found.numerals.thousands, found.doubt) == (".", ",", False)
+
+
+def test_commas_in_text_say_nothing() -> None:
+    found = numbers.notation([("note", ["1,234", "a, b", "c"]), ("y", ["0.5"])])
+    assert found.numerals == Numerals()
+
+
 def test_words_after_numbers_are_found() -> None:
     found = numbers.notation([("x", ["2.5K", "1M"]), ("y", ["6 %"]), ("z", ["v8"])])
     assert dict(found.numerals.suffixes) == {"K": 1e3, "M": 1e6, "%": 1.0}

@@ -50,8 +50,8 @@ HARMFUL = lexicon(
     injection trojan worm virus rootkit hostile infected compromised theft mirai
     """
 )
-OTHER, OTHER_BENIGN = "other", "benign"
-"""The second class beside the only one of a column: "other", or "benign" where it is another."""
+REST, OTHER = "benign", "other"
+"""A draft's names of the benign class and of another, where the files name one class or none."""
 
 BENIGN = re.compile(
     rf"(?<![a-z])((benign|normal|background|legitimate)|({'|'.join(sorted(HARMLESS))})(?![a-z]))"
@@ -143,7 +143,7 @@ def _labels(name: str, cells: Sequence[str]) -> Labels | None:
     if len(given) == 1 and "" not in cells and _rank(name) == 0:
         # Rows that are not read may hold other words; a schema has two classes or more.
         benign = bool(BENIGN.search(given[0]))
-        return Labels((column,), (given[0], OTHER) if benign else (OTHER_BENIGN, given[0]), name)
+        return Labels((column,), (given[0], OTHER) if benign else (REST, given[0]), name)
     if 2 <= len(given) <= MAX_CLASSES:
         classes = benign_first(given)
         return Labels((column,), classes, name, bool(BENIGN.search(classes[0])))

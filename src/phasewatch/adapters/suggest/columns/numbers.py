@@ -20,6 +20,8 @@ DECIMAL_COMMA = re.compile(
 )
 DOT_THOUSANDS = re.compile(r"[+-]?\d{1,3}([.]\d{3})+,\d+")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3}){2,}([.]\d+)?|(,\d{3})+[.]\d+)")
+POINT = re.compile(r"[+-]?\d+[.]\d+(e[+-]?\d+)?", re.IGNORECASE)
+NUMERIC = re.compile(r"[+-]?[\d.,]*\d(e[+-]?\d+)?\s*[%A-Za-zµ°/]{0,8}$", re.IGNORECASE)
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
 WORDED = re.compile(r"([+-]?[\d.,]*\d)\s*([%A-Za-zµ°/]{1,8})")
 NINES = re.compile(
@@ -40,7 +42,10 @@ FEW_WORDS, MOST_OTHER = 6, 0.2
 
 @dataclass(frozen=True)
 class Notation:
-    """How numbers are written; `doubt` is true where a comma may be either sign."""
+    """How numbers are written; `doubt` is true where a comma may be either sign.
+
+    In doubt, values are measured as if it were the decimal sign.
+    """
 
     numerals: Numerals
     doubt: bool = False
@@ -49,22 +54,28 @@ class Notation:
 
 def notation(columns: Iterable[tuple[str, Sequence[str]]]) -> Notation:
     """Return how the numbers of some columns of text are written."""
-    cells = [cell for _, texts in columns for cell in dict.fromkeys(texts) if cell]
-    sure = sum(DECIMAL_COMMA.fullmatch(cell) is not None for cell in cells)
-    thousands = sum(THOUSANDS.fullmatch(cell) is not None for cell in cells)
+    cells = [cell for _, texts in columns for cell in _written(texts)]
+    sure = any(DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+    thousands = any(THOUSANDS.fullmatch(cell) for cell in cells)
     either = any(EITHER.fullmatch(cell) for cell in cells)
-    points = any(DOT_THOUSANDS.fullmatch(cell) for cell in cells)
-    numerals = Numerals()
-    if sure and not thousands:
-        numerals = Numerals(",", "." if points else "")
-    elif thousands:
-        numerals = Numerals(".", ",")
+    points = any(POINT.fullmatch(cell) for cell in cells)
     found = Counter(one[2] for cell in cells if (one := WORDED.fullmatch(cell)))
-    suffixes = tuple((word, SUFFIXES[word]) for word in found if word in SUFFIXES)
-    numerals = replace(numerals, suffixes=suffixes)
-    return Notation(
-        numerals, doubt=(either and not sure and not thousands) or bool(sure and thousands)
+    numerals = Numerals(
+        suffixes=tuple((word, SUFFIXES[word]) for word in found if word in SUFFIXES)
     )
+    if thousands or (either and points and not sure):
+        return Notation(replace(numerals, thousands=","), doubt=sure)
+    if sure or either:
+        dots = any(DOT_THOUSANDS.fullmatch(cell) for cell in cells)
+        numerals = replace(numerals, decimal=",", thousands="." if dots else "")
+    return Notation(numerals, doubt=either and not sure)
+
+
+def _written(texts: Sequence[str]) -> list[str]:
+    """Return the different texts of a column of numbers; none of a column of other text."""
+    given = [cell for cell in dict.fromkeys(texts) if cell]
+    numeric = sum(NUMERIC.match(cell) is not None for cell in given)
+    return given if numeric > len(given) / 2 else []
 
 
 def values(cells: Sequence[str], numerals: Numerals) -> tuple[Floats | None, tuple[str, ...]]:

@@ -40,6 +40,9 @@ TOTAL = lexicon(
 )
 """Words for a quantity that adds up."""
 
+SUBSYSTEM = lexicon("cpu net network disk diskio io kernel netstat tcp udp interface sensors")
+"""Further words for what is measured, where a row names it."""
+
 RATIO = lexicon(
     """
     avg average mean median std stddev var variance min max minimum maximum ratio rate percent
@@ -110,6 +113,11 @@ def level(name: str) -> bool:
 def total(name: str) -> bool:
     """Return whether a name says that a quantity adds up, and not that it is a level."""
     return not level(name) and bool(TOTAL & set(words(name)))
+
+
+def of_quantity(text: str) -> bool:
+    """Return whether a text in a cell says what is measured rather than on which machine."""
+    return level(text) or total(text) or bool(SUBSYSTEM & set(words(text)))
 
 
 def extensive(name: str) -> bool:

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from tests.drafts import T_S, table
 
-from phasewatch.adapters.suggest import clocks, sample
-from phasewatch.adapters.suggest.clocks import Found
+from phasewatch.adapters.suggest import sample, time_columns
+from phasewatch.adapters.suggest.time_columns import Found
 from phasewatch.errors import Refused
 
 
 def chosen(path: Path, told: str = "") -> Found:
-    return clocks.choose(sample.read(path), told)[0]
+    return time_columns.choose(sample.read(path), told)[0]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_day_and_month_that_may_be_swapped_are_a_question(tmp_path: Path) -> Non
     assert found.question
     assert 'format = "?"' in found.lines[0]
     assert "%m/%d/%Y" in found.lines[0]
-    kind = clocks.choose(sample.read(path), day_first=True)[0]
+    kind = time_columns.choose(sample.read(path), day_first=True)[0]
     assert kind.lines == ('format = "%d/%m/%Y %H:%M"',)
 
 
@@ -99,9 +99,9 @@ def test_an_hour_that_is_lost_or_comes_twice_is_noticed() -> None:
     twice = np.where(np.arange(240) < 120, even, even - 3600)
     lost = np.where(np.arange(240) < 120, even, even + 3600)
     for wall in (twice, lost):
-        moved = clocks.summer_time(wall)
+        moved = time_columns.summer_time(wall)
         assert moved is not None
         assert set(np.diff(moved)) == {60.0}
-    assert clocks.summer_time(even) is None
+    assert time_columns.summer_time(even) is None
     weekday = lost + 3 * 86_400
-    assert clocks.summer_time(weekday) is None
+    assert time_columns.summer_time(weekday) is None
