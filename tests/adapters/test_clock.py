@@ -45,7 +45,7 @@ def test_a_cell_that_is_no_time_spoils_no_other() -> None:
 
 @pytest.mark.parametrize("cell", ["1688551200000", "-5"])
 def test_a_time_of_another_century_is_refused(cell: str) -> None:
-    with pytest.raises(Refused, match="line 2: t: .* is not between the years 2000 and 2100 in s"):
+    with pytest.raises(Refused, match=r"line 2: t: .* is not between the years 2000 and 2100 in s"):
         read(Clock(("t",), "s"), [cell])
 
 

@@ -43,6 +43,11 @@ def test_what_no_calendar_has_is_no_date(text: str, format: str) -> None:
     assert ns(text, dates.pattern(format)) is None
 
 
+@pytest.mark.parametrize("text", ["2023115", "2023-07-05T10000", "2023", "10:00:00", "1688551200"])
+def test_digits_that_can_be_read_in_two_ways_are_no_date(text: str) -> None:
+    assert ns(text, dates.ISO) is None
+
+
 def test_a_leap_day_is_a_date() -> None:
     assert ns("29/02/2024", dates.pattern("%d/%m/%Y")) == 1_709_164_800 * 10**9
 
@@ -59,7 +64,11 @@ def test_a_leap_day_is_a_date() -> None:
 )
 def test_iso_and_its_kin_are_one_time(text: str, zoned: bool) -> None:
     found, named, bad = dates.parse(pa.array([text]), dates.ISO)
-    assert (int(found[0]), bool(named[0]), bool(bad[0])) == (1_688_551_201_642_040_000, zoned, False)
+    assert (int(found[0]), bool(named[0]), bool(bad[0])) == (
+        1_688_551_201_642_040_000,
+        zoned,
+        False,
+    )
 
 
 @pytest.mark.parametrize(

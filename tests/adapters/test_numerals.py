@@ -53,7 +53,11 @@ def test_words_for_nothing_are_not_measured(word: str) -> None:
 def test_a_number_for_nothing_is_one_only_when_told() -> None:
     cells = pa.array(["-9999", "-9999.0", "1"])
     assert PLAIN.read(cells).numbers.tolist() == [-9999.0, -9999.0, 1.0]
-    assert np.isnan(Numerals(missing=("-9999",)).read(cells).numbers).tolist() == [True, True, False]
+    assert np.isnan(Numerals(missing=("-9999",)).read(cells).numbers).tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("word", ["inf", "-Infinity", "1e999"])

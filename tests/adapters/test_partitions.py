@@ -22,9 +22,9 @@ def test_rows_are_divided_and_keep_their_order(memory: int, tmp_path: Path) -> N
         keys += list(zip(identities.tolist(), stretches.tolist(), strict=True))
         everything.append(rows)
     assert bool(list(tmp_path.iterdir())) == (memory == 0)
-    assert parts.keys() == sorted(set(keys))
+    assert parts.keys == sorted(set(keys))
     whole = np.concatenate(everything)
-    for key in parts.keys():
+    for key in parts.keys:
         expected = whole[[place for place, one in enumerate(keys) if one == key]]
         np.testing.assert_array_equal(parts.load(key), expected)
         assert parts.size(key) == expected.nbytes

@@ -202,7 +202,7 @@ class Times:
     def _to_utc(
         self, wall: Ints, named: Bools, bad: Bools, lines: Ints, hosts: Ints
     ) -> tuple[Ints, Bools]:
-        """Return the Unix ns of wall times without a zone of their own, and which rows have none."""
+        """Return the Unix ns of wall times, and which rows have none; some name their zone."""
         if self._zone is None:
             return wall, bad
         quarters, places = np.unique(wall // QUARTER_NS, return_inverse=True)
@@ -231,7 +231,7 @@ class Times:
         return self._offsets[quarter]
 
     def _second_time(self, wall_ns: int, line: int, host: int) -> bool:
-        """Return whether a wall time that comes twice is the second one: the rows fell before it."""
+        """Return whether a wall time that comes twice is the second: times fell before it."""
         stretch = self._twice.setdefault((host, wall_ns // DAY_NS), _Stretch(wall_ns, line))
         if stretch.last_ns - wall_ns >= 2 * QUARTER_NS:
             stretch.falls += 1

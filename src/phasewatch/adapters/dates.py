@@ -21,8 +21,9 @@ LONG_MONTHS = ("january", "february", "march", "april", "may", "june", "july", "
                "september", "october", "november", "december")  # fmt: skip
 
 ISO = (
-    r"^\s*(?P<Y>\d{4})[-/.]?(?P<m>\d{1,2})[-/.]?(?P<d>\d{1,2})"
-    r"(?:(?:[Tt]|\s+)(?P<H>\d{1,2})(?::?(?P<M>\d{2})(?::?(?P<S>\d{2})(?:[.,](?P<f>\d{1,9})\d*)?)?)?)?"
+    r"^\s*(?P<Y>\d{4})(?P<m>[-/.]\d{1,2}|\d{2})(?P<d>[-/.]\d{1,2}|\d{2})"
+    r"(?:(?:[Tt]|\s+)(?P<H>\d{2}|\d:)"
+    r"(?::?(?P<M>\d{2})(?::?(?P<S>\d{2})(?:[.,](?P<f>\d{1,9})\d*)?)?)?)?"
     r"\s*(?P<z>Z|z|UTC|GMT|[+-]\d{2}(?::?\d{2})?)?\s*$"
 )
 """ISO 8601 and its kin that begin with the year, with or without a time and a zone."""
@@ -30,15 +31,16 @@ ISO = (
 DIRECTIVES = {
     "Y": r"(?P<Y>\d{4})", "y": r"(?P<y>\d{2})", "m": r"(?P<m>\d{1,2})", "d": r"(?P<d>\d{1,2})",
     "e": r"(?P<d>\d{1,2})", "H": r"(?P<H>\d{1,2})", "I": r"(?P<I>\d{1,2})", "M": r"(?P<M>\d{1,2})",
-    "S": r"(?P<S>\d{1,2})", "f": r"(?P<f>\d{1,9})", "p": r"(?P<p>[AaPp])[Mm]", "j": r"(?P<j>\d{1,3})",
+    "S": r"(?P<S>\d{1,2})", "f": r"(?P<f>\d{1,9})", "p": r"(?P<p>[AaPp])[Mm]",
     "b": r"(?P<b>[A-Za-z]{3})[A-Za-z]*\.?", "B": r"(?P<b>[A-Za-z]{3})[A-Za-z]*\.?",
+    "j": r"(?P<j>\d{1,3})",
     "a": r"[A-Za-z]+\.?", "A": r"[A-Za-z]+\.?", "Z": r"(?P<z>Z|UTC|GMT)",
     "z": r"(?P<z>Z|[+-]\d{2}:?\d{2}|[+-]\d{2})", "%": "%",
 }  # fmt: skip
 """What each directive of a format finds; `b` is the first three letters of an English month."""
 
 LIMIT_S = 9_000_000_000
-"""Seconds from 1970 that nanoseconds in 64 bits hold; dates beyond are this one, and implausible."""
+"""Seconds from 1970 that nanoseconds in 64 bits hold; dates beyond are put there."""
 
 
 @lru_cache(maxsize=256)
@@ -92,7 +94,8 @@ def _number(parts: dict[str, Any], name: str, count: int, default: int = 0) -> I
 
     if name not in parts:
         return np.full(count, default, dtype=np.int64)
-    cells = pc.if_else(pc.equal(parts[name], ""), str(default), parts[name])
+    digits = pc.utf8_trim(parts[name], characters="-/.:")
+    cells = pc.if_else(pc.equal(digits, ""), str(default), digits)
     return np.asarray(pc.cast(cells, "int64").to_numpy(zero_copy_only=False))
 
 
@@ -116,7 +119,8 @@ def _days(parts: dict[str, Any], count: int) -> tuple[Ints, Bools]:
 def _first_of(year: Ints, month: Any) -> Ints:
     """Return the days from 1970 to the first of a month; month 13 is January of the next year."""
     months = (year - 1970) * 12 + month - 1
-    return months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    days: Ints = months.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
+    return days
 
 
 def _month(names: Any) -> Ints:
@@ -138,8 +142,7 @@ def _time_of_day(parts: dict[str, Any], count: int) -> tuple[Ints, Ints, Bools]:
     if "I" in parts:
         hour = _number(parts, "I", count)
         odd |= (hour < 1) | (hour > 12)
-        after = parts["p"] if "p" in parts else None
-        late = np.zeros(count, dtype=bool) if after is None else _is_one_of(after, ("P", "p"))
+        late = _is_one_of(parts["p"], ("P", "p")) if "p" in parts else np.zeros(count, dtype=bool)
         hour = hour % 12 + 12 * late
     odd |= (hour > 23) | (minute > 59) | (second > 60)
     nanoseconds = np.zeros(count, dtype=np.int64)

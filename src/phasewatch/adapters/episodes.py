@@ -80,11 +80,12 @@ def _without_repeats(rows: Rows, origin: Origin) -> Rows:
     repeats = np.zeros(len(rows), dtype=bool)
     first = 0
     for row in same + 1:
-        first = first if repeats[row - 1] else row - 1
+        first = first if repeats[row - 1] else int(row) - 1
         if not _equal(rows[first], rows[row]):
             raise Refused(
                 origin.place(rows[row]),
-                f"has the time of line {rows[first]['line']}, in the same episode, and other values",
+                f"has the time of line {rows[first]['line']}, in the same episode, "
+                "and other values",
                 "one row for each time",
                 "Separate them by [episode] host or sample, sum rows with [rows] events_every_s, "
                 "or join rows that hold different columns with [rows] join = true.",
@@ -118,7 +119,9 @@ def _joined(rows: Rows, schema: Schema, origin: Origin) -> Rows:
         found["phase"] = np.maximum.reduceat(rows["phase"], starts)
         labelled = np.where(rows["phase"] == UNLABELLED, np.iinfo(np.int32).max, rows["phase"])
         lowest = np.minimum.reduceat(labelled, starts)
-        for group in np.flatnonzero((found["phase"] != lowest) & (found["phase"] != UNLABELLED))[:1]:
+        for group in np.flatnonzero((found["phase"] != lowest) & (found["phase"] != UNLABELLED))[
+            :1
+        ]:
             first, *_, last = _group(rows, starts, int(group))
             raise Refused(
                 f"{origin.place(first)} and {origin.place(last)}", "have one time and two phases",
@@ -156,7 +159,7 @@ def _refuse_values(group: Rows, channel: int, schema: Schema, origin: Origin) ->
 def _binned(rows: Rows, every_ns: int, origin: Origin) -> Rows:
     """Return events summed in bins, each with the time of its end; a bin without a row is 0.
 
-    Raises Refused where one wrong time would make more bins than memory holds.
+    A channel of which no event has a value is not measured. Raises Refused where one wrong time would make more bins than memory holds.
     """
     place = rows["t"] // every_ns
     first = int(place[0])
@@ -173,6 +176,7 @@ def _binned(rows: Rows, every_ns: int, origin: Origin) -> Rows:
         )
     values = np.zeros((count, rows["values"].shape[1]))
     np.add.at(values, bins, np.nan_to_num(rows["values"]))
+    values[:, np.isnan(rows["values"]).all(axis=0)] = np.nan
     last = np.maximum(np.searchsorted(bins, np.arange(count), side="right") - 1, 0)
     found = rows[last].copy()
     found["t"] = (first + 1 + np.arange(count, dtype=np.int64)) * every_ns

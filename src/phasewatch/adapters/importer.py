@@ -185,7 +185,7 @@ class _Import:
             self._refused[number] = error
 
     def _stretches(self, t_ns: Ints) -> Ints:
-        """Return the stretch of time that each row lies in, of those at which recordings are cut."""
+        """Return the stretch of time that each row lies in, as recordings are cut."""
         cut_ns = round(self._mapping.cut_s * NS)
         if not cut_ns:
             return np.zeros(len(t_ns), dtype=np.int64)
@@ -199,7 +199,7 @@ class _Import:
             tuple(one.name for one in inputs), tuple(one.dropped for one in self._records)
         )
         try:
-            for key in parts.keys():
+            for key in parts.keys:
                 identity = self._identities.found[key[0]]
                 if parts.size(key) > MAX_EPISODE:
                     raise _too_long(inputs[0], identity[0], parts.size(key))
@@ -221,7 +221,7 @@ class _Import:
         self._published = []
 
     def _report(self, number: int, given: Input) -> FileReport:
-        """Return the report of a file; of several, the first that is not refused has the episodes."""
+        """Return the report of a file; of several, the first that is kept has the episodes."""
         records = self._records[number]
         first = next((n for n in range(len(self._records)) if n not in self._refused), None)
         return FileReport(

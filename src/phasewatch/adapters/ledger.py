@@ -1,4 +1,4 @@
-"""What an import leaves out, and why: reasons with counts and examples, not a line for every row."""
+"""What an import leaves out, and why: reasons with counts and examples, not a line a row."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from phasewatch.adapters.clock import CLOCKS, Clock, compile_format, parse_start, parse_zone
-from phasewatch.adapters.numerals import Numerals
-from phasewatch.adapters.reading.table import Options
+from phasewatch.adapters.numerals import PLAIN, Numerals
+from phasewatch.adapters.reading.table import DEFAULTS, Options
 from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import fields
@@ -174,7 +174,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class Pivot:
-    """Rows that hold one value each: the names of the quantity are in `names`, its value in `values`.
+    """Rows that hold one value each: its name is in the columns `names`, itself in `values`.
 
     The text that `path` finds in the path of the file and those of several name columns are joined
     by dots, empty ones left out. Where `values` are several columns, of which a file need not have
@@ -207,8 +207,8 @@ class Mapping:
     phase: TextSource | None
     quantities: tuple[Quantity, ...]
     intervals: Intervals | None = None
-    options: Options = Options()
-    numerals: Numerals = Numerals()
+    options: Options = DEFAULTS
+    numerals: Numerals = PLAIN
     pivot: Pivot | None = None
     join: bool = False
     gap_s: float = 0.0
@@ -465,7 +465,7 @@ def parse(value: dict[str, Any], path: object, schema: Schema) -> Mapping:
         intervals=_intervals(labels, file.time, path) if apart else None,
         options=file.files.options(),
         numerals=file.numbers.numerals(),
-        pivot=file.pivot and file.pivot.pivot(),
+        pivot=file.pivot.pivot() if file.pivot else None,
         join=file.rows.join or file.pivot is not None,
         gap_s=file.episode.gap_s,
         cut_s=file.episode.every_s,
@@ -482,13 +482,11 @@ def _refuse_questions(value: dict[str, Any], place: str) -> None:
             _refuse_questions(one, f"{place}: {name}")
         elif one == QUESTION:
             expected = ANSWERS.get(name, "an answer")
-            raise _refused(
-                f"{place}.{name}", "is a question that the draft leaves open", expected
-            )
+            raise _refused(f"{place}.{name}", "is a question that the draft leaves open", expected)
 
 
 def _intervals(labels: object, time: _Time, path: object) -> Intervals:
-    """Return where the labels of a file of intervals are; times are written as in [time], or as said."""
+    """Return where labels are in their file; times are written as in [time] unless it says so."""
     found = fields.validate(_Intervals, labels, path, "phase", remedy=REMEDY, code="mapping")
     if found.unit == "clock" or (not found.unit and not found.format and time.unit == "clock"):
         raise _refused(f"{path}: phase.unit", "is clock", "whole dates, or times in a unit")

@@ -24,7 +24,7 @@ TRUTH = {"True": 1.0, "False": 0.0, "true": 1.0, "false": 0.0, "TRUE": 1.0, "FAL
 
 
 class Values(NamedTuple):
-    """The numbers of a column `[n]`, NaN where not measured; which were infinite, which are none."""
+    """The numbers of a column `[n]`, NaN where not measured; which are infinite, and which none."""
 
     numbers: Floats
     infinite: Bools
@@ -108,6 +108,10 @@ class Numerals:
         if self.decimal == ".":
             return text
         return "none" if "." in text else text.replace(self.decimal, ".")
+
+
+PLAIN = Numerals()
+"""Numbers as most tools write them: a decimal point, nothing between thousands."""
 
 
 def _fast(cells: Any, decimal: str) -> Floats | None:

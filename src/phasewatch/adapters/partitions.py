@@ -37,10 +37,10 @@ class Partitions:
     Files are written to `folder`, which the caller makes and removes.
     """
 
-    def __init__(self, folder: Path, channels: int, memory: int = MEMORY) -> None:
+    def __init__(self, folder: Path, channels: int, memory: int | None = None) -> None:
         self._folder = folder
         self._type = row_type(channels)
-        self._memory = memory
+        self._memory = MEMORY if memory is None else memory
         self._held: dict[tuple[int, int], list[Rows]] = {}
         self._bytes = 0
         self._sizes: dict[tuple[int, int], int] = {}
@@ -70,6 +70,7 @@ class Partitions:
                     part.tofile(file)
         self._held, self._bytes = {}, 0
 
+    @property
     def keys(self) -> list[tuple[int, int]]:
         """Return identity and stretch of all parts: by identity, then in the order of time."""
         return sorted(self._sizes)

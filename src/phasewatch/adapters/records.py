@@ -1,11 +1,11 @@
-"""Turns batches of a table into rows of numbers: time, identity, phase and the value of each channel.
+"""Turns batches of a table into rows of numbers: time, identity, phase, and a value a channel.
 
 A row that cannot be used is left out and counted. What makes the mapping itself doubtful (a time in
 another unit, a phase that the schema does not know) is refused by file and line.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,7 +115,11 @@ class Records:
         self.seen.update(batch.names)
         if varies:
             # What every row needs is refused at once, values only where no row has them.
-            always = [*self._mapping.clock.columns, *self._identity_columns(), *self._phase_column()]
+            always = [
+                *self._mapping.clock.columns,
+                *self._identity_columns(),
+                *self._phase_column(),
+            ]
             self._refuse_absent(self.seen, batch.names, "", always)
         else:
             line = "" if len(self.seen) == len(batch.names) else f": line {batch.lines[0]}"
@@ -183,7 +187,9 @@ class Records:
             batch = _taken(batch, usable.rows)
             usable = Usable(batch.lines, self.dropped)
         t_ns = self._time(batch, usable)
-        values = self._pivoted(batch, usable) if self._mapping.pivot else self._values(batch, usable)
+        values = (
+            self._pivoted(batch, usable) if self._mapping.pivot else self._values(batch, usable)
+        )
         if not usable.rows.all():
             t_ns, values = t_ns[usable.rows], values[usable.rows]
             batch = _taken(batch, usable.rows)
@@ -228,7 +234,7 @@ class Records:
         coded = self._texts(batch, source.column).dictionary_encode()
         words = coded.dictionary.to_pylist()
         numbers = [self._hosts.setdefault(str(word), len(self._hosts)) for word in words]
-        return np.array(numbers or [0], dtype=np.int64)[coded.indices.to_numpy()]
+        return _picked(numbers, coded.indices.to_numpy())
 
     # ------------------------------------------------------------ values
 
@@ -258,7 +264,7 @@ class Records:
         self, batch: Batch, column: str, unit: str, usable: Usable,
         known: dict[tuple[str, str], Floats],
     ) -> Floats:  # fmt: skip
-        """Return the values of a column, NaN for missing ones; rows with other text are left out."""
+        """Return the values of a column, NaN for missing; rows with other text are left out."""
         if (column, unit) in known:
             return known[column, unit]
         if column not in batch.columns:
@@ -307,7 +313,9 @@ class Records:
         cells = batch.columns[column]
         values = self._mapping.numerals.read(cells)
         usable.drop(values.bad & mapped, f"{column} is no number", cells)
-        self._count_infinite(column, batch.lines, values._replace(infinite=values.infinite & mapped))
+        self._count_infinite(
+            column, batch.lines, values._replace(infinite=values.infinite & mapped)
+        )
         for code, places in enumerate(targets):
             for place, quantity in places:
                 rows = codes == code
@@ -358,7 +366,9 @@ class Records:
     def _source(self, batch: Batch, source: TextSource) -> tuple[list[str], Ints]:
         """Return the texts that a source gives, and for each row which of them."""
         if not source.column:
-            word = source.of_file(self.given.name, self._original or batch.names) if len(batch) else ""
+            word = (
+                source.of_file(self.given.name, self._original or batch.names) if len(batch) else ""
+            )
             return [word], np.zeros(len(batch), dtype=np.int64)
         cells = self._texts(batch, source.column)
         coded = cells.dictionary_encode()
@@ -407,16 +417,22 @@ class Records:
                     code="labels_class",
                 )  # fmt: skip
         numbers = [classes.index(word) if word in classes else UNLABELLED for word in words]
-        return np.array(numbers or [0], dtype=np.int64)[codes]
+        return _picked(numbers, codes)
 
 
 def _unique_rows(codes: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return the different rows of some small numbers, their first places, and which each row is."""
+    """Return the different rows of small numbers, their first places, and which each row is."""
     packed = np.zeros(len(codes), dtype=np.int64)
     for column in codes.T:
         packed = packed * (int(column.max()) + 1) + column
     _, first, places = np.unique(packed, return_index=True, return_inverse=True)
     return codes[first], first, places
+
+
+def _picked(numbers: Sequence[int], codes: Ints) -> Ints:
+    """Return the number that stands for each code."""
+    found: Ints = np.array(numbers or [0], dtype=np.int64)[codes]
+    return found
 
 
 def _named(texts: list[list[str]], codes: Ints) -> Identity:

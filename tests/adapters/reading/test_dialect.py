@@ -3,13 +3,13 @@
 import pytest
 
 from phasewatch.adapters.reading import dialect
-from phasewatch.adapters.reading.table import Options
+from phasewatch.adapters.reading.table import DEFAULTS, Options
 from phasewatch.errors import Refused
 
 ROWS = [("1688551200", "10.5", "3"), ("1688551205", "10.2", "4"), ("1688551210", "9.1", "5")]
 
 
-def find(text: str, expected: tuple[str, ...] = (), options: Options = Options()) -> dialect.Dialect:
+def find(text: str, expected: tuple[str, ...] = (), options: Options = DEFAULTS) -> dialect.Dialect:
     return dialect.find(text, options, expected, ",", "a.csv")
 
 
@@ -99,5 +99,5 @@ def test_lines_of_comments_are_told() -> None:
 
 
 def test_no_line_is_no_table() -> None:
-    with pytest.raises(Refused, match="a.csv: is empty"):
+    with pytest.raises(Refused, match=r"a\.csv: is empty"):
         find("\n \n")

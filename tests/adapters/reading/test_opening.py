@@ -1,4 +1,4 @@
-"""Every file format gives the same rows, compressed or not; a broken row is reported by its line."""
+"""Every format gives the same rows, compressed or not; a broken row is reported by its line."""
 
 import bz2
 import gzip

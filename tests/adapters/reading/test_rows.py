@@ -50,7 +50,7 @@ def test_what_python_writes_is_read_with_its_lines(table: list[list[str]]) -> No
         ('1,27" monitor,2\n3,b,4\n', [["1", '27" monitor', "2"], ["3", "b", "4"]]),
         ('1,27",2\n3,19",4\n', [["1", '27"', "2"], ["3", '19"', "4"]]),
         ('1,"a ""b"", c",2\r\n3,,4\r\n', [["1", 'a "b", c', "2"], ["3", "", "4"]]),
-        ('\n1,2,3\n\r\n4,5,6\n', [["1", "2", "3"], ["4", "5", "6"]]),
+        ("\n1,2,3\n\r\n4,5,6\n", [["1", "2", "3"], ["4", "5", "6"]]),
     ],
 )
 def test_a_quote_within_a_cell_is_a_character(text: str, expected: list[list[str]]) -> None:

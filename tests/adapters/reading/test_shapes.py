@@ -32,7 +32,9 @@ def test_metrics_of_opentelemetry_name_their_kind() -> None:
                                  "aggregationTemporality": 1}}),
         metric("level", {"sum": {"dataPoints": [point]}}),
         metric("gauge", {"gauge": {"dataPoints": [{"timeUnixNano": "5", "asInt": "7"}]}}),
-        metric("calls", {"histogram": {"dataPoints": [{"timeUnixNano": "5", "count": "3", "sum": 9}]}}),
+        metric("calls", {"histogram": {"dataPoints": [
+            {"timeUnixNano": "5", "count": "3", "sum": 9}
+        ]}}),
     ]  # fmt: skip
     resource = {"attributes": [{"key": "host.name", "value": {"stringValue": "web1"}}]}
     scopes = [{"metrics": metrics}]

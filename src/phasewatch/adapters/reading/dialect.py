@@ -21,7 +21,8 @@ SEPARATORS = (",", "\t", ";", "|", " ")
 LOOKED_AT = 200
 """Lines that are looked at."""
 
-NUMBER = re.compile(r"[<>~]?[+-]?(\d[\d.,_']*|\.\d+)([eE][+-]?\d+)?\s?[%A-Za-zµ°/]{0,5}|0x[0-9a-fA-F]+|"
+NUMBER = re.compile(r"[<>~]?[+-]?(\d[\d.,_']*|\.\d+)([eE][+-]?\d+)?\s?[%A-Za-zµ°/]{0,5}|"
+                    r"0x[0-9a-fA-F]+|"
                     r"[+-]?inf(inity)?", re.IGNORECASE)  # fmt: skip
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?|"
                   r"\w{3},? \w{3} +\d+ .*\d{4}.*|\d{1,2}[- ]\w{3}[- ]\d{2,4}.*")  # fmt: skip
@@ -89,7 +90,9 @@ def cut(text: str, separator: str) -> list[str]:
         return text.split(separator)
 
 
-def find(text: str, options: Options, expected: Collection[str], usual: str, place: object) -> Dialect:
+def find(
+    text: str, options: Options, expected: Collection[str], usual: str, place: object
+) -> Dialect:
     """Return how the text of a table is written, of which `text` is the beginning.
 
     `expected` are names of columns that a mapping needs, and `usual` is the separator that the
@@ -104,8 +107,8 @@ def find(text: str, options: Options, expected: Collection[str], usual: str, pla
         lines = [one for one in lines if not one[1].lstrip().startswith(options.comment)]
     if not lines:
         raise unreadable(place, "is empty", "a first line with a name for every column")
-    tried = (options.separator,) if options.separator else (usual, *SEPARATORS)
-    tried = tuple(dict.fromkeys(one for one in tried if one))
+    guessed = [options.separator] if options.separator else [usual, *SEPARATORS]
+    tried = tuple(dict.fromkeys(guessed))
     if expected and options.header is None:
         found = _by_names(lines, tried, expected, options)
         if found is not None:
@@ -145,16 +148,22 @@ def _dialect(
     if above:
         notes.append(f"{len(above)} lines before the header (line {header}) are left out")
     header_text = next(text for n, text in lines if n == header)
-    repeated = _repeated(column_names(cut(header_text, separator), options.rename), header_text, separator)
+    repeated = _repeated(
+        column_names(cut(header_text, separator), options.rename), header_text, separator
+    )
     notes += [f"column {name} stands twice: the first is read as {name}" for name in repeated]
     widths = Counter(len(one.cells) for one in below)
-    if below and widths.most_common(1)[0][0] == len(names) + 1 and all(
-        not one.cells[-1].strip() for one in below if len(one.cells) == len(names) + 1
+    if (
+        below
+        and widths.most_common(1)[0][0] == len(names) + 1
+        and all(not one.cells[-1].strip() for one in below if len(one.cells) == len(names) + 1)
     ):
         # Every row ends in a separator, the header does not.
         names = (*names, f"column_{len(names) + 1}")
     comment = options.comment or _comment(below, header_text)
-    return Dialect(separator, names, header, first, comment, _padded(below, separator), tuple(notes))
+    return Dialect(
+        separator, names, header, first, comment, _padded(below, separator), tuple(notes)
+    )
 
 
 def _repeated(names: Sequence[str], text: str, separator: str) -> list[str]:
@@ -186,7 +195,9 @@ def _units(below: Sequence[_Line]) -> str:
     if len(rest) < 2 or any(len(one.cells) != len(first.cells) for one in rest):
         return ""
     measured = [
-        place for place in range(len(first.cells)) if all(is_value(one.cells[place]) for one in rest)
+        place
+        for place in range(len(first.cells))
+        if all(is_value(one.cells[place]) for one in rest)
     ]
     if not measured or any(is_value(first.cells[place]) for place in measured):
         return ""
@@ -247,9 +258,9 @@ def _score(lines: Sequence[tuple[int, str]], separator: str) -> float:
         return 0.0
     same = [one for one in cells if len(one) == width]
     texts = [cell.strip() for one in same for cell in one]
-    clean = sum(
-        bool(not cell or is_value(cell) or WORDS.fullmatch(cell)) for cell in texts
-    ) / len(texts)
+    clean = sum(bool(not cell or is_value(cell) or WORDS.fullmatch(cell)) for cell in texts) / len(
+        texts
+    )
     measured = sum(bool(is_value(cell)) for cell in texts) / len(texts)
     narrow = 0.5 if separator == " " else 1.0
     return narrow * count / len(cells) * clean * (0.5 + measured) * (1 - 0.5 / width)

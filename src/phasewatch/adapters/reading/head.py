@@ -8,7 +8,7 @@ from typing import Protocol
 
 from phasewatch.adapters.reading import text
 from phasewatch.adapters.reading.source import Input, open_bytes
-from phasewatch.adapters.reading.table import Batch, Layout, Options
+from phasewatch.adapters.reading.table import DEFAULTS, Batch, Layout, Options
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Head:
     given: Input
     data: bytes
     whole: bool
-    options: Options = Options()
+    options: Options = DEFAULTS
     expected: frozenset[str] = frozenset()
 
     @cached_property

@@ -9,7 +9,7 @@ from typing import Any
 from phasewatch.adapters.reading import formats, head, text
 from phasewatch.adapters.reading.head import Opened
 from phasewatch.adapters.reading.source import Input, find, unreadable
-from phasewatch.adapters.reading.table import Options, Table
+from phasewatch.adapters.reading.table import DEFAULTS, Dropped, Options, Table
 from phasewatch.errors import Refused
 
 __all__ = ["Input", "Opened", "find", "open_table", "sample"]
@@ -36,9 +36,7 @@ def _formats() -> tuple[Any, ...]:
     return tuple(sorted(found, key=lambda module: module.PRIORITY))
 
 
-def open_table(
-    given: Input, options: Options = Options(), expected: Collection[str] = ()
-) -> Opened:
+def open_table(given: Input, options: Options = DEFAULTS, expected: Collection[str] = ()) -> Opened:
     """Return an open table. Raises Refused for a file that is none, or OSError.
 
     `expected` are names of columns that a mapping needs: they tell the header from other lines.
@@ -68,14 +66,14 @@ def _refuse_other(start: head.Head) -> None:
         )  # fmt: skip
 
 
-def sample(given: Input, options: Options = Options(), rows: int | None = None) -> Table:
+def sample(given: Input, options: Options = DEFAULTS, rows: int | None = None) -> Table:
     """Return the first rows of a table as text, all of them where `rows` is None.
 
     Raises Refused, or OSError.
     """
     opened = open_table(given, options)
     lines: list[int] = []
-    dropped = []
+    dropped: list[Dropped] = []
     columns: dict[str, list[str]] = {name: [] for name in opened.layout.names}
     complete = True
     for batch in opened.batches():

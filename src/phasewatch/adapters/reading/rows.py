@@ -27,7 +27,7 @@ Bytes = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Rows:
-    """Where the rows of some bytes begin and end `[n]`, without line feeds, and their first lines."""
+    """Where the rows of some bytes begin and end `[n]`, without line feeds; their first lines."""
 
     data: bytes
     starts: Ints
@@ -88,7 +88,9 @@ def _outside_quotes(buffer: Bytes, feeds: Ints, separator: int) -> Ints:
     first = quotes[np.concatenate([[True], np.diff(quotes) > 1])]
     last = quotes[np.concatenate([np.diff(quotes) > 1, [True]])]
     before = np.where(first > 0, buffer[first - 1], LINE_FEED)
-    after = np.where(last + 1 < len(buffer), buffer[np.minimum(last + 1, len(buffer) - 1)], LINE_FEED)
+    after = np.where(
+        last + 1 < len(buffer), buffer[np.minimum(last + 1, len(buffer) - 1)], LINE_FEED
+    )
     edges = (separator, LINE_FEED, RETURN)
     at_edge = np.isin(before, edges) | np.isin(after, edges)
     turns = first[((last - first) % 2 == 0) & at_edge]
@@ -180,7 +182,9 @@ def _python(
             lines.append(line)
             cells.append([row[place] for place in places])
     columns = zip(*cells, strict=True) if cells else ([] for _ in read)
-    texts = {name: pa.array(list(one), pa.string()) for name, one in zip(read, columns, strict=True)}
+    texts = {
+        name: pa.array(list(one), pa.string()) for name, one in zip(read, columns, strict=True)
+    }
     return texts, np.array(lines, dtype=np.int64), tuple(dropped)
 
 

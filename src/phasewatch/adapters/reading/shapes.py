@@ -97,7 +97,7 @@ def _points(metric: Object, resource: Row) -> Iterator[Row]:
 
 
 def _kind(kind: str, body: Object) -> str:
-    """Return what the values of a metric are: a counter, a count since the point before, a gauge."""
+    """Return what values of a metric are: a counter, a count since the point before, a gauge."""
     if kind == "gauge" or (kind == "sum" and not body.get("isMonotonic")):
         return "gauge"
     delta = body.get("aggregationTemporality") in (1, "AGGREGATION_TEMPORALITY_DELTA")

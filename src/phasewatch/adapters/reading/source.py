@@ -20,8 +20,8 @@ from phasewatch.errors import Refused
 
 NOT_TABLES = {
     ".md", ".rst", ".html", ".htm", ".css", ".js", ".py", ".ipynb", ".sh", ".toml", ".yaml", ".yml",
-    ".ini", ".cfg", ".conf", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".bib", ".tex", ".lock",
-    ".pem", ".sha256", ".md5",
+    ".ini", ".cfg", ".conf", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".bib", ".tex",
+    ".lock", ".pem", ".sha256", ".md5",
 }  # fmt: skip
 """Endings of files that are no tables: text for people, code and pictures."""
 
@@ -125,7 +125,7 @@ def _inputs(path: Path, name: str) -> Iterator[Input]:
 
 
 def _members(path: Path) -> list[str]:
-    """Return the files in a zip archive; none for other files, spreadsheets and damaged archives."""
+    """Return the files in a zip archive; none for spreadsheets, damaged and other files."""
     try:
         with path.open("rb") as file:
             if file.read(4) != ZIP:
@@ -141,7 +141,7 @@ def _members(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def open_bytes(given: Input) -> Iterator[IO[bytes]]:
-    """Yield the content of an input as a stream. Raises Refused for damage in the block, or OSError."""
+    """Yield the content of an input as a stream; damage found in the block is Refused."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(_refusals(given))
         stream: IO[bytes] = stack.enter_context(given.path.open("rb"))

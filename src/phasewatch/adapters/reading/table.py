@@ -30,6 +30,10 @@ class Options:
     rename: tuple[tuple[Any, str], ...] = ()
 
 
+DEFAULTS = Options()
+"""Options of which everything is found from the content."""
+
+
 @dataclass(frozen=True)
 class Layout:
     """How a file is written, as it was found or given, and the names of its columns.

@@ -6,11 +6,11 @@ import pytest
 
 from phasewatch.adapters.reading import opening, rows, text
 from phasewatch.adapters.reading.source import Input
-from phasewatch.adapters.reading.table import Options
+from phasewatch.adapters.reading.table import DEFAULTS, Options
 
 
 def read(
-    path: Path, expected: tuple[str, ...] = (), options: Options = Options()
+    path: Path, expected: tuple[str, ...] = (), options: Options = DEFAULTS
 ) -> tuple[list[tuple[int, dict[str, str]]], list[tuple[int, str]]]:
     """The cells of every row with its line, and what was dropped."""
     opened = opening.open_table(Input(path, path.name), options, expected)

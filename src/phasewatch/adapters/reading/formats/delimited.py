@@ -101,7 +101,9 @@ class Reader(Base):
             found, used = self._split(end, rest_line)
             yield self._values(found)
             if used < len(end):
-                yield self._values(rows.split(end[used:], rest_line + end.count(b"\n", 0, used), "")[0])
+                yield self._values(
+                    rows.split(end[used:], rest_line + end.count(b"\n", 0, used), "")[0]
+                )
 
     def _split(self, data: bytes, line: int) -> tuple[Rows, int]:
         """Return the complete rows of some text, and how many bytes they are."""

@@ -3,6 +3,7 @@
 Logs that were appended to one another have a header each: every stretch of rows is read by its own.
 """
 
+import itertools
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -27,14 +28,13 @@ def matches(head: Head) -> bool:
 class Reader(Base):
     """Reads the rows of a log by the header above them."""
 
+    _names: tuple[str, ...] = ()
+    _separator = ""
+
     def __init__(self, head: Head) -> None:
         super().__init__(head, Layout("zeek", (), head.encoding, comment="#"))
-        self._separator = ""
-        self._names: tuple[str, ...] = ()
         self._unset = {"#unset_field": UNSET[0], "#empty_field": UNSET[1]}
-        for line in head.beginning.split("\n"):
-            if self._names or not line.startswith("#"):
-                break
+        for line in itertools.takewhile(lambda line: line[:1] == "#", head.beginning.split("\n")):
             self._header(line)
         if not self._names:
             raise unreadable(head.given, "its header is empty", "a line #fields with their names")
