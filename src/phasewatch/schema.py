@@ -240,7 +240,7 @@ def read(path: Path) -> Schema:
 
 
 def parse_fields(value: dict[str, object], path: object) -> Schema:
-    """Return the Schema of the fields of a TOML file. Raises Refused naming `path` and the field."""
+    """Return the Schema of the fields of a TOML file. Raises Refused naming `path` and field."""
     file = fields.validate(_File, value, path)
     channels = [
         Channel(f"{source}.{row.name}", row.unit, cast(Kind, row.kind), table.deployed, row.meaning)

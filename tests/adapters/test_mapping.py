@@ -112,3 +112,32 @@ def test_a_wrong_field_is_named(right: str, layout: Schema, tmp_path: Path) -> N
     with pytest.raises(Refused, match=problem) as refused:
         read(MAPPING.replace(right, wrong), layout, tmp_path)
     assert "mapping.toml" in str(refused.value)
+
+
+QUESTIONS = {
+    ('column = "state"', 'value = "?"'): r"phase\.value: .*; expected the phase of every row",
+    ('unit = "ms"', 'format = "?"'): r"time\.format: .*; expected a format",
+    ('host = "pi-1"', 'host = "?"'): r"episode\.host: is a question that the draft leaves open",
+}
+
+
+@pytest.mark.parametrize("answer", QUESTIONS)
+def test_a_question_that_a_draft_leaves_open_is_refused(
+    answer: tuple[str, str], layout: Schema, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=QUESTIONS[answer]):
+        read(MAPPING.replace(*answer), layout, tmp_path)
+
+
+def test_only_rows_that_are_counted_are_chosen_by_their_text(
+    layout: Schema, tmp_path: Path
+) -> None:
+    text = MAPPING.replace(
+        '"node.cpu" = "cpu"', '"node.cpu" = { rows = true, where = { job = 7 } }'
+    )
+    mapped = read(text, layout, tmp_path)
+    assert mapped.quantities[0].where == (("job", frozenset(["7"])),)
+    assert "job" in mapped.columns
+    wrong = MAPPING.replace('unit = "KiB"', 'where = { job = "x" }')
+    with pytest.raises(Refused, match=r"node\.rx\.where: stands beside a column"):
+        read(wrong, layout, tmp_path)

@@ -167,3 +167,15 @@ def test_phases_come_from_intervals(source: Path) -> None:
     labels = store.read(store.ids()[0]).labels
     assert [one.phase for one in labels] == ["calm", "busy", "calm"]
     assert labels[1].t_wall_ns == (start - 5000) * 10**6
+
+
+def test_rows_of_a_kind_are_counted(source: Path) -> None:
+    kinds = SCHEMA.replace('["cpu", "%", "gauge"', '["cpu", "%", "event"').replace(
+        '["rx", "B/s", "gauge"', '["rx", "B/s", "event"'
+    )
+    text = MAPPING.replace('"node.cpu" = "cpu"', '"node.cpu" = { rows = true }').replace(
+        '{ column = "rx", unit = "KiB", per = "seconds" }',
+        '{ rows = true, where = { state = ["busy", "idle"] } }',
+    )
+    _, store = take(source, text + "[rows]\nevents_every_s = 60\n", kinds)
+    assert np.sum(values(store), axis=0).tolist() == [24.0, 12.0]
