@@ -352,7 +352,7 @@ def _agents() -> list[Answer]:
     falco = Answer(
         "21-json-agents/falco/falco.jsonl",
         {r"[.](rows|alerts|events)$": Channel("event", total=600)},
-        _WEB, rows=0, within_s=60.0, allowed=r"alerts_\w+$|argsnum$|events_\w+$",
+        _WEB, rows=0, within_s=60.0, allowed=r"[.](r\d|execve|openat|connect)$",
     )  # fmt: skip
     counted = Channel("counter", rate=0.15)
     return [
