@@ -167,3 +167,15 @@ def test_phases_come_from_intervals(source: Path) -> None:
     labels = store.read(store.ids()[0]).labels
     assert [one.phase for one in labels] == ["calm", "busy", "calm"]
     assert labels[1].t_wall_ns == (start - 5000) * 10**6
+
+
+def test_events_of_which_none_has_a_value_are_not_measured(source: Path) -> None:
+    kinds = SCHEMA.replace('["cpu", "%", "gauge"', '["cpu", "%", "event"').replace(
+        '["rx", "B/s", "gauge"', '["rx", "B/s", "event"'
+    )
+    text = MAPPING.replace(
+        '"node.cpu" = "cpu"', '"node.cpu" = { column = "load", optional = true }'
+    )
+    (report,), store = take(source, text + "[rows]\nevents_every_s = 60\n", kinds)
+    assert np.isnan([row[0] for row in values(store)]).all() and report.rows_dropped == 0
+    assert np.isfinite([row[1] for row in values(store)]).all()
