@@ -54,6 +54,9 @@ def test_lines_of_comments_are_no_rows(path: Path) -> None:
     path.write_text("ts,a\n1,2\n# restarted, again\n2,3\n3,4\n4,5\n")
     found, dropped = read(path, ("ts",))
     assert [line for line, _ in found] == [2, 4, 5, 6] and not dropped
+    opened = opening.open_table(Input(path, path.name))
+    list(opened.batches())
+    assert opened.layout.notes == ("1 line of comments (#) left out",)
 
 
 def test_runs_of_blanks_are_one_separator(path: Path) -> None:

@@ -11,6 +11,7 @@ from phasewatch.adapters.reading.rows import Rows
 from phasewatch.adapters.reading.source import unreadable
 from phasewatch.adapters.reading.table import Batch, Dropped, Layout
 from phasewatch.adapters.reading.text import Text, binary
+from phasewatch.errors import counted
 
 PRIORITY = 9
 """The last format that is tried: nearly every text has separated values."""
@@ -42,7 +43,7 @@ class Reader(Base):
             ),
         )  # fmt: skip
         self._dialect = found
-        self._names = found.names
+        self._names, self._comments = found.names, 0
         self._key = self._key_column()
 
     @staticmethod
@@ -63,7 +64,7 @@ class Reader(Base):
     def batches(self, columns: Collection[str] | None = None) -> Iterator[Batch]:
         """Yield the rows with these columns, or with all. Raises Refused, or OSError."""
         content = self.head.content()
-        self._names = self._dialect.names
+        self._names, self._comments = self._dialect.names, 0
         for chosen in self._rows(content):
             start = 0
             for row in self._headers(chosen):
@@ -74,6 +75,9 @@ class Reader(Base):
             if start < len(chosen):
                 yield self._parsed(chosen.take(slice(start, None)), columns)
         self.notes += content.notes
+        if self._comments:
+            mark = self._dialect.comment
+            self.notes.append(f"{counted(self._comments, 'line')} of comments ({mark}) left out")
 
     # ------------------------------------------------------------ rows
 
@@ -118,6 +122,7 @@ class Reader(Base):
             buffer = np.frombuffer(found.data, dtype=np.uint8)
             maybe = np.flatnonzero(buffer[found.starts] == mark[0])
             marked = [row for row in maybe if found.text(int(row)).startswith(mark)]
+            self._comments += len(marked)
             keep = np.ones(len(found), dtype=bool)
             keep[marked] = False
             found = found.take(keep)
@@ -144,7 +149,7 @@ class Reader(Base):
     def _header_cells(self, chosen: Rows, row: int) -> tuple[list[str], tuple[str, ...]]:
         """Return the cells of a row, and the names of columns that they would be."""
         cells = dialect.cut(chosen.text(row).decode().rstrip("\r"), self._dialect.separator)
-        return cells, dialect.column_names(cells, self.head.options.rename)
+        return cells, dialect.column_names(cells, self.head.options.rename, self.head.expected)
 
     def _header(self, chosen: Rows, row: int) -> Batch:
         """Take the names of a header for the rows below; one that says the same is dropped."""
