@@ -98,6 +98,8 @@ class Records:
         Raises Refused, or OSError.
         """
         self._original = opened.layout.original
+        if not opened.varies:
+            self._refuse_absent(set(opened.layout.names), opened.layout.names, "")
         for batch in opened.batches(self._mapping.columns):
             self.read += len(batch) + len(batch.dropped)
             self.dropped.add_dropped(batch.dropped)

@@ -79,6 +79,16 @@ def test_a_quote_that_never_ends_costs_one_row(path: Path, monkeypatch: pytest.M
     assert [line for line, _ in found][-1] == 102 and len(found) >= 100
 
 
+def test_a_quote_that_is_open_at_the_end_costs_one_row(path: Path) -> None:
+    body = "".join(f"{n},x\n" for n in range(100))
+    path.write_text(
+        f'ts,note,more\n{body.replace("x", "y,z")}0,"open,z\n{body.replace("x", "y,z")}'
+    )
+    found, dropped = read(path)
+    assert len(found) >= 200 and len(found) + len(dropped) == 201
+    assert found[-1] == (202, {"ts": "99", "note": "y", "more": "z"})
+
+
 def test_names_are_replaced_before_the_header_is_found(path: Path) -> None:
     import re
 

@@ -1,7 +1,7 @@
 """Separated values: CSV, TSV and their kin, in whatever dialect they are written."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 import numpy as np
 
@@ -89,25 +89,27 @@ class Reader(Base):
             first_line = rest_line if rest else line
             found, used = self._split(data, first_line)
             rest, rest_line = data[used:], first_line + data.count(b"\n", 0, used)
-            while len(rest) > rows.MAX_CELL:
-                # A quote that does not end is a character: its line is a row.
-                cut = rest.find(b"\n") + 1
-                if not cut:
-                    break
-                yield self._values(rows.split(rest[:cut], rest_line, "")[0])
-                found_more, used = self._split(rest[cut:], rest_line + 1)
-                yield self._values(found_more)
-                rest_line += 1 + rest.count(b"\n", cut, cut + used)
-                rest = rest[cut + used :]
             yield self._values(found)
-        if rest:
-            end = rest if rest.endswith(b"\n") else rest + b"\n"
-            found, used = self._split(end, rest_line)
-            yield self._values(found)
-            if used < len(end):
-                yield self._values(
-                    rows.split(end[used:], rest_line + end.count(b"\n", 0, used), "")[0]
-                )
+            while len(rest) > rows.MAX_CELL and b"\n" in rest:
+                rest, rest_line = yield from self._unended(rest, rest_line)
+        if rest and not rest.endswith(b"\n"):
+            rest += b"\n"
+        found, used = self._split(rest, rest_line)
+        yield self._values(found)
+        rest, rest_line = rest[used:], rest_line + rest.count(b"\n", 0, used)
+        while rest:
+            rest, rest_line = yield from self._unended(rest, rest_line)
+
+    def _unended(self, text: bytes, line: int) -> Generator[Rows, None, tuple[bytes, int]]:
+        """Yield rows of text that begins with a quoted cell without end; return what is left.
+
+        Such a quote is a character, and its line a row. What is left begins in the same way.
+        """
+        cut = text.find(b"\n") + 1
+        yield self._values(rows.split(text[:cut], line, "")[0])
+        found, used = self._split(text[cut:], line + 1)
+        yield self._values(found)
+        return text[cut + used :], line + 1 + text.count(b"\n", cut, cut + used)
 
     def _split(self, data: bytes, line: int) -> tuple[Rows, int]:
         """Return the complete rows of some text, and how many bytes they are."""
