@@ -140,6 +140,7 @@ class TextSource(fields.Table):
 class Quantity:
     """The values of one channel: those of `column`, or 1 for each row where it is empty.
 
+    Of rows that are counted, `where` chooses those with one of some texts in a column.
     They are multiplied by `factor`, and divided by the seconds in the column `per` where it is not
     empty. `unit` is the word for the unit that may follow a number in the column. Where the column
     is `optional`, the channel of a file without it is not measured.
@@ -151,6 +152,7 @@ class Quantity:
     per: str = ""
     unit: str = ""
     optional: bool = False
+    where: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,8 @@ class Mapping:
     def texts(self) -> list[str]:
         """The columns of which the text is used: identity, phase, names of a pivot, kept rows."""
         sources = (*self.identity.values(), *((self.phase,) if self.phase else ()))
-        named = [name for name, _ in (*self.drop, *self.keep)]
+        counted = [pair for one in self.quantities for pair in one.where]
+        named = [name for name, _ in (*self.drop, *self.keep, *counted)]
         needed = [*(source.column for source in sources), *named]
         needed += self.pivot.names if self.pivot else ()
         return list(dict.fromkeys(name for name in needed if name))
@@ -401,6 +404,7 @@ class _ChannelSource(fields.Table):
     per: str = ""
     scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
     optional: bool = False
+    where: _Choices = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -413,9 +417,11 @@ class _ChannelSource(fields.Table):
 
     @model_validator(mode="after")
     def _column_or_rows(self) -> Self:
-        if self.rows and len(self.model_fields_set) > 1:
-            others = ", ".join(sorted(self.model_fields_set - {"rows"}))
-            raise fields.wrong(f"has {others} beside rows", "rows = true alone")
+        if self.rows and (others := self.model_fields_set - {"rows", "where"}):
+            named = ", ".join(sorted(others))
+            raise fields.wrong(f"has {named} beside rows", "rows = true, alone or with where")
+        if self.where and not self.rows:
+            raise fields.wrong("stands beside a column", "rows = true", "where")
         if not self.rows and not self.column:
             raise fields.wrong("is missing", "the name of a column, or rows = true", "column")
         return self
@@ -554,7 +560,7 @@ def _refuse_levels(schema: Schema, where: str) -> None:
 def _quantity(channel: Channel, source: _ChannelSource, where: str) -> Quantity:
     """Return the values of a channel. Raises Refused for a unit that does not convert."""
     if source.rows:
-        return Quantity(channel, "")
+        return Quantity(channel, "", where=tuple(source.where.items()))
     factor = source.scale
     if source.unit:
         factor *= _conversion(source.unit + "/s" * bool(source.per), channel.unit, where)

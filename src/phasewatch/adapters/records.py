@@ -256,7 +256,7 @@ class Records:
         known: dict[tuple[str, str], Floats] = {}
         for place, one in enumerate(self._mapping.quantities):
             if not one.column:
-                found[:, place] = 1.0
+                found[:, place] = self._counted(batch, one)
                 continue
             value = self._numbers(batch, one.column, one.unit, usable, known)
             if one.per:
@@ -264,6 +264,13 @@ class Records:
                 value = value / np.where(seconds > 0, seconds, np.nan)
             found[:, place] = value * one.factor
         return found
+
+    def _counted(self, batch: Batch, one: Quantity) -> Floats:
+        """Return 1 for each row that a channel counts, and 0 for the others."""
+        chosen = np.ones(len(batch), dtype=bool)
+        for column, texts in one.where:
+            chosen &= _equal(self._texts(batch, column), set(texts))
+        return chosen.astype(np.float64)
 
     def _numbers(
         self, batch: Batch, column: str, unit: str, usable: Usable,

@@ -38,13 +38,16 @@ class Channel:
     kind: Guess
     unit: str = "1"
     optional: bool = False
+    where: tuple[str, str] | None = None
+    """The column and the text of the rows that are counted, where not all are."""
     number: int = 1
     """2 and more for further channels whose columns would give them the same name."""
 
     @property
     def name(self) -> str:
         """The name of the channel within its source."""
-        plain = re.sub(r"^-(?=\d)", "minus_", self.column.lower()).replace("%", "pct_")
+        said = self.where[1] if self.where else self.column
+        plain = re.sub(r"^-(?=\d)", "minus_", said.lower()).replace("%", "pct_")
         name = re.sub(r"[^a-z0-9_]+", "_", plain).strip("_") or "rows"
         return f"{name}_{self.number}" if self.number > 1 else name
 
@@ -100,7 +103,7 @@ def of_columns(
             chosen.append(Channel(name, kind, unit, optional))
     if constant:
         remarks.append(f"left out, constant for each machine and file: {', '.join(constant)}")
-    return _apart(chosen), remarks
+    return apart(chosen), remarks
 
 
 def _left_out(name: str, values: Sequence[Floats], events: bool) -> str:
@@ -169,7 +172,7 @@ def of_quantities(
     answers = [one.column for one in chosen if labels.holds_answer(one.column)]
     if answers:
         remarks.append(f"left out, its name says that it holds the answer: {', '.join(answers)}")
-    return _apart([one for one in chosen if one.column not in answers][:MOST_QUANTITIES]), remarks
+    return apart([one for one in chosen if one.column not in answers][:MOST_QUANTITIES]), remarks
 
 
 def _rows_of_quantities(
@@ -185,7 +188,7 @@ def _rows_of_quantities(
                 yield str(quantity), column, part
 
 
-def _apart(chosen: Sequence[Channel]) -> list[Channel]:
+def apart(chosen: Sequence[Channel]) -> list[Channel]:
     """Return channels with a number each where their columns would give them one name."""
     seen: Counter[str] = Counter()
     found = []

@@ -1,6 +1,7 @@
 """What the rows of a sample hold: the channels of a draft, by the shape of the rows."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -13,6 +14,15 @@ from phasewatch.adapters.suggest.series import Series
 from phasewatch.adapters.suggest.shapes import Notes, Shape
 from phasewatch.adapters.suggest.time_columns import Found
 from phasewatch.errors import Refused
+
+KIND = words.lexicon(
+    """rule alert event eventname eventtype signature sig short type category name action priority
+    method status code message template cluster""",
+)
+"""Words of a column that says of which kind an event is."""
+
+MOST_KINDS, MOST_COUNTED = 200, 40
+"""Different kinds of events in such a column at most, and kinds that get a channel of their own."""
 
 STATED: Mapping[str, Guess] = {"counter": "counter", "gauge": "gauge", "delta": "event"}
 """Kinds that a file of metrics states in its column `kind`."""
@@ -38,7 +48,9 @@ def choose(
             'so. Write "counter" or "gauge" in the schema'
         )
     if shape.events:
-        return [*chosen, Channel("", "event")], _of_one_kind(found, columns, chosen, shape, notes)
+        shape = _of_one_kind(found, columns, chosen, shape, notes)
+        counted = [] if chosen else _counts(found, columns, notes)
+        return channels.apart([*chosen, Channel("", "event"), *counted]), shape
     _refuse_machines(found, chosen)
     if not chosen:
         shown = "; ".join([*remarks, f"text: {', '.join(columns.texts[:8])}"])
@@ -116,6 +128,22 @@ def _kinds_stated(
 
 
 # ---------------------------------------------------------------- events
+
+
+def _counts(found: Sample, columns: Columns, notes: Notes) -> list[Channel]:
+    """Return a channel for each frequent kind of event, by the column that names most kinds."""
+    named = [name for name in columns.texts if KIND & set(words.words(name))]
+    counts = {name: Counter(found.every(name)) for name in named}
+    fit = [name for name in named if 1 < len(set(counts[name]) - {""}) <= MOST_KINDS]
+    if not fit:
+        return []
+    best = max(fit, key=lambda name: len(counts[name]))
+    whole = found.whole(best, 10 * MOST_KINDS)
+    kinds = [kind for kind, _ in whole.most_common(MOST_COUNTED + 1) if kind][:MOST_COUNTED]
+    notes.remarks.append(
+        f"rows are counted by {best}: {len(kinds)} of {len(whole)} kinds, the most frequent"
+    )
+    return [Channel("", "event", where=(best, kind)) for kind in kinds]
 
 
 def _of_one_kind(

@@ -85,6 +85,9 @@ def _drafted(
     found = _complementary(found, clock, notes)
     times = time_columns.seconds(found, clock.clock)
     host, host_source = _host(found, clock, times, told, notes)
+    if not told.host and (named := intervals.machines(found, stretches)):
+        notes.remarks.append("machines are those that the file of labels names, in the paths")
+        host, host_source = "", f"{{ path = {quoted(named)} }}"
     rows = series.by_host(found, times, host)
     clock, rows = _zone(clock, times, rows, notes)
     labelled = _labels(found, clock, host, stretches, told, notes)

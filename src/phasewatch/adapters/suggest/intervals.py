@@ -1,5 +1,6 @@
 """A file of labels beside the telemetry: a row for each stretch of time, with its phase."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,17 @@ ENDS = lexicon(
     end stop ended stopped ends to until finish finished last offset endtime
     """
 )
+
+
+def machines(found: Sample, labelled: Labels | None) -> str:
+    """Return the expression for the machines that a file of labels names, in the paths of files.
+
+    Empty where it names none, or where some path holds none or several of them.
+    """
+    names = sorted(labelled.hosts if labelled else (), key=len, reverse=True)
+    if len(names) < 2 or any(sum(name in path for name in names) != 1 for path in found.names):
+        return ""
+    return f"({'|'.join(map(re.escape, names))})"
 
 
 def apart(found: Sample) -> tuple[Sample, Labels | None]:
@@ -81,7 +93,8 @@ def _labels(part: Part) -> Labels | None:
         f'outside = "{labels.REST}"  # CHECK the phase of all other time',
         *_written(columns[starts[0]]),
     ]
-    return Labels(tuple(lines), tuple(dict.fromkeys((labels.REST, *found))))
+    hosts_named = frozenset(columns[host]) if host else frozenset()
+    return Labels(tuple(lines), tuple(dict.fromkeys((labels.REST, *found))), hosts=hosts_named)
 
 
 def _label(names: Sequence[str], columns: dict[str, list[str]]) -> str:

@@ -78,22 +78,23 @@ class Sample:
             return "empty"
         return f"{len(texts)}: {', '.join(texts[:3])}{', …' if texts[3:] else ''}"
 
-    def whole(self, column: str, most: int) -> set[str]:
-        """Return the different texts of a column in all rows of all files, up to about `most`.
+    def whole(self, column: str, most: int) -> Counter[str]:
+        """Count the different texts of a column in all rows of all files, up to about `most`.
 
         Rows beyond the sample are read for it, but of this column alone. Files without it do not
         count.
         """
-        found = set(self.every(column))
+        found = Counter(self.every(column))
         if len(self.names) == len(self.parts) and all(part.table.complete for part in self.parts):
             return found
+        found = Counter()
         for one in opening.find(self.source):
             if one.name not in self.names or len(found) > most:
                 continue
             try:
                 opened = opening.open_table(one)
                 if column in opened.layout.names:
-                    found |= _texts(opened.batches([column]), column)
+                    found += _texts(opened.batches([column]), column)
             except Refused:
                 continue
         return found
@@ -158,13 +159,14 @@ def _without_host(part: Part) -> Part:
     return replace(part, table=replace(part.table, columns=columns))
 
 
-def _texts(batches: Iterable[Batch], column: str) -> set[str]:
-    """Return the different texts of a column in some batches."""
-    found: set[str] = set()
+def _texts(batches: Iterable[Batch], column: str) -> Counter[str]:
+    """Count the different texts of a column in some batches."""
+    found: Counter[str] = Counter()
     for batch in batches:
         cells = batch.columns.get(column)
         if cells is not None:
-            found |= {str(cell or "").strip() for cell in cells.unique().to_pylist()}
+            for pair in cells.value_counts().to_pylist():
+                found[str(pair["values"] or "").strip()] += pair["counts"]
     return found
 
 

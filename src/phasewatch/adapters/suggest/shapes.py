@@ -61,7 +61,7 @@ def decide(
     notes: Notes,
 ) -> Shape:  # fmt: skip
     """Return what a row is. Raises Refused where it must be told."""
-    if why := _events(found, rows, told):
+    if why := _events(found, rows, columns, told):
         notes.remarks.append(f"rows are taken for events, and summed in bins: {why}")
         return Shape(events=True)
     if told.quantity:
@@ -77,7 +77,7 @@ def decide(
     return _of_parts(found, rows, columns, told, notes)
 
 
-def _events(found: Sample, rows: Sequence[Series], told: Told) -> str:
+def _events(found: Sample, rows: Sequence[Series], columns: Columns, told: Told) -> str:
     """Return why rows are events; empty where they are not. Raises Refused where it is unclear."""
     if told.rows:
         return "so you say" if told.rows == "events" else ""
@@ -87,6 +87,8 @@ def _events(found: Sample, rows: Sequence[Series], told: Told) -> str:
         return ""
     if series.of_events(found.columns):
         return "they come at irregular times"
+    if not columns.numbers:
+        return "they come at irregular times, and hold no numbers"
     raise Refused(
         found.parts[0].name, "its rows come at irregular times, and nothing says what a row is",
         "events, such as flows or log lines, or samples of levels and totals",

@@ -52,7 +52,8 @@ def schema(parts: Parts) -> str:
 
 def _channel(one: Channel) -> str:
     """Return the line of a channel in the schema."""
-    meaning = quoted(one.column or "rows")
+    counted = f"rows whose {one.where[0]} is {one.where[1]}" if one.where else "rows"
+    meaning = quoted(one.column or counted)
     asked = ' # CHECK it only rises: "counter" for a running total, "gauge" for a level'
     remark = asked if one.kind == "?" else ""
     return f'  [{quoted(one.name)}, {quoted(one.unit)}, "{one.kind}", {meaning}],{remark}'
@@ -87,6 +88,8 @@ def _table(name: str, lines: Sequence[str], remark: str = "") -> list[str]:
 
 def _source(one: Channel) -> str:
     """Return where the values of a channel are, as TOML."""
+    if one.where:
+        return f"{{ rows = true, where = {{ {' = '.join(map(quoted, one.where))} }} }}"
     if not one.column:
         return "{ rows = true }"
     if one.optional:

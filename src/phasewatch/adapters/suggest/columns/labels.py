@@ -77,6 +77,8 @@ class Labels:
     classes: tuple[str, ...]
     column: str = ""
     certain: bool = True
+    hosts: frozenset[str] = frozenset()
+    """The machines that a file of labels names."""
 
 
 def holds_answer(name: str) -> bool:
