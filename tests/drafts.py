@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from phasewatch.adapters.suggest import Draft, Told, suggest
+from phasewatch.adapters.suggest.draft import Draft, suggest
+from phasewatch.adapters.suggest.shapes import Told
 
 T_S = 1_790_000_000
 ROWS = 60

@@ -8,7 +8,8 @@ from tests.drafts import channels, cpu, draft, table, word, write
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
-from phasewatch.adapters.suggest import sample, suggest
+from phasewatch.adapters.suggest import sample
+from phasewatch.adapters.suggest.draft import suggest
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
 

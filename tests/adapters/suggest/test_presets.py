@@ -11,7 +11,8 @@ import pytest
 from tests.drafts import T_S, table, write
 
 from phasewatch.adapters import importer
-from phasewatch.adapters.suggest import draft_of, presets, sample, suggest
+from phasewatch.adapters.suggest import presets, sample
+from phasewatch.adapters.suggest.draft import draft_of, suggest
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store

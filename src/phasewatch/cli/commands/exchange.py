@@ -216,8 +216,9 @@ def suggest(
 
     What the tables do not say is a question: a "?" in the drafts, which `import` refuses.
     """
-    from phasewatch.adapters.suggest import Told, draft_of
-    from phasewatch.adapters.suggest import suggest as draft_for
+    from phasewatch.adapters.suggest.draft import draft_of
+    from phasewatch.adapters.suggest.draft import suggest as draft_for
+    from phasewatch.adapters.suggest.shapes import Told
     from phasewatch.errors import Refused
     from phasewatch.io import atomic
 
