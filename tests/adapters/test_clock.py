@@ -70,6 +70,12 @@ def test_times_of_day_pass_midnight_for_each_host() -> None:
     ]  # fmt: skip
 
 
+def test_times_of_day_that_fall_by_less_are_refused() -> None:
+    known = Clock(("t",), "clock", start="2023-07-05")
+    with pytest.raises(Refused, match="line 3: t: falls by 3,600 s, and names no day"):
+        read(known, ["10:00:00", "09:00:00"])
+
+
 def test_times_are_rounded() -> None:
     assert read(Clock(("t",), "s", round_ns=10 * NS), ["1688551204", "1688551205"]) == [
         T * NS, (T + 10) * NS,

@@ -165,6 +165,12 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
         lambda text: text.replace('column = "ts"', 'column = "job"'),
         r"none of its 24 rows can be used: job is no time in ms \(line 2: 'backup', ",
     ),
+    "no row at all": (
+        lambda text: (
+            text + "[files]\nskip_lines = 24\nheader = ['ts','job','state','cpu','rx','seconds']\n"
+        ),
+        "none of its 1 row is kept",
+    ),
     "every row dropped": (
         lambda text: text + "[rows]\ndrop = { job = 'backup' }\n",
         "none of its 24 rows is kept",

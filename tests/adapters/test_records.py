@@ -72,6 +72,14 @@ def test_a_file_of_which_no_row_fits_is_refused_in_one_line(source: Path) -> Non
     assert values(store)[3][0] == 3.5
 
 
+def test_times_have_the_decimal_comma_too(source: Path) -> None:
+    lines = [f'"{int(row[:13]) // 1000},5"{row[13:]}' for row in rows()]
+    put(source, "run-1.csv", "\n".join([HEAD, *lines]))
+    text = MAPPING.replace('unit = "ms"', 'unit = "s"') + '[numbers]\ndecimal = ","\n'
+    _, store = take(source, text)
+    assert store.read(store.ids()[0]).end_ns == (int(rows()[-1][:13]) + 500) * 10**6
+
+
 def test_a_unit_word_may_follow_the_numbers_of_its_channel(source: Path) -> None:
     lines = [row.replace(f",{at},", f",{at} %,", 1) for at, row in enumerate(rows())]
     put(source, "run-1.csv", "\n".join([HEAD, *lines]))
@@ -179,3 +187,15 @@ def test_rows_of_a_kind_are_counted(source: Path) -> None:
     )
     _, store = take(source, text + "[rows]\nevents_every_s = 60\n", kinds)
     assert np.sum(values(store), axis=0).tolist() == [24.0, 12.0]
+
+
+def test_events_of_which_none_has_a_value_are_not_measured(source: Path) -> None:
+    kinds = SCHEMA.replace('["cpu", "%", "gauge"', '["cpu", "%", "event"').replace(
+        '["rx", "B/s", "gauge"', '["rx", "B/s", "event"'
+    )
+    text = MAPPING.replace(
+        '"node.cpu" = "cpu"', '"node.cpu" = { column = "load", optional = true }'
+    )
+    (report,), store = take(source, text + "[rows]\nevents_every_s = 60\n", kinds)
+    assert np.isnan([row[0] for row in values(store)]).all() and report.rows_dropped == 0
+    assert np.isfinite([row[1] for row in values(store)]).all()

@@ -176,7 +176,7 @@ class Times:
             return t_ns + self._start_ns, bad
         if self.clock.unit == "clock":
             wall, bad = _times_of_day(joined)
-            wall = wall + self._start_ns + DAY_NS * self._days_passed(wall, bad, hosts)
+            wall = wall + self._start_ns + DAY_NS * self._days_passed(wall, bad, lines, hosts)
             named = np.zeros(len(wall), dtype=bool)
         elif self.clock.format:
             wall, named, bad = dates.parse(joined, compile_format(self.clock.format))
@@ -184,15 +184,27 @@ class Times:
             wall, named, bad = _iso(joined)
         return self._to_utc(wall, named, bad, lines, hosts)
 
-    def _days_passed(self, wall: Ints, bad: Bools, hosts: Ints) -> Ints:
-        """Return how many midnights lie before each row: there, times of day fall by half a day."""
+    def _days_passed(self, wall: Ints, bad: Bools, lines: Ints, hosts: Ints) -> Ints:
+        """Return how many midnights lie before each row: there, times of day fall by half a day.
+
+        Raises Refused where they fall by less: the rows are in no order, or half a day is missing.
+        """
         passed = np.zeros(len(wall), dtype=np.int64)
         for host in np.unique(hosts):
             rows = np.flatnonzero((hosts == host) & ~bad)
             if not len(rows):
                 continue
             last, days = self._days.get(int(host), (int(wall[rows[0]]), 0))
-            falls = np.diff(np.concatenate([[last], wall[rows]])) < -DAY_NS // 2
+            steps = np.diff(np.concatenate([[last], wall[rows]]))
+            falls = steps < -DAY_NS // 2
+            for row in rows[(steps < 0) & ~falls][:1]:
+                raise Refused(
+                    f"{self.file}: line {lines[row]}: {'+'.join(self.clock.columns)}",
+                    f"falls by {-int(steps[rows == row][0]) / NS:,.0f} s, and names no day",
+                    "times of day in their order, without a gap of half a day",
+                    "Sort the rows, or give each a date.",
+                    code="time_of_day",
+                )
             passed[rows] = days + np.cumsum(falls)
             self._days[int(host)] = int(wall[rows[-1]]), int(passed[rows[-1]])
         return passed

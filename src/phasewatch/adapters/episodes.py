@@ -159,7 +159,8 @@ def _refuse_values(group: Rows, channel: int, schema: Schema, origin: Origin) ->
 def _binned(rows: Rows, every_ns: int, origin: Origin) -> Rows:
     """Return events summed in bins, each with the time of its end; a bin without a row is 0.
 
-    A channel of which no event has a value is not measured. Raises Refused where one wrong time would make more bins than memory holds.
+    A channel of which no event has a value is not measured. Raises Refused where one wrong time
+    would make more bins than memory holds.
     """
     place = rows["t"] // every_ns
     first = int(place[0])

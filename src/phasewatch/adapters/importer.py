@@ -138,6 +138,10 @@ def _refuse_nothing_kept(source: Path, reports: Sequence[FileReport]) -> NoRetur
             first.expected, first.remedy, first.code,
         )  # fmt: skip
     rows = sum(report.rows for report in reports)
+    if not rows:
+        raise Refused(
+            source, "has no row below its header", "rows", "Check the file.", code="nothing_kept"
+        )
     raise Refused(
         source, f"none of its {counted(rows, 'row')} is kept", "rows that make an episode",
         "Read above why they are dropped, and correct the mapping.", code="nothing_kept",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from phasewatch.adapters.clock import Times
+from phasewatch.adapters.clock import CLOCKS, Times
 from phasewatch.adapters.dates import Bools
 from phasewatch.adapters.intervals import Labels
 from phasewatch.adapters.ledger import Ledger
@@ -98,6 +98,8 @@ class Records:
         Raises Refused, or OSError.
         """
         self._original = opened.layout.original
+        if not opened.varies:
+            self._refuse_absent(set(opened.layout.names), opened.layout.names, "")
         for batch in opened.batches(self._mapping.columns):
             self.read += len(batch) + len(batch.dropped)
             self.dropped.add_dropped(batch.dropped)
@@ -218,13 +220,23 @@ class Records:
     def _time(self, batch: Batch, usable: Usable) -> Ints:
         """Return the Unix ns of every row; rows without a time are left out."""
         columns = self._mapping.clock.columns
-        cells = [self._cells(batch, name) for name in columns]
+        cells = [self._time_cells(batch, name) for name in columns]
         t_ns, bad = self._times.read(cells, batch.lines, self._host_numbers(batch))
         if bad.any():
             shown = self._texts(batch, columns[0]) if len(columns) == 1 else None
             reason = f"{'+'.join(columns)} is no time in {self._mapping.clock.written}"
             usable.drop(bad, reason, shown)
         return t_ns
+
+    def _time_cells(self, batch: Batch, column: str) -> Any:
+        """Return a column of times: numbers with a decimal point, dates as text."""
+        import pyarrow.compute as pc
+
+        if self._mapping.clock.unit not in CLOCKS:
+            return self._texts(batch, column)
+        if self._mapping.numerals.decimal == ".":
+            return self._cells(batch, column)
+        return pc.replace_substring(self._texts(batch, column), ",", ".")
 
     def _host_numbers(self, batch: Batch) -> Ints:
         """Return a number for the host of each row, by the text as it stands in its column."""

@@ -98,6 +98,15 @@ def test_lines_of_comments_are_told() -> None:
     assert find(text, ("ts",)).comment == "#"
 
 
+def test_texts_that_begin_with_the_sign_are_no_comments() -> None:
+    text = "room,ts,cpu\n#web,1688551200,1\nlab,1688551205,1\n#web,1688551210,2\nlab,1688551215,2\n"
+    assert find(text, ("ts", "cpu")).comment == ""
+
+
+def test_a_name_that_the_mapping_has_as_it_stands_is_left_so() -> None:
+    assert find(table(";", "# ts, cpu,rx"), ("# ts", " cpu")).names == ("# ts", " cpu", "rx")
+
+
 def test_no_line_is_no_table() -> None:
     with pytest.raises(Refused, match=r"a\.csv: is empty"):
         find("\n \n")

@@ -52,6 +52,8 @@ def test_metrics_of_opentelemetry_name_their_kind() -> None:
         {"labels": ["time", "cpu"], "data": [[1, 2], [3, 4]]},
         {"columns": ["time", "cpu"], "values": [[1, 2], [3, 4]]},
         [{"time": 1, "cpu": 2}, {"time": 3, "cpu": 4}],
+        {"time": [1, 3], "cpu": [2, 4]},
+        {"time": {"0": 1, "1": 3}, "cpu": {"0": 2, "1": 4}},
         {"results": [{"series": [{"columns": ["time", "cpu"], "values": [[1, 2], [3, 4]]}]}]},
     ],
 )

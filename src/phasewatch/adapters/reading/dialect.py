@@ -27,8 +27,6 @@ NUMBER = re.compile(r"[<>~]?[+-]?(\d[\d.,_']*|\.\d+)([eE][+-]?\d+)?\s?[%A-Za-zµ
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?|"
                   r"\w{3},? \w{3} +\d+ .*\d{4}.*|\d{1,2}[- ]\w{3}[- ]\d{2,4}.*")  # fmt: skip
 WORDS = re.compile(r"[^,;|\t]*")
-MARKS = ("#", "//", "%", "!", "--", "*")
-"""What lines of comments begin with."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +52,19 @@ class _Line:
 
 
 def column_names(
-    cells: Sequence[str], rename: Sequence[tuple[re.Pattern[str], str]] = ()
+    cells: Sequence[str],
+    rename: Sequence[tuple[re.Pattern[str], str]] = (),
+    expected: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return the names of columns from the cells of a header, each different from the others.
 
     Blanks around a name and a comment sign before the first are removed; an empty name becomes
     column_N, and the second column of one name is `name.1`. `rename` replaces what a pattern
-    matches.
+    matches. A name that is `expected` as it stands is left so.
     """
     names: list[str] = []
     for place, cell in enumerate(cells):
-        name = cell.strip().strip("\ufeff")
-        if place == 0 and len(cells) > 1:
-            name = name.lstrip("#").strip() or name
+        name = cell if cell in expected else _plain_name(cell, place == 0 and len(cells) > 1)
         for pattern, text in rename:
             name = pattern.sub(text, name)
         name = name or f"column_{place + 1}"
@@ -76,6 +74,12 @@ def column_names(
             name = f"{base}.{times}"
         names.append(name)
     return tuple(names)
+
+
+def _plain_name(cell: str, first: bool) -> str:
+    """Return a name without blanks around it, and the first without a comment sign."""
+    name = cell.strip().strip("\ufeff")
+    return (name.lstrip("#").strip() or name) if first else name
 
 
 def cut(text: str, separator: str) -> list[str]:
@@ -125,7 +129,7 @@ def _by_names(
     needed = len(set(expected))
     for number, text in lines[:1] if options.skip is not None else lines:
         for separator in separators:
-            names = column_names(cut(text, separator), options.rename)
+            names = column_names(cut(text, separator), options.rename, expected)
             score = len(set(expected) & set(names))
             if score and (best is None or score > best[0]):
                 best = score, _dialect(lines, separator, number, names, options)
@@ -173,12 +177,14 @@ def _repeated(names: Sequence[str], text: str, separator: str) -> list[str]:
 
 
 def _comment(lines: Sequence[_Line], header: str) -> str:
-    """Return the sign that comments among the rows begin with, where a first column has no such."""
-    for mark in MARKS:
-        marked = [one for one in lines if one.text.startswith(mark)]
-        if marked and len(marked) < len(lines) / 2 and mark == "#" and not header.startswith("#"):
-            return mark
-    return ""
+    """Return "#" where some rows begin with it and hold no value, otherwise "".
+
+    A first column may have it in its texts, and so may a header.
+    """
+    marked = [one for one in lines if one.text.startswith("#")]
+    if not marked or len(marked) > len(lines) / 2 or header.startswith("#"):
+        return ""
+    return "" if any(is_value(cell) for one in marked for cell in one.cells[1:]) else "#"
 
 
 def _padded(lines: Sequence[_Line], separator: str) -> bool:

@@ -160,12 +160,47 @@ def columns(value: Object) -> Iterator[Row]:
         yield dict(zip(value[found[0]], cells, strict=True))
 
 
+def is_lists(value: Object) -> bool:
+    """Return whether an object is a table by columns: lists of values, all of one length."""
+    lists = list(value.values())
+    return (
+        len(lists) > 1
+        and all(isinstance(one, list) and len(one) == len(lists[0]) > 1 for one in lists)
+        and not any(isinstance(cell, list | dict) for one in lists for cell in one)
+    )
+
+
+def lists(value: Object) -> Iterator[Row]:
+    """Yield the rows of a table by columns."""
+    for cells in zip(*value.values(), strict=True):
+        yield dict(zip(value, cells, strict=True))
+
+
+def is_indexed(value: Object) -> bool:
+    """Return whether an object is a table as pandas writes it: in each column, values by index."""
+    columns = list(value.values())
+    return (
+        len(columns) > 1
+        and all(isinstance(one, dict) and len(one) > 1 for one in columns)
+        and all(set(one) == set(columns[0]) for one in columns)
+        and all(key.isdigit() for key in columns[0])
+    )
+
+
+def indexed(value: Object) -> Iterator[Row]:
+    """Yield the rows of a table of pandas."""
+    for key in next(iter(value.values())):
+        yield {name: column[key] for name, column in value.items()}
+
+
 SHAPES: tuple[tuple[str, Callable[[Object], bool], Callable[[Object], Iterator[Row]]], ...] = (
     ("prometheus", is_prometheus, prometheus),
     ("prometheus", is_export, export),
     ("otlp", is_otlp, otlp),
     ("influx", is_influx, influx),
     ("json", is_columns, columns),
+    ("json", is_lists, lists),
+    ("json", is_indexed, indexed),
 )
 """The shapes: what a format is called, how it is told, and its rows."""
 

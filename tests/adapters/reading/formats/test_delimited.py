@@ -54,6 +54,9 @@ def test_lines_of_comments_are_no_rows(path: Path) -> None:
     path.write_text("ts,a\n1,2\n# restarted, again\n2,3\n3,4\n4,5\n")
     found, dropped = read(path, ("ts",))
     assert [line for line, _ in found] == [2, 4, 5, 6] and not dropped
+    opened = opening.open_table(Input(path, path.name))
+    list(opened.batches())
+    assert opened.layout.notes == ("1 line of comments (#) left out",)
 
 
 def test_runs_of_blanks_are_one_separator(path: Path) -> None:
@@ -74,6 +77,16 @@ def test_a_quote_that_never_ends_costs_one_row(path: Path, monkeypatch: pytest.M
     found, dropped = read(path)
     assert len(found) + len(dropped) == 101
     assert [line for line, _ in found][-1] == 102 and len(found) >= 100
+
+
+def test_a_quote_that_is_open_at_the_end_costs_one_row(path: Path) -> None:
+    body = "".join(f"{n},x\n" for n in range(100))
+    path.write_text(
+        f'ts,note,more\n{body.replace("x", "y,z")}0,"open,z\n{body.replace("x", "y,z")}'
+    )
+    found, dropped = read(path)
+    assert len(found) >= 200 and len(found) + len(dropped) == 201
+    assert found[-1] == (202, {"ts": "99", "note": "y", "more": "z"})
 
 
 def test_names_are_replaced_before_the_header_is_found(path: Path) -> None:

@@ -16,6 +16,7 @@ DOCUMENTS = {
     "lines": "\n".join(map(json.dumps, ROWS)),
     "array": json.dumps(ROWS),
     "indented": json.dumps(ROWS, indent=1),
+    "one after the other": "\n".join(json.dumps(row, indent=1) for row in ROWS),
     "wrapped": json.dumps({"data": ROWS, "total": 2}),
     "wrapped and indented": json.dumps({"data": {"items": ROWS}}, indent=1),
 }

@@ -1,7 +1,7 @@
 """Separated values: CSV, TSV and their kin, in whatever dialect they are written."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from phasewatch.adapters.reading.rows import Rows
 from phasewatch.adapters.reading.source import unreadable
 from phasewatch.adapters.reading.table import Batch, Dropped, Layout
 from phasewatch.adapters.reading.text import Text, binary
+from phasewatch.errors import counted
 
 PRIORITY = 9
 """The last format that is tried: nearly every text has separated values."""
@@ -42,7 +43,7 @@ class Reader(Base):
             ),
         )  # fmt: skip
         self._dialect = found
-        self._names = found.names
+        self._names, self._comments = found.names, 0
         self._key = self._key_column()
 
     @staticmethod
@@ -63,7 +64,7 @@ class Reader(Base):
     def batches(self, columns: Collection[str] | None = None) -> Iterator[Batch]:
         """Yield the rows with these columns, or with all. Raises Refused, or OSError."""
         content = self.head.content()
-        self._names = self._dialect.names
+        self._names, self._comments = self._dialect.names, 0
         for chosen in self._rows(content):
             start = 0
             for row in self._headers(chosen):
@@ -74,6 +75,9 @@ class Reader(Base):
             if start < len(chosen):
                 yield self._parsed(chosen.take(slice(start, None)), columns)
         self.notes += content.notes
+        if self._comments:
+            mark = self._dialect.comment
+            self.notes.append(f"{counted(self._comments, 'line')} of comments ({mark}) left out")
 
     # ------------------------------------------------------------ rows
 
@@ -85,25 +89,27 @@ class Reader(Base):
             first_line = rest_line if rest else line
             found, used = self._split(data, first_line)
             rest, rest_line = data[used:], first_line + data.count(b"\n", 0, used)
-            while len(rest) > rows.MAX_CELL:
-                # A quote that does not end is a character: its line is a row.
-                cut = rest.find(b"\n") + 1
-                if not cut:
-                    break
-                yield self._values(rows.split(rest[:cut], rest_line, "")[0])
-                found_more, used = self._split(rest[cut:], rest_line + 1)
-                yield self._values(found_more)
-                rest_line += 1 + rest.count(b"\n", cut, cut + used)
-                rest = rest[cut + used :]
             yield self._values(found)
-        if rest:
-            end = rest if rest.endswith(b"\n") else rest + b"\n"
-            found, used = self._split(end, rest_line)
-            yield self._values(found)
-            if used < len(end):
-                yield self._values(
-                    rows.split(end[used:], rest_line + end.count(b"\n", 0, used), "")[0]
-                )
+            while len(rest) > rows.MAX_CELL and b"\n" in rest:
+                rest, rest_line = yield from self._unended(rest, rest_line)
+        if rest and not rest.endswith(b"\n"):
+            rest += b"\n"
+        found, used = self._split(rest, rest_line)
+        yield self._values(found)
+        rest, rest_line = rest[used:], rest_line + rest.count(b"\n", 0, used)
+        while rest:
+            rest, rest_line = yield from self._unended(rest, rest_line)
+
+    def _unended(self, text: bytes, line: int) -> Generator[Rows, None, tuple[bytes, int]]:
+        """Yield rows of text that begins with a quoted cell without end; return what is left.
+
+        Such a quote is a character, and its line a row. What is left begins in the same way.
+        """
+        cut = text.find(b"\n") + 1
+        yield self._values(rows.split(text[:cut], line, "")[0])
+        found, used = self._split(text[cut:], line + 1)
+        yield self._values(found)
+        return text[cut + used :], line + 1 + text.count(b"\n", cut, cut + used)
 
     def _split(self, data: bytes, line: int) -> tuple[Rows, int]:
         """Return the complete rows of some text, and how many bytes they are."""
@@ -118,6 +124,7 @@ class Reader(Base):
             buffer = np.frombuffer(found.data, dtype=np.uint8)
             maybe = np.flatnonzero(buffer[found.starts] == mark[0])
             marked = [row for row in maybe if found.text(int(row)).startswith(mark)]
+            self._comments += len(marked)
             keep = np.ones(len(found), dtype=bool)
             keep[marked] = False
             found = found.take(keep)
@@ -144,7 +151,7 @@ class Reader(Base):
     def _header_cells(self, chosen: Rows, row: int) -> tuple[list[str], tuple[str, ...]]:
         """Return the cells of a row, and the names of columns that they would be."""
         cells = dialect.cut(chosen.text(row).decode().rstrip("\r"), self._dialect.separator)
-        return cells, dialect.column_names(cells, self.head.options.rename)
+        return cells, dialect.column_names(cells, self.head.options.rename, self.head.expected)
 
     def _header(self, chosen: Rows, row: int) -> Batch:
         """Take the names of a header for the rows below; one that says the same is dropped."""

@@ -141,9 +141,21 @@ class Reader(Base):
                     "an object a line, as `jq -c '.[]'` writes them",
                 )  # fmt: skip
         try:
-            return json.loads(b"".join(blocks))
+            values = list(_values(b"".join(blocks).decode()))
         except (ValueError, RecursionError) as error:
             raise unreadable(self.head.given, str(error), "JSON") from None
+        return values[0] if len(values) == 1 else values
+
+
+def _values(text: str) -> Iterator[Any]:
+    """Yield the JSON values of a text, one after the other. Raises ValueError for other text."""
+    decoder, place = json.JSONDecoder(), 0
+    while place < len(text):
+        if text[place].isspace():
+            place += 1
+            continue
+        value, place = decoder.raw_decode(text, place)
+        yield value
 
 
 def _parsed(line: str) -> Any:
