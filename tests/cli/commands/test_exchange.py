@@ -64,7 +64,7 @@ def test_import_needs_both_files_or_a_preset(tmp_path: Path) -> None:
     both = {"mapping": log, "schema": log}
     for options in ({}, {"mapping": log}, {"phase": "benign"}, {"preset": "sadf", **both}):
         with pytest.raises(Refused, match="--schema and --mapping together, or --preset alone"):
-            exchange.import_(log, tmp_path / "store", **options)  # type: ignore[arg-type]
+            exchange.import_(log, tmp_path / "store", **options)
     assert not (tmp_path / "store").exists()
 
 
