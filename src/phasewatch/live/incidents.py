@@ -8,11 +8,14 @@ with hysteresis, as then. A model without either raises nothing.
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from phasewatch.errors import Refused
-from phasewatch.live.ensemble import Member
 from phasewatch.live.incident_log import IncidentSpan
-from phasewatch.live.machine import Machine, WindowPrediction
+
+if TYPE_CHECKING:
+    from phasewatch.live.ensemble import Member
+    from phasewatch.live.machine import Machine, WindowPrediction
 
 CLEAR_AFTER = 2
 """Windows in a row below the lower threshold after which an incident is over."""
@@ -107,7 +110,7 @@ def _incident(
 
 
 def machine_incidents(
-    machine: Machine, episode_id: str, host: str, key: str, threshold: float | None
+    machine: "Machine", episode_id: str, host: str, key: str, threshold: float | None
 ) -> list[Incident]:
     """Return the incidents of a machine under the model `key`.
 
@@ -137,6 +140,6 @@ def _named(span: IncidentSpan, identity: tuple[str, str, str]) -> Incident:
     return Incident(*identity, span.opened_ns, closed_ns, span.peak, span.windows, span.phases)
 
 
-def _score(member: Member, window: WindowPrediction, classes: Sequence[str]) -> WindowScore:
+def _score(member: "Member", window: "WindowPrediction", classes: Sequence[str]) -> WindowScore:
     p = member.probabilities(window.logits[member.key])
     return WindowScore(window.end_ns, float(1 - p[0]), classes[1 + int(p[1:].argmax())])

@@ -2,6 +2,8 @@
 
 import json
 import queue
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -97,3 +99,11 @@ def test_an_interrupt_finishes_the_episode(tmp_path: Path) -> None:
         next(lines)
     lines.close()  # type: ignore[attr-defined]
     assert len(store.ids()) == 1
+
+
+def test_a_watch_loads_no_library_that_it_does_not_use() -> None:
+    """It runs where memory is short: no model, no store and no server is imported with it."""
+    heavy = {"sklearn", "scipy", "torch", "xgboost", "pandas", "pyarrow", "onnxruntime", "stix2"}
+    code = "import sys, phasewatch.attach.watch.session as s; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not heavy & set(done.stdout.split())
