@@ -90,14 +90,15 @@ Monitor = Callable[[], AbstractContextManager[Qmp]]
 
 
 @contextmanager
-def monitor(path: Path) -> Iterator[Qmp]:
+def monitor(path: Path, seconds: float = 0.0) -> Iterator[Qmp]:
     """Yield a client of the monitor at a Unix socket, for as short as possible.
 
     QEMU serves one client of a socket at a time, so a client that stays would lock out the programs
-    that manage the machine. Raises OSError where QEMU does not answer within `PATIENCE_S`.
+    that manage the machine. Raises OSError where QEMU does not answer within `seconds`, or within
+    `PATIENCE_S` where that is 0.
     """
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    client = Qmp(channel, PATIENCE_S)
+    client = Qmp(channel, seconds or PATIENCE_S)
     try:
         channel.connect(str(path))
         client.greet()

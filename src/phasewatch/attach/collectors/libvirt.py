@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from phasewatch.attach import collector, commandline, interface
+from phasewatch.attach import commandline
 from phasewatch.attach.collector import Target, missing_target
-from phasewatch.attach.packets import CHANNELS
+from phasewatch.attach.guest import CONTENTS, INSIDE, Guest, one_of
 from phasewatch.attach.probe import NOT_MEASURED, Gone, Probe
 from phasewatch.attach.process import ProcessAccounts
 from phasewatch.attach.qmp import QMP, UNSTABLE
@@ -64,49 +64,31 @@ def added(found: Mapping[str, object], ending: str) -> int | None:
     return sum(int(str(value)) for value in values) if values else None
 
 
-class Collector(collector.Collector):
+class Collector(Guest):
     """One running domain of libvirt's QEMU driver."""
 
-    kind, schema_name = "libvirt", "vm46"
+    kind = "libvirt"
     options = frozenset({"connect", "interface", "network"})
     needs = (
         "the group libvirt; CAP_NET_RAW for packets; the user of the process, or CAP_SYS_PTRACE, "
         "for the bytes it writes"
     )
     blind = (
-        "the inside of the guest: no agent is asked",
+        INSIDE,
         "virtqueues and the emulator's TLB flushes, which libvirt does not report",
-        "the contents of packets",
+        CONTENTS,
     )
 
     def __init__(self, target: Target) -> None:
         """Find the domain. Raises Gone where it does not run, and Refused for a bad target."""
-        if not target.target:
+        name = target.target
+        if not name:
             raise missing_target("libvirt", "the name of a domain, as `virsh list` prints it")
-        connection, domain = _domain(target.connect or SYSTEM, target.target)
-        self._connection = connection
-        self.followed = target
-        self.name = target.name or target.target
-        self.absent = {f"guest.{channel.name.partition('.')[2]}": "no agent runs in the guest"
-                       for channel in self.schema().channels_of("guest")}  # fmt: skip
-        self.pid = _pid(target.target, domain.UUIDString())
-        self.probes = [ProcessAccounts(self.pid), Blocks(connection, domain)]
-        self._add_network(target, domain.XMLDesc(0))
-
-    def _add_network(self, target: Target, description: str) -> None:
-        try:
-            if target.network == "off":
-                raise OSError("switched off")
-            name = target.interface or _interface(description)
-            probe: Probe = (
-                interface.Counters(name, "packets are switched off", name.startswith("macvtap"))
-                if target.network == "counters"
-                else interface.probe(name, self.pid, name.startswith("macvtap"))
-            )
-            self.probes = [*self.probes, probe]
-        except OSError as error:
-            reason = error.strerror or str(error)
-            self.absent |= {f"netflow.{channel}": reason for channel in CHANNELS}
+        self._connection, domain = _domain(target.connect or SYSTEM, name)
+        self._begin(target.name or name, _pid(name, domain.UUIDString()), target)
+        self._add(ProcessAccounts(self.pid))
+        self._add(Blocks(self._connection, domain))
+        self._add_network(target, lambda: _interface(domain.XMLDesc(0)))
 
     def close(self) -> None:
         """Let go of the connection and of what the probes hold open."""
@@ -150,8 +132,4 @@ def _interface(description: str) -> str:
     # The description comes from libvirt's own daemon, which is trusted with the guest anyway.
     root = ElementTree.fromstring(description)
     found = [one.get("dev", "") for one in root.findall("./devices/interface/target")]
-    found = [name for name in found if name]
-    if len(found) != 1:
-        what = f"{len(found)} interfaces ({', '.join(found)})" if found else "no interface"
-        raise OSError(f"the domain has {what}; name one with --interface")
-    return found[0]
+    return one_of([name for name in found if name], "interface")

@@ -2,98 +2,76 @@
 
 from pathlib import Path
 
-from phasewatch.attach import collector, commandline, interface, qmp
+from phasewatch.attach import commandline, qmp
 from phasewatch.attach.collector import Target, missing_target
-from phasewatch.attach.packets import CHANNELS
-from phasewatch.attach.probe import Gone, Probe
+from phasewatch.attach.guest import CONTENTS, INSIDE, Guest, one_of
+from phasewatch.attach.probe import Gone
 from phasewatch.attach.process import ProcessAccounts
 from phasewatch.attach.qmp import QMP, Hypervisor, vcpu_threads
 from phasewatch.errors import Refused
 
+OPENING_S = 5.0
+"""How long the beginning of a watch waits for a monitor that another program may be using."""
 
-class Collector(collector.Collector):
+
+class Collector(Guest):
     """One QEMU process of this host, and its monitor and network port where they can be had."""
 
-    kind, schema_name = "qemu", "vm46"
+    kind = "qemu"
     options = frozenset({"qmp", "interface", "network", "unstable"})
     needs = (
         "CAP_NET_RAW for packets; the user of the process, or CAP_SYS_PTRACE, for the bytes it "
         "writes and to find its interface; access to its QMP socket for the disks"
     )
     blind = (
-        "the inside of the guest: no agent is asked",
+        INSIDE,
         "the network of a guest on QEMU's user-mode network, which has no interface",
-        "the contents of packets",
+        CONTENTS,
     )
 
     def __init__(self, target: Target) -> None:
         """Find the process. Raises Gone where there is none, and Refused for a bad target."""
-        self.pid = find(target.target)
-        line = commandline.words(self.pid)
-        self.name = target.name or commandline.name(line) or f"qemu-{self.pid}"
-        self.followed = _followed(target, commandline.name(line))
-        self.absent = {f"guest.{channel.name.partition('.')[2]}": "no agent runs in the guest"
-                       for channel in self.schema().channels_of("guest")}  # fmt: skip
+        pid = find(target.target)
+        line = commandline.words(pid)
+        name = commandline.name(line)
+        self._begin(target.name or name or f"qemu-{pid}", pid, _followed(target, name))
         socket = _monitor(target, line)
-        vcpus = self._vcpus(socket)
-        self.probes = [ProcessAccounts(self.pid, vcpus)]
+        self._add(ProcessAccounts(pid, _vcpus(socket)))
         self._add_devices(socket, target.unstable)
-        self._add_network(target, line)
-
-    def _vcpus(self, socket: Path | None) -> frozenset[int]:
-        try:
-            if socket is not None:
-                with qmp.monitor(socket) as client:
-                    return vcpu_threads(client)
-        except OSError:
-            pass
-        return frozenset()
+        self._add_network(target, lambda: _interface(pid, line))
 
     def _add_devices(self, socket: Path | None, unstable: bool) -> None:
         if socket is None:
             self._lacks("qmp", QMP, "QEMU has no QMP socket: start it with -qmp unix:PATH,server")
             return
         try:
-            with qmp.monitor(socket) as client:
+            with qmp.monitor(socket, OPENING_S) as client:
                 client.execute("query-blockstats")
-            probe = Hypervisor(lambda: qmp.monitor(socket), unstable)
+            self._add(Hypervisor(lambda: qmp.monitor(socket), unstable))
         except OSError as error:
             self._lacks("qmp", QMP, f"the QMP socket {socket}: {error.strerror or error}")
-        else:
-            self.probes = [*self.probes, probe]
 
-    def _add_network(self, target: Target, line: list[str]) -> None:
-        if target.network == "off":
-            self._lacks("netflow", CHANNELS, "switched off")
-            return
-        try:
-            self.probes = [*self.probes, self._port(target, line)]
-        except OSError as error:
-            self._lacks("netflow", CHANNELS, error.strerror or str(error))
 
-    def _port(self, target: Target, line: list[str]) -> Probe:
-        """Return the probe of the guest's port. Raises OSError where there is none."""
-        name = target.interface or self._interface(line)
-        inverted = name.startswith("macvtap")
-        if target.network == "counters":
-            return interface.Counters(name, "packets are switched off", inverted)
-        return interface.probe(name, self.pid, inverted)
+def _vcpus(socket: Path | None) -> frozenset[int]:
+    """Return the ids of the vCPU threads; none where QEMU does not say, as names may do."""
+    if socket is None:
+        return frozenset()
+    try:
+        with qmp.monitor(socket, OPENING_S) as client:
+            return vcpu_threads(client)
+    except OSError:
+        return frozenset()
 
-    def _interface(self, line: list[str]) -> str:
-        """Return the guest's only network interface. Raises OSError."""
-        found = commandline.named_taps(line)
-        try:
-            found = found or commandline.interfaces(self.pid)
-        except PermissionError as error:
-            reason = "needs the user of the process, or CAP_SYS_PTRACE; or name its --interface"
-            raise PermissionError(error.errno, f"/proc/{self.pid}/fd {reason}") from error
-        if len(found) != 1:
-            what = f"{len(found)} interfaces ({', '.join(found)})" if found else "no tap interface"
-            raise OSError(f"the guest has {what}; name one with --interface")
-        return found[0]
 
-    def _lacks(self, source: str, channels: tuple[str, ...], reason: str) -> None:
-        self.absent |= {f"{source}.{name}": reason for name in channels}
+def _interface(pid: int, line: list[str]) -> str:
+    """Return the guest's only network interface. Raises OSError."""
+    found = commandline.named_taps(line)
+    try:
+        found = found or commandline.interfaces(pid)
+    except PermissionError as error:
+        reason = "needs the user of the process, or CAP_SYS_PTRACE; or name its --interface"
+        raise PermissionError(error.errno, f"/proc/{pid}/fd {reason}") from error
+    return one_of(found, "tap interface")
 
 
 def _followed(target: Target, name: str) -> Target | None:

@@ -15,57 +15,76 @@ if TYPE_CHECKING:
     from phasewatch.io.trust import Trust
 
 
+Kind = Annotated[str, typer.Argument(help="host, cgroup, qemu or libvirt.")]
+Machine = Annotated[
+    str,
+    typer.Argument(
+        help="qemu: process id, QMP socket or name. libvirt: domain. cgroup: path, unit or "
+        "container id. host: none."
+    ),
+]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", help="TOML file that names the machines instead.")
+]
+BundleFolder = Annotated[
+    Path | None, typer.Option("--bundle", help="Bundle to predict with; else samples are printed.")
+]
+Levels = Annotated[
+    Path | None,
+    typer.Option("--baselines", help="Folder in which the levels of machines are kept."),
+]
+NewBaseline = Annotated[
+    bool, typer.Option("--new-baseline", help="Measure the levels anew: now is benign.")
+]
+Receivers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--alert",
+        help="Receiver of incidents: syslog://HOST, syslog+tcp://HOST, https://…; repeatable.",
+    ),
+]
+OutStore = Annotated[Path | None, typer.Option("--out", help="Store to write episodes into.")]
+PhaseLabel = Annotated[
+    str, typer.Option("--label", help="Phase of the episodes; without it they have none.")
+]
+Marks = Annotated[
+    bool, typer.Option("--marks", help="Take phases typed on standard input as labels.")
+]
+Seconds = Annotated[
+    float, typer.Option("--seconds", help="Length of the watch; 0 watches until Ctrl-C.", min=0)
+]
+Name = Annotated[str, typer.Option("--name", help="Name of the machine in what is written.")]
+Socket = Annotated[str, typer.Option("--qmp", help="qemu: QMP socket, if it is not found.")]
+Port = Annotated[str, typer.Option("--interface", help="Network interface of the guest's port.")]
+Connection = Annotated[str, typer.Option("--connect", help="libvirt: URI of the connection.")]
+Network = Annotated[
+    str, typer.Option("--network", help="Read packets, the interface's counters, or off.")
+]
+Unstable = Annotated[
+    bool,
+    typer.Option("--unstable", help="qemu: ask QEMU's unstable commands too (7.2 or later)."),
+]
+
+
 @app.command()
 def attach(
-    kind: Annotated[str, typer.Argument(help="host, cgroup, qemu or libvirt.")] = "",
-    target: Annotated[
-        str,
-        typer.Argument(
-            help="qemu: process id, QMP socket or name. libvirt: domain. cgroup: path, unit or "
-            "container id. host: none."
-        ),
-    ] = "",
-    config: Annotated[
-        Path | None, typer.Option(help="TOML file that names the machines instead.")
-    ] = None,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Bundle to predict with, instead of printing samples.")
-    ] = None,
-    baselines: Annotated[
-        Path | None, typer.Option(help="Folder in which the levels of machines are kept.")
-    ] = None,
-    new_baseline: Annotated[
-        bool, typer.Option("--new-baseline", help="Measure the levels anew: now is benign.")
-    ] = False,
-    alert: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Receiver of incidents: syslog://HOST, syslog+tcp://HOST, https://…; repeatable."
-        ),
-    ] = None,
-    out_store: Annotated[
-        Path | None, typer.Option("--out", help="Store to write episodes into.")
-    ] = None,
-    label: Annotated[
-        str, typer.Option(help="Phase of the episodes; without it they have none.")
-    ] = "",
-    marks: Annotated[
-        bool, typer.Option("--marks", help="Take phases typed on standard input as labels.")
-    ] = False,
-    seconds: Annotated[
-        float, typer.Option(help="Length of the watch; 0 watches until Ctrl-C.", min=0)
-    ] = 0.0,
-    name: Annotated[str, typer.Option(help="Name of the machine in what is written.")] = "",
-    qmp: Annotated[str, typer.Option(help="qemu: QMP socket, if it is not found.")] = "",
-    interface: Annotated[str, typer.Option(help="Network interface of the guest's port.")] = "",
-    connect: Annotated[str, typer.Option(help="libvirt: URI of the connection.")] = "",
-    network: Annotated[
-        str, typer.Option(help="Read packets, the interface's counters, or off.")
-    ] = "packets",
-    unstable: Annotated[
-        bool,
-        typer.Option("--unstable", help="qemu: ask QEMU's unstable commands too (7.2 or later)."),
-    ] = False,
+    kind: Kind = "",
+    target: Machine = "",
+    config: ConfigFile = None,
+    bundle: BundleFolder = None,
+    baselines: Levels = None,
+    new_baseline: NewBaseline = False,
+    alert: Receivers = None,
+    out_store: OutStore = None,
+    label: PhaseLabel = "",
+    marks: Marks = False,
+    seconds: Seconds = 0.0,
+    name: Name = "",
+    qmp: Socket = "",
+    interface: Port = "",
+    connect: Connection = "",
+    network: Network = "packets",
+    unstable: Unstable = False,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
