@@ -29,6 +29,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "sign": ("train", "live"),
     "watch": ("live",),
     "attach": (),
+    "show": ("data", "train", "serve"),
     "narrow": ("data",),
     "dropout": ("data", "train", "live"),
     "serve": ("data", "train", "serve"),
