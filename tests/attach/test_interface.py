@@ -1,5 +1,6 @@
 """The port of a machine: packets on a veth pair of the tests' own, and the counters alone."""
 
+import itertools
 import math
 import os
 import socket
@@ -14,6 +15,8 @@ from phasewatch.attach.interface import COUNTED, Counters, Packets
 from phasewatch.attach.packets import BIN_NS, CHANNELS
 from phasewatch.schema import NS
 
+NUMBERS = itertools.count()
+
 
 def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
@@ -22,7 +25,8 @@ def ip(*words: str) -> None:
 @pytest.fixture
 def pair() -> Iterator[str]:
     """One end of a veth pair, whose other end is in a namespace; skipped without the right to."""
-    name = f"pw{os.getpid() % 100_000}"
+    # The kernel removes an interface some time after its namespace: no name is used twice.
+    name = f"pw{os.getpid() % 10_000}n{next(NUMBERS)}"
     try:
         ip("netns", "add", name)
     except (OSError, subprocess.CalledProcessError):

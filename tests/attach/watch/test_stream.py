@@ -4,7 +4,7 @@ import tracemalloc
 from itertools import islice
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.attach.fakes import Box, FakeClock
 
@@ -25,6 +25,7 @@ def test_readings_stand_at_half_seconds() -> None:
     assert len(found) == 21 and set(np.diff(found)) == {NS // 2}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 3 * NS), min_size=40, max_size=40))
 def test_delays_leave_readings_out_and_never_shift_the_others(delays: list[int]) -> None:
     remaining = iter(delays)

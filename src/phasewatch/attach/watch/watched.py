@@ -174,9 +174,7 @@ class Watched:
         followed = self._collector.followed if self._collector else None
         self.over = followed is None
         self.target = followed or self.target
-        then = (
-            "and has no name to look for" if self.over else "nothing is measured until it returns"
-        )
+        then = "it has no name to look for" if self.over else "nothing is measured until it returns"
         self.say(f"{self.name}: {reason}; {then}")
         self.close()
         self._away_ns, self._retry_ns = mono_ns, mono_ns + RETRY_NS
