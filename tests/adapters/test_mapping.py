@@ -112,3 +112,25 @@ def test_a_wrong_field_is_named(right: str, layout: Schema, tmp_path: Path) -> N
     with pytest.raises(Refused, match=problem) as refused:
         read(MAPPING.replace(right, wrong), layout, tmp_path)
     assert "mapping.toml" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("", "one of path and column"),
+        ('path = "a"\ncolumn = "job"\nfits = "b"', "one of path and column"),
+        ('column = "job"', "fits"),
+        ('path = "["', "a regular expression"),
+        ('rows = "a"', "unknown"),
+    ],
+)
+def test_a_baseline_that_says_nothing_is_refused(
+    table: str, problem: str, layout: Schema, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=problem):
+        read(f"{MAPPING}[baseline]\n{table}\n", layout, tmp_path)
+
+
+def test_a_column_of_baseline_must_be_there(layout: Schema, tmp_path: Path) -> None:
+    text = f'{MAPPING}[baseline]\ncolumn = "use"\nfits = "idle"\n'
+    assert "use" in read(text, layout, tmp_path).columns

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phasewatch.adapters import tables
 from phasewatch.adapters.mapping import CLOCKS, Mapping, TextSource
 from phasewatch.adapters.tables import Dropped, Table
+from phasewatch.baseline import NOTE
 from phasewatch.episode import (
     NAMES,
     UNIX_CEILING_NS,
@@ -44,6 +46,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MAX_BINS = 1_000_000
 """The most bins of an episode of events: a week in bins of less than a second."""
 
+Bools = NDArray[np.bool_]
 Identity = tuple[str, ...]
 """Host, sample, profile and campaign of a row."""
 
@@ -78,19 +81,24 @@ class FileReport:
 
 @dataclass(frozen=True)
 class Rows:
-    """The usable rows of a table: Unix ns `[n]`, values `[n, C]`, identity and phase of each."""
+    """The usable rows of a table: Unix ns `[n]`, values `[n, C]`, identity and phase of each.
+
+    `baseline[n]` marks rows of recordings that only teach the level of their machine.
+    """
 
     lines: Ints
     t_ns: Ints
     values: Floats
     identity: list[Identity]
     phase: list[str]
+    baseline: Bools
 
     def take(self, rows: Ints) -> "Rows":
         """Return the chosen rows, in the given order."""
         identity = [self.identity[row] for row in rows]
         phase = [self.phase[row] for row in rows]
-        return Rows(self.lines[rows], self.t_ns[rows], self.values[rows], identity, phase)
+        arrays = (self.lines[rows], self.t_ns[rows], self.values[rows])
+        return Rows(*arrays, identity, phase, self.baseline[rows])
 
 
 def find_files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
@@ -172,16 +180,33 @@ def _rows(table: Table, name: str, mapping: Mapping, schema: Schema) -> tuple[Ro
         values[:, place] = value * one.factor
     usable = np.array([row for row in range(len(table)) if row not in unusable], dtype=np.int64)
     identity = {key: _identity_texts(table, name, key, mapping, usable) for key in NAMES}
+    baseline = _baseline(table, name, mapping, usable)
+    phases = _phases(table, _texts(table, name, mapping.phase, usable), usable, schema)
+    marked = np.flatnonzero(baseline)
+    _refuse_hostile_baseline(table, usable[marked], [phases[row] for row in marked], schema)
     rows = Rows(
         np.array(table.lines, dtype=np.int64)[usable],
         t_ns[usable],
         values[usable],
         list(zip(*identity.values(), strict=True)),
-        _phases(table, _texts(table, name, mapping.phase, usable), usable, schema),
+        phases,
+        baseline,
     )
     return rows, table.dropped + [
         Dropped(table.lines[row], reason) for row, reason in unusable.items()
     ]
+
+
+def _baseline(table: Table, name: str, mapping: Mapping, usable: Ints) -> Bools:
+    """Return which of the usable rows are of baseline recordings."""
+    marked = mapping.baseline
+    if marked is None:
+        return np.zeros(len(usable), dtype=bool)
+    if marked.path is not None:
+        return np.full(len(usable), marked.path.search(name) is not None)
+    assert marked.column is not None and marked.fits is not None
+    cells = table.columns[marked.column]
+    return np.array([marked.fits.search(cells[row]) is not None for row in usable], dtype=bool)
 
 
 def _numbers(table: Table, column: str, unusable: dict[int, str]) -> Floats:
@@ -290,13 +315,29 @@ def _phases(table: Table, phases: list[str], rows: Ints, schema: Schema) -> list
     return phases
 
 
+def _refuse_hostile_baseline(
+    table: Table, rows: Ints, phases: Sequence[str], schema: Schema
+) -> None:
+    """Raise Refused for a row of a baseline recording whose phase is not benign."""
+    for row, phase in zip(rows, phases, strict=True):
+        if phase != schema.classes[0]:
+            raise Refused(
+                f"{table.path}: line {table.lines[row]}: baseline",
+                f"is of the phase {phase!r}",
+                f"{schema.classes[0]} in every recording that is baseline",
+                "Correct [baseline] in the mapping.",
+                code="baseline_hostile",
+            )
+
+
 # ---------------------------------------------------------------- episodes
 
 
 def _by_episode(rows: Rows, mapping: Mapping) -> Iterator[Rows]:
     """Yield the rows of each episode, in the order of time."""
-    for identity in dict.fromkeys(rows.identity):
-        same = [row for row, other in enumerate(rows.identity) if other == identity]
+    keys = list(zip(rows.identity, rows.baseline.tolist(), strict=True))
+    for key in dict.fromkeys(keys):
+        same = [row for row, other in enumerate(keys) if other == key]
         chosen = np.array(same, dtype=np.int64)
         part = rows.take(chosen[np.argsort(rows.t_ns[chosen], kind="stable")])
         silent = np.diff(part.t_ns) > (mapping.gap_s or np.inf) * NS
@@ -343,7 +384,7 @@ def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode
             )
             for source, names in columns.items()
         },
-        notes={"imported_from": name},
+        notes={"imported_from": name} | ({NOTE: True} if rows.baseline[0] else {}),
     )
 
 

@@ -125,6 +125,26 @@ class Quantity:
     per: str = ""
 
 
+class BaselineRows(fields.Table):
+    """Which rows are of baseline recordings: of files at such a `path`, or with a `column` so.
+
+    `path` and `fits` are regular expressions, one for the path of a file and one for the text in
+    the column.
+    """
+
+    path: Pattern | None = None
+    column: Name | None = None
+    fits: Pattern | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.path is None) == (self.column is None):
+            raise fields.wrong("has both or none of path and column", "one of path and column")
+        if (self.column is None) != (self.fits is None):
+            raise fields.wrong("has one of column and fits alone", "both, or path", "fits")
+        return self
+
+
 @dataclass(frozen=True)
 class Mapping:
     """How the tables of a folder become episodes.
@@ -133,6 +153,7 @@ class Mapping:
     a source for each of NAMES. `gap_s` is the silence that ends an episode, 0 for none.
     `bin_s` is more than 0 where rows are events (flows, log lines): they are summed in bins of so
     many seconds, and a bin without a row is 0. `drop` are rows to leave out, by column and text.
+    `baseline` says which recordings only teach the level of their machine; None: none does.
     """
 
     pattern: str
@@ -145,13 +166,15 @@ class Mapping:
     gap_s: float = 0.0
     bin_s: float = 0.0
     drop: tuple[tuple[str, str], ...] = ()
+    baseline: BaselineRows | None = None
 
     @property
     def columns(self) -> list[str]:
         """The columns that every table must have."""
         texts = [source.column for source in (*self.identity.values(), self.phase)]
         numbers = [name for one in self.quantities for name in (one.column, one.per)]
-        needed = [self.time, *texts, *numbers, *(name for name, _ in self.drop)]
+        marked = [self.baseline.column] if self.baseline else []
+        needed = [self.time, *texts, *numbers, *(name for name, _ in self.drop), *marked]
         return list(dict.fromkeys(name for name in needed if name))
 
 
@@ -218,6 +241,7 @@ class _File(fields.Table):
     rows: _Rows = _Rows()
     episode: _Episode
     phase: TextSource
+    baseline: BaselineRows | None = None
     channels: dict[str, _ChannelSource]
 
 
@@ -236,6 +260,7 @@ def read(path: Path, schema: Schema) -> Mapping:
         gap_s=file.episode.gap_s,
         bin_s=file.rows.events_every_s,
         drop=tuple((name, str(text)) for name, text in file.rows.drop.items()),
+        baseline=file.baseline,
     )
 
 

@@ -3,20 +3,23 @@
 import json
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts.contract import Inputs, Predictor
+from phasewatch.baseline import MOST_STRETCHES, levels_of
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import GRACE_S, Buffer, first_end, missing
 from phasewatch.live.incident_log import IncidentLog, IncidentSpan
 from phasewatch.schema import NS
-from phasewatch.windowing import opening_level, past_at, window_at
+from phasewatch.windowing import median_opening, opening_level, past_at, window_at
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the end of the next window."""
@@ -42,13 +45,17 @@ class Prediction:
 
 
 def watch(
-    bundle: Predictor, lines: Iterable[str], rule: AlarmRule | None = None
+    bundle: Predictor,
+    lines: Iterable[str],
+    rule: AlarmRule | None = None,
+    stretches: NDArray[np.float32] | None = None,
 ) -> Iterator[Prediction]:
     """Yield a prediction every stride from the first sample on, once the opening is over.
 
-    Each of `lines` is one sample of one source; `rule` raises incidents. A source may be late, but
-    its own samples come in the order of time, to within `GRACE_S`. Raises Refused naming the line
-    and the field that is wrong.
+    Each of `lines` is one sample of one source; `rule` raises incidents; `stretches[M,C]` are
+    benign levels of this machine, see `read_stretches`, which join that of its opening. A source
+    may be late, but its own samples come in the order of time, to within `GRACE_S`. Raises Refused
+    naming the line and the field that is wrong.
     """
     buffer, origin, level = Buffer(), None, None
     log = IncidentLog(rule, bundle.schema.classes) if rule else None
@@ -57,7 +64,7 @@ def watch(
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        source, samples = _sample(bundle, line, number)
+        source, samples = _sample(bundle, line, f"standard input: line {number}")
         now = int(samples.t_wall_ns[0])
         origin = now if origin is None else origin
         _refuse_leap(now, origin + end * grid.step_ns, number)
@@ -65,12 +72,43 @@ def watch(
         buffer.add(source, samples)
         while buffer.ready(origin + end * grid.step_ns, now):
             if level is None:
-                level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
+                current = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
+                level = median_opening([current], stretches).astype(np.float32)
             x = window_at(buffer.sources, bundle.schema, origin, end)
             past = past_at(buffer.sources, bundle.schema, origin, end)
             yield _predict(bundle, (x, level, past), origin + end * grid.step_ns, log)
             end += grid.stride
             buffer.forget(origin + end * grid.step_ns, grid)
+
+
+def read_stretches(bundle: Predictor, path: Path) -> NDArray[np.float32]:
+    """Return the benign levels `[M,C]` of a file of samples, one for each stretch of a window.
+
+    The file has the lines that `watch` reads, of this machine in benign use, in any order of
+    sources. Raises Refused for a line that cannot be used, and for less than one window.
+    """
+    rows: dict[str, list[Samples]] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                source, sample = _sample(bundle, line, f"{path}: line {number}")
+                rows.setdefault(source, []).append(sample)
+    sources = {source: _joined(samples) for source, samples in rows.items()}
+    ends = [int(end) for one in sources.values() for end in one.t_wall_ns[[0, -1]]]
+    levels = levels_of(sources, bundle.schema, (min(ends), max(ends))) if ends else ()
+    if not len(levels):
+        expected = f"samples over {bundle.schema.grid.window_s:g} s or more"
+        raise Refused(path, "has no complete window", expected, "Record a longer one.", "baseline")
+    return np.asarray(levels)[-MOST_STRETCHES:]
+
+
+def _joined(samples: Sequence[Samples]) -> Samples:
+    """Return the samples of a source in the order of time."""
+    order = np.argsort([int(one.t_wall_ns[0]) for one in samples], kind="stable")
+    clocks = [(int(one.t_wall_ns[0]), int(one.t_mono_ns[0])) for one in samples]
+    wall, mono = np.array(clocks, dtype=np.int64)[order].T
+    values = np.concatenate([one.values for one in samples])[order]
+    return replace(samples[0], t_wall_ns=wall, t_mono_ns=mono, values=values)
 
 
 def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
@@ -114,12 +152,11 @@ def _predict(bundle: Predictor, window: Inputs, end_ns: int, log: IncidentLog | 
     )
 
 
-def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
+def _sample(bundle: Predictor, line: str, where: str) -> tuple[str, Samples]:
     """Parse a line `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`.
 
-    A channel that is absent, null or NaN was not measured. Raises Refused.
+    A channel that is absent, null or NaN was not measured. Raises Refused naming `where`.
     """
-    where = f"standard input: line {number}"
     sample = _object(line, where)
     source, values = _text(sample, where), _values(sample, where)
     t_ns = _time(sample["t_wall_ns"], f"{where}: t_wall_ns")

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from phasewatch.cli.console import AsJson, PublicKey, StorePath, Strict, app, out, plain, print_json
+from phasewatch.cli.console import (
+    AsJson,
+    BaselineOf,
+    PublicKey,
+    StorePath,
+    Strict,
+    app,
+    out,
+    plain,
+    print_json,
+)
 from phasewatch.errors import Refused, counted
 
 if TYPE_CHECKING:
@@ -24,12 +34,18 @@ def predict(
     episode: Annotated[
         str | None, typer.Option(help="Id of one episode; all of the store when not given.")
     ] = None,
+    baseline: BaselineOf = None,
     trust: PublicKey = None,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the phase of every window of an episode, and print it beside the true phase."""
+    """Predict the phase of every window of an episode, and print it beside the true phase.
+
+    The level of a machine is from the same kinds of recordings as in training, unless --baseline
+    names others; recordings that are baseline are not predicted.
+    """
     from phasewatch.artifacts import checkpoint as checkpoints
+    from phasewatch.baseline import NONE, Selection
     from phasewatch.experiment.usable import usable_windows
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store
@@ -38,7 +54,11 @@ def predict(
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
     ids = [] if episode is None else [episode]
-    windows, results = usable_windows(opened, loaded.schema, loaded.opening_s, ids)
+    trained = str(loaded.recipe.get("baseline", NONE))
+    selection = Selection.parse(trained if baseline is None else ",".join(baseline))
+    windows, results = usable_windows(
+        opened, loaded.schema, loaded.opening_s, ids, selection=selection
+    )
     rows = _predictions(loaded, windows, results)
     simulated = bool(opened.simulated)
     if as_json:
