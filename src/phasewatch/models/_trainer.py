@@ -30,7 +30,7 @@ from torch.nn import functional
 from phasewatch import metrics
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.models.base import THREADS, Data, Epoch, TrainingMonitor, balance
+from phasewatch.models.base import THREADS, Data, Epoch, TrainingMonitor
 
 State = dict[str, Tensor]
 
@@ -269,7 +269,7 @@ def _weights(data: Data) -> Tensor:
     The weight of an absent class is 0.
     """
     weight = torch.zeros(data.classes)
-    for label, share in zip(data.y, balance(data.y, data.classes), strict=True):
+    for label, share in zip(data.y, data.weight, strict=True):
         weight[label] = share
     return weight
 

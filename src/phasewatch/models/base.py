@@ -23,11 +23,20 @@ THREADS = 1
 
 
 class Data(NamedTuple):
-    """Windows `z[N,F]` or `z[N,C,T]`, normalized for the model; `y[N]` in `classes` classes."""
+    """Windows `z[N,F]` or `z[N,C,T]`, normalized for the model; `y[N]` in `classes` classes.
+
+    `balance` is how far classes are weighed alike in training, see the function `balance`.
+    """
 
     z: Array
     y: NDArray[np.int64]
     classes: int
+    balance: float = 1.0
+
+    @property
+    def weight(self) -> Array:
+        """The weight of each window in training, `[N]`."""
+        return balance(self.y, self.classes, self.balance)
 
 
 class Epoch(NamedTuple):
@@ -158,8 +167,14 @@ def find(name: str) -> type[Classifier]:
     return found
 
 
-def balance(y: NDArray[np.int64], classes: int) -> Array:
-    """Return a weight for each window, `[N]`, mean 1: every class present weighs the same."""
+def balance(y: NDArray[np.int64], classes: int, degree: float = 1.0) -> Array:
+    """Return a weight for each window, `[N]`, mean 1: count of its class to the power `-degree`.
+
+    With 1 every class present weighs the same, with 0 every window.
+    """
     count = np.bincount(y, minlength=classes)
     weight = len(y) / (np.maximum(count, 1) * np.count_nonzero(count))
+    if degree != 1.0:
+        weight = weight**degree
+        weight *= len(y) / (weight @ count)
     return np.asarray(weight[y])

@@ -19,7 +19,6 @@ from phasewatch.models.base import (
     Data,
     Epoch,
     TrainingMonitor,
-    balance,
 )
 
 
@@ -127,10 +126,9 @@ class Model(Classifier):
             count = len(client.scheduler_info(n_workers=-1)["workers"])
 
             def matrix(data: Data) -> Any:
-                weight = balance(data.y, self._classes)
                 z, y, w = (
                     dask.array.from_array(array, chunks=(-(-len(array) // count), *array.shape[1:]))
-                    for array in (data.z, data.y, weight)
+                    for array in (data.z, data.y, data.weight)
                 )
                 return xgboost_dask.DaskDMatrix(client, z, y, weight=w)
 
@@ -142,8 +140,8 @@ class Model(Classifier):
             return result
 
     def _matrix(self, data: Data) -> xgboost.DMatrix:
-        weight = balance(data.y, self._classes)
-        return xgboost.DMatrix(data.z, label=data.y, weight=weight, nthread=self._config.nthread)
+        threads = self._config.nthread
+        return xgboost.DMatrix(data.z, label=data.y, weight=data.weight, nthread=threads)
 
     def logits(self, z: Array) -> Array:
         """Return the sum of the leaf values of each class, `[N,K]`."""
