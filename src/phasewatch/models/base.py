@@ -82,6 +82,9 @@ class Classifier(ABC):
     suffix: ClassVar[str]
     """Ending of the weights file, which names its format."""
 
+    balance: ClassVar[float] = 1.0
+    """How far classes are weighed alike in training, unless a recipe says otherwise."""
+
     constant: ClassVar[bool] = False
     """Whether every window gets the same logits: a baseline that learns nothing of channels."""
 

@@ -38,12 +38,14 @@ class FittedModel:
 class FitOptions:
     """How a model is fitted: observed by `monitor`, on the Dask `cluster` of that address, if any.
 
-    `view_version` chooses what the model sees of a window; None is what its view prefers.
+    `view_version` chooses what the model sees of a window; None is what its view prefers. `balance`
+    is how far classes are weighed alike, from 0 to 1; None is what the model prefers.
     """
 
     monitor: TrainingMonitor = UNMONITORED
     cluster: str = ""
     view_version: ViewVersion | None = None
+    balance: float | None = None
 
 
 DEFAULT_OPTIONS = FitOptions()
@@ -69,10 +71,11 @@ def fit_model(
     version = options.view_version or PREFERRED[kind.view]
     normalizer = Normalizer.fit(kind.view, train, version, schema)
     fitted = FittedModel(normalizer, kind(classes, seed))
+    balance = kind.balance if options.balance is None else options.balance
 
     def data(windows: Windows) -> Data:
         z = normalizer.apply(windows.x, windows.opening, windows.past)
-        return Data(z, windows.y, classes)
+        return Data(z, windows.y, classes, balance)
 
     augmented = augment.drop(train, schema, seed)
     fitted.model.fit(data(augmented), data(validation), options.monitor, options.cluster)

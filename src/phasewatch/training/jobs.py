@@ -94,7 +94,7 @@ class Task:
 def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
     """Fit the model of one task and return it as a checkpoint. Raises Refused."""
     sides = (task.train, task.validation)
-    options = FitOptions(monitor, task.cluster, task.recipe.view_version)
+    options = FitOptions(monitor, task.cluster, task.recipe.view_version, task.recipe.balance)
     try:
         fitted = fit_model(task.model, task.schema, task.seed, sides, options)
     except Refused as refused:

@@ -15,7 +15,8 @@ class Recipe:
     machine is observed, known to be benign, before the first prediction. Each model is trained
     `seeds` times, from `seed` and the numbers after it. `view_version` chooses what models see of a
     window: 3 is the window alone, 4 also what came before it and ratios of channels; None is what
-    the view of each model prefers.
+    the view of each model prefers. `balance` is how far classes are weighed alike: 1 gives each
+    class the same weight, 0 each window; None is what each model prefers.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Recipe:
     seed: int = 0
     seeds: int = 1
     view_version: Literal[3, 4] | None = None
+    balance: float | None = None
 
 
 SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")
