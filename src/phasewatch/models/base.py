@@ -6,7 +6,7 @@ The folder `models/` is the registry: adding a file with a class `Model` registe
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -110,6 +110,20 @@ class Classifier(ABC):
 
         `cluster` is the address of a Dask cluster to train on; fast models ignore it.
         """
+
+    @property
+    def choices(self) -> dict[str, float]:
+        """What validation chose in `fit`, by name: rounds, epochs. Empty where it chooses nothing.
+
+        A model that was loaded has none.
+        """
+        return {}
+
+    def refit(
+        self, train: Data, choices: Mapping[str, float], watch: TrainingMonitor = UNMONITORED
+    ) -> None:
+        """Fit to `train` without validation, by the `choices` of earlier trainings."""
+        self.fit(train, train, watch)
 
     @abstractmethod
     def logits(self, z: Array) -> Array:

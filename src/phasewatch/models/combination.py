@@ -6,7 +6,7 @@ trained here, on the same windows, so a combination is saved, exported and watch
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -64,6 +64,26 @@ class Model(Classifier):
             member.fit(train, validation, replace(watch, on_epoch=numbered.of_next()), cluster)
             fitted = fit_temperature(member.logits(validation.z), validation.y)
             self._temperatures[name] = max(fitted, COLDEST)
+
+    @property
+    def choices(self) -> dict[str, float]:
+        """Those of each member and its temperature, each under the member's name."""
+        return {
+            f"{name}.{key}": value
+            for name, member in self._members.items()
+            for key, value in {"temperature": self._temperatures[name], **member.choices}.items()
+        }
+
+    def refit(
+        self, train: Data, choices: Mapping[str, float], watch: TrainingMonitor = UNMONITORED
+    ) -> None:
+        """Fit each member by its choices; its temperature is one of them."""
+        numbered = _Numbering(watch)
+        for name, member in self._members.items():
+            prefix = f"{name}."
+            own = {key[len(prefix) :]: choices[key] for key in choices if key.startswith(prefix)}
+            member.refit(train, own, replace(watch, on_epoch=numbered.of_next()))
+            self._temperatures[name] = own["temperature"]
 
     def logits(self, z: Array) -> Array:
         """Return the weighted mean of the members' calibrated log-probabilities, `[N,K]`."""

@@ -66,6 +66,16 @@ Balance = Annotated[
         max=1,
     ),
 ]
+InnerFolds = Annotated[
+    int,
+    typer.Option(
+        "--inner-folds",
+        help="Trainings that choose how long the last one takes, which then learns from "
+        "validation too; 0 stops it by validation.",
+        min=0,
+        max=10,
+    ),
+]
 Waived = Annotated[
     list[str] | None,
     typer.Option("--waive", help="Name of a leakage check that may fail; may be repeated."),
@@ -86,7 +96,7 @@ def _recipe(
     split: tuple[str, str, str],
     opening_s: float,
     seeds: tuple[int, int],
-    fitting: tuple[int | None, float | None],
+    fitting: tuple[int | None, float | None, int],
 ) -> "Recipe":
     """Return the recipe of a name, with the models, the split and the fitting that are given."""
     from dataclasses import replace
@@ -98,7 +108,7 @@ def _recipe(
     found = replace(found, opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
     found = replace(found, split=way, test=test, validation=validation)
     seen: ViewVersion | None = {None: None, 3: 3, 4: 4}[fitting[0]]
-    return replace(found, view_version=seen, balance=fitting[1])
+    return replace(found, view_version=seen, balance=fitting[1], inner_folds=fitting[2])
 
 
 @app.command()
@@ -115,6 +125,7 @@ def train(
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
     balance: Balance = None,
+    inner_folds: InnerFolds = 0,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -125,7 +136,7 @@ def train(
     Writes checkpoints, predictions and report.json. If it is interrupted at any moment, the same
     command resumes and ends with the same weights.
     """
-    named, fitting = (recipe, models), (view_version, balance)
+    named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
@@ -145,6 +156,7 @@ def run(
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
     balance: Balance = None,
+    inner_folds: InnerFolds = 0,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -154,7 +166,7 @@ def run(
     from phasewatch.reports import page
     from phasewatch.store.local import Store
 
-    named, fitting = (recipe, models), (view_version, balance)
+    named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
