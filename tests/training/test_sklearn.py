@@ -25,7 +25,7 @@ CHECKED = [
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_the_estimator_passes_scikit_learns_checks(name: str) -> None:
-    """Of a constant model it would ask to learn, and of a network, alone or combined, to learn in a moment."""
+    """Of a constant model it would ask to learn, and of networks to learn in a moment."""
     failed = [one for one in check_estimator(Estimator(name), on_fail=None, on_skip=None)
               if one["status"] == "failed"]  # fmt: skip
     assert [(one["check_name"], one["exception"]) for one in failed] == []
