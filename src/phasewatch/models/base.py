@@ -115,7 +115,7 @@ class Classifier(ABC):
     def choices(self) -> dict[str, float]:
         """What validation chose in `fit`, by name: rounds, epochs. Empty where it chooses nothing.
 
-        A model that was loaded has none.
+        A model that was loaded may have none.
         """
         return {}
 
