@@ -42,7 +42,7 @@ RECIPES = {
     "all": Recipe("all", SIX),
     "quick": Recipe("quick", ("gbt", *BASELINES)),
     "baselines": Recipe("baselines", BASELINES),
-    "results": Recipe("results", (*SIX, COMBINED, *BASELINES)),
+    "results": Recipe("results", (*SIX, COMBINED, *BASELINES), inner_folds=1),
 }
 
 

@@ -67,11 +67,11 @@ Balance = Annotated[
     ),
 ]
 InnerFolds = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--inner-folds",
         help="Trainings that choose how long the last one takes, which then learns from "
-        "validation too; 0 stops it by validation.",
+        "validation too; 0 stops it by validation; what the recipe says without this option.",
         min=0,
         max=10,
     ),
@@ -96,7 +96,7 @@ def _recipe(
     split: tuple[str, str, str],
     opening_s: float,
     seeds: tuple[int, int],
-    fitting: tuple[int | None, float | None, int],
+    fitting: tuple[int | None, float | None, int | None],
 ) -> "Recipe":
     """Return the recipe of a name, with the models, the split and the fitting that are given."""
     from dataclasses import replace
@@ -108,7 +108,8 @@ def _recipe(
     found = replace(found, opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
     found = replace(found, split=way, test=test, validation=validation)
     seen: ViewVersion | None = {None: None, 3: 3, 4: 4}[fitting[0]]
-    return replace(found, view_version=seen, balance=fitting[1], inner_folds=fitting[2])
+    folds = found.inner_folds if fitting[2] is None else fitting[2]
+    return replace(found, view_version=seen, balance=fitting[1], inner_folds=folds)
 
 
 @app.command()
@@ -125,7 +126,7 @@ def train(
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
     balance: Balance = None,
-    inner_folds: InnerFolds = 0,
+    inner_folds: InnerFolds = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -156,7 +157,7 @@ def run(
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
     balance: Balance = None,
-    inner_folds: InnerFolds = 0,
+    inner_folds: InnerFolds = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
