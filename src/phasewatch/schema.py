@@ -236,7 +236,11 @@ def parse(value: object, where: object) -> Schema:
 
 def read(path: Path) -> Schema:
     """Return the Schema of a TOML file such as `schemas/vm46.toml`. Raises Refused."""
-    value = fields.read_toml(path, "a schema like schemas/vm46.toml")
+    return parse_fields(fields.read_toml(path, "a schema like schemas/vm46.toml"), path)
+
+
+def parse_fields(value: dict[str, object], path: object) -> Schema:
+    """Return the Schema of the fields of a TOML file. Raises Refused naming `path` and field."""
     file = fields.validate(_File, value, path)
     channels = [
         Channel(f"{source}.{row.name}", row.unit, cast(Kind, row.kind), table.deployed, row.meaning)
@@ -248,7 +252,16 @@ def read(path: Path) -> Schema:
 
 def vm46() -> Schema:
     """Return the schema of the lab's recordings, with its 46 channels."""
-    with resources.as_file(resources.files("phasewatch") / "schemas" / "vm46.toml") as path:
+    return shipped("vm46")
+
+
+def shipped(name: str) -> Schema:
+    """Return one of the schemas that Phasewatch comes with. Raises Refused for an unknown name."""
+    folder = resources.files("phasewatch") / "schemas"
+    known = sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
+    if name not in known:
+        raise Refused(f"schema {name}", "is unknown", f"one of {', '.join(known)}", "Choose one.")
+    with resources.as_file(folder / f"{name}.toml") as path:
         return read(path)
 
 
