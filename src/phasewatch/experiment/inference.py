@@ -1,7 +1,7 @@
 """What every checkpoint and baseline of a run predicts on the windows it is evaluated on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,7 +26,8 @@ beside the level of openings alone where more is known."""
 class TrainedFold:
     """One split: its checkpoints read back, in the recipe's order, and the windows of each mode.
 
-    `run` is the folder of the checkpoints and logs.
+    `run` is the folder of the checkpoints and logs. `judged` has, by the name of a checkpoint that
+    learned from validation, the one of its first inner fold, which did not.
     """
 
     split: Split
@@ -34,6 +35,7 @@ class TrainedFold:
     windows: dict[Mode, dict[str, Windows]]
     leakage_checks: list[Check]
     run: Run
+    judged: Mapping[str, Checkpoint] = field(default_factory=dict)
 
 
 def predict_all(
@@ -64,7 +66,8 @@ def _predict_fold(fold: TrainedFold, schema: Schema) -> Iterator[Predictions]:
     """Yield the predictions of the checkpoints of a fold, then those of the baselines."""
     held_out = fold.split.held_out
     for loaded in fold.checkpoints:
-        yield from predict_subsets(loaded, held_out, fold.windows[loaded.mode])
+        judged = fold.judged.get(loaded.name, loaded)
+        yield from predict_subsets(loaded, held_out, fold.windows[loaded.mode], judged)
     first = next(iter(fold.windows))
     for mode, subsets in fold.windows.items():
         for name in baselines.BASELINES:
@@ -73,14 +76,18 @@ def _predict_fold(fold: TrainedFold, schema: Schema) -> Iterator[Predictions]:
                 yield from predict_baseline(name, held_out, mode, subsets, len(schema.classes))
 
 
-def predict_subsets(loaded: Checkpoint, held_out: str, subsets: Subsets) -> Iterator[Predictions]:
+def predict_subsets(
+    loaded: Checkpoint, held_out: str, subsets: Subsets, judged: Checkpoint | None = None
+) -> Iterator[Predictions]:
     """Yield a checkpoint's predictions on all but training windows, and on ablated unseen ones.
 
-    A checkpoint of a repeated training predicts the unseen windows alone.
+    Validation is predicted by `judged` where that is given. A checkpoint of a repeated training
+    predicts the unseen windows alone.
     """
 
     def predict(subset: str, windows: Windows) -> Predictions:
-        logits = loaded.logits(windows.x, windows.opening, windows.past)
+        model = judged if judged and subset == "validation" else loaded
+        logits = model.logits(windows.x, windows.opening, windows.past)
         return Predictions(held_out, loaded.model_name, loaded.mode, subset, windows, logits)
 
     if repeat := jobs.repeat_of(loaded.name):
