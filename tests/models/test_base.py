@@ -80,7 +80,7 @@ def test_foreign_weights_are_refused(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_list() -> None:
-    with pytest.raises(Refused, match=r"one of cnn, gbt, gru, logistic"):
+    with pytest.raises(Refused, match=r"one of cnn, combination, gbt, gru"):
         find("gtb")
     with pytest.raises(Refused):
         find("os.path")

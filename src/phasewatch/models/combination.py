@@ -29,7 +29,7 @@ from phasewatch.temperature import TEMPERATURE_RANGE, fit_temperature
 COLDEST = 0.5
 """Lowest temperature of a member: a lower one would multiply the rounding of its exported graph."""
 
-SHARES = {"gbt": 0.5, "mlp": 0.5}
+SHARES = {"gbt": 0.7, "mlp": 0.3}
 """The members, all of one view, and the weight of each one's log-probabilities."""
 
 

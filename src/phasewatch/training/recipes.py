@@ -36,12 +36,13 @@ class Recipe:
 
 
 SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")
+COMBINED = "combination"
 BASELINES = ("logistic", "majority")
 RECIPES = {
     "all": Recipe("all", SIX),
     "quick": Recipe("quick", ("gbt", *BASELINES)),
     "baselines": Recipe("baselines", BASELINES),
-    "results": Recipe("results", (*SIX, *BASELINES)),
+    "results": Recipe("results", (*SIX, COMBINED, *BASELINES)),
 }
 
 

@@ -60,7 +60,7 @@ def test_train_ends_with_a_table_and_claims_its_folder(
         (("--split", "held_out_sample", "--test", "x"), "'x' is no number"),
         (("--split", "held_out_time", "--test", "x"), "neither --test nor --validation"),
         (("--recipe", "each"), "one of all, quick, baselines"),
-        (("--models", "gbt,tree"), "model 'tree': is unknown; expected one of cnn, gbt"),
+        (("--models", "gbt,tree"), "model 'tree': is unknown; expected one of cnn, combination"),
         (("--split", "k_fold_sample", "--test", "1"), "neither --test nor --validation"),
         ((*("--test", "delta", "--validation", "gamma"), "--opening", "15"), "of benign at its"),
     ],
