@@ -221,15 +221,17 @@ def _train_fold(
     loaded = [checkpoint.load(task.path) for task in tasks]
     for one in loaded:
         one.bind(fold.store.schema, fold.store.root)
-    judged = {
-        one.name: checkpoint.load(one.inner_tasks[0].path) for one in tasks if one.inner_tasks
+    inner = {
+        task.name: [(checkpoint.load(one.path), one.sides[1]) for one in task.inner_tasks]
+        for task in tasks
+        if task.inner_tasks
     }
     normalizers = {
-        one.name: (one.normalizer, _learned_from(windows[one.mode], one.name in judged))
+        one.name: (one.normalizer, _learned_from(windows[one.mode], one.name in inner))
         for one in loaded
     }
     checks += check_leakage(replace(data, normalizers=normalizers), waived)
-    return TrainedFold(fold.split, loaded, windows, checks, fold.run, judged)
+    return TrainedFold(fold.split, loaded, windows, checks, fold.run, inner)
 
 
 def _learned_from(subsets: Subsets, validation: bool) -> Windows:
