@@ -1,5 +1,6 @@
 """Readings at even times, through clock steps, delays and ends, in constant memory."""
 
+import gc
 import tracemalloc
 from itertools import islice
 
@@ -129,9 +130,11 @@ def test_a_watch_of_hours_takes_no_more_memory_than_its_first() -> None:
         box.said.clear()
         del box.opened[:-1]
         if count % 7200 == 5000:
+            # The failures of the tests' own probes are cycles, which wait for the collector.
+            gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
-    assert len(held) >= 5 and held[-1] < held[0] + 5_000
+    assert len(held) >= 5 and held[-1] < held[0] + 5_000, held
 
 
 def test_the_clocks_of_this_machine_move_on() -> None:
