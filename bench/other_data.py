@@ -257,7 +257,8 @@ forest and XGBoost get the statistics that our trees see, the others the steps.
 
 InceptionTime is not among the peers: aeon's needs TensorFlow, which is not installed; its published
 accuracy is .961 on NATOPS, 1 on BasicMotions and .986 on Epilepsy. TabPFN downloads its weights
-when it runs, and is left out.
+when it runs, and is left out. Seconds are of wall time, with the compilation of numba: on a machine
+that does other work they are orders of magnitude.
 """
 
 
