@@ -12,7 +12,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,14 @@ class Fit:
     choosing_s: float = 0.0
 
 
-def read(folder: Path, python: Path, place: Path) -> Iterator[Data]:
-    """Yield every set that is there."""
+def read(folder: Path, python: Path, place: Path, chosen: Sequence[str]) -> Iterator[Data]:
+    """Yield every chosen set that is there."""
     script = Path(__file__).with_name("other_sets.py")
     subprocess.run([python, "-W", "ignore", script, folder, place], check=True)
     for name in SETS[:-1]:
-        if (place / f"{name}.npz").exists():
+        if name in chosen and (place / f"{name}.npz").exists():
             yield of_arrays(name, np.load(place / f"{name}.npz"))
-    if (folder / "uzh-rpi3-malware").is_dir():
+    if SETS[-1] in chosen and (folder / "uzh-rpi3-malware").is_dir():
         yield of_arrays(SETS[-1], raspberry(folder / "uzh-rpi3-malware", place))
 
 
@@ -257,7 +257,8 @@ forest and XGBoost get the statistics that our trees see, the others the steps.
 
 InceptionTime is not among the peers: aeon's needs TensorFlow, which is not installed; its published
 accuracy is .961 on NATOPS, 1 on BasicMotions and .986 on Epilepsy. TabPFN downloads its weights
-when it runs, and is left out.
+when it runs, and is left out. Seconds are of wall time, with the compilation of numba: on a machine
+that does other work they are orders of magnitude.
 """
 
 
@@ -271,16 +272,18 @@ def main() -> None:
     options = parser.parse_args()
     lines = []
     with tempfile.TemporaryDirectory() as place:
-        for data in read(Path(options.data), options.peers, Path(place)):
-            if not options.sets or data.name in options.sets:
-                lines += table(data, options.peers)
+        chosen = options.sets or SETS
+        for data in read(Path(options.data), options.peers, Path(place), chosen):
+            lines += table(data, options.peers)
     if not lines:
         out.print(f"skipped: no data set under {options.data}; PHASEWATCH_DATA names the folder")
         return
+    titles = [line.removeprefix("## ").partition(":")[0] for line in lines if line[:3] == "## "]
+    if missing := [name for name in SETS if name not in titles]:
+        lines.insert(0, f"Not measured when this page was written: {', '.join(missing)}.\n")
     text = "\n".join([HEAD, *lines])
     out.print(text, markup=False, soft_wrap=True)
-    if not options.sets:
-        atomic.write(PAGE, text.encode())
+    atomic.write(PAGE, text.encode())
 
 
 if __name__ == "__main__":

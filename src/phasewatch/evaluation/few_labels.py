@@ -47,7 +47,7 @@ PRIORS = (
     Prior("none"),
     *(Prior(kind, strength) for kind in ("offsets", "matrix") for strength in (1.0, 4.0, 16.0)),
 )
-USUAL = Prior("matrix", 4.0)
+USUAL = Prior("offsets", 1.0)
 """What is used where no validation machine can choose: see decision 45."""
 
 
