@@ -298,3 +298,35 @@ def test_numbers_of_which_none_says_benign_are_a_question(tmp_path: Path) -> Non
     (tmp_path / "schema.toml").write_text(found.schema)
     with pytest.raises(Refused, match="classes: leaves open which class is benign"):
         schema.read(tmp_path / "schema.toml")
+
+
+def test_machines_that_take_turns_in_an_unknown_column_are_asked_about(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "ts,hôte,x", lambda at: f"{T_S + at * 5},srv{at % 2},{at % 7}")
+    with pytest.raises(Refused, match=r"hôte \(2: srv0, srv1\) tells series"):
+        draft(path)
+    assert channels(draft(path, rows="samples")) == {"x": "gauge"}
+
+
+def test_logs_of_the_same_time_are_no_machines_and_not_joined(tmp_path: Path) -> None:
+    head = "#separator \\x09\n#fields\tts\tid.orig_h\tid.resp_h\t"
+    for name, field in (("conn", "orig_bytes"), ("dns", "rtt")):
+        rows = [f"{T_S + at * 3 + at % 5}\ta\tb\t{at % 9}" for at in range(60)]
+        write(tmp_path / "z" / f"{name}.log", head + field, rows)
+    found = draft(tmp_path / "z")
+    assert 'host = "host-1"' in found.mapping
+    assert "join" not in found.mapping
+
+
+def test_quantities_written_some_time_apart_are_rounded_to_one(tmp_path: Path) -> None:
+    for number, name in enumerate(("cpu", "net", "mem")):
+        rows = [f"{T_S + at * 10 + number * 0.007:.3f},{at % 7}" for at in range(60)]
+        write(tmp_path / "c" / "web1" / f"{name}.csv", "epoch,value", rows)
+        write(tmp_path / "c" / "web2" / f"{name}.csv", "epoch,value", rows)
+    assert "round_s = 10  # CHECK" in draft(tmp_path / "c").mapping
+
+
+def test_file_names_that_only_look_benign_state_no_phase(tmp_path: Path) -> None:
+    for start, name in enumerate(("ok", "t")):
+        rows = [f"{T_S + start * 999 + at},{at % 7}" for at in range(60)]
+        write(tmp_path / "t" / f"{name}.csv", "ts,x", rows)
+    assert 'value = "?"' in draft(tmp_path / "t").mapping

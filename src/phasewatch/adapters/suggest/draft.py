@@ -6,6 +6,7 @@ and `import` refuses, never a value.
 """
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,9 @@ ASKED = Labels(
     (labels.REST, labels.OTHER),
 )
 """The phase of a source in which nothing states it."""
+
+LETTER = re.compile(r"[^\W\d_]")
+"""A letter of any script."""
 
 DAY_S, WEEK_S = 86_400, 7 * 86_400
 """The length from which on a recording is cut into days."""
@@ -89,6 +93,7 @@ def _drafted(
     if not told.host and (named := intervals.machines(found, stretches)):
         notes.remarks.append("machines are those that the file of labels names, in the paths")
         host, host_source = "", f"{{ path = {quoted(named)} }}"
+    stretches = _labelled_hosts(found, stretches, host, host_source, notes)
     rows = series.by_host(found, times, host)
     clock, rows = _zone(clock, times, rows, notes)
     labelled = _labels(found, clock, host, stretches, told, notes)
@@ -108,7 +113,7 @@ def _drafted(
         identity | _cut(rows),
         _file_lines(found),
         _number_lines(written, columns, notes),
-        [f"column = {listed(clock.columns)}", *clock.lines],
+        [f"column = {listed(clock.columns)}", *clock.lines, *_rounding(rows, shape, found)],
         _row_lines(shape, every),
         _pivot_lines(shape, columns),
     )
@@ -134,7 +139,9 @@ def _complementary(found: Sample, clock: Found, notes: Notes) -> Sample:
 
     A file of other columns and other times is left out, with a remark: `import` refuses it by name.
     """
-    mine = [part for part in found.others if set(clock.columns) <= part.columns]
+    # Logs of events have a row for each event: those of another log are no values of theirs.
+    log = series.of_flows(found.columns) or series.of_events(found.columns)
+    mine = [part for part in found.others if set(clock.columns) <= part.columns and not log]
     others = replace(found, parts=tuple(mine), _texts={})
     times = _finite(time_columns.seconds(found, clock.clock))
     theirs = _finite(time_columns.seconds(others, clock.clock))
@@ -182,10 +189,49 @@ def _host(
         return "", f"{{ header = {quoted(sample.HOST_IN_HEADER.pattern)} }}"
     if paths.several_folders(found.names) and not _phases_of_paths(found):
         return "", f"{{ path = {quoted(paths.FOLDER)} }}"
+    _refuse_series(found, rest, times, told)
     if _machine_each(found, times):
         notes.remarks.append("files hold the same time: they are taken for machines by their names")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
     return "", '"host-1"'
+
+
+def _refuse_series(
+    found: Sample, names: Sequence[str], times: Sequence[Floats], told: Told
+) -> None:
+    """Raise Refused for a column that tells series apart, as the names of machines would."""
+    if told.quantity or told.rows or series.of_flows(found.columns):
+        return
+    for name in names:
+        cells, distinct = found.cells(name), set(found.every(name))
+        if hosts.names_parts(distinct) or not all(map(LETTER.search, distinct)):
+            continue
+        named = series.names_part(name) or series.names_quantity(name) or labels.holds_answer(name)
+        if not named and all(map(hosts.separates, cells, times)):
+            raise Refused(
+                found.parts[0].name,
+                f"{name} ({found.examples(name)}) tells series of rows at even times apart",
+                "to know whether it names machines, or parts such as disks",
+                f"Run again with --host {name}, with --quantity {name}, or with --rows samples "
+                "if it names neither.",
+            )  # fmt: skip
+
+
+def _labelled_hosts(
+    found: Sample, stretches: Labels | None, host: str, host_source: str, notes: Notes
+) -> Labels | None:
+    """Return the labels of a file with the column that names machines as the tables do."""
+    known = set(found.every(host)) if host else set()
+    source = tomllib.loads(f"host = {host_source}")["host"]
+    if isinstance(source, dict) and "path" in source:
+        known |= {one[1] for name in found.names if (one := re.search(source["path"], name))}
+    stretches, left = intervals.of_hosts(stretches, known)
+    if left:
+        notes.questions.append(
+            f"[phase] host: does {left} of the file of labels name machines? Its words are none of "
+            "the tables: without it, each label holds for all machines"
+        )
+    return stretches
 
 
 def _machine_each(found: Sample, times: Sequence[Floats]) -> bool:
@@ -227,8 +273,7 @@ def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
     if hosts.names_parts(cells):
         return False
     return len(distinct) == 1 or any(
-        hosts.separates(part, seconds)
-        for part, seconds in zip(found.cells(name), times, strict=True)
+        hosts.covers(part, seconds) for part, seconds in zip(found.cells(name), times, strict=True)
     )
 
 
@@ -388,6 +433,21 @@ def _row_lines(shape: Shape, every_s: float) -> list[str]:
         )
         return [f"events_every_s = {grid.of_events(every_s).step_s:g}", *keep]
     return ["join = true"] if shape.join and not shape.by_path else []
+
+
+def _rounding(rows: Sequence[Series], shape: Shape, found: Sample) -> list[str]:
+    """Return the line that rounds times, where files of a machine are written some time apart."""
+    every = series.every_s(rows)
+    machines: dict[str, list[Floats]] = {}
+    for one in rows:
+        place = paths.folder(found.parts[one.part].name) if shape.by_path else one.host
+        machines.setdefault(place, []).append(one.seconds)
+    steps = [np.diff(np.unique(np.concatenate(one))) for one in machines.values()]
+    together = np.concatenate(steps) if shape.join and steps else np.zeros(0)
+    if not len(together) or float(np.quantile(together, 0.25)) > 0.5 * every:
+        return []
+    even = round(every) if every >= 1 and abs(every - round(every)) < 0.02 * every else every
+    return [f"round_s = {even:g}  # CHECK: quantities of one time are written some time apart"]
 
 
 def _pivot_lines(shape: Shape, columns: Columns) -> list[str]:

@@ -41,6 +41,9 @@ DURATION = lexicon(
 PERFMON = re.compile(r"\(PDH-CSV [\d.]+\) \(.*\)\((?P<behind>-?\d+)\)")
 """The name that Windows gives the column of times; the number is the minutes behind UTC."""
 
+SERIAL_DAYS = (20_000, 80_000)
+"""Numbers of days since 1900, as spreadsheets write dates of 1954 to 2119: no seconds."""
+
 DIGITS = re.compile(r"20\d{12}")
 """A date and time without separators."""
 
@@ -220,6 +223,8 @@ def _relative(name: str, cells: Sequence[str], told: bool) -> str:
     steps = np.diff(np.unique(numbers))
     if not len(steps) or (not told and numbers[0] > 100 * float(np.median(steps)) + 10):
         return ""
+    if SERIAL_DAYS[0] < numbers[0] < SERIAL_DAYS[1] and float(np.median(steps)) < 1:
+        return ""
     parts = words(name)
     return next((unit for unit in ("ms", "us", "ns") if unit in parts), "s")
 
@@ -288,7 +293,7 @@ def _changes_clocks(seconds: Floats, lost: Bools) -> bool:
 def _refused(sample: Sample, told: str) -> Refused:
     """Return the refusal of a sample without a clock, which shows each column's first cells."""
     shown = "; ".join(
-        f"{name}: {', '.join(dict.fromkeys(_cells(sample, name)[:2])) or 'empty'}"
+        f"{name[:30]}: {', '.join(one[:30] for one in dict.fromkeys(_cells(sample, name)[:2]))}"
         for name in ([told] if told else sample.columns[:12])
     )
     more = f"; and {len(sample.columns) - 12} more" if len(sample.columns) > 12 and not told else ""
