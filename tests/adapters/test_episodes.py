@@ -45,6 +45,14 @@ def test_tables_of_one_host_are_joined_by_time(source: Path) -> None:
     assert store.manifest(store.ids()[0]).notes["imported_from"] == "run-1.csv and 1 more"
 
 
+def test_a_channel_that_no_joined_file_has_is_refused(source: Path) -> None:
+    halves(source)
+    with pytest.raises(
+        Refused, match=r"has nothing named CPU, nor has a file .* expected some of cpu, rx"
+    ):
+        take(source, ONE.replace('= "cpu"', '= "CPU"') + JOIN)
+
+
 def test_a_time_without_any_phase_is_refused(source: Path) -> None:
     halves(source, [f"{T_MS + 5000 * at + 1},backup,1,5" for at in range(24)])
     with pytest.raises(

@@ -104,6 +104,19 @@ def test_long_rows_are_pivoted_by_names_of_several_columns(source: Path) -> None
     ]
 
 
+def test_a_channel_that_no_row_names_is_refused(source: Path) -> None:
+    lines = [f"{rows()[at][:13]},cpu,{at}" for at in range(6)]
+    put(source, "run-1.csv", "\n".join(["ts,field,value", *lines]))
+    text = LONG + (
+        '[pivot]\nname = "field"\nvalue = "value"\n'
+        '[channels]\n"node.cpu" = "cpu"\n"node.rx" = "net"\n'
+    )
+    with pytest.raises(
+        Refused, match=r"has nothing named net, nor has a file joined with it; expected some of cpu"
+    ):
+        take(source, text)
+
+
 def test_files_of_one_value_are_joined_by_their_paths(source: Path) -> None:
     put(source, "x", "")
     (source / "x").unlink()

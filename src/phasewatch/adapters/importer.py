@@ -168,6 +168,7 @@ class _Import:
             parts = Partitions(folder, channels)
             for number, given in enumerate(inputs):
                 self._read(number, given, parts)
+            self._refuse_unseen(inputs)
             if len(self._refused) < len(inputs):
                 self._write(parts, inputs)
         return [self._report(number, given) for number, given in enumerate(inputs)]
@@ -187,6 +188,20 @@ class _Import:
             _refuse_all_dropped(records)
         except Refused as error:
             self._refused[number] = error
+
+    def _refuse_unseen(self, inputs: Sequence[Input]) -> None:
+        """Refuse all files where rows are joined and a channel is in none of them."""
+        seen = {name for records in self._records for name in records.seen}
+        wanted = [one for one in self._mapping.quantities if one.column and not one.optional]
+        absent = [one.column for one in wanted if one.column not in seen]
+        if self._mapping.join and absent and len(self._refused) < len(inputs):
+            known = sorted(seen - {*self._mapping.clock.columns, *self._mapping.texts})
+            error = Refused(
+                inputs[0], f"has nothing named {', '.join(absent)}, nor has a file joined with it",
+                f"some of {', '.join(known[:8])}", "Correct [channels] or [pivot] in the mapping.",
+                code="column_missing",
+            )  # fmt: skip
+            self._refused = dict.fromkeys(range(len(inputs)), error)
 
     def _stretches(self, t_ns: Ints) -> Ints:
         """Return the stretch of time that each row lies in, as recordings are cut."""

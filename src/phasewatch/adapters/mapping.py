@@ -314,9 +314,13 @@ class _Written(fields.Table):
             compile_format(self.format)
         if self.zone:
             parse_zone(self.zone)
-        if self.zone and not self.format and self.unit not in (None, "iso", "clock"):
+        if self.zone and self.unit in CLOCKS and not self._since():
             raise fields.wrong(f"is given for Unix time in {self.unit}", "dates", "zone")
         return self
+
+    def _since(self) -> str:
+        """Return the date from which numbers count, "" for that of Unix time."""
+        return ""
 
 
 class _Time(_Written):
@@ -336,6 +340,10 @@ class _Time(_Written):
         if self.start and (self.format or self.unit == "iso"):
             raise fields.wrong("is given beside whole dates", "a unit for times since it", "start")
         return self
+
+    def _since(self) -> str:
+        """Return the date from which numbers count, "" for that of Unix time."""
+        return self.start
 
     def clock(self) -> Clock:
         """Return how times are read, as these fields say."""

@@ -70,7 +70,8 @@ class Records:
     """Reads the rows of one file under a mapping.
 
     `dropped` counts rows that are left out, `unmeasured` values that are, and `matched` the rows
-    that each rule of [rows] drop and keep chose, by column and text. `number` is that of the file.
+    that each rule of [rows] drop and keep chose, by column and text. `seen` are the columns of all
+    rows, and the channels that a pivot found. `number` is that of the file.
     """
 
     def __init__(
@@ -309,6 +310,7 @@ class Records:
             targets = [self._targets(name) for name in names]
             mapped = np.array([bool(one) for one in targets] or [False])
             used[: len(mapped)] |= mapped[: len(used)]
+            self.seen.update(name for name, places in zip(names, targets, strict=True) if places)
             self._place(batch, column, usable, (codes, targets, mapped[codes]), found)
         shown = pa.array(words, pa.string()).take(pa.array(codes))
         usable.drop(~used[codes], "no channel of the mapping has its name", shown)
