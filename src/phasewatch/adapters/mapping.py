@@ -17,7 +17,7 @@ from phasewatch.adapters.reading.table import DEFAULTS, Options
 from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import fields
-from phasewatch.schema import NS, Channel, Schema
+from phasewatch.schema import NS, QUESTION, Channel, Schema
 
 UNITS = {
     "bytes": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20,
@@ -28,9 +28,6 @@ UNITS = {
 """Units that convert into each other, by what they measure; "/s" may follow each."""
 
 REMEDY = "Correct the mapping."
-
-QUESTION = "?"
-"""What a draft writes where the files do not say something, for a person to answer."""
 
 ANSWERS = {
     "value": 'the phase of every row, such as "benign", or else a column, path or file of labels',

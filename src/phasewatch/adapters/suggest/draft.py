@@ -32,9 +32,10 @@ from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.series import Series
 from phasewatch.adapters.suggest.shapes import NOTHING, Notes, Shape, Told
 from phasewatch.adapters.suggest.text import column, listed, quoted
-from phasewatch.adapters.suggest.time_columns import UNKNOWN, Found
+from phasewatch.adapters.suggest.time_columns import Found
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
+from phasewatch.schema import QUESTION
 
 ASKED = Labels(
     ('value = "?"  # CHECK what is every row: "benign"? Or name a column, path or file of labels',),
@@ -120,7 +121,7 @@ def _drafted(
 def draft_of(name: str) -> Draft:
     """Return the files of a preset as drafts. Raises Refused for a name that is none."""
     preset = presets.load(name)
-    asked = f'value = "{UNKNOWN}"' in preset.mapping
+    asked = f'value = "{QUESTION}"' in preset.mapping
     questions = ("[phase]: such files do not state it",) if asked else ()
     return Draft(preset.schema, preset.mapping, (), questions)
 
@@ -181,11 +182,27 @@ def _host(
         return "", f"{{ header = {quoted(sample.HOST_IN_HEADER.pattern)} }}"
     if paths.several_folders(found.names) and not _phases_of_paths(found):
         return "", f"{{ path = {quoted(paths.FOLDER)} }}"
-    stems = {match[1] for name in found.names if (match := re.search(paths.FILE, name))}
-    if len(stems) == len(found.names) > 1 and paths.overlapping(_finite(times)):
-        notes.remarks.append("files hold the same time: each is taken for a machine of its own")
+    if _machine_each(found, times):
+        notes.remarks.append("files hold the same time: they are taken for machines by their names")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
     return "", '"host-1"'
+
+
+def _machine_each(found: Sample, times: Sequence[Floats]) -> bool:
+    """Return whether files of the same columns hold the same time, but none of one name do.
+
+    Files of other columns that hold the same time are of one machine.
+    """
+    spans: dict[str, list[Floats]] = {}
+    alike = [part.columns == found.parts[0].columns for part in found.parts]
+    seconds = _finite(times)
+    for part, one, same in zip(found.parts, seconds, alike, strict=True):
+        match = re.search(paths.FILE, part.name)
+        if same and match:
+            spans.setdefault(match[1], []).append(one)
+    every = [one for found_spans in spans.values() for one in found_spans]
+    apart = not any(paths.overlapping(found_spans) for found_spans in spans.values())
+    return len(spans) > 1 and apart and paths.overlapping(every)
 
 
 def _phases_of_paths(found: Sample) -> bool:
@@ -236,7 +253,7 @@ def _zone(
             one if seconds is None else replace(one, rows=order, seconds=seconds)
             for one, order, seconds in zip(rows, in_order, changed, strict=True)
         ]
-        line = f'zone = "{UNKNOWN}"  # CHECK the zone, such as "Europe/Berlin"'
+        line = f'zone = "{QUESTION}"  # CHECK the zone, such as "Europe/Berlin"'
         notes.questions.append(
             "[time] zone: an hour is lost or comes twice, as where summer time begins or ends"
         )
@@ -275,7 +292,12 @@ def _labels(
     if chosen.column:
         whole = found.whole(chosen.column, labels.MAX_CLASSES)
         chosen = labels.of_told(chosen.column, sorted(whole)) or chosen
-    if not chosen.certain:
+    if not chosen.certain and all(map(labels.is_number, chosen.classes)):
+        notes.questions.append(
+            f'classes: which of {", ".join(chosen.classes)} is benign? Write it first, and no "?"'
+        )
+        chosen = replace(chosen, classes=(QUESTION, *chosen.classes))
+    elif not chosen.certain:
         notes.remarks.append(
             f"no class says that it is benign: the first, {chosen.classes[0]}, is taken for it; "
             "correct classes in the schema if it is another"

@@ -101,16 +101,10 @@ def _label(names: Sequence[str], columns: dict[str, list[str]]) -> str:
     """Return the column of a file of intervals that says what each is; empty for none."""
     stated = [name for name in names if labels.holds_answer(name)]
     texts = [name for name in names if any(cell.strip() for cell in columns[name])]
-    texts = [name for name in texts if not all(_number(cell) for cell in columns[name] if cell)]
+    texts = [
+        name for name in texts if not all(labels.is_number(cell) for cell in columns[name] if cell)
+    ]
     return (stated or texts or [""])[0]
-
-
-def _number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _times(cells: Sequence[str]) -> bool:

@@ -18,7 +18,7 @@ from phasewatch.adapters.suggest import intervals, time_columns
 from phasewatch.adapters.suggest.columns import numbers
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.errors import Refused
-from phasewatch.schema import Schema
+from phasewatch.schema import QUESTION, Schema
 
 ROOT = resources.files("phasewatch") / "adapters" / "presets"
 
@@ -165,7 +165,7 @@ def _phase(
     if phase:
         benign = phase if phase in classes else classes[0]
         return {"value": phase}, classes if phase in classes else (benign, phase)
-    if fields.get("value") == mappings.QUESTION:
+    if fields.get("value") == QUESTION:
         raise Refused(
             f"preset {preset.name}", "knows no phase, and no column of such files states it",
             "--phase benign, for example, or --labels FILE with start, end and label",

@@ -104,6 +104,15 @@ def _rank(name: str) -> int:
     return 2 if ANYWHERE & set(parts) and "changepoint" not in parts else len(NAMES)
 
 
+def is_number(word: str) -> bool:
+    """Return whether a class is a number, which says nothing about what it means."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
 def benign_first(classes: Iterable[str]) -> tuple[str, ...]:
     """Return the classes with the one that means benign first, where a name says so."""
     return tuple(sorted(dict.fromkeys(classes), key=lambda name: not BENIGN.search(name)))
