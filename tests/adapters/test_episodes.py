@@ -91,6 +91,44 @@ def test_a_source_has_the_rows_in_which_it_is_measured(source: Path) -> None:
     }  # fmt: skip
 
 
+def test_a_time_at_which_nothing_was_measured_stays(source: Path) -> None:
+    """NaN in every series is a gap in the measurement, not a row that never was."""
+    lines = ["ts,field,value"]
+    for at in range(6):
+        cpu, rx = ("NaN", "NaN") if at == 3 else (at, at * 10)
+        lines += [f"{rows()[at][:13]},cpu,{cpu}", f"{rows()[at][:13]},rx,{rx}"]
+    (source / "run-1.csv").write_text("\n".join(lines))
+    text = ONE.replace('column = "job", rules', 'value = "p", rules')
+    text = text.replace('column = "state"', 'value = "calm"').replace(
+        ', unit = "KiB", per = "seconds"', ""
+    )
+    found = read(take(source, text + '[pivot]\nname = "field"\nvalue = "value"\n')[1])
+    assert np.isnan(found).all(axis=1).tolist() == [False] * 3 + [True] + [False] * 2
+
+
+def test_objects_of_two_sources_at_other_times_stay_apart(source: Path) -> None:
+    kinds = SCHEMA.replace(
+        '  ["rx", "B/s"',
+        ']\n[sources.net]\ndeployed = true\nmeaning = "a link"\nchannels = [\n  ["rx", "B/s"',
+    )
+    (source / "run-1.csv").unlink()
+    (source / "run-1.jsonl").write_text("".join(
+        f'{{"ts": {T_MS + 5000 * at}, "cpu": {at}}}\n'
+        f'{{"ts": {T_MS + 5000 * at + 2000}, "rx": {at}}}\n'
+        for at in range(9)
+    ))  # fmt: skip
+    text = ONE.replace('column = "job", rules', 'value = "p", rules').replace(
+        '"node.rx"', '"net.rx"'
+    )
+    text = text.replace('column = "state"', 'value = "calm"').replace(
+        ', unit = "KiB", per = "seconds"', ""
+    )
+    _, store = take(source, text + JOIN, kinds)
+    sources = store.read(store.ids()[0]).sources
+    assert [len(one) for one in sources.values()] == [9, 9]
+    assert all(np.isfinite(one.values).all() for one in sources.values())
+
+
 def test_long_recordings_are_cut_at_multiples(source: Path) -> None:
     text = MAPPING.replace("[episode]", "[episode]\nevery_s = 30")
     reports, store = take(source, text)

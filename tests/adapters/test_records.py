@@ -185,6 +185,8 @@ def test_phases_come_from_intervals(source: Path) -> None:
     text = MAPPING.replace('column = "state"', 'file = "labels.csv"\noutside = "calm"')
     reports, store = take(source, text)
     assert [report.file for report in reports] == ["run-1.csv"]
+    absolute = text.replace('"labels.csv"', f'"{source}/../source/labels.csv"')
+    assert [report.file for report in take(source, absolute)[0]] == ["run-1.csv"]
     labels = store.read(store.ids()[0]).labels
     assert [one.phase for one in labels] == ["calm", "busy", "calm"]
     assert labels[1].t_wall_ns == (start - 5000) * 10**6

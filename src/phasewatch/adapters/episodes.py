@@ -9,7 +9,7 @@ import numpy as np
 
 from phasewatch.adapters.ledger import Ledger
 from phasewatch.adapters.mapping import Mapping
-from phasewatch.adapters.partitions import Rows
+from phasewatch.adapters.partitions import ABSENT, Rows
 from phasewatch.adapters.records import UNLABELLED, Identity
 from phasewatch.episode import Episode, Ints, Label, Samples
 from phasewatch.errors import Refused
@@ -110,12 +110,14 @@ def _joined(rows: Rows, schema: Schema, origin: Origin) -> Rows:
     starts = np.flatnonzero(np.concatenate([[True], np.diff(rows["t"]) > 0]))
     found = rows[starts].copy()
     if len(starts) < len(rows):
-        least = np.fmin.reduceat(rows["values"], starts, axis=0)
-        most = np.fmax.reduceat(rows["values"], starts, axis=0)
+        present = ~np.isinf(rows["values"])
+        values = np.where(present, rows["values"], np.nan)
+        least = np.fmin.reduceat(values, starts, axis=0)
+        most = np.fmax.reduceat(values, starts, axis=0)
         if (differ := least < most).any():
             group, channel = (int(one) for one in np.argwhere(differ)[0])
             _refuse_values(_group(rows, starts, group), channel, schema, origin)
-        found["values"] = least
+        found["values"] = np.where(np.logical_or.reduceat(present, starts), least, ABSENT)
         found["phase"] = np.maximum.reduceat(rows["phase"], starts)
         labelled = np.where(rows["phase"] == UNLABELLED, np.iinfo(np.int32).max, rows["phase"])
         lowest = np.minimum.reduceat(labelled, starts)
@@ -143,7 +145,7 @@ def _group(rows: Rows, starts: Ints, group: int) -> Rows:
 
 def _refuse_values(group: Rows, channel: int, schema: Schema, origin: Origin) -> None:
     """Raise Refused for rows of one time that have different values of a channel."""
-    known = group[~np.isnan(group["values"][:, channel])]
+    known = group[np.isfinite(group["values"][:, channel])]
     first = known[0]
     other = known[known["values"][:, channel] != first["values"][channel]][0]
     raise Refused(
@@ -216,14 +218,19 @@ def _episode(
 def _sources(
     rows: Rows, start_ns: int, usual: int, mapping: Mapping, schema: Schema
 ) -> Iterator[tuple[str, Samples]]:
-    """Yield the samples of each source; of joined rows, those in which it has a value at all."""
+    """Yield the samples of each source; of joined rows, those that say something of it.
+
+    Rows that say nothing of any source were written all the same: they stay, not measured.
+    """
+    empty = np.isinf(rows["values"]).all(axis=1)
     for source in schema.sources:
         names = [channel.name for channel in schema.channels_of(source)]
         values = rows["values"][:, [schema.names.index(name) for name in names]]
         t_ns, every = np.ascontiguousarray(rows["t"]), usual
         if mapping.join:
-            present = ~np.isnan(values).all(axis=1)
+            present = empty | ~np.isinf(values).all(axis=1)
             values, t_ns = values[present], t_ns[present]
+            values[np.isinf(values)] = np.nan
             every = int(np.median(np.diff(t_ns))) if len(t_ns) > 1 else usual
         if len(t_ns):
             yield source, Samples(tuple(names), t_ns, t_ns - start_ns, values, NS / every)

@@ -85,11 +85,12 @@ def find_files(source: Path, mapping: Mapping, out: Path) -> list[Input]:
         raise Refused(source, "does not exist", "a table, or a folder of tables", "Check the path.")
     found = find(source, mapping.pattern)
     if source.is_dir():
-        labels = mapping.intervals and (source / mapping.intervals.file)
+        labels = mapping.intervals and (source / mapping.intervals.file).resolve()
         found = [
             one
             for one in found
-            if one.path != labels and not any(skip.search(one.name) for skip in mapping.skip)
+            if one.path.resolve() != labels
+            and not any(skip.search(one.name) for skip in mapping.skip)
         ]
     if not found:
         raise Refused(
