@@ -42,6 +42,7 @@ def test_tables_of_one_host_are_joined_by_time(source: Path) -> None:
     reports, store = take(source, ONE + JOIN)
     np.testing.assert_array_equal(read(store), whole)
     assert [one.refused for one in reports] == [None, None]
+    assert [one.notes for one in reports] == [(), ("joined with run-1.csv",)]
     assert store.manifest(store.ids()[0]).notes["imported_from"] == "run-1.csv and 1 more"
 
 
@@ -59,6 +60,16 @@ def test_a_time_without_any_phase_is_refused(source: Path) -> None:
         Refused, match=r"run-2.csv: line 2: has a time at which no file names a phase"
     ):
         take(source, ONE + JOIN)
+    calm = ONE.replace('column = "state"', 'value = "calm"')
+    reports, _ = take(source, calm + JOIN)
+    assert reports[0].notes == (
+        "48 of 48 joined rows have only some channels of node: where their times differ by "
+        "little, round them with [time] round_s",
+    )
+    for path in sorted(source.parent.glob("store/episodes/*/*")):
+        path.unlink()
+    for path in source.parent.glob("store/episodes/*"):
+        path.rmdir()
     rounded = ONE.replace('unit = "ms"', 'unit = "ms"\nround_s = 5')
     assert len(read(take(source, rounded + JOIN)[1])) == 24
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,10 +22,14 @@ MAX_BINS = 1_000_000
 
 @dataclass(frozen=True)
 class Origin:
-    """The files that rows are from, by their number, and where their omissions are counted."""
+    """The files that rows are from, by their number, and where their omissions are counted.
+
+    `notes` are added to: what a person should know about the episodes.
+    """
 
     files: tuple[str, ...]
     ledgers: tuple[Ledger, ...]
+    notes: list[str] = field(default_factory=list)
 
     def place(self, row: np.void) -> str:
         """Return the file and line of a row."""
@@ -134,7 +138,22 @@ def _joined(rows: Rows, schema: Schema, origin: Origin) -> Rows:
             origin.place(found[row]), "has a time at which no file names a phase",
             "a phase for every time", "Round times with [time] round_s, or name a phase for all.",
         )  # fmt: skip
+    _note_partial(found, schema, origin)
     return found
+
+
+def _note_partial(rows: Rows, schema: Schema, origin: Origin) -> None:
+    """Note where most joined rows say something of one part of a source only."""
+    for source in schema.sources:
+        places = [schema.names.index(one.name) for one in schema.channels_of(source)]
+        absent = np.isinf(rows["values"][:, places])
+        used = absent[:, ~absent.all(axis=0)]
+        partial = used.any(axis=1) & ~used.all(axis=1)
+        if partial.sum() > len(rows) / 2:
+            origin.notes.append(
+                f"{partial.sum():,} of {len(rows):,} joined rows have only some channels of "
+                f"{source}: where their times differ by little, round them with [time] round_s"
+            )
 
 
 def _group(rows: Rows, starts: Ints, group: int) -> Rows:

@@ -161,6 +161,7 @@ class _Import:
         self._refused: dict[int, Refused] = {}
         self._notes: dict[int, tuple[str, ...]] = {}
         self._published: list[ImportedEpisode] = []
+        self._remarks: list[str] = []
 
     def run(self, inputs: Sequence[Input]) -> list[FileReport]:
         """Import the files, and return a report of each. Raises OSError."""
@@ -215,9 +216,8 @@ class _Import:
     def _write(self, parts: Partitions, inputs: Sequence[Input]) -> None:
         """Write the episodes of all rows; a refusal leaves none of them."""
         bad = sorted(self._refused)
-        origin = Origin(
-            tuple(one.name for one in inputs), tuple(one.dropped for one in self._records)
-        )
+        files = tuple(one.name for one in inputs)
+        origin = Origin(files, tuple(one.dropped for one in self._records), self._remarks)
         try:
             for key in parts.keys:
                 identity = self._identities.found[key[0]]
@@ -243,11 +243,16 @@ class _Import:
     def _report(self, number: int, given: Input) -> FileReport:
         """Return the report of a file; of several, the first that is kept has the episodes."""
         records = self._records[number]
-        first = next((n for n in range(len(self._records)) if n not in self._refused), None)
+        first = next((n for n in range(len(self._records)) if n not in self._refused), number)
+        notes = list(self._notes.get(number, ()))
+        if number == first:
+            notes += dict.fromkeys(self._remarks)
+        elif number not in self._refused:
+            notes.append(f"joined with {self._records[first].given.name}")
         return FileReport(
             given.name, records.read, records.dropped.omissions(),
             tuple(self._published) if number == first else (),
-            records.unmeasured.omissions(), self._notes.get(number, ()),
+            records.unmeasured.omissions(), tuple(notes),
             self._refused.get(number), records.matched,
         )  # fmt: skip
 
