@@ -33,7 +33,8 @@ WORDS = re.compile(r"[^,;|\t]*")
 
 UNITS = frozenset(
     {"", "-", "1", "s", "sec", "ms", "us", "ns", "min", "h", "%", "b", "kb", "mb", "gb", "kib",
-     "mib", "gib", "byte", "bytes", "b/s", "kb/s", "mb/s", "bytes/s", "bit/s", "kbit/s", "mbit/s", "/s",
+     "mib", "gib", "byte", "bytes", "b/s", "kb/s", "mb/s", "bytes/s", "bit/s", "kbit/s",
+     "mbit/s", "/s",
      "1/s", "hz", "khz", "mhz", "ghz", "c", "°c", "k", "w", "kw", "kwh", "v", "a", "rpm", "bar",
      "kpa", "pa", "m", "m/s", "m3/h", "l/min", "string", "double", "float", "long", "int",
      "integer", "bool", "boolean", "datetime", "timestamp", "object", "int64", "float64"}
