@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.console import PublicKey, Rate, Strict, TlsCert, TlsKey, app, err, images, out
+from phasewatch.cli.console import (
+    BaselineOf,
+    PublicKey,
+    Rate,
+    Strict,
+    TlsCert,
+    TlsKey,
+    app,
+    err,
+    images,
+    out,
+)
 
 if TYPE_CHECKING:
     from socket import socket
@@ -45,6 +56,7 @@ def serve(
     port: Port = 8600,
     name: Name = None,
     allow_control: Control = False,
+    baseline: BaselineOf = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     trust: PublicKey = None,
@@ -56,6 +68,8 @@ def serve(
     The token that viewers need beyond loopback is the environment variable PHASEWATCH_TOKEN, or is
     drawn at random; the address that is printed contains it.
     """
+    from dataclasses import replace
+
     from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
     from phasewatch.serve.app import listen
@@ -63,6 +77,7 @@ def serve(
 
     certificate = server_files(tls_cert, tls_key)
     context = context_of(run, store, episode or [], Trust.of_options(trust, strict))
+    context = replace(context, baseline=None if baseline is None else ",".join(baseline))
     with listen(bind, port) as sock, Runtime(context, allow_control).running() as runtime:
         _serve(runtime, sock, bind, tuple(name or ()), certificate)
 
