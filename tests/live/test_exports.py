@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tests.live.test_incidents import seen
 
-from phasewatch.live.exports import json_lines, stix
+from phasewatch.live.exports import json_lines, ocsf, stix
 from phasewatch.schema import NS
 
 
@@ -47,3 +47,11 @@ def test_a_phase_outside_attack_is_exported_without_a_tactic() -> None:
 def test_no_incident_is_an_empty_bundle() -> None:
     assert "objects" not in json.loads(stix([]))
     assert json_lines([]) == ""
+
+
+def test_ocsf_is_a_finding_a_line_with_the_same_ids() -> None:
+    found = seen(0.85, 0.95, 0.1, 0.1)
+    values = [json.loads(line) for line in ocsf(found).splitlines()]
+    assert [one["finding_info"]["uid"] for one in values] == [one.id for one in found]
+    assert [one["activity_id"] for one in values] == [3]
+    assert ocsf([]) == ""

@@ -13,12 +13,13 @@ from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.experiment.run import Run
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split
+from phasewatch.splits import WITHOUT_BASELINE, Split
 from phasewatch.training import augment, jobs
 from phasewatch.windowing import Windows, concatenate
 
 Subsets = Mapping[str, Windows]
-"""The windows of each side of a split: train, validation, seen and unseen."""
+"""The windows of each side of a split: train, validation, seen and unseen, and the unseen ones
+beside the level of openings alone where more is known."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ def predict_subsets(loaded: Checkpoint, held_out: str, subsets: Subsets) -> Iter
     for part in augment.parts(loaded.schema):
         ablated = augment.without(subsets["unseen"], loaded.schema, part)
         yield predict(f"without {part}", ablated)
+    if WITHOUT_BASELINE in subsets:
+        yield predict(WITHOUT_BASELINE, subsets[WITHOUT_BASELINE])
 
 
 def predict_baseline(

@@ -1,4 +1,4 @@
-"""Incidents for other tools: as JSON Lines, and as a STIX 2.1 bundle."""
+"""Incidents for other tools: as JSON Lines, as OCSF findings, and as a STIX 2.1 bundle."""
 
 import json
 import uuid
@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from phasewatch.live.incidents import NAMESPACE, Incident
+from phasewatch.live.outputs.ocsf import finding
 from phasewatch.schema import NS
 
 TACTICS = frozenset(
@@ -37,6 +38,16 @@ def json_lines(found: Sequence[Incident]) -> str:
     for one in found:
         value = {"id": one.id, **asdict(one), "opened_ns": str(one.opened_ns)}
         value["closed_ns"] = str(one.closed_ns) if one.closed_ns is not None else None
+        lines.append(json.dumps(value) + "\n")
+    return "".join(lines)
+
+
+def ocsf(found: Sequence[Incident]) -> str:
+    """Return one OCSF Detection Finding a line and incident, as it stands at its last window."""
+    lines = []
+    for one in found:
+        closed = one.closed_ns is not None
+        value = finding(one, "closed" if closed else "opened", one.closed_ns or one.opened_ns)
         lines.append(json.dumps(value) + "\n")
     return "".join(lines)
 

@@ -1,76 +1,121 @@
-"""Samples as JSON Lines in, a prediction every stride out: a bundle on a small machine."""
+"""Samples as JSON Lines in, predictions out: a bundle on a small machine."""
 
 import json
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phasewatch.alarm import AlarmRule
-from phasewatch.artifacts.contract import Inputs, Predictor
+from phasewatch.artifacts.contract import Predictor
+from phasewatch.baseline import MOST_STRETCHES, levels_of
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
-from phasewatch.live.buffer import GRACE_S, Buffer, first_end, missing
-from phasewatch.live.incident_log import IncidentLog, IncidentSpan
+from phasewatch.live.buffer import GRACE_S
+from phasewatch.live.watcher import Prediction, Watcher
 from phasewatch.schema import NS
-from phasewatch.windowing import opening_level, past_at, window_at
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the end of the next window."""
 REQUIRED = ("source", "t_wall_ns", "values")
-FIELDS = (*REQUIRED, "t_mono_ns")
+FIELDS = (*REQUIRED, "t_mono_ns", "machine")
+GAP_FIELDS = ("gap", "t_wall_ns", "machine")
+MOST_MACHINES = 1000
+"""Most machines that lines may name: each is a buffer of its own."""
+
 EXAMPLE = 'a line like {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {…}}'
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for the window that ended at `end_ns`.
+@dataclass
+class _Machines:
+    """The watchers of the machines that lines name; "" is the one that they do not name."""
 
-    `probability` has one value for each phase, the softmax of the logits without a temperature;
-    `missing` are the sources without a value in the window. `incident` is the one that is open at
-    it; None where none is, and always where no rule is known that raises one.
-    """
+    bundle: Predictor
+    rule: AlarmRule | None
+    stretches: NDArray[np.float32] | None
+    watchers: dict[str, Watcher] = field(default_factory=dict)
 
-    end_ns: int
-    phase: str
-    probability: dict[str, float]
-    missing: list[str]
-    incident: IncidentSpan | None = None
+    def of(self, sample: Mapping[str, Any], where: str) -> Watcher:
+        """Return the watcher of a line's machine. Raises Refused for too many machines."""
+        name = _text(sample, "machine", where) if "machine" in sample else ""
+        if name and self.stretches is not None:
+            expected = "lines without it: the baseline is of one machine"
+            raise _refused(f"{where}: machine", f"is {reprlib.repr(name)}", expected)
+        if name not in self.watchers:
+            if len(self.watchers) >= MOST_MACHINES:
+                problem = f"is the name of one more than {MOST_MACHINES:,} machines"
+                raise _refused(f"{where}: machine", problem, "the name of a machine, not of a line")
+            self.watchers[name] = Watcher(
+                self.bundle, self.rule, machine=name, stretches=self.stretches
+            )
+        return self.watchers[name]
 
 
 def watch(
-    bundle: Predictor, lines: Iterable[str], rule: AlarmRule | None = None
+    bundle: Predictor,
+    lines: Iterable[str],
+    rule: AlarmRule | None = None,
+    stretches: NDArray[np.float32] | None = None,
 ) -> Iterator[Prediction]:
     """Yield a prediction every stride from the first sample on, once the opening is over.
 
-    Each of `lines` is one sample of one source; `rule` raises incidents. A source may be late, but
-    its own samples come in the order of time, to within `GRACE_S`. Raises Refused naming the line
-    and the field that is wrong.
+    Each of `lines` is one sample of one source, or a gap, after which windows begin anew; `rule`
+    raises incidents; `stretches[M,C]` are benign levels of the one machine that lines are of, see
+    `read_stretches`, which join that of its opening. A source may be late, but its own samples come
+    in the order of time, to within `GRACE_S`. Raises Refused naming the line and the field that is
+    wrong.
     """
-    buffer, origin, level = Buffer(), None, None
-    log = IncidentLog(rule, bundle.schema.classes) if rule else None
-    grid = bundle.schema.grid
-    end = first_end(grid, bundle.opening_s)
+    machines = _Machines(bundle, rule, stretches)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        source, samples = _sample(bundle, line, number)
+        where = f"standard input: line {number}"
+        sample = _object(line, where)
+        watcher = machines.of(sample, where)
+        if "gap" in sample:
+            watcher.gap()
+            continue
+        source, samples = _sample(bundle, sample, where)
         now = int(samples.t_wall_ns[0])
-        origin = now if origin is None else origin
-        _refuse_leap(now, origin + end * grid.step_ns, number)
-        _refuse_return(now, buffer.sources.get(source), number)
-        buffer.add(source, samples)
-        while buffer.ready(origin + end * grid.step_ns, now):
-            if level is None:
-                level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
-            x = window_at(buffer.sources, bundle.schema, origin, end)
-            past = past_at(buffer.sources, bundle.schema, origin, end)
-            yield _predict(bundle, (x, level, past), origin + end * grid.step_ns, log)
-            end += grid.stride
-            buffer.forget(origin + end * grid.step_ns, grid)
+        _refuse_leap(now, watcher.next_end_ns(now), number)
+        _refuse_return(now, watcher.buffer.sources.get(source), number)
+        yield from watcher.add(source, samples)
+
+
+def read_stretches(bundle: Predictor, path: Path) -> NDArray[np.float32]:
+    """Return the benign levels `[M,C]` of a file of samples, one for each stretch of a window.
+
+    The file has the lines that `watch` reads, of this machine in benign use, in any order of
+    sources. Raises Refused for a line that cannot be used, and for less than one window.
+    """
+    rows: dict[str, list[Samples]] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                where = f"{path}: line {number}"
+                source, sample = _sample(bundle, _object(line, where), where)
+                rows.setdefault(source, []).append(sample)
+    sources = {source: _joined(samples) for source, samples in rows.items()}
+    ends = [int(end) for one in sources.values() for end in one.t_wall_ns[[0, -1]]]
+    levels = levels_of(sources, bundle.schema, (min(ends), max(ends))) if ends else ()
+    if not len(levels):
+        expected = f"samples over {bundle.schema.grid.window_s:g} s or more"
+        raise Refused(path, "has no complete window", expected, "Record a longer one.", "baseline")
+    return np.asarray(levels)[-MOST_STRETCHES:]
+
+
+def _joined(samples: Sequence[Samples]) -> Samples:
+    """Return the samples of a source in the order of time."""
+    order = np.argsort([int(one.t_wall_ns[0]) for one in samples], kind="stable")
+    clocks = [(int(one.t_wall_ns[0]), int(one.t_mono_ns[0])) for one in samples]
+    wall, mono = np.array(clocks, dtype=np.int64)[order].T
+    values = np.concatenate([one.values for one in samples])[order]
+    return replace(samples[0], t_wall_ns=wall, t_mono_ns=mono, values=values)
 
 
 def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
@@ -99,29 +144,12 @@ def _refuse_return(now_ns: int, before: Samples | None, number: int) -> None:
         )
 
 
-def _predict(bundle: Predictor, window: Inputs, end_ns: int, log: IncidentLog | None) -> Prediction:
-    logits = bundle.logits(*(part[None] for part in window))[0]
-    if log is not None:
-        log.add(end_ns, logits)
-    chance = np.exp(logits - logits.max())
-    chance /= chance.sum()
-    return Prediction(
-        end_ns=end_ns,
-        phase=bundle.schema.classes[int(chance.argmax())],
-        probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
-        missing=list(missing(bundle.schema, window[0])),
-        incident=log.current if log else None,
-    )
+def _sample(bundle: Predictor, sample: Mapping[str, Any], where: str) -> tuple[str, Samples]:
+    """Return the source and the samples of a line's object.
 
-
-def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
-    """Parse a line `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`.
-
-    A channel that is absent, null or NaN was not measured. Raises Refused.
+    A channel that is absent, null or NaN was not measured. Raises Refused naming `where`.
     """
-    where = f"standard input: line {number}"
-    sample = _object(line, where)
-    source, values = _text(sample, where), _values(sample, where)
+    source, values = _text(sample, "source", where), _values(sample, where)
     t_ns = _time(sample["t_wall_ns"], f"{where}: t_wall_ns")
     mono = _time(sample.get("t_mono_ns", t_ns), f"{where}: t_mono_ns")
     if not UNIX_FLOOR_NS <= t_ns < UNIX_CEILING_NS:
@@ -139,28 +167,28 @@ def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
-    """Return a line as an object with the fields of a sample and no others. Raises Refused."""
+    """Return a line as an object with the fields of a sample, or of a gap. Raises Refused."""
     try:
         sample = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise _refused(where, f"is no JSON: {error}", EXAMPLE) from error
     if not isinstance(sample, dict):
         raise _refused(where, f"is {reprlib.repr(sample)}", EXAMPLE)
-    for name in REQUIRED:
+    for name in () if "gap" in sample else REQUIRED:
         if name not in sample:
             raise _refused(f"{where}: {name}", "is missing", EXAMPLE)
     for name in sample:
-        if name not in FIELDS:
+        if name not in (GAP_FIELDS if "gap" in sample else FIELDS):
             raise _refused(f"{where}: {reprlib.repr(name)}", "is an unknown field", EXAMPLE)
     return sample
 
 
-def _text(sample: Mapping[str, Any], where: str) -> str:
-    """Return the name of a sample's source. Raises Refused."""
-    source = sample["source"]
-    if not isinstance(source, str):
-        raise _refused(f"{where}: source", f"is {reprlib.repr(source)}", "the name of a source")
-    return source
+def _text(sample: Mapping[str, Any], field: str, where: str) -> str:
+    """Return the name of a sample's source or machine. Raises Refused."""
+    name = sample[field]
+    if not isinstance(name, str):
+        raise _refused(f"{where}: {field}", f"is {reprlib.repr(name)}", f"the name of a {field}")
+    return name
 
 
 def _values(sample: Mapping[str, Any], where: str) -> dict[str, Any]:

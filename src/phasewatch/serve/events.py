@@ -71,6 +71,7 @@ class ProducerContext:
     """What producers work with: a run, a store, and ids of the episodes to play.
 
     Run and store may be absent. Checkpoints must meet `trust`; `counters` are those of the server.
+    `baseline` selects recordings that teach levels; None is what the models were trained with.
     """
 
     run: Run | None
@@ -78,6 +79,7 @@ class ProducerContext:
     episodes: tuple[str, ...] = ()
     counters: Counters = field(default_factory=Counters)
     trust: Trust = ANY
+    baseline: str | None = None
 
 
 class Producer(ABC):

@@ -15,7 +15,8 @@ class Recipe:
     machine is observed, known to be benign, before the first prediction. Each model is trained
     `seeds` times, from `seed` and the numbers after it. `view_version` chooses what models see of a
     window: 3 is the window alone, 4 also what came before it and ratios of channels; None is what
-    the view of each model prefers.
+    the view of each model prefers. `baseline` selects recordings of machines in benign use that
+    teach their levels, see `baseline.Selection`.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Recipe:
     seed: int = 0
     seeds: int = 1
     view_version: Literal[3, 4] | None = None
+    baseline: str = "noted"
 
 
 SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")

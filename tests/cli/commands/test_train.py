@@ -165,3 +165,21 @@ def test_ambiguous_acts_are_scored_apart_from_store_to_report(run: Run, tmp_path
     table = pq.read_table(tmp_path / "w" / "windows.parquet")
     arrays = np.load(tmp_path / "w" / "windows.npz")
     assert sum(table["ambiguous"].to_pylist()) == arrays["ambiguous"].sum() == 48
+
+
+def test_baseline_recordings_are_said_and_scored_without(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--models", "logistic")
+    line = refused(run("train", *words, "--baseline", "calm"))
+    assert "--baseline: 'calm' names no recordings" in line
+    assert not (tmp_path / "run.json").exists()
+    code, out, _ = run("train", *words, "--baseline", "id=*.calm.s0", "--baseline", "earlier")
+    assert code == 0
+    assert "baseline 4 recordings of 4 hosts: in no part of the split" in out
+    assert "baseline 8 benign episodes, for later ones" in out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["levels"]["selection"] == "id=*.calm.s0,earlier"
+    assert "baseline" in report["rows"][0]["ablations"]
+    assert "without one input" in (shown := run("score", tmp_path / "posteriors.parquet")[1])
+    assert "baseline" in shown

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.console import PublicKey, Rate, Strict, TlsCert, TlsKey, app, err, images, out
+from phasewatch.cli.console import (
+    BaselineOf,
+    PublicKey,
+    Rate,
+    Strict,
+    TlsCert,
+    TlsKey,
+    app,
+    err,
+    images,
+    out,
+)
 
 if TYPE_CHECKING:
     from socket import socket
@@ -45,6 +56,7 @@ def serve(
     port: Port = 8600,
     name: Name = None,
     allow_control: Control = False,
+    baseline: BaselineOf = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     trust: PublicKey = None,
@@ -56,6 +68,8 @@ def serve(
     The token that viewers need beyond loopback is the environment variable PHASEWATCH_TOKEN, or is
     drawn at random; the address that is printed contains it.
     """
+    from dataclasses import replace
+
     from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
     from phasewatch.serve.app import listen
@@ -63,6 +77,7 @@ def serve(
 
     certificate = server_files(tls_cert, tls_key)
     context = context_of(run, store, episode or [], Trust.of_options(trust, strict))
+    context = replace(context, baseline=None if baseline is None else ",".join(baseline))
     with listen(bind, port) as sock, Runtime(context, allow_control).running() as runtime:
         _serve(runtime, sock, bind, tuple(name or ()), certificate)
 
@@ -180,6 +195,9 @@ def alerts(
     model: Annotated[str, typer.Option(help="Model and mode, joined by a dot.")] = "gbt.realistic",
     rate: Rate = 0.5,
     stix: Annotated[bool, typer.Option("--stix", help="Print a STIX 2.1 bundle instead.")] = False,
+    ocsf: Annotated[
+        bool, typer.Option("--ocsf", help="Print OCSF Detection Findings instead, one a line.")
+    ] = False,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
@@ -197,7 +215,10 @@ def alerts(
     found = episode_incidents(
         Run.open(run), opened, episode, model, Trust.of_options(trust, strict), rate
     )
-    sys.stdout.write(exports.stix(found) + "\n" if stix else exports.json_lines(found))
+    if stix:
+        sys.stdout.write(exports.stix(found) + "\n")
+    else:
+        sys.stdout.write(exports.ocsf(found) if ocsf else exports.json_lines(found))
     err.print(f"{len(found)} incidents")
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phasewatch.cli import tables
-from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
+from phasewatch.cli.console import AsJson, BaselineOf, Opening, StorePath, app, err, out, print_json
 from phasewatch.splits import SPLITTERS
 from phasewatch.training.recipes import RECIPES
 
@@ -90,6 +90,18 @@ def _recipe(
     return replace(found, split=way, test=test, validation=validation, view_version=seen)
 
 
+def _with_baseline(recipe: "Recipe", given: list[str] | None) -> "Recipe":
+    """Return the recipe with the baseline recordings that are given. Raises Refused."""
+    from dataclasses import replace
+
+    from phasewatch.baseline import Selection
+
+    if given is None:
+        return recipe
+    Selection.parse(",".join(given))
+    return replace(recipe, baseline=",".join(given))
+
+
 @app.command()
 def train(
     store: StorePath,
@@ -103,6 +115,7 @@ def train(
     seed: Seed = 0,
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
+    baseline: BaselineOf = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -115,6 +128,7 @@ def train(
     """
     named, seen = (recipe, models), (seed, seeds)
     chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
+    chosen = _with_baseline(chosen, baseline)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
 
@@ -132,6 +146,7 @@ def run(
     seed: Seed = 0,
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
+    baseline: BaselineOf = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -143,6 +158,7 @@ def run(
 
     named, seen = (recipe, models), (seed, seeds)
     chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
+    chosen = _with_baseline(chosen, baseline)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)

@@ -33,6 +33,7 @@ class Library:
             if context.run is not None
             else Ensemble(self.store.schema, ())
         )
+        self.selection = self.ensemble.selection(context.baseline)
         self.scale = Scale.of(self.ensemble)
         self.replayed = lru_cache(REMEMBERED)(self._replayed)
 
@@ -46,11 +47,22 @@ class Library:
     def past(self, episode: Episode) -> Sequence[NDArray[np.float32]]:
         """Return the openings `[C]` of the host's earlier episodes, oldest first."""
         known = list(self.manifests.values())
-        return playback.history(self.store, known, episode, self.ensemble.opening_s)
+        opening_s = self.ensemble.opening_s
+        return playback.history(self.store, known, episode, opening_s, self.selection)
+
+    def machine(self, episode: Episode) -> Machine:
+        """Return a machine at the beginning of an episode, with all that is known of its host."""
+        return Machine(self.ensemble, episode.start_ns, self.past(episode), self._known(episode))
+
+    def _known(self, episode: Episode) -> NDArray[np.float32]:
+        """Return the levels `[M,C]` of the recordings that teach the level of the host."""
+        known = list(self.manifests.values())
+        return playback.stretches(self.store, known, episode, self.selection)
 
     def _replayed(self, id: str) -> tuple[Episode, Machine]:
         episode = self.read(id)
-        return episode, playback.replay(episode, self.ensemble, self.past(episode))
+        past, known = self.past(episode), self._known(episode)
+        return episode, playback.replay(episode, self.ensemble, past, known)
 
     def split(self) -> tuple[str | None, dict[str, str]]:
         """Return the split of the run, in words, and each episode's part of it, by id."""
