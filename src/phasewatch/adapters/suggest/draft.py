@@ -27,7 +27,7 @@ from phasewatch.adapters.suggest import (
     toml,
 )
 from phasewatch.adapters.suggest.channels import Columns
-from phasewatch.adapters.suggest.columns import hosts, labels, numbers
+from phasewatch.adapters.suggest.columns import hosts, labels, numbers, words
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.series import Series
@@ -204,7 +204,8 @@ def _refuse_series(
         return
     for name in names:
         cells, distinct = found.cells(name), set(found.every(name))
-        if hosts.names_parts(distinct) or not all(map(LETTER.search, distinct)):
+        parts = hosts.names_parts(distinct) or all(map(words.of_quantity, distinct))
+        if parts or not all(map(LETTER.search, distinct)):
             continue
         named = series.names_part(name) or series.names_quantity(name) or labels.holds_answer(name)
         if not named and all(map(hosts.separates, cells, times)):
