@@ -23,6 +23,7 @@ from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.evaluation.timeline import AlarmBudget, EvaluationContext, Timeline
 from phasewatch.metrics import Confusions, Score
 from phasewatch.schema import Mode
+from phasewatch.temperature import fit_temperature
 
 TARGET_RISK = 0.1
 """Error rate on validation of the predictions that remain after abstention."""
@@ -327,7 +328,7 @@ def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) ->
     chains = {fold.split.held_out: fold.chain for fold in run.folds}
     chosen = [(parts["validation"], parts["unseen"]) for parts in folds.values()]
     temperatures = tuple(
-        calibration.fit_temperature(one.clear.logits, one.clear.windows.y) for one, _ in chosen
+        fit_temperature(one.clear.logits, one.clear.windows.y) for one, _ in chosen
     )
     calibrated = [
         (_scaled(one, 1 / temperature), _scaled(other, 1 / temperature))

@@ -15,10 +15,10 @@ from scipy.special import log_softmax, softmax
 
 from phasewatch import metrics
 from phasewatch.errors import Refused
-from phasewatch.evaluation import calibration
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.features.views import Array
 from phasewatch.schema import NS, Mode
+from phasewatch.temperature import fit_temperature
 from phasewatch.windowing import Windows
 
 LABELS = (5, 20, 100)
@@ -169,7 +169,7 @@ def _of_model(
         chosen: dict[str, str] = {}
         for fold in folds:
             validation = own[fold, "validation"].clear
-            temperature = calibration.fit_temperature(validation.logits, validation.windows.y)
+            temperature = fit_temperature(validation.logits, validation.windows.y)
             prior = _choose(list(machines(validation, temperature)), number, len(run.classes))
             chosen[fold] = f"{prior.kind} {prior.strength:g}".removesuffix(" 1")
             for one in machines(own[fold, "unseen"].clear, temperature):

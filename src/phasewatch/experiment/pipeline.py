@@ -221,9 +221,23 @@ def _train_fold(
     loaded = [checkpoint.load(task.path) for task in tasks]
     for one in loaded:
         one.bind(fold.store.schema, fold.store.root)
-    normalizers = {one.name: (one.normalizer, windows[one.mode]["train"]) for one in loaded}
+    inner = {
+        task.name: [(checkpoint.load(one.path), one.sides[1]) for one in task.inner_tasks]
+        for task in tasks
+        if task.inner_tasks
+    }
+    normalizers = {
+        one.name: (one.normalizer, _learned_from(windows[one.mode], one.name in inner))
+        for one in loaded
+    }
     checks += check_leakage(replace(data, normalizers=normalizers), waived)
-    return TrainedFold(fold.split, loaded, windows, checks, fold.run)
+    return TrainedFold(fold.split, loaded, windows, checks, fold.run, inner)
+
+
+def _learned_from(subsets: Subsets, validation: bool) -> Windows:
+    """Return the windows that a checkpoint learned from: of training, and perhaps validation."""
+    train = subsets["train"]
+    return concatenate([train, subsets["validation"]]) if validation else train
 
 
 def _fold_data(
