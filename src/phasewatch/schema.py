@@ -26,6 +26,9 @@ EXTRACTION = 1
 
 NS = 1_000_000_000
 
+QUESTION = "?"
+"""What a draft writes where the files do not say something, for a person to answer."""
+
 MIN_STEP_S, MAX_S, MAX_STEPS = 0.001, 86_400, 10_000
 """Limits of a grid in a file: shortest step and longest length in seconds, steps per window."""
 
@@ -242,6 +245,10 @@ def read(path: Path) -> Schema:
 def parse_fields(value: dict[str, object], path: object) -> Schema:
     """Return the Schema of the fields of a TOML file. Raises Refused naming `path` and field."""
     file = fields.validate(_File, value, path)
+    if QUESTION in file.classes:
+        problem = "leaves open which class is benign"
+        expected = f'the benign class first, and no "{QUESTION}"'
+        raise Refused(f"{path}: classes", problem, expected, "Correct the schema.")
     channels = [
         Channel(f"{source}.{row.name}", row.unit, cast(Kind, row.kind), table.deployed, row.meaning)
         for source, table in file.sources.items()

@@ -42,7 +42,16 @@ def test_tables_of_one_host_are_joined_by_time(source: Path) -> None:
     reports, store = take(source, ONE + JOIN)
     np.testing.assert_array_equal(read(store), whole)
     assert [one.refused for one in reports] == [None, None]
+    assert [one.notes for one in reports] == [(), ("joined with run-1.csv",)]
     assert store.manifest(store.ids()[0]).notes["imported_from"] == "run-1.csv and 1 more"
+
+
+def test_a_channel_that_no_joined_file_has_is_refused(source: Path) -> None:
+    halves(source)
+    with pytest.raises(
+        Refused, match=r"has nothing named CPU, nor has a file .* expected some of cpu, rx"
+    ):
+        take(source, ONE.replace('= "cpu"', '= "CPU"') + JOIN)
 
 
 def test_a_time_without_any_phase_is_refused(source: Path) -> None:
@@ -51,6 +60,16 @@ def test_a_time_without_any_phase_is_refused(source: Path) -> None:
         Refused, match=r"run-2.csv: line 2: has a time at which no file names a phase"
     ):
         take(source, ONE + JOIN)
+    calm = ONE.replace('column = "state"', 'value = "calm"')
+    reports, _ = take(source, calm + JOIN)
+    assert reports[0].notes == (
+        "48 of 48 joined rows have only some channels of node: where their times differ by "
+        "little, round them with [time] round_s",
+    )
+    for path in sorted(source.parent.glob("store/episodes/*/*")):
+        path.unlink()
+    for path in source.parent.glob("store/episodes/*"):
+        path.rmdir()
     rounded = ONE.replace('unit = "ms"', 'unit = "ms"\nround_s = 5')
     assert len(read(take(source, rounded + JOIN)[1])) == 24
 
@@ -81,6 +100,44 @@ def test_a_source_has_the_rows_in_which_it_is_measured(source: Path) -> None:
     assert {name: (len(one), one.rate_hz) for name, one in sources.items()} == {
         "node": (24, 0.2), "net": (6, 0.05),
     }  # fmt: skip
+
+
+def test_a_time_at_which_nothing_was_measured_stays(source: Path) -> None:
+    """NaN in every series is a gap in the measurement, not a row that never was."""
+    lines = ["ts,field,value"]
+    for at in range(6):
+        cpu, rx = ("NaN", "NaN") if at == 3 else (at, at * 10)
+        lines += [f"{rows()[at][:13]},cpu,{cpu}", f"{rows()[at][:13]},rx,{rx}"]
+    (source / "run-1.csv").write_text("\n".join(lines))
+    text = ONE.replace('column = "job", rules', 'value = "p", rules')
+    text = text.replace('column = "state"', 'value = "calm"').replace(
+        ', unit = "KiB", per = "seconds"', ""
+    )
+    found = read(take(source, text + '[pivot]\nname = "field"\nvalue = "value"\n')[1])
+    assert np.isnan(found).all(axis=1).tolist() == [False] * 3 + [True] + [False] * 2
+
+
+def test_objects_of_two_sources_at_other_times_stay_apart(source: Path) -> None:
+    kinds = SCHEMA.replace(
+        '  ["rx", "B/s"',
+        ']\n[sources.net]\ndeployed = true\nmeaning = "a link"\nchannels = [\n  ["rx", "B/s"',
+    )
+    (source / "run-1.csv").unlink()
+    (source / "run-1.jsonl").write_text("".join(
+        f'{{"ts": {T_MS + 5000 * at}, "cpu": {at}}}\n'
+        f'{{"ts": {T_MS + 5000 * at + 2000}, "rx": {at}}}\n'
+        for at in range(9)
+    ))  # fmt: skip
+    text = ONE.replace('column = "job", rules', 'value = "p", rules').replace(
+        '"node.rx"', '"net.rx"'
+    )
+    text = text.replace('column = "state"', 'value = "calm"').replace(
+        ', unit = "KiB", per = "seconds"', ""
+    )
+    _, store = take(source, text + JOIN, kinds)
+    sources = store.read(store.ids()[0]).sources
+    assert [len(one) for one in sources.values()] == [9, 9]
+    assert all(np.isfinite(one.values).all() for one in sources.values())
 
 
 def test_long_recordings_are_cut_at_multiples(source: Path) -> None:

@@ -151,6 +151,12 @@ def test_a_wrong_field_of_reading_is_named(
         read(MAPPING.replace(right, wrong, 1), layout, tmp_path)
 
 
+def test_a_start_may_be_in_a_zone(layout: Schema, tmp_path: Path) -> None:
+    start = 'unit = "ms"\nstart = "2026-11-01T10:00:00"\nzone = "Europe/Berlin"'
+    found = read(MAPPING.replace('unit = "ms"', start), layout, tmp_path).clock
+    assert (found.start, found.zone) == ("2026-11-01T10:00:00", "Europe/Berlin")
+
+
 @pytest.mark.parametrize("right", BAD)
 def test_a_wrong_field_is_named(right: str, layout: Schema, tmp_path: Path) -> None:
     wrong, problem = BAD[right]

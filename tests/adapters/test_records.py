@@ -104,6 +104,19 @@ def test_long_rows_are_pivoted_by_names_of_several_columns(source: Path) -> None
     ]
 
 
+def test_a_channel_that_no_row_names_is_refused(source: Path) -> None:
+    lines = [f"{rows()[at][:13]},cpu,{at}" for at in range(6)]
+    put(source, "run-1.csv", "\n".join(["ts,field,value", *lines]))
+    text = LONG + (
+        '[pivot]\nname = "field"\nvalue = "value"\n'
+        '[channels]\n"node.cpu" = "cpu"\n"node.rx" = "net"\n'
+    )
+    with pytest.raises(
+        Refused, match=r"has nothing named net, nor has a file joined with it; expected some of cpu"
+    ):
+        take(source, text)
+
+
 def test_files_of_one_value_are_joined_by_their_paths(source: Path) -> None:
     put(source, "x", "")
     (source / "x").unlink()
@@ -172,6 +185,8 @@ def test_phases_come_from_intervals(source: Path) -> None:
     text = MAPPING.replace('column = "state"', 'file = "labels.csv"\noutside = "calm"')
     reports, store = take(source, text)
     assert [report.file for report in reports] == ["run-1.csv"]
+    absolute = text.replace('"labels.csv"', f'"{source}/../source/labels.csv"')
+    assert [report.file for report in take(source, absolute)[0]] == ["run-1.csv"]
     labels = store.read(store.ids()[0]).labels
     assert [one.phase for one in labels] == ["calm", "busy", "calm"]
     assert labels[1].t_wall_ns == (start - 5000) * 10**6

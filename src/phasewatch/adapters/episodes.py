@@ -3,13 +3,13 @@
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from phasewatch.adapters.ledger import Ledger
 from phasewatch.adapters.mapping import Mapping
-from phasewatch.adapters.partitions import Rows
+from phasewatch.adapters.partitions import ABSENT, Rows
 from phasewatch.adapters.records import UNLABELLED, Identity
 from phasewatch.episode import Episode, Ints, Label, Samples
 from phasewatch.errors import Refused
@@ -22,10 +22,14 @@ MAX_BINS = 1_000_000
 
 @dataclass(frozen=True)
 class Origin:
-    """The files that rows are from, by their number, and where their omissions are counted."""
+    """The files that rows are from, by their number, and where their omissions are counted.
+
+    `notes` are added to: what a person should know about the episodes.
+    """
 
     files: tuple[str, ...]
     ledgers: tuple[Ledger, ...]
+    notes: list[str] = field(default_factory=list)
 
     def place(self, row: np.void) -> str:
         """Return the file and line of a row."""
@@ -110,12 +114,14 @@ def _joined(rows: Rows, schema: Schema, origin: Origin) -> Rows:
     starts = np.flatnonzero(np.concatenate([[True], np.diff(rows["t"]) > 0]))
     found = rows[starts].copy()
     if len(starts) < len(rows):
-        least = np.fmin.reduceat(rows["values"], starts, axis=0)
-        most = np.fmax.reduceat(rows["values"], starts, axis=0)
+        present = ~np.isinf(rows["values"])
+        values = np.where(present, rows["values"], np.nan)
+        least = np.fmin.reduceat(values, starts, axis=0)
+        most = np.fmax.reduceat(values, starts, axis=0)
         if (differ := least < most).any():
             group, channel = (int(one) for one in np.argwhere(differ)[0])
             _refuse_values(_group(rows, starts, group), channel, schema, origin)
-        found["values"] = least
+        found["values"] = np.where(np.logical_or.reduceat(present, starts), least, ABSENT)
         found["phase"] = np.maximum.reduceat(rows["phase"], starts)
         labelled = np.where(rows["phase"] == UNLABELLED, np.iinfo(np.int32).max, rows["phase"])
         lowest = np.minimum.reduceat(labelled, starts)
@@ -132,7 +138,22 @@ def _joined(rows: Rows, schema: Schema, origin: Origin) -> Rows:
             origin.place(found[row]), "has a time at which no file names a phase",
             "a phase for every time", "Round times with [time] round_s, or name a phase for all.",
         )  # fmt: skip
+    _note_partial(found, schema, origin)
     return found
+
+
+def _note_partial(rows: Rows, schema: Schema, origin: Origin) -> None:
+    """Note where most joined rows say something of one part of a source only."""
+    for source in schema.sources:
+        places = [schema.names.index(one.name) for one in schema.channels_of(source)]
+        absent = np.isinf(rows["values"][:, places])
+        used = absent[:, ~absent.all(axis=0)]
+        partial = used.any(axis=1) & ~used.all(axis=1)
+        if partial.sum() > len(rows) / 2:
+            origin.notes.append(
+                f"{partial.sum():,} of {len(rows):,} joined rows have only some channels of "
+                f"{source}: where their times differ by little, round them with [time] round_s"
+            )
 
 
 def _group(rows: Rows, starts: Ints, group: int) -> Rows:
@@ -143,7 +164,7 @@ def _group(rows: Rows, starts: Ints, group: int) -> Rows:
 
 def _refuse_values(group: Rows, channel: int, schema: Schema, origin: Origin) -> None:
     """Raise Refused for rows of one time that have different values of a channel."""
-    known = group[~np.isnan(group["values"][:, channel])]
+    known = group[np.isfinite(group["values"][:, channel])]
     first = known[0]
     other = known[known["values"][:, channel] != first["values"][channel]][0]
     raise Refused(
@@ -230,14 +251,19 @@ def _refuse_hostile_baseline(rows: Rows, schema: Schema, origin: Origin) -> None
 def _sources(
     rows: Rows, start_ns: int, usual: int, mapping: Mapping, schema: Schema
 ) -> Iterator[tuple[str, Samples]]:
-    """Yield the samples of each source; of joined rows, those in which it has a value at all."""
+    """Yield the samples of each source; of joined rows, those that say something of it.
+
+    Rows that say nothing of any source were written all the same: they stay, not measured.
+    """
+    empty = np.isinf(rows["values"]).all(axis=1)
     for source in schema.sources:
         names = [channel.name for channel in schema.channels_of(source)]
         values = rows["values"][:, [schema.names.index(name) for name in names]]
         t_ns, every = np.ascontiguousarray(rows["t"]), usual
         if mapping.join:
-            present = ~np.isnan(values).all(axis=1)
+            present = empty | ~np.isinf(values).all(axis=1)
             values, t_ns = values[present], t_ns[present]
+            values[np.isinf(values)] = np.nan
             every = int(np.median(np.diff(t_ns))) if len(t_ns) > 1 else usual
         if len(t_ns):
             yield source, Samples(tuple(names), t_ns, t_ns - start_ns, values, NS / every)

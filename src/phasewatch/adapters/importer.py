@@ -85,11 +85,12 @@ def find_files(source: Path, mapping: Mapping, out: Path) -> list[Input]:
         raise Refused(source, "does not exist", "a table, or a folder of tables", "Check the path.")
     found = find(source, mapping.pattern)
     if source.is_dir():
-        labels = mapping.intervals and (source / mapping.intervals.file)
+        labels = mapping.intervals and (source / mapping.intervals.file).resolve()
         found = [
             one
             for one in found
-            if one.path != labels and not any(skip.search(one.name) for skip in mapping.skip)
+            if one.path.resolve() != labels
+            and not any(skip.search(one.name) for skip in mapping.skip)
         ]
     if not found:
         raise Refused(
@@ -160,6 +161,7 @@ class _Import:
         self._refused: dict[int, Refused] = {}
         self._notes: dict[int, tuple[str, ...]] = {}
         self._published: list[ImportedEpisode] = []
+        self._remarks: list[str] = []
 
     def run(self, inputs: Sequence[Input]) -> list[FileReport]:
         """Import the files, and return a report of each. Raises OSError."""
@@ -168,6 +170,7 @@ class _Import:
             parts = Partitions(folder, channels)
             for number, given in enumerate(inputs):
                 self._read(number, given, parts)
+            self._refuse_unseen(inputs)
             if len(self._refused) < len(inputs):
                 self._write(parts, inputs)
         return [self._report(number, given) for number, given in enumerate(inputs)]
@@ -188,6 +191,20 @@ class _Import:
         except Refused as error:
             self._refused[number] = error
 
+    def _refuse_unseen(self, inputs: Sequence[Input]) -> None:
+        """Refuse all files where rows are joined and a channel is in none of them."""
+        seen = {name for records in self._records for name in records.seen}
+        wanted = [one for one in self._mapping.quantities if one.column and not one.optional]
+        absent = [one.column for one in wanted if one.column not in seen]
+        if self._mapping.join and absent and len(self._refused) < len(inputs):
+            known = sorted(seen - {*self._mapping.clock.columns, *self._mapping.texts})
+            error = Refused(
+                inputs[0], f"has nothing named {', '.join(absent)}, nor has a file joined with it",
+                f"some of {', '.join(known[:8])}", "Correct [channels] or [pivot] in the mapping.",
+                code="column_missing",
+            )  # fmt: skip
+            self._refused = dict.fromkeys(range(len(inputs)), error)
+
     def _stretches(self, t_ns: Ints) -> Ints:
         """Return the stretch of time that each row lies in, as recordings are cut."""
         cut_ns = round(self._mapping.cut_s * NS)
@@ -199,9 +216,8 @@ class _Import:
     def _write(self, parts: Partitions, inputs: Sequence[Input]) -> None:
         """Write the episodes of all rows; a refusal leaves none of them."""
         bad = sorted(self._refused)
-        origin = Origin(
-            tuple(one.name for one in inputs), tuple(one.dropped for one in self._records)
-        )
+        files = tuple(one.name for one in inputs)
+        origin = Origin(files, tuple(one.dropped for one in self._records), self._remarks)
         try:
             for key in parts.keys:
                 identity = self._identities.found[key[0]]
@@ -227,11 +243,16 @@ class _Import:
     def _report(self, number: int, given: Input) -> FileReport:
         """Return the report of a file; of several, the first that is kept has the episodes."""
         records = self._records[number]
-        first = next((n for n in range(len(self._records)) if n not in self._refused), None)
+        first = next((n for n in range(len(self._records)) if n not in self._refused), number)
+        notes = list(self._notes.get(number, ()))
+        if number == first:
+            notes += dict.fromkeys(self._remarks)
+        elif number not in self._refused:
+            notes.append(f"joined with {self._records[first].given.name}")
         return FileReport(
             given.name, records.read, records.dropped.omissions(),
             tuple(self._published) if number == first else (),
-            records.unmeasured.omissions(), self._notes.get(number, ()),
+            records.unmeasured.omissions(), tuple(notes),
             self._refused.get(number), records.matched,
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from phasewatch.adapters.reading.table import DEFAULTS, Options
 from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import fields
-from phasewatch.schema import NS, Channel, Schema
+from phasewatch.schema import NS, QUESTION, Channel, Schema
 
 UNITS = {
     "bytes": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20,
@@ -28,9 +28,6 @@ UNITS = {
 """Units that convert into each other, by what they measure; "/s" may follow each."""
 
 REMEDY = "Correct the mapping."
-
-QUESTION = "?"
-"""What a draft writes where the files do not say something, for a person to answer."""
 
 ANSWERS = {
     "value": 'the phase of every row, such as "benign", or else a column, path or file of labels',
@@ -337,9 +334,13 @@ class _Written(fields.Table):
             compile_format(self.format)
         if self.zone:
             parse_zone(self.zone)
-        if self.zone and not self.format and self.unit not in (None, "iso", "clock"):
+        if self.zone and self.unit in CLOCKS and not self._since():
             raise fields.wrong(f"is given for Unix time in {self.unit}", "dates", "zone")
         return self
+
+    def _since(self) -> str:
+        """Return the date from which numbers count, "" for that of Unix time."""
+        return ""
 
 
 class _Time(_Written):
@@ -359,6 +360,10 @@ class _Time(_Written):
         if self.start and (self.format or self.unit == "iso"):
             raise fields.wrong("is given beside whole dates", "a unit for times since it", "start")
         return self
+
+    def _since(self) -> str:
+        """Return the date from which numbers count, "" for that of Unix time."""
+        return self.start
 
     def clock(self) -> Clock:
         """Return how times are read, as these fields say."""

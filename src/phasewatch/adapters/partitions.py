@@ -17,6 +17,9 @@ from phasewatch.episode import Ints
 MEMORY = 64 << 20
 """Bytes of rows that are kept in memory."""
 
+ABSENT = np.inf
+"""The value of a channel of which a row to be joined says nothing; NaN is "not measured"."""
+
 Rows = NDArray[np.void]
 """Rows as records: `t` in Unix ns, `line`, `file`, `phase` and `values[C]`."""
 

@@ -17,7 +17,7 @@ from phasewatch.adapters.intervals import Labels
 from phasewatch.adapters.ledger import Ledger
 from phasewatch.adapters.mapping import Mapping, Pivot, Quantity, TextSource
 from phasewatch.adapters.numerals import Values
-from phasewatch.adapters.partitions import Rows, row_type
+from phasewatch.adapters.partitions import ABSENT, Rows, row_type
 from phasewatch.adapters.reading.head import Opened
 from phasewatch.adapters.reading.source import Input
 from phasewatch.adapters.reading.table import Batch
@@ -71,7 +71,8 @@ class Records:
     """Reads the rows of one file under a mapping.
 
     `dropped` counts rows that are left out, `unmeasured` values that are, and `matched` the rows
-    that each rule of [rows] drop and keep chose, by column and text. `number` is that of the file.
+    that each rule of [rows] drop and keep chose, by column and text. `seen` are the columns of all
+    rows, and the channels that a pivot found. `number` is that of the file.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Records:
         self._times = Times(mapping.clock, given)
         self._hosts: dict[str, int] = {}
         self._original: tuple[str, ...] = ()
+        self._varies = False
         self._type = row_type(len(schema.channels))
 
     def rows(self, opened: Opened) -> Iterator[tuple[Ints, Rows]]:
@@ -98,7 +100,7 @@ class Records:
 
         Raises Refused, or OSError.
         """
-        self._original = opened.layout.original
+        self._original, self._varies = opened.layout.original, opened.varies
         if not opened.varies:
             self._refuse_absent(set(opened.layout.names), opened.layout.names, "")
         for batch in opened.batches(self._mapping.columns):
@@ -262,7 +264,8 @@ class Records:
             value = self._numbers(batch, one.column, one.unit, usable, known)
             if one.per:
                 seconds = self._numbers(batch, one.per, "", usable, known)
-                value = value / np.where(seconds > 0, seconds, np.nan)
+                known_s = np.where((seconds > 0) & np.isfinite(seconds), seconds, np.nan)
+                value = np.where(np.isinf(value), value, value / known_s)
             found[:, place] = value * one.factor
         return found
 
@@ -281,12 +284,15 @@ class Records:
         if (column, unit) in known:
             return known[column, unit]
         if column not in batch.columns:
-            return np.full(len(batch), np.nan)
+            return np.full(len(batch), ABSENT if self._mapping.join else np.nan)
         cells = batch.columns[column]
         values = self._mapping.numerals.read(cells, unit)
         if values.bad.any():
             usable.drop(values.bad, f"{column} is no number", cells)
         self._count_infinite(column, batch.lines, values)
+        if self._varies and self._mapping.join:
+            # Objects that lack a field say nothing of it.
+            values.numbers[_equal(cells, {""})] = ABSENT
         known[column, unit] = values.numbers
         return values.numbers
 
@@ -302,7 +308,7 @@ class Records:
         pivot = self._mapping.pivot
         assert pivot is not None
         codes, words = self._names(batch, pivot)
-        found = np.full((len(batch), len(self._mapping.quantities)), np.nan)
+        found = np.full((len(batch), len(self._mapping.quantities)), ABSENT)
         several = len(pivot.values) > 1
         used = np.zeros(len(words), dtype=bool)
         for column in pivot.values:
@@ -310,6 +316,7 @@ class Records:
             targets = [self._targets(name) for name in names]
             mapped = np.array([bool(one) for one in targets] or [False])
             used[: len(mapped)] |= mapped[: len(used)]
+            self.seen.update(name for name, places in zip(names, targets, strict=True) if places)
             self._place(batch, column, usable, (codes, targets, mapped[codes]), found)
         shown = pa.array(words, pa.string()).take(pa.array(codes))
         usable.drop(~used[codes], "no channel of the mapping has its name", shown)

@@ -59,6 +59,12 @@ def test_a_preamble_is_left_out(above: str, line: int, expected: tuple[str, ...]
     assert (found.header_line, found.names) == (line, ("ts", "cpu", "rx"))
 
 
+def test_names_of_groups_above_the_names_are_left_out() -> None:
+    above = '"Dstat 0.7.4 CSV output"\n"Host:","web1",\n\n"epoch","total usage",\n'
+    found = find(above + table(","))
+    assert (found.header_line, found.names) == (5, ("ts", "cpu", "rx"))
+
+
 def test_a_header_may_begin_with_a_comment_sign() -> None:
     assert find(table(";", "# ts,cpu,rx")).names == ("ts", "cpu", "rx")
 

@@ -53,6 +53,7 @@ def test_metrics_of_opentelemetry_name_their_kind() -> None:
         {"columns": ["time", "cpu"], "values": [[1, 2], [3, 4]]},
         [{"time": 1, "cpu": 2}, {"time": 3, "cpu": 4}],
         {"time": [1, 3], "cpu": [2, 4]},
+        {"metrics": [{"time": 1, "cpu": 2}, {"time": 3, "cpu": 4}]},
         {"time": {"0": 1, "1": 3}, "cpu": {"0": 2, "1": 4}},
         {"results": [{"series": [{"columns": ["time", "cpu"], "values": [[1, 2], [3, 4]]}]}]},
     ],

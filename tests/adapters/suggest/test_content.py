@@ -1,5 +1,6 @@
 """Channels by the shape of rows: kinds that a file states, kinds of events, machines as columns."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -52,3 +53,12 @@ def test_a_table_of_text_is_refused_with_its_columns(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "ts,message", lambda at: f"{T_S + at},word {at}")
     with pytest.raises(Refused, match=r"text: message.*--rows events"):
         draft(path)
+
+
+def test_values_of_prometheus_without_a_name_are_a_channel(tmp_path: Path) -> None:
+    values = [[T_S + 15 * at, str(cpu(at))] for at in range(60)]
+    series = [{"metric": {"instance": f"n{n}:9100", "job": "j"}, "values": values} for n in (1, 2)]
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": series}}
+    found = draft(write(tmp_path / "q.json", "", [json.dumps(answer)]))
+    assert channels(found) == {"value": "gauge"}
+    assert 'host = { column = "instance" }' in found.mapping

@@ -1,5 +1,7 @@
 """Drafts that run as they are, and say what a person must know to correct them."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +10,9 @@ from tests.drafts import channels, cpu, draft, table, word, write
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
-from phasewatch.adapters.suggest import sample
+from phasewatch.adapters.suggest import paths, sample
 from phasewatch.adapters.suggest.draft import suggest
+from phasewatch.adapters.suggest.text import quoted
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
 
@@ -212,7 +215,9 @@ def test_times_where_the_clocks_change_ask_for_the_zone(tmp_path: Path) -> None:
 def test_files_of_one_time_are_machines(tmp_path: Path) -> None:
     for name in ("a", "b"):
         table(tmp_path / "t" / f"{name}.csv", "ts,x", lambda at: f"{T_S + at},{at % 7}")
-    assert 'host = { path = "([^/.]+)[^/]*$" }' in draft(tmp_path / "t").mapping
+    found = draft(tmp_path / "t")
+    assert f"host = {{ path = {quoted(paths.FILE)} }}" in found.mapping
+    assert any("machines by their names" in remark for remark in found.remarks)
 
 
 def test_a_file_of_other_columns_and_times_is_left_out_and_told(tmp_path: Path) -> None:
@@ -261,3 +266,67 @@ def test_a_draft_with_intervals_of_labels_imports_as_it_is(tmp_path: Path) -> No
     (report,) = importer.import_files(source, mapped, store)
     labels = store.read(report.episodes[0].id).labels
     assert [one.phase for one in labels] == ["benign", "mining", "benign"]
+
+
+def test_files_of_one_machine_and_other_columns_are_joined(tmp_path: Path) -> None:
+    source = tmp_path / "t"
+    table(source / "cpu.csv", "time,cpu", lambda at: f"{T_S + at * 5},{cpu(at)}")
+    table(source / "net.csv", "time,rx_bytes", lambda at: f"{T_S + at * 5},{at * 9}")
+    found = draft(source)
+    assert channels(found) == {"cpu": "gauge", "rx_bytes": "counter"}
+    assert "join = true" in found.mapping
+    assert 'host = "host-1"' in found.mapping
+
+
+def test_files_of_several_days_of_a_machine_are_of_one(tmp_path: Path) -> None:
+    for host in ("web1", "db1"):
+        for day in (0, 1):
+            rows = [f"{T_S + day * 86_400 + at},{at % 7}" for at in range(60)]
+            write(tmp_path / "t" / f"{host}-2026-09-2{day}.csv", "ts,x", rows)
+    found = draft(tmp_path / "t")
+    (line,) = (line for line in found.mapping.splitlines() if line.startswith("host = "))
+    pattern = tomllib.loads(line)["host"]["path"]
+    assert re.search(pattern, "web1-2026-09-20.csv")[1] == "web1"  # type: ignore[index]
+
+
+def test_numbers_of_which_none_says_benign_are_a_question(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "a.csv", "ts,x,class", lambda at: f"{T_S + at},{at % 7},{at % 2 * 2 - 1}"
+    )
+    found = draft(path)
+    assert 'classes = ["?", "-1", "1"]' in found.schema
+    (tmp_path / "schema.toml").write_text(found.schema)
+    with pytest.raises(Refused, match="classes: leaves open which class is benign"):
+        schema.read(tmp_path / "schema.toml")
+
+
+def test_machines_that_take_turns_in_an_unknown_column_are_asked_about(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "ts,hôte,x", lambda at: f"{T_S + at * 5},srv{at % 2},{at % 7}")
+    with pytest.raises(Refused, match=r"hôte \(2: srv0, srv1\) tells series"):
+        draft(path)
+    assert channels(draft(path, rows="samples")) == {"x": "gauge"}
+
+
+def test_logs_of_the_same_time_are_no_machines_and_not_joined(tmp_path: Path) -> None:
+    head = "#separator \\x09\n#fields\tts\tid.orig_h\tid.resp_h\t"
+    for name, field in (("conn", "orig_bytes"), ("dns", "rtt")):
+        rows = [f"{T_S + at * 3 + at % 5}\ta\tb\t{at % 9}" for at in range(60)]
+        write(tmp_path / "z" / f"{name}.log", head + field, rows)
+    found = draft(tmp_path / "z")
+    assert 'host = "host-1"' in found.mapping
+    assert "join" not in found.mapping
+
+
+def test_quantities_written_some_time_apart_are_rounded_to_one(tmp_path: Path) -> None:
+    for number, name in enumerate(("cpu", "net", "mem")):
+        rows = [f"{T_S + at * 10 + number * 0.007:.3f},{at % 7}" for at in range(60)]
+        write(tmp_path / "c" / "web1" / f"{name}.csv", "epoch,value", rows)
+        write(tmp_path / "c" / "web2" / f"{name}.csv", "epoch,value", rows)
+    assert "round_s = 10  # CHECK" in draft(tmp_path / "c").mapping
+
+
+def test_file_names_that_only_look_benign_state_no_phase(tmp_path: Path) -> None:
+    for start, name in enumerate(("ok", "t")):
+        rows = [f"{T_S + start * 999 + at},{at % 7}" for at in range(60)]
+        write(tmp_path / "t" / f"{name}.csv", "ts,x", rows)
+    assert 'value = "?"' in draft(tmp_path / "t").mapping

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.drafts import T_S, table, write
+from tests.drafts import T_S, draft, table, write
 
 from phasewatch.adapters.suggest import intervals, sample
 from phasewatch.errors import Refused
@@ -39,3 +39,15 @@ def test_a_file_without_start_and_end_is_refused(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", "ts,x", lambda at: f"{T_S + at},{at}")
     with pytest.raises(Refused, match="is no file of labels"):
         intervals.read(path)
+
+
+def test_words_of_machines_in_labels_are_their_hosts(tmp_path: Path) -> None:
+    source = tmp_path / "t"
+    table(source / "data.csv", "ts,server,x", lambda at: f"{T_S + at // 2},{'ab'[at % 2]},{at % 7}")
+    for column, words_of in (("target", "a"), ("operator", "eve")):
+        rows = [f"{column},{T_S + 3},{T_S + 9},{words_of}", f"scan,{T_S + 9},{T_S + 20},b"]
+        write(source / "truth.csv", f"attack,from,to,{column}", rows)
+        found = draft(source)
+        used = f'host = "{column}"' in found.mapping
+        assert used is (column == "target")
+        assert used is not any("[phase] host" in question for question in found.questions)

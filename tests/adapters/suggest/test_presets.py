@@ -272,3 +272,10 @@ def test_the_files_of_a_preset_can_be_drafts() -> None:
     assert found.questions
     with pytest.raises(Refused, match="is unknown"):
         draft_of("nagios")
+
+
+def test_labels_inside_the_folder_are_no_table(tmp_path: Path) -> None:
+    _, source = made("telegraf", tmp_path / "source")
+    labels = write(source / "labels.csv", "start,end,label", [f"{T_S + 200},{T_S + 400},scan"])
+    (episode,) = imported("telegraf", source, tmp_path / "store", labels=labels)
+    assert [label.phase for label in episode.labels] == ["benign", "scan", "benign"]

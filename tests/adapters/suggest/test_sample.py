@@ -65,3 +65,11 @@ def test_files_without_rows_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "b.csv", "ts,x", [])
     with pytest.raises(Refused, match="none of 2 files holds a row"):
         sample.read(tmp_path)
+
+
+def test_columns_of_several_machines_are_refused(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "a.csv", r'"time","\\W1\x","\\W2\x"', lambda at: f'"{T_S + at}","{at}","{at}"'
+    )
+    with pytest.raises(Refused, match="columns of several machines: W1, W2"):
+        sample.read(path)

@@ -26,7 +26,7 @@ def test_what_may_be_a_machine_or_a_part_is_asked(tmp_path: Path) -> None:
         "time,pod,cores,mem",
         lambda at: f"{T_S + at // 2 * 5},{('web', 'db')[at % 2]},{cpu(at)},{at % 9}",
     )
-    with pytest.raises(Refused, match=r"differ in pod \(2: db, web\).*--host pod"):
+    with pytest.raises(Refused, match=r"pod \(2: db, web\) tells series.*--host pod"):
         draft(path)
     assert 'host = { column = "pod" }' in draft(path, host="pod").mapping
     assert list(channels(draft(path, quantity="pod"))) == [

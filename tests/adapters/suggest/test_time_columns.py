@@ -105,3 +105,19 @@ def test_an_hour_that_is_lost_or_comes_twice_is_noticed() -> None:
     assert time_columns.summer_time(even) is None
     weekday = lost + 3 * 86_400
     assert time_columns.summer_time(weekday) is None
+
+
+def test_half_days_need_their_date(tmp_path: Path) -> None:
+    rows = "Date,Time,x", lambda at: f"7/5/2023,10:{at:02}:00 AM,{at}"
+    found = chosen(table(tmp_path / "a.csv", *rows))
+    assert found.columns == ("Date", "Time")
+    assert 'format = "?"' in found.lines[0]
+    with pytest.raises(Refused, match="no column is a time"):
+        chosen(table(tmp_path / "b.csv", "Time,x", lambda at: f"10:{at:02}:00 AM,{at}"))
+
+
+def test_days_of_a_spreadsheet_are_no_seconds(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "time,x", lambda at: f"{46286 + at / 86400:.8f},{at}")
+    for told in ("", "time"):
+        with pytest.raises(Refused):
+            chosen(path, told)

@@ -6,6 +6,7 @@ most are numbers, dates or words, and a header is a row of words above columns o
 """
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -26,7 +27,19 @@ NUMBER = re.compile(r"[<>~]?[+-]?(\d[\d.,_']*|\.\d+)([eE][+-]?\d+)?\s?[%A-Za-zµ
                     r"[+-]?inf(inity)?", re.IGNORECASE)  # fmt: skip
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?|"
                   r"\w{3},? \w{3} +\d+ .*\d{4}.*|\d{1,2}[- ]\w{3}[- ]\d{2,4}.*")  # fmt: skip
+PLAIN = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)([eE][+-]?\d+)?")
 WORDS = re.compile(r"[^,;|\t]*")
+
+
+UNITS = frozenset(
+    {"", "-", "1", "s", "sec", "ms", "us", "ns", "min", "h", "%", "b", "kb", "mb", "gb", "kib",
+     "mib", "gib", "byte", "bytes", "b/s", "kb/s", "mb/s", "bytes/s", "bit/s", "kbit/s",
+     "mbit/s", "/s",
+     "1/s", "hz", "khz", "mhz", "ghz", "c", "°c", "k", "w", "kw", "kwh", "v", "a", "rpm", "bar",
+     "kpa", "pa", "m", "m/s", "m3/h", "l/min", "string", "double", "float", "long", "int",
+     "integer", "bool", "boolean", "datetime", "timestamp", "object", "int64", "float64"}
+)  # fmt: skip
+"""Words of a row of units or types, in lower case."""
 
 
 @dataclass(frozen=True)
@@ -279,34 +292,23 @@ def _width(table: Sequence[_Line]) -> int:
 
 
 def _header(table: Sequence[_Line], width: int, options: Options) -> _Line | None:
-    """Return the line that names the columns, or None where the first of them holds values.
+    """Return the line that names the columns: the last above the first that holds values.
 
-    Lines that begin with a comment sign are headers only where the row below holds values.
+    A row of units between both is no header. Returns None where the first line holds values.
     """
     fitting = [one for one in table if len(one.cells) in (width, width - 1)]
     if options.skip is not None:
         fitting = fitting[:1] + [one for one in fitting[1:] if len(one.cells) == width]
-    for place, line in enumerate(fitting[:20]):
-        rest = [one for one in fitting[place + 1 :] if len(one.cells) == width]
-        if line.text.startswith("#") and rest and not any(map(is_value, rest[0].cells)):
-            continue
-        if len(line.cells) < width and not (rest and any(map(is_value, rest[0].cells))):
-            continue
-        return line if _names_columns(line, rest) else None
-    return None
+    above = list(itertools.takewhile(lambda line: not _holds_values(line), fitting))
+    if not above:
+        return None
+    if options.skip is not None or len(above) == len(fitting):
+        return above[0]
+    of_units = {cell.strip(" []()").lower() for cell in above[-1].cells} <= UNITS
+    return above[-2] if of_units and len(above) > 1 else above[-1]
 
 
-def _names_columns(line: _Line, rest: Sequence[_Line]) -> bool:
-    """Return whether a line holds names: words, where the rows below hold numbers or dates."""
-    if not rest:
-        return not any(map(is_value, line.cells))
-    measured = [
-        place
-        for place in range(len(line.cells))
-        if sum(is_value(one.cells[place]) for one in rest) > 0.6 * len(rest)
-    ]
-    words = [place for place in measured if not is_value(line.cells[place])]
-    if not measured:
-        return not any(map(is_value, line.cells))
-    named = [place for place in words if line.cells[place].strip().lower() not in RARER]
-    return len(named) > len(measured) / 2 or (len(words) == len(measured) and not rest[0].cells[0])
+def _holds_values(line: _Line) -> bool:
+    """Return whether a cell of a line is a date, or a number without a unit."""
+    cells = (cell.strip() for cell in line.cells)
+    return any(PLAIN.fullmatch(cell) or DATE.fullmatch(cell) for cell in cells)

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
@@ -43,11 +44,33 @@ def open_table(given: Input, options: Options = DEFAULTS, expected: Collection[s
     """
     start = head.read(given, options, expected)
     _refuse_other(start)
+    _refuse_printed(start)
     for module in _formats():
         if module.matches(start):
             opened: Opened = module.Reader(start)
             return opened
     raise text.binary(given)
+
+
+PRINTED = (
+    (r"procs -+memory-|Linux \S+ \(.*\)\s.*_\w+_", "is printed for people by vmstat or sysstat",
+     "Write `sadf -d`, or JSON with `jc` (https://github.com/kellyjonbrazil/jc)"),
+    (r"top - \d\d:|\s*total\s+used\s+free", "is printed for people",
+     "Write JSON with `jc` (https://github.com/kellyjonbrazil/jc)"),
+    (r"[\w.:/-]+(,[\w.-]+=\S+?)* [\w.-]+=\S+ \d{16,19}\s*(\n|$)", "is InfluxDB's line protocol",
+     "Write JSON or CSV, with Telegraf by data_format = \"json\""),
+)  # fmt: skip
+"""What texts begin with that are no tables, and what to do."""
+
+
+def _refuse_printed(start: head.Head) -> None:
+    """Raise Refused for text of known tools that is no table."""
+    for pattern, problem, remedy in PRINTED:
+        if re.match(pattern, start.beginning.lstrip()):
+            raise Refused(
+                start.given, problem, "a table",
+                f"{remedy}, or set it aside under [files] skip.",
+            )  # fmt: skip
 
 
 def _refuse_other(start: head.Head) -> None:

@@ -193,6 +193,16 @@ def indexed(value: Object) -> Iterator[Row]:
         yield {name: column[key] for name, column in value.items()}
 
 
+def is_batch(value: Object) -> bool:
+    """Return whether an object is nothing but a list of objects under one name."""
+    return len(value) == 1 and _objects(next(iter(value.values())))
+
+
+def batch(value: Object) -> Iterator[Row]:
+    """Yield the objects of a list under one name, such as "metrics" of Telegraf."""
+    yield from next(iter(value.values()))
+
+
 SHAPES: tuple[tuple[str, Callable[[Object], bool], Callable[[Object], Iterator[Row]]], ...] = (
     ("prometheus", is_prometheus, prometheus),
     ("prometheus", is_export, export),
@@ -201,6 +211,7 @@ SHAPES: tuple[tuple[str, Callable[[Object], bool], Callable[[Object], Iterator[R
     ("json", is_columns, columns),
     ("json", is_lists, lists),
     ("json", is_indexed, indexed),
+    ("jsonl", is_batch, batch),
 )
 """The shapes: what a format is called, how it is told, and its rows."""
 

@@ -74,7 +74,7 @@ def _leave_clocks(columns: Columns, others: Sequence[Found], notes: Notes) -> No
 
 def _refuse_machines(found: Sample, chosen: Sequence[Channel]) -> None:
     """Raise Refused where all columns have the names of machines, as in web1, web2, web3."""
-    if len(chosen) > 1 and all(hosts.NUMBERED.fullmatch(one.column) for one in chosen):
+    if len(chosen) > 1 and all(map(hosts.names_machine, (one.column for one in chosen))):
         names = ", ".join(one.column for one in chosen[:3])
         raise Refused(
             found.parts[0].name, f"its columns {names} have the names of machines",
@@ -158,7 +158,7 @@ def _of_one_kind(
     for name in columns.texts if filled else ():
         cells = found.every(name)
         kinds = {cell for cell, holds in zip(cells, holding, strict=True) if holds}
-        others = sorted(set(cells) - kinds)
+        others = sorted(set(cells) - kinds - {""})
         if len(kinds) == 1 and "" not in kinds and others and series.key_like(found, name):
             (kind,) = kinds
             notes.remarks.append(

@@ -6,6 +6,7 @@ and `import` refuses, never a value.
 """
 
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,21 +27,25 @@ from phasewatch.adapters.suggest import (
     toml,
 )
 from phasewatch.adapters.suggest.channels import Columns
-from phasewatch.adapters.suggest.columns import hosts, labels, numbers
+from phasewatch.adapters.suggest.columns import hosts, labels, numbers, words
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
 from phasewatch.adapters.suggest.series import Series
 from phasewatch.adapters.suggest.shapes import NOTHING, Notes, Shape, Told
 from phasewatch.adapters.suggest.text import column, listed, quoted
-from phasewatch.adapters.suggest.time_columns import UNKNOWN, Found
+from phasewatch.adapters.suggest.time_columns import Found
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
+from phasewatch.schema import QUESTION
 
 ASKED = Labels(
     ('value = "?"  # CHECK what is every row: "benign"? Or name a column, path or file of labels',),
     (labels.REST, labels.OTHER),
 )
 """The phase of a source in which nothing states it."""
+
+LETTER = re.compile(r"[^\W\d_]")
+"""A letter of any script."""
 
 DAY_S, WEEK_S = 86_400, 7 * 86_400
 """The length from which on a recording is cut into days."""
@@ -88,6 +93,7 @@ def _drafted(
     if not told.host and (named := intervals.machines(found, stretches)):
         notes.remarks.append("machines are those that the file of labels names, in the paths")
         host, host_source = "", f"{{ path = {quoted(named)} }}"
+    stretches = _labelled_hosts(found, stretches, host, host_source, notes)
     rows = series.by_host(found, times, host)
     clock, rows = _zone(clock, times, rows, notes)
     labelled = _labels(found, clock, host, stretches, told, notes)
@@ -107,7 +113,7 @@ def _drafted(
         identity | _cut(rows),
         _file_lines(found),
         _number_lines(written, columns, notes),
-        [f"column = {listed(clock.columns)}", *clock.lines],
+        [f"column = {listed(clock.columns)}", *clock.lines, *_rounding(rows, shape, found)],
         _row_lines(shape, every),
         _pivot_lines(shape, columns),
     )
@@ -120,7 +126,7 @@ def _drafted(
 def draft_of(name: str) -> Draft:
     """Return the files of a preset as drafts. Raises Refused for a name that is none."""
     preset = presets.load(name)
-    asked = f'value = "{UNKNOWN}"' in preset.mapping
+    asked = f'value = "{QUESTION}"' in preset.mapping
     questions = ("[phase]: such files do not state it",) if asked else ()
     return Draft(preset.schema, preset.mapping, (), questions)
 
@@ -133,7 +139,9 @@ def _complementary(found: Sample, clock: Found, notes: Notes) -> Sample:
 
     A file of other columns and other times is left out, with a remark: `import` refuses it by name.
     """
-    mine = [part for part in found.others if set(clock.columns) <= part.columns]
+    # Logs of events have a row for each event: those of another log are no values of theirs.
+    log = series.of_flows(found.columns) or series.of_events(found.columns)
+    mine = [part for part in found.others if set(clock.columns) <= part.columns and not log]
     others = replace(found, parts=tuple(mine), _texts={})
     times = _finite(time_columns.seconds(found, clock.clock))
     theirs = _finite(time_columns.seconds(others, clock.clock))
@@ -181,11 +189,67 @@ def _host(
         return "", f"{{ header = {quoted(sample.HOST_IN_HEADER.pattern)} }}"
     if paths.several_folders(found.names) and not _phases_of_paths(found):
         return "", f"{{ path = {quoted(paths.FOLDER)} }}"
-    stems = {match[1] for name in found.names if (match := re.search(paths.FILE, name))}
-    if len(stems) == len(found.names) > 1 and paths.overlapping(_finite(times)):
-        notes.remarks.append("files hold the same time: each is taken for a machine of its own")
+    _refuse_series(found, rest, times, told)
+    if _machine_each(found, times):
+        notes.remarks.append("files hold the same time: they are taken for machines by their names")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
     return "", '"host-1"'
+
+
+def _refuse_series(
+    found: Sample, names: Sequence[str], times: Sequence[Floats], told: Told
+) -> None:
+    """Raise Refused for a column that tells series apart, as the names of machines would."""
+    if told.quantity or told.rows or series.of_flows(found.columns):
+        return
+    for name in names:
+        cells, distinct = found.cells(name), set(found.every(name))
+        parts = hosts.names_parts(distinct) or all(map(words.of_quantity, distinct))
+        if parts or not all(map(LETTER.search, distinct)):
+            continue
+        named = series.names_part(name) or series.names_quantity(name) or labels.holds_answer(name)
+        if not named and all(map(hosts.separates, cells, times)):
+            raise Refused(
+                found.parts[0].name,
+                f"{name} ({found.examples(name)}) tells series of rows at even times apart",
+                "to know whether it names machines, or parts such as disks",
+                f"Run again with --host {name}, with --quantity {name}, or with --rows samples "
+                "if it names neither.",
+            )  # fmt: skip
+
+
+def _labelled_hosts(
+    found: Sample, stretches: Labels | None, host: str, host_source: str, notes: Notes
+) -> Labels | None:
+    """Return the labels of a file with the column that names machines as the tables do."""
+    known = set(found.every(host)) if host else set()
+    source = tomllib.loads(f"host = {host_source}")["host"]
+    if isinstance(source, dict) and "path" in source:
+        known |= {one[1] for name in found.names if (one := re.search(source["path"], name))}
+    stretches, left = intervals.of_hosts(stretches, known)
+    if left:
+        notes.questions.append(
+            f"[phase] host: does {left} of the file of labels name machines? Its words are none of "
+            "the tables: without it, each label holds for all machines"
+        )
+    return stretches
+
+
+def _machine_each(found: Sample, times: Sequence[Floats]) -> bool:
+    """Return whether files of the same columns hold the same time, but none of one name do.
+
+    Files of other columns that hold the same time are of one machine.
+    """
+    spans: dict[str, list[Floats]] = {}
+    alike = [part.columns == found.parts[0].columns for part in found.parts]
+    seconds = _finite(times)
+    for part, one, same in zip(found.parts, seconds, alike, strict=True):
+        match = re.search(paths.FILE, part.name)
+        if same and match:
+            spans.setdefault(match[1], []).append(one)
+    every = [one for found_spans in spans.values() for one in found_spans]
+    apart = not any(paths.overlapping(found_spans) for found_spans in spans.values())
+    return len(spans) > 1 and apart and paths.overlapping(every)
 
 
 def _phases_of_paths(found: Sample) -> bool:
@@ -210,8 +274,7 @@ def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
     if hosts.names_parts(cells):
         return False
     return len(distinct) == 1 or any(
-        hosts.separates(part, seconds)
-        for part, seconds in zip(found.cells(name), times, strict=True)
+        hosts.covers(part, seconds) for part, seconds in zip(found.cells(name), times, strict=True)
     )
 
 
@@ -236,7 +299,7 @@ def _zone(
             one if seconds is None else replace(one, rows=order, seconds=seconds)
             for one, order, seconds in zip(rows, in_order, changed, strict=True)
         ]
-        line = f'zone = "{UNKNOWN}"  # CHECK the zone, such as "Europe/Berlin"'
+        line = f'zone = "{QUESTION}"  # CHECK the zone, such as "Europe/Berlin"'
         notes.questions.append(
             "[time] zone: an hour is lost or comes twice, as where summer time begins or ends"
         )
@@ -275,7 +338,12 @@ def _labels(
     if chosen.column:
         whole = found.whole(chosen.column, labels.MAX_CLASSES)
         chosen = labels.of_told(chosen.column, sorted(whole)) or chosen
-    if not chosen.certain:
+    if not chosen.certain and all(map(labels.is_number, chosen.classes)):
+        notes.questions.append(
+            f'classes: which of {", ".join(chosen.classes)} is benign? Write it first, and no "?"'
+        )
+        chosen = replace(chosen, classes=(QUESTION, *chosen.classes))
+    elif not chosen.certain:
         notes.remarks.append(
             f"no class says that it is benign: the first, {chosen.classes[0]}, is taken for it; "
             "correct classes in the schema if it is another"
@@ -366,6 +434,21 @@ def _row_lines(shape: Shape, every_s: float) -> list[str]:
         )
         return [f"events_every_s = {grid.of_events(every_s).step_s:g}", *keep]
     return ["join = true"] if shape.join and not shape.by_path else []
+
+
+def _rounding(rows: Sequence[Series], shape: Shape, found: Sample) -> list[str]:
+    """Return the line that rounds times, where files of a machine are written some time apart."""
+    every = series.every_s(rows)
+    machines: dict[str, list[Floats]] = {}
+    for one in rows:
+        place = paths.folder(found.parts[one.part].name) if shape.by_path else one.host
+        machines.setdefault(place, []).append(one.seconds)
+    steps = [np.diff(np.unique(np.concatenate(one))) for one in machines.values()]
+    together = np.concatenate(steps) if shape.join and steps else np.zeros(0)
+    if not len(together) or float(np.quantile(together, 0.25)) > 0.5 * every:
+        return []
+    even = round(every) if every >= 1 and abs(every - round(every)) < 0.02 * every else every
+    return [f"round_s = {even:g}  # CHECK: quantities of one time are written some time apart"]
 
 
 def _pivot_lines(shape: Shape, columns: Columns) -> list[str]:

@@ -1,7 +1,7 @@
 """A file of labels beside the telemetry: a row for each stretch of time, with its phase."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,21 @@ ENDS = lexicon(
     end stop ended stopped ends to until finish finished last offset endtime
     """
 )
+
+
+def of_hosts(labelled: Labels | None, hosts: Iterable[str]) -> tuple[Labels | None, str]:
+    """Return labels with the column whose words are machines, and another of several words.
+
+    Without it, the attack on one machine would be the phase of all.
+    """
+    if labelled is None or labelled.hosts:
+        return labelled, ""
+    for name, words_of in labelled.unused:
+        if words_of <= set(hosts):
+            lines = (*labelled.fields, f"host = {quoted(name)}")
+            return replace(labelled, fields=lines, hosts=words_of), ""
+    left = next((name for name, words_of in labelled.unused if len(words_of) > 1), "")
+    return labelled, left
 
 
 def machines(found: Sample, labelled: Labels | None) -> str:
@@ -94,23 +109,23 @@ def _labels(part: Part) -> Labels | None:
         *_written(columns[starts[0]]),
     ]
     hosts_named = frozenset(columns[host]) if host else frozenset()
-    return Labels(tuple(lines), tuple(dict.fromkeys((labels.REST, *found))), hosts=hosts_named)
+    unused = tuple(
+        (name, frozenset(columns[name]))
+        for name in named
+        if name != label and not all(map(labels.is_number, filter(None, columns[name])))
+    )
+    classes = tuple(dict.fromkeys((labels.REST, *found)))
+    return Labels(tuple(lines), classes, hosts=hosts_named, unused=unused)
 
 
 def _label(names: Sequence[str], columns: dict[str, list[str]]) -> str:
     """Return the column of a file of intervals that says what each is; empty for none."""
     stated = [name for name in names if labels.holds_answer(name)]
     texts = [name for name in names if any(cell.strip() for cell in columns[name])]
-    texts = [name for name in texts if not all(_number(cell) for cell in columns[name] if cell)]
+    texts = [
+        name for name in texts if not all(labels.is_number(cell) for cell in columns[name] if cell)
+    ]
     return (stated or texts or [""])[0]
-
-
-def _number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _times(cells: Sequence[str]) -> bool:

@@ -9,8 +9,8 @@ from phasewatch.episode import Floats
 FOLDER, FIRST = r"^([^/]+)/", r"([^/_.-]+)[^/]*$"
 """Parts of a path that may hold a text: the first folder, and the first word of the file name."""
 
-FILE = r"([^/.]+)[^/]*$"
-"""The name of a file up to its first dot."""
+FILE = r"([^/.]+?)(?:[-_]?\d{4}-?\d{2}-?\d{2}[^/]*)?(?:[.][^/]*)?$"
+"""The name of a file up to its first dot, without a date at its end."""
 
 QUANTITY = r"^[^/]+/(.+?)(?:-\d{4}-\d{2}-\d{2})?(?:[.]\w+)*$"
 """The path below the folder of a machine, without a date and an ending, as collectd writes it."""

@@ -18,7 +18,7 @@ from phasewatch.adapters.suggest import intervals, time_columns
 from phasewatch.adapters.suggest.columns import numbers
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.errors import Refused
-from phasewatch.schema import Schema
+from phasewatch.schema import QUESTION, Schema
 
 ROOT = resources.files("phasewatch") / "adapters" / "presets"
 
@@ -148,30 +148,37 @@ def fit(preset: Preset, sample: Sample, phase: str = "", labels: Path | None = N
     fields |= _numbers(fields, sample)
     absent = tuple(name for name in schema.names if name not in fields["channels"])
     known = [one for one in schema.channels if one.name not in absent]
-    fields["phase"], classes = _phase(preset, phase, labels, schema.classes)
+    fields["phase"], classes = _phase(preset, phase, labels, schema.classes, sample.source)
     schema = replace(schema, channels=tuple(known), classes=classes)
     return Fitted(schema, mappings.parse(fields, place, schema), absent)
 
 
 def _phase(
-    preset: Preset, phase: str, labels: Path | None, classes: tuple[str, ...]
+    preset: Preset, phase: str, labels: Path | None, classes: tuple[str, ...], source: Path
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the fields of [phase] and the classes. Raises Refused where none state the phase."""
     fields: dict[str, Any] = preset.fields["phase"]
     if labels:
         found = intervals.read(labels)
         stated = tomllib.loads("\n".join(found.fields))
-        return stated | {"file": str(labels.resolve())}, found.classes
+        return stated | {"file": _place(labels, source)}, found.classes
     if phase:
         benign = phase if phase in classes else classes[0]
         return {"value": phase}, classes if phase in classes else (benign, phase)
-    if fields.get("value") == mappings.QUESTION:
+    if fields.get("value") == QUESTION:
         raise Refused(
             f"preset {preset.name}", "knows no phase, and no column of such files states it",
             "--phase benign, for example, or --labels FILE with start, end and label",
             "Add one of the two.",
         )  # fmt: skip
     return fields, classes
+
+
+def _place(labels: Path, source: Path) -> str:
+    """Return the path of a file of labels, relative to a folder of tables that it lies in."""
+    inside = source.is_dir() and labels.resolve().is_relative_to(source.resolve())
+    path = labels.resolve()
+    return path.relative_to(source.resolve()).as_posix() if inside else str(path)
 
 
 def _numbers(fields: dict[str, Any], sample: Sample) -> dict[str, Any]:

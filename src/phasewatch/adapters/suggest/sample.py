@@ -155,6 +155,12 @@ def _without_host(part: Part) -> Part:
     """Return a part without the machine in the names of its columns, where they begin with it."""
     if not any(HOST_IN_HEADER.match(name) for name in part.table.columns):
         return part
+    machines = {found[1] for name in part.table.columns if (found := HOST_IN_HEADER.match(name))}
+    if len(machines) > 1:
+        raise Refused(
+            part.name, f"has columns of several machines: {', '.join(sorted(machines)[:4])}",
+            "a file for each machine", r"Write one for each, by relog -c \\MACHINE\* for example.",
+        )  # fmt: skip
     columns = {HOST_IN_HEADER.sub("", name): cells for name, cells in part.table.columns.items()}
     return replace(part, table=replace(part.table, columns=columns))
 

@@ -140,7 +140,8 @@ def _part(found: Sample, name: str) -> bool:
 def _long(found: Sample, rows: Sequence[Series], columns: Columns) -> tuple[str, ...]:
     """Return the columns that name the quantity of a long table's rows; empty for other tables."""
     value = series.long_form(found.columns, list(columns.numbers))
-    named = [name for name in columns.texts if series.names_quantity(name) and value]
+    texts = [name for name in columns.texts if any(found.every(name))]
+    named = [name for name in texts if series.names_quantity(name) and value]
     if not named:
         return ()
     if not series.repeated(rows):

@@ -18,7 +18,7 @@ from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
-from phasewatch.schema import NS
+from phasewatch.schema import NS, QUESTION
 
 EXACT = ("timestamp", "time", "ts", "datetime", "date_time", "epoch", "unixtime", "unix_time")
 NAMED = lexicon(
@@ -41,14 +41,14 @@ DURATION = lexicon(
 PERFMON = re.compile(r"\(PDH-CSV [\d.]+\) \(.*\)\((?P<behind>-?\d+)\)")
 """The name that Windows gives the column of times; the number is the minutes behind UTC."""
 
+SERIAL_DAYS = (20_000, 80_000)
+"""Numbers of days since 1900, as spreadsheets write dates of 1954 to 2119: no seconds."""
+
 DIGITS = re.compile(r"20\d{12}")
 """A date and time without separators."""
 
 CHECKED = 2_000
 """Cells of a column that are looked at."""
-
-UNKNOWN = "?"
-"""An answer that the draft leaves open."""
 
 DAY_S, FEW_DAYS, MANY_DAYS = 86_400, 3.0, 20.0
 
@@ -124,10 +124,10 @@ def _of_column(sample: Sample, name: str, told: bool, day_first: bool) -> Iterat
         yield _dated((name,), _decided(form, cells, day_first), min(rank, 2))
     elif rank < 2 and all(DIGITS.fullmatch(cell) for cell in cells):
         yield _dated((name,), dates.Form("%Y%m%d%H%M%S"), rank)
-    elif all(dates.TIME_OF_DAY.fullmatch(cell) for cell in cells):
+    elif all((one := dates.TIME_OF_DAY.fullmatch(cell)) and not one["half"] for cell in cells):
         yield _of_day(name, rank)
     elif rank < 2 and (unit := _relative(name, cells, told)):
-        line = f'start = "{UNKNOWN}"  # CHECK the date and time at which {name} is 0'
+        line = f'start = "{QUESTION}"  # CHECK the date and time at which {name} is 0'
         clock = Clock((name,), unit, start=SOME_DAY)
         yield Found(clock, rank, (f'unit = "{unit}"', line), question=True)
     elif day := dates.day_form(cells):
@@ -181,7 +181,7 @@ def _dated(columns: tuple[str, ...], form: dates.Form, rank: int) -> Found:
     clock = Clock(columns, format=form.format)
     if form.other:
         line = (
-            f'format = "{UNKNOWN}"  # CHECK "{form.format}" (day first) or "{form.other}" '
+            f'format = "{QUESTION}"  # CHECK "{form.format}" (day first) or "{form.other}" '
             "(month first)"
         )
         return Found(clock, rank, (line,), question=True, naive=not form.zoned)
@@ -204,7 +204,7 @@ def _perfmon(name: str, cells: Sequence[str], ahead_min: int) -> Iterator[Found]
 
 def _of_day(name: str, rank: int) -> Found:
     """Return the clock of times of day, whose date is a question."""
-    line = f'start = "{UNKNOWN}"  # CHECK the date of the first row, such as 2026-11-01'
+    line = f'start = "{QUESTION}"  # CHECK the date of the first row, such as 2026-11-01'
     clock = Clock((name,), "clock", start=SOME_DAY)
     return Found(clock, min(rank, 2), ('unit = "clock"', line), question=True, naive=True)
 
@@ -223,6 +223,8 @@ def _relative(name: str, cells: Sequence[str], told: bool) -> str:
     steps = np.diff(np.unique(numbers))
     if not len(steps) or (not told and numbers[0] > 100 * float(np.median(steps)) + 10):
         return ""
+    if SERIAL_DAYS[0] < numbers[0] < SERIAL_DAYS[1] and float(np.median(steps)) < 1:
+        return ""
     parts = words(name)
     return next((unit for unit in ("ms", "us", "ns") if unit in parts), "s")
 
@@ -240,7 +242,7 @@ def _of_two(sample: Sample) -> Iterator[Found]:
         pairs = zip(_cells(sample, day), _cells(sample, time), strict=False)
         both = [f"{one} {other}" for one, other in pairs]
         if form := dates.form(both):
-            yield _dated((day, time), _decided(form, both, False), 0)
+            yield _dated((day, time), _decided(form, both, False), -1)
 
 
 def seconds(sample: Sample, clock: Clock) -> list[Floats]:
@@ -252,6 +254,12 @@ def seconds(sample: Sample, clock: Clock) -> list[Floats]:
         lines, hosts = np.arange(rows), np.zeros(rows, dtype=np.int64)
         t_ns, bad = Times(clock, part.name).read(texts, lines, hosts)
         found.append(np.where(bad, np.nan, t_ns / NS))
+    if found and not any(np.isfinite(one).any() for one in found):
+        name = "+".join(clock.columns)
+        raise Refused(
+            sample.parts[0].name, f"{name} is no time that can be read in {clock.written}",
+            "Unix time, or dates with a time of day", "Name another column with --time.",
+        )  # fmt: skip
     return found
 
 
@@ -285,7 +293,7 @@ def _changes_clocks(seconds: Floats, lost: Bools) -> bool:
 def _refused(sample: Sample, told: str) -> Refused:
     """Return the refusal of a sample without a clock, which shows each column's first cells."""
     shown = "; ".join(
-        f"{name}: {', '.join(dict.fromkeys(_cells(sample, name)[:2])) or 'empty'}"
+        f"{name[:30]}: {', '.join(one[:30] for one in dict.fromkeys(_cells(sample, name)[:2]))}"
         for name in ([told] if told else sample.columns[:12])
     )
     more = f"; and {len(sample.columns) - 12} more" if len(sample.columns) > 12 and not told else ""

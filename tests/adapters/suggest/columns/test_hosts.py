@@ -28,14 +28,23 @@ def test_the_surest_name_wins() -> None:
 
 def test_disks_and_interfaces_are_parts() -> None:
     assert hosts.names_parts(["sda", "nvme0n1", "eth0", "_Total", "0"])
-    assert not hosts.names_parts(["web1", "sda"])
+    assert hosts.names_parts(["cpu0", "cpu-total", "/dev/sda1", "enp0s3", "C:"])
+    for machine in ("web1", "srv1", "edge-2", "loki", "brahms", "vm7", "node1"):
+        assert not hosts.names_parts([machine, "sda"])
+
+
+def test_a_unit_may_follow_the_name_of_a_machine() -> None:
+    assert all(map(hosts.names_machine, ("web1", "web01 %", "db-2 (ms)")))
+    assert not hosts.names_machine("cpu1")
 
 
 def test_a_column_separates_series_of_even_times() -> None:
     seconds = np.arange(40.0) // 2 * 10
     cells = ["a", "b"] * 20
     assert hosts.separates(cells, seconds)
-    assert not hosts.separates(["a", "b"] * 20, np.arange(40.0))
+    # Machines that take turns are regular together, too; a state that lasts is no machine.
+    assert hosts.separates(["a", "b"] * 20, np.arange(40.0))
+    assert not hosts.separates(["a"] * 20 + ["b"] * 20, np.arange(40.0))
     assert not hosts.separates([f"{n}" for n in range(40)], seconds)
 
 

@@ -37,3 +37,10 @@ def test_missing_values_do_not_matter() -> None:
 def test_running_totals_among_events() -> None:
     assert kinds.cumulative(RISING)
     assert not kinds.cumulative([np.tile([5.0, 3.0, 4.0], 20)])
+
+
+def test_a_total_that_wraps_often_and_one_that_rises_seldom_are_no_levels_unasked() -> None:
+    wrapping = np.arange(200.0) * 7 % 50
+    assert kinds.kind("if_in_octets", [wrapping]) == "?"
+    assert kinds.kind("things", [np.arange(200.0) // 20]) == "?"
+    assert kinds.kind("switch", [np.repeat([0.0, 1.0], 50)]) == "gauge"

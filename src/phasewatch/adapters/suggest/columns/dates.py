@@ -26,7 +26,7 @@ ISO_DATE = re.compile(ISO)
 DAY = re.compile(r"(\d{4})[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}")
 """A date without a time of day."""
 
-TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?( ?[AaPp][Mm])?")
+TIME_OF_DAY = re.compile(r"\d{1,2}:\d\d(:\d\d([.,]\d+)?)?(?P<half> ?[AaPp][Mm])?")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ within each of its values and not without it: then the file holds several series
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,14 +16,15 @@ from phasewatch.episode import Floats
 SURE = lexicon(
     """
     host hostname machine node vm computer agent endpoint workstation server asset nodename
-    computername machinename vmname servername devicename hostid
+    computername machinename vmname servername devicename hostid rechner serveur servidor maschine
     """
 )
 """Words that name a machine."""
 
 PART = re.compile(
-    r"(/dev/)?(sd|hd|vd|xvd|nvme|dm-|md|loop|sr|eth|ens|enp|eno|em|wlan|lo|br|bond|cpu|core|gpu)"
-    r"[a-z0-9:p_-]*|_?total|all|[a-z]:|-?[0-9]{1,3}",
+    r"(/dev/)?((s|h|v|xv)d[a-z]{1,2}\d{0,2}|nvme\d\w*|(dm-|md|loop|sr|eth|em|wlan|br|bond)\d+"
+    r"([.:]\d+)?|(ens|enp|eno)\d\w*|lo|br-\w+|(cpu|core|gpu)[ -]?(\d+|total)?)"
+    r"|_?total|all|[a-z]:|-?\d{1,3}",
     re.IGNORECASE,
 )
 """Names of disks, network interfaces and CPUs: parts of a machine."""
@@ -79,6 +81,11 @@ def likely_only(name: str) -> bool:
     return _rank(name) >= 5
 
 
+def names_machine(column: str) -> bool:
+    """Return whether a column has the name of a machine, with a unit behind it or not."""
+    return NUMBERED.fullmatch(re.sub(r"[\s({\[:].*|%$", "", column)) is not None
+
+
 def names_parts(cells: Iterable[str]) -> bool:
     """Return whether texts name disks, interfaces or CPUs rather than machines."""
     return all(PART.fullmatch(cell) for cell in set(cells) - {""})
@@ -99,14 +106,28 @@ def groups(cells: Sequence[str]) -> dict[str, list[int]]:
 
 
 def separates(cells: Sequence[str], seconds: Floats) -> bool:
-    """Return whether the times are regular within each value of a column, and not over all rows.
+    """Return whether a column tells series apart: times are regular within each of its values.
 
-    Each value has at least three rows, and no value has two rows with one time.
+    They are not regular over all rows, or the value changes from row to row: rows of machines that
+    take turns are regular together, too. Each value has at least three rows.
     """
     rows = groups(cells)
-    if not 2 <= len(rows) <= max(2, len(cells) // 3) or regular(seconds):
+    if not 2 <= len(rows) <= max(2, len(cells) // 3) or "" in rows:
         return False
-    return all(len(one) > 2 and regular(seconds[one]) for one in rows.values())
+    if not all(len(one) > 2 and regular(seconds[one]) for one in rows.values()):
+        return False
+    order = np.argsort(seconds, kind="stable")
+    turns = sum(cells[a] != cells[b] for a, b in pairwise(order))
+    return bool(turns > len(order) / 2)
+
+
+def covers(cells: Sequence[str], seconds: Floats) -> bool:
+    """Return whether each value of a column has rows at even times, be it several at one time."""
+    rows = groups(cells)
+    if not 2 <= len(rows) <= max(2, len(cells) // 3) or "" in rows:
+        return False
+    times = [np.unique(seconds[one]) for one in rows.values()]
+    return all(len(one) > 2 and regular(one) for one in times)
 
 
 def regular(seconds: Floats) -> bool:

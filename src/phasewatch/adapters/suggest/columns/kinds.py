@@ -18,6 +18,10 @@ Guess = Literal["gauge", "counter", "event", "?"]
 RISING = 0.2
 """The share of rows in which a total without a name rises, at least."""
 
+MOSTLY, FEW_VALUES = 0.8, 2
+"""The share of rows in which what is named a total does not fall, for it to be asked about; and
+values of a column that only rises and is a level, such as a switch, at most."""
+
 MOST_RESETS, RESET_TO = 0.02, 0.1
 """Falls of a total: so many rows at most, each to so small a share of the value before."""
 
@@ -30,11 +34,14 @@ def kind(name: str, series: Sequence[Floats]) -> Guess:
     """
     known = [one[np.isfinite(one)] for one in series]
     steps = np.concatenate([np.diff(one) for one in known]) if known else np.zeros(0)
-    if not len(steps) or not _rises(known, steps) or words.level(name):
+    if not len(steps) or words.level(name):
         return "gauge"
+    if not _rises(known, steps):
+        # A total of 32 bits that wraps often rises in most rows, too.
+        return "?" if words.total(name) and float((steps >= 0).mean()) > MOSTLY else "gauge"
     if words.total(name):
         return "counter"
-    return "?" if float((steps > 0).mean()) > RISING else "gauge"
+    return "?" if len(np.unique(np.concatenate(known))) > FEW_VALUES else "gauge"
 
 
 def _rises(series: Sequence[Floats], steps: Floats) -> bool:

@@ -79,6 +79,8 @@ class Labels:
     certain: bool = True
     hosts: frozenset[str] = frozenset()
     """The machines that a file of labels names."""
+    unused: tuple[tuple[str, frozenset[str]], ...] = ()
+    """Further columns of text in a file of labels, and their words."""
 
 
 def holds_answer(name: str) -> bool:
@@ -102,6 +104,15 @@ def _rank(name: str) -> int:
     if parts == ["ground", "truth"]:
         return 1
     return 2 if ANYWHERE & set(parts) and "changepoint" not in parts else len(NAMES)
+
+
+def is_number(word: str) -> bool:
+    """Return whether a class is a number, which says nothing about what it means."""
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
 
 
 def benign_first(classes: Iterable[str]) -> tuple[str, ...]:
@@ -176,6 +187,6 @@ def of_paths(names: Sequence[str], patterns: Sequence[str]) -> Labels | None:
         found = [match[1] for name in names if (match := re.search(pattern, name))]
         classes = benign_first(found)
         few = len(found) == len(names) and 2 <= len(classes) <= MAX_CLASSES
-        if few and BENIGN.search(classes[0]):
+        if few and KNOWN.search(classes[0]) and BENIGN.search(classes[0]):
             return Labels((f"path = {quoted(pattern)}",), classes)
     return None

@@ -18,7 +18,8 @@ DECIMAL_COMMA = re.compile(
     r"[+-]?(\d+,(\d{1,2}|\d{4,})|0,\d+|\d{4,},\d+|\d{1,3}([.]\d{3})+,\d+)(e[+-]?\d+)?",
     re.IGNORECASE,
 )
-DOT_THOUSANDS = re.compile(r"[+-]?\d{1,3}([.]\d{3})+,\d+")
+DOT_THOUSANDS = re.compile(r"[+-]?\d{1,3}(([.]\d{3})+,\d+|([.]\d{3}){2,})")
+IP = re.compile(r"\d{1,3}([.]\d{1,3}){3}")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3}){2,}([.]\d+)?|(,\d{3})+[.]\d+)")
 POINT = re.compile(r"[+-]?\d+[.]\d+(e[+-]?\d+)?", re.IGNORECASE)
 NUMERIC = re.compile(r"[+-]?[\d.,]*\d(e[+-]?\d+)?\s*[%A-Za-zµ°/]{0,8}$", re.IGNORECASE)
@@ -55,7 +56,8 @@ class Notation:
 def notation(columns: Iterable[tuple[str, Sequence[str]]]) -> Notation:
     """Return how the numbers of some columns of text are written."""
     cells = [cell for _, texts in columns for cell in _written(texts)]
-    sure = any(DECIMAL_COMMA.fullmatch(cell) for cell in cells)
+    dots = any(DOT_THOUSANDS.fullmatch(cell) for cell in cells)
+    sure = dots or any(DECIMAL_COMMA.fullmatch(cell) for cell in cells)
     thousands = any(THOUSANDS.fullmatch(cell) for cell in cells)
     either = any(EITHER.fullmatch(cell) for cell in cells)
     points = any(POINT.fullmatch(cell) for cell in cells)
@@ -66,7 +68,6 @@ def notation(columns: Iterable[tuple[str, Sequence[str]]]) -> Notation:
     if thousands or (either and points and not sure):
         return Notation(replace(numerals, thousands=","), doubt=sure)
     if sure or either:
-        dots = any(DOT_THOUSANDS.fullmatch(cell) for cell in cells)
         numerals = replace(numerals, decimal=",", thousands="." if dots else "")
     return Notation(numerals, doubt=either and not sure)
 
@@ -74,6 +75,8 @@ def notation(columns: Iterable[tuple[str, Sequence[str]]]) -> Notation:
 def _written(texts: Sequence[str]) -> list[str]:
     """Return the different texts of a column of numbers; none of a column of other text."""
     given = [cell for cell in dict.fromkeys(texts) if cell]
+    if any(IP.fullmatch(cell) and not DOT_THOUSANDS.fullmatch(cell) for cell in given):
+        return []
     numeric = sum(NUMERIC.match(cell) is not None for cell in given)
     return given if numeric > len(given) / 2 else []
 

@@ -32,9 +32,9 @@ TOTAL = lexicon(
     """
     total totals count counter counts cnt bytes byte octets packets packet pkts pkt frames rx
     tx recv received receive sent send transmit transmitted read reads write writes written
-    sectors in out ticks jiffies ctx ctxt switches intr interrupts irq softirq faults pgfault
-    pgmajfault errors errs error drops dropped drop retrans requests reqs queries hits misses
-    ops operations calls syscalls forks seconds cumulative sum user system idle iowait nice
+    restarts sectors in out ticks jiffies ctx ctxt switches intr interrupts irq softirq faults
+    pgfault pgmajfault errors errs error drops dropped drop retrans requests reqs queries hits
+    misses ops operations calls syscalls forks seconds cumulative sum user system idle iowait nice
     steal guest kernel cputime utime stime cycles instructions transfers completed merged
     """
 )
