@@ -12,7 +12,9 @@ import type {
 
 export type Kind = "episode" | "window" | "scoreboard" | "comparison" | "perf" | "profile";
 const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", "profile"];
-const SILENT_MS = 20_000;
+/** The server sends something every two seconds; after this long without it, it is not heard. */
+const SILENT_S = 5;
+const GIVE_UP_S = 20;
 const KEPT = 720;
 
 class Received {
@@ -30,8 +32,11 @@ class Received {
   dropped = $state(0);
   /** When the last `episode` event was true, on this page's own clock. */
   anchored = performance.now();
+  /** When anything was last heard, on the same clock. */
+  heard = performance.now();
+  /** Seconds without a sound from the server. */
+  silent_s = $state(0);
   #source: EventSource | null = null;
-  #heard = 0;
   /** What the server's clock is ahead of this page's, in ms. */
   #ahead = 0;
 
@@ -41,13 +46,18 @@ class Received {
     this.#connect();
   }
 
+  /** The server's clock now, Unix time in ms. */
+  get servers_now(): number {
+    return this.now + this.#ahead;
+  }
+
   #connect(): void {
     if (this.#source) return;
     const source = new EventSource("/api/events?max_hz=4");
     this.#source = source;
-    this.#heard = Date.now();
+    this.heard = performance.now();
     source.onopen = () => {
-      this.state = "open";
+      this.#hear();
       this.since ??= Date.now();
       void this.#fetchProducers();
     };
@@ -62,6 +72,7 @@ class Received {
     source.addEventListener("hello", (event) => {
       this.#ahead = JSON.parse(event.data).time_ms - Date.now();
     });
+    source.addEventListener("ping", () => this.#hear());
     source.addEventListener("gap", (event) => {
       this.dropped += (JSON.parse(event.data) as { dropped: number }).dropped;
     });
@@ -78,14 +89,24 @@ class Received {
     this.#source = null;
   }
 
+  #hear(): void {
+    this.heard = performance.now();
+    this.silent_s = 0;
+    if (this.state !== "open") this.state = "open";
+  }
+
   #tick(): void {
     if (document.hidden) return;
     this.now = Date.now();
-    if (this.state === "open" && this.now - this.#heard > SILENT_MS) {
+    const silent = (performance.now() - this.heard) / 1000;
+    this.silent_s = silent > SILENT_S ? silent : 0;
+    if (this.state === "open" && silent > GIVE_UP_S) {
       this.state = "lost";
       this.#shut();
       this.#connect();
     }
+    // While there is nothing to show, the server says what it is busy with.
+    if (this.state === "open" && !this.episode) void this.#fetchProducers();
   }
 
   async #fetchProducers(): Promise<void> {
@@ -98,9 +119,8 @@ class Received {
   }
 
   #receive(kind: Kind, data: unknown, age: number): void {
-    this.#heard = Date.now();
-    if (this.state !== "open") this.state = "open";
-    this.last = { ...this.last, [kind]: this.#heard };
+    this.#hear();
+    this.last = { ...this.last, [kind]: Date.now() };
     if (kind === "episode") {
       this.episode = data as Episode;
       // The first event that a new viewer receives may be some time old.

@@ -29,7 +29,7 @@ from phasewatch.serve.replay.clock import Operation
 from phasewatch.serve.runtime import Runtime
 from phasewatch.serve.sse import SEND_BYTES, EventStream, ViewerConnection
 
-STATUS = {"stale": 409}
+STATUS = {"stale": 409, "unknown": 404}
 
 
 class TransportRequest(BaseModel):
@@ -99,7 +99,21 @@ def _queries(app: FastAPI, runtime: Runtime) -> None:
 
     @app.get("/api/episodes/{id}/windows/{index}/why")
     def _why(id: str, index: int, model: str, label: str = "") -> dict[str, Any]:
-        return asdict(queries.attribution(id, index, model, label))
+        found = asdict(queries.attribution(id, index, model, label))
+        levels = [asdict(one) for one in queries.levels(id, index)]
+        return {"episode_id": id, "index": index, **found, "levels": levels}
+
+    @app.get("/api/episodes/{id}/windows/{index}/samples")
+    def _samples(id: str, index: int) -> list[dict[str, Any]]:
+        return [asdict(one) for one in queries.samples(id, index)]
+
+    @app.get("/api/episodes/{id}/progress")
+    def _progress(id: str) -> dict[str, Any]:
+        return asdict(queries.progress(id))
+
+    @app.get("/api/confusion/{model}/{truth}/{predicted}")
+    def _cell(model: str, truth: str, predicted: str) -> list[dict[str, Any]]:
+        return [asdict(one) for one in queries.cell(model, truth, predicted)]
 
     @app.get("/api/episodes/{id}/incidents.jsonl")
     def _incidents(id: str, model: str) -> Response:

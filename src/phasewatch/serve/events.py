@@ -90,6 +90,11 @@ class Producer(ABC):
         self.context = context
         self.publish = publish
 
+    @property
+    def progress(self) -> str:
+        """What the producer does before it publishes anything, in words; empty by default."""
+        return ""
+
     @abstractmethod
     def work(self, stop: Signal) -> None:
         """Publish events until `stop` is set, in a separate thread. Raises Refused."""

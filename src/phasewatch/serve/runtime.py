@@ -67,7 +67,8 @@ class Runtime:
     def status(self) -> list[dict[str, Any]]:
         """Return each producer's kinds of events, how often they come, and why it has stopped.
 
-        `fill` is the command that gives it something to publish.
+        `fill` is the command that gives it something to publish, and `progress` what it does before
+        it publishes anything.
         """
         return [
             {
@@ -75,6 +76,7 @@ class Runtime:
                 "kinds": [kind.kind for kind in producer.kinds],
                 "every_s": {kind.kind: kind.every_s for kind in producer.kinds},
                 "fill": producer.fill,
+                "progress": producer.progress,
                 "trouble": self.failures.get(name),
             }
             for name, producer in self.producers.items()

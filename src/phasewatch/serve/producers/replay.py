@@ -27,6 +27,11 @@ class Producer(events.Producer):
         self.playback = Playback(context, publish)
         self.queries = Queries(self.playback)
 
+    @property
+    def progress(self) -> str:
+        """What is waited for while nothing is watched."""
+        return self.playback.progress
+
     def work(self, stop: Signal) -> None:
         """Play the first episode, then keep to the clock until `stop`. Raises Refused."""
         self.open()

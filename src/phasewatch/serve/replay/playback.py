@@ -37,6 +37,8 @@ class Playback:
         self.clock = Clock()
         self.control = False
         self.watched: Watched | None = None
+        self.progress = ""
+        """What is waited for while nothing is watched: models that load, a guest that boots."""
         self._library: Library | None = None
         self._lock = threading.RLock()
         self._place = 0
@@ -52,6 +54,7 @@ class Playback:
         """Open store and checkpoints, once. Raises Refused."""
         with self._lock:
             if self._library is None:
+                self.progress = "loading the models"
                 self._library = Library(self.context)
                 self.context.counters.deadline_s = self._library.store.schema.grid.stride_s
             return self._library
