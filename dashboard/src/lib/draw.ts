@@ -130,11 +130,13 @@ function letter(
   const first = run[0];
   const last = run.at(-1);
   if (!first || !last) return;
-  const wide = Math.min(x(last.end), canvas.clientWidth) - x(first.start);
+  const wide = Math.min(x(last.end), canvas.clientWidth) - Math.max(x(first.start), 0);
   if (wide < 14) return;
   const { letter: text, word } = look(first.label, labels);
-  const shown = run.length > 1 && pen.measureText(word).width + 18 < wide ? word : text;
-  const left = x(first.start) + 7;
+  // A word over a wrong prediction must leave some of its hatching bare.
+  const room = run.some((piece) => piece.wrong) ? wide / 2 : wide;
+  const shown = pen.measureText(word).width + 18 < room ? word : text;
+  const left = Math.max(x(first.start), 0) + 7;
   const right = pen.measureText(shown).width;
   const wrong = run.some((piece) => piece.wrong);
   const plain = hollow || first.label === labels[0];
