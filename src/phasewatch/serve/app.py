@@ -8,20 +8,22 @@ this server.
 import gzip
 import mimetypes
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import uvicorn
 from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import generate_latest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from phasewatch import __version__
 from phasewatch.errors import Refused
 from phasewatch.io.tls import Certificate
 from phasewatch.live import exports
+from phasewatch.live.incidents import Incident
 from phasewatch.serve import documents, registry
 from phasewatch.serve.access import Access, Asgi, Guard, denied
 from phasewatch.serve.broker import Viewer
@@ -30,6 +32,23 @@ from phasewatch.serve.runtime import Runtime
 from phasewatch.serve.sse import SEND_BYTES, EventStream, ViewerConnection
 
 STATUS = {"stale": 409, "unknown": 404}
+
+
+EXPORTS: dict[str, tuple[Callable[[Sequence[Incident]], str], str]] = {
+    "jsonl": (exports.json_lines, "application/jsonl"),
+    "stix.json": (exports.stix, "application/stix+json;version=2.1"),
+    "ocsf.jsonl": (exports.ocsf, "application/jsonl"),
+}
+"""What writes incidents, and the media type of that, by the ending of the address."""
+
+
+class IncidentAction(BaseModel):
+    """What a person does about an incident; see `producers.fleet.Producer.act`."""
+
+    model_config = ConfigDict(extra="forbid")
+    op: Literal["acknowledge", "reopen", "note", "mute", "unmute"]
+    text: str = ""
+    minutes: Annotated[float, Field(gt=0, le=60 * 24 * 365)] = 60.0
 
 
 class TransportRequest(BaseModel):
@@ -46,6 +65,7 @@ def application(runtime: Runtime, access: Access) -> Asgi:
     app = FastAPI(title="Phasewatch", version=__version__, docs_url=None, redoc_url=None)
     _stream(app, runtime)
     _queries(app, runtime)
+    _incidents(app, runtime)
     _documents(app, runtime)
 
     @app.exception_handler(Refused)
@@ -116,7 +136,7 @@ def _queries(app: FastAPI, runtime: Runtime) -> None:
         return [asdict(one) for one in queries.cell(model, truth, predicted)]
 
     @app.get("/api/episodes/{id}/incidents.jsonl")
-    def _incidents(id: str, model: str) -> Response:
+    def _episode_incidents(id: str, model: str) -> Response:
         found = exports.json_lines(queries.incidents(id, model))
         return PlainTextResponse(found, media_type="application/jsonl")
 
@@ -124,6 +144,26 @@ def _queries(app: FastAPI, runtime: Runtime) -> None:
     def _stix(id: str, model: str) -> Response:
         found = exports.stix(queries.incidents(id, model))
         return Response(found, media_type="application/stix+json;version=2.1")
+
+
+def _incidents(app: FastAPI, runtime: Runtime) -> None:
+    ledger = runtime.fleet.ledger
+
+    @app.get("/api/incidents")
+    def _ledger() -> list[dict[str, Any]]:
+        return ledger.rows() if ledger else []
+
+    @app.post("/api/incidents/{id}")
+    def _act(id: str, action: IncidentAction) -> list[dict[str, Any]]:
+        runtime.fleet.act(id, action.op, action.text, action.minutes)
+        return runtime.fleet.known.rows(id)
+
+    @app.get("/api/incidents.{form}")
+    def _export(form: str, id: str | None = None) -> Response:
+        if form not in EXPORTS:
+            return denied(404, f"one of {', '.join(EXPORTS)}")
+        write, kind = EXPORTS[form]
+        return Response(write(ledger.incidents(id) if ledger else []), media_type=kind)
 
 
 def _documents(app: FastAPI, runtime: Runtime) -> None:

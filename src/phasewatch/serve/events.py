@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event as Signal
 from typing import Annotated, ClassVar
 
@@ -71,6 +72,8 @@ class ProducerContext:
     """What producers work with: a run, a store, and ids of the episodes to play.
 
     Run and store may be absent. Checkpoints must meet `trust`; `counters` are those of the server.
+    `fleet` episodes of the store are played as machines, and `ledger` is the file of incidents:
+    beside the store when it is None.
     """
 
     run: Run | None
@@ -78,6 +81,8 @@ class ProducerContext:
     episodes: tuple[str, ...] = ()
     counters: Counters = field(default_factory=Counters)
     trust: Trust = ANY
+    fleet: int = 0
+    ledger: Path | None = None
 
 
 class Producer(ABC):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasewatch.cli.console import PublicKey, Rate, Strict, TlsCert, TlsKey, app, err, images, out
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from socket import socket
@@ -45,6 +46,13 @@ def serve(
     port: Port = 8600,
     name: Name = None,
     allow_control: Control = False,
+    fleet: Annotated[
+        int,
+        typer.Option(help="Play this many episodes at once as machines that run now.", min=0),
+    ] = 0,
+    incidents: Annotated[
+        Path | None, typer.Option(help="File of incidents; default: beside the store.")
+    ] = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     trust: PublicKey = None,
@@ -52,19 +60,41 @@ def serve(
 ) -> None:
     """Serve a page that shows which phase a machine is in, and how far to trust the prediction.
 
+    With --fleet, machines are judged by the model that is best on validation, and their incidents
+    are kept in a file of SQLite, in which viewers acknowledge, note and mute them.
+
     Replays one held-out episode of each profile in turn, unless --episode names others.
     The token that viewers need beyond loopback is the environment variable PHASEWATCH_TOKEN, or is
     drawn at random; the address that is printed contains it.
     """
+    from dataclasses import replace
+
     from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
     from phasewatch.serve.app import listen
     from phasewatch.serve.runtime import Runtime
 
     certificate = server_files(tls_cert, tls_key)
-    context = context_of(run, store, episode or [], Trust.of_options(trust, strict))
+    refuse_fleet(fleet, run, store)
+    context = replace(
+        context_of(run, store, episode or [], Trust.of_options(trust, strict)),
+        fleet=fleet,
+        ledger=incidents,
+    )
     with listen(bind, port) as sock, Runtime(context, allow_control).running() as runtime:
         _serve(runtime, sock, bind, tuple(name or ()), certificate)
+
+
+def refuse_fleet(count: int, run: Path | None, store: Path | None) -> None:
+    """Raise Refused for a fleet without models or episodes, or with too many machines."""
+    from phasewatch.serve.fleet.played import MOST_MACHINES
+
+    if count > MOST_MACHINES:
+        expected = f"at most {MOST_MACHINES}"
+        raise Refused("--fleet", f"is {count}", expected, "Serve the others elsewhere.")
+    if count and (run is None or store is None):
+        remedy = "Give it --run RUN --store STORE."
+        raise Refused("--fleet", "has nothing to play", "a run and a store", remedy)
 
 
 def context_of(

@@ -36,7 +36,9 @@ class Producer(events.Producer):
         """Play the first episode, then keep to the clock until `stop`. Raises Refused."""
         self.open()
         if self.context.store is not None and self.context.episodes:
-            self.playback.play(self.context.episodes[0])
+            # A fleet has the processor to itself until a viewer asks for a replay.
+            show = self.playback.load if self.context.fleet else self.playback.play
+            show(self.context.episodes[0])
         while not stop.wait(TICK_S):
             self.playback.advance()
 

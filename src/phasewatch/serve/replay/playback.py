@@ -11,7 +11,7 @@ from typing import Any
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
-from phasewatch.live.machine import Machine
+from phasewatch.live.machine import Machine, WindowPrediction
 from phasewatch.live.playback import SampleStream
 from phasewatch.schema import NS
 from phasewatch.serve.events import ProducerContext, Publish
@@ -240,6 +240,14 @@ class Playback:
         return self.watched
 
     # ------------------------------------------------------------ events
+
+    def look(self, after: int) -> tuple[Watched | None, list[WindowPrediction], bool]:
+        """Return what is watched, its windows that end after step `after`, and whether it ended."""
+        with self._lock:
+            if self.watched is None:
+                return None, [], False
+            windows = [one for end, one in self.watched.machine.predictions.items() if end > after]
+            return self.watched, windows, self.clock.state == "ended"
 
     def _watch(self, watched: Watched) -> None:
         self.watched, self._late = watched, 0
