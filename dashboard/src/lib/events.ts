@@ -224,3 +224,41 @@ export interface CellWindow {
   end_s: number;
   probability: number;
 }
+export interface MachineNow {
+  machine: string;
+  host: string;
+  episode_id: string;
+  model: string | null;
+  labels: string[];
+  stride_s: number;
+  state: "starting" | "running" | "stopped";
+  position_s: number | null;
+  end_wall_ns: string | null;
+  label: string | null;
+  p: number[] | null;
+  phase_since_ns: string | null;
+  agreement_ratio: number | null;
+  incident_id: string | null;
+  ribbon: { label: string; p: number }[];
+  skipped_total: number;
+  lag_s: number | null;
+}
+export interface Incident {
+  id: string;
+  machine: string;
+  host: string;
+  model: string;
+  episode: string;
+  opened_ns: string;
+  last_ns: string;
+  closed_ns: string | null;
+  opened_at_s: number;
+  peak: number;
+  windows: number;
+  phases: string[];
+  channels: string[];
+  acknowledged_ns: string | null;
+  muted_until_ns: string | null;
+  mute_reason: string | null;
+  notes: { at_ns: string; text: string }[];
+}

@@ -3,6 +3,7 @@
 import type {
   Comparison,
   Episode,
+  MachineNow,
   Perf,
   Producer,
   Profile,
@@ -10,12 +11,13 @@ import type {
   Window,
 } from "./events";
 
-export type Kind = "episode" | "window" | "scoreboard" | "comparison" | "perf" | "profile";
-const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", "profile"];
+export type Kind = "episode" | "window" | "scoreboard" | "comparison" | "perf" | "profile" | "machine" | "incident";
+const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", "profile", "machine", "incident"];
 /** The server sends something every two seconds; after this long without it, it is not heard. */
 const SILENT_S = 5;
 const GIVE_UP_S = 20;
 const KEPT = 720;
+const FLUSH_MS = 150;
 
 class Received {
   state = $state<"connecting" | "open" | "lost">("connecting");
@@ -28,6 +30,12 @@ class Received {
   comparison = $state.raw<Comparison | null>(null);
   perf = $state.raw<Perf | null>(null);
   profiles = $state.raw<Record<string, Profile>>({});
+  /** Machines by name. Many change each second, so they are shown together, twice a second. */
+  machines = $state.raw<Map<string, MachineNow>>(new Map());
+  /** Grows with every change of an incident. */
+  incidents = $state(0);
+  #waiting = new Map<string, MachineNow>();
+  #flush = 0;
   last = $state.raw<Partial<Record<Kind, number>>>({});
   dropped = $state(0);
   /** When the last `episode` event was true, on this page's own clock. */
@@ -120,8 +128,10 @@ class Received {
 
   #receive(kind: Kind, data: unknown, age: number): void {
     this.#hear();
+    if (kind === "machine") return this.#machine(data as MachineNow);
     this.last = { ...this.last, [kind]: Date.now() };
-    if (kind === "episode") {
+    if (kind === "incident") this.incidents += 1;
+    else if (kind === "episode") {
       this.episode = data as Episode;
       // The first event that a new viewer receives may be some time old.
       this.anchored = performance.now() - Math.max(age, 0);
@@ -133,6 +143,16 @@ class Received {
       const profile = data as Profile;
       this.profiles = { ...this.profiles, [profile.profile]: profile };
     }
+  }
+
+  #machine(machine: MachineNow): void {
+    this.#waiting.set(machine.machine, machine);
+    this.#flush ||= setTimeout(() => {
+      this.#flush = 0;
+      this.last = { ...this.last, machine: Date.now() };
+      this.machines = new Map([...this.machines, ...this.#waiting]);
+      this.#waiting.clear();
+    }, FLUSH_MS);
   }
 
   #window(window: Window): void {

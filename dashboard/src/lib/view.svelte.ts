@@ -8,7 +8,7 @@ const RENAMED: Record<string, Scene> = { duel: "comparison", replay: "investigat
 
 /** A scene's name as people read it. */
 export const titleOf = (scene: Scene): string =>
-  scene === "perf" ? "Server" : scene.charAt(0).toUpperCase() + scene.slice(1);
+  scene === "perf" ? "Server" : scene === "home" ? "Watch" : scene.charAt(0).toUpperCase() + scene.slice(1);
 
 interface View {
   scene: Scene;

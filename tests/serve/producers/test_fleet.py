@@ -11,21 +11,27 @@ from tests.served import serving, until
 from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
-from phasewatch.live.playback import episode_incidents
+from phasewatch.live.incidents import machine_incidents
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
+from phasewatch.serve.fleet.played import headlined
 from phasewatch.serve.producers.fleet import Producer
+from phasewatch.serve.replay.library import Library
 from phasewatch.store.local import Store
 
 
 @pytest.fixture
 def context(toy_run: RunResult, toy_out: Path, toy_store: Store, tmp_path: Path) -> ProducerContext:
     """A context whose first episode has an incident."""
-    run = Run(toy_out)
-    key = run.chosen["realistic"]
-    with_incident = [id for id in toy_store.ids() if episode_incidents(run, toy_store, id, key)]
-    assert with_incident
-    return ProducerContext(run, toy_store, (with_incident[0],), ledger=tmp_path / "ledger.sqlite")
+    library = Library(ProducerContext(Run(toy_out), toy_store))
+    key = headlined(library).key
+
+    def has_incident(id: str) -> bool:
+        return bool(machine_incidents(library.replayed(id)[1], id, "any", key, None))
+
+    first = next(id for id in toy_store.ids() if has_incident(id))
+    ledger = tmp_path / "ledger.sqlite"
+    return ProducerContext(Run(toy_out), toy_store, (first,), ledger=ledger)
 
 
 def test_the_machine_under_watch_is_shown_with_its_incidents(context: ProducerContext) -> None:
