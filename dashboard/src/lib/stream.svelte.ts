@@ -17,7 +17,7 @@ const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", 
 const SILENT_S = 5;
 const GIVE_UP_S = 20;
 const KEPT = 720;
-const FLUSH_MS = 150;
+const FLUSH_MS = 50;
 
 class Received {
   state = $state<"connecting" | "open" | "lost">("connecting");
@@ -30,7 +30,7 @@ class Received {
   comparison = $state.raw<Comparison | null>(null);
   perf = $state.raw<Perf | null>(null);
   profiles = $state.raw<Record<string, Profile>>({});
-  /** Machines by name. Many change each second, so they are shown together, twice a second. */
+  /** Machines by name. Many change each second, so those that come together are shown together. */
   machines = $state.raw<Map<string, MachineNow>>(new Map());
   /** Grows with every change of an incident. */
   incidents = $state(0);
@@ -61,7 +61,7 @@ class Received {
 
   #connect(): void {
     if (this.#source) return;
-    const source = new EventSource("/api/events?max_hz=4");
+    const source = new EventSource("/api/events?max_hz=10");
     this.#source = source;
     this.heard = performance.now();
     source.onopen = () => {

@@ -112,10 +112,10 @@ class PlayedFleet:
         Neighbours play different episodes, and a machine plays another one each time.
         """
         turn, number = divmod(place, self._count)
-        first = number + turn * (self._count + 1)
         for further in range(len(self._ids)):
             with suppress(Refused):
-                episode = self._library.read(self._ids[(first + further) % len(self._ids)])
+                id = self._ids[(number + turn + further) % len(self._ids)]
+                episode = self._library.read(id)
                 past = self._library.past(episode)
                 return episode, Machine(self._ensemble, episode.start_ns, past)
         where = self._library.store.root

@@ -56,6 +56,7 @@ class Playback:
             if self._library is None:
                 self.progress = "loading the models"
                 self._library = Library(self.context)
+                self.progress = ""
                 self.context.counters.deadline_s = self._library.store.schema.grid.stride_s
             return self._library
 
