@@ -1,9 +1,10 @@
-"""Cost of the page in a browser: `python bench/page.py --run RUN --store STORE [--minutes 10] [--fleet 50]`.
+"""Cost of the page in a browser: `python bench/page.py --run RUN --store STORE [--fleet 50]`.
 
 A server replays at 10 times the pace, two windows a second where a real machine has one in five
 seconds, in front of Debian's headless chromium. Last, a stored episode is given to the server row
 by row as if its machine ran now, and the page is watched frame by frame. Server, browser and this
-script share the machine.
+script share the machine. `--minutes` is how long the heap is watched; `--fleet` measures a fleet
+and nothing else.
 """
 
 import argparse

@@ -365,6 +365,8 @@ def test_every_episode_is_found_and_opened_by_keyboard(
     show(page, served, "#/episodes")
     page.wait_for_selector("#episodes")
     assert page.locator("#episodes tbody tr").count() == len(toy_store.ids())
+    page.keyboard.press("/")
+    page.wait_for_selector("input[type=search]:focus")
     page.keyboard.type("delta leak test")
     wanted = sorted(id for id in toy_store.ids() if id.startswith("delta.leak"))
     until(lambda: page.locator("#episodes tbody tr").count() == len(wanted))

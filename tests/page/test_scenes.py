@@ -317,7 +317,7 @@ def test_received_data_stay_visible_when_the_server_is_gone(
         show(page, one, "#/investigate")
         page.wait_for_selector(".reasons")
     page.wait_for_selector("[role=alert]:text('does not answer')")
-    everywhere(page, lambda place: "[data-state=disconnected]" if place == "" else "main figure")
+    everywhere(page, lambda place: "main figure")
 
 
 def test_a_refusal_is_shown_on_every_scene(page: "Page", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -383,7 +383,7 @@ def test_figures_that_stop_are_marked_stale_and_stay_visible(
             assert violations(page) == []
 
 
-STALE = {"": "[data-state=stale]", "tv?scenes=perf": ".scene.stale", "perf": ".scene.stale"}
+STALE = {"tv?scenes=perf": ".scene.stale", "perf": ".scene.stale"}
 """Where figures are shown that should come steadily."""
 
 
