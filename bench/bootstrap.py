@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import f1_score
 
-from phasewatch import metrics
+from phasewatch import metrics, resampling
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 from phasewatch.windowing import extract
 
-CHECKPOINTS, DRAWS, TIMED = 12, metrics.PAIRED_REPLICATES, 40
+CHECKPOINTS, DRAWS, TIMED = 12, resampling.PAIRED_REPLICATES, 40
 
 Labels = NDArray[np.int64]
 
@@ -36,13 +36,12 @@ def run(opened: Store, out: Console) -> None:
     ]
 
     began = time.perf_counter()
-    weights = metrics.bootstrap_weights(len(parts[0]), 0, DRAWS)
-    our_values = np.stack(
-        [metrics.macro_f1(metrics.resampled_confusions(cube, weights)) for cube in parts]
-    )
+    draws = resampling.over_episodes(len(parts[0]), 0, DRAWS)
+    our_values = metrics.macro_f1(metrics.resampled_confusions(np.stack(parts, axis=1), draws)).T
     our_seconds = time.perf_counter() - began
 
     _, place = np.unique(windows.episode, return_inverse=True)
+    weights = next(draws.blocks()).weights
     began = time.perf_counter()
     peer_values = np.array(
         [plain(windows.y, predictions, drawn[place]) for drawn in weights[:TIMED]]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from phasewatch import metrics
+from phasewatch import metrics, resampling
 from phasewatch.metrics import Confusions, Score
 
 CLASSES, WINDOWS, SEGMENT = 4, 24, 4
@@ -54,7 +54,7 @@ def windows(parts: Confusions, generator: np.random.Generator) -> tuple[float, f
     """Return the naive interval, which resamples windows as if they were independent."""
     total = parts.sum(axis=0)
     drawn = generator.multinomial(
-        total.sum(), (total / total.sum()).ravel(), size=metrics.REPLICATES
+        total.sum(), (total / total.sum()).ravel(), size=resampling.REPLICATES
     )
     values = metrics.macro_f1(drawn.reshape(-1, CLASSES, CLASSES))
     low, high = np.quantile(values, [0.025, 0.975])

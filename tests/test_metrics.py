@@ -37,24 +37,6 @@ def test_an_untested_class_is_nan_and_part_of_no_mean() -> None:
     assert np.isnan(metrics.macro_f1(np.zeros((3, 3))))
 
 
-def test_resampling_confusion_matrices_equals_resampling_episodes() -> None:
-    episode, truth, guess = labels(3)
-    ids, cube = metrics.confusions(episode, truth, guess, CLASSES)
-    weights = metrics.bootstrap_weights(len(ids), 0)
-    assert (weights.sum(axis=1) == len(ids)).all()
-    drawn = metrics.macro_f1(metrics.resampled_confusions(cube, weights))
-    for draw in range(5):
-        rows = np.concatenate(
-            [
-                np.flatnonzero(episode == id)
-                for id, n in zip(ids, weights[draw], strict=True)
-                for _ in range(n)
-            ]
-        )
-        expected = f1_score(truth[rows], guess[rows], average="macro")
-        assert drawn[draw] == pytest.approx(expected)
-
-
 def test_few_episodes_get_no_interval() -> None:
     episode, truth, guess = labels(1)
     _, cube = metrics.confusions(episode, truth, guess, CLASSES)
@@ -115,21 +97,6 @@ def worlds(hosts: int, each: int, seed: int, spread: float = 0.1) -> tuple[Any, 
     right, other = generator.binomial(40, skill), generator.binomial(40, skill)
     parts = np.stack([np.stack([right, 40 - right], 1), np.stack([40 - other, other], 1)], axis=1)
     return parts.astype(np.int64), host.astype(np.str_)
-
-
-@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=20), st.integers(0, 5))
-def test_a_resampled_host_contributes_as_many_episodes_as_it_has(
-    hosts: list[str], seed: int
-) -> None:
-    host = np.array(hosts)
-    weights = metrics.nested_weights(host, seed, 50)
-    assert (weights >= 0).all()
-    drawn = np.zeros(50, np.int64)
-    for name in np.unique(host):
-        draws = weights[:, host == name].sum(axis=1)
-        assert not (draws % (host == name).sum()).any()
-        drawn = drawn + draws // (host == name).sum()
-    assert (drawn == len(np.unique(host))).all()
 
 
 def test_differences_between_hosts_widen_only_the_interval_across_hosts() -> None:

@@ -1,8 +1,7 @@
 """Scores from confusion matrices `[E,K,K]`, one for each episode; a score is a sum over episodes.
 
-Bootstrap replicates draw episodes, for intervals over other episodes of the same hosts, or hosts
-and then their episodes, for intervals over other hosts of the same kinds. Windows overlap and share
-an episode, so an interval from resampled windows is far too narrow. Formulas and sources are in
+Intervals resample episodes, or hosts and their episodes: windows overlap and share an episode, so
+an interval from resampled windows is far too narrow. Formulas and sources are in
 docs/explanation/evaluation.md.
 """
 
@@ -15,9 +14,9 @@ from scipy import stats
 
 from phasewatch.errors import counted
 from phasewatch.features.views import Array
+from phasewatch.resampling import PAIRED_REPLICATES, Resampling, over_episodes, over_hosts
 
 Confusions = NDArray[np.int64]
-REPLICATES, PAIRED_REPLICATES = 2000, 10_000
 MIN_EPISODES = 8
 """With fewer episodes no interval is given: its coverage would be far from 95 %."""
 
@@ -76,42 +75,9 @@ def macro_f1(confusion: NDArray[np.int64] | Array) -> Array:
     return np.where(known.any(axis=-1), total / np.maximum(known.sum(axis=-1), 1), np.nan)
 
 
-def bootstrap_weights(episodes: int, seed: int, times: int = REPLICATES) -> NDArray[np.int64]:
-    """Return bootstrap weights `[B,E]`: how often each replicate draws each episode.
-
-    The same seed gives the same replicates, so that two scores can be compared in pairs.
-    """
-    generator = np.random.default_rng(seed)
-    even = np.full(episodes, 1 / episodes)
-    return generator.multinomial(episodes, even, size=times).astype(np.int64)
-
-
-def nested_weights(host: NDArray[np.str_], seed: int, times: int = REPLICATES) -> NDArray[np.int64]:
-    """Return bootstrap weights `[B,E]` of episodes on hosts `[E]`: hosts are drawn, then episodes.
-
-    Each time a host is drawn, as many episodes as it has are drawn from it anew (Davison and
-    Hinkley, Bootstrap Methods and their Application, 1997, 3.8). The same seed gives the same
-    replicates.
-    """
-    generator = np.random.default_rng(seed)
-    names, place = np.unique(host, return_inverse=True)
-    drawn = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=times)
-    weights = np.zeros((times, len(host)), dtype=np.int64)
-    for number in range(len(names)):
-        rows = np.flatnonzero(place == number)
-        even = np.full(len(rows), 1 / len(rows))
-        weights[:, rows] = generator.multinomial(drawn[:, number] * len(rows), even)
-    return weights
-
-
-def resampled_confusions(matrices: Confusions, weights: NDArray[np.int64]) -> Confusions:
-    """Return the confusion matrix of every replicate, `[B,K,K]`.
-
-    The product is one of float64, which BLAS computes much faster and which is exact for counts.
-    """
-    episodes, classes, _ = matrices.shape
-    summed = weights.astype(np.float64) @ matrices.reshape(episodes, -1).astype(np.float64)
-    return summed.astype(np.int64).reshape(-1, classes, classes)
+def resampled_confusions(matrices: Confusions, resampling: Resampling) -> Confusions:
+    """Return the confusion matrix of every replicate, `[B,...,K,K]`, of matrices `[E,...,K,K]`."""
+    return resampling.totals(matrices).astype(np.int64)
 
 
 def percentile_interval(values: Array, episodes: int) -> tuple[float | None, float | None]:
@@ -129,7 +95,7 @@ def percentile_interval(values: Array, episodes: int) -> tuple[float | None, flo
 def macro_f1_score(matrices: Confusions, seed: int) -> Score:
     """Return macro F1 with its interval over other episodes."""
     episodes = len(matrices)
-    replicates = macro_f1(resampled_confusions(matrices, bootstrap_weights(episodes, seed)))
+    replicates = macro_f1(resampled_confusions(matrices, over_episodes(episodes, seed)))
     low, high = percentile_interval(replicates, episodes)
     return Score(float(macro_f1(matrices.sum(axis=0))), low, high, episodes, int(matrices.sum()))
 
@@ -142,7 +108,7 @@ def across_hosts(matrices: Confusions, host: NDArray[np.str_], seed: int) -> Sco
     if len(np.unique(host)) < MIN_HOSTS:
         return None
     value = float(macro_f1(matrices.sum(axis=0)))
-    replicates = macro_f1(resampled_confusions(matrices, nested_weights(host, seed)))
+    replicates = macro_f1(resampled_confusions(matrices, over_hosts(host, seed)))
     sizes = (len(host), int(matrices.sum()))
     return student_interval(value, replicates, len(np.unique(host)), sizes)
 
@@ -160,7 +126,7 @@ def student_interval(value: float, replicates: Array, groups: int, sizes: tuple[
 
 def class_f1_score(matrices: Confusions, label: int, seed: int) -> Score:
     """Return F1 of one class; its episodes are those that contain the class."""
-    resampled = resampled_confusions(matrices, bootstrap_weights(len(matrices), seed))
+    resampled = resampled_confusions(matrices, over_episodes(len(matrices), seed))
     replicates = class_f1(resampled)[:, label]
     containing = int((matrices[:, label].sum(axis=-1) > 0).sum())
     low, high = percentile_interval(replicates, containing)
@@ -175,8 +141,8 @@ def difference(first: Confusions, second: Confusions, seed: int) -> tuple[Score,
     smaller share of replicates on either side of zero (Efron and Tibshirani, An Introduction to the
     Bootstrap, 1993, 15.4), at least 1 / (B + 1), and 1 where episodes are too few for an interval.
     """
-    weights = bootstrap_weights(len(first), seed, PAIRED_REPLICATES)
-    replicates = _replicate_differences(first, second, weights)
+    resampling = over_episodes(len(first), seed, PAIRED_REPLICATES)
+    replicates = _replicate_differences(first, second, resampling)
     low, high = percentile_interval(replicates, len(first))
     score = Score(_point_difference(first, second), low, high, len(first), int(first.sum()))
     if low is None:
@@ -192,8 +158,8 @@ def difference_across_hosts(
 
     There must be MIN_HOSTS hosts or more; p is that of Student's t on the replicates.
     """
-    weights = nested_weights(host, seed, PAIRED_REPLICATES)
-    replicates = _replicate_differences(first, second, weights)
+    resampling = over_hosts(host, seed, PAIRED_REPLICATES)
+    replicates = _replicate_differences(first, second, resampling)
     sizes = (len(host), int(first.sum()))
     value = _point_difference(first, second)
     score = student_interval(value, replicates, len(np.unique(host)), sizes)
@@ -203,12 +169,9 @@ def difference_across_hosts(
     return score, float(2 * stats.t.sf(abs(score.value) / deviation, len(np.unique(host)) - 1))
 
 
-def _replicate_differences(
-    first: Confusions, second: Confusions, weights: NDArray[np.int64]
-) -> Array:
-    return macro_f1(resampled_confusions(first, weights)) - macro_f1(
-        resampled_confusions(second, weights)
-    )
+def _replicate_differences(first: Confusions, second: Confusions, resampling: Resampling) -> Array:
+    both = macro_f1(resampled_confusions(np.stack([first, second], axis=1), resampling))
+    return np.asarray(both[:, 0] - both[:, 1])
 
 
 def _point_difference(first: Confusions, second: Confusions) -> float:

@@ -10,6 +10,7 @@ from tests import toy
 
 from phasewatch.errors import Refused
 from phasewatch.store.format import (
+    HEADER,
     MANIFEST,
     SAMPLES,
     decode_samples,
@@ -59,3 +60,11 @@ def test_an_empty_name_is_refused(name: str) -> None:
     value = json.loads(encode_episode(toy.episode())[MANIFEST])
     with pytest.raises(Refused, match=rf"manifest.json: {name}"):
         parse_manifest(json.dumps({**value, name: ""}).encode(), value["id"], "manifest.json")
+
+
+def test_a_misspelt_key_of_the_header_is_refused(tmp_path: Path) -> None:
+    store = toy.store(tmp_path / "s", seeds=1)
+    path = store.root / HEADER
+    path.write_text(json.dumps({**json.loads(path.read_text()), "simulatd": {"seed": 1}}))
+    with pytest.raises(Refused, match=r"store.json: simulatd: is unknown; expected only format"):
+        Store.open(store.root)

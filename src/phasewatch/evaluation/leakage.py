@@ -11,17 +11,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from scipy.spatial.distance import cdist
 
 from phasewatch import metrics, splits
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused
-from phasewatch.evaluation import baselines
+from phasewatch.evaluation import baselines, timing
+from phasewatch.evaluation.neighbours import NearestTraining, nearest_other, nearest_value
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training.fitting import fit_model
-from phasewatch.windowing import Windows, concatenate, signed_log
+from phasewatch.windowing import Windows, concatenate
 
 MIN_EPISODE_DISTANCE, MIN_OVERLAP_DISTANCE = 0.3, 0.5
 """Shares of the usual distance between windows of two episodes. Two episodes that are nearer are
@@ -142,8 +142,7 @@ def same_episode(data: FoldData) -> Outcome:
     strays = [
         str(id)
         for part, ids in _episodes_by_subset(data.split).items()
-        for id in np.unique(data.windows[part].episode)
-        if id not in set(ids)
+        for id in np.setdiff1d(data.windows[part].episode, np.array(ids, dtype=np.str_))
     ]
     if strays:
         return False, f"windows of {_shortened(strays)} stand in a part that is not theirs"
@@ -197,37 +196,6 @@ def time_running_back(data: FoldData) -> Outcome:
 # ---------------------------------------------------------------- similar windows
 
 
-class _NearestTraining:
-    """Distances of windows to those of training, over the mean and deviation of each channel."""
-
-    def __init__(self, training: Windows) -> None:
-        self.windows = training
-        raw = self._raw(training)
-        self._centre, self._scale = raw.mean(axis=0), raw.std(axis=0)
-        self._scale[self._scale < 1e-9] = 1.0
-        self.known = (raw - self._centre) / self._scale
-        self.usual = self._usual()
-
-    @staticmethod
-    def _raw(windows: Windows) -> NDArray[np.float64]:
-        """Return mean and deviation of every channel, `[N,2C]`; missing steps count as 0."""
-        z = np.nan_to_num(signed_log(windows.x))
-        return np.concatenate([z.mean(axis=2), z.std(axis=2)], axis=1)
-
-    def _usual(self) -> float:
-        """Return the median distance from a window to the nearest one of another episode."""
-        some = np.random.default_rng(0).permutation(len(self.known))[:500]
-        apart = cdist(self.known[some], self.known)
-        episode = self.windows.episode
-        apart[episode[some][:, None] == episode[None, :]] = np.inf
-        usual = float(np.median(apart.min(axis=1)))
-        return usual if 0 < usual < np.inf else 1.0
-
-    def points(self, windows: Windows) -> NDArray[np.float64]:
-        """Return windows as points `[N,2C]`, standardised like those of training."""
-        return np.asarray((self._raw(windows) - self._centre) / self._scale)
-
-
 @before_training
 def near_duplicates(data: FoldData) -> Outcome:
     """No evaluated episode is a copy of a training episode, or a second recording of it.
@@ -235,20 +203,36 @@ def near_duplicates(data: FoldData) -> Outcome:
     The median distance of its windows to the nearest training windows must be at least
     MIN_EPISODE_DISTANCE of the usual distance between windows of two episodes.
     """
-    near = _NearestTraining(data.windows["train"])
-    nearest, pair = np.inf, ("", "")
+    near = NearestTraining(data.windows["train"])
+    nearest, pair = (np.inf, 0), ("", "")
+    for bound, number, id, points in _by_lower_bound(near, data):
+        if bound > nearest[0]:
+            break
+        place, least = near.nearest(points)
+        if (found := (float(np.median(least)), number)) < nearest:
+            names, counts = np.unique(near.windows.episode[place], return_counts=True)
+            nearest, pair = found, (id, str(names[counts.argmax()]))
+    share = nearest[0] / near.usual
+    finding = f"the nearest, {pair[0]} to {pair[1]}, is at {share:.2f} of the usual distance"
+    return share >= MIN_EPISODE_DISTANCE, finding
+
+
+def _by_lower_bound(
+    near: NearestTraining, data: FoldData
+) -> list[tuple[float, int, str, NDArray[np.float64]]]:
+    """Return evaluated episodes with their numbers and points, by how near they may be.
+
+    That is the median of lower bounds of its windows' distances to the nearest training window.
+    """
+    found: list[tuple[float, int, str, NDArray[np.float64]]] = []
     for part in HELD_OUT:
-        evaluated = data.windows[part]
-        apart = cdist(near.points(evaluated), near.known)
-        place, least = apart.argmin(axis=1), apart.min(axis=1)
-        for id in np.unique(evaluated.episode):
-            rows = evaluated.episode == id
-            middle = float(np.median(least[rows])) / near.usual
-            if middle < nearest:
-                names, counts = np.unique(near.windows.episode[place[rows]], return_counts=True)
-                nearest, pair = middle, (str(id), str(names[counts.argmax()]))
-    finding = f"the nearest, {pair[0]} to {pair[1]}, is at {nearest:.2f} of the usual distance"
-    return nearest >= MIN_EPISODE_DISTANCE, finding
+        windows = data.windows[part]
+        points = near.standardised(windows)
+        bounds = near.lower_bounds(points)
+        for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
+            id = str(windows.episode[rows[0]])
+            found.append((float(np.median(bounds[rows])), len(found), id, points[rows]))
+    return sorted(found, key=lambda one: one[:2])
 
 
 @before_training
@@ -259,14 +243,14 @@ def overlapping_windows(data: FoldData) -> Outcome:
     is a kind of machine, of which several may run at once.
     """
     span_ns = round(data.schema.grid.window_s * NS)
-    near = _NearestTraining(data.windows["train"])
+    near = NearestTraining(data.windows["train"])
     shared, nearest = 0, np.inf
     for part in HELD_OUT:
         evaluated = data.windows[part]
-        points = near.points(evaluated)
+        points = near.standardised(evaluated)
         for row, together in enumerate(_overlapping(evaluated, near.windows, span_ns)):
             if len(together):
-                apart = np.linalg.norm(near.known[together] - points[row], axis=1)
+                apart = np.linalg.norm(near.points[together] - points[row], axis=1)
                 shared, nearest = shared + 1, min(nearest, float(apart.min()) / near.usual)
     if not shared:
         return True, "no judged window shares a second with a training window of its host"
@@ -342,10 +326,9 @@ def _nearest(first: NDArray[np.float64], last: NDArray[np.float64]) -> _Nearest 
     known = np.flatnonzero(np.isfinite(first) & np.isfinite(last))
     if len(known) < 2:
         return None
-    apart = np.abs(last[known][:, None] - first[known][None, :])
-    unique = (apart == apart.min(axis=1, keepdims=True)).sum(axis=1) == 1
+    found = nearest_value(first[known], last[known])
     place = np.full(len(first), -1)
-    place[known] = np.where(unique, known[apart.argmin(axis=1)], -1)
+    place[known] = np.where(found >= 0, known[found], -1)
     return _Nearest(place, len(known))
 
 
@@ -396,9 +379,7 @@ def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     """Return the medians of every channel in the first and last half of every episode, `[E,C]`."""
     first: list[NDArray[np.float64]] = []
     last: list[NDArray[np.float64]] = []
-    for id in np.unique(windows.episode):
-        rows = np.flatnonzero(windows.episode == id)
-        rows = rows[np.argsort(windows.t_ns[rows])]
+    for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
         middle = max(len(rows) // 2, 1)
         for medians, some in ((first, rows[:middle]), (last, rows[-middle:])):
             level = np.full(windows.x.shape[1], np.nan)
@@ -444,9 +425,8 @@ def _host_identified(training: Windows, schema: Schema) -> tuple[float, str]:
     host = training.host[first]
     found = []
     for row in range(level.shape[1]):
-        apart = np.abs(level[:, row][:, None] - level[:, row][None, :])
-        np.fill_diagonal(apart, np.inf)
-        found.append((float((host[apart.argmin(axis=1)] == host).mean()), schema.names[row]))
+        nearest = nearest_other(level[:, row])
+        found.append((float((host[nearest] == host).mean()), schema.names[row]))
     return max(found)
 
 
@@ -484,13 +464,10 @@ def _permuted_scores(data: FoldData, seed: int) -> tuple[float, float]:
 def _permuted(data: FoldData, seed: int) -> dict[str, Windows]:
     """Return the same windows, each episode with the labels of another, in their order."""
     windows = concatenate(data.windows[part] for part in ("train", *HELD_OUT))
-    ids = np.unique(windows.episode)
-    rows = {id: np.flatnonzero(windows.episode == id) for id in ids}
-    rows = {id: one[np.argsort(windows.t_ns[one], kind="stable")] for id, one in rows.items()}
-    other = dict(zip(ids, np.random.default_rng(seed).permutation(ids), strict=True))
+    rows = list(timing.rows_by_episode(windows.episode, windows.t_ns))
     y = windows.y.copy()
-    for id, one in rows.items():
-        labels = windows.y[rows[other[id]]]
+    for one, other in zip(rows, np.random.default_rng(seed).permutation(len(rows)), strict=True):
+        labels = windows.y[rows[other]]
         y[one] = labels[np.minimum(np.arange(len(one)), len(labels) - 1)]
     ends = np.cumsum([len(data.windows[part]) for part in ("train", *HELD_OUT)])[:-1]
     permuted = zip(("train", *HELD_OUT), np.split(y, ends), strict=True)

@@ -14,6 +14,7 @@ from phasewatch import metrics
 from phasewatch.evaluation import timing
 from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.timing import DetectionDelay, FalseAlarmRate, Onset, Segments
+from phasewatch.resampling import over_hosts
 from phasewatch.windowing import Windows, concatenate
 
 ALARM_BUDGET = 0.1
@@ -109,16 +110,16 @@ def false_alarm_rate(windows: Windows, alarm: Mask, context: EvaluationContext) 
         for benign in [benign_time[rows]]
     ]
     host = np.array([name for name, _, _ in counted])
-    events = np.array([event for _, event, _ in counted])
-    hours = np.array([float(count) for _, _, count in counted]) * context.stride_s / 3600
+    counts = np.array([[event, benign] for _, event, benign in counted], dtype=np.int64)
+    hours_each = context.stride_s / 3600
     across_hosts = None
     if context.new_hosts and len(np.unique(host)) >= metrics.MIN_HOSTS:
-        weights = metrics.nested_weights(host, context.seed)
-        rates = (weights @ events) / np.maximum(weights @ hours, 1e-9)
+        events, windows_drawn = over_hosts(host, context.seed).totals(counts).T
+        rates = events / np.maximum(windows_drawn * hours_each, 1e-9)
         low, high = np.quantile(rates, [0.025, 0.975])
         across_hosts = (float(low), float(high))
-    total_hours = max(float(hours.sum()), context.stride_s / 3600)
-    return timing.false_alarm_rate(int(events.sum()), total_hours, across_hosts)
+    total, benign = (int(one) for one in counts.sum(axis=0))
+    return timing.false_alarm_rate(total, max(benign, 1) * hours_each, across_hosts)
 
 
 def alarm_budget(

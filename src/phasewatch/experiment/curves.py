@@ -21,6 +21,7 @@ from phasewatch.experiment.curve_trainings import MODEL, Log, Trained, Trainer
 from phasewatch.experiment.subsets import AXES, SEED, Axis, Fit, plan
 from phasewatch.features.views import Array
 from phasewatch.metrics import Confusions, Score
+from phasewatch.resampling import Resampling, over_episodes, over_hosts
 from phasewatch.schema import Mode
 from phasewatch.splits import HELD_OUT_BY, unit_of
 from phasewatch.store.local import Store
@@ -208,17 +209,13 @@ class _Resampled:
         self._degrees = count if self.over_groups else 0
         self._cubes, episodes = cubes, len(groups)
         self._episodes = episodes
-        weights = (
-            metrics.nested_weights(groups, SEED)
-            if self.over_groups
-            else metrics.bootstrap_weights(episodes, SEED)
-        )
+        resampling = over_hosts(groups, SEED) if self.over_groups else over_episodes(episodes, SEED)
         draws = len(next(iter(cubes.values())))
         chosen = np.random.default_rng(SEED).multinomial(
-            draws, np.full(draws, 1 / draws), size=len(weights)
+            draws, np.full(draws, 1 / draws), size=resampling.replicates
         )
         self._replicates = {
-            size: (chosen * _by_draw(cube, weights)).sum(axis=1) / draws
+            size: (chosen * _by_draw(cube, resampling)).sum(axis=1) / draws
             for size, cube in cubes.items()
         }
 
@@ -247,11 +244,9 @@ class _Resampled:
         return Score(value, low, high, self._episodes, windows)
 
 
-def _by_draw(cube: Confusions, weights: NDArray[np.int64]) -> Array:
+def _by_draw(cube: Confusions, resampling: Resampling) -> Array:
     """Return macro F1 of every replicate and draw, `[B,D]`, of matrices `[D,E,K,K]`."""
-    return np.stack(
-        [metrics.macro_f1(metrics.resampled_confusions(one, weights)) for one in cube], axis=1
-    )
+    return metrics.macro_f1(metrics.resampled_confusions(cube.swapaxes(0, 1), resampling))
 
 
 def outcome(step: Score) -> str:

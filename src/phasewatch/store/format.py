@@ -26,6 +26,7 @@ FORMAT: Literal[1] = 1
 SAMPLES = "samples.parquet"
 MANIFEST = "manifest.json"
 HEADER = "store.json"
+HEADER_FIELDS = frozenset({"format", "schema", "simulated"})
 
 MAX_MANIFEST_BYTES, MAX_FILE_BYTES = 16 << 20, 1 << 30
 """The most bytes of a manifest and of any other file: larger ones are not read."""
@@ -110,6 +111,10 @@ def parse_header(data: bytes, where: object) -> tuple[Schema, Mapping[str, Any] 
             "Use the release of phasewatch that wrote it.",
             code="store_format",
         )
+    # A key that is misspelt would make simulated episodes look recorded.
+    for name in value.keys() - HEADER_FIELDS:
+        expected = f"only {', '.join(sorted(HEADER_FIELDS))}"
+        raise Refused(f"{where}: {name}", "is unknown", expected, "Restore it.", code="store_json")
     simulated = value.get("simulated")
     if simulated is not None and not isinstance(simulated, dict):
         raise Refused(

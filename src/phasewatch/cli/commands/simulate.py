@@ -80,12 +80,18 @@ def fit_stores(recorded: Sequence[Path], path: Path) -> Path:
 
 
 def _usable(root: Path, known: "Schema") -> Iterator["Episode"]:
-    """Return the usable episodes of a store. Raises Refused when its schema is another one."""
+    """Return the usable episodes of a store of recordings.
+
+    Raises Refused when its schema is another one, or its episodes are simulated.
+    """
     from phasewatch.errors import Refused
     from phasewatch.store.local import Store
     from phasewatch.validation.sweep import validate_store
 
     store = Store.open(root)
+    if store.simulated:
+        problem, remedy = "holds simulated episodes", "Give a store of recordings, or none."
+        raise Refused(f"--fit {root}", problem, "recorded episodes", remedy, code="store_kind")
     gaps = known.incompatibilities(store.schema)
     if gaps:
         expected, remedy = f"recordings under {known.name}", "Give another store, or none."
