@@ -1,10 +1,12 @@
 """What the page once got wrong: each fault as a test that drives the page into it."""
 
+import csv
 import json
 import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -433,3 +435,48 @@ def test_models_are_folded_until_they_are_asked_for(page: "Page", served: Served
     page.keyboard.press("u")
     models = len(served.get(f"/api/episodes/{served.runtime.context.episodes[0]}")["models"])
     until(lambda: page.locator(".rows canvas").count() == 1 + models)
+
+
+# ---------------------------------------------------------------- beside, and to take away
+
+
+def test_two_models_stand_side_by_side_on_one_axis(page: "Page", served: Served) -> None:
+    id = served.runtime.context.episodes[0]
+    windows = served.get(f"/api/episodes/{id}/windows")
+    show(page, served, f"#/beside?a={id}&model_a=gbt.realistic&model_b=gbt.oracle")
+    until(lambda: page.locator(".pair canvas").count() == 4)
+    calls = [(w["models"]["gbt.realistic"], w["models"]["gbt.oracle"]) for w in windows]
+    apart = sum(a["label"] != b["label"] for a, b in calls)
+    page.wait_for_selector(f"text=different phases in {apart} of {len(windows)} windows")
+    box = page.locator(".pair .rows").first.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 5)
+    until(lambda: all("truth" in one for one in page.locator(".told").all_inner_texts()))
+
+
+def test_what_is_shown_is_exported(page: "Page", served: Served) -> None:
+    id = served.runtime.context.episodes[0]
+    windows = served.get(f"/api/episodes/{id}/windows")
+    show(page, served, "#/investigate?t=30")
+    page.wait_for_selector(".reasons")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
+    shown = [w for w in windows if w["end_s"] <= 30]
+    assert [float(row["window_end_s"]) for row in rows] == [w["end_s"] for w in shown]
+    labels = [w["models"]["gbt.realistic"]["label"] for w in shown]
+    assert [row["gbt.realistic phase"] for row in rows] == labels
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PNG").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_tour_is_offered_once(page: "Page", served: Served) -> None:
+    show(page, served, "#/")
+    page.get_by_role("button", name="a tour of a minute").click()
+    for _ in range(5):
+        page.get_by_role("button", name="Next").click()
+    assert page.evaluate("location.hash").startswith("#/scoreboard")
+    page.get_by_role("button", name="Done").click()
+    show(page, served, "#/")
+    assert page.locator("aside").count() == 0

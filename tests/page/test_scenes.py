@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 BUILT = ROOT / "src" / "phasewatch" / "serve" / "page"
 AXE = (ROOT / "tests" / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 SIZES = ((1920, 1080), (1280, 720))
-SCENES = ("", "investigate", "episodes", "scoreboard", "comparison", "profiles", "perf")
+SCENES = (
+    "",
+    "investigate",
+    "episodes",
+    "beside",
+    "scoreboard",
+    "comparison",
+    "profiles",
+    "perf",
+)
 PLACES = (*SCENES, "tv")
 SCRIPT_BYTES = 60_000
 NODES = 1000
@@ -243,7 +252,7 @@ def test_the_keys_of_who_presents_move_the_servers_clock(page: "Page", served: S
     page.wait_for_selector(".time:has-text('00:00 /')")
     page.keyboard.press("n")
     until(lambda: state(served)[1] > 0.0)
-    for key, scene in zip("123456", SCENES[1:], strict=True):
+    for key, scene in zip("1234567", SCENES[1:], strict=True):
         page.keyboard.press(key)
         assert page.evaluate("location.hash").startswith(f"#/{scene}")
     page.keyboard.press("t")

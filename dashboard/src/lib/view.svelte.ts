@@ -1,6 +1,6 @@
 // The address is the whole state of the view: what it does not name follows the server.
 
-export const SCENES = ["investigate", "episodes", "scoreboard", "comparison", "profiles", "perf"] as const;
+export const SCENES = ["investigate", "episodes", "beside", "scoreboard", "comparison", "profiles", "perf"] as const;
 export type Scene = (typeof SCENES)[number] | "home" | "tv";
 
 /** Old names of scenes, which saved addresses may still have. */
@@ -8,7 +8,7 @@ const RENAMED: Record<string, Scene> = { duel: "comparison", replay: "investigat
 
 /** A scene's name as people read it. */
 export const titleOf = (scene: Scene): string =>
-  scene === "perf" ? "Server" : scene === "home" ? "Watch" : scene.charAt(0).toUpperCase() + scene.slice(1);
+  scene === "perf" ? "Server" : scene === "home" ? "Watch" : scene === "beside" ? "Side by side" : scene.charAt(0).toUpperCase() + scene.slice(1);
 
 interface View {
   scene: Scene;
