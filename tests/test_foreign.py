@@ -20,7 +20,7 @@ EXCEPT = {
     "clocks.py": "pairs of the lab's channels that count the same; other schemas have none",
     "rules.py": "the lab's measure of contention; other schemas are not asked",
     "exports.py": "the tactics of MITRE ATT&CK, by their own names",
-    "suggest.py": "a draft's name of rest, which a person corrects",
+    "labels.py": "a draft's name of rest, which a person corrects",
 }
 SOURCES = sorted(
     path for path in ROOT.rglob("*.py") if not LAB_FOLDERS & set(path.relative_to(ROOT).parts[:-1])

@@ -18,6 +18,8 @@ MOST_MODULES = 15
 """How many modules a package may hold besides `__init__`."""
 
 TESTED_ELSEWHERE = {
+    "adapters/reading/head.py": "adapters/reading/test_opening.py",
+    "adapters/reading/table.py": "adapters/reading/test_opening.py",
     "experiment/usable.py": "test_api.py",
     "lab/image.py": "lab/test_recording.py",
     "lab/machine.py": "lab/test_recording.py",

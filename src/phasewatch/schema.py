@@ -236,7 +236,11 @@ def parse(value: object, where: object) -> Schema:
 
 def read(path: Path) -> Schema:
     """Return the Schema of a TOML file such as `schemas/vm46.toml`. Raises Refused."""
-    value = fields.read_toml(path, "a schema like schemas/vm46.toml")
+    return parse_fields(fields.read_toml(path, "a schema like schemas/vm46.toml"), path)
+
+
+def parse_fields(value: dict[str, object], path: object) -> Schema:
+    """Return the Schema of the fields of a TOML file. Raises Refused naming `path` and field."""
     file = fields.validate(_File, value, path)
     channels = [
         Channel(f"{source}.{row.name}", row.unit, cast(Kind, row.kind), table.deployed, row.meaning)

@@ -86,11 +86,12 @@ def test_other_values_under_the_same_name_are_refused(source: Path) -> None:
         take(source)
 
 
-def test_two_files_of_one_episode_are_refused(source: Path) -> None:
+def test_of_two_files_of_one_episode_the_second_is_refused(source: Path) -> None:
     (source / "again").mkdir()
     (source / "again" / "run-1.csv").write_text("\n".join([HEAD, *rows(turn=5)]))
-    with pytest.raises(Refused, match=r"run-1.csv and again/run-1.csv: have one host, sample"):
-        take(source)
+    (first, second), store = take(source)
+    assert "run-1.csv and again/run-1.csv: have one host, sample" in str(second.refused)
+    assert store.ids() == [one.id for one in first.episodes]
 
 
 def test_unusable_rows_are_dropped_and_reported_by_line(source: Path) -> None:
@@ -101,13 +102,12 @@ def test_unusable_rows_are_dropped_and_reported_by_line(source: Path) -> None:
     lines[7] = "1,2"
     path.write_text("\n".join(lines))
     (outcome,), _ = take(source)
-    reasons = {why: lines for why, lines in outcome.reasons.items()}
-    assert reasons == {
-        "cpu is 'much', no number": [4],
-        "ts is 'yesterday', no time in ms": [6],
-        "2 fields where the header has 6": [8],
-    }
-    assert outcome.rows == 24
+    assert list(map(str, outcome.dropped)) == [
+        "2 fields where the header has 6 (line 8)",
+        "ts is no time in ms (line 6: 'yesterday')",
+        "cpu is no number (line 4: 'much')",
+    ]
+    assert (outcome.rows, outcome.rows_dropped) == (24, 3)
 
 
 def test_missing_values_are_not_measured(source: Path) -> None:
@@ -161,6 +161,20 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
         lambda text: text.replace('column = "state"', 'value = "angry"'),
         r"run-1.csv: line 2: phase: is 'angry'; expected one of calm, busy",
     ),
+    "no row": (
+        lambda text: text.replace('column = "ts"', 'column = "job"'),
+        r"none of its 24 rows can be used: job is no time in ms \(line 2: 'backup', ",
+    ),
+    "no row at all": (
+        lambda text: (
+            text + "[files]\nskip_lines = 24\nheader = ['ts','job','state','cpu','rx','seconds']\n"
+        ),
+        "none of its 1 row is kept",
+    ),
+    "every row dropped": (
+        lambda text: text + "[rows]\ndrop = { job = 'backup' }\n",
+        "none of its 24 rows is kept",
+    ),
     "no file": (
         lambda text: "[files]\npattern = '*.parquet'\n" + text,
         r"no file to read fits '\*.parquet'",
@@ -185,10 +199,21 @@ def test_a_store_in_its_own_source_is_refused(source: Path) -> None:
             importer.find_files(source, mapped, place)
 
 
-def test_two_rows_of_one_time_are_refused_by_line(source: Path) -> None:
-    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), rows()[-1]]))
+def test_two_rows_of_one_time_that_differ_are_refused_by_line(source: Path) -> None:
+    other = rows()[-1].replace(",23,", ",24,")
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), other]))
     with pytest.raises(Refused, match=r"run-1.csv: line 26: has the time of line 25"):
         take(source)
+
+
+def test_a_row_that_is_repeated_is_dropped_and_told(source: Path) -> None:
+    (before,), _ = take(source)
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), *rows()[-1:] * 2]))
+    (outcome,), _ = take(source)
+    assert [one.id for one in outcome.episodes] == [one.id for one in before.episodes]
+    assert [str(one) for one in outcome.dropped] == [
+        "repeats the row of its time before it (line 26, line 27)"
+    ]
 
 
 def test_rows_in_any_order_are_the_same_episode(source: Path) -> None:
@@ -232,4 +257,69 @@ def test_a_date_of_another_century_is_refused_by_its_line(source: Path) -> None:
 def test_a_time_beyond_any_number_is_dropped(source: Path) -> None:
     (source / "run-1.csv").write_text("\n".join([HEAD, *rows(), "1e9999999,backup,busy,1,2,5"]))
     (outcome,), _ = take(source)
-    assert [one.line for one in outcome.dropped] == [26]
+    assert [one.examples for one in outcome.dropped] == [("line 26: '1e9999999'",)]
+
+
+def test_of_several_files_the_bad_one_is_left_out_and_told(source: Path) -> None:
+    for number in (2, 3, 4):
+        later = [f"{int(row[:13]) + 10**6 * number}{row[13:]}" for row in rows()]
+        (source / f"run-{number}.csv").write_text("\n".join([HEAD, *later]))
+    (source / "run-2.csv").write_text("\n".join([HEAD.replace("cpu", "rx"), *rows()]))
+    # The second episode of this file is refused, so the first is withdrawn.
+    twice = [rows()[0], *rows(), rows()[5].replace(",5,25,", ",6,25,")]
+    half = [row.replace("backup", "other") for row in rows(8)]
+    (source / "run-3.csv").write_text("\n".join([HEAD, *half, *twice]))
+    reports, store = take(source)
+    assert [bool(report.refused) for report in reports] == [False, True, True, False]
+    assert "run-2.csv: has no column cpu" in str(reports[1].refused)
+    assert "run-3.csv: line 35: has the time of line 16" in str(reports[2].refused)
+    kept = sorted(one.id for report in reports for one in report.episodes)
+    assert store.ids() == kept and len(kept) == 2
+    again, _ = take(source)
+    assert [one.new for report in again for one in report.episodes] == [False, False]
+    assert counts(reports)["refused"] == 2
+
+
+def test_a_damaged_archive_gives_nothing(source: Path) -> None:
+    data = gzip.compress("\n".join([HEAD, *rows()]).encode())
+    (source / "run-2.csv.gz").write_bytes(data[:-20])
+    text = MAPPING.replace('sample = { path = "([^/]+)[.]csv" }', 'sample = { path = "^(.*)$" }')
+    (first, second), store = take(source, text)
+    assert second.refused and len(store.ids()) == len(first.episodes) == 1
+
+
+@pytest.mark.parametrize("memory", [0, 1 << 30])
+def test_many_hosts_in_any_order_are_episodes_each(
+    memory: int, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are the same whether they are kept in memory or on the disk meanwhile."""
+    monkeypatch.setattr("phasewatch.adapters.partitions.MEMORY", memory)
+    lines = [row.replace("backup", f"h{host}") for row in rows() for host in range(3)]
+    (source / "run-1.csv").write_text("\n".join([HEAD, *lines[::-1]]))
+    text = MAPPING.replace('host = "pi-1"', 'host = { column = "job" }')
+    text = text.replace('{ column = "job", rules = [["^backup", "backup"], ["", "other"]] }', '"p"')
+    _, store = take(source, text)
+    assert [store.manifest(id).host for id in store.ids()] == ["h0", "h1", "h2"]
+    for id in store.ids():
+        samples = store.read(id).sources["node"]
+        np.testing.assert_array_equal(samples.values[:, 0], np.arange(24))
+    assert not list((store.root / "episodes").glob(".tmp*"))
+
+
+def test_an_episode_that_is_too_large_says_how_to_cut_it(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importer, "MAX_EPISODE", 100)
+    with pytest.raises(Refused, match=r"Cut recordings with \[episode\] every_s = 86400"):
+        take(source)
+
+
+def test_a_row_may_stand_between_lines_that_only_look_like_ends(source: Path) -> None:
+    names = HEAD.split(",")
+    lines = [dict(zip(names, row.split(","), strict=True)) for row in rows()]
+    lines[3]["note"] = "a\u2028b\u0085c"
+    (source / "run-1.csv").unlink()
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (source / "run-1.jsonl").write_text(text, encoding="utf-8")
+    (report,), _ = take(source, MAPPING.replace("[.]csv", "[.]jsonl"))
+    assert (report.rows, report.dropped) == (24, ())

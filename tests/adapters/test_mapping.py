@@ -105,6 +105,52 @@ BAD = {
 }
 
 
+ADDED = {
+    "[time]": [
+        (
+            "[time]\nformat = '%d/%m/%Y'",
+            "time: has unit and format; expected one of unit and format",
+        ),
+        (
+            "[time]\nzone = 'Europe/Berlin'",
+            "time.zone: is given for Unix time in ms; expected dates",
+        ),
+        ("[time]\nstart = 'noon'", "time.start: is 'noon'; expected a date such as"),
+        ("[files]\nencoding = 'utf-99'\n[time]", "files.encoding: is 'utf-99'; expected the name"),
+        ("[numbers]\nthousands = '.'\n[time]", "numbers.thousands: is '.'; expected another"),
+        (
+            "[pivot]\nvalue = 'v'\n[time]",
+            "pivot.name: is missing; expected the column of the names",
+        ),
+        ("[pivot]\nname = 'n'\nvalue = 'v'\n[time]", "channels.node.rx: has per beside .pivot."),
+        ("[rows]\nkeep = { job = [] }\n[time]", "rows.keep.job: "),
+    ],
+    'unit = "ms"': [
+        ("", "time.unit: is missing; expected one of s, ms, us, ns, iso, clock, or a format"),
+        ("format = '%H:%M'", "time.format: is '%H:%M': it has no year, month and day; expected a"),
+        ("format = '%d/%m/%Y'\nzone = 'Berlin'", "time.zone: is 'Berlin'; expected a zone such as"),
+        ("unit = 'clock'", "time.start: is missing; expected the date of the first row"),
+        ("unit = 'iso'\nstart = '2026-11-01'", "time.start: is given beside whole dates"),
+    ],
+    'column = "state"': [
+        ("file = 'labels.csv'", "phase.outside: is missing"),
+        ("file = 'labels.csv'\noutside = 'calm'\npath = 'x'", "phase.path: is an unknown field"),
+        ("header = '['", "phase.header: .*unterminated"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [(right, wrong, why) for right, several in ADDED.items() for wrong, why in several],
+)
+def test_a_wrong_field_of_reading_is_named(
+    right: str, wrong: str, problem: str, layout: Schema, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=problem):
+        read(MAPPING.replace(right, wrong, 1), layout, tmp_path)
+
+
 @pytest.mark.parametrize("right", BAD)
 def test_a_wrong_field_is_named(right: str, layout: Schema, tmp_path: Path) -> None:
     wrong, problem = BAD[right]
@@ -112,3 +158,32 @@ def test_a_wrong_field_is_named(right: str, layout: Schema, tmp_path: Path) -> N
     with pytest.raises(Refused, match=problem) as refused:
         read(MAPPING.replace(right, wrong), layout, tmp_path)
     assert "mapping.toml" in str(refused.value)
+
+
+QUESTIONS = {
+    ('column = "state"', 'value = "?"'): r"phase\.value: .*; expected the phase of every row",
+    ('unit = "ms"', 'format = "?"'): r"time\.format: .*; expected a format",
+    ('host = "pi-1"', 'host = "?"'): r"episode\.host: is a question that the draft leaves open",
+}
+
+
+@pytest.mark.parametrize("answer", QUESTIONS)
+def test_a_question_that_a_draft_leaves_open_is_refused(
+    answer: tuple[str, str], layout: Schema, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=QUESTIONS[answer]):
+        read(MAPPING.replace(*answer), layout, tmp_path)
+
+
+def test_only_rows_that_are_counted_are_chosen_by_their_text(
+    layout: Schema, tmp_path: Path
+) -> None:
+    text = MAPPING.replace(
+        '"node.cpu" = "cpu"', '"node.cpu" = { rows = true, where = { job = 7 } }'
+    )
+    mapped = read(text, layout, tmp_path)
+    assert mapped.quantities[0].where == (("job", frozenset(["7"])),)
+    assert "job" in mapped.columns
+    wrong = MAPPING.replace('unit = "KiB"', 'where = { job = "x" }')
+    with pytest.raises(Refused, match=r"node\.rx\.where: stands beside a column"):
+        read(wrong, layout, tmp_path)

@@ -1,51 +1,41 @@
-"""Turns rows of tables into episodes of a store, and reports file by file.
+"""Turns tables into episodes of a store, and reports file by file.
 
-A row that cannot be used is dropped and reported. What makes the mapping itself doubtful (a time in
-another unit, a phase that the schema does not know, two rows with one time) is refused by file and
-line. The id of an episode follows from its content, so importing a source again changes nothing.
+A file is read in batches, its rows are divided by episode, and one episode after the other is
+written: memory does not grow with the file. A file that is refused leaves nothing behind, and the
+others are imported. The id of an episode follows from its content, so importing a source again
+changes nothing.
 """
 
-import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
-from phasewatch.adapters import tables
-from phasewatch.adapters.mapping import CLOCKS, Mapping, TextSource
-from phasewatch.adapters.tables import Dropped, Table
-from phasewatch.episode import (
-    NAMES,
-    UNIX_CEILING_NS,
-    UNIX_FLOOR_NS,
-    Episode,
-    Floats,
-    Ints,
-    Label,
-    Samples,
-)
-from phasewatch.errors import Refused
-from phasewatch.io import atomic
-from phasewatch.schema import NS, Schema
+from phasewatch.adapters import intervals
+from phasewatch.adapters.episodes import Origin, build
+from phasewatch.adapters.intervals import Labels
+from phasewatch.adapters.ledger import Omission
+from phasewatch.adapters.mapping import Mapping
+from phasewatch.adapters.numerals import MISSING
+from phasewatch.adapters.partitions import Partitions
+from phasewatch.adapters.reading import opening
+from phasewatch.adapters.reading.source import Input, find
+from phasewatch.adapters.records import Identities, Records
+from phasewatch.episode import Episode, Ints
+from phasewatch.errors import Refused, counted
+from phasewatch.schema import NS
 from phasewatch.store.format import MANIFEST, encode_episode
 from phasewatch.store.local import Store
 from phasewatch.validation import rules
 from phasewatch.validation.verdict import Verdict
 
-MISSING = ("", "-", "NA", "N/A", "null", "None", "nan", "NaN")
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["MISSING", "FileReport", "ImportedEpisode", "counts", "find_files", "import_files"]
 
-MAX_BINS = 1_000_000
-"""The most bins of an episode of events: a week in bins of less than a second."""
-
-Identity = tuple[str, ...]
-"""Host, sample, profile and campaign of a row."""
+MAX_EPISODE = 1 << 30
+"""Bytes of the rows of one episode, which must fit into memory several times."""
 
 
 @dataclass(frozen=True)
@@ -60,40 +50,29 @@ class ImportedEpisode:
 
 @dataclass(frozen=True)
 class FileReport:
-    """The result of importing a file: rows read, rows dropped and why, and its episodes."""
+    """The result of importing a file: rows read, what was left out and why, and its episodes.
+
+    `dropped` are rows, `unmeasured` values that are left out, `notes` what a person should know
+    about the file. `refused` tells why none of the file was imported. `matched` counts the rows
+    that each rule of [rows] drop and keep found, by column and text.
+    """
 
     file: str
     rows: int
-    dropped: tuple[Dropped, ...]
-    episodes: tuple[ImportedEpisode, ...]
+    dropped: tuple[Omission, ...] = ()
+    episodes: tuple[ImportedEpisode, ...] = ()
+    unmeasured: tuple[Omission, ...] = ()
+    notes: tuple[str, ...] = ()
+    refused: Refused | None = None
+    matched: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
-    def reasons(self) -> dict[str, list[int]]:
-        """The lines of dropped rows, by the reason."""
-        found: dict[str, list[int]] = {}
-        for one in self.dropped:
-            found.setdefault(one.reason, []).append(one.line)
-        return found
+    def rows_dropped(self) -> int:
+        """The number of rows that are left out."""
+        return sum(one.count for one in self.dropped)
 
 
-@dataclass(frozen=True)
-class Rows:
-    """The usable rows of a table: Unix ns `[n]`, values `[n, C]`, identity and phase of each."""
-
-    lines: Ints
-    t_ns: Ints
-    values: Floats
-    identity: list[Identity]
-    phase: list[str]
-
-    def take(self, rows: Ints) -> "Rows":
-        """Return the chosen rows, in the given order."""
-        identity = [self.identity[row] for row in rows]
-        phase = [self.phase[row] for row in rows]
-        return Rows(self.lines[rows], self.t_ns[rows], self.values[rows], identity, phase)
-
-
-def find_files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
+def find_files(source: Path, mapping: Mapping, out: Path) -> list[Input]:
     """Return the files of a source that the mapping chooses, sorted. Raises Refused without one.
 
     Raises Refused, too, where the folder `out` of the store lies in the source: the next import
@@ -102,283 +81,202 @@ def find_files(source: Path, mapping: Mapping, out: Path) -> list[Path]:
     if out.resolve().is_relative_to(source.resolve()):
         problem, remedy = f"lies in the source {source}", "Choose another --out."
         raise Refused(out, problem, "a folder beside it", remedy)
-    if source.is_file():
-        return [source]
-    readable = sorted(path for path in source.glob(mapping.pattern) if tables.readable(path))
-    chosen = [
-        path
-        for path in readable
-        if not any(one.search(_relative_name(source, path)) for one in mapping.skip)
-    ]
-    if not chosen:
+    if not source.exists():
+        raise Refused(source, "does not exist", "a table, or a folder of tables", "Check the path.")
+    found = find(source, mapping.pattern)
+    if source.is_dir():
+        labels = mapping.intervals and (source / mapping.intervals.file)
+        found = [
+            one
+            for one in found
+            if one.path != labels and not any(skip.search(one.name) for skip in mapping.skip)
+        ]
+    if not found:
         raise Refused(
-            source, f"no file to read fits {mapping.pattern!r}",
-            f"files ending in {', '.join(tables.ENDINGS)}, gzipped or not",
+            source, f"no file to read fits {mapping.pattern!r}", "tables, compressed or not",
             "Check the path, and [files] in the mapping.",
         )  # fmt: skip
-    return chosen
+    return found
 
 
 def import_files(source: Path, mapping: Mapping, store: Store) -> Iterator[FileReport]:
-    """Import the files of a source one by one, and yield a report of each.
+    """Import the files of a source, and yield a report of each; some may be refused.
 
-    Raises Refused, or OSError.
+    Files are imported one by one, or together where their rows are joined. Raises Refused for a
+    source without a file, for labels that cannot be read, and where no row of any file is kept; or
+    OSError.
     """
-    for path in find_files(source, mapping, store.root):
-        yield import_file(path, _relative_name(source, path), mapping, store)
+    inputs = find_files(source, mapping, store.root)
+    labels = None
+    if mapping.intervals:
+        folder = source if source.is_dir() else source.parent
+        labels = intervals.read(mapping.intervals, folder, store.schema)
+    kept = False
+    reports = []
+    for group in [inputs] if mapping.join else [[one] for one in inputs]:
+        for report in _Import(mapping, store, labels).run(group):
+            kept = kept or bool(report.episodes)
+            reports.append(report)
+            yield report
+    if labels and kept:
+        labels.refuse_unused()
+    if not kept:
+        _refuse_nothing_kept(source, reports)
 
 
-def _relative_name(source: Path, path: Path) -> str:
-    """Return the path of a file in its source, with slashes."""
-    return path.name if source.is_file() else path.relative_to(source).as_posix()
-
-
-def import_file(path: Path, name: str, mapping: Mapping, store: Store) -> FileReport:
-    """Import one file, whose episodes are noted to come from `name`. Raises Refused."""
-    table = tables.read(path)
-    read = len(table) + len(table.dropped)
-    rows, dropped = _rows(table, name, mapping, store.schema)
-    episodes = []
-    for part in _by_episode(rows, mapping):
-        if len(part.lines) < 2:
-            dropped.append(Dropped(int(part.lines[0]), "alone: an episode has two rows or more"))
-        else:
-            episodes.append(_publish(_episode(part, name, mapping, store.schema), store))
-    return FileReport(name, read, tuple(dropped), tuple(episodes))
-
-
-# ---------------------------------------------------------------- rows
-
-
-def _rows(table: Table, name: str, mapping: Mapping, schema: Schema) -> tuple[Rows, list[Dropped]]:
-    """Return the rows that can be used, and the dropped ones."""
-    if absent := [column for column in mapping.columns if column not in table.columns]:
+def _refuse_nothing_kept(source: Path, reports: Sequence[FileReport]) -> NoReturn:
+    """Raise Refused because no file gave an episode, for the reason of the first."""
+    refused = [report.refused for report in reports if report.refused]
+    if len(refused) == 1 and len(reports) == 1:
+        raise refused[0]
+    if refused:
+        first = refused[0]
         raise Refused(
-            table.path, f"has no column {', '.join(absent)}",
-            f"some of {', '.join(list(table.columns)[:8])}", "Correct the mapping.",
+            first.where,
+            f"{first.problem} ({len(refused)} of {counted(len(reports), 'file')} refused, and no "
+            "row of any kept)",
+            first.expected, first.remedy, first.code,
         )  # fmt: skip
-    unusable: dict[int, str] = {}
-    for column, text in mapping.drop:
-        for row, cell in enumerate(table.columns[column]):
-            if cell == text:
-                unusable.setdefault(row, f"{column} is {text}, which the mapping drops")
-    t_ns = _times(table, mapping, unusable)
-    values = np.empty((len(table), len(mapping.quantities)))
-    for place, one in enumerate(mapping.quantities):
-        value = _numbers(table, one.column, unusable) if one.column else np.ones(len(table))
-        if one.per:
-            seconds = _numbers(table, one.per, unusable)
-            value = value / np.where(seconds > 0, seconds, np.nan)
-        values[:, place] = value * one.factor
-    usable = np.array([row for row in range(len(table)) if row not in unusable], dtype=np.int64)
-    identity = {key: _identity_texts(table, name, key, mapping, usable) for key in NAMES}
-    rows = Rows(
-        np.array(table.lines, dtype=np.int64)[usable],
-        t_ns[usable],
-        values[usable],
-        list(zip(*identity.values(), strict=True)),
-        _phases(table, _texts(table, name, mapping.phase, usable), usable, schema),
-    )
-    return rows, table.dropped + [
-        Dropped(table.lines[row], reason) for row, reason in unusable.items()
-    ]
+    rows = sum(report.rows for report in reports)
+    if not rows:
+        raise Refused(
+            source, "has no row below its header", "rows", "Check the file.", code="nothing_kept"
+        )
+    raise Refused(
+        source, f"none of its {counted(rows, 'row')} is kept", "rows that make an episode",
+        "Read above why they are dropped, and correct the mapping.", code="nothing_kept",
+    )  # fmt: skip
 
 
-def _numbers(table: Table, column: str, unusable: dict[int, str]) -> Floats:
-    """Return the values of a column, NaN for missing ones; rows with other text are `unusable`."""
-    cells = table.columns[column]
-    try:
-        return np.array([cell or "nan" for cell in cells], dtype=np.float64)
-    except ValueError:
-        pass
-    found = np.full(len(cells), np.nan)
-    for row, cell in enumerate(cells):
-        if cell.strip() not in MISSING:
-            try:
-                found[row] = float({"True": "1", "False": "0"}.get(cell, cell))
-            except ValueError:
-                unusable.setdefault(row, f"{column} is {cell[:40]!r}, no number")
-    return found
+class _Import:
+    """The import of a file, or of several whose rows are joined."""
 
+    def __init__(self, mapping: Mapping, store: Store, labels: Labels | None) -> None:
+        self._mapping = mapping
+        self._store = store
+        self._labels = labels
+        self._identities = Identities()
+        self._records: list[Records] = []
+        self._refused: dict[int, Refused] = {}
+        self._notes: dict[int, tuple[str, ...]] = {}
+        self._published: list[ImportedEpisode] = []
 
-def _times(table: Table, mapping: Mapping, unusable: dict[int, str]) -> Ints:
-    """Return the Unix ns of every row; rows without a time are `unusable`.
+    def run(self, inputs: Sequence[Input]) -> list[FileReport]:
+        """Import the files, and return a report of each. Raises OSError."""
+        channels = len(self._store.schema.channels)
+        with self._store.folder_of_drafts() as folder:
+            parts = Partitions(folder, channels)
+            for number, given in enumerate(inputs):
+                self._read(number, given, parts)
+            if len(self._refused) < len(inputs):
+                self._write(parts, inputs)
+        return [self._report(number, given) for number, given in enumerate(inputs)]
 
-    Raises Refused for a time that must be in another unit.
-    """
-    found = np.zeros(len(table), dtype=np.int64)
-    for row, cell in enumerate(table.columns[mapping.time]):
-        if row in unusable:
-            continue
+    def _read(self, number: int, given: Input, parts: Partitions) -> None:
+        """Divide the rows of a file by episode; a refusal is noted."""
+        mapping = self._mapping
+        records = Records(
+            given, mapping, self._store.schema, self._identities, self._labels, number
+        )
+        self._records.append(records)
         try:
-            t_ns = _unix_ns(cell.strip(), mapping.unit)
-        # ArithmeticError is raised by Decimal, and for infinity.
-        except (ValueError, ArithmeticError):
-            unusable.setdefault(row, f"{mapping.time} is {cell[:40]!r}, no time in {mapping.unit}")
-            continue
-        if not UNIX_FLOOR_NS <= t_ns < UNIX_CEILING_NS:
-            raise Refused(
-                f"{table.path}: line {table.lines[row]}: {mapping.time}",
-                f"{cell} is not between the years 2000 and 2100 in {mapping.unit}",
-                f"Unix time in {_plausible_unit(cell) or 'one of ' + ', '.join(CLOCKS)}",
-                "Correct [time] unit in the mapping.",
-                code="time_unit",
-            )
-        found[row] = t_ns
-    return found
+            opened = opening.open_table(given, mapping.options, _named(mapping))
+            for identities, rows in records.rows(opened):
+                parts.add(identities, self._stretches(rows["t"]), rows)
+            self._notes[number] = opened.layout.notes
+            _refuse_all_dropped(records)
+        except Refused as error:
+            self._refused[number] = error
 
+    def _stretches(self, t_ns: Ints) -> Ints:
+        """Return the stretch of time that each row lies in, as recordings are cut."""
+        cut_ns = round(self._mapping.cut_s * NS)
+        if not cut_ns:
+            return np.zeros(len(t_ns), dtype=np.int64)
+        # A row ends the time that its values are of; an event begins a bin.
+        return t_ns // cut_ns if self._mapping.bin_s else (t_ns - 1) // cut_ns
 
-def _unix_ns(text: str, unit: str) -> int:
-    """Return the Unix ns of a time as text; a date without a zone is in UTC."""
-    if unit != "iso":
-        return int(Decimal(text) * CLOCKS[unit])
-    when = datetime.fromisoformat(text)
-    since = (when if when.tzinfo else when.replace(tzinfo=UTC)) - EPOCH
-    return since // timedelta(microseconds=1) * 1000
-
-
-def _plausible_unit(text: str) -> str:
-    """Return the unit in which a number is a time of this century; empty for none, and a date."""
-    try:
-        number = Decimal(text)
-    except ArithmeticError:
-        return ""
-    units = (unit for unit, ns in CLOCKS.items() if UNIX_FLOOR_NS <= number * ns < UNIX_CEILING_NS)
-    return next(units, "")
-
-
-def _texts(table: Table, name: str, source: TextSource, rows: Ints) -> list[str]:
-    """Return the text that `source` gives for each of `rows`."""
-    if not source.column:
-        return [source.of_file(name)] * len(rows) if len(rows) else []
-    cells = table.columns[source.column]
-    known: dict[str, str] = {}
-    for row in rows:
-        cell = cells[row]
-        if cell not in known:
-            where = f"{table.path}: line {table.lines[row]}: {source.column}"
-            known[cell] = source.apply_rules(cell, where)
-    return [known[cells[row]] for row in rows]
-
-
-def _identity_texts(table: Table, name: str, key: str, mapping: Mapping, rows: Ints) -> list[str]:
-    """Return the text of the identity `key` for each of `rows`. Raises Refused for an empty one."""
-    texts = _texts(table, name, mapping.identity[key], rows)
-    if "" in texts:
-        raise Refused(
-            f"{table.path}: line {table.lines[rows[texts.index('')]]}: {key}",
-            "is empty",
-            "a name",
-            f"Give [episode] {key} a rule that fits an empty text, or leave such rows out "
-            "under [rows] drop.",
-            code="identity_empty",
+    def _write(self, parts: Partitions, inputs: Sequence[Input]) -> None:
+        """Write the episodes of all rows; a refusal leaves none of them."""
+        bad = sorted(self._refused)
+        origin = Origin(
+            tuple(one.name for one in inputs), tuple(one.dropped for one in self._records)
         )
-    return texts
+        try:
+            for key in parts.keys:
+                identity = self._identities.found[key[0]]
+                if parts.size(key) > MAX_EPISODE:
+                    raise _too_long(inputs[0], identity[0], parts.size(key))
+                rows = parts.load(key)
+                if bad:
+                    rows = rows[~np.isin(rows["file"], bad)]
+                if len(rows):
+                    for episode in build(rows, identity, self._mapping, self._store.schema, origin):
+                        self._published.append(_publish(episode, self._store))
+        except Refused as error:
+            self._refused.update(dict.fromkeys(range(len(inputs)), error))
+            self._withdraw()
 
+    def _withdraw(self) -> None:
+        """Remove the episodes that were new, because others of the same rows cannot be written."""
+        for one in self._published:
+            if one.new:
+                self._store.remove(one.id)
+        self._published = []
 
-def _phases(table: Table, phases: list[str], rows: Ints, schema: Schema) -> list[str]:
-    """Return `phases`. Raises Refused for one that the schema does not know."""
-    for row, phase in zip(rows, phases, strict=True):
-        if phase not in schema.classes:
-            raise Refused(
-                f"{table.path}: line {table.lines[row]}: phase",
-                f"is {phase!r}",
-                f"one of {', '.join(schema.classes)}",
-                "Add it to the schema's classes, or a rule to the mapping's [phase].",
-                code="labels_class",
-            )
-    return phases
-
-
-# ---------------------------------------------------------------- episodes
-
-
-def _by_episode(rows: Rows, mapping: Mapping) -> Iterator[Rows]:
-    """Yield the rows of each episode, in the order of time."""
-    for identity in dict.fromkeys(rows.identity):
-        same = [row for row, other in enumerate(rows.identity) if other == identity]
-        chosen = np.array(same, dtype=np.int64)
-        part = rows.take(chosen[np.argsort(rows.t_ns[chosen], kind="stable")])
-        silent = np.diff(part.t_ns) > (mapping.gap_s or np.inf) * NS
-        for stretch in np.split(np.arange(len(chosen)), np.flatnonzero(silent) + 1):
-            yield part.take(stretch)
-
-
-def _episode(rows: Rows, name: str, mapping: Mapping, schema: Schema) -> Episode:
-    """Return the episode of some rows. Raises Refused where two rows have one time."""
-    if mapping.bin_s:
-        rows = _binned(rows, round(mapping.bin_s * NS), name)
-    same = np.flatnonzero(np.diff(rows.t_ns) == 0)
-    if len(same):
-        before, line = rows.lines[same[0]], rows.lines[same[0] + 1]
-        raise Refused(
-            f"{name}: line {line}", f"has the time of line {before}, in the same episode",
-            "one row for each time",
-            "Separate them by [episode] host or sample, or sum rows with [rows] events_every_s.",
-            code="time_dup",
+    def _report(self, number: int, given: Input) -> FileReport:
+        """Return the report of a file; of several, the first that is kept has the episodes."""
+        records = self._records[number]
+        first = next((n for n in range(len(self._records)) if n not in self._refused), None)
+        return FileReport(
+            given.name, records.read, records.dropped.omissions(),
+            tuple(self._published) if number == first else (),
+            records.unmeasured.omissions(), self._notes.get(number, ()),
+            self._refused.get(number), records.matched,
         )  # fmt: skip
-    host, sample, profile, campaign = rows.identity[0]
-    usual = int(np.median(np.diff(rows.t_ns)))
-    # The values of a row are of the time since the row before.
-    start_ns = int(rows.t_ns[0]) - usual
-    content = atomic.canonical_json([host, sample, profile, campaign, start_ns])
-    readable = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{host}.{profile}.{sample}").strip("-_")[:100]
-    columns = {source: [c.name for c in schema.channels_of(source)] for source in schema.sources}
-    return Episode(
-        id=f"{readable or 'episode'}.{hashlib.sha256(content).hexdigest()[:12]}",
-        host=host,
-        sample=sample,
-        profile=profile,
-        campaign=campaign,
-        start_ns=start_ns,
-        end_ns=int(rows.t_ns[-1]),
-        labels=_labels(rows, start_ns),
-        sources={
-            source: Samples(
-                tuple(names),
-                rows.t_ns,
-                rows.t_ns - start_ns,
-                rows.values[:, [schema.names.index(channel) for channel in names]],
-                NS / usual,
-            )
-            for source, names in columns.items()
-        },
-        notes={"imported_from": name},
-    )
 
 
-def _binned(rows: Rows, every_ns: int, name: str) -> Rows:
-    """Return events summed in bins, each with the time of its end; a bin without a row is 0.
+def _named(mapping: Mapping) -> list[str]:
+    """Return the columns that tell a header; with a pivot, channels are no columns."""
+    return mapping.columns
 
-    Raises Refused where one wrong time would make more bins than memory holds.
-    """
-    place = rows.t_ns // every_ns
-    first = int(place[0])
-    bins = place - first
-    count = max(int(bins[-1]) + 1, 2)
-    if count > MAX_BINS:
-        raise Refused(
-            f"{name}: line {rows.lines[-1]}",
-            f"is {(int(rows.t_ns[-1]) - int(rows.t_ns[0])) / NS:,.0f} s after line {rows.lines[0]}",
-            f"events of one episode within {MAX_BINS:,} bins of {every_ns / NS:g} s",
-            "Correct the time, set [episode] gap_s, or raise [rows] events_every_s.",
-            code="bins",
+
+def _refuse_all_dropped(records: Records) -> None:
+    """Raise Refused where every row of a file is left out, and not because the mapping says so."""
+    omitted = records.dropped.omissions()
+    wrong = [one for one in omitted if not one.reason.endswith(("mapping drops", "mapping keeps"))]
+    if not wrong or sum(one.count for one in omitted) < records.read:
+        return
+    most = max(wrong, key=lambda one: one.count)
+    raise Refused(
+        records.given, f"none of its {counted(records.read, 'row')} can be used: {most}",
+        "rows that fit the mapping", _advice(most.reason), code="nothing_kept",
+    )  # fmt: skip
+
+
+def _advice(reason: str) -> str:
+    """Return what to do where all rows are left out for a reason."""
+    if reason.endswith("is no number"):
+        return (
+            "Say how numbers are written under [numbers] (decimal, thousands, suffixes, missing), "
+            "or map another column."
         )
-    values = np.zeros((count, rows.values.shape[1]))
-    np.add.at(values, bins, np.nan_to_num(rows.values))
-    last = np.maximum(np.searchsorted(bins, np.arange(count), side="right") - 1, 0)
-    ends = (first + 1 + np.arange(count, dtype=np.int64)) * every_ns
-    return replace(rows.take(last), t_ns=ends, values=values)
+    if "is no time in" in reason:
+        return "Correct [time] column, unit or format in the mapping."
+    if "no channel" in reason:
+        return "Name the quantities under [channels] as [pivot] joins them."
+    if "fields where" in reason:
+        return "Give separator and skip_lines under [files] in the mapping."
+    return "Correct the mapping."
 
 
-def _labels(rows: Rows, start_ns: int) -> tuple[Label, ...]:
-    """Return a label where the phase changes, from the last row of the phase before."""
-    begins = [start_ns, *map(int, rows.t_ns[:-1])]
-    return tuple(
-        Label(begin, phase)
-        for place, (begin, phase) in enumerate(zip(begins, rows.phase, strict=True))
-        if place == 0 or phase != rows.phase[place - 1]
-    )
+def _too_long(given: Input, host: str, size: int) -> Refused:
+    """Return the refusal of an episode that is larger than memory should hold."""
+    return Refused(
+        given, f"holds an episode of host {host} with {size / 2**30:.1f} GiB of rows",
+        f"at most {MAX_EPISODE >> 30} GiB in one episode",
+        "Cut recordings with [episode] every_s = 86400, for example.", code="episode_size",
+    )  # fmt: skip
 
 
 def _publish(episode: Episode, store: Store) -> ImportedEpisode:
@@ -402,16 +300,35 @@ def _refuse_other(episode: Episode, other: str) -> NoReturn:
         remedy = "Import into another folder."
     else:
         place, problem = f"{name} and {other}", "have one host, sample, profile, campaign and start"
-        remedy = "Separate them in the mapping, by [episode] sample for example."
+        remedy = "Separate them in the mapping, by [episode] sample for example, or join them."
     raise Refused(place, problem, "one source for one episode", remedy, code="id_taken")
 
 
+def unmatched(reports: Sequence[FileReport], mapping: Mapping) -> list[str]:
+    """Return the rules of [rows] drop and keep that found no row in any file, as text."""
+    found: Counter[tuple[str, str]] = Counter()
+    for report in reports:
+        found.update(report.matched)
+    return [
+        f"[rows] {field} = {{ {column} = {text!r} }} finds no row"
+        for field, chosen in (("drop", mapping.drop), ("keep", mapping.keep))
+        for column, texts in chosen
+        for text in sorted(texts)
+        if not found[column, text]
+    ]
+
+
 def counts(reports: Sequence[FileReport]) -> Counter[str]:
-    """Return the numbers of rows, dropped rows, episodes, new episodes, and of each verdict."""
+    """Return the numbers of rows, dropped rows, episodes, new episodes, and of each verdict.
+
+    Files that are refused are counted as `refused`.
+    """
     found: Counter[str] = Counter()
     for report in reports:
-        found.update(rows=report.rows, dropped=len(report.dropped))
+        found.update(rows=report.rows, dropped=report.rows_dropped)
         found.update(episodes=len(report.episodes))
         found.update(new=sum(one.new for one in report.episodes))
         found.update(one.verdict for one in report.episodes)
+        if report.refused:
+            found["refused"] += 1
     return found

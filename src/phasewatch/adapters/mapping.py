@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from phasewatch.adapters.clock import CLOCKS, Clock, compile_format, parse_start, parse_zone
+from phasewatch.adapters.numerals import PLAIN, Numerals
+from phasewatch.adapters.reading.table import DEFAULTS, Options
 from phasewatch.episode import NAMES
 from phasewatch.errors import Refused
 from phasewatch.io import fields
-from phasewatch.schema import Channel, Schema
-
-CLOCKS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-"""Nanoseconds in each unit of a time column; the other unit is "iso", for dates as text."""
+from phasewatch.schema import NS, Channel, Schema
 
 UNITS = {
     "bytes": {"B": 1.0, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20,
@@ -28,6 +28,18 @@ UNITS = {
 """Units that convert into each other, by what they measure; "/s" may follow each."""
 
 REMEDY = "Correct the mapping."
+
+QUESTION = "?"
+"""What a draft writes where the files do not say something, for a person to answer."""
+
+ANSWERS = {
+    "value": 'the phase of every row, such as "benign", or else a column, path or file of labels',
+    "zone": 'the zone of the dates, such as "Europe/Berlin" or "UTC"',
+    "start": "the date from which times count, such as 2026-11-01T10:00:00",
+    "format": 'a format, such as "%d/%m/%Y %H:%M" for days before months',
+    "decimal": '"," or "."',
+}
+"""What may answer a question, by its field."""
 
 
 def _compiled(text: object) -> re.Pattern[str]:
@@ -42,8 +54,14 @@ def _compiled(text: object) -> re.Pattern[str]:
         raise fields.wrong(f"is {text!r}: {error}", "a regular expression") from error
 
 
+def _listed(value: object) -> object:
+    """Return a value of a mapping that may be one or a list of several as a list."""
+    return value if isinstance(value, list) else [value]
+
+
 Pattern = Annotated[re.Pattern[str], BeforeValidator(_compiled)]
 Name = Annotated[str, Field(min_length=1)]
+Names = Annotated[list[Name], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class Rule(fields.Row):
@@ -54,14 +72,16 @@ class Rule(fields.Row):
 
 
 class TextSource(fields.Table):
-    """Where a text comes from: a `column`, the `path` of the file, or a fixed `value`.
+    """Where a text comes from: a `column`, a column's name, the `path` of the file, or a `value`.
 
-    In a mapping, a plain text is a fixed value. `path` is a regular expression whose first group is
-    the text. The first of the `rules` whose pattern is found in the text replaces it.
+    In a mapping, a plain text is a fixed value. `path` and `header` are regular expressions whose
+    first group is the text: `path` is searched in the path of the file, `header` in the names of
+    its columns. The first of the `rules` whose pattern is found in the text replaces it.
     """
 
     column: Name | None = None
     path: Pattern | None = None
+    header: Pattern | None = None
     value: Name | None = None
     rules: list[Rule] = Field(default_factory=list)
 
@@ -76,10 +96,11 @@ class TextSource(fields.Table):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        given = [name for name in ("column", "path", "value") if getattr(self, name) is not None]
+        ways = ("column", "path", "header", "value")
+        given = [name for name in ways if getattr(self, name) is not None]
         if len(given) != 1:
             problem = f"has {' and '.join(given) or 'none of them'}"
-            raise fields.wrong(problem, "one of column, path and value")
+            raise fields.wrong(problem, "one of column, path, header and value")
         return self
 
     def apply_rules(self, text: str, where: object) -> str:
@@ -95,64 +116,129 @@ class TextSource(fields.Table):
             raise Refused(where, f"{text!r} fits no rule", f"one of {known}", "Add a rule for it.")
         return text
 
-    def of_file(self, path: str) -> str:
-        """Return the text for all rows of the file at `path`, which has no column for it.
+    def of_file(self, path: str, names: tuple[str, ...] = ()) -> str:
+        """Return the text for all rows of the file at `path` with columns of these `names`.
 
-        Raises Refused when `path` does not fit the pattern, or the text no rule.
+        It is no text of a column. Raises Refused when the pattern is not found, or no rule fits.
         """
-        if self.path is None:
+        if self.path is None and self.header is None:
             return self.apply_rules(self.value or "", "mapping")
-        found = self.path.search(path)
+        pattern = self.path or self.header
+        assert pattern is not None
+        places = (path,) if self.path else names
+        found = next((one for place in places if (one := pattern.search(place))), None)
         if found is None:
+            where, what = (path, "a path") if self.path else (f"{path}: header", "a column's name")
             raise Refused(
-                path, f"does not fit {self.path.pattern!r}", "a path that the pattern fits",
+                where, f"does not fit {pattern.pattern!r}", f"{what} that the pattern fits",
                 "Correct the pattern, or set the file aside under [files] skip.",
             )  # fmt: skip
-        return self.apply_rules((found[1] or "") if self.path.groups else found[0], path)
+        return self.apply_rules((found[1] or "") if pattern.groups else found[0], path)
 
 
 @dataclass(frozen=True)
 class Quantity:
     """The values of one channel: those of `column`, or 1 for each row where it is empty.
 
+    Of rows that are counted, `where` chooses those with one of some texts in a column.
     They are multiplied by `factor`, and divided by the seconds in the column `per` where it is not
-    empty.
+    empty. `unit` is the word for the unit that may follow a number in the column. Where the column
+    is `optional`, the channel of a file without it is not measured.
     """
 
     channel: Channel
     column: str
     factor: float = 1.0
     per: str = ""
+    unit: str = ""
+    optional: bool = False
+    where: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """A file of labels: the phase of each stretch of time, `outside` of all of which it is another.
+
+    `start`, `end`, `label` and `host` are columns of the file. Without `end`, an interval ends
+    where the next begins; without `host`, it holds for every host.
+    """
+
+    file: str
+    start: str
+    end: str
+    label: TextSource
+    outside: str
+    clock: Clock
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class Pivot:
+    """Rows that hold one value each: its name is in the columns `names`, itself in `values`.
+
+    The text that `path` finds in the path of the file and those of several name columns are joined
+    by dots, empty ones left out. Where `values` are several columns, of which a file need not have
+    all, the name of the value column follows after a dot.
+    """
+
+    names: tuple[str, ...]
+    values: tuple[str, ...]
+    path: TextSource | None = None
 
 
 @dataclass(frozen=True)
 class Mapping:
     """How the tables of a folder become episodes.
 
-    `pattern` and `skip` choose the files. `time` is the column of times in `unit`. `identity` has
-    a source for each of NAMES. `gap_s` is the silence that ends an episode, 0 for none.
-    `bin_s` is more than 0 where rows are events (flows, log lines): they are summed in bins of so
-    many seconds, and a bin without a row is 0. `drop` are rows to leave out, by column and text.
+    `pattern` and `skip` choose the files, `options` says how they are written, `numerals` how
+    numbers are. `clock` reads their times. `identity` has a source for each of NAMES. `gap_s` is
+    the silence that ends an episode, 0 for none; `cut_s` the length at which longer recordings are
+    cut, 0 for none. `bin_s` is more than 0 where rows are events (flows, log lines): they are
+    summed in bins of so many seconds, and a bin without a row is 0. `drop` are rows to leave out,
+    by column and texts; of `keep`, rows with another text are left out. `join` makes rows of one
+    identity and time one row, whichever files they are in; a `pivot` implies it. The phase comes
+    from `phase`, or from `intervals` in a file of their own.
     """
 
     pattern: str
     skip: tuple[re.Pattern[str], ...]
-    time: str
-    unit: str
+    clock: Clock
     identity: dict[str, TextSource]
-    phase: TextSource
+    phase: TextSource | None
     quantities: tuple[Quantity, ...]
+    intervals: Intervals | None = None
+    options: Options = DEFAULTS
+    numerals: Numerals = PLAIN
+    pivot: Pivot | None = None
+    join: bool = False
     gap_s: float = 0.0
+    cut_s: float = 0.0
     bin_s: float = 0.0
-    drop: tuple[tuple[str, str], ...] = ()
+    drop: tuple[tuple[str, frozenset[str]], ...] = ()
+    keep: tuple[tuple[str, frozenset[str]], ...] = ()
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns of which the text is used: identity, phase, names of a pivot, kept rows."""
+        sources = (*self.identity.values(), *((self.phase,) if self.phase else ()))
+        counted = [pair for one in self.quantities for pair in one.where]
+        named = [name for name, _ in (*self.drop, *self.keep, *counted)]
+        needed = [*(source.column for source in sources), *named]
+        needed += self.pivot.names if self.pivot else ()
+        return list(dict.fromkeys(name for name in needed if name))
+
+    @property
+    def numbers(self) -> list[str]:
+        """The columns of which the numbers are used; those of channels are not, with a pivot."""
+        if self.pivot:
+            return list(self.pivot.values)
+        found = [name for one in self.quantities for name in (one.column, one.per)]
+        return list(dict.fromkeys(name for name in found if name))
 
     @property
     def columns(self) -> list[str]:
-        """The columns that every table must have."""
-        texts = [source.column for source in (*self.identity.values(), self.phase)]
-        numbers = [name for one in self.quantities for name in (one.column, one.per)]
-        needed = [self.time, *texts, *numbers, *(name for name, _ in self.drop)]
-        return list(dict.fromkeys(name for name in needed if name))
+        """The columns that are read."""
+        return list(dict.fromkeys([*self.clock.columns, *self.texts, *self.numbers]))
 
 
 # ---------------------------------------------------------------- fields of the file
@@ -161,21 +247,135 @@ class Mapping:
 class _Files(fields.Table):
     pattern: str = "**/*"
     skip: list[Pattern] = Field(default_factory=list)
+    encoding: str = ""
+    separator: str = ""
+    comment: str = ""
+    skip_lines: Annotated[int, Field(ge=0)] | None = None
+    header: list[Name] | None = None
+    records: str = ""
+    rename: list[Rule] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _known_encoding(self) -> Self:
+        try:
+            "".encode(self.encoding or "utf-8")
+        except LookupError:
+            expected = "the name of an encoding, such as utf-16 or cp1252"
+            raise fields.wrong(f"is {self.encoding!r}", expected, "encoding") from None
+        return self
+
+    def options(self) -> Options:
+        """Return what these fields say about reading."""
+        return Options(
+            self.encoding, self.separator, self.comment, self.skip_lines,
+            None if self.header is None else tuple(self.header), self.records,
+            tuple((rule.pattern, rule.replacement) for rule in self.rename),
+        )  # fmt: skip
 
 
-class _Time(fields.Table):
-    column: Name
-    unit: Literal["s", "ms", "us", "ns", "iso"] = Field(
-        description=f"one of {', '.join(CLOCKS)}, iso"
-    )
+class _Numbers(fields.Table):
+    decimal: Literal[".", ","] = "."
+    thousands: str = ""
+    missing: list[str] = Field(default_factory=list)
+    suffixes: dict[str, float] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        if self.thousands == self.decimal:
+            expected = f"another character than the decimal {self.decimal!r}"
+            raise fields.wrong(f"is {self.thousands!r}", expected, "thousands")
+        return self
+
+    def numerals(self) -> Numerals:
+        """Return how numbers are written, as these fields say."""
+        suffixes = tuple(self.suffixes.items())
+        return Numerals(self.decimal, self.thousands, tuple(self.missing), suffixes)
 
 
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Unit = Annotated[
+    Literal["s", "ms", "us", "ns", "iso", "clock"] | None,
+    Field(description=f"one of {', '.join(CLOCKS)}, iso, clock"),
+]
+
+
+class _Written(fields.Table):
+    """How times are written, in [time] and in the labels of [phase] alike."""
+
+    unit: _Unit = None
+    format: str = ""
+    zone: str = ""
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if self.unit and self.format:
+            raise fields.wrong("has unit and format", "one of unit and format")
+        if self.format:
+            compile_format(self.format)
+        if self.zone:
+            parse_zone(self.zone)
+        if self.zone and not self.format and self.unit not in (None, "iso", "clock"):
+            raise fields.wrong(f"is given for Unix time in {self.unit}", "dates", "zone")
+        return self
+
+
+class _Time(_Written):
+    column: Names
+    start: str = ""
+    round_s: _Seconds = 0.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if not self.unit and not self.format:
+            expected = f"one of {', '.join(CLOCKS)}, iso, clock, or a format of dates"
+            raise fields.wrong("is missing", expected, "unit")
+        if self.unit == "clock" and not self.start:
+            raise fields.wrong("is missing", "the date of the first row, for times of day", "start")
+        if self.start:
+            parse_start(self.start)
+        if self.start and (self.format or self.unit == "iso"):
+            raise fields.wrong("is given beside whole dates", "a unit for times since it", "start")
+        return self
+
+    def clock(self) -> Clock:
+        """Return how times are read, as these fields say."""
+        return Clock(
+            tuple(self.column), self.unit or "", self.format, self.zone, self.start,
+            round(self.round_s * NS),
+        )  # fmt: skip
+
+
+def _texts(value: object) -> object:
+    """Return the text or texts that rows are chosen by as a set of texts."""
+    return frozenset(map(str, value if isinstance(value, list) else [value]))
+
+
+_Choices = dict[str, Annotated[frozenset[str], BeforeValidator(_texts), Field(min_length=1)]]
 
 
 class _Rows(fields.Table):
     events_every_s: _Seconds = 0.0
-    drop: dict[str, Any] = Field(default_factory=dict)
+    drop: _Choices = Field(default_factory=dict)
+    keep: _Choices = Field(default_factory=dict)
+    join: bool = False
+
+
+class _Pivot(fields.Table):
+    name: Annotated[list[Name], BeforeValidator(_listed)] = Field(default_factory=list)
+    path: Pattern | None = None
+    value: Names
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if not self.name and self.path is None:
+            expected = "the column of the names, or path, a pattern for the paths of the files"
+            raise fields.wrong("is missing", expected, "name")
+        return self
+
+    def pivot(self) -> Pivot:
+        """Return where names and values are, as these fields say."""
+        path = None if self.path is None else TextSource(path=self.path)
+        return Pivot(tuple(self.name), tuple(self.value), path)
 
 
 class _Episode(fields.Table):
@@ -184,6 +384,17 @@ class _Episode(fields.Table):
     profile: TextSource
     campaign: TextSource = TextSource(value="imported")
     gap_s: _Seconds = 0.0
+    every_s: _Seconds = 0.0
+
+
+class _Intervals(_Written):
+    file: Name
+    start: Name = "start"
+    end: str = "end"
+    label: Name = "label"
+    host: str = ""
+    outside: Name
+    rules: list[Rule] = Field(default_factory=list)
 
 
 class _ChannelSource(fields.Table):
@@ -192,6 +403,8 @@ class _ChannelSource(fields.Table):
     unit: str = ""
     per: str = ""
     scale: Annotated[float, Field(allow_inf_nan=False)] = 1.0
+    optional: bool = False
+    where: _Choices = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod
@@ -204,9 +417,11 @@ class _ChannelSource(fields.Table):
 
     @model_validator(mode="after")
     def _column_or_rows(self) -> Self:
-        if self.rows and len(self.model_fields_set) > 1:
-            others = ", ".join(sorted(self.model_fields_set - {"rows"}))
-            raise fields.wrong(f"has {others} beside rows", "rows = true alone")
+        if self.rows and (others := self.model_fields_set - {"rows", "where"}):
+            named = ", ".join(sorted(others))
+            raise fields.wrong(f"has {named} beside rows", "rows = true, alone or with where")
+        if self.where and not self.rows:
+            raise fields.wrong("stands beside a column", "rows = true", "where")
         if not self.rows and not self.column:
             raise fields.wrong("is missing", "the name of a column, or rows = true", "column")
         return self
@@ -214,8 +429,10 @@ class _ChannelSource(fields.Table):
 
 class _File(fields.Table):
     files: _Files = _Files()
+    numbers: _Numbers = _Numbers()
     time: _Time
     rows: _Rows = _Rows()
+    pivot: _Pivot | None = None
     episode: _Episode
     phase: TextSource
     channels: dict[str, _ChannelSource]
@@ -223,20 +440,66 @@ class _File(fields.Table):
 
 def read(path: Path, schema: Schema) -> Mapping:
     """Return the mapping for `schema` that a TOML file holds. Raises Refused."""
-    value = fields.read_toml(path, "a mapping", code="mapping")
+    return parse(fields.read_toml(path, "a mapping", code="mapping"), path, schema)
+
+
+def parse(value: dict[str, Any], path: object, schema: Schema) -> Mapping:
+    """Return the mapping for `schema` that fields hold, which were read from `path`.
+
+    Raises Refused, too, for a question that a draft leaves open.
+    """
+    _refuse_questions(value, str(path))
+    labels = value.get("phase")
+    apart = isinstance(labels, dict) and "file" in labels
+    # The labels have fields of their own: they are validated as another table.
+    value = value | {"phase": "labels"} if apart else value
     file = fields.validate(_File, value, path, remedy=REMEDY, code="mapping")
+    _refuse_contradictions(file, path)
     return Mapping(
         pattern=file.files.pattern,
         skip=tuple(file.files.skip),
-        time=file.time.column,
-        unit=file.time.unit,
+        clock=file.time.clock(),
         identity={name: getattr(file.episode, name) for name in NAMES},
-        phase=file.phase,
+        phase=None if apart else file.phase,
         quantities=_quantities(file, schema, path),
+        intervals=_intervals(labels, file.time, path) if apart else None,
+        options=file.files.options(),
+        numerals=file.numbers.numerals(),
+        pivot=file.pivot.pivot() if file.pivot else None,
+        join=file.rows.join or file.pivot is not None,
         gap_s=file.episode.gap_s,
+        cut_s=file.episode.every_s,
         bin_s=file.rows.events_every_s,
-        drop=tuple((name, str(text)) for name, text in file.rows.drop.items()),
+        drop=tuple(file.rows.drop.items()),
+        keep=tuple(file.rows.keep.items()),
     )
+
+
+def _refuse_questions(value: dict[str, Any], place: str) -> None:
+    """Raise Refused for the first field that holds a question of a draft instead of an answer."""
+    for name, one in value.items():
+        if isinstance(one, dict):
+            _refuse_questions(one, f"{place}: {name}")
+        elif one == QUESTION:
+            expected = ANSWERS.get(name, "an answer")
+            raise _refused(f"{place}.{name}", "is a question that the draft leaves open", expected)
+
+
+def _intervals(labels: object, time: _Time, path: object) -> Intervals:
+    """Return where labels are in their file; times are written as in [time] unless it says so."""
+    found = fields.validate(_Intervals, labels, path, "phase", remedy=REMEDY, code="mapping")
+    if found.unit == "clock" or (not found.unit and not found.format and time.unit == "clock"):
+        raise _refused(f"{path}: phase.unit", "is clock", "whole dates, or times in a unit")
+    own = found.unit or found.format
+    clock = Clock(
+        (found.start,),
+        (found.unit or "") if own else (time.unit or ""),
+        found.format if own else time.format,
+        found.zone or time.zone,
+        time.start if (found.unit or time.unit) in CLOCKS else "",
+    )
+    label = TextSource(column=found.label, rules=found.rules)
+    return Intervals(found.file, found.start, found.end, label, found.outside, clock, found.host)
 
 
 def _refused(place: str, problem: str, expected: str) -> Refused:
@@ -244,7 +507,23 @@ def _refused(place: str, problem: str, expected: str) -> Refused:
     return Refused(place, problem, expected, REMEDY, code="mapping")
 
 
-def _quantities(file: _File, schema: Schema, path: Path) -> tuple[Quantity, ...]:
+def _refuse_contradictions(file: _File, path: object) -> None:
+    """Raise Refused for fields that do not go together."""
+    bins, cut = file.rows.events_every_s, file.episode.every_s
+    if bins and (file.rows.join or file.pivot):
+        problem = f"is {bins:g} beside {'[pivot]' if file.pivot else 'join'}"
+        raise _refused(f"{path}: rows.events_every_s", problem, "events, or rows to be joined")
+    if bins and cut and round(cut * NS) % round(bins * NS):
+        problem = f"is {cut:g} s, and bins of {bins:g} s do not fill it"
+        raise _refused(f"{path}: episode.every_s", problem, "a multiple of [rows] events_every_s")
+    if file.pivot:
+        for name, one in file.channels.items():
+            if one.rows or one.per:
+                problem = f"has {'rows' if one.rows else 'per'} beside [pivot]"
+                raise _refused(f"{path}: channels.{name}", problem, "the name of a quantity")
+
+
+def _quantities(file: _File, schema: Schema, path: object) -> tuple[Quantity, ...]:
     """Return a quantity for every channel of the schema, in its order."""
     where = f"{path}: channels"
     if unknown := sorted(set(file.channels) - set(schema.names)):
@@ -281,11 +560,11 @@ def _refuse_levels(schema: Schema, where: str) -> None:
 def _quantity(channel: Channel, source: _ChannelSource, where: str) -> Quantity:
     """Return the values of a channel. Raises Refused for a unit that does not convert."""
     if source.rows:
-        return Quantity(channel, "")
+        return Quantity(channel, "", where=tuple(source.where.items()))
     factor = source.scale
     if source.unit:
         factor *= _conversion(source.unit + "/s" * bool(source.per), channel.unit, where)
-    return Quantity(channel, source.column, factor, source.per)
+    return Quantity(channel, source.column, factor, source.per, source.unit, source.optional)
 
 
 def _conversion(theirs: str, ours: str, where: str) -> float:

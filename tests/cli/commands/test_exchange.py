@@ -39,3 +39,52 @@ def test_a_remote_target_is_refused(
         with pytest.raises(Refused, match="is a URL"):
             command(toy_store.root, Path("s3://bucket/x"))
     assert list(tmp_path.iterdir()) == []
+
+
+ZEEK = (
+    "#separator \\x09\n#fields\tts\tid.orig_h\tid.resp_h\tduration\torig_bytes\tresp_bytes\n"
+    + "".join(f"{1_790_000_000 + at * 7}\ta\tb\t1.5\t100\t9000\n" for at in range(60))
+)
+
+
+def test_a_preset_imports_without_toml(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "conn.log"
+    log.write_text(ZEEK)
+    exchange.import_(log, tmp_path / "store", preset="zeek-conn", phase="benign")
+    shown = capsys.readouterr()
+    assert "60 rows read, 0 dropped; 1 episode" in shown.out
+    assert "no file has zeek.orig_pkts, zeek.resp_pkts: left out" in shown.err
+    (id,) = Store.open(tmp_path / "store").ids()
+    assert id.startswith("network-recorded-conn")
+
+
+def test_import_needs_both_files_or_a_preset(tmp_path: Path) -> None:
+    log = tmp_path / "conn.log"
+    log.write_text(ZEEK)
+    both = {"mapping": log, "schema": log}
+    for options in ({}, {"mapping": log}, {"phase": "benign"}, {"preset": "sadf", **both}):
+        with pytest.raises(Refused, match="--schema and --mapping together, or --preset alone"):
+            exchange.import_(log, tmp_path / "store", **options)
+    assert not (tmp_path / "store").exists()
+
+
+def test_questions_and_the_fitting_preset_are_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "conn.log"
+    log.write_text(ZEEK)
+    exchange.suggest(log, tmp_path / "mine")
+    shown = capsys.readouterr().out
+    assert f"phasewatch import {log} --preset zeek-conn" in shown
+    assert "QUESTION [phase]: no column" in shown
+    assert 'Answer the questions (each is a "?" in the drafts)' in shown
+
+
+def test_the_files_of_a_preset_are_written(tmp_path: Path) -> None:
+    exchange.suggest(tmp_path, tmp_path / "mine", preset="falco")
+    assert 'name = "falco"' in (tmp_path / "mine" / "schema.toml").read_text()
+
+
+def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    exchange.presets_()
+    assert "zeek-conn           connections as Zeek" in capsys.readouterr().out

@@ -1,5 +1,7 @@
 """`phasewatch import`, `schema` and `windows`: tables in, windows out."""
 
+from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from phasewatch.cli.console import (
     AsJson,
     Opening,
     app,
+    err,
     out,
     plain,
     print_json,
@@ -21,49 +24,122 @@ from phasewatch.errors import counted
 
 if TYPE_CHECKING:
     from phasewatch.adapters.importer import FileReport
+    from phasewatch.adapters.mapping import Mapping
+    from phasewatch.schema import Schema
 
-MAX_LINES = 3
-"""Lines that are listed for each reason why rows were dropped."""
+
+class Rows(StrEnum):
+    """What a row of a table is."""
+
+    events = "events"
+    samples = "samples"
 
 
 @app.command("import")
 def import_(
     source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
-    mapping: Annotated[
-        Path, typer.Option(help="TOML file with time, identity, phase and channels of the tables.")
-    ],
-    schema: Annotated[Path, typer.Option(help="TOML file with channels, classes and grid.")],
     store: Annotated[Path, typer.Option("--out", help="Store to write into, created when absent.")],
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with time, identity, phase and channels of the tables."),
+    ] = None,
+    schema: Annotated[
+        Path | None, typer.Option(help="TOML file with channels, classes and grid.")
+    ] = None,
+    preset: Annotated[
+        str, typer.Option(help="Both files for the form of a tool: `phasewatch schema presets`.")
+    ] = "",
+    phase: Annotated[str, typer.Option(help="Phase of every row, with a preset.")] = "",
+    labels: Annotated[
+        Path | None, typer.Option(help="File of labels with start, end and label, with a preset.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Turn tables with timestamps into episodes: CSV, TSV, Zeek, JSON Lines, Parquet.
+    """Turn tables with timestamps into episodes: CSV, Zeek, JSON, OTLP, Prometheus, Parquet.
 
-    Reports for every file what was read, and what was dropped and why. Importing a source again
-    changes nothing. Exit codes: 0 fine, 4 some episodes would be rejected.
+    Either --schema and --mapping say what the tables hold, or a --preset. Reports for every file
+    what was read, and what was dropped and why. Importing a source again changes nothing. Exit
+    codes: 0 fine, 2 nothing was imported, 3 some files were refused and the others imported,
+    4 some episodes would be rejected.
     """
-    from dataclasses import asdict
-
-    from phasewatch import schema as schemas
     from phasewatch.adapters import importer
-    from phasewatch.adapters import mapping as mappings
+    from phasewatch.errors import Refused
     from phasewatch.store.local import Store
 
-    known = schemas.read(schema)
-    mapped = mappings.read(mapping, known)
+    known, mapped = _layout(source, mapping, schema, preset, phase, labels)
     importer.find_files(source, mapped, store)
-    reports = list(importer.import_files(source, mapped, Store.create(store, known)))
+    reports: list[FileReport] = []
+    try:
+        for report in importer.import_files(source, mapped, Store.create(store, known)):
+            reports.append(report)
+    except Refused:
+        # What was read says why nothing of it is kept.
+        if not as_json and len(reports) > 1:
+            _show(reports)
+        raise
     found = importer.counts(reports)
+    remarks = importer.unmatched(reports, mapped)
     if as_json:
-        print_json({"counts": found, "files": [asdict(report) for report in reports]})
+        print_json(
+            {
+                "counts": found,
+                "files": [_summary(report) for report in reports],
+                "remarks": remarks,
+            }
+        )
     else:
         _show(reports)
+        for remark in remarks:
+            out.print(plain(f"  {remark}"), soft_wrap=True)
         out.print(
             f"{counted(found['rows'], 'row')} read, {found['dropped']} dropped; "
             f"{counted(found['episodes'], 'episode')}, "
             f"{found['new']} of them new, in {store}"
         )
+    if found["refused"]:
+        raise typer.Exit(SOME_ERRORED)
     if found["rejected"]:
         raise typer.Exit(SOME_REJECTED)
+
+
+def _layout(
+    source: Path, mapping: Path | None, schema: Path | None, preset: str, phase: str,
+    labels: Path | None,
+) -> "tuple[Schema, Mapping]":  # fmt: skip
+    """Return the schema and the mapping that the options name. Raises Refused."""
+    from phasewatch import schema as schemas
+    from phasewatch.adapters import mapping as mappings
+    from phasewatch.adapters.suggest import presets, sample
+    from phasewatch.errors import Refused
+
+    if preset and not mapping and not schema:
+        fitted = presets.fit(presets.load(preset), sample.read(source), phase, labels)
+        if fitted.absent:
+            err.print(f"no file has {', '.join(fitted.absent)}: left out", soft_wrap=True)
+        return fitted.schema, fitted.mapping
+    if preset or phase or labels or not mapping or not schema:
+        raise Refused(
+            "import", "needs to know what the tables hold",
+            "--schema and --mapping together, or --preset alone (then also --phase or --labels)",
+            f"Draft both files with `phasewatch schema suggest {source}`.",
+        )  # fmt: skip
+    known = schemas.read(schema)
+    return known, mappings.read(mapping, known)
+
+
+def _summary(report: "FileReport") -> dict[str, object]:
+    """Return a report for programs."""
+    from dataclasses import asdict
+
+    return {
+        "file": report.file,
+        "rows": report.rows,
+        "dropped": [asdict(one) for one in report.dropped],
+        "unmeasured": [asdict(one) for one in report.unmeasured],
+        "episodes": [asdict(one) for one in report.episodes],
+        "notes": report.notes,
+        "refused": str(report.refused) if report.refused else None,
+    }
 
 
 def _show(reports: "list[FileReport]") -> None:
@@ -72,27 +148,35 @@ def _show(reports: "list[FileReport]") -> None:
     for name in ("file", "rows", "dropped", "episodes", "new", "verdicts"):
         table.add_column(name, overflow="fold")
     for report in reports:
-        verdicts = ", ".join(sorted({one.verdict for one in report.episodes}))
+        verdicts = ", ".join(sorted({one.verdict for one in report.episodes})) or "none"
         numbers = (
             report.rows,
-            len(report.dropped),
+            report.rows_dropped,
             len(report.episodes),
             sum(one.new for one in report.episodes),
         )
-        table.add_row(plain(report.file), *map(str, numbers), verdicts or "none")
+        shown = "refused" if report.refused else verdicts
+        table.add_row(plain(report.file), *map(str, numbers), shown)
     out.print(table)
     for report in reports:
-        for reason, lines in report.reasons.items():
-            listed = ", ".join(map(str, lines[:MAX_LINES])) + (
-                "…" if len(lines) > MAX_LINES else ""
-            )
-            line = f"  dropped {len(lines)} of {report.file}: {reason} (line {listed})"
-            out.print(plain(line), soft_wrap=True)
-        for one in report.episodes:
-            if one.verdict != "accepted":
-                more = f" and {len(one.reasons) - 1} more" if len(one.reasons) > 1 else ""
-                line = f"  {one.verdict} {one.id}: {one.reasons[0]}{more}"
-                out.print(plain(line), soft_wrap=True)
+        for line in _details(report):
+            out.print(plain(f"  {line}"), soft_wrap=True)
+
+
+def _details(report: "FileReport") -> Iterator[str]:
+    """Yield what a person should know about a file: refused, left out, not measured, rejected."""
+    if report.refused:
+        yield f"refused {report.refused}"
+    for note in report.notes:
+        yield f"{report.file}: {note}"
+    for omission in report.dropped:
+        yield f"dropped {omission.count} of {report.file}: {omission}"
+    for omission in report.unmeasured:
+        yield f"not measured {omission.count} of {report.file}: {omission}"
+    for one in report.episodes:
+        if one.verdict != "accepted":
+            more = f" and {len(one.reasons) - 1} more" if len(one.reasons) > 1 else ""
+            yield f"{one.verdict} {one.id}: {one.reasons[0]}{more}"
 
 
 schema_app = typer.Typer(help="Schemas: channels, grid and classes.")
@@ -104,18 +188,43 @@ def _schema() -> None:
     pass
 
 
+@schema_app.command("presets")
+def presets_() -> None:
+    """List the presets: the tools whose files `import --preset` takes as they are."""
+    from phasewatch.adapters.suggest import presets
+
+    for name in presets.names():
+        out.print(f"{name:<20}{presets.load(name).about}", soft_wrap=True, highlight=False)
+
+
 @schema_app.command()
 def suggest(
     source: Annotated[Path, typer.Argument(help="A table, or a folder of tables.")],
     folder: Annotated[Path, typer.Option("--out", help="Folder for the two drafts.")] = Path("."),
+    time: Annotated[str, typer.Option(help="Column of times, where none says so itself.")] = "",
+    host: Annotated[str, typer.Option(help="Column that names the machine of each row.")] = "",
+    phase: Annotated[str, typer.Option(help="Column that states the phase of each row.")] = "",
+    quantity: Annotated[
+        str, typer.Option(help="Column that names what, or which part, a row measures.")
+    ] = "",
+    rows: Annotated[
+        Rows | None, typer.Option(help="What a row is, where its times do not say so.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Write the files of a preset, to correct them.")] = "",
 ) -> None:
-    """Draft schema.toml and mapping.toml from tables, for a person to correct."""
-    from phasewatch.adapters.suggest import suggest as draft_for
+    """Draft schema.toml and mapping.toml from tables, for a person to correct.
+
+    What the tables do not say is a question: a "?" in the drafts, which `import` refuses.
+    """
+    from phasewatch.adapters.suggest.draft import draft_of
+    from phasewatch.adapters.suggest.draft import suggest as draft_for
+    from phasewatch.adapters.suggest.shapes import Told
     from phasewatch.errors import Refused
     from phasewatch.io import atomic
 
     atomic.refuse_url(folder)
-    draft = draft_for(source)
+    told = Told(time, host, phase, quantity, rows.value if rows else "")
+    draft = draft_of(preset) if preset else draft_for(source, told)
     for name, text in (("schema.toml", draft.schema), ("mapping.toml", draft.mapping)):
         path = folder / name
         if path.exists():
@@ -126,7 +235,10 @@ def suggest(
         out.print(f"draft: {path}")
     for remark in draft.remarks:
         out.print(f"  {plain(remark)}", soft_wrap=True)
-    out.print("Correct the lines marked CHECK, then run:", soft_wrap=True)
+    for question in draft.questions:
+        out.print(f"  QUESTION {plain(question)}", soft_wrap=True)
+    answer = 'Answer the questions (each is a "?" in the drafts), c' if draft.questions else "C"
+    out.print(f"{answer}orrect the lines marked CHECK, then run:", soft_wrap=True)
     command = f"phasewatch import {source} --mapping {folder}/mapping.toml"
     out.print(f"  {command} --schema {folder}/schema.toml --out STORE", soft_wrap=True)
 

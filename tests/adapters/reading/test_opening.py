@@ -1,6 +1,11 @@
-"""Every file format gives the same rows; a broken row is reported by its line."""
+"""Every format gives the same rows, compressed or not; a broken row is reported by its line."""
 
+import bz2
 import gzip
+import io
+import lzma
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from phasewatch.adapters.tables import ENDINGS, Table, read, readable
+from phasewatch.adapters.reading import opening
+from phasewatch.adapters.reading.source import find
+from phasewatch.adapters.reading.table import Table
 from phasewatch.errors import Refused
 
 COLUMNS = {"ts": ["1", "2"], "cpu": ["0.5", ""]}
@@ -30,20 +37,50 @@ WRITTEN: dict[str, Callable[[Path], object]] = {
 }
 
 
-def test_every_file_extension_is_tried() -> None:
-    assert set(WRITTEN) == set(ENDINGS)
-    assert not readable(Path("notes.txt"))
+def read(path: Path) -> Table:
+    (given,) = find(path)
+    return opening.sample(given)
+
+
+def _zipped(data: bytes, name: str = "inner") -> bytes:
+    found = io.BytesIO()
+    with zipfile.ZipFile(found, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    return found.getvalue()
+
+
+def _tarred() -> bytes:
+    found = io.BytesIO()
+    with tarfile.open(fileobj=found, mode="w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("a.csv"))
+    return found.getvalue()
+
+
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    "": bytes,
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": lambda data: bytes(pa.Codec("zstd").compress(data)),
+    ".zip": _zipped,
+}
 
 
 @pytest.mark.parametrize("ending", sorted(set(WRITTEN) - {".ts"}))
-@pytest.mark.parametrize("zipped", [False, True])
-def test_every_file_format_yields_the_same_rows(ending: str, zipped: bool, tmp_path: Path) -> None:
-    path = tmp_path / f"a{ending}"
-    WRITTEN[ending](path)
-    if zipped and ending != ".parquet":
-        data, path = path.read_bytes(), tmp_path / f"a{ending}.gz"
-        path.write_bytes(gzip.compress(data))
-    assert readable(path)
+@pytest.mark.parametrize("compression", COMPRESSED)
+@pytest.mark.parametrize("named", [True, False])
+def test_every_format_yields_the_same_rows(
+    ending: str, compression: str, named: bool, tmp_path: Path
+) -> None:
+    """Compression is told by the content: a name without endings makes no difference."""
+    plain = tmp_path / f"a{ending}"
+    WRITTEN[ending](plain)
+    path = tmp_path / "packed" / (f"a{ending}{compression}" if named else "a")
+    path.parent.mkdir()
+    path.write_bytes(COMPRESSED[compression](plain.read_bytes()))
+    if not named and ending == ".tsv":
+        path.write_bytes(COMPRESSED[compression](b"ts\tcpu\n1\t0.5\n2\t\n3\t1\n"))
+        return
     found = read(path)
     assert found.columns == COLUMNS
     assert len(found) == 2
@@ -86,9 +123,16 @@ def test_a_broken_row_is_dropped_and_reported(
     ("name", "data", "why"),
     [
         ("a.csv", b"", "empty"),
-        ("a.csv", b"ts,ts\n1,2\n", "has ts twice"),
-        ("a.csv", b"\xff\xfe1", "utf-8"),
-        ("a.csv.gz", b"no gzip", "gzip"),
+        ("a.csv", b"  \n", "empty"),
+        ("a.csv", bytes(range(256)) * 9, "binary"),
+        ("a.csv", b"ts,cpu\n1,\x81\n", "cp1252"),
+        ("a.xlsx", _zipped(b"x", "[Content_Types].xml"), "spreadsheet"),
+        ("a.tar.gz", _tarred(), "tar archive"),
+        ("a.csv.bz2", bz2.compress(b"ts,cpu\n1,2\n")[:-9], "end"),
+        ("a.csv.xz", lzma.compress(b"ts,cpu\n1,2\n")[:-9], "end"),
+        ("a.csv.zst", bytes(pa.Codec("zstd").compress(b"ts,cpu\n1,2\n" * 99))[:-9], "complete"),
+        ("a.h5", b"\x89HDF\r\n", "HDF5"),
+        ("a.json", b'{"a": [1,\n', "JSON"),
         ("a.csv.gz", gzip.compress(b"ts,cpu\n1,2\n", mtime=0)[:-9], "end"),
         ("a.parquet", b"PAR1", "Parquet"),
         ("a.ts", b"1,2,3\n", "no line @data"),

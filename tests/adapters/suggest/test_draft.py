@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.drafts import channels, cpu, draft, table, word, write
 
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
-from phasewatch.adapters.suggest import suggest
+from phasewatch.adapters.suggest import sample
+from phasewatch.adapters.suggest.draft import suggest
 from phasewatch.errors import Refused
 from phasewatch.store.local import Store
 
@@ -53,7 +55,7 @@ def test_the_drafts_import_as_they_are(source: Path, tmp_path: Path) -> None:
 def test_omitted_columns_are_reported(source: Path) -> None:
     remarks = "; ".join(suggest(source).remarks)
     assert "a second time column: date" in remarks
-    assert "constant in every file: memory" in remarks
+    assert "constant for each machine and file: memory" in remarks
 
 
 def test_a_column_that_states_the_phase_is_used(tmp_path: Path) -> None:
@@ -141,3 +143,121 @@ def test_data_without_a_clock_or_a_change_is_refused(
 def test_a_folder_without_tables_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="holds no table"):
         suggest(tmp_path)
+
+
+def test_machines_are_found_before_kinds_and_steps_are_measured(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "a.csv",
+        "timestamp,machine_id,cpu,rx_total",
+        lambda at: f"{T_S + at * 2.5},m{at % 4},{cpu(at)},{1_000_000 * (4 - at % 4) + at}",
+        rows=240,
+    )
+    found = draft(path)
+    assert channels(found) == {"cpu": "gauge", "rx_total": "counter"}
+    assert "step_s = 10\n" in found.schema
+    assert "hold_s = 30\n" in found.schema
+    assert 'host = { column = "machine_id" }' in found.mapping
+
+
+def test_a_host_that_is_a_number_is_no_channel(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "time,host,x", lambda at: f"{T_S + at // 3},{at % 3},{at % 7}")
+    found = draft(path)
+    assert channels(found) == {"x": "gauge"}
+    assert "used as host: host (3: 0, 1, 2)" in found.remarks
+
+
+def test_no_phase_is_a_question_and_not_a_value(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "time,x,odd", lambda at: f"{T_S + at},{at % 7},{at % 2}")
+    found = draft(path)
+    assert 'value = "?"' in found.mapping
+    assert any("Columns of two values may be it: odd" in question for question in found.questions)
+    schema_path, mapping_path = tmp_path / "schema.toml", tmp_path / "mapping.toml"
+    schema_path.write_text(found.schema)
+    mapping_path.write_text(found.mapping)
+    with pytest.raises(Refused, match=r"phase\.value: is a question that the draft leaves open"):
+        mapping.read(mapping_path, schema.read(schema_path))
+
+
+def test_the_user_may_name_the_phase(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "time,x,odd", lambda at: f"{T_S + at},{at % 7},{at % 2}")
+    found = draft(path, phase="odd")
+    assert 'column = "odd"' in found.mapping
+    assert channels(found) == {"x": "gauge"}
+    for column in ("x2", "time"):
+        with pytest.raises(Refused, match="states no phases"):
+            draft(path, phase=column)
+
+
+def test_words_beyond_the_first_rows_are_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "ROWS", 15)
+    found = draft(
+        table(tmp_path / "a.csv", "ts,x,label", lambda at: f"{T_S + at},{at % 7},{word(at)}")
+    )
+    assert 'classes = ["benign", "mining"]' in found.schema
+
+
+def test_times_where_the_clocks_change_ask_for_the_zone(tmp_path: Path) -> None:
+    def wall(at: int) -> str:
+        hour, minute = divmod(at, 60)
+        return f"2026-10-25 {1 + hour - (hour > 1):02}:{minute:02}:00"
+
+    path = table(tmp_path / "a.csv", "time,x", lambda at: f"{wall(at)},{at % 7}", rows=240)
+    found = draft(path)
+    assert 'zone = "?"' in found.mapping
+    assert "step_s = 60\n" in found.schema
+
+
+def test_files_of_one_time_are_machines(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        table(tmp_path / "t" / f"{name}.csv", "ts,x", lambda at: f"{T_S + at},{at % 7}")
+    assert 'host = { path = "([^/.]+)[^/]*$" }' in draft(tmp_path / "t").mapping
+
+
+def test_a_file_of_other_columns_and_times_is_left_out_and_told(tmp_path: Path) -> None:
+    for name, start, head in (("a", 0, "ts,x"), ("b", 5000, "ts,x"), ("c", 9000, "ts,y")):
+        rows = [f"{T_S + start + at},{at % 7}" for at in range(60)]
+        write(tmp_path / "t" / f"{name}.csv", head, rows)
+    found = draft(tmp_path / "t")
+    assert "other columns, not in the draft: c.csv (ts, y)" in found.remarks
+    assert channels(found) == {"x": "gauge"}
+
+
+def test_long_recordings_are_cut(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "ts,x", lambda at: f"{T_S + at * 36_000},{at % 7}")
+    assert "every_s = 604800" in draft(path).mapping
+    often = table(tmp_path / "b.csv", "ts,x", lambda at: f"{T_S + at * 600},{at % 7}", rows=1500)
+    assert "every_s = 86400" in draft(often).mapping
+
+
+def test_numbers_are_written_as_the_files_write_them(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "a.csv",
+        "ts;x;y",
+        lambda at: f"{T_S + at};{at % 7},25;{'n.v.' if at == 9 else at}",
+    )
+    found = draft(path)
+    assert 'decimal = ","' in found.mapping
+    assert 'missing = ["n.v."]' in found.mapping
+    assert any('taken for "not measured": n.v.' in remark for remark in found.remarks)
+
+
+def test_a_comma_that_may_be_either_sign_is_a_question(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "ts;x", lambda at: f"{T_S + at};1,{at + 100}")
+    assert 'decimal = "?"' in draft(path).mapping
+
+
+def test_a_draft_with_intervals_of_labels_imports_as_it_is(tmp_path: Path) -> None:
+    source = tmp_path / "t"
+    table(source / "node.csv", "ts,cpu", lambda at: f"{T_S + at * 5},{cpu(at)}")
+    write(source / "labels.csv", "start,end,label", [f"{T_S + 100},{T_S + 200},mining"])
+    found = draft(source)
+    (tmp_path / "schema.toml").write_text(found.schema)
+    (tmp_path / "mapping.toml").write_text(found.mapping)
+    layout = schema.read(tmp_path / "schema.toml")
+    store = Store.create(tmp_path / "store", layout)
+    mapped = mapping.read(tmp_path / "mapping.toml", layout)
+    (report,) = importer.import_files(source, mapped, store)
+    labels = store.read(report.episodes[0].id).labels
+    assert [one.phase for one in labels] == ["benign", "mining", "benign"]

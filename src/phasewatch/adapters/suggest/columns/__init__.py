@@ -1,0 +1,1 @@
+"""What one column says: its name, its cells, its values from row to row."""

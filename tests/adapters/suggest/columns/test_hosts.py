@@ -1,0 +1,44 @@
+"""Columns that name machines, and those that name parts of one."""
+
+import numpy as np
+import pytest
+
+from phasewatch.adapters.suggest.columns import hosts
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["host", "hostname", "machine_id", "hostIdentifier", "# hostname", "MachineName", "node",
+     "tags.host", "host.name", "agent.hostname", "Computer", "vm_name"],
+)  # fmt: skip
+def test_names_of_machines(name: str) -> None:
+    assert hosts.named(["cpu", name, "value"]) == name
+    assert not hosts.likely_only(name)
+
+
+@pytest.mark.parametrize("name", ["cpu", "uid", "name", "id.orig_h", "Source IP", "user", "label"])
+def test_other_names(name: str) -> None:
+    assert hosts.named([name]) == ""
+
+
+def test_the_surest_name_wins() -> None:
+    assert hosts.named(["device", "instance", "hostname"]) == "hostname"
+    assert hosts.likely_only("device")
+
+
+def test_disks_and_interfaces_are_parts() -> None:
+    assert hosts.names_parts(["sda", "nvme0n1", "eth0", "_Total", "0"])
+    assert not hosts.names_parts(["web1", "sda"])
+
+
+def test_a_column_separates_series_of_even_times() -> None:
+    seconds = np.arange(40.0) // 2 * 10
+    cells = ["a", "b"] * 20
+    assert hosts.separates(cells, seconds)
+    assert not hosts.separates(["a", "b"] * 20, np.arange(40.0))
+    assert not hosts.separates([f"{n}" for n in range(40)], seconds)
+
+
+def test_the_last_column_of_recordings_is_the_sample() -> None:
+    assert hosts.sample(["run", "x", "meta.session_id"]) == "meta.session_id"
+    assert hosts.sample(["x"]) == ""

@@ -1,0 +1,41 @@
+"""Files of labels: found beside the telemetry, and read by themselves."""
+
+from pathlib import Path
+
+import pytest
+from tests.drafts import T_S, table, write
+
+from phasewatch.adapters.suggest import intervals, sample
+from phasewatch.errors import Refused
+
+
+def test_a_file_of_labels_is_no_telemetry(tmp_path: Path) -> None:
+    table(tmp_path / "node.csv", "ts,x", lambda at: f"{T_S + at},{at}")
+    write(tmp_path / "steps.csv", "start,stop,network,step", [f"{T_S + 3},{T_S + 9},fox,scan"])
+    found, labelled = intervals.apart(sample.read(tmp_path))
+    assert labelled is not None
+    assert labelled.classes == ("benign", "scan")
+    assert labelled.fields[:5] == (
+        'file = "steps.csv"', 'start = "start"', 'end = "stop"', 'label = "step"',
+        'host = "network"',
+    )  # fmt: skip
+    assert labelled.fields[-1] == 'unit = "s"'
+    assert [part.name for part in found.parts] == ["node.csv"]
+    assert found.names == ("node.csv",)
+
+
+def test_flows_with_two_times_are_no_labels(tmp_path: Path) -> None:
+    table(tmp_path / "a.csv", "start,end,x", lambda at: f"{T_S + at},{T_S + at + 3},{at}")
+    table(tmp_path / "b.csv", "start,end,x", lambda at: f"{T_S + at},{T_S + at + 3},{at}")
+    assert intervals.apart(sample.read(tmp_path))[1] is None
+
+
+def test_swapped_days_and_months_are_a_question(tmp_path: Path) -> None:
+    path = write(tmp_path / "l.csv", "from,to,label", ["5/7/2023 10:00,5/7/2023 11:00,scan"])
+    assert 'format = "?"' in intervals.read(path).fields[-1]
+
+
+def test_a_file_without_start_and_end_is_refused(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "ts,x", lambda at: f"{T_S + at},{at}")
+    with pytest.raises(Refused, match="is no file of labels"):
+        intervals.read(path)
