@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from tests.live.test_incidents import seen
 
-from phasewatch.live.exports import json_lines, stix
+from phasewatch.live.exports import json_lines, ocsf, stix
 from phasewatch.schema import NS
 
 
@@ -47,3 +47,15 @@ def test_a_phase_outside_attack_is_exported_without_a_tactic() -> None:
 def test_no_incident_is_an_empty_bundle() -> None:
     assert "objects" not in json.loads(stix([]))
     assert json_lines([]) == ""
+
+
+def test_an_ocsf_finding_has_its_times_in_milliseconds_and_its_tactics() -> None:
+    (one,) = seen(0.95)
+    incident = replace(one, phases=("impact", "mining"))
+    (finding,) = (json.loads(line) for line in ocsf([incident]).splitlines())
+    assert (finding["class_uid"], finding["type_uid"], finding["status_id"]) == (2004, 200401, 1)
+    assert finding["time"] == incident.opened_ns // 1_000_000
+    assert [each["tactic"]["name"] for each in finding["finding_info"]["attacks"]] == ["Impact"]
+    closed = json.loads(ocsf([replace(incident, closed_ns=incident.opened_ns + NS)]))
+    assert (closed["activity_id"], closed["type_uid"]) == (3, 200403)
+    assert closed["finding_info"]["last_seen_time"] - finding["time"] == 1000
