@@ -23,6 +23,7 @@ TESTED_ELSEWHERE = {
     "experiment/usable.py": "test_api.py",
     "lab/image.py": "lab/test_recording.py",
     "lab/machine.py": "lab/test_recording.py",
+    "lab/network.py": "lab/test_recording.py",
     "lab/snapshot.py": "lab/test_recording.py",
     "serve/replay/records.py": "serve/test_documents.py",
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from phasewatch.artifacts.contract import Predictor
     from phasewatch.experiment.run import Run
-    from phasewatch.live.jsonl import Prediction
+    from phasewatch.live.watcher import Prediction
     from phasewatch.schema import Mode
     from phasewatch.store.local import Store
     from phasewatch.training.recipes import Recipe

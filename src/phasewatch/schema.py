@@ -252,7 +252,16 @@ def parse_fields(value: dict[str, object], path: object) -> Schema:
 
 def vm46() -> Schema:
     """Return the schema of the lab's recordings, with its 46 channels."""
-    with resources.as_file(resources.files("phasewatch") / "schemas" / "vm46.toml") as path:
+    return shipped("vm46")
+
+
+def shipped(name: str) -> Schema:
+    """Return one of the schemas that Phasewatch comes with. Raises Refused for an unknown name."""
+    folder = resources.files("phasewatch") / "schemas"
+    known = sorted(Path(file.name).stem for file in folder.iterdir() if file.name.endswith(".toml"))
+    if name not in known:
+        raise Refused(f"schema {name}", "is unknown", f"one of {', '.join(known)}", "Choose one.")
+    with resources.as_file(folder / f"{name}.toml") as path:
         return read(path)
 
 

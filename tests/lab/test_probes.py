@@ -5,8 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phasewatch import schema
-from phasewatch.lab.network import CHANNELS
-from phasewatch.lab.probes import GUEST, PROC, QMP, Agent, Clock, Mapping
+from phasewatch.attach.packets import CHANNELS
+from phasewatch.attach.process import PROC
+from phasewatch.attach.qmp import QMP
+from phasewatch.lab.probes import GUEST, Agent, Clock, Mapping
 from phasewatch.schema import NS
 
 WALL = 1_790_000_000 * NS

@@ -16,6 +16,7 @@ from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
+from phasewatch.live import jsonl
 from phasewatch.live.incident_log import IncidentLog
 from phasewatch.live.jsonl import watch
 from phasewatch.schema import NS
@@ -180,3 +181,50 @@ def test_a_clock_that_jumps_is_refused(loaded: Bundle) -> None:
     with pytest.raises(Refused, match="line 2: t_wall_ns") as refused:
         list(watch(loaded, lines))
     assert refused.value.code == "clock"
+
+
+def test_a_gap_begins_windows_anew(loaded: Bundle) -> None:
+    """A clock that was set back is refused unless the line before says that there is a gap."""
+    stream = list(lines(toy.episode()))
+    gap = json.dumps({"gap": "the clock stepped by -60.0 s", "t_wall_ns": T})
+    once = list(watch(loaded, stream))
+    again = list(watch(loaded, [*stream, gap, *stream]))
+    assert again[: len(once)] == once and len(again) > 2 * len(once) - 1
+    with pytest.raises(Refused, match="before the last sample"):
+        list(watch(loaded, [*stream, *stream]))
+
+
+def test_machines_that_lines_name_are_predicted_apart(loaded: Bundle) -> None:
+    stream = [json.loads(line) for line in lines(toy.episode())]
+    both = [json.dumps({**one, "machine": name}) for one in stream for name in ("a", "b")]
+    found = list(watch(loaded, both))
+    once = list(watch(loaded, map(json.dumps, stream)))
+    for name in ("a", "b"):
+        assert [replace(one, machine="") for one in found if one.machine == name] == once
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ({"gap": "x", "values": {}}, "'values': is an unknown field"),
+        ({"source": "proc", "t_wall_ns": T, "values": {}, "machine": 7}, "machine: is 7"),
+    ],
+)
+def test_gaps_and_machines_are_checked_as_samples_are(
+    loaded: Bundle, line: object, message: str
+) -> None:
+    with pytest.raises(Refused, match="line 1") as refused:
+        list(watch(loaded, [json.dumps(line)]))
+    assert message in str(refused.value)
+
+
+def test_the_machines_of_a_stream_are_bounded(
+    loaded: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jsonl, "MOST_MACHINES", 2)
+    names = [
+        json.dumps({"source": "proc", "t_wall_ns": T, "values": {}, "machine": str(number)})
+        for number in range(3)
+    ]
+    with pytest.raises(Refused, match="line 3: machine: is the name of one more than 2"):
+        list(watch(loaded, names))

@@ -6,7 +6,6 @@ not boot raises Refused with the last line of its console.
 """
 
 import contextlib
-import json
 import os
 import selectors
 import shutil
@@ -16,8 +15,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
+from phasewatch.attach.qmp import Qmp
 from phasewatch.errors import Refused
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image
@@ -25,7 +25,6 @@ from phasewatch.lab.network import GUEST, MAC, NICE, die_with_parent, yield_prio
 
 AGENT_HZ = 2
 BOOT_S = 120.0
-ANSWER_S = 10.0
 CONSOLES = {"x86_64": "ttyS0", "aarch64": "ttyAMA0", "arm": "ttyAMA0"}
 PACKAGES = {"x86_64": "qemu-system-x86", "aarch64": "qemu-system-arm", "arm": "qemu-system-arm"}
 
@@ -54,43 +53,6 @@ class Lines:
     def send(self, line: str) -> None:
         """Send one line; the channels carry a few bytes a second and are never full."""
         self.channel.send(line.encode() + b"\n")
-
-
-class Qmp:
-    """A client of QEMU's machine protocol (QMP), one command at a time."""
-
-    def __init__(self, channel: socket.socket) -> None:
-        self._channel = channel
-        self._channel.settimeout(ANSWER_S)
-        self._file: IO[bytes] = channel.makefile("rb")
-
-    def greet(self) -> str:
-        """Complete the QMP handshake and return QEMU's version."""
-        hello = json.loads(self._file.readline())
-        self.execute("qmp_capabilities")
-        version = hello["QMP"]["version"]["qemu"]
-        return f"{version['major']}.{version['minor']}.{version['micro']}"
-
-    def execute(self, name: str, handle: int = -1, **arguments: object) -> Any:
-        """Execute one command and return its result.
-
-        `handle` is a file descriptor to pass with the command, or -1. Raises OSError when QEMU
-        does not respond or reports an error.
-        """
-        request = json.dumps({"execute": name, "arguments": arguments}).encode() + b"\n"
-        if handle >= 0:
-            socket.send_fds(self._channel, [request], [handle])
-        else:
-            self._channel.sendall(request)
-        while True:
-            line = self._file.readline()
-            if not line:
-                raise OSError(f"QMP closed during {name}")
-            response = json.loads(line)
-            if "return" in response:
-                return response["return"]
-            if "error" in response:
-                raise OSError(f"QMP {name}: {response['error'].get('desc')}")
 
 
 class Machine:

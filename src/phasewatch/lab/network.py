@@ -16,15 +16,15 @@ import select
 import shutil
 import signal
 import socket
-import struct
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import cast
 
+from phasewatch.attach.packets import BIN_NS, GRACE_NS, Bins, Row, drain, dropped, listen
 from phasewatch.errors import Refused
 
 HOSTS = range(1, 10)
@@ -40,36 +40,9 @@ MOST_VISITS = 50.0
 
 MAC = "52:54:00:77:00:64"
 TAP = "tap0"
-BIN_NS = 500_000_000
-SNAP = 128
-GRACE_NS = 60_000_000
-"""How long a bin stays open after its end for packets whose time stamp lies in it."""
-
-CHANNELS = (
-    "pkts_out",
-    "pkts_in",
-    "bytes_out",
-    "bytes_in",
-    "syn_out",
-    "synack_in",
-    "rst_in",
-    "fin_out",
-    "flows_new",
-    "flows_active",
-    "uniq_dst",
-    "uniq_dport",
-)
-
 _CLONE_NEWUSER = 0x10000000
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
-_SO_TIMESTAMPNS = 35
-_SO_RCVBUFFORCE = 33
-_SOL_PACKET = 263
-_PACKET_STATISTICS = 6
-_PACKET_OUTGOING = 4
-_ETH_P_ALL = 3
-_FIN, _SYN, _RST, _ACK = 1, 2, 4, 16
 
 NICE = -15
 """The nice level of a machine and of its sink: ahead of what runs at an ordinary priority."""
@@ -78,9 +51,6 @@ REALTIME = 1
 """Their real-time priority, for a recording that has one."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-Row = tuple[int, int, tuple[float, ...]]
-"""A bin's end on the wall and the monotonic clock in ns, and its counts in CHANNELS order."""
 
 
 @dataclass(frozen=True)
@@ -119,89 +89,6 @@ def yield_priority(nice: int) -> None:
 # ---------------------------------------------------------------- counting
 
 
-@dataclass
-class Bins:
-    """Packets counted into bins of half a second that begin at the wall clock's half seconds.
-
-    `begin_ns` is where the open bin begins, `mono_offset_ns` the wall clock minus the monotonic
-    clock, `rows` the closed bins. The other fields hold what the open bin has counted; `seen` holds
-    the flows of all bins.
-    """
-
-    begin_ns: int
-    mono_offset_ns: int
-    rows: list[Row] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    seen: set[tuple[object, ...]] = field(default_factory=set)
-    active: set[tuple[object, ...]] = field(default_factory=set)
-    targets: set[bytes] = field(default_factory=set)
-    ports: set[int] = field(default_factory=set)
-
-    @classmethod
-    def now(cls) -> "Bins":
-        """Return bins from the present half second on, whose earlier packets are not counted."""
-        wall = time.time_ns()
-        return cls(wall // BIN_NS * BIN_NS, wall - time.monotonic_ns())
-
-    def until(self, t_ns: int) -> None:
-        """Close every bin that ends at or before `t_ns`."""
-        while self.begin_ns + BIN_NS <= t_ns:
-            self._close()
-
-    def add(self, frame: memoryview | bytes, length: int, outward: bool, t_ns: int) -> None:
-        """Count one frame of `length` bytes, of which `frame` is at least the head."""
-        self.until(t_ns)
-        way = "out" if outward else "in"
-        self._up(f"pkts_{way}")
-        self._up(f"bytes_{way}", length)
-        if len(frame) < 34 or bytes(frame[12:14]) != b"\x08\x00":
-            return
-        at = 14 + (frame[14] & 15) * 4
-        source, target = bytes(frame[26:30]), bytes(frame[30:34])
-        if outward:
-            self.targets.add(target)
-        if frame[23] in (6, 17) and len(frame) >= at + 14:
-            self._transport(frame[23], bytes(frame[at : at + 14]), (source, target), outward)
-
-    def _transport(
-        self, protocol: int, head: bytes, ends: tuple[bytes, bytes], outward: bool
-    ) -> None:
-        source, target = struct.unpack_from("!HH", head)
-        if outward:
-            self.ports.add(target)
-        near, far = (source, target) if outward else (target, source)
-        flow = (protocol, ends[1] if outward else ends[0], near, far)
-        self.active.add(flow)
-        if flow not in self.seen:
-            self.seen.add(flow)
-            self._up("flows_new")
-        if protocol == 6:
-            self._tcp(head[13], flow, outward)
-
-    def _tcp(self, flags: int, flow: tuple[object, ...], outward: bool) -> None:
-        if outward and flags & _SYN and not flags & _ACK:
-            self._up("syn_out")
-        if outward and flags & _FIN:
-            self._up("fin_out")
-        if not outward and flags & _SYN and flags & _ACK:
-            self._up("synack_in")
-        if not outward and flags & _RST:
-            self._up("rst_in")
-
-    def _up(self, channel: str, by: int = 1) -> None:
-        self.counts[channel] = self.counts.get(channel, 0) + by
-
-    def _close(self) -> None:
-        self.counts["flows_active"] = len(self.active)
-        self.counts["uniq_dst"] = len(self.targets)
-        self.counts["uniq_dport"] = len(self.ports)
-        self.begin_ns += BIN_NS
-        values = tuple(float(self.counts.get(channel, 0)) for channel in CHANNELS)
-        self.rows.append((self.begin_ns, self.begin_ns - self.mono_offset_ns, values))
-        for collected in (self.counts, self.active, self.targets, self.ports):
-            collected.clear()
-
-
 def _capture(pipe: Connection) -> None:
     """Child process: count what passes the tap until a message stops it, then send the rows.
 
@@ -213,12 +100,7 @@ def _capture(pipe: Connection) -> None:
     order = pipe.recv()
     if order not in ("watch", "stream"):
         return
-    link = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    link.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-    with contextlib.suppress(PermissionError):
-        link.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 8 << 20)
-    link.bind((TAP, _ETH_P_ALL))
-    link.setblocking(False)
+    link = listen(TAP)
     bins = Bins.now()
     poller = select.poll()
     poller.register(link, select.POLLIN)
@@ -228,27 +110,12 @@ def _capture(pipe: Connection) -> None:
         due_ns = bins.begin_ns + BIN_NS + GRACE_NS - time.time_ns()
         ready = {handle for handle, _ in poller.poll(max(0, due_ns // 1_000_000 + 1))}
         stopped = pipe.fileno() in ready
-        _drain(link, bins)
+        drain(link, bins)
         bins.until(time.time_ns() - GRACE_NS)
         if order == "stream" and sent < len(bins.rows):
             pipe.send(bins.rows[sent:])
             sent = len(bins.rows)
-    statistics = link.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-    pipe.send(Traffic(tuple(bins.rows), struct.unpack("II", statistics)[1]))
-
-
-def _drain(link: socket.socket, bins: Bins) -> None:
-    frame = bytearray(SNAP)
-    view = memoryview(frame)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            length, ancillary, _, address = link.recvmsg_into([frame], 64, socket.MSG_TRUNC)
-            stamp = next((data for _, kind, data in ancillary if kind == _SO_TIMESTAMPNS), b"")
-            t_ns = time.time_ns()
-            if len(stamp) == 16:
-                seconds, rest = struct.unpack("qq", stamp)
-                t_ns = seconds * 1_000_000_000 + rest
-            bins.add(view[: min(length, SNAP)], length, address[2] != _PACKET_OUTGOING, t_ns)
+    pipe.send(Traffic(tuple(bins.rows), dropped(link)))
 
 
 # ---------------------------------------------------------------- the sink

@@ -5,37 +5,23 @@ its reading in ns; a row of the guest has the guest's monotonic clock, and a wal
 computed from it by a mapping fitted to pings.
 """
 
+import contextlib
 import json
-import re
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 
+from phasewatch.attach.packets import BIN_NS, CHANNELS
+from phasewatch.attach.process import ProcessAccounts
+from phasewatch.attach.qmp import Hypervisor
 from phasewatch.episode import Samples
 from phasewatch.lab.machine import Machine
-from phasewatch.lab.network import BIN_NS, CHANNELS, Traffic
+from phasewatch.lab.network import Traffic
 from phasewatch.schema import NS
 
 HZ = 2.0
-PROC = (
-    "vcpu_run",
-    "vcpu_wait",
-    "other_run",
-    "utime",
-    "stime",
-    "vcpu_cs_vol",
-    "vcpu_cs_invol",
-    "other_cs_vol",
-    "minflt",
-    "rss",
-    "write_bytes",
-    "threads",
-)
 GUEST = (
     "cpu_user",
     "cpu_sys",
@@ -52,27 +38,6 @@ GUEST = (
     "tcp_active",
     "tcp_inuse",
 )
-QMP = (
-    "blk_rd_bytes",
-    "blk_rd_ops",
-    "blk_wr_bytes",
-    "blk_wr_ops",
-    "blk_flush_ops",
-    "vq_net_rx",
-    "vq_net_tx",
-    "jit_tlb_flushes",
-)
-
-_BLOCK = (
-    "rd_bytes",
-    "rd_operations",
-    "wr_bytes",
-    "wr_operations",
-    "flush_operations",
-)
-_FLUSHES = re.compile(r"^TLB (?:full|partial|elided) flushes\s+(\d+)", re.MULTILINE)
-_SWITCHES = re.compile(r"^(?:non)?voluntary_ctxt_switches:\s+(\d+)", re.MULTILINE)
-_VIRTQUEUE = 1 << 16
 
 
 @dataclass
@@ -112,111 +77,22 @@ class Rows:
         return Samples(names, wall[keep], mono[keep], values[keep], HZ)
 
 
-class Probe(ABC):
-    """A source of telemetry that is read at each reading; `PROBES` lists the ones of the lab.
-
-    Its readings have a value for each of `channels`.
-    """
-
-    source: ClassVar[str]
-    channels: ClassVar[Sequence[str]]
-
-    @abstractmethod
-    def __init__(self, machine: Machine) -> None:
-        """Attach to a booted machine."""
-
-    @abstractmethod
-    def read(self) -> list[float]:
-        """Return the values now. Raises OSError when there are none."""
-
-
-class Proc(Probe):
-    """The host kernel's accounts of the QEMU process, `[12]` in PROC order.
-
-    What a thread had used when it ended still counts: I/O threads come and go, and a sum over the
-    living threads alone would decrease.
-    """
-
-    source, channels = "proc", PROC
+class Proc(ProcessAccounts):
+    """The host kernel's accounts of a machine that the lab has booted."""
 
     def __init__(self, machine: Machine) -> None:
-        self._folder = Path(f"/proc/{machine.process.pid}")
-        self._living: dict[str, tuple[int, ...]] = {}
-        self._gone = [0, 0, 0, 0, 0]
-        self._is_vcpu: dict[str, bool] = {}
-
-    def read(self) -> list[float]:
-        """Return the accounts now, `[12]`. Raises OSError when the process is gone."""
-        threads = dict(self._threads())
-        for thread, last in self._living.items():
-            if thread not in threads and not self._is_vcpu.get(thread):
-                self._gone = [gone + used for gone, used in zip(self._gone, last, strict=True)]
-        self._living = threads
-        vcpu = self._sum(threads, True)
-        other = [a + b for a, b in zip(self._sum(threads, False), self._gone, strict=True)]
-        # The name of a process may hold blanks and brackets, so count from the last bracket.
-        fields = (self._folder / "stat").read_text().rpartition(")")[2].split()
-        minflt, utime, stime, count = (int(fields[place]) for place in (7, 11, 12, 17))
-        rss = int((self._folder / "statm").read_text().split()[1])
-        accounts = (self._folder / "io").read_text().split()
-        written = int(accounts[accounts.index("write_bytes:") + 1])
-        times = [vcpu[0], vcpu[1], other[0], utime, stime, vcpu[2], vcpu[3], other[2]]
-        return [float(value) for value in (*times, minflt, rss, written, count)]
-
-    def _threads(self) -> list[tuple[str, tuple[int, ...]]]:
-        found: list[tuple[str, tuple[int, ...]]] = []
-        for folder in (self._folder / "task").iterdir():
-            try:
-                run, wait, slices = map(int, (folder / "schedstat").read_text().split())
-                status = (folder / "status").read_text()
-                self._name(folder.name, status)
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            voluntary, forced = map(int, _SWITCHES.findall(status))
-            found.append((folder.name, (run, wait, voluntary, forced, slices)))
-        return found
-
-    def _name(self, thread: str, status: str) -> None:
-        if thread not in self._is_vcpu:
-            name = status.splitlines()[0].partition(":")[2].strip()
-            self._is_vcpu[thread] = name.startswith("CPU ") and name.endswith("/TCG")
-
-    def _sum(self, threads: dict[str, tuple[int, ...]], vcpu: bool) -> list[int]:
-        rows = [used for thread, used in threads.items() if self._is_vcpu[thread] is vcpu]
-        return [sum(column) for column in zip(*rows, strict=True)] if rows else [0] * 5
+        super().__init__(machine.process.pid)
 
 
-class Hypervisor(Probe):
-    """The counters of QEMU's devices and translator, `[8]` in QMP order."""
-
-    source, channels = "qmp", QMP
+class Devices(Hypervisor):
+    """The counters of QEMU's devices and translator, over the connection that booted it."""
 
     def __init__(self, machine: Machine) -> None:
-        self._qmp = machine.qmp
-        devices = self._qmp.execute("x-query-virtio")
-        self._net = next(entry["path"] for entry in devices if entry["name"] == "virtio-net")
-        self._last = [0, 0]
-        self._total = [0, 0]
-
-    def read(self) -> list[float]:
-        """Return the counters now, `[8]`. Raises OSError when QEMU does not respond."""
-        disk = next(entry["stats"] for entry in self._qmp.execute("query-blockstats"))
-        queues = [self._queue(number) for number in (0, 1)]
-        text = self._qmp.execute("x-query-jit")["human-readable-text"]
-        flushes = sum(map(int, _FLUSHES.findall(text)))
-        return [float(value) for value in (*(disk[name] for name in _BLOCK), *queues, flushes)]
-
-    def _queue(self, number: int) -> int:
-        """Return how many buffers a queue has used; QEMU's index has 16 bits and starts over."""
-        status = self._qmp.execute("x-query-virtio-queue-status", path=self._net, queue=number)
-        index = int(status["used-idx"])
-        self._total[number] += (index - self._last[number]) % _VIRTQUEUE
-        self._last[number] = index
-        return self._total[number]
+        super().__init__(lambda: contextlib.nullcontext(machine.qmp))
 
 
-PROBES: tuple[type[Probe], ...] = (Proc, Hypervisor)
-"""What every recording reads."""
+PROBES: tuple[type[Proc] | type[Devices], ...] = (Proc, Devices)
+"""What every recording reads of the machine it has booted."""
 
 
 @dataclass

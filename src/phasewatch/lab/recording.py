@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from phasewatch import __version__
+from phasewatch.attach.packets import CHANNELS
 from phasewatch.episode import Episode, Label, Provenance, Samples
 from phasewatch.errors import Refused
 from phasewatch.lab import hosts
@@ -31,7 +32,7 @@ from phasewatch.lab.fault import Fault, Target, find
 from phasewatch.lab.hosts import Host
 from phasewatch.lab.image import Image, image, scratch
 from phasewatch.lab.machine import Machine
-from phasewatch.lab.network import CHANNELS, Tap, Traffic, die_with_parent, take_priority
+from phasewatch.lab.network import Tap, Traffic, die_with_parent, take_priority
 from phasewatch.lab.probes import (
     HZ,
     PROBES,

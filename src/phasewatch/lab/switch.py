@@ -20,18 +20,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from phasewatch.attach.packets import BIN_NS, Bins, Row
 from phasewatch.errors import Refused
-from phasewatch.lab.network import (
-    BIN_NS,
-    HOSTS,
-    PORTS,
-    Bins,
-    Child,
-    Row,
-    Tap,
-    Traffic,
-    quiet_child,
-)
+from phasewatch.lab.network import HOSTS, PORTS, Child, Tap, Traffic, quiet_child
 
 FIN, SYN, RST, PUSH, ACK = 1, 2, 4, 8, 16
 SEGMENT = 1400

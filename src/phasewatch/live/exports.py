@@ -1,4 +1,4 @@
-"""Incidents for other tools: as JSON Lines, as a STIX 2.1 bundle, and as OCSF findings."""
+"""Incidents for other tools: as JSON Lines, as OCSF findings, and as a STIX 2.1 bundle."""
 
 import json
 import uuid
@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from phasewatch import __version__
 from phasewatch.live.incidents import NAMESPACE, Incident
+from phasewatch.live.outputs.ocsf import finding
 from phasewatch.schema import NS
 
 TACTICS = frozenset(
@@ -38,6 +38,16 @@ def json_lines(found: Sequence[Incident]) -> str:
     for one in found:
         value = {"id": one.id, **asdict(one), "opened_ns": str(one.opened_ns)}
         value["closed_ns"] = str(one.closed_ns) if one.closed_ns is not None else None
+        lines.append(json.dumps(value) + "\n")
+    return "".join(lines)
+
+
+def ocsf(found: Sequence[Incident]) -> str:
+    """Return one OCSF Detection Finding a line and incident, as it stands at its last window."""
+    lines = []
+    for one in found:
+        closed = one.closed_ns is not None
+        value = finding(one, "closed" if closed else "opened", one.closed_ns or one.opened_ns)
         lines.append(json.dumps(value) + "\n")
     return "".join(lines)
 
@@ -86,47 +96,6 @@ def stix(found: Sequence[Incident]) -> str:
                 **created,
             )
     return str(stix2.Bundle(list(objects.values())).serialize(pretty=True))
-
-
-def ocsf(found: Sequence[Incident]) -> str:
-    """Return one OCSF Detection Finding (class 2004, version 1.3.0) a line and incident.
-
-    Times are Unix milliseconds. A phase that is no tactic of ATT&CK has no entry in `attacks`.
-    """
-    return "".join(json.dumps(_ocsf(one)) + "\n" for one in found)
-
-
-def _ocsf(one: Incident) -> dict[str, Any]:
-    activity, status = (1, 1) if one.closed_ns is None else (3, 4)
-    return {
-        "category_uid": 2,
-        "class_uid": 2004,
-        "activity_id": activity,
-        "type_uid": 200400 + activity,
-        "time": (one.closed_ns or one.opened_ns) // 1_000_000,
-        "severity_id": 4 if "impact" in one.phases or "exfiltration" in one.phases else 3,
-        "status_id": status,
-        "confidence_score": round(100 * one.peak),
-        "metadata": {
-            "version": "1.3.0",
-            "product": {"name": "Phasewatch", "vendor_name": "Phasewatch", "version": __version__},
-        },
-        "finding_info": {
-            "uid": one.id,
-            "title": f"{', '.join(one.phases)} on {one.host}",
-            "first_seen_time": one.opened_ns // 1_000_000,
-            "last_seen_time": (one.closed_ns or one.opened_ns) // 1_000_000,
-            "analytic": {"name": one.model, "type_id": 4},
-            "attacks": [{"tactic": {"name": name}, "version": "16"} for name in _tactics(one)],
-        },
-        "resources": [{"name": one.host, "uid": one.machine, "type": "Virtual machine"}],
-    }
-
-
-def _tactics(one: Incident) -> list[str]:
-    """Return the tactics of ATT&CK among an incident's phases, under their own names."""
-    named = [phase.replace("_", "-") for phase in one.phases]
-    return [name.replace("-", " ").title() for name in named if name in TACTICS]
 
 
 def _chain(phase: str) -> list[Any]:

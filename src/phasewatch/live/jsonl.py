@@ -1,44 +1,50 @@
-"""Samples as JSON Lines in, a prediction every stride out: a bundle on a small machine."""
+"""Samples as JSON Lines in, predictions out: a bundle on a small machine."""
 
 import json
 import math
 import reprlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from phasewatch.alarm import AlarmRule
-from phasewatch.artifacts.contract import Inputs, Predictor
+from phasewatch.artifacts.contract import Predictor
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
-from phasewatch.live.buffer import GRACE_S, Buffer, first_end, missing
-from phasewatch.live.incident_log import IncidentLog, IncidentSpan
+from phasewatch.live.buffer import GRACE_S
+from phasewatch.live.watcher import Prediction, Watcher
 from phasewatch.schema import NS
-from phasewatch.windowing import opening_level, past_at, window_at
 
 MOST_AHEAD_S = 3600.0
 """How far a line may be ahead of the end of the next window."""
 REQUIRED = ("source", "t_wall_ns", "values")
-FIELDS = (*REQUIRED, "t_mono_ns")
+FIELDS = (*REQUIRED, "t_mono_ns", "machine")
+GAP_FIELDS = ("gap", "t_wall_ns", "machine")
+MOST_MACHINES = 1000
+"""Most machines that lines may name: each is a buffer of its own."""
+
 EXAMPLE = 'a line like {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {…}}'
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """The prediction for the window that ended at `end_ns`.
+@dataclass
+class _Machines:
+    """The watchers of the machines that lines name; "" is the one that they do not name."""
 
-    `probability` has one value for each phase, the softmax of the logits without a temperature;
-    `missing` are the sources without a value in the window. `incident` is the one that is open at
-    it; None where none is, and always where no rule is known that raises one.
-    """
+    bundle: Predictor
+    rule: AlarmRule | None
+    watchers: dict[str, Watcher] = field(default_factory=dict)
 
-    end_ns: int
-    phase: str
-    probability: dict[str, float]
-    missing: list[str]
-    incident: IncidentSpan | None = None
+    def of(self, sample: Mapping[str, Any], where: str) -> Watcher:
+        """Return the watcher of a line's machine. Raises Refused for too many machines."""
+        name = _text(sample, "machine", where) if "machine" in sample else ""
+        if name not in self.watchers:
+            if len(self.watchers) >= MOST_MACHINES:
+                problem = f"is the name of one more than {MOST_MACHINES:,} machines"
+                raise _refused(f"{where}: machine", problem, "the name of a machine, not of a line")
+            self.watchers[name] = Watcher(self.bundle, self.rule, machine=name)
+        return self.watchers[name]
 
 
 def watch(
@@ -46,31 +52,25 @@ def watch(
 ) -> Iterator[Prediction]:
     """Yield a prediction every stride from the first sample on, once the opening is over.
 
-    Each of `lines` is one sample of one source; `rule` raises incidents. A source may be late, but
-    its own samples come in the order of time, to within `GRACE_S`. Raises Refused naming the line
-    and the field that is wrong.
+    Each of `lines` is one sample of one source, or a gap, after which windows begin anew; `rule`
+    raises incidents. A source may be late, but its own samples come in the order of time, to within
+    `GRACE_S`. Raises Refused naming the line and the field that is wrong.
     """
-    buffer, origin, level = Buffer(), None, None
-    log = IncidentLog(rule, bundle.schema.classes) if rule else None
-    grid = bundle.schema.grid
-    end = first_end(grid, bundle.opening_s)
+    machines = _Machines(bundle, rule)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        source, samples = _sample(bundle, line, number)
+        where = f"standard input: line {number}"
+        sample = _object(line, where)
+        watcher = machines.of(sample, where)
+        if "gap" in sample:
+            watcher.gap()
+            continue
+        source, samples = _sample(bundle, sample, where)
         now = int(samples.t_wall_ns[0])
-        origin = now if origin is None else origin
-        _refuse_leap(now, origin + end * grid.step_ns, number)
-        _refuse_return(now, buffer.sources.get(source), number)
-        buffer.add(source, samples)
-        while buffer.ready(origin + end * grid.step_ns, now):
-            if level is None:
-                level = opening_level(buffer.sources, bundle.schema, origin, bundle.opening_s)
-            x = window_at(buffer.sources, bundle.schema, origin, end)
-            past = past_at(buffer.sources, bundle.schema, origin, end)
-            yield _predict(bundle, (x, level, past), origin + end * grid.step_ns, log)
-            end += grid.stride
-            buffer.forget(origin + end * grid.step_ns, grid)
+        _refuse_leap(now, watcher.next_end_ns(now), number)
+        _refuse_return(now, watcher.buffer.sources.get(source), number)
+        yield from watcher.add(source, samples)
 
 
 def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
@@ -99,29 +99,12 @@ def _refuse_return(now_ns: int, before: Samples | None, number: int) -> None:
         )
 
 
-def _predict(bundle: Predictor, window: Inputs, end_ns: int, log: IncidentLog | None) -> Prediction:
-    logits = bundle.logits(*(part[None] for part in window))[0]
-    if log is not None:
-        log.add(end_ns, logits)
-    chance = np.exp(logits - logits.max())
-    chance /= chance.sum()
-    return Prediction(
-        end_ns=end_ns,
-        phase=bundle.schema.classes[int(chance.argmax())],
-        probability=dict(zip(bundle.schema.classes, chance.tolist(), strict=True)),
-        missing=list(missing(bundle.schema, window[0])),
-        incident=log.current if log else None,
-    )
-
-
-def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
-    """Parse a line `{"source": …, "t_wall_ns": …, "values": {channel: number or null}}`.
+def _sample(bundle: Predictor, sample: Mapping[str, Any], where: str) -> tuple[str, Samples]:
+    """Return the source and the samples of a line's object.
 
     A channel that is absent, null or NaN was not measured. Raises Refused.
     """
-    where = f"standard input: line {number}"
-    sample = _object(line, where)
-    source, values = _text(sample, where), _values(sample, where)
+    source, values = _text(sample, "source", where), _values(sample, where)
     t_ns = _time(sample["t_wall_ns"], f"{where}: t_wall_ns")
     mono = _time(sample.get("t_mono_ns", t_ns), f"{where}: t_mono_ns")
     if not UNIX_FLOOR_NS <= t_ns < UNIX_CEILING_NS:
@@ -139,28 +122,28 @@ def _sample(bundle: Predictor, line: str, number: int) -> tuple[str, Samples]:
 
 
 def _object(line: str, where: str) -> dict[str, Any]:
-    """Return a line as an object with the fields of a sample and no others. Raises Refused."""
+    """Return a line as an object with the fields of a sample, or of a gap. Raises Refused."""
     try:
         sample = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise _refused(where, f"is no JSON: {error}", EXAMPLE) from error
     if not isinstance(sample, dict):
         raise _refused(where, f"is {reprlib.repr(sample)}", EXAMPLE)
-    for name in REQUIRED:
+    for name in () if "gap" in sample else REQUIRED:
         if name not in sample:
             raise _refused(f"{where}: {name}", "is missing", EXAMPLE)
     for name in sample:
-        if name not in FIELDS:
+        if name not in (GAP_FIELDS if "gap" in sample else FIELDS):
             raise _refused(f"{where}: {reprlib.repr(name)}", "is an unknown field", EXAMPLE)
     return sample
 
 
-def _text(sample: Mapping[str, Any], where: str) -> str:
-    """Return the name of a sample's source. Raises Refused."""
-    source = sample["source"]
-    if not isinstance(source, str):
-        raise _refused(f"{where}: source", f"is {reprlib.repr(source)}", "the name of a source")
-    return source
+def _text(sample: Mapping[str, Any], field: str, where: str) -> str:
+    """Return the name of a sample's source or machine. Raises Refused."""
+    name = sample[field]
+    if not isinstance(name, str):
+        raise _refused(f"{where}: {field}", f"is {reprlib.repr(name)}", f"the name of a {field}")
+    return name
 
 
 def _values(sample: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """`phasewatch export`, `sign` and `watch`: bundles are written, signed, and run on samples."""
 
-import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -124,5 +122,5 @@ def watch(
         soft_wrap=True,
     )
     for prediction in watch(loaded, sys.stdin, loaded.alarm):
-        sys.stdout.write(json.dumps(asdict(prediction)) + "\n")
+        sys.stdout.write(prediction.line())
         sys.stdout.flush()

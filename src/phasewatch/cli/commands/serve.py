@@ -210,6 +210,9 @@ def alerts(
     model: Annotated[str, typer.Option(help="Model and mode, joined by a dot.")] = "gbt.realistic",
     rate: Rate = 0.5,
     stix: Annotated[bool, typer.Option("--stix", help="Print a STIX 2.1 bundle instead.")] = False,
+    ocsf: Annotated[
+        bool, typer.Option("--ocsf", help="Print OCSF Detection Findings instead, one a line.")
+    ] = False,
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
@@ -227,7 +230,10 @@ def alerts(
     found = episode_incidents(
         Run.open(run), opened, episode, model, Trust.of_options(trust, strict), rate
     )
-    sys.stdout.write(exports.stix(found) + "\n" if stix else exports.json_lines(found))
+    if stix:
+        sys.stdout.write(exports.stix(found) + "\n")
+    else:
+        sys.stdout.write(exports.ocsf(found) if ocsf else exports.json_lines(found))
     err.print(f"{len(found)} incidents")
 
 

@@ -1,9 +1,11 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.lab.frames import frame
 
 from phasewatch import schema
-from phasewatch.lab.network import BIN_NS, CHANNELS, Bins
+from phasewatch.attach import packets
+from phasewatch.attach.packets import BIN_NS, CHANNELS, Bins
 from phasewatch.lab.switch import ACK, FIN, RST, SYN
 
 
@@ -40,3 +42,33 @@ def test_flags_flows_and_targets_are_counted_apart() -> None:
     assert (row["uniq_dst"], row["uniq_dport"]) == (1, 2)
     assert row["bytes_out"] == 234
     assert row["flows_new"] == 4
+
+
+def test_the_flows_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packets, "MOST_FLOWS", 100)
+    bins = Bins(0, 0)
+    for port in range(1, 251):
+        bins.add(frame(SYN, port=port), 60, True, 1)
+    assert len(bins.seen) == 100
+    bins.add(frame(SYN, port=250), 60, True, 1)
+    bins.add(frame(SYN, port=1), 60, True, 1)
+    bins.until(BIN_NS)
+    assert bins.rows[0][2][CHANNELS.index("flows_new")] == 251
+
+
+def test_ipv6_has_flows_and_targets_as_ipv4_has() -> None:
+    bins = Bins(0, 0)
+    segment = frame(SYN)[34:]
+    head = bytes((0x60, 0, 0, 0, 0, len(segment), 6, 64)) + b"\1" * 16 + b"\2" * 16
+    bins.add(b"\2" * 12 + b"\x86\xdd" + head + segment, 74, True, 1)
+    bins.until(BIN_NS)
+    row = dict(zip(CHANNELS, bins.rows[0][2], strict=True))
+    assert (row["syn_out"], row["flows_new"], row["uniq_dst"], row["uniq_dport"]) == (1, 1, 1, 1)
+
+
+@given(st.binary(max_size=140), st.booleans())
+def test_whatever_arrives_is_counted_and_raises_nothing(data: bytes, outward: bool) -> None:
+    bins = Bins(0, 0)
+    bins.add(data, len(data), outward, 1)
+    bins.until(BIN_NS)
+    assert bins.rows[0][2][CHANNELS.index("pkts_out" if outward else "pkts_in")] == 1

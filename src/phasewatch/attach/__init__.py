@@ -1,0 +1,1 @@
+"""Telemetry of machines that Phasewatch did not start: collectors, and what they read."""

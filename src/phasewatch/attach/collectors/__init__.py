@@ -1,0 +1,1 @@
+"""The collectors, one file each: the folder is the registry."""

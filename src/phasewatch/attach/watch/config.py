@@ -1,0 +1,30 @@
+"""The configuration file of `phasewatch attach`: which machines are watched, and where it goes."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from phasewatch.attach.collector import Target
+from phasewatch.io import fields
+
+
+class Config(fields.Table):
+    """A file with a `[[machine]]` block for each machine; see docs/how-to/attach.md.
+
+    `bundle` predicts as machines are read; `baselines` is the folder in which their levels are
+    kept; `alert` lists the receivers of incidents. `out` is a store to write episodes into, `label`
+    their phase, and `episode_s` their length in seconds.
+    """
+
+    machine: fields.Tuple[Target] = Field(min_length=1, description="one [[machine]] block or more")
+    bundle: str = ""
+    baselines: str = ""
+    alert: fields.Tuple[str] = ()
+    out: str = ""
+    label: str = ""
+    episode_s: float = Field(600.0, ge=30, le=86_400, description="seconds from 30 to 86,400")
+
+
+def read(path: Path) -> Config:
+    """Return a configuration file. Raises Refused for a wrong field."""
+    return fields.read(path, Config, "[[machine]] blocks as in docs/how-to/attach.md")

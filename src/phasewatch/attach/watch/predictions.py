@@ -1,0 +1,124 @@
+"""Predictions of machines under watch, by a bundle that is fed as they are read."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from phasewatch.artifacts.contract import Predictor
+from phasewatch.attach.watch.watched import Event, Gap, Say
+from phasewatch.episode import Samples
+from phasewatch.errors import Refused, counted
+from phasewatch.live.baseline import Baselines, described
+from phasewatch.live.watcher import Prediction, Watcher
+from phasewatch.schema import Schema
+
+if TYPE_CHECKING:
+    from phasewatch.artifacts.dropout import Dropout
+
+
+class Predictions:
+    """The predictions of some machines, each by its name, under one bundle.
+
+    With `baselines`, a machine's level is that of its file; one that has none gets it as soon as
+    its first seconds are over. `say` is given a line about each.
+    """
+
+    def __init__(
+        self, bundle: Any, baselines: Baselines | None = None, say: Say = lambda line: None
+    ) -> None:
+        self.bundle = bundle
+        self._baselines, self._say = baselines, say
+        self._sources = set(bundle.schema.sources)
+        self.watchers: dict[str, Watcher] = {}
+
+    def begin(self, machine: str, now_ns: int, anew: bool = False) -> str:
+        """Begin with a machine, and return what is known of its level, as the end of a line.
+
+        With `anew`, what is known is forgotten. Raises Refused for a damaged file.
+        """
+        known = None if anew or self._baselines is None else self._baselines.read(machine)
+        level = None if known is None else known.of(self.bundle.schema.names)
+        self.watchers[machine] = Watcher(self.bundle, self.bundle.alarm, level, machine)
+        if known is not None:
+            return described(known, now_ns)
+        return (
+            f"has no level yet: the first {self.bundle.opening_s:g} s must be "
+            f"{self.bundle.schema.classes[0]}, and nothing is predicted before they are over"
+        )
+
+    def take(self, event: Event) -> Iterator[Prediction]:
+        """Take an event, and yield what it makes due. Sources the bundle does not read are left."""
+        watcher = self._of(event)
+        if isinstance(event, Gap):
+            watcher.gap()
+        elif event.source in self._sources:
+            times = np.array([event.t_wall_ns], np.int64), np.array([event.t_mono_ns], np.int64)
+            values = np.array([event.values], np.float64)
+            fresh = watcher.level is None
+            yield from watcher.add(event.source, Samples(event.names, *times, values, 1.0))
+            if fresh and watcher.level is not None:
+                self._keep(event.machine, watcher.level, event.t_wall_ns)
+
+    def _of(self, event: Event) -> Watcher:
+        machine = event.machine
+        if machine not in self.watchers:
+            self.begin(machine, event.t_wall_ns)
+        return self.watchers[machine]
+
+    def _keep(self, machine: str, level: NDArray[np.float32], now_ns: int) -> None:
+        """Write the level of a machine. A full disk is said, and predictions go on."""
+        if self._baselines is None:
+            return
+        try:
+            self._baselines.write(machine, level, self.bundle.opening_s, now_ns)
+        except OSError as error:
+            self._say(f"{machine}: its level is not kept: {error.strerror or error}")
+        else:
+            self._say(f"{machine}: its level is kept in {self._baselines.path(machine)}")
+
+
+def refuse_other(bundle: Predictor, collected: Schema, kind: str) -> None:
+    """Raise Refused for a bundle that means other things by the names of a collector's channels."""
+    theirs = {channel.name: channel for channel in collected.channels}
+    common = [channel for channel in bundle.schema.channels if channel.name in theirs]
+    wrong = [one.name for one in common if _meaning(one) != _meaning(theirs[one.name])]
+    if common and not wrong:
+        return
+    what = f"defines {', '.join(wrong[:3])} otherwise" if wrong else "has none of its channels"
+    raise Refused(
+        f"bundle for {kind}",
+        what,
+        f"a bundle trained on {collected.name}, or on some of its channels",
+        "Export a model that was trained on such episodes.",
+        code="bundle_schema",
+    )
+
+
+def _meaning(channel: Any) -> tuple[str, str]:
+    return channel.unit, channel.kind
+
+
+def lacking(bundle: Predictor, missing: Iterable[str]) -> list[str]:
+    """Return the channels that a bundle reads and that are not measured, in the bundle's order."""
+    absent = set(missing)
+    return [name for name in bundle.schema.names if name in absent]
+
+
+def cost(bundle: Predictor, absent: Sequence[str], measured: "Dropout | None") -> str:
+    """Return a line about channels that a bundle reads and that are not measured; "" for none.
+
+    It has the score without them where `phasewatch dropout` has measured it, and says else that it
+    is not known.
+    """
+    if not absent:
+        return ""
+    lost = f"reads {counted(len(absent), 'channel')} not measured here ({', '.join(absent)})"
+    score = measured.score_without(absent) if measured else None
+    if measured is None or score is None:
+        return f"{lost}; what it scores without is not known: `phasewatch dropout` measures it"
+    return (
+        f"{lost}: macro F1 {score:.3f} instead of {measured.macro_f1:.3f}, on {measured.windows} "
+        f"windows of {measured.hosts}"
+    )

@@ -1,0 +1,189 @@
+"""`phasewatch attach`: watches machines that Phasewatch did not start."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from phasewatch.cli.console import PublicKey, Strict, app, err, plain
+
+if TYPE_CHECKING:
+    from phasewatch.attach.watch.config import Config
+    from phasewatch.attach.watch.predictions import Predictions
+    from phasewatch.attach.watch.session import Session
+    from phasewatch.io.trust import Trust
+
+
+@app.command()
+def attach(
+    kind: Annotated[str, typer.Argument(help="host, cgroup, qemu or libvirt.")] = "",
+    target: Annotated[
+        str,
+        typer.Argument(
+            help="qemu: process id, QMP socket or name. libvirt: domain. cgroup: path, unit or "
+            "container id. host: none."
+        ),
+    ] = "",
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file that names the machines instead.")
+    ] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Bundle to predict with, instead of printing samples.")
+    ] = None,
+    baselines: Annotated[
+        Path | None, typer.Option(help="Folder in which the levels of machines are kept.")
+    ] = None,
+    new_baseline: Annotated[
+        bool, typer.Option("--new-baseline", help="Measure the levels anew: now is benign.")
+    ] = False,
+    alert: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Receiver of incidents: syslog://HOST, syslog+tcp://HOST, https://…; repeatable."
+        ),
+    ] = None,
+    out_store: Annotated[
+        Path | None, typer.Option("--out", help="Store to write episodes into.")
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="Phase of the episodes; without it they have none.")
+    ] = "",
+    marks: Annotated[
+        bool, typer.Option("--marks", help="Take phases typed on standard input as labels.")
+    ] = False,
+    seconds: Annotated[
+        float, typer.Option(help="Length of the watch; 0 watches until Ctrl-C.", min=0)
+    ] = 0.0,
+    name: Annotated[str, typer.Option(help="Name of the machine in what is written.")] = "",
+    qmp: Annotated[str, typer.Option(help="qemu: QMP socket, if it is not found.")] = "",
+    interface: Annotated[str, typer.Option(help="Network interface of the guest's port.")] = "",
+    connect: Annotated[str, typer.Option(help="libvirt: URI of the connection.")] = "",
+    network: Annotated[
+        str, typer.Option(help="Read packets, the interface's counters, or off.")
+    ] = "packets",
+    unstable: Annotated[
+        bool,
+        typer.Option("--unstable", help="qemu: ask QEMU's unstable commands too (7.2 or later)."),
+    ] = False,
+    trust: PublicKey = None,
+    strict: Strict = False,
+) -> None:
+    """Watch machines that Phasewatch did not start, by reading alone.
+
+    Samples are printed as JSON Lines, which `phasewatch watch` reads; with --bundle predictions
+    are. What is not measured, and why, is said on standard error when the watch begins.
+    """
+    from phasewatch.io.trust import Trust
+
+    options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
+    machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
+    outputs: dict[str, object] = {"bundle": str(bundle or ""), "out": str(out_store or "")}
+    outputs |= {"label": label, "baselines": str(baselines or ""), "alert": alert or []}
+    chosen = _config(config, machine, outputs)
+    session = _session(chosen, marks, new_baseline, Trust.of_options(trust, strict))
+    # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
+    try:
+        for one in session.run(seconds):
+            sys.stdout.write(one if isinstance(one, str) else one.line())
+            sys.stdout.flush()
+    except (KeyboardInterrupt, BrokenPipeError):
+        pass
+
+
+def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, object]) -> "Config":
+    """Return the file's configuration, or that of the options. Raises Refused for both."""
+    from phasewatch.attach.watch import config
+    from phasewatch.errors import Refused
+    from phasewatch.io import fields
+
+    if path is None:
+        value = {"machine": [machine], **outputs}
+        return fields.validate(config.Config, value, "attach")
+    if machine["kind"]:
+        raise Refused(
+            "--config",
+            "stands beside a machine",
+            "machines in the file, or one in the command",
+            "Leave one of them out.",
+        )
+    found = config.read(path)
+    return found.model_copy(update={name: value for name, value in outputs.items() if value})
+
+
+def _session(config: "Config", marks: bool, new_baseline: bool, trust: "Trust") -> "Session":
+    """Return the watch that a configuration describes, opened. Raises Refused."""
+    from phasewatch.attach.watch import alerts
+    from phasewatch.attach.watch import session as sessions
+    from phasewatch.attach.watch.stream import SystemClock
+
+    _refuse_idle(config, marks, new_baseline)
+    layout = sessions.one_schema(config.machine) if config.out or config.bundle else None
+    if layout is not None:
+        sessions.refuse_phase(layout, config.label)
+    predictions = _predictions(config, trust) if config.bundle else None
+    senders = alerts.senders(config.alert)
+    clock = SystemClock()
+    session = sessions.Session(
+        sessions.machines(config.machine, _say, clock), _say, clock, predictions
+    )
+    if layout is not None and config.out:
+        from phasewatch.store.local import Store
+
+        session.record(Store.create(Path(config.out), layout), config.label, config.episode_s)
+        if marks:
+            sessions.typed(session, layout)
+    if predictions is not None:
+        if senders:
+            session.alerts = alerts.Alerts(predictions.bundle.name, senders, _say)
+        _begin(session, predictions, config, new_baseline)
+    return session
+
+
+def _refuse_idle(config: "Config", marks: bool, new_baseline: bool) -> None:
+    """Raise Refused for an option that has no effect beside the others."""
+    from phasewatch.errors import Refused
+
+    if (config.label or marks) and not config.out:
+        raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
+    if config.baselines and not config.bundle:
+        raise Refused("--baselines", "has no effect", "--bundle, which uses levels", "Add it.")
+    if config.alert and not config.bundle:
+        raise Refused("--alert", "has no effect", "--bundle, which raises incidents", "Add it.")
+    if new_baseline and not config.baselines:
+        expected = "--baselines, a folder of levels"
+        raise Refused("--new-baseline", "has no effect", expected, "Add --baselines.")
+
+
+def _predictions(config: "Config", trust: "Trust") -> "Predictions":
+    """Return the predictions of a bundle. Raises Refused for one that reads other channels."""
+    from phasewatch.artifacts import bundle
+    from phasewatch.attach.collector import checked
+    from phasewatch.attach.watch.predictions import Predictions, refuse_other
+    from phasewatch.live.baseline import Baselines
+
+    loaded = bundle.load(Path(config.bundle), trust)
+    for target in config.machine:
+        refuse_other(loaded, checked(target).schema(), target.kind)
+    kept = Baselines(Path(config.baselines), loaded.schema) if config.baselines else None
+    return Predictions(loaded, kept, _say)
+
+
+def _begin(
+    session: "Session", predictions: "Predictions", config: "Config", new_baseline: bool
+) -> None:
+    """Say of each machine what a bundle lacks, what that costs, and what its level is."""
+    from phasewatch.artifacts import bundle, dropout
+    from phasewatch.attach.watch.predictions import cost, lacking
+
+    loaded, folder = predictions.bundle, Path(config.bundle)
+    known = dropout.read(folder, bundle.load_terms(folder).digest)
+    for one in session.watched:
+        line = cost(loaded, lacking(loaded, one.missing()), known)
+        if line:
+            _say(f"{one.name}: {loaded.name} {line}")
+        _say(f"{one.name}: {predictions.begin(one.name, session.clock.wall_ns(), new_baseline)}")
+
+
+def _say(line: str) -> None:
+    err.print(plain(line), soft_wrap=True)
