@@ -58,9 +58,10 @@ bench: setup .venv/peers/ready
 results: setup
 	$(BIN)/python bench/results.py
 
-# The same models and their peers on three splits: half an hour and more.
+# The same models and their peers on three splits, and on data of others under PHASEWATCH_DATA: an hour and more.
 bench-models: setup .venv/peers/ready
 	$(BIN)/python bench/models.py --peers .venv/peers/bin/python
+	$(BIN)/python bench/other_data.py --peers .venv/peers/bin/python
 
 # Peers have an environment of their own: they ask for older libraries than we do.
 .venv/peers/ready: bench/peers.lock

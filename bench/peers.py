@@ -28,13 +28,16 @@ PEERS: dict[str, Callable[[], Any]] = {
 }
 
 
-def main(given: str, answers: str) -> None:
-    """Train every peer on the windows in `given`, and write its predictions to `answers`."""
+def main(given: str, answers: str, *names: str) -> None:
+    """Train peers on the windows in `given`, and write their predictions to `answers`.
+
+    `names` are some of PEERS; without any, all are trained.
+    """
     warnings.simplefilter("ignore")
     data = np.load(given)
     found = {}
-    for name, make in PEERS.items():
-        model = make()
+    for name in names or PEERS:
+        model = PEERS[name]()
         began = time.monotonic()
         model.fit(data["z"], data["y"])
         learned = time.monotonic()

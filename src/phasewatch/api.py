@@ -52,6 +52,7 @@ def windows(
     opening_s: float = 15.0,
     ids: Sequence[str] = (),
     include_rejected: bool = False,
+    baseline: str = "noted",
 ) -> "Windows":
     """Validate a store, or the one at a path, and return the windows of its usable episodes.
 
@@ -59,17 +60,20 @@ def windows(
     The first `opening_s` seconds of each episode must be benign: they are the level that its
     windows are compared with, pooled over the machine's last usable episodes. `ids` names the
     episodes; without it, all usable ones are read. Rejected episodes are read only with
-    `include_rejected`. Raises Refused for an episode that is absent, not usable, or not benign at
-    its start, for a mode that is neither realistic nor oracle, for an opening that is negative or
-    not finite, and for a text as `ids`.
+    `include_rejected`. Recordings that `baseline` selects teach levels as well; those declared
+    baseline have no windows. Raises Refused for an episode that is absent, not usable, or not
+    benign at its start, for a mode that is neither realistic nor oracle, for an opening that is
+    negative or not finite, and for a text as `ids`.
     """
+    from phasewatch.baseline import Selection
     from phasewatch.experiment.usable import usable_windows
 
     _refuse_text("ids", ids)
     _refuse_opening(opening_s)
     opened = _opened(store)
     schema = opened.schema.for_mode(mode)
-    return usable_windows(opened, schema, opening_s, ids, include_rejected)[0]
+    selection = Selection.parse(baseline)
+    return usable_windows(opened, schema, opening_s, ids, include_rejected, selection)[0]
 
 
 def train(
@@ -84,6 +88,7 @@ def train(
     opening_s: float | None = None,
     seed: int | None = None,
     seeds: int | None = None,
+    baseline: str | None = None,
     jobs: int = 1,
     waive: Sequence[str] = (),
     log: Callable[[str], None] = lambda line: None,
@@ -91,10 +96,10 @@ def train(
     """Train the models of a recipe on the usable episodes of a store or path, and evaluate them.
 
     `recipe` is a name (all, quick, baselines, results) or a `Recipe`; other arguments replace its
-    values, `models` the names of its models. `test` and `validation` name what the `split` holds
-    out, hosts by default. `out` is the run's folder: an interrupted run resumes there. `jobs`
-    trainings run side by side, `waive` names leakage rules that may fail, and `log` is called with
-    each line of progress. Raises Refused.
+    values, `models` the names of its models, `baseline` the recordings that teach levels. `test`
+    and `validation` name what the `split` holds out, hosts by default. `out` is the run's folder:
+    an interrupted run resumes there. `jobs` trainings run side by side, `waive` names leakage rules
+    that may fail, and `log` is called with each line of progress. Raises Refused.
     """
     from phasewatch.experiment import pipeline
     from phasewatch.training import recipes
@@ -113,6 +118,7 @@ def train(
         "opening_s": opening_s,
         "seed": seed,
         "seeds": seeds,
+        "baseline": baseline,
     }
     chosen = replace(found, **{key: value for key, value in given.items() if value is not None})
     return pipeline.run(chosen, _opened(store), Path(out), log, Workers(jobs), waive).run

@@ -14,8 +14,11 @@ from phasewatch.errors import Refused, counted
 
 if TYPE_CHECKING:
     # What names the splits, such as a command's help, needs no numpy.
+    from phasewatch.baseline import Baseline
     from phasewatch.episode import Identity
     from phasewatch.windowing import Windows
+
+WITHOUT_BASELINE = "without baseline"
 
 
 @dataclass(frozen=True)
@@ -411,14 +414,18 @@ def untested(episodes: Sequence["Identity"], ids: Sequence[str], what: str) -> l
     return sorted(values(episodes) - values([e for e in episodes if e.id in set(ids)]))
 
 
-def divide_windows(windows: "Windows", split: Split) -> dict[str, "Windows"]:
+def divide_windows(
+    windows: "Windows", split: Split, baseline: "Baseline | None" = None
+) -> dict[str, "Windows"]:
     """Return the windows of each part of a split, with the benign level known at their time.
 
-    Training windows use no opening of a test episode. Raises Refused when a part has no episode.
+    Training windows use no opening of a test episode. Where a `baseline` says more of machines
+    than openings do, the part `WITHOUT_BASELINE` has the unseen windows beside the level that
+    openings alone give. Raises Refused when a part has no episode.
     """
     import numpy as np
 
-    from phasewatch.windowing import pool_openings
+    from phasewatch.windowing import nothing_known, pool_openings
 
     sides = {
         "train": split.train,
@@ -442,10 +449,14 @@ def divide_windows(windows: "Windows", split: Split) -> dict[str, "Windows"]:
         "seen": [*learned, *split.seen, *split.test],
         "unseen": [*learned, *split.seen, *split.test],
     }
+    said = baseline.known if baseline else nothing_known
     parts = {}
     for part, ids in sides.items():
-        known = pool_openings(windows.take(np.isin(windows.episode, near[part])))
+        known = pool_openings(windows.take(np.isin(windows.episode, near[part])), said)
         parts[part] = known.take(np.isin(known.episode, ids))
+    if baseline:
+        known = pool_openings(windows.take(np.isin(windows.episode, near["unseen"])))
+        parts[WITHOUT_BASELINE] = known.take(np.isin(known.episode, split.test))
     return parts
 
 

@@ -5,7 +5,7 @@ end and no further back than `hold + step`, so a window from a live buffer has t
 the one cut from the complete episode. NaN means: not measured.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Protocol
 
@@ -329,11 +329,21 @@ def concatenate(parts: Iterable[Windows]) -> Windows:
     return Windows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def pool_openings(windows: Windows) -> Windows:
+Known = Callable[[str, Sequence[str]], NDArray[np.float32]]
+"""Returns levels `[M,C]` of benign stretches of an episode's machine, given its id and those of
+earlier episodes of the machine that may be used: see `Baseline.known`."""
+
+
+def nothing_known(id: str, among: Sequence[str]) -> NDArray[np.float32]:
+    """Return no stretch: of every machine, only openings are known."""
+    return np.zeros((0, 0), dtype=np.float32)
+
+
+def pool_openings(windows: Windows, known: Known = nothing_known) -> Windows:
     """Return the same windows with the level of each machine's last `POOLED_OPENINGS` openings.
 
     Three minutes known to be benign describe a machine better than fifteen seconds. The opening of
-    the same episode is the last of them, and no later one is used.
+    the same episode is the last of them, and no later one is used. What else is `known` joins them.
     """
     level = windows.opening.copy()
     for host in np.unique(windows.host):
@@ -343,13 +353,21 @@ def pool_openings(windows: Windows) -> Windows:
         order = sorted(first, key=lambda id: first[id])
         openings = [windows.opening[of_host][ids == id][0] for id in order]
         for place, id in enumerate(order):
-            level[windows.episode == id] = median_opening(openings[: place + 1])
+            stretches = known(id, order[:place])
+            level[windows.episode == id] = median_opening(openings[: place + 1], stretches)
     return replace(windows, opening=level)
 
 
-def median_opening(openings: Sequence[NDArray[np.float32]]) -> Floats:
-    """Return the median `[C]` of a machine's last openings; NaN where none has a value."""
+def median_opening(
+    openings: Sequence[NDArray[np.float32]], stretches: NDArray[np.float32] | None = None
+) -> Floats:
+    """Return the median `[C]` of a machine's last openings; NaN where none has a value.
+
+    Levels `[M,C]` of other benign stretches count like openings.
+    """
     past = np.array(openings[-POOLED_OPENINGS:], dtype=np.float64)
+    if stretches is not None and len(stretches):
+        past = np.concatenate([past, stretches.astype(np.float64)])
     known = np.isfinite(past).any(axis=0)
     median = np.full(past.shape[1], np.nan)
     median[known] = np.nanmedian(past[:, known], axis=0)

@@ -14,6 +14,7 @@ from tests.adapters.test_mapping import MAPPING, SCHEMA
 from phasewatch import schema
 from phasewatch.adapters import importer, mapping
 from phasewatch.adapters.importer import FileReport, counts
+from phasewatch.baseline import Selection
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Schema
 from phasewatch.store.local import Store
@@ -323,3 +324,39 @@ def test_a_row_may_stand_between_lines_that_only_look_like_ends(source: Path) ->
     (source / "run-1.jsonl").write_text(text, encoding="utf-8")
     (report,), _ = take(source, MAPPING.replace("[.]csv", "[.]jsonl"))
     assert (report.rows, report.dropped) == (24, ())
+
+
+@pytest.mark.parametrize(
+    ("table", "marked"),
+    [
+        ('[baseline]\npath = "run-1"\n', True),
+        ('[baseline]\npath = "^idle/"\n', False),
+        ('[baseline]\ncolumn = "job"\nfits = "^back"\n', True),
+        ('[baseline]\ncolumn = "job"\nfits = "^idle"\n', False),
+        ("", False),
+    ],
+)
+def test_a_mapping_declares_recordings_baseline(source: Path, table: str, marked: bool) -> None:
+    (source / "run-1.csv").write_text("\n".join([HEAD, *rows(turn=99)]) + "\n")
+    (outcome,), store = take(source, MAPPING + table)
+    manifest = store.manifest(outcome.episodes[0].id)
+    assert (manifest.notes == {"imported_from": "run-1.csv"}) is not marked
+    assert Selection(noted=True).declares(manifest) is marked
+    (result,) = validate_store(store)
+    assert result.verdict == "accepted"
+
+
+def test_rows_of_both_kinds_are_two_episodes(source: Path) -> None:
+    text = [HEAD, *rows(turn=99), *(row.replace("backup", "idle") for row in rows(12, turn=99))]
+    moved = [text[0], *text[1:25], *(row.replace("17900", "17901") for row in text[25:])]
+    (source / "run-1.csv").write_text("\n".join(moved) + "\n")
+    plain = MAPPING.replace('rules = [["^backup", "backup"], ["", "other"]]', 'rules = [["", "x"]]')
+    (outcome,), store = take(source, plain + '[baseline]\ncolumn = "job"\nfits = "idle"\n')
+    notes = [store.manifest(one.id).notes.get("baseline") for one in outcome.episodes]
+    assert notes == [None, True]
+
+
+def test_baseline_that_is_not_benign_is_refused(source: Path) -> None:
+    problem = r"run-1.csv: line 14: baseline: is of the phase 'busy'"
+    with pytest.raises(Refused, match=problem):
+        take(source, MAPPING + '[baseline]\npath = "run"\n')

@@ -187,3 +187,25 @@ def test_only_rows_that_are_counted_are_chosen_by_their_text(
     wrong = MAPPING.replace('unit = "KiB"', 'where = { job = "x" }')
     with pytest.raises(Refused, match=r"node\.rx\.where: stands beside a column"):
         read(wrong, layout, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ("", "one of path and column"),
+        ('path = "a"\ncolumn = "job"\nfits = "b"', "one of path and column"),
+        ('column = "job"', "fits"),
+        ('path = "["', "a regular expression"),
+        ('rows = "a"', "unknown"),
+    ],
+)
+def test_a_baseline_that_says_nothing_is_refused(
+    table: str, problem: str, layout: Schema, tmp_path: Path
+) -> None:
+    with pytest.raises(Refused, match=problem):
+        read(f"{MAPPING}[baseline]\n{table}\n", layout, tmp_path)
+
+
+def test_a_column_of_baseline_must_be_there(layout: Schema, tmp_path: Path) -> None:
+    text = f'{MAPPING}[baseline]\ncolumn = "use"\nfits = "idle"\n'
+    assert "use" in read(text, layout, tmp_path).columns

@@ -14,11 +14,12 @@ from phasewatch import windowing
 from phasewatch.alarm import CEILING, AlarmRule
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
+from phasewatch.baseline import stretches_of
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.live import jsonl
 from phasewatch.live.incident_log import IncidentLog
-from phasewatch.live.jsonl import watch
+from phasewatch.live.jsonl import read_stretches, watch
 from phasewatch.schema import NS
 
 
@@ -228,3 +229,43 @@ def test_the_machines_of_a_stream_are_bounded(
     ]
     with pytest.raises(Refused, match="line 3: machine: is the name of one more than 2"):
         list(watch(loaded, names))
+
+
+def test_a_baseline_is_of_one_machine(loaded: Bundle) -> None:
+    stretches = np.zeros((1, len(loaded.schema.names)), np.float32)
+    line = json.dumps({"source": "proc", "t_wall_ns": T, "values": {}, "machine": "web"})
+    with pytest.raises(Refused, match="machine: is 'web'; expected lines without it"):
+        list(watch(loaded, [line], None, stretches))
+
+
+def test_a_file_of_benign_use_joins_the_level(loaded: Bundle, tmp_path: Path) -> None:
+    calm, asked = toy.episode("beta", "calm", 1), toy.episode("beta", "leak", 2)
+    path = tmp_path / "calm.jsonl"
+    shuffled = list(lines(calm))
+    path.write_text("\n".join(["", *shuffled[::2], *shuffled[1::2]]))
+    origin, last = (
+        end(int(one.t_wall_ns[place]) for one in calm.sources.values())
+        for end, place in ((min, 0), (max, -1))
+    )
+    levels = read_stretches(loaded, path)
+    span = replace(calm, start_ns=origin, end_ns=last)
+    np.testing.assert_array_equal(levels, stretches_of(span, loaded.schema).levels)
+    predictions = list(watch(loaded, lines(asked), stretches=levels))
+    began = min(int(one.t_wall_ns[0]) for one in asked.sources.values())
+    offline = windowing.cut_windows(replace(asked, start_ns=began), loaded.schema, loaded.opening_s)
+    level = windowing.median_opening([offline.opening[0]], levels).astype(np.float32)
+    logits = loaded.logits(offline.x, np.tile(level, (len(offline), 1)), offline.past)
+    for prediction, row in zip(predictions, logits, strict=False):
+        chance = np.exp(row - row.max()) / np.exp(row - row.max()).sum()
+        np.testing.assert_allclose(list(prediction.probability.values()), chance, atol=1e-9)
+    assert predictions != list(watch(loaded, lines(asked)))
+
+
+def test_a_file_of_less_than_a_window_is_refused(loaded: Bundle, tmp_path: Path) -> None:
+    path = tmp_path / "short.jsonl"
+    path.write_text("\n".join(list(lines(toy.episode("beta", "calm")))[:20]))
+    with pytest.raises(Refused, match="has no complete window"):
+        read_stretches(loaded, path)
+    path.write_text("\nno line")
+    with pytest.raises(Refused, match=r"short.jsonl: line 2: is no JSON"):
+        read_stretches(loaded, path)

@@ -80,7 +80,7 @@ def test_foreign_weights_are_refused(name: str) -> None:
 
 
 def test_an_unknown_name_is_refused_with_the_list() -> None:
-    with pytest.raises(Refused, match=r"one of cnn, gbt, gru, logistic"):
+    with pytest.raises(Refused, match=r"one of cnn, combination, gbt, gru"):
         find("gtb")
     with pytest.raises(Refused):
         find("os.path")
@@ -91,3 +91,11 @@ def test_balance_gives_every_class_the_same_weight() -> None:
     weight = balance(y, 4)
     assert weight[y == 0].sum() == pytest.approx(weight[y == 2].sum())
     assert weight.mean() == pytest.approx(1.0)
+
+
+def test_a_lower_degree_of_balance_leaves_common_classes_more_weight() -> None:
+    y = np.array([0] * 90 + [2] * 10)
+    np.testing.assert_array_equal(balance(y, 4, 0.0), np.ones(100))
+    half = balance(y, 4, 0.5)
+    assert half[y == 2][0] / half[y == 0][0] == pytest.approx(3.0)
+    assert half.mean() == pytest.approx(1.0)

@@ -208,11 +208,13 @@ def test_a_deep_link_shows_how_far_its_models_are(
 ) -> None:
     replay = live_playback.replay
 
-    def slow(episode: Any, ensemble: Any, past: Any, progress: Callable[[float], None]) -> Any:
+    def slow(
+        episode: Any, ensemble: Any, past: Any, known: Any, progress: Callable[[float], None]
+    ) -> Any:
         for share in (0.1, 0.2, 0.3, 0.4):
             progress(share)
             time.sleep(0.7)
-        return replay(episode, ensemble, past, progress)
+        return replay(episode, ensemble, past, known, progress)
 
     monkeypatch.setattr(live_playback, "replay", slow)
     other = next(id for id in toy_store.ids() if id not in given.episodes)

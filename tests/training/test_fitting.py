@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
@@ -46,6 +47,22 @@ def test_the_version_of_the_view_is_chosen(
     expected = Normalizer.fit("summary", parts[0])
     np.testing.assert_array_equal(old.normalizer.mean, expected.mean)
     assert old.normalizer.limits is None
+
+
+@pytest.mark.parametrize("name", ["gbt", "logistic", "mlp"])
+def test_classes_are_weighed_as_far_alike_as_told(
+    parts: tuple[Windows, Windows], toy_store: Store, name: str
+) -> None:
+    train, validation = parts
+    most = int(np.bincount(train.y).argmax())
+
+    def common(balance: float | None) -> float:
+        options = FitOptions(view_version=OLDEST, balance=balance)
+        fitted = fit_model(name, toy_store.schema, 0, parts, options)
+        return float(softmax(fitted.logits(validation), axis=1)[:, most].mean())
+
+    assert common(0.0) > common(1.0)
+    assert common(None) == common(find(name).balance)
 
 
 def test_a_fitted_model_predicts_through_its_normalizer(

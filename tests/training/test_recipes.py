@@ -5,6 +5,7 @@ import pytest
 from phasewatch import splits
 from phasewatch.errors import Refused
 from phasewatch.models.base import names
+from phasewatch.models.combination import SHARES
 from phasewatch.schema import MODES
 from phasewatch.training import recipes
 
@@ -22,6 +23,10 @@ def test_the_recipe_all_trains_six_models_that_are_no_baselines_in_two_modes() -
     recipe = recipes.find("all")
     assert recipe.models == recipes.SIX and not {*recipes.SIX} & {*recipes.BASELINES}
     assert len(recipe.models) * len(recipe.modes) == 12
+
+
+def test_the_published_results_have_the_combination_beside_its_members() -> None:
+    assert {recipes.COMBINED, *SHARES} <= set(recipes.find("results").models)
 
 
 def test_an_unknown_recipe_is_refused_in_one_line() -> None:

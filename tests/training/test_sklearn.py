@@ -10,6 +10,7 @@ from phasewatch.errors import Refused
 from phasewatch.models._network import Network
 from phasewatch.models.base import find, names
 from phasewatch.store.local import Store
+from phasewatch.training import recipes
 from phasewatch.training.sklearn import Estimator, _parts
 
 CHECKED = [
@@ -18,12 +19,13 @@ CHECKED = [
     if find(name).view == "summary"
     and not find(name).constant
     and not issubclass(find(name), Network)
+    and name != recipes.COMBINED
 ]
 
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_the_estimator_passes_scikit_learns_checks(name: str) -> None:
-    """Of a constant model it would ask to learn, and of a network to learn in a moment."""
+    """Of a constant model it would ask to learn, and of networks to learn in a moment."""
     failed = [one for one in check_estimator(Estimator(name), on_fail=None, on_skip=None)
               if one["status"] == "failed"]  # fmt: skip
     assert [(one["check_name"], one["exception"]) for one in failed] == []
@@ -44,7 +46,9 @@ def test_every_model_learns_windows_with_gaps(name: str) -> None:
 
 
 def test_an_unknown_model_is_refused_before_the_data_are_looked_at() -> None:
-    with pytest.raises(Refused, match="model 'nope': is unknown; expected one of cnn, gbt"):
+    with pytest.raises(
+        Refused, match="model 'nope': is unknown; expected one of cnn, combination, gbt"
+    ):
         Estimator("nope").fit([], [])
 
 

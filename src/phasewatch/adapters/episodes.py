@@ -192,7 +192,9 @@ def _episode(
     rows: Rows, identity: Identity, mapping: Mapping, schema: Schema, origin: Origin
 ) -> Episode:
     """Return the episode of some rows, which are sorted."""
-    host, sample, profile, campaign = identity
+    host, sample, profile, campaign, baseline = identity
+    if baseline:
+        _refuse_hostile_baseline(rows, schema, origin)
     t_ns = np.ascontiguousarray(rows["t"])
     usual = int(np.median(np.diff(t_ns)))
     # The values of a row are of the time since the row before.
@@ -209,8 +211,20 @@ def _episode(
         end_ns=int(t_ns[-1]),
         labels=_labels(rows, start_ns, schema),
         sources=dict(_sources(rows, start_ns, usual, mapping, schema)),
-        notes={"imported_from": origin.name},
+        notes={"imported_from": origin.name} | ({baseline: True} if baseline else {}),
     )
+
+
+def _refuse_hostile_baseline(rows: Rows, schema: Schema, origin: Origin) -> None:
+    """Raise Refused for a row of a baseline recording whose phase is not benign."""
+    for row in rows[rows["phase"] != 0][:1]:
+        raise Refused(
+            f"{origin.place(row)}: baseline",
+            f"is of the phase {schema.classes[row['phase']]!r}",
+            f"{schema.classes[0]} in every recording that is baseline",
+            "Correct [baseline] in the mapping.",
+            code="baseline_hostile",
+        )
 
 
 def _sources(

@@ -186,6 +186,26 @@ class Pivot:
     path: TextSource | None = None
 
 
+class BaselineRows(fields.Table):
+    """Which rows are of baseline recordings: of files at such a `path`, or with a `column` so.
+
+    `path` and `fits` are regular expressions, one for the path of a file and one for the text in
+    the column.
+    """
+
+    path: Pattern | None = None
+    column: Name | None = None
+    fits: Pattern | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.path is None) == (self.column is None):
+            raise fields.wrong("has both or none of path and column", "one of path and column")
+        if (self.column is None) != (self.fits is None):
+            raise fields.wrong("has one of column and fits alone", "both, or path", "fits")
+        return self
+
+
 @dataclass(frozen=True)
 class Mapping:
     """How the tables of a folder become episodes.
@@ -197,7 +217,8 @@ class Mapping:
     summed in bins of so many seconds, and a bin without a row is 0. `drop` are rows to leave out,
     by column and texts; of `keep`, rows with another text are left out. `join` makes rows of one
     identity and time one row, whichever files they are in; a `pivot` implies it. The phase comes
-    from `phase`, or from `intervals` in a file of their own.
+    from `phase`, or from `intervals` in a file of their own. `baseline` says which recordings only
+    teach the level of their machine; None: none does.
     """
 
     pattern: str
@@ -216,6 +237,7 @@ class Mapping:
     bin_s: float = 0.0
     drop: tuple[tuple[str, frozenset[str]], ...] = ()
     keep: tuple[tuple[str, frozenset[str]], ...] = ()
+    baseline: BaselineRows | None = None
 
     @property
     def texts(self) -> list[str]:
@@ -225,6 +247,7 @@ class Mapping:
         named = [name for name, _ in (*self.drop, *self.keep, *counted)]
         needed = [*(source.column for source in sources), *named]
         needed += self.pivot.names if self.pivot else ()
+        needed += [self.baseline.column] if self.baseline else ()
         return list(dict.fromkeys(name for name in needed if name))
 
     @property
@@ -435,6 +458,7 @@ class _File(fields.Table):
     pivot: _Pivot | None = None
     episode: _Episode
     phase: TextSource
+    baseline: BaselineRows | None = None
     channels: dict[str, _ChannelSource]
 
 
@@ -472,6 +496,7 @@ def parse(value: dict[str, Any], path: object, schema: Schema) -> Mapping:
         bin_s=file.rows.events_every_s,
         drop=tuple(file.rows.drop.items()),
         keep=tuple(file.rows.keep.items()),
+        baseline=file.baseline,
     )
 
 

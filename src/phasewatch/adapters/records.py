@@ -21,6 +21,7 @@ from phasewatch.adapters.partitions import Rows, row_type
 from phasewatch.adapters.reading.head import Opened
 from phasewatch.adapters.reading.source import Input
 from phasewatch.adapters.reading.table import Batch
+from phasewatch.baseline import NOTE
 from phasewatch.episode import NAMES, Floats, Ints
 from phasewatch.errors import Refused
 from phasewatch.schema import Schema
@@ -29,7 +30,7 @@ UNLABELLED = -1
 """The phase of a row in a file that has no column of phases, where rows are joined."""
 
 Identity = tuple[str, ...]
-"""Host, sample, profile and campaign of a row."""
+"""Host, sample, profile and campaign of a row, and `NOTE` where its recording is baseline."""
 
 
 @dataclass
@@ -362,6 +363,8 @@ class Records:
             self._refuse_empty(key, words, coded, batch)
             texts.append(words)
             codes.append(coded)
+        texts.append(["", NOTE])
+        codes.append(self._baseline(batch))
         columns = np.stack(codes, axis=1)
         if not len(columns):
             return np.zeros(0, dtype=np.int64)
@@ -374,6 +377,17 @@ class Records:
                 self._identities.number(_named(texts, unique[row]))
         numbers = [self._identities.number(_named(texts, one)) for one in unique]
         return np.array(numbers, dtype=np.int64)[places]
+
+    def _baseline(self, batch: Batch) -> Ints:
+        """Return 1 for each row of a baseline recording, else 0."""
+        marked = self._mapping.baseline
+        if marked is None or marked.column is None or marked.fits is None:
+            found = marked and marked.path and marked.path.search(self.given.name)
+            return np.full(len(batch), int(found is not None), dtype=np.int64)
+        coded = self._texts(batch, marked.column).dictionary_encode()
+        words = coded.dictionary.to_pylist()
+        fits = [int(marked.fits.search(word or "") is not None) for word in words]
+        return _picked(fits, coded.indices.to_numpy())
 
     def _source(self, batch: Batch, source: TextSource) -> tuple[list[str], Ints]:
         """Return the texts that a source gives, and for each row which of them."""

@@ -228,6 +228,9 @@ def _describe_alarm(terms: Terms) -> str:
 def card(terms: Terms) -> str:
     """Return the model card of a bundle, as Markdown."""
     split, grid = terms.split, terms.data["grid"]
+    learned = len(split["train"]) + (
+        terms.recipe.get("inner_folds", 0) and len(split["validation"])
+    )
     channels = [row[0] for row in terms.data["channels"]]
     return f"""# {terms.name}
 
@@ -237,7 +240,7 @@ that are known to be {terms.data["classes"][0]}.
 
 - Phases: {", ".join(terms.data["classes"])}
 - Channels: {", ".join(channels)}
-- Learned from {len(split["train"])} episodes of recipe {terms.recipe["name"]}, seed
+- Learned from {learned} episodes of recipe {terms.recipe["name"]}, seed
   {terms.recipe["seed"]}; {split["recipe"]}: {split["held_out"]} was held out.
 - Macro F1 on the {terms.parity.windows} windows held out: {terms.parity.macro_f1:.3f}. It is one
   number of one split: `phasewatch evaluate` gives its interval, and what was never tested.

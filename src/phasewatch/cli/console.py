@@ -60,6 +60,14 @@ Rate = Annotated[
         help="False incidents per host-hour that the rule was chosen for; the report has them."
     ),
 ]
+BaselineOf = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--baseline",
+        help="Recordings of benign use that teach a machine's level: noted (by the mapping), "
+        "earlier (benign episodes before), FIELD=PATTERN, or none; may be repeated.",
+    ),
+]
 Opening = Annotated[
     float,
     typer.Option(

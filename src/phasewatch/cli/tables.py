@@ -1,7 +1,7 @@
 """Prints a report on a terminal, for `train`, `evaluate` and `score`."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -84,6 +84,20 @@ def details(report: "Report") -> None:
         parts = (one.predicted, one.true, one.edit_score, one.f1[-1], two.ece, two.brier)
         alarms = f"{row.timeline.false_alarms.rate:.0f}"
         table.add_row(row.model, row.mode, alarms, *(f"{part:.2f}" for part in parts))
+    out.print(table)
+
+
+def few_labels(found: Sequence[Mapping[str, Any]]) -> None:
+    """Print macro F1 beside that of no labels, for each model, mode and number of labels."""
+    names = ("labels", "none", "adapted", "draws", "worst host,\nnone", "worst host,\nadapted")
+    title = "macro F1 on later episodes of held-out machines, with labels of them"
+    table = _table(title, (*names, "hosts", "windows"))
+    for one in found:
+        scores = [f"{one[key]:.3f}" for key in ("none", "score")]
+        worst = [f"{one[key]:.3f}" for key in ("worst_none", "worst")]
+        draws = f"{one['low']:.3f} to {one['high']:.3f}"
+        cells = (str(one["labels"]), *scores, draws, *worst, str(one["hosts"]))
+        table.add_row(one["model"], one["mode"], *cells, f"{one['windows']:,}")
     out.print(table)
 
 

@@ -1,36 +1,20 @@
 """Calibration of probabilities: temperature, calibration error, and abstention.
 
-A temperature is fitted on validation alone. It changes probabilities and never predictions (Guo et
-al., ICML 2017).
+The temperature is that of `phasewatch.temperature`, fitted on validation alone.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, softmax
+from scipy.special import softmax
 
 from phasewatch.features.views import Array
 
 Labels = NDArray[np.int64]
 CALIBRATION_BINS = 15
-TEMPERATURE_RANGE = (0.05, 20.0)
-"""Lowest and highest temperature that is tried."""
-
 MIN_WINDOWS = 20
 """Windows that an abstention threshold keeps at least."""
-
-
-def fit_temperature(logits: Array, y: Labels) -> float:
-    """Return the divisor of `logits[N,K]` with the lowest cross-entropy for classes `y[N]`."""
-
-    def cross_entropy(logarithm: float) -> float:
-        log_probability = log_softmax(logits / np.exp(logarithm), axis=1)
-        return float(-log_probability[np.arange(len(y)), y].mean())
-
-    bounds = (float(np.log(TEMPERATURE_RANGE[0])), float(np.log(TEMPERATURE_RANGE[1])))
-    return float(np.exp(minimize_scalar(cross_entropy, bounds=bounds, method="bounded").x))
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from phasewatch import metrics, splits
 from phasewatch.evaluation import calibration, incidents, predictions, timeline, timing
 from phasewatch.evaluation.calibration import CalibrationReport
 from phasewatch.evaluation.incidents import IncidentCurve
-from phasewatch.evaluation.predictions import Fold, Predictions, PredictionSet
+from phasewatch.evaluation.predictions import Fold, LevelSource, Predictions, PredictionSet
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.evaluation.timeline import AlarmBudget, EvaluationContext, Timeline
 from phasewatch.metrics import Confusions, Score
 from phasewatch.schema import Mode
+from phasewatch.temperature import fit_temperature
 
 TARGET_RISK = 0.1
 """Error rate on validation of the predictions that remain after abstention."""
@@ -78,8 +79,9 @@ class ModelReport(ModelScores):
     """The scores of a trained model, with its timing, calibration and robustness.
 
     `by_seed` is macro F1 on the held-out subset with each seed. `ablations` are scores without a
-    source or without the opening. `smoothed` and `smoothed_timeline` are of smoothed predictions.
-    `temperatures` are one for each fold. `incidents` is None in a report of 0.2.0 or before.
+    source, the opening, or baseline recordings. `smoothed` and `smoothed_timeline` are of smoothed
+    predictions. `temperatures` are one for each fold. `incidents` is None in a report of 0.2.0 or
+    before.
     """
 
     by_seed: tuple[float, ...]
@@ -156,6 +158,8 @@ class Report:
     profiles: list[str]
     ambiguous: list[AmbiguousWindows] = field(default_factory=list)
     """Held-out windows that are scored apart, a row a model and mode; none where none is marked."""
+    levels: LevelSource | None = None
+    """Which recordings teach the levels of machines; None where openings alone do."""
 
     def __repr__(self) -> str:
         """Return what was held out and how many rows; every field would be pages."""
@@ -225,6 +229,7 @@ def evaluate(run: PredictionSet) -> Report:
             for unseen in [_pooled(folds)["unseen"]]
             if unseen.windows.ambiguous.any()
         ],
+        levels=run.levels,
     )
 
 
@@ -323,7 +328,7 @@ def _row(scores: ModelScores, folds: Mapping[str, Parts], run: PredictionSet) ->
     chains = {fold.split.held_out: fold.chain for fold in run.folds}
     chosen = [(parts["validation"], parts["unseen"]) for parts in folds.values()]
     temperatures = tuple(
-        calibration.fit_temperature(one.clear.logits, one.clear.windows.y) for one, _ in chosen
+        fit_temperature(one.clear.logits, one.clear.windows.y) for one, _ in chosen
     )
     calibrated = [
         (_scaled(one, 1 / temperature), _scaled(other, 1 / temperature))

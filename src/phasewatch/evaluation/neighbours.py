@@ -15,7 +15,7 @@ from phasewatch.windowing import Windows, signed_log
 Floats = NDArray[np.float64]
 
 COMPONENTS = 16
-"""Dimensions of the tree: with fewer, more windows need an exact distance; with more, it is slow."""
+"""Dimensions of the tree: with fewer, more windows need an exact distance; more make it slow."""
 
 FIRST_CANDIDATES = 16
 """Training windows that are compared exactly at first; twice as many each time after that."""

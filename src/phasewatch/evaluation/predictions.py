@@ -42,8 +42,9 @@ class Predictions:
     """Logits `[N,K]` of one model in one mode, for the windows of one subset of a fold.
 
     `fold` is what is held out. `subset` is "validation", "seen" (other episodes of what is in
-    training), "unseen" (the held-out part), "without X" (the held-out part without a source or
-    without the opening), or "again N" (the held-out part, predicted by the model of another seed).
+    training), "unseen" (the held-out part), "without X" (the held-out part without a source, the
+    opening, or baseline recordings), or "again N" (the held-out part, predicted by the model of
+    another seed).
     """
 
     fold: str
@@ -77,12 +78,27 @@ class Fold:
 
 
 @dataclass(frozen=True)
+class LevelSource:
+    """Which recordings, beside openings, teach the levels of machines.
+
+    `selection` is what the user gave. `declared` is the number of recordings that are baseline, by
+    host, none of them in any part of the split; `earlier` that of benign episodes which teach the
+    level of later ones.
+    """
+
+    selection: str
+    declared: dict[str, int]
+    earlier: int
+
+
+@dataclass(frozen=True)
 class PredictionSet:
     """All predictions of a run, and what is needed to evaluate them.
 
     `usable` are the episodes that a split may use, `baselines` the names of models that need no
     detector, `stride_s` the seconds between two windows, `leakage_checks` their results, and
-    `untested` what no recording contains. No episode is held out in two folds.
+    `untested` what no recording contains. `levels` is None where openings alone teach the levels of
+    machines. No episode is held out in two folds.
     """
 
     folds: tuple[Fold, ...]
@@ -94,6 +110,7 @@ class PredictionSet:
     leakage_checks: tuple[Check, ...]
     predictions: tuple[Predictions, ...]
     untested: tuple[str, ...] = ()
+    levels: LevelSource | None = None
 
     @property
     def new_hosts(self) -> bool:
@@ -134,6 +151,8 @@ def save(run: PredictionSet, path: Path) -> None:
         "audit": [asdict(check) for check in run.leakage_checks],
         "untested": run.untested,
     }
+    if run.levels is not None:
+        metadata["levels"] = asdict(run.levels)
     table = pa.concat_tables([_table(one, run.classes) for one in run.predictions])
     if not any(one.windows.ambiguous.any() for one in run.predictions):
         table = table.drop_columns(AMBIGUOUS)
@@ -177,6 +196,7 @@ def load(path: Path) -> PredictionSet:
             tuple(Check(**check) for check in metadata["audit"]),
             tuple(_predictions(table, tuple(metadata["classes"]))),
             tuple(metadata.get("untested", ())),
+            LevelSource(**metadata["levels"]) if "levels" in metadata else None,
         )
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch import metrics
+from phasewatch.baseline import Selection, of_episodes
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused, counted
 from phasewatch.experiment.curve_trainings import MODEL, Log, Trained, Trainer
@@ -106,7 +107,8 @@ def learning_curves(store: Store, folder: Path, log: Log, how: CurveOptions) -> 
     """
     store.refuse_simulated("survey")
     results, episodes = validate_and_read(store)
-    usable = [result.identity for result in results if result.usable]
+    baseline, judged = of_episodes(episodes, store.schema, Selection(noted=True))
+    usable = [result.identity for result in results if result.id in set(judged)]
     plans, missing = _plans(usable, how.draws)
     for reason in missing.values():
         log(f"not drawn: {reason}")
@@ -115,7 +117,8 @@ def learning_curves(store: Store, folder: Path, log: Log, how: CurveOptions) -> 
     mode: Mode = "realistic" if "realistic" in store.schema.modes else store.schema.modes[0]
     schema = store.schema.for_mode(mode)
     windows = pool_openings(
-        concatenate(cut_windows(one, schema, how.opening_s) for one in episodes.values())
+        concatenate(cut_windows(episodes[id], schema, how.opening_s) for id in judged),
+        baseline.channels(store.schema, schema).known,
     ).clear
     del episodes
     digests = {result.id: result.digest for result in results if result.usable}

@@ -1,7 +1,7 @@
 """What every checkpoint and baseline of a run predicts on the windows it is evaluated on."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,19 +13,26 @@ from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.evaluation.smoothing import MarkovChain
 from phasewatch.experiment.run import Run
 from phasewatch.schema import Mode, Schema
-from phasewatch.splits import Split
+from phasewatch.splits import WITHOUT_BASELINE, Split
 from phasewatch.training import augment, jobs
 from phasewatch.windowing import Windows, concatenate
 
 Subsets = Mapping[str, Windows]
-"""The windows of each side of a split: train, validation, seen and unseen."""
+"""The windows of each side of a split: train, validation, seen and unseen, and the unseen ones
+beside the level of openings alone where more is known."""
+
+
+InnerFold = tuple[Checkpoint, Windows]
+"""The checkpoint of an inner fold, and the windows that it did not learn from."""
 
 
 @dataclass(frozen=True)
 class TrainedFold:
     """One split: its checkpoints read back, in the recipe's order, and the windows of each mode.
 
-    `run` is the folder of the checkpoints and logs.
+    `run` is the folder of the checkpoints and logs. `inner` has, by the name of a checkpoint that
+    learned from validation, those of its inner folds, each with the windows that it did not learn
+    from.
     """
 
     split: Split
@@ -33,6 +40,7 @@ class TrainedFold:
     windows: dict[Mode, dict[str, Windows]]
     leakage_checks: list[Check]
     run: Run
+    inner: Mapping[str, Sequence[InnerFold]] = field(default_factory=dict)
 
 
 def predict_all(
@@ -63,7 +71,8 @@ def _predict_fold(fold: TrainedFold, schema: Schema) -> Iterator[Predictions]:
     """Yield the predictions of the checkpoints of a fold, then those of the baselines."""
     held_out = fold.split.held_out
     for loaded in fold.checkpoints:
-        yield from predict_subsets(loaded, held_out, fold.windows[loaded.mode])
+        inner = fold.inner.get(loaded.name, ())
+        yield from predict_subsets(loaded, held_out, fold.windows[loaded.mode], inner)
     first = next(iter(fold.windows))
     for mode, subsets in fold.windows.items():
         for name in baselines.BASELINES:
@@ -72,24 +81,32 @@ def _predict_fold(fold: TrainedFold, schema: Schema) -> Iterator[Predictions]:
                 yield from predict_baseline(name, held_out, mode, subsets, len(schema.classes))
 
 
-def predict_subsets(loaded: Checkpoint, held_out: str, subsets: Subsets) -> Iterator[Predictions]:
+def predict_subsets(
+    loaded: Checkpoint, held_out: str, subsets: Subsets, inner: Sequence[InnerFold] = ()
+) -> Iterator[Predictions]:
     """Yield a checkpoint's predictions on all but training windows, and on ablated unseen ones.
 
-    A checkpoint of a repeated training predicts the unseen windows alone.
+    Where it has `inner` folds, what it is chosen and calibrated by, and its alarms, is what each of
+    them predicts of the windows that it did not learn from: more hosts or samples than validation
+    has. A checkpoint of a repeated training predicts the unseen windows alone.
     """
 
-    def predict(subset: str, windows: Windows) -> Predictions:
-        logits = loaded.logits(windows.x, windows.opening, windows.past)
+    def predict(subset: str, windows: Windows, by: Checkpoint = loaded) -> Predictions:
+        logits = by.logits(windows.x, windows.opening, windows.past)
         return Predictions(held_out, loaded.model_name, loaded.mode, subset, windows, logits)
 
     if repeat := jobs.repeat_of(loaded.name):
         yield predict(f"again {repeat}", subsets["unseen"])
         return
-    for subset in predictions.REQUIRED_SUBSETS:
+    left_out = inner or [(loaded, subsets["validation"])]
+    yield predictions.pool_folds([predict("validation", some, by) for by, some in left_out])
+    for subset in ("seen", "unseen"):
         yield predict(subset, subsets[subset])
     for part in augment.parts(loaded.schema):
         ablated = augment.without(subsets["unseen"], loaded.schema, part)
         yield predict(f"without {part}", ablated)
+    if WITHOUT_BASELINE in subsets:
+        yield predict(WITHOUT_BASELINE, subsets[WITHOUT_BASELINE])
 
 
 def predict_baseline(

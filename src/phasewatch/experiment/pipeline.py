@@ -11,11 +11,12 @@ import numpy as np
 
 from phasewatch import __version__, splits
 from phasewatch.artifacts import checkpoint
+from phasewatch.baseline import Baseline, Selection, of_episodes
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused, counted
 from phasewatch.evaluation.evaluate import Report, evaluate
 from phasewatch.evaluation.leakage import Check, FoldData, check_leakage
-from phasewatch.evaluation.predictions import PredictionSet
+from phasewatch.evaluation.predictions import LevelSource, PredictionSet
 from phasewatch.experiment.inference import Subsets, TrainedFold, predict_all
 from phasewatch.experiment.run import Run
 from phasewatch.io import atomic
@@ -38,17 +39,22 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What `train` returns, beside the files it writes: the sweep's results, and every fold."""
+    """What `train` returns, beside the files it writes: the sweep's results, and every fold.
+
+    `baseline` is what recordings beside openings say of the levels of machines.
+    """
 
     run: Run
     recipe: Recipe
     results: list[ValidationResult]
     folds: list[TrainedFold]
+    baseline: Baseline
 
     @property
     def usable(self) -> list[Identity]:
-        """Return the identity of every episode that a split may use."""
-        return [result.identity for result in self.results if result.usable]
+        """Return the identity of every episode that a split may use: baseline is none of them."""
+        judged = self.baseline.episodes
+        return [one.identity for one in self.results if one.usable and one.id in judged]
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,8 @@ def run(
     """
     trained = train(recipe, store, out, log, workers, waived)
     written = trained.run
-    written.write_predictions(predict_all(trained.folds, trained.usable, store.schema, recipe.seed))
+    found = predict_all(trained.folds, trained.usable, store.schema, recipe.seed)
+    written.write_predictions(replace(found, levels=_levels(recipe, trained.baseline)))
     report = evaluate(written.predictions)
     written.write_report(report)
     return RunResult(written, trained, written.predictions, report)
@@ -103,7 +110,9 @@ def train(
     results, episodes = validate_and_read(store)
     verdicts = " · ".join(f"{many} {verdict}" for verdict, many in count_verdicts(results).items())
     log(f"checked {counted(len(results), 'episode')}: {verdicts}")
-    usable = [result.identity for result in results if result.usable]
+    baseline, judged = of_episodes(episodes, store.schema, Selection.parse(recipe.baseline))
+    _log_baseline(baseline, log)
+    usable = [result.identity for result in results if result.id in set(judged)]
     folds = splits.find_splitter(recipe.split)(usable, recipe.test, recipe.validation)
     written = Run.create(out, _record(recipe, store, results))
     index.write(results, written.index_path)
@@ -117,12 +126,33 @@ def train(
         _train_fold(
             _FoldInput(recipe, store, split, place, probe),
             {one.id: one for one in usable},
-            {mode: divide_windows(cut, split) for mode, cut in windows.items()},
+            {
+                mode: divide_windows(
+                    cut, split, baseline.channels(store.schema, store.schema.for_mode(mode))
+                )
+                for mode, cut in windows.items()
+            },
             (workers, waived, log),
         )
         for split, place, probe in zip(folds, places, probes, strict=True)
     ]
-    return TrainingResult(written, recipe, results, trained)
+    return TrainingResult(written, recipe, results, trained, baseline)
+
+
+def _log_baseline(baseline: Baseline, log: Log) -> None:
+    """Say which recordings teach levels and are part of no split, where there are any."""
+    if hosts := baseline.hosts:
+        many = counted(sum(hosts.values()), "recording")
+        log(f"baseline {many} of {counted(len(hosts), 'host')}: in no part of the split")
+    if baseline.earlier:
+        log(f"baseline {counted(len(baseline.earlier), 'benign episode')}, for later ones")
+
+
+def _levels(recipe: Recipe, baseline: Baseline) -> LevelSource | None:
+    """Return what the levels of a run are taken from; None where that is openings alone."""
+    if not baseline:
+        return None
+    return LevelSource(recipe.baseline, baseline.hosts, len(baseline.earlier))
 
 
 def _log_ambiguous(windows: Mapping[Mode, Windows], log: Log) -> None:
@@ -191,9 +221,23 @@ def _train_fold(
     loaded = [checkpoint.load(task.path) for task in tasks]
     for one in loaded:
         one.bind(fold.store.schema, fold.store.root)
-    normalizers = {one.name: (one.normalizer, windows[one.mode]["train"]) for one in loaded}
+    inner = {
+        task.name: [(checkpoint.load(one.path), one.sides[1]) for one in task.inner_tasks]
+        for task in tasks
+        if task.inner_tasks
+    }
+    normalizers = {
+        one.name: (one.normalizer, _learned_from(windows[one.mode], one.name in inner))
+        for one in loaded
+    }
     checks += check_leakage(replace(data, normalizers=normalizers), waived)
-    return TrainedFold(fold.split, loaded, windows, checks, fold.run)
+    return TrainedFold(fold.split, loaded, windows, checks, fold.run, inner)
+
+
+def _learned_from(subsets: Subsets, validation: bool) -> Windows:
+    """Return the windows that a checkpoint learned from: of training, and perhaps validation."""
+    train = subsets["train"]
+    return concatenate([train, subsets["validation"]]) if validation else train
 
 
 def _fold_data(

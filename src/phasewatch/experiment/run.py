@@ -4,6 +4,7 @@
 run.json               the recipe, and a digest of the store that it was trained on
 validation_v1.parquet  the acceptance index of that store
 checkpoints/           a header and its weights for every model, mode and seed
+inner/                 checkpoints of inner folds, where the recipe has some
 logs/, states/         every epoch; what an interrupted training goes on from
 folds/NAME/            checkpoints, logs and states of one fold, where the split has several
 posteriors.parquet     every prediction
@@ -39,7 +40,7 @@ from phasewatch.validation import index
 from phasewatch.validation.verdict import ValidationResult
 
 RECORD, FOLDS = "run.json", "folds"
-CHECKPOINTS, LOGS, STATES = "checkpoints", "logs", "states"
+CHECKPOINTS, LOGS, STATES, INNER = "checkpoints", "logs", "states", "inner"
 INDEX, PREDICTIONS = "validation_v1.parquet", "posteriors.parquet"
 REPORT, PAGE, MARKDOWN = "report.json", "report.html", "report.md"
 REMEDY = "Make it again with `phasewatch run`."
@@ -134,7 +135,7 @@ class Run:
     @property
     def training_folders(self) -> TrainingFolders:
         """The folders that the trainings of this run or fold write to."""
-        return TrainingFolders(self.path / CHECKPOINTS, self.path / LOGS, self.path / STATES)
+        return TrainingFolders(*(self.path / name for name in (CHECKPOINTS, LOGS, STATES, INNER)))
 
     # ------------------------------------------------------------ what was trained
 
@@ -203,8 +204,10 @@ class Run:
         return None
 
     def training_seconds(self, name: str) -> float:
-        """Return how long the epochs of the training of that name took, from its log."""
-        lines = self.training_folders.log(name).read_text(encoding="utf-8").splitlines()
+        """Return how long the epochs of the training of that name took, inner folds included."""
+        logs = [self.training_folders.log(name)]
+        logs += self.training_folders.logs.glob(f"{jobs.inner_name(name, 0)[:-1]}*.jsonl")
+        lines = [line for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
         return float(sum(json.loads(line)["seconds"] for line in lines))
 
     @property

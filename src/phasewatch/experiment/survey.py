@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch import metrics
+from phasewatch.baseline import Selection, of_episodes
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused, counted
 from phasewatch.evaluation import baselines
@@ -88,14 +89,16 @@ def survey(
     store.refuse_simulated("survey")
     results, episodes = validate_and_read(store)
     counts = tally(results, episodes)
-    usable = [result.identity for result in results if result.usable]
+    baseline, judged = of_episodes(episodes, store.schema, Selection(noted=True))
+    usable = [result.identity for result in results if result.id in set(judged)]
     allowed, missing = _splits(usable)
     for reason in missing:
         log(reason)
     if not allowed:
         raise Refused(store.root, "allows none of the splits", "three hosts", "Record more.")
     windows = pool_openings(
-        concatenate(cut_windows(one, store.schema, opening_s) for one in episodes.values())
+        concatenate(cut_windows(episodes[id], store.schema, opening_s) for id in judged),
+        baseline.known,
     ).clear
     baseline_rows: list[SurveyRow] = []
     model_rows: list[SurveyRow] = []

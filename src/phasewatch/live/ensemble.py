@@ -10,6 +10,7 @@ from scipy.special import softmax
 from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts import checkpoint as checkpoints
 from phasewatch.artifacts.checkpoint import Checkpoint
+from phasewatch.baseline import NONE, Selection
 from phasewatch.errors import Refused
 from phasewatch.evaluation.incidents import DEPLOYED_RATE
 from phasewatch.experiment.run import Run
@@ -86,6 +87,14 @@ class Ensemble:
     def opening_s(self) -> float:
         """Seconds that a machine is watched before every member can predict: the longest."""
         return max((member.checkpoint.opening_s for member in self.members), default=0.0)
+
+    def selection(self, given: str | None = None) -> Selection:
+        """Return which recordings teach the levels of machines.
+
+        Without a selection that is `given`, it is that of the members' training. Raises Refused.
+        """
+        trained = (one.checkpoint.recipe.get("baseline", NONE) for one in self.members)
+        return Selection.parse(str(next(trained, NONE)) if given is None else given)
 
     def member(self, key: str) -> Member:
         """Return a member by its key, such as `gbt.realistic`.

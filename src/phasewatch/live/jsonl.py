@@ -3,14 +3,17 @@
 import json
 import math
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts.contract import Predictor
+from phasewatch.baseline import MOST_STRETCHES, levels_of
 from phasewatch.episode import UNIX_CEILING_NS, UNIX_FLOOR_NS, Samples
 from phasewatch.errors import Refused
 from phasewatch.live.buffer import GRACE_S
@@ -34,29 +37,40 @@ class _Machines:
 
     bundle: Predictor
     rule: AlarmRule | None
+    stretches: NDArray[np.float32] | None
     watchers: dict[str, Watcher] = field(default_factory=dict)
 
     def of(self, sample: Mapping[str, Any], where: str) -> Watcher:
         """Return the watcher of a line's machine. Raises Refused for too many machines."""
         name = _text(sample, "machine", where) if "machine" in sample else ""
+        if name and self.stretches is not None:
+            expected = "lines without it: the baseline is of one machine"
+            raise _refused(f"{where}: machine", f"is {reprlib.repr(name)}", expected)
         if name not in self.watchers:
             if len(self.watchers) >= MOST_MACHINES:
                 problem = f"is the name of one more than {MOST_MACHINES:,} machines"
                 raise _refused(f"{where}: machine", problem, "the name of a machine, not of a line")
-            self.watchers[name] = Watcher(self.bundle, self.rule, machine=name)
+            self.watchers[name] = Watcher(
+                self.bundle, self.rule, machine=name, stretches=self.stretches
+            )
         return self.watchers[name]
 
 
 def watch(
-    bundle: Predictor, lines: Iterable[str], rule: AlarmRule | None = None
+    bundle: Predictor,
+    lines: Iterable[str],
+    rule: AlarmRule | None = None,
+    stretches: NDArray[np.float32] | None = None,
 ) -> Iterator[Prediction]:
     """Yield a prediction every stride from the first sample on, once the opening is over.
 
     Each of `lines` is one sample of one source, or a gap, after which windows begin anew; `rule`
-    raises incidents. A source may be late, but its own samples come in the order of time, to within
-    `GRACE_S`. Raises Refused naming the line and the field that is wrong.
+    raises incidents; `stretches[M,C]` are benign levels of the one machine that lines are of, see
+    `read_stretches`, which join that of its opening. A source may be late, but its own samples come
+    in the order of time, to within `GRACE_S`. Raises Refused naming the line and the field that is
+    wrong.
     """
-    machines = _Machines(bundle, rule)
+    machines = _Machines(bundle, rule, stretches)
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -71,6 +85,37 @@ def watch(
         _refuse_leap(now, watcher.next_end_ns(now), number)
         _refuse_return(now, watcher.buffer.sources.get(source), number)
         yield from watcher.add(source, samples)
+
+
+def read_stretches(bundle: Predictor, path: Path) -> NDArray[np.float32]:
+    """Return the benign levels `[M,C]` of a file of samples, one for each stretch of a window.
+
+    The file has the lines that `watch` reads, of this machine in benign use, in any order of
+    sources. Raises Refused for a line that cannot be used, and for less than one window.
+    """
+    rows: dict[str, list[Samples]] = {}
+    with path.open(encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                where = f"{path}: line {number}"
+                source, sample = _sample(bundle, _object(line, where), where)
+                rows.setdefault(source, []).append(sample)
+    sources = {source: _joined(samples) for source, samples in rows.items()}
+    ends = [int(end) for one in sources.values() for end in one.t_wall_ns[[0, -1]]]
+    levels = levels_of(sources, bundle.schema, (min(ends), max(ends))) if ends else ()
+    if not len(levels):
+        expected = f"samples over {bundle.schema.grid.window_s:g} s or more"
+        raise Refused(path, "has no complete window", expected, "Record a longer one.", "baseline")
+    return np.asarray(levels)[-MOST_STRETCHES:]
+
+
+def _joined(samples: Sequence[Samples]) -> Samples:
+    """Return the samples of a source in the order of time."""
+    order = np.argsort([int(one.t_wall_ns[0]) for one in samples], kind="stable")
+    clocks = [(int(one.t_wall_ns[0]), int(one.t_mono_ns[0])) for one in samples]
+    wall, mono = np.array(clocks, dtype=np.int64)[order].T
+    values = np.concatenate([one.values for one in samples])[order]
+    return replace(samples[0], t_wall_ns=wall, t_mono_ns=mono, values=values)
 
 
 def _refuse_leap(now_ns: int, end_ns: int, number: int) -> None:
@@ -102,7 +147,7 @@ def _refuse_return(now_ns: int, before: Samples | None, number: int) -> None:
 def _sample(bundle: Predictor, sample: Mapping[str, Any], where: str) -> tuple[str, Samples]:
     """Return the source and the samples of a line's object.
 
-    A channel that is absent, null or NaN was not measured. Raises Refused.
+    A channel that is absent, null or NaN was not measured. Raises Refused naming `where`.
     """
     source, values = _text(sample, "source", where), _values(sample, where)
     t_ns = _time(sample["t_wall_ns"], f"{where}: t_wall_ns")

@@ -58,14 +58,19 @@ class WindowPrediction:
 class Machine:
     """One machine whose windows an ensemble predicts while they are recorded.
 
-    `origin_ns` is where its grid begins. `past` are its earlier openings `[C]`, oldest first, over
-    which its level is pooled; without them the level is that of its own opening. `predictions` are
+    `origin_ns` is where its grid begins. `past` are its earlier openings `[C]`, oldest first, and
+    `stretches` other benign levels `[M,C]` of it, over which its level is pooled; without them the
+    level is that of its own opening. `predictions` are
     the last `KEPT_WINDOWS`, by the grid step at which the window ends. `incidents` are of all its
     windows, by the key of each member that has an alarm rule.
     """
 
     def __init__(
-        self, ensemble: Ensemble, origin_ns: int, past: Sequence[NDArray[np.float32]] = ()
+        self,
+        ensemble: Ensemble,
+        origin_ns: int,
+        past: Sequence[NDArray[np.float32]] = (),
+        stretches: NDArray[np.float32] | None = None,
     ) -> None:
         self.ensemble = ensemble
         self.origin_ns = origin_ns
@@ -80,6 +85,7 @@ class Machine:
             if member.alarm is not None
         }
         self.past = list(past)
+        self.stretches = stretches
         self._until: int | None = None
         self._level: NDArray[np.float32] | None = None
         self._next = first_end(ensemble.schema.grid, ensemble.opening_s)
@@ -177,7 +183,8 @@ class Machine:
         if self._level is None:
             schema, seconds = self.ensemble.schema, self.ensemble.opening_s
             current = opening_level(self.buffer.sources, schema, self.origin_ns, seconds)
-            self._level = median_opening([*self.past, current]).astype(np.float32)
+            level = median_opening([*self.past, current], self.stretches)
+            self._level = level.astype(np.float32)
         return self._level
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch.episode import Episode
+from phasewatch.baseline import OPENINGS, Baseline, Selection, is_benign, stretches_of
+from phasewatch.episode import Episode, Label
 from phasewatch.errors import Refused
 from phasewatch.evaluation.incidents import DEPLOYED_RATE
 from phasewatch.experiment.run import Run
@@ -47,13 +48,16 @@ def replay(
     episode: Episode,
     ensemble: Ensemble,
     past: Sequence[NDArray[np.float32]] = (),
+    stretches: NDArray[np.float32] | None = None,
     progress: Callable[[float], None] = _silent,
 ) -> Machine:
     """Return the machine that has seen a stored episode, a stride at a time, skipping no window.
 
-    `progress` is given the share of the episode that was seen, 0 to 1, after every stride.
+    `past` and `stretches` are what is known of the machine, see `Machine`. `progress` is given the
+    share of the episode that was seen, 0 to 1, after every stride.
     """
-    machine, stream = Machine(ensemble, episode.start_ns, past), SampleStream(episode)
+    machine = Machine(ensemble, episode.start_ns, past, stretches)
+    stream = SampleStream(episode)
     stride_ns = round(ensemble.schema.grid.stride_s * NS)
     for now_ns in range(episode.start_ns, episode.end_ns, stride_ns):
         stream.advance(now_ns, machine)
@@ -77,17 +81,24 @@ def manifests(store: Store) -> dict[str, Manifest]:
 
 
 def history(
-    store: Store, known: Sequence[Manifest], episode: Episode, seconds: float
+    store: Store,
+    known: Sequence[Manifest],
+    episode: Episode,
+    seconds: float,
+    selection: Selection = OPENINGS,
 ) -> list[NDArray[np.float32]]:
     """Return the openings `[C]` of a host's last usable episodes before this one, oldest first.
 
     `known` are the store's manifests, `seconds` is the length of an opening. There are at most
-    `POOLED_OPENINGS - 1` openings.
+    `POOLED_OPENINGS - 1` openings, none of a recording that `selection` declares baseline.
     """
     earlier = [
         one
         for one in known
-        if one.host == episode.host and one.start_ns < episode.start_ns and one.id != episode.id
+        if one.host == episode.host
+        and one.start_ns < episode.start_ns
+        and one.id != episode.id
+        and not selection.declares(one)
     ]
     found: list[NDArray[np.float32]] = []
     for one in sorted(earlier, key=lambda one: -one.start_ns):
@@ -97,6 +108,33 @@ def history(
             past = store.load(one)
             found.append(opening_level(past.sources, store.schema, past.start_ns, seconds))
     return found[::-1]
+
+
+def stretches(
+    store: Store, known: Sequence[Manifest], episode: Episode, selection: Selection
+) -> NDArray[np.float32]:
+    """Return the benign levels `[M,C]` of the recordings that `selection` names of a host.
+
+    They are those that the offline pipeline uses: of usable recordings that are declared baseline,
+    and of benign episodes that were over when this one began. Raises Refused for a declared
+    recording that is not benign.
+    """
+    declared, earlier = [], {}
+    for one in known:
+        if one.host != episode.host or one.id == episode.id:
+            continue
+        labels = [Label(*label) for label in one.labels]
+        before = selection.earlier and one.end_ns <= episode.start_ns
+        baseline = selection.declares(one)
+        if not baseline and not (before and is_benign(labels, store.schema)):
+            continue
+        if validate_episode(store, one.id).usable:
+            found = stretches_of(store.load(one), store.schema)
+            if baseline:
+                declared.append(found)
+            else:
+                earlier[one.id] = found
+    return Baseline(tuple(declared), earlier).known_of(episode.host, episode.start_ns, earlier)
 
 
 def episode_incidents(
@@ -118,6 +156,7 @@ def episode_incidents(
         run.read_report()
     episode = store.read(id)
     refuse_unusable(store.folder(id), validate_episode(store, id))
-    past = history(store, list(manifests(store).values()), episode, ensemble.opening_s)
-    machine = replay(episode, ensemble, past)
+    known, selection = list(manifests(store).values()), ensemble.selection()
+    past = history(store, known, episode, ensemble.opening_s, selection)
+    machine = replay(episode, ensemble, past, stretches(store, known, episode, selection))
     return machine_incidents(machine, episode.id, episode.host, key, thresholds.get(key))

@@ -12,7 +12,7 @@ from phasewatch.artifacts.contract import Inputs, Predictor
 from phasewatch.episode import Samples
 from phasewatch.live.buffer import Buffer, first_end, missing
 from phasewatch.live.incident_log import IncidentLog, IncidentSpan
-from phasewatch.windowing import opening_level, past_at, window_at
+from phasewatch.windowing import median_opening, opening_level, past_at, window_at
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Watcher:
     """Predicts one machine from its first sample on.
 
     `level[C]` is the machine's benign level; without one it is that of its own first seconds, which
-    are not predicted. `log` has the machine's incidents, None where the bundle has no rule.
+    are not predicted, joined by `stretches[M,C]`, other benign levels of it. `log` has the
+    machine's incidents, None where the bundle has no rule.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Watcher:
         rule: AlarmRule | None = None,
         level: NDArray[np.float32] | None = None,
         machine: str = "",
+        stretches: NDArray[np.float32] | None = None,
     ) -> None:
         self.level = level
+        self._stretches = stretches
         self.log = IncidentLog(rule, bundle.schema.classes) if rule else None
         self._bundle, self._machine = bundle, machine
         self.gap()
@@ -87,7 +90,8 @@ class Watcher:
         """Return the window `[C,T]` that ends next, the level `[C]` and the past `[C,B]`."""
         schema, sources = self._bundle.schema, self.buffer.sources
         if self.level is None:
-            self.level = opening_level(sources, schema, origin, self._bundle.opening_s)
+            current = opening_level(sources, schema, origin, self._bundle.opening_s)
+            self.level = median_opening([current], self._stretches).astype(np.float32)
         x = window_at(sources, schema, origin, self._end)
         return x, self.level, past_at(sources, schema, origin, self._end)
 

@@ -8,6 +8,7 @@ import json
 import logging
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from typing import Any, ClassVar, Self
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 
 from phasewatch.features.views import Array
 from phasewatch.models import _trainer
-from phasewatch.models._trainer import Schedule
+from phasewatch.models._trainer import Schedule, best_epoch
 from phasewatch.models.base import THREADS, UNMONITORED, Classifier, Data, TrainingMonitor, Unfit
 
 MOST = 1_000_000
@@ -60,6 +61,7 @@ class Network(Classifier):
         self._shape: tuple[int, ...] = ()
         self._module: nn.Module = nn.Identity()
         self._precise: nn.Module | None = None
+        self._kept = 0
 
     @staticmethod
     @abstractmethod
@@ -94,12 +96,27 @@ class Network(Classifier):
         self._make(train.z.shape[1:])
         parts, how = (train, validation), (Schedule(), self._seed)
         if not cluster:
-            _trainer.train(self._module, parts, *how, watch)
-            return
-        from phasewatch.models import _distributed as clusters
+            history = _trainer.train(self._module, parts, *how, watch)
+        else:
+            from phasewatch.models import _distributed as clusters
 
-        for epoch in clusters.train(cluster, self._module, parts, *how):
-            watch.on_epoch(epoch)
+            history = clusters.train(cluster, self._module, parts, *how)
+            for epoch in history:
+                watch.on_epoch(epoch)
+        self._kept = best_epoch(history)
+
+    @property
+    def choices(self) -> dict[str, float]:
+        """The number of the epoch whose weights were kept."""
+        return {"epochs": float(self._kept)} if self._kept else {}
+
+    def refit(
+        self, train: Data, choices: Mapping[str, float], watch: TrainingMonitor = UNMONITORED
+    ) -> None:
+        """Fit for as many epochs as `choices` says, under the same falling learning rate."""
+        self._make(train.z.shape[1:])
+        schedule = Schedule(exactly=max(round(choices["epochs"]), 1))
+        _trainer.train(self._module, (train, None), schedule, self._seed, watch)
 
     def logits(self, z: Array) -> Array:
         """Return `[N,K]`, the same for a window alone as in a batch (docs/decisions/0030)."""

@@ -10,7 +10,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from torch.nn import functional
 from phasewatch import metrics
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.models.base import THREADS, Data, Epoch, TrainingMonitor, balance
+from phasewatch.models.base import THREADS, Data, Epoch, TrainingMonitor
 
 State = dict[str, Tensor]
 
@@ -41,8 +41,9 @@ class Schedule:
 
     The learning rate `rate` is reached after the share `warm` of all steps, then falls to 0 as a
     cosine. Gradients longer than `clip` are cut. Stops after `patience` epochs without a better
-    macro F1 on validation. Batches are smaller than `batch` where few windows would make few
-    steps: an epoch has `steps` of them at least, down to batches of 16.
+    macro F1 on validation, or after `exactly` so many, where that is given. Batches are smaller
+    than `batch` where few windows would make few steps: an epoch has `steps` of them at least, down
+    to batches of 16.
     """
 
     epochs: int = 60
@@ -54,6 +55,7 @@ class Schedule:
     clip: float = 1.0
     smoothing: float = 0.05
     patience: int = 12
+    exactly: int | None = None
 
     def size(self, windows: int) -> int:
         """Return the batch size for a number of training windows."""
@@ -87,13 +89,15 @@ class Rank(NamedTuple):
 
 def train(
     module: nn.Module,
-    parts: tuple[Data, Data],
+    parts: tuple[Data, Data | None],
     schedule: Schedule,
     seed: int,
     watch: TrainingMonitor,
     rank: Rank | None = None,
 ) -> list[Epoch]:
     """Train `module` on the first of `parts`, stop by the second; it ends on the CPU, at its best.
+
+    Without a second part the score of an epoch is minus its loss, and the last epoch is the best.
 
     The loss is cross-entropy with every class weighing the same. Called in several processes, each
     with its `rank`, they train one model together. Raises Refused when the loss is no number.
@@ -147,7 +151,7 @@ class _Training:
     def __init__(
         self,
         module: nn.Module,
-        parts: tuple[Data, Data],
+        parts: tuple[Data, Data | None],
         schedule: Schedule,
         seed: int,
         watch: TrainingMonitor,
@@ -159,7 +163,7 @@ class _Training:
         self.schedule, self.seed, self.watch = schedule, seed, watch
         train, self.validation = parts
         self.z, self.y = self._tensors(train)
-        self.validation_z, _ = self._tensors(self.validation)
+        self.validation_z = self._tensors(self.validation)[0] if self.validation else None
         self.weight = self.fabric.to_device(_weights(train))
         self.size = schedule.size(len(self.y))
         self.batches = math.ceil(len(self.y) / self.size)
@@ -185,7 +189,7 @@ class _Training:
                 self.watch.on_epoch(epoch)
         while not self._done(history):
             history.append(self._epoch(len(history)))
-            if history[-1].score >= max(epoch.score for epoch in history):
+            if self.validation is None or best_epoch(history) == len(history):
                 best = copied(self.plain)
             if self.watch.state is not None:
                 _store(
@@ -199,8 +203,9 @@ class _Training:
     def _done(self, history: list[Epoch]) -> bool:
         if not history:
             return False
-        best = max(range(len(history)), key=lambda place: (history[place].score, place))
-        late = len(history) - 1 - best >= self.schedule.patience
+        if self.schedule.exactly is not None:
+            return len(history) >= self.schedule.exactly
+        late = len(history) - best_epoch(history) >= self.schedule.patience
         return late or len(history) == self.schedule.epochs
 
     def _epoch(self, number: int) -> Epoch:
@@ -237,7 +242,7 @@ class _Training:
                 "Lower the learning rate, or look for absurd values with `phasewatch validate`.",
                 code="loss",
             )
-        score = self._score()
+        score = self._score(loss_mean)
         return Epoch(number + 1, self.schedule.epochs, loss_mean, score, time.monotonic() - began)
 
     def _rate(self, step: int) -> None:
@@ -245,13 +250,20 @@ class _Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.schedule.rate * share
 
-    def _score(self) -> float:
-        """Return macro F1 on the validation windows."""
+    def _score(self, loss: float) -> float:
+        """Return macro F1 on the validation windows; minus the loss where there are none."""
+        if self.validation is None or self.validation_z is None:
+            return -loss
         predicted = predict(self.plain, self.validation_z).argmax(axis=1)
         y = self.validation.y
         classes = len(self.weight)
         _, cube = metrics.confusions(np.zeros(len(y), dtype=np.str_), y, predicted, classes)
         return float(metrics.macro_f1(cube.sum(axis=0)))
+
+
+def best_epoch(history: Sequence[Epoch]) -> int:
+    """Return the number of the epoch, from 1, with the best score; the last of equal ones."""
+    return 1 + max(range(len(history)), key=lambda place: (history[place].score, place))
 
 
 def predict(module: nn.Module, z: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -269,7 +281,7 @@ def _weights(data: Data) -> Tensor:
     The weight of an absent class is 0.
     """
     weight = torch.zeros(data.classes)
-    for label, share in zip(data.y, balance(data.y, data.classes), strict=True):
+    for label, share in zip(data.y, data.weight, strict=True):
         weight[label] = share
     return weight
 

@@ -6,7 +6,7 @@ The folder `models/` is the registry: adding a file with a class `Model` registe
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -23,11 +23,20 @@ THREADS = 1
 
 
 class Data(NamedTuple):
-    """Windows `z[N,F]` or `z[N,C,T]`, normalized for the model; `y[N]` in `classes` classes."""
+    """Windows `z[N,F]` or `z[N,C,T]`, normalized for the model; `y[N]` in `classes` classes.
+
+    `balance` is how far classes are weighed alike in training, see the function `balance`.
+    """
 
     z: Array
     y: NDArray[np.int64]
     classes: int
+    balance: float = 1.0
+
+    @property
+    def weight(self) -> Array:
+        """The weight of each window in training, `[N]`."""
+        return balance(self.y, self.classes, self.balance)
 
 
 class Epoch(NamedTuple):
@@ -73,6 +82,9 @@ class Classifier(ABC):
     suffix: ClassVar[str]
     """Ending of the weights file, which names its format."""
 
+    balance: ClassVar[float] = 1.0
+    """How far classes are weighed alike in training, unless a recipe says otherwise."""
+
     constant: ClassVar[bool] = False
     """Whether every window gets the same logits: a baseline that learns nothing of channels."""
 
@@ -98,6 +110,20 @@ class Classifier(ABC):
 
         `cluster` is the address of a Dask cluster to train on; fast models ignore it.
         """
+
+    @property
+    def choices(self) -> dict[str, float]:
+        """What validation chose in `fit`, by name: rounds, epochs. Empty where it chooses nothing.
+
+        A model that was loaded may have none.
+        """
+        return {}
+
+    def refit(
+        self, train: Data, choices: Mapping[str, float], watch: TrainingMonitor = UNMONITORED
+    ) -> None:
+        """Fit to `train` without validation, by the `choices` of earlier trainings."""
+        self.fit(train, train, watch)
 
     @abstractmethod
     def logits(self, z: Array) -> Array:
@@ -158,8 +184,14 @@ def find(name: str) -> type[Classifier]:
     return found
 
 
-def balance(y: NDArray[np.int64], classes: int) -> Array:
-    """Return a weight for each window, `[N]`, mean 1: every class present weighs the same."""
+def balance(y: NDArray[np.int64], classes: int, degree: float = 1.0) -> Array:
+    """Return a weight for each window, `[N]`, mean 1: count of its class to the power `-degree`.
+
+    With 1 every class present weighs the same, with 0 every window.
+    """
     count = np.bincount(y, minlength=classes)
     weight = len(y) / (np.maximum(count, 1) * np.count_nonzero(count))
+    if degree != 1.0:
+        weight = weight**degree
+        weight *= len(y) / (weight @ count)
     return np.asarray(weight[y])

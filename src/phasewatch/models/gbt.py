@@ -5,6 +5,7 @@ Every node has a branch for missing values, so a window without a source needs n
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -19,7 +20,6 @@ from phasewatch.models.base import (
     Data,
     Epoch,
     TrainingMonitor,
-    balance,
 )
 
 
@@ -37,16 +37,24 @@ class Config:
     nthread: int = THREADS
 
 
-class _RoundReporter(xgboost.callback.TrainingCallback):
-    """Reports every round as an epoch; the score is minus the validation loss, which stops it."""
+STOPPING = ("rounds", "patience")
+"""Hyperparameters that say when training stops."""
 
-    def __init__(self, watch: TrainingMonitor, rounds: int) -> None:
-        self._watch, self._rounds, self._began = watch, rounds, time.monotonic()
+
+class _RoundReporter(xgboost.callback.TrainingCallback):
+    """Reports every round as an epoch; the score is minus the loss of the windows `of`.
+
+    Those of validation stop the training.
+    """
+
+    def __init__(self, watch: TrainingMonitor, rounds: int, of: str = "validation") -> None:
+        self._watch, self._rounds, self._of = watch, rounds, of
+        self._began = time.monotonic()
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Report a round, called by XGBoost. Return False, so that training continues."""
         now = time.monotonic()
-        loss = evals_log["validation"]["mlogloss"][epoch]
+        loss = evals_log[self._of]["mlogloss"][epoch]
         self._watch.on_epoch(Epoch(epoch + 1, self._rounds, loss, -loss, now - self._began))
         self._began = now
         return False
@@ -79,18 +87,13 @@ class Model(Classifier):
         self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
         """Fit up to `rounds` trees a class, and keep those up to the best round on `validation`."""
-        parameters = self.config
-        rounds, patience = parameters.pop("rounds"), parameters.pop("patience")
+        parameters, rounds = self._parameters(), self._config.rounds
         chosen = xgboost.callback.EarlyStopping(
-            rounds=patience, metric_name="mlogloss", data_name="validation", save_best=True
+            rounds=self._config.patience,
+            metric_name="mlogloss",
+            data_name="validation",
+            save_best=True,
         )
-        parameters |= {
-            "objective": "multi:softprob",
-            "num_class": self._classes,
-            "eval_metric": "mlogloss",
-            "tree_method": "hist",
-            "seed": self._seed,
-        }
         reporter = _RoundReporter(watch, rounds)
         how: dict[str, Any] = {"num_boost_round": rounds, "verbose_eval": False}
         if cluster:
@@ -110,6 +113,38 @@ class Model(Classifier):
             **how,
         )
 
+    @property
+    def choices(self) -> dict[str, float]:
+        """The rounds that were kept."""
+        return {"rounds": float(self._booster.num_boosted_rounds())}
+
+    def refit(
+        self, train: Data, choices: Mapping[str, float], watch: TrainingMonitor = UNMONITORED
+    ) -> None:
+        """Fit as many trees a class as there are rounds in `choices`."""
+        parameters, rounds = self._parameters(), max(round(choices["rounds"]), 1)
+        matrix = self._matrix(train)
+        reporter = _RoundReporter(watch, rounds, "train")
+        self._booster = xgboost.train(
+            parameters,
+            matrix,
+            num_boost_round=rounds,
+            evals=[(matrix, "train")],
+            callbacks=[reporter],
+            verbose_eval=False,
+        )
+
+    def _parameters(self) -> dict[str, Any]:
+        """Return the parameters of XGBoost, which do not say how many rounds there are."""
+        chosen = {key: value for key, value in self.config.items() if key not in STOPPING}
+        return chosen | {
+            "objective": "multi:softprob",
+            "num_class": self._classes,
+            "eval_metric": "mlogloss",
+            "tree_method": "hist",
+            "seed": self._seed,
+        }
+
     def _train_on_cluster(
         self,
         cluster: str,
@@ -127,10 +162,9 @@ class Model(Classifier):
             count = len(client.scheduler_info(n_workers=-1)["workers"])
 
             def matrix(data: Data) -> Any:
-                weight = balance(data.y, self._classes)
                 z, y, w = (
                     dask.array.from_array(array, chunks=(-(-len(array) // count), *array.shape[1:]))
-                    for array in (data.z, data.y, weight)
+                    for array in (data.z, data.y, data.weight)
                 )
                 return xgboost_dask.DaskDMatrix(client, z, y, weight=w)
 
@@ -142,8 +176,8 @@ class Model(Classifier):
             return result
 
     def _matrix(self, data: Data) -> xgboost.DMatrix:
-        weight = balance(data.y, self._classes)
-        return xgboost.DMatrix(data.z, label=data.y, weight=weight, nthread=self._config.nthread)
+        threads = self._config.nthread
+        return xgboost.DMatrix(data.z, label=data.y, weight=data.weight, nthread=threads)
 
     def logits(self, z: Array) -> Array:
         """Return the sum of the leaf values of each class, `[N,K]`."""

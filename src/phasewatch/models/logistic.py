@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 
 from phasewatch.features.views import Array
 from phasewatch.io import atomic
-from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, Unfit, balance
+from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, Unfit
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Model(Classifier):
         """Fit with classes balanced; a class that training lacks is never predicted."""
         classes = len(self._intercept)
         solver = LogisticRegression(**self.config)
-        solver.fit(_filled(train.z), train.y, sample_weight=balance(train.y, classes))
+        solver.fit(_filled(train.z), train.y, sample_weight=train.weight)
         self._coef = np.zeros((classes, train.z.shape[1]))
         self._intercept = np.full(classes, -1e3)
         coef, intercept = solver.coef_, solver.intercept_

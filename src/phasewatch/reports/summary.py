@@ -14,6 +14,7 @@ def sentences(report: Report) -> list[str]:
         _accuracy(report, row),
         _interval(report, row),
         _drop(report, row),
+        _levels(report, row),
         _comparisons(report, row),
         _baselines(report, row),
         _delays(row),
@@ -87,6 +88,22 @@ def _drop(report: Report, row: ModelReport) -> str:
     cost = row.seen.value - row.unseen.value
     known = f"On other episodes of {report.unit}s in training it reaches {row.seen.value:.3f}"
     return f"{known}, {cost:.3f} more." if cost > 0 else f"{known}."
+
+
+def _levels(report: Report, row: ModelReport) -> str:
+    """Return which recordings teach the levels of machines, and the score without them."""
+    if report.levels is None:
+        return ""
+    declared, earlier, parts = report.levels.declared, report.levels.earlier, []
+    if declared:
+        many = counted(sum(declared.values()), "recording")
+        hosts = counted(len(declared), "host")
+        parts.append(f"{many} of {hosts} declared baseline, which are in no part of the split")
+    if earlier:
+        parts.append(f"{counted(earlier, 'benign episode')}, each for later ones of its host")
+    without = row.ablations.get("baseline")
+    beside = f" With openings alone it reaches {without.value:.3f}." if without else ""
+    return f"The levels of machines are also from {', and '.join(parts)}.{beside}"
 
 
 def _comparisons(report: Report, row: ModelReport) -> str:

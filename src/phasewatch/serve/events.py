@@ -74,6 +74,7 @@ class ProducerContext:
     Run and store may be absent. Checkpoints must meet `trust`; `counters` are those of the server.
     `fleet` episodes of the store are played as machines, and `ledger` is the file of incidents:
     beside the store when it is None.
+    `baseline` selects recordings that teach levels; None is what the models were trained with.
     """
 
     run: Run | None
@@ -83,6 +84,7 @@ class ProducerContext:
     trust: Trust = ANY
     fleet: int = 0
     ledger: Path | None = None
+    baseline: str | None = None
 
 
 class Producer(ABC):

@@ -1,6 +1,8 @@
 """One model fitted to training windows, with the normalizer and projection of the same windows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,12 +40,14 @@ class FittedModel:
 class FitOptions:
     """How a model is fitted: observed by `monitor`, on the Dask `cluster` of that address, if any.
 
-    `view_version` chooses what the model sees of a window; None is what its view prefers.
+    `view_version` chooses what the model sees of a window; None is what its view prefers. `balance`
+    is how far classes are weighed alike, from 0 to 1; None is what the model prefers.
     """
 
     monitor: TrainingMonitor = UNMONITORED
     cluster: str = ""
     view_version: ViewVersion | None = None
+    balance: float | None = None
 
 
 DEFAULT_OPTIONS = FitOptions()
@@ -65,15 +69,47 @@ def fit_model(
     Refused.
     """
     train, validation = parts[0].clear, parts[1].clear
-    kind, classes = find(name), len(schema.classes)
-    version = options.view_version or PREFERRED[kind.view]
-    normalizer = Normalizer.fit(kind.view, train, version, schema)
-    fitted = FittedModel(normalizer, kind(classes, seed))
-
-    def data(windows: Windows) -> Data:
-        z = normalizer.apply(windows.x, windows.opening, windows.past)
-        return Data(z, windows.y, classes)
-
+    fitted = _unfitted(name, schema, seed, train, options)
+    data = partial(_data, fitted.normalizer, schema, fitted.model, options)
     augmented = augment.drop(train, schema, seed)
     fitted.model.fit(data(augmented), data(validation), options.monitor, options.cluster)
     return fitted
+
+
+def refit_model(
+    name: str,
+    schema: Schema,
+    seed: int,
+    train: Windows,
+    choices: Mapping[str, float],
+    options: FitOptions = DEFAULT_OPTIONS,
+) -> FittedModel:
+    """Fit the model of that name on `train` by the `choices` of earlier trainings.
+
+    It differs from `fit_model` in that no validation is needed. A cluster is not used.
+    """
+    train = train.clear
+    fitted = _unfitted(name, schema, seed, train, options)
+    augmented = augment.drop(train, schema, seed)
+    data = _data(fitted.normalizer, schema, fitted.model, options, augmented)
+    fitted.model.refit(data, choices, options.monitor)
+    return fitted
+
+
+def _unfitted(
+    name: str, schema: Schema, seed: int, train: Windows, options: FitOptions
+) -> FittedModel:
+    """Return the normalizer of training windows, and an untrained model."""
+    kind = find(name)
+    version = options.view_version or PREFERRED[kind.view]
+    normalizer = Normalizer.fit(kind.view, train, version, schema)
+    return FittedModel(normalizer, kind(len(schema.classes), seed))
+
+
+def _data(
+    normalizer: Normalizer, schema: Schema, model: Classifier, options: FitOptions, windows: Windows
+) -> Data:
+    """Return windows as a model takes them."""
+    z = normalizer.apply(windows.x, windows.opening, windows.past)
+    balance = model.balance if options.balance is None else options.balance
+    return Data(z, windows.y, len(schema.classes), balance)

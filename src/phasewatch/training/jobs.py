@@ -22,9 +22,13 @@ from phasewatch.io import atomic, executors
 from phasewatch.models.base import Epoch, TrainingMonitor
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split
-from phasewatch.training.fitting import FitOptions, fit_model
+from phasewatch.training import inner_folds
+from phasewatch.training.fitting import FitOptions, FittedModel, fit_model, refit_model
 from phasewatch.training.recipes import Recipe
-from phasewatch.windowing import Windows
+from phasewatch.windowing import Windows, concatenate
+
+VALIDATED, CHOICE = "validation_macro_f1", "chosen_"
+"""Scores of a checkpoint: macro F1 on validation, and the beginning of the names of choices."""
 
 REPEATED = "-again"
 """Ending of the name of a training that repeats another one from another seed."""
@@ -34,11 +38,15 @@ EpochListener = Callable[[str, Epoch], None]
 
 @dataclass(frozen=True)
 class TrainingFolders:
-    """Where trainings write: checkpoints, logs of every epoch, and states to resume from."""
+    """Where trainings write: checkpoints, logs of every epoch, and states to resume from.
+
+    Checkpoints of inner folds are in a folder of their own, `inner`.
+    """
 
     checkpoints: Path
     logs: Path
     states: Path
+    inner: Path
 
     def log(self, name: str) -> Path:
         """Return the log of the training of that name: a line of JSON an epoch."""
@@ -48,6 +56,11 @@ class TrainingFolders:
 def checkpoint_name(model: str, mode: Mode, repeat: int = 0) -> str:
     """Return the name of the checkpoint of a model in a mode, trained for the `repeat`th time."""
     return f"{model}-{mode}" + (f"{REPEATED}{repeat}" if repeat else "")
+
+
+def inner_name(name: str, number: int) -> str:
+    """Return the name of the checkpoint of an inner fold of the training of that name."""
+    return f"{name}-inner{number}"
 
 
 def repeat_of(name: str) -> int:
@@ -61,6 +74,7 @@ class Task:
 
     The checkpoint's probe comes from `episode`. `repeat` counts the trainings of this model before
     it, from other seeds. `cluster` is the address of a Dask cluster to train on, empty for here.
+    `inner` is the number of the inner fold that this training is; None where it is none.
     """
 
     recipe: Recipe
@@ -74,6 +88,7 @@ class Task:
     folders: TrainingFolders
     repeat: int = 0
     cluster: str = ""
+    inner: int | None = None
 
     @property
     def seed(self) -> int:
@@ -83,39 +98,84 @@ class Task:
     @property
     def name(self) -> str:
         """The name of the checkpoint."""
-        return checkpoint_name(self.model, self.mode, self.repeat)
+        name = checkpoint_name(self.model, self.mode, self.repeat)
+        return name if self.inner is None else inner_name(name, self.inner)
 
     @property
     def path(self) -> Path:
         """Where the checkpoint's header is written."""
-        return checkpoint.path_of(self.folders.checkpoints, self.name)
+        folders = self.folders
+        folder = folders.checkpoints if self.inner is None else folders.inner
+        return checkpoint.path_of(folder, self.name)
+
+    @property
+    def inner_tasks(self) -> list["Task"]:
+        """The trainings of the inner folds that the choices of this one come from."""
+        folds = 0 if self.inner is not None else self.recipe.inner_folds
+        return [replace(self, inner=number) for number in range(folds)]
+
+    @property
+    def sides(self) -> tuple[Windows, Windows]:
+        """The windows that this training learns from, and those that it is stopped by."""
+        if self.inner is None:
+            return self.train, self.validation
+        chosen = (self.split.recipe, self.inner, self.recipe.inner_folds)
+        return inner_folds.sides(self.train, self.validation, *chosen)
 
 
 def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
-    """Fit the model of one task and return it as a checkpoint. Raises Refused."""
-    sides = (task.train, task.validation)
-    options = FitOptions(monitor, task.cluster, task.recipe.view_version)
+    """Fit the model of one task and return it as a checkpoint. Raises Refused.
+
+    Where the recipe has inner folds, those of the task are trained before it: see `run_task`.
+    """
+    recipe = task.recipe
+    options = FitOptions(monitor, task.cluster, recipe.view_version, recipe.balance)
+    fit = _fit_last if recipe.inner_folds and task.inner is None else _fit
     try:
-        fitted = fit_model(task.model, task.schema, task.seed, sides, options)
+        fitted, train, scores = fit(task, options)
     except Refused as refused:
         raise refused.within(task.name) from None
-    validation = task.validation.clear
-    predicted = fitted.predict(validation)
-    classes = len(task.schema.classes)
-    _, confusions = metrics.confusions(validation.episode, validation.y, predicted, classes)
     return Checkpoint(
         name=task.name,
         model_name=task.model,
         mode=task.mode,
         schema=task.schema,
-        opening_s=task.recipe.opening_s,
+        opening_s=recipe.opening_s,
         normalizer=fitted.normalizer,
-        projection=fitted.project(task.train),
+        projection=fitted.project(train),
         model=fitted.model,
-        recipe=asdict(task.recipe),
+        recipe=asdict(recipe),
         split=asdict(task.split),
-        scores={"validation_macro_f1": float(metrics.macro_f1(confusions.sum(axis=0)))},
+        scores=scores,
     )
+
+
+Fitted = tuple[FittedModel, Windows, dict[str, float]]
+"""A fitted model, the windows that it learned from, and its scores."""
+
+
+def _fit(task: Task, options: FitOptions) -> Fitted:
+    """Fit on training windows, stopped by validation; an inner fold also notes its choices."""
+    train, validation = task.sides
+    fitted = fit_model(task.model, task.schema, task.seed, (train, validation), options)
+    clear, classes = validation.clear, len(task.schema.classes)
+    _, cube = metrics.confusions(clear.episode, clear.y, fitted.predict(clear), classes)
+    scores = {VALIDATED: float(metrics.macro_f1(cube.sum(axis=0)))}
+    if task.inner is not None:
+        scores |= {CHOICE + name: value for name, value in fitted.model.choices.items()}
+    return fitted, train, scores
+
+
+def _fit_last(task: Task, options: FitOptions) -> Fitted:
+    """Fit on training and validation windows, by what the inner folds chose on average."""
+    scores = [checkpoint.load_header(one.path).scores for one in task.inner_tasks]
+    choices = inner_folds.mean_choices(
+        {name: value for name, value in one.items() if name.startswith(CHOICE)} for one in scores
+    )
+    own = {name.removeprefix(CHOICE): value for name, value in choices.items()}
+    train = concatenate([task.train, task.validation])
+    fitted = refit_model(task.model, task.schema, task.seed, train, own, options)
+    return fitted, train, {VALIDATED: scores[0][VALIDATED], **choices}
 
 
 def is_done(task: Task) -> bool:
@@ -129,7 +189,12 @@ def is_done(task: Task) -> bool:
 
 
 def run_task(task: Task, follow: EpochListener) -> Path:
-    """Train, save and load again one task, unless it is done. Return the checkpoint's path."""
+    """Train, save and load again one task, unless it is done. Return the checkpoint's path.
+
+    Its inner folds are trained first, each of them unless it is done.
+    """
+    for inner in task.inner_tasks:
+        run_task(inner, follow)
     if is_done(task):
         return task.path
     log = task.folders.log(task.name)
@@ -144,7 +209,7 @@ def run_task(task: Task, follow: EpochListener) -> Path:
             follow(task.name, epoch)
 
         trained = train_checkpoint(task, TrainingMonitor(write, state))
-    checkpoint.save(trained, task.episode, task.folders.checkpoints)
+    checkpoint.save(trained, task.episode, task.path.parent)
     state.unlink(missing_ok=True)
     return task.path
 

@@ -15,7 +15,12 @@ class Recipe:
     machine is observed, known to be benign, before the first prediction. Each model is trained
     `seeds` times, from `seed` and the numbers after it. `view_version` chooses what models see of a
     window: 3 is the window alone, 4 also what came before it and ratios of channels; None is what
-    the view of each model prefers.
+    the view of each model prefers. `baseline` selects recordings of machines in benign use that
+    teach their levels, see `baseline.Selection`. `balance` is how far classes are weighed alike: 1
+    gives each class the same weight, 0 each window; None is what each model prefers. With
+    `inner_folds` the length of a training is chosen by so many trainings before it, see
+    `inner_folds`, and the model then learns from training and validation; without, it is stopped by
+    validation.
     """
 
     name: str
@@ -28,15 +33,19 @@ class Recipe:
     seed: int = 0
     seeds: int = 1
     view_version: Literal[3, 4] | None = None
+    baseline: str = "noted"
+    balance: float | None = None
+    inner_folds: int = 0
 
 
 SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")
+COMBINED = "combination"
 BASELINES = ("logistic", "majority")
 RECIPES = {
     "all": Recipe("all", SIX),
     "quick": Recipe("quick", ("gbt", *BASELINES)),
     "baselines": Recipe("baselines", BASELINES),
-    "results": Recipe("results", (*SIX, *BASELINES)),
+    "results": Recipe("results", (*SIX, COMBINED, *BASELINES), inner_folds=1),
 }
 
 

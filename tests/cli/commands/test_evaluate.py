@@ -40,3 +40,19 @@ def test_evaluate_refuses_the_store_of_another_run(
     line = refused(run("evaluate", tmp_path / "run", "--store", other.root))
     assert "has no episode" in line and "the store that the run was trained on" in line
     assert not (tmp_path / "run" / "report.html").exists()
+
+
+def test_few_labels_stand_beside_none(
+    run: Run, toy_run: RunResult, toy_out: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(toy_out, tmp_path / "run")
+    before = (tmp_path / "run" / "report.json").read_bytes()
+    code, out, _ = run("few-labels", tmp_path / "run", "--labels", "5, 20", "--json")
+    rows = json.loads(out)
+    assert code == 0 and rows == json.loads((tmp_path / "run" / "few_labels.json").read_text())
+    assert {one["labels"] for one in rows} == {5, 20}
+    code, out, _ = run("few-labels", tmp_path / "run", "--labels", "5")
+    assert code == 0 and f"{rows[0]['none']:.3f}" in out and f"{rows[0]['score']:.3f}" in out
+    assert (tmp_path / "run" / "report.json").read_bytes() == before
+    for wrong in ("five", "5,0", ""):
+        assert "--labels" in refused(run("few-labels", tmp_path / "run", "--labels", wrong))

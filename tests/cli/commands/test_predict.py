@@ -110,3 +110,39 @@ def test_predict_refuses_an_empty_episode_id(
     path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
     line = refused(run("predict", path, "--store", toy_store.root, "--episode", ""))
     assert "has no episode ''; expected an episode of it" in line
+
+
+def test_labelled_episodes_adapt_later_ones_of_their_machine(
+    run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult
+) -> None:
+    path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    words = ("--store", toy_store.root, "--json", "--labelled", "delta.dig.s0")
+    code, out, _ = run("predict", path, *words)
+    rows = json.loads(out)["windows"]
+    assert code == 0
+    assert {row["episode"] for row in rows} == {
+        f"delta.{profile}.s{seed}" for profile in toy.PROFILES for seed in (1, 2)
+    }
+    own = [row for row in rows if row["episode"] == "delta.dig.s1"]
+    code, out, _ = run("predict", path, *words, "--episode", "delta.dig.s1")
+    assert json.loads(out)["windows"] == own
+    plain = json.loads(run("predict", path, *words[:3], "--episode", "delta.dig.s1")[1])["windows"]
+    assert [row["probability"] for row in own] != [row["probability"] for row in plain]
+    assert "of one machine" in refused(run("predict", path, *words, "--labelled", "beta.dig.s0"))
+
+
+def test_baseline_recordings_are_not_predicted(
+    run: Run, toy_store: Store, toy_out: Path, toy_run: RunResult
+) -> None:
+    path = toy_out / "checkpoints" / "gbt-realistic.ckpt.json"
+    words = ("--store", toy_store.root, "--json")
+    taught = (*words, "--baseline", "id=*.calm.s0", "--baseline", "earlier")
+    code, out, _ = run("predict", path, *taught)
+    ids = {row["episode"] for row in json.loads(out)["windows"]}
+    assert code == 0 and ids == {id for id in toy_store.ids() if not id.endswith(".calm.s0")}
+    rows = [json.loads(run("predict", path, *way)[1])["windows"] for way in (words, taught)]
+    plain, own = ([one for one in each if one["episode"] == "delta.dig.s1"] for each in rows)
+    assert [one["probability"] for one in own] != [one["probability"] for one in plain]
+    refusal = refused(run("predict", path, *taught, "--episode", "delta.calm.s0"))
+    assert "is declared baseline" in refusal
+    assert "names no recordings" in refused(run("predict", path, *words, "--baseline", "calm"))

@@ -60,7 +60,7 @@ def test_train_ends_with_a_table_and_claims_its_folder(
         (("--split", "held_out_sample", "--test", "x"), "'x' is no number"),
         (("--split", "held_out_time", "--test", "x"), "neither --test nor --validation"),
         (("--recipe", "each"), "one of all, quick, baselines"),
-        (("--models", "gbt,tree"), "model 'tree': is unknown; expected one of cnn, gbt"),
+        (("--models", "gbt,tree"), "model 'tree': is unknown; expected one of cnn, combination"),
         (("--split", "k_fold_sample", "--test", "1"), "neither --test nor --validation"),
         ((*("--test", "delta", "--validation", "gamma"), "--opening", "15"), "of benign at its"),
     ],
@@ -70,6 +70,22 @@ def test_run_refuses_what_it_cannot_split_by_name(
 ) -> None:
     result = run("run", "--store", toy_store.root, *words, "--out", tmp_path / "o")
     assert expected in refused(result)
+
+
+def test_inner_folds_and_balance_are_those_of_the_recipe_unless_given(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--store", toy_store.root, "--models", "majority", *HOSTS, "--recipe", "results")
+    asked = {"plain": (), "told": ("--inner-folds", "0", "--balance", "0.5")}
+    stored = {}
+    for name, options in asked.items():
+        assert run("train", *words, *options, "--out", tmp_path / name)[0] == 0
+        stored[name] = json.loads((tmp_path / name / "run.json").read_text())["recipe"]
+    assert stored["plain"]["inner_folds"] == RECIPES["results"].inner_folds == 1
+    assert stored["plain"]["balance"] is None
+    assert (stored["told"]["inner_folds"], stored["told"]["balance"]) == (0, 0.5)
+    assert (tmp_path / "plain" / "inner" / "majority-realistic-inner0.ckpt.json").exists()
+    assert not (tmp_path / "told" / "inner").exists()
 
 
 def test_names_are_checked_before_the_store_is_swept(
@@ -165,3 +181,21 @@ def test_ambiguous_acts_are_scored_apart_from_store_to_report(run: Run, tmp_path
     table = pq.read_table(tmp_path / "w" / "windows.parquet")
     arrays = np.load(tmp_path / "w" / "windows.npz")
     assert sum(table["ambiguous"].to_pylist()) == arrays["ambiguous"].sum() == 48
+
+
+def test_baseline_recordings_are_said_and_scored_without(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--models", "logistic")
+    line = refused(run("train", *words, "--baseline", "calm"))
+    assert "--baseline: 'calm' names no recordings" in line
+    assert not (tmp_path / "run.json").exists()
+    code, out, _ = run("train", *words, "--baseline", "id=*.calm.s0", "--baseline", "earlier")
+    assert code == 0
+    assert "baseline 4 recordings of 4 hosts: in no part of the split" in out
+    assert "baseline 8 benign episodes, for later ones" in out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["levels"]["selection"] == "id=*.calm.s0,earlier"
+    assert "baseline" in report["rows"][0]["ablations"]
+    assert "without one input" in (shown := run("score", tmp_path / "posteriors.parquet")[1])
+    assert "baseline" in shown

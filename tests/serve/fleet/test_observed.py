@@ -9,7 +9,6 @@ from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
 from phasewatch.live.incidents import machine_incidents
 from phasewatch.live.machine import Machine
-from phasewatch.live.playback import replay
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.fleet.observed import RIBBON, Observed
 from phasewatch.serve.replay.library import Library
@@ -24,8 +23,8 @@ def library(toy_run: RunResult, toy_out: Path, toy_store: Store) -> Library:
 def observed(library: Library, id: str, key: str) -> tuple[Observed, Machine]:
     """A machine that has seen an episode, and an observer that has seen nothing of it."""
     episode = library.read(id)
-    seen = replay(episode, library.ensemble, library.past(episode))
-    blank = Machine(library.ensemble, episode.start_ns, seen.past)
+    seen = library.replayed(episode.id)[1]
+    blank = library.machine(episode)
     return Observed(id, id, id, blank, library.ensemble.member(key)), seen
 
 

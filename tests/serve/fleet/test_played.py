@@ -10,7 +10,6 @@ from phasewatch.errors import Refused
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
 from phasewatch.live.machine import WindowPrediction
-from phasewatch.live.playback import replay
 from phasewatch.schema import NS
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.fleet import played
@@ -50,7 +49,7 @@ def test_a_played_machine_predicts_what_a_replay_predicts(
     for second in range(1, 60):
         fleet.look(begins_ns + second * NS, take)
     episode = library.read(toy_store.ids()[0])
-    expected = replay(episode, library.ensemble, library.past(episode)).predictions
+    expected = library.replayed(episode.id)[1].predictions
     key = headlined(library).key
     assert [one.end for one in found] == list(expected)
     for one in found:

@@ -101,6 +101,10 @@ def sign(
 @app.command()
 def watch(
     bundle: Annotated[Path, typer.Argument(help="Folder of a bundle.")],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="File of samples of this machine in benign use, for its level."),
+    ] = None,
     trust: PublicKey = None,
     strict: Strict = False,
     serial: Annotated[int, typer.Option(help="Refuse a bundle older than this serial.")] = 0,
@@ -110,10 +114,11 @@ def watch(
     A prediction names the incident that is open, where the bundle has a rule that raises incidents.
     Both are JSON Lines, a sample or a prediction a line. A sample is
     {"source": "proc", "t_wall_ns": 1790000000000000000, "values": {"proc.rss": 9000}}.
+    A --baseline file has the same lines, recorded before.
     """
     from phasewatch.artifacts import bundle as bundles
     from phasewatch.io.trust import Trust
-    from phasewatch.live.jsonl import watch
+    from phasewatch.live.jsonl import read_stretches, watch
 
     loaded = bundles.load(bundle, Trust.of_options(trust, strict, serial))
     err.print(
@@ -121,6 +126,7 @@ def watch(
         f"{loaded.schema.classes[0]}",
         soft_wrap=True,
     )
-    for prediction in watch(loaded, sys.stdin, loaded.alarm):
+    stretches = None if baseline is None else read_stretches(loaded, baseline)
+    for prediction in watch(loaded, sys.stdin, loaded.alarm, stretches):
         sys.stdout.write(prediction.line())
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""`phasewatch evaluate` and `score`: the report of a run, computed from its predictions."""
+"""`phasewatch evaluate`, `score` and `few-labels`: scores of a run, from its predictions."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +8,7 @@ import typer
 
 from phasewatch.cli import tables
 from phasewatch.cli.console import AsJson, app, out, print_json
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.evaluation.evaluate import Report
@@ -56,6 +57,46 @@ def score(
 
     report = evaluate(load(predictions))
     _print(report, as_json)
+
+
+@app.command("few-labels")
+def few_labels(
+    folder: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run that holds out a host.")
+    ],
+    labels: Annotated[
+        str, typer.Option(help="Numbers of labelled windows, separated by commas.")
+    ] = "5,20,100",
+    as_json: AsJson = False,
+) -> None:
+    """Report what a few labelled windows of a new machine are worth to every model of a run.
+
+    The first half of the episodes of a held-out machine gives labels, later ones are judged: as the
+    model is, and adapted. Validation machines choose how. No other score uses such labels. Writes
+    few_labels.json into the folder of the run.
+    """
+    import json
+
+    from phasewatch.evaluation.few_labels import few_labels
+    from phasewatch.experiment.run import Run
+    from phasewatch.io import atomic
+
+    run = Run.open(folder)
+    found = [asdict(one) for one in few_labels(run.predictions, _numbers(labels))]
+    atomic.write(run.path / "few_labels.json", json.dumps(found, indent=1).encode())
+    if as_json:
+        print_json(found)
+        return
+    tables.few_labels(found)
+
+
+def _numbers(text: str) -> list[int]:
+    """Return numbers of labels. Raises Refused for what is no number, or none."""
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        expected = "whole numbers above 0, separated by commas"
+        raise Refused("--labels", f"is {text!r}", expected, "Write --labels 5,20,100.")
+    return [int(part) for part in parts]
 
 
 def _print(report: "Report", as_json: bool) -> None:

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from phasewatch.cli.console import AsJson, PublicKey, StorePath, Strict, app, out, plain, print_json
+from phasewatch.cli.console import (
+    AsJson,
+    BaselineOf,
+    PublicKey,
+    StorePath,
+    Strict,
+    app,
+    out,
+    plain,
+    print_json,
+)
 from phasewatch.errors import Refused, counted
 
 if TYPE_CHECKING:
     from phasewatch.artifacts.bundle import Terms
     from phasewatch.artifacts.checkpoint import Checkpoint, Header
+    from phasewatch.features.views import Array
     from phasewatch.validation.verdict import ValidationResult
     from phasewatch.windowing import Windows
 
@@ -24,12 +35,27 @@ def predict(
     episode: Annotated[
         str | None, typer.Option(help="Id of one episode; all of the store when not given.")
     ] = None,
+    baseline: BaselineOf = None,
+    labelled: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Id of an episode whose labels adapt the model to its machine; later episodes of "
+            "the machine are predicted. May be repeated."
+        ),
+    ] = None,
     trust: PublicKey = None,
     strict: Strict = False,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the phase of every window of an episode, and print it beside the true phase."""
+    """Predict the phase of every window of an episode, and print it beside the true phase.
+
+    The level of a machine is from the same kinds of recordings as in training, unless --baseline
+    names others; recordings that are baseline are not predicted. With --labelled, only episodes of
+    the same machine that begin two minutes after the labelled ones are predicted.
+    """
     from phasewatch.artifacts import checkpoint as checkpoints
+    from phasewatch.baseline import NONE, Selection
+    from phasewatch.evaluation import few_labels
     from phasewatch.experiment.usable import usable_windows
     from phasewatch.io.trust import Trust
     from phasewatch.store.local import Store
@@ -38,8 +64,16 @@ def predict(
     opened = Store.open(store)
     loaded.bind(opened.schema, store)
     ids = [] if episode is None else [episode]
-    windows, results = usable_windows(opened, loaded.schema, loaded.opening_s, ids)
-    rows = _predictions(loaded, windows, results)
+    trained = str(loaded.recipe.get("baseline", NONE))
+    selection = Selection.parse(trained if baseline is None else ",".join(baseline))
+    wanted = [*ids, *(labelled or [])] if ids else []
+    windows, results = usable_windows(
+        opened, loaded.schema, loaded.opening_s, wanted, selection=selection
+    )
+    logits = loaded.logits(windows.x, windows.opening, windows.past)
+    if labelled:
+        windows, logits = few_labels.adapted(windows, logits, labelled)
+    rows = _predictions(loaded, windows, logits, results)
     simulated = bool(opened.simulated)
     if as_json:
         print_json({"checkpoint": loaded.name, "simulated": simulated, "windows": rows})
@@ -54,7 +88,10 @@ def predict(
 
 
 def _predictions(
-    loaded: "Checkpoint", windows: "Windows", results: "Mapping[str, ValidationResult]"
+    loaded: "Checkpoint",
+    windows: "Windows",
+    logits: "Array",
+    results: "Mapping[str, ValidationResult]",
 ) -> list[dict[str, Any]]:
     """Return a row for each window: its end, its true and predicted phase, and the probability.
 
@@ -64,7 +101,7 @@ def _predictions(
 
     from phasewatch.schema import NS
 
-    probabilities = softmax(loaded.logits(windows.x, windows.opening, windows.past), axis=1)
+    probabilities = softmax(logits, axis=1)
     classes = loaded.schema.classes
     ids = [str(id) for id in windows.episode]
     return [

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.console import PublicKey, Rate, Strict, TlsCert, TlsKey, app, err, images, out
+from phasewatch.cli.console import (
+    BaselineOf,
+    PublicKey,
+    Rate,
+    Strict,
+    TlsCert,
+    TlsKey,
+    app,
+    err,
+    images,
+    out,
+)
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
@@ -53,6 +64,7 @@ def serve(
     incidents: Annotated[
         Path | None, typer.Option(help="File of incidents; default: beside the store.")
     ] = None,
+    baseline: BaselineOf = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     trust: PublicKey = None,
@@ -80,6 +92,7 @@ def serve(
         context_of(run, store, episode or [], Trust.of_options(trust, strict)),
         fleet=fleet,
         ledger=incidents,
+        baseline=None if baseline is None else ",".join(baseline),
     )
     with listen(bind, port) as sock, Runtime(context, allow_control).running() as runtime:
         _serve(runtime, sock, bind, tuple(name or ()), certificate)

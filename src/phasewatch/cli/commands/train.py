@@ -8,7 +8,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from phasewatch.cli import tables
-from phasewatch.cli.console import AsJson, Opening, StorePath, app, err, out, print_json
+from phasewatch.cli.console import AsJson, BaselineOf, Opening, StorePath, app, err, out, print_json
 from phasewatch.splits import SPLITTERS
 from phasewatch.training.recipes import RECIPES
 
@@ -56,6 +56,26 @@ ViewNumber = Annotated[
         max=4,
     ),
 ]
+Balance = Annotated[
+    float | None,
+    typer.Option(
+        "--balance",
+        help="How far classes are weighed alike in training: 1 gives each class the same weight, "
+        "0 each window; what each model prefers without this option.",
+        min=0,
+        max=1,
+    ),
+]
+InnerFolds = Annotated[
+    int | None,
+    typer.Option(
+        "--inner-folds",
+        help="Trainings that choose how long the last one takes, which then learns from "
+        "validation too; 0 stops it by validation; what the recipe says without this option.",
+        min=0,
+        max=10,
+    ),
+]
 Waived = Annotated[
     list[str] | None,
     typer.Option("--waive", help="Name of a leakage check that may fail; may be repeated."),
@@ -76,9 +96,9 @@ def _recipe(
     split: tuple[str, str, str],
     opening_s: float,
     seeds: tuple[int, int],
-    version: int | None,
+    fitting: tuple[int | None, float | None, int | None],
 ) -> "Recipe":
-    """Return the recipe of a name, with the models and the split that are given."""
+    """Return the recipe of a name, with the models, the split and the fitting that are given."""
     from dataclasses import replace
 
     from phasewatch.training import recipes
@@ -86,8 +106,22 @@ def _recipe(
     (name, models), (way, test, validation) = named, split
     found = recipes.with_models(recipes.find(name), models)
     found = replace(found, opening_s=opening_s, seed=seeds[0], seeds=seeds[1])
-    seen: ViewVersion | None = {None: None, 3: 3, 4: 4}[version]
-    return replace(found, split=way, test=test, validation=validation, view_version=seen)
+    found = replace(found, split=way, test=test, validation=validation)
+    seen: ViewVersion | None = {None: None, 3: 3, 4: 4}[fitting[0]]
+    folds = found.inner_folds if fitting[2] is None else fitting[2]
+    return replace(found, view_version=seen, balance=fitting[1], inner_folds=folds)
+
+
+def _with_baseline(recipe: "Recipe", given: list[str] | None) -> "Recipe":
+    """Return the recipe with the baseline recordings that are given. Raises Refused."""
+    from dataclasses import replace
+
+    from phasewatch.baseline import Selection
+
+    if given is None:
+        return recipe
+    Selection.parse(",".join(given))
+    return replace(recipe, baseline=",".join(given))
 
 
 @app.command()
@@ -103,6 +137,9 @@ def train(
     seed: Seed = 0,
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
+    baseline: BaselineOf = None,
+    balance: Balance = None,
+    inner_folds: InnerFolds = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -113,8 +150,9 @@ def train(
     Writes checkpoints, predictions and report.json. If it is interrupted at any moment, the same
     command resumes and ends with the same weights.
     """
-    named, seen = (recipe, models), (seed, seeds)
-    chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
+    named, fitting = (recipe, models), (view_version, balance, inner_folds)
+    chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
+    chosen = _with_baseline(chosen, baseline)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
 
@@ -132,6 +170,9 @@ def run(
     seed: Seed = 0,
     seeds: Seeds = 1,
     view_version: ViewNumber = None,
+    baseline: BaselineOf = None,
+    balance: Balance = None,
+    inner_folds: InnerFolds = None,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -141,8 +182,9 @@ def run(
     from phasewatch.reports import page
     from phasewatch.store.local import Store
 
-    named, seen = (recipe, models), (seed, seeds)
-    chosen = _recipe(named, (split, test, validation), opening_s, seen, view_version)
+    named, fitting = (recipe, models), (view_version, balance, inner_folds)
+    chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
+    chosen = _with_baseline(chosen, baseline)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)

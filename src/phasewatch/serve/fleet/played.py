@@ -116,8 +116,7 @@ class PlayedFleet:
             with suppress(Refused):
                 id = self._ids[(number + turn + further) % len(self._ids)]
                 episode = self._library.read(id)
-                past = self._library.past(episode)
-                return episode, Machine(self._ensemble, episode.start_ns, past)
+                return episode, self._library.machine(episode)
         where = self._library.store.root
         raise Refused(where, "has no readable episode", "one to play", "`phasewatch validate` it.")
 
@@ -129,7 +128,7 @@ class PlayedFleet:
             for name, samples in episode.sources.items()
         }
         moved = replace(episode, start_ns=now_ns, end_ns=episode.end_ns + late_ns, sources=sources)
-        machine = Machine(self._ensemble, now_ns, blank.past)
+        machine = Machine(self._ensemble, now_ns, blank.past, blank.stretches)
         name = f"{place % self._count + 1:02d}-{episode.host}"
         observed = Observed(name, episode.host, episode.id, machine, self._member)
         return PlayedMachine(observed, SampleStream(moved), moved.end_ns, place)

@@ -45,6 +45,7 @@ class Library:
         )
         self.chosen = frozenset(context.run.chosen.values() if context.run is not None else ())
         """Keys of the models that are best on validation, one for each mode."""
+        self.selection = self.ensemble.selection(context.baseline)
         self.scale = Scale.of(self.ensemble)
         self._replayed = lru_cache(REMEMBERED)(self._replay)
         self._share: dict[str, float] = {}
@@ -65,7 +66,17 @@ class Library:
     def past(self, episode: Episode) -> Sequence[NDArray[np.float32]]:
         """Return the openings `[C]` of the host's earlier episodes, oldest first."""
         known = list(self.manifests.values())
-        return playback.history(self.store, known, episode, self.ensemble.opening_s)
+        opening_s = self.ensemble.opening_s
+        return playback.history(self.store, known, episode, opening_s, self.selection)
+
+    def machine(self, episode: Episode) -> Machine:
+        """Return a machine at the beginning of an episode, with all that is known of its host."""
+        return Machine(self.ensemble, episode.start_ns, self.past(episode), self._known(episode))
+
+    def _known(self, episode: Episode) -> NDArray[np.float32]:
+        """Return the levels `[M,C]` of the recordings that teach the level of the host."""
+        known = list(self.manifests.values())
+        return playback.stretches(self.store, known, episode, self.selection)
 
     def replayed(self, id: str) -> tuple[Episode, Machine]:
         """Return an episode and the machine that has seen all of it. Raises Refused.
@@ -81,7 +92,8 @@ class Library:
         def note(share: float) -> None:
             self._share[id] = share
 
-        machine = playback.replay(episode, self.ensemble, self.past(episode), note)
+        past, known = self.past(episode), self._known(episode)
+        machine = playback.replay(episode, self.ensemble, past, known, note)
         self._share[id] = 1.0
         return episode, machine
 

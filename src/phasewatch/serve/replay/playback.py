@@ -67,7 +67,7 @@ class Playback:
         with self._lock:
             library = self.library
             episode = library.read(id)
-            machine = Machine(library.ensemble, episode.start_ns, library.past(episode))
+            machine = library.machine(episode)
             self._watch(validated(library, episode, machine))
             self.clock.state, self.clock.loop_s = "paused", None
             self.clock.put(0.0)
@@ -122,7 +122,9 @@ class Playback:
         watched = self._stored()
         episode, ensemble = watched.episode, watched.machine.ensemble
         position_s = min(max(position_s, 0.0), episode.seconds)
-        machine = Machine(ensemble, episode.start_ns, watched.machine.past)
+        machine = Machine(
+            ensemble, episode.start_ns, watched.machine.past, watched.machine.stretches
+        )
         stream = SampleStream(episode)
         now_ns = episode.start_ns + round(position_s * NS)
         stream.advance(now_ns, machine)
@@ -207,7 +209,7 @@ class Playback:
         """Watch a machine that begins now: an episode without samples or end yet."""
         with self._lock:
             library = self.library
-            machine = Machine(library.ensemble, episode.start_ns, library.past(episode))
+            machine = library.machine(episode)
             self._watch(Watched(episode, machine, None, "recording", ()))
             self.clock.state, self.clock.speed = "playing", 1.0
             self.clock.put((time.time_ns() - episode.start_ns) / NS)
