@@ -1,14 +1,16 @@
-"""Cost of the page in a browser: `python bench/page.py --run RUN --store STORE [--minutes 10]`.
+"""Cost of the page in a browser: `python bench/page.py --run RUN --store STORE [--fleet 50]`.
 
 A server replays at 10 times the pace, two windows a second where a real machine has one in five
 seconds, in front of Debian's headless chromium. Last, a stored episode is given to the server row
 by row as if its machine ran now, and the page is watched frame by frame. Server, browser and this
-script share the machine.
+script share the machine. `--minutes` is how long the heap is watched; `--fleet` measures a fleet
+and nothing else.
 """
 
 import argparse
 import gzip
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import replace
@@ -22,20 +24,22 @@ from phasewatch.cli.commands.serve import context_of
 from phasewatch.episode import Samples
 from phasewatch.io.trust import ANY
 from phasewatch.live.buffer import select_rows
+from phasewatch.live.machine import WindowPrediction
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
+from phasewatch.serve.fleet.observed import Observed
 from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 CHROMIUM = "/usr/bin/chromium"
-SCENES = ("", "replay?mode=both", "channels", "scoreboard", "comparison", "profiles", "perf", "tv")
+SCENES = ("", "investigate?mode=both&fold=0", "episodes", "scoreboard", "comparison", "profiles")
 SPEED, THROTTLE, MEASURED_S = 10.0, 6, 20.0
 
 WATCH = """
 window.painted = [];
 let last = "";
 const look = () => {
-  const now = document.querySelector(".now figure header p")?.textContent ?? "";
+  const now = document.querySelector(".now")?.dataset.window ?? "";
   // What has changed is painted after this frame's callbacks: the next frame's come after that.
   const note = () => painted.push([now, performance.timeOrigin + performance.now()]);
   if (now !== last) requestAnimationFrame(note);
@@ -156,20 +160,14 @@ class Pretended(threading.Thread):
         self.runtime.replay.playback.add(source, samples)
         grid = machine.ensemble.schema.grid
         for end in set(machine.predictions) - known:
-            until_s = end * grid.step_s
-            self.entered.append((f"{clock(until_s - grid.window_s)} to {clock(until_s)}", now))
-
-
-def clock(seconds: float) -> str:
-    """Return a clock position as the page writes it."""
-    return f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
+            self.entered.append((f"{end * grid.step_s:g}", now))
 
 
 def lags(
     browser: Browser, base: str, runtime: Runtime, store: Store, minutes: float
 ) -> list[float]:
     """Return milliseconds from the sample that completed a window to the frame that shows it."""
-    page = opened(browser, f"{base}#/replay")
+    page = opened(browser, f"{base}#/investigate")
     page.evaluate(f"() => {{{WATCH}}}")
     recorder = Pretended(runtime, store, 60 * minutes)
     recorder.start()
@@ -185,13 +183,86 @@ def lags(
     return found
 
 
+TILES = """
+window.painted = [];
+const ends = {};
+const look = () => {
+  for (const tile of document.querySelectorAll("[data-machine]")) {
+    const { machine, end } = tile.dataset;
+    if (ends[machine] === end) continue;
+    ends[machine] = end;
+    const name = `${machine} ${end}`;
+    requestAnimationFrame(() => painted.push([name, performance.timeOrigin + performance.now()]));
+  }
+  requestAnimationFrame(look);
+};
+look();
+"""
+
+
+def fleet(browser: Browser, options: argparse.Namespace) -> None:
+    """Measure a fleet: lag of predictions, the page's main thread, and from sample to pixel."""
+    count, entered, lags_s = options.fleet, {}, []
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Path(folder) / "bench.incidents.sqlite"
+        context = replace(
+            context_of(options.run, options.store, [], ANY), fleet=count, ledger=ledger
+        )
+        runtime = Runtime(context)
+        predicted = runtime.fleet._predicted
+
+        def note(observed: Observed, window: WindowPrediction | None) -> None:
+            if window is not None:
+                began_s = time.time() - sum(window.latency_s.values())
+                entered[f"{observed.name} {window.end_ns}"] = began_s
+                lags_s.append(window.lag_s)
+            predicted(observed, window)
+
+        runtime.fleet._predicted = note  # type: ignore[method-assign]
+        with runtime.running():
+            sock = app.listen("127.0.0.1", 0)
+            server = app.server(app.application(runtime, Access()))
+            threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True).start()
+            base = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+            while len({name.split()[0] for name in entered}) < count:
+                time.sleep(0.5)
+            share = busy(browser, f"{base}#/")
+            say(f"main thread, watch of {count} machines: {100 * share:.1f} % at {THROTTLE} x")
+            page = opened(browser, f"{base}#/")
+            page.evaluate(f"() => {{{TILES}}}")
+            del lags_s[:]
+            skipped = context.counters.value("windows_skipped_total")
+            page.wait_for_timeout(60_000 * min(options.minutes, 2.0))
+            painted: list[tuple[str, float]] = page.evaluate("painted")
+            page.close()
+            server.should_exit = True
+    shown = [at - 1000 * entered[name] for name, at in painted if name in entered]
+    skipped = context.counters.value("windows_skipped_total") - skipped
+    print_quantiles("lag of predictions", [1000 * one for one in lags_s])
+    print_quantiles("sample to pixel", [one for one in shown if one > 0][count:])
+    say(f"windows skipped: {skipped} of {len(lags_s)}")
+
+
+def print_quantiles(what: str, found_ms: list[float]) -> None:
+    """Print the median and two upper percentiles, in milliseconds."""
+    p50, p95, p99 = np.percentile(found_ms, [50, 95, 99])
+    say(f"{what}: p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms, {len(found_ms)} windows")
+
+
 def main() -> None:
     """Parse the command line and print every figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10.0, help="Of the heap.")
+    parser.add_argument("--fleet", type=int, default=0, help="Measure this many machines alone.")
     options = parser.parse_args()
+    if options.fleet:
+        with sync_playwright() as works:
+            browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+            fleet(browser, options)
+            browser.close()
+        return
     say(f"scripts: {scripts():,} bytes gzipped")
     with Runtime(context_of(options.run, options.store, [], ANY)).running() as runtime:
         while runtime.replay.playback.watched is None or not runtime.broker.published("profile"):
@@ -222,15 +293,15 @@ def measure(browser: Browser, base: str, runtime: Runtime, minutes: float) -> No
         "loop", (20.0, runtime.replay.playback.watched.episode.seconds - 1), None
     )
     pace(runtime, SPEED)
-    for scene in ("replay", "replay?mode=both", "channels", "perf"):
+    for scene in ("investigate", "investigate?mode=both&fold=0", "perf"):
         share = busy(browser, f"{base}#/{scene}")
         say(f"main thread, {scene}: {100 * share:.1f} % at {THROTTLE} x throttle, {SPEED:g} x pace")
     pace(runtime, 1.0)
-    share = busy(browser, f"{base}#/replay")
-    say(f"main thread, replay: {100 * share:.1f} % at {THROTTLE} x throttle, as fast as life")
+    share = busy(browser, f"{base}#/investigate")
+    say(f"main thread, investigate: {100 * share:.1f} % at {THROTTLE} x throttle, as fast as life")
     runtime.replay.playback.operate("loop", None, None)
     pace(runtime, SPEED)
-    sizes = heap(browser, f"{base}#/replay?mode=both", minutes)
+    sizes = heap(browser, f"{base}#/investigate?mode=both&fold=0", minutes)
     say(f"heap over {minutes:g} min: {', '.join(f'{one:.2f}' for one in sizes)} MiB")
     assert runtime.context.store is not None
     found = lags(browser, base, runtime, runtime.context.store, max(1.0, min(minutes, 4.0)))

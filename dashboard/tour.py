@@ -21,13 +21,13 @@ CHROMIUM = "/usr/bin/chromium"
 SPEED = 4.0
 SIZE: ViewportSize = {"width": 1920, "height": 1080}
 SCENES = {
-    "replay": "#/replay?mode=both",
-    "channels": "#/channels",
+    "investigate": "#/investigate?mode=both&fold=0",
+    "episodes": "#/episodes",
     "scoreboard": "#/scoreboard",
     "comparison": "#/comparison",
     "profiles": "#/profiles",
     "perf": "#/perf",
-    "home": "#/",
+    "watch": "#/",
 }
 
 
@@ -51,7 +51,7 @@ def picture(page: Page, address: str, path: Path) -> None:
     page.goto(address)
     page.reload()
     page.wait_for_selector("[role=status]:text('connected')")
-    if "replay" in address:
+    if "investigate" in address:
         page.wait_for_selector(".reasons")
     page.wait_for_timeout(1500)
     page.screenshot(path=path)

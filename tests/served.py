@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phasewatch.io.tls import Certificate
 from phasewatch.serve import app
 from phasewatch.serve.access import Access
 from phasewatch.serve.events import ProducerContext
 from phasewatch.serve.runtime import Runtime
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 
 @dataclass
@@ -115,3 +118,10 @@ def until(found: Callable[[], object], seconds: float = 30) -> None:
     while not found():
         assert time.monotonic() < deadline, "it never came"
         time.sleep(0.02)
+
+
+def show(page: "Page", one: Served, address: str) -> None:
+    """Open the page of a server at a scene, and wait until it is connected."""
+    page.goto(f"http://127.0.0.1:{one.port}/{address}")
+    page.reload()
+    page.wait_for_selector("[role=status]:text('connected')")

@@ -13,12 +13,15 @@ from phasewatch import schema
 ROOT = Path(phasewatch.__file__).parent
 PAGE = ROOT.parent.parent / "dashboard" / "src"
 VM46 = schema.vm46()
-LAB_FOLDERS = {"lab", "sim", "schemas", "page"}
-"""The lab's own packages, and what is built from `dashboard/`."""
+LAB_FOLDERS = {"lab", "sim", "attach", "schemas", "page"}
+"""What measures channels by their names, and what is built from `dashboard/`."""
 
 EXCEPT = {
     "clocks.py": "pairs of the lab's channels that count the same; other schemas have none",
     "rules.py": "the lab's measure of contention; other schemas are not asked",
+    "attach.py": "the option for a QMP socket",
+    "dropout.py": "which of the lab's channels collectors lack; of other schemas they lack none",
+    "ocsf.py": "the tactics of MITRE ATT&CK, by their own names",
     "exports.py": "the tactics of MITRE ATT&CK, by their own names",
     "labels.py": "a draft's name of rest, which a person corrects",
 }

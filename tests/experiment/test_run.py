@@ -13,6 +13,7 @@ from tests import toy
 from tests.paths import ROOT
 
 from phasewatch.errors import Refused
+from phasewatch.evaluation.evaluate import best_on_validation
 from phasewatch.experiment import run as runs
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
@@ -240,3 +241,11 @@ def test_a_report_without_rules_has_none(copy: Run) -> None:
     copy.report_path.write_text(json.dumps(report))
     assert copy.alarm_rules() == {}
     assert all(row.incidents is None for row in copy.report.rows)
+
+
+def test_the_chosen_models_are_the_best_on_validation(toy_run: RunResult, toy_out: Path) -> None:
+    found = Run(toy_out).chosen
+    for mode in ("realistic", "oracle"):
+        rows = [row for row in toy_run.report.rows if row.mode == mode]
+        assert found[mode] == f"{best_on_validation(rows).model}.{mode}"
+    assert Run(toy_out / "nowhere").chosen == {}

@@ -124,3 +124,17 @@ def test_threads_lose_no_count_while_the_perf_producer_reads() -> None:
     assert len(event.models) == threads * each + 1
     shared = next(one for one in event.models if one.key == "shared")
     assert (shared.count, shared.max_s) == (RECENT, 0.001)
+
+
+def test_every_machine_has_its_gauges_and_incidents() -> None:
+    counters = Counters()
+    counters.machine("01-pc", {"benign": 0.2, "impact": 0.8}, 1.8e9, 0.4, True)
+    counters.incident_opened("01-pc")
+    get = counters.registry.get_sample_value
+    labels = {"machine": "01-pc"}
+    assert get("phasewatch_phase_probability", {**labels, "phase": "impact"}) == 0.8
+    assert get("phasewatch_incident_open", labels) == 1
+    assert get("phasewatch_incidents_total", labels) == 1
+    assert get("phasewatch_prediction_time_seconds", labels) == 1.8e9
+    assert get("phasewatch_prediction_lag_seconds_bucket", {"le": "0.5"}) == 1
+    assert get("phasewatch_prediction_lag_seconds_bucket", {"le": "0.25"}) == 0

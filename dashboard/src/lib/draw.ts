@@ -72,6 +72,7 @@ export function ribbon(
   const x = (at: number) => (at - range[0]) * scale;
   pen.clearRect(0, 0, width, height);
   pen.textBaseline = "middle";
+  const soft = token(canvas, "--soft");
   pen.font = `600 ${Math.max(11, Math.min(height * 0.5, 22))}px "Inter Variable", sans-serif`;
   let run = 0;
   pieces.forEach((piece, place) => {
@@ -99,7 +100,7 @@ export function ribbon(
       pen.fillRect(left, top, wide, tall);
     }
     if (piece.missing) {
-      pen.strokeStyle = token(canvas, "--soft");
+      pen.strokeStyle = soft;
       pen.lineWidth = 2;
       pen.setLineDash([4, 4]);
       pen.beginPath();
@@ -129,11 +130,13 @@ function letter(
   const first = run[0];
   const last = run.at(-1);
   if (!first || !last) return;
-  const wide = Math.min(x(last.end), canvas.clientWidth) - x(first.start);
+  const wide = Math.min(x(last.end), canvas.clientWidth) - Math.max(x(first.start), 0);
   if (wide < 14) return;
   const { letter: text, word } = look(first.label, labels);
-  const shown = run.length > 1 && pen.measureText(word).width + 18 < wide ? word : text;
-  const left = x(first.start) + 7;
+  // A word over a wrong prediction must leave some of its hatching bare.
+  const room = run.some((piece) => piece.wrong) ? wide / 2 : wide;
+  const shown = pen.measureText(word).width + 18 < room ? word : text;
+  const left = Math.max(x(first.start), 0) + 7;
   const right = pen.measureText(shown).width;
   const wrong = run.some((piece) => piece.wrong);
   const plain = hollow || first.label === labels[0];
@@ -168,6 +171,45 @@ export function heat(canvas: HTMLCanvasElement, columns: (number | null)[][], ro
     });
   });
   pen.putImageData(image, 0, 0);
+}
+
+/** Lines over the axis of time, all on one scale; a gap is where nothing was measured. */
+export function lines(
+  canvas: HTMLCanvasElement,
+  series: { at: number; value: number | null }[][],
+  colours: string[],
+  range: [number, number],
+): void {
+  const pen = sized(canvas);
+  if (!pen) return;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const known = series.flatMap((one) => one.flatMap(({ value }) => value ?? []));
+  const low = Math.min(0, ...known);
+  const high = Math.max(1, ...known);
+  const x = (at: number) => (width * (at - range[0])) / Math.max(range[1] - range[0], 1e-9);
+  const y = (value: number) => height - 6 - ((height - 12) * (value - low)) / (high - low);
+  pen.font = '12px "Inter Variable", sans-serif';
+  pen.fillStyle = token(canvas, "--soft");
+  pen.strokeStyle = token(canvas, "--line");
+  for (const value of [low, 0, high]) {
+    pen.beginPath();
+    pen.moveTo(0, y(value));
+    pen.lineTo(width, y(value));
+    pen.stroke();
+    pen.fillText(value.toFixed(1), 3, y(value) - 2 < 10 ? 11 : y(value) - 2);
+  }
+  pen.lineWidth = 2.5;
+  series.forEach((points, place) => {
+    pen.strokeStyle = colours[place]!;
+    pen.beginPath();
+    let broken = true;
+    for (const { at, value } of points) {
+      if (value !== null && broken) pen.moveTo(x(at), y(value));
+      else if (value !== null) pen.lineTo(x(at), y(value));
+      broken = value === null;
+    }
+    pen.stroke();
+  });
 }
 
 /** The last windows on the projection on which training windows differ most; the cross is their mean. */

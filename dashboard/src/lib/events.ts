@@ -28,6 +28,7 @@ export interface ModelFacts {
   reason: string | null;
   schema_hash: string | null;
   data_schema_hash: string;
+  chosen: boolean;
 }
 export interface Channel {
   name: string;
@@ -80,11 +81,32 @@ export interface Estimate {
 export interface PartScore {
   name: string;
   macro_f1: Estimate | null;
+  right_ratio: number | null;
   status: "tested" | "untested" | "too_few";
+}
+export interface TrackRecord {
+  false_alarms_lo_per_hour: number;
+  false_alarms_hi_per_hour: number;
+  onsets: number;
+  missed_ratio: number | null;
+  delay_s: [number, number] | null;
+  incidents: {
+    target_per_hour: number;
+    false_per_hour: number;
+    false_hi_per_hour: number;
+    calm_hours: number;
+    noticed_ratio: number | null;
+    noticed_of: number;
+    delay_s: number | null;
+  } | null;
+  sureness: { p: number; right_ratio: number; windows: number }[];
 }
 export interface Row {
   model: string;
   mode: string;
+  chosen: boolean;
+  validation_macro_f1: number;
+  right_ratio: number;
   macro_f1: Estimate;
   seen_macro_f1: Estimate;
   per_class: { label: string; f1: Estimate | null; support: number }[];
@@ -93,6 +115,7 @@ export interface Row {
   confusion: { labels: string[]; counts: number[][] };
   ece: number | null;
   false_alarms_per_hour: number | null;
+  track_record: TrackRecord | null;
   baseline: boolean;
   size_bytes: number | null;
 }
@@ -106,6 +129,7 @@ export interface Scoreboard {
   chance_macro_f1: number | null;
   untested_profiles: string[];
   untested_phases: string[];
+  never_recorded: string[];
 }
 export interface Pair {
   a: string;
@@ -162,9 +186,19 @@ export interface Producer {
   kinds: string[];
   every_s: Record<string, number | null>;
   fill: string;
+  progress: string;
   trouble: string | null;
 }
+export interface Level {
+  name: string;
+  value: number | null;
+  baseline: number | null;
+}
 export interface Why {
+  episode_id: string;
+  index: number;
+  model: string;
+  levels: Level[];
   label: string;
   logit: number;
   base: number;
@@ -173,4 +207,58 @@ export interface Why {
   sources: { name: string; logit: number }[];
   channels: { name: string; logit: number }[];
   channels_add_up: boolean;
+}
+export interface Listed {
+  episode_id: string;
+  host: string;
+  profile: string;
+  campaign: string;
+  duration_s: number;
+  phases: string[];
+  acceptance: string | null;
+  split_role: string | null;
+  errors: { wrong: number; windows: number } | null;
+}
+export interface CellWindow {
+  episode_id: string;
+  end_s: number;
+  probability: number;
+}
+export interface MachineNow {
+  machine: string;
+  host: string;
+  episode_id: string;
+  model: string | null;
+  labels: string[];
+  stride_s: number;
+  state: "starting" | "running" | "stopped";
+  position_s: number | null;
+  end_wall_ns: string | null;
+  label: string | null;
+  p: number[] | null;
+  phase_since_ns: string | null;
+  agreement_ratio: number | null;
+  incident_id: string | null;
+  ribbon: { label: string; p: number }[];
+  skipped_total: number;
+  lag_s: number | null;
+}
+export interface Incident {
+  id: string;
+  machine: string;
+  host: string;
+  model: string;
+  episode: string;
+  opened_ns: string;
+  last_ns: string;
+  closed_ns: string | null;
+  opened_at_s: number;
+  peak: number;
+  windows: number;
+  phases: string[];
+  channels: string[];
+  acknowledged_ns: string | null;
+  muted_until_ns: string | null;
+  mute_reason: string | null;
+  notes: { at_ns: string; text: string }[];
 }

@@ -29,11 +29,6 @@ function all(labels: string[]): Map<string, Look> {
   );
 }
 
-/** A phase's word where all of them stand in a row: cut short when they are long together. */
-export function brief(word: string, labels: string[]): string {
-  return labels.join("").length <= 36 || word.length <= 6 ? word : `${word.slice(0, 4)}.`;
-}
-
 export const percent = (ratio: number): string => `${Math.round(100 * ratio)}%`;
 export const score = (value: number): string => value.toFixed(2).replace(/^(-?)0\./, "$1.");
 export const clock = (seconds: number): string => {

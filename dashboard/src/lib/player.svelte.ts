@@ -1,10 +1,20 @@
-// The playhead: the server's clock, or a private one while the address says where to look.
+// The playhead: this viewer's own, or the server's clock while the viewer follows it.
+//
+// A viewer who touches the transport has a playhead of their own from there on. Only who chose to
+// present moves the server's clock, and with it everybody who follows.
 
 import type { Episode, Window } from "./events";
 import { received } from "./stream.svelte";
 import { view } from "./view.svelte";
 
 export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64];
+/** The clock of a server that is not heard runs on for this long, and no longer. */
+const TRUSTED_MS = 2500;
+
+export interface Loading {
+  models: number;
+  done_ratio: number;
+}
 
 class Player {
   #position = $state(0);
@@ -13,7 +23,13 @@ class Player {
   #requested = "";
   #turns = Promise.resolve();
   #revision = 0;
+  /** When the own playhead began to run, on this page's clock; null while it stands. */
+  #running = $state<number | null>(null);
+  #speed = $state(1);
   refused = $state("");
+  /** The store has no episode of the id in the address. */
+  unknown = $state(false);
+  loading = $state.raw<Loading | null>(null);
 
   run(): void {
     const step = () => {
@@ -23,16 +39,21 @@ class Player {
     step();
   }
 
-  /** True while this page looks where it wants, and not where the server's clock stands. */
-  get detached(): boolean {
+  /** True while this viewer looks where they want, and not where the server's clock stands. */
+  get own(): boolean {
     return view.get("t") !== undefined || this.#elsewhere;
   }
   get #elsewhere(): boolean {
     const requested = view.get("ep");
     return requested !== undefined && requested !== received.episode?.episode_id;
   }
+  /** Whether this viewer moves the server's clock, and with it all who follow. */
+  get presenting(): boolean {
+    return this.control && view.get("present") === "1";
+  }
   get episode(): Episode | null {
-    return this.#elsewhere ? this.#other : received.episode;
+    if (!this.#elsewhere) return received.episode;
+    return this.#other?.episode_id === view.get("ep") ? this.#other : null;
   }
   get duration(): number {
     const episode = this.episode;
@@ -45,33 +66,62 @@ class Player {
     return this.episode?.mode === "live";
   }
   get playing(): boolean {
-    return !this.detached && this.episode?.transport.state === "playing";
+    return this.own ? this.#running !== null : this.episode?.transport.state === "playing";
+  }
+  get ended(): boolean {
+    return !this.own && this.episode?.transport.state === "ended";
   }
   get control(): boolean {
     return !this.live && (received.episode?.transport.control ?? false);
   }
-  #own = $derived(this.#whole.filter((one) => one.episode_id === this.episode?.episode_id));
+  get speed(): number {
+    return this.own ? this.#speed : (received.episode?.transport.speed ?? 1);
+  }
+  /** What is to come is hidden, unless it is asked for. */
+  get reveals(): boolean {
+    return view.get("reveal") === "1";
+  }
+  /** Until where the episode may be shown. */
+  get horizon(): number {
+    return this.live || this.reveals ? Infinity : this.#position + 1e-6;
+  }
+  #stored = $derived(this.#whole.filter((one) => one.episode_id === this.episode?.episode_id));
   /** All windows that are known, oldest first; the same array until there is another. */
   windows = $derived.by(() => {
-    const known = new Set(this.#own.map((one) => one.index));
+    const known = new Set(this.#stored.map((one) => one.index));
     const newer = received.windows.filter((one) => one.episode_id === this.episode?.episode_id && !known.has(one.index));
-    return newer.length ? [...this.#own, ...newer].sort((a, b) => a.index - b.index) : this.#own;
+    return newer.length ? [...this.#stored, ...newer].sort((a, b) => a.index - b.index) : this.#stored;
   });
   /** The last window that could be had at the playhead. */
   window = $derived(this.windows.findLast((one) => one.end_s <= this.#position + 1e-6) ?? null);
+  #shownCount = $derived(this.windows.filter((one) => one.end_s <= this.horizon).length);
+  /** Those that are not in the future; the same array until there is another. */
+  shown = $derived(this.windows.slice(0, this.#shownCount));
 
   #tick(): void {
     if (document.hidden) return;
-    const requested = view.get("t");
     const now = performance.now();
     const episode = this.episode;
-    if (requested !== undefined) this.#move(Number(requested) || 0);
-    else if (episode && !this.#elsewhere) {
+    if (this.own) this.#moveOwn(now);
+    else if (episode) {
       const { state, speed, position_s } = episode.transport;
-      const run = state === "playing" ? ((now - received.anchored) / 1000) * speed : 0;
+      const until = Math.min(now, received.heard + TRUSTED_MS);
+      const run = state === "playing" ? (Math.max(0, until - received.anchored) / 1000) * speed : 0;
       this.#move(position_s + run);
     }
     void this.#fetch();
+  }
+  #moveOwn(now: number): void {
+    const asked = view.get("t");
+    // A link that names no time opens at the first prediction.
+    const from = asked === undefined ? (this.windows[0]?.end_s ?? 0) : Number(asked) || 0;
+    const run = this.#running === null ? 0 : ((now - this.#running) / 1000) * this.#speed;
+    const [start, end] = this.loops ?? [0, this.duration];
+    if (this.#running !== null && from + run >= end) {
+      this.#running = this.loops ? now : null;
+      view.say({ t: (this.loops ? start : end).toFixed(1) });
+      this.#move(this.loops ? start : end);
+    } else this.#move(from + run);
   }
   #move(seconds: number): void {
     const most = this.episode?.duration_s ?? Infinity;
@@ -85,57 +135,105 @@ class Player {
     if (!id || this.#requested === id) return;
     this.#requested = id;
     this.refused = "";
+    this.unknown = false;
+    const address = `/api/episodes/${encodeURIComponent(id)}`;
     try {
       if (id !== received.episode?.episode_id) {
-        const response = await fetch(`/api/episodes/${encodeURIComponent(id)}`);
+        const response = await fetch(address);
         const value = await response.json();
+        this.unknown = response.status === 404;
         if (!response.ok) this.refused = value.refused;
         else this.#other = value;
+        if (!response.ok) return;
       }
-      const response = await fetch(`/api/episodes/${encodeURIComponent(id)}/windows`);
-      if (response.ok) this.#whole = await response.json();
+      const watch = setInterval(() => void this.#watch(address, id), 400);
+      try {
+        const response = await fetch(`${address}/windows`);
+        if (response.ok) this.#whole = await response.json();
+      } finally {
+        clearInterval(watch);
+        this.loading = null;
+      }
     } catch {
       this.#requested = "";
+    }
+  }
+  async #watch(address: string, id: string): Promise<void> {
+    const response = await fetch(`${address}/progress`).catch(() => null);
+    if (response?.ok && this.#requested === id && !this.#whole.some((one) => one.episode_id === id)) {
+      this.loading = await response.json();
     }
   }
 
   // ---------------------------------------------------------------- controls
 
+  get loops(): [number, number] | null {
+    if (!this.own) return received.episode?.transport.loop_s ?? null;
+    const [start, end] = (view.get("loop") ?? "").split("-").map(Number);
+    return end && start !== undefined && end > start ? [start, end] : null;
+  }
   seek(seconds: number): void {
     const to = Math.min(Math.max(seconds, 0), this.duration);
-    if (this.control && !this.detached) this.#turn("seek", to);
-    else view.say({ t: to.toFixed(1) });
+    if (this.presenting && !this.own) return this.#turn("seek", to);
+    if (!this.own) this.#take();
+    if (this.#running !== null) this.#running = performance.now();
+    view.say({ t: to.toFixed(1) });
+    this.#move(to);
   }
   step(windows: number): void {
     this.seek(this.#position + windows * (this.episode?.stride_s ?? 5));
   }
   toggle(): void {
-    if (this.detached) this.follow();
-    else if (this.control) this.#turn(this.playing ? "pause" : "play", null);
+    if (this.presenting && !this.own) return this.#turn(this.playing ? "pause" : "play", null);
+    const playing = this.playing;
+    if (!this.own) this.#take();
+    if (playing) {
+      view.say({ t: this.#position.toFixed(1) });
+      this.#running = null;
+    } else {
+      const from = this.#position >= this.duration - 0.1 ? 0 : this.#position;
+      view.say({ t: from.toFixed(1) });
+      this.#running = performance.now();
+    }
   }
   faster(by: number): void {
-    const place = SPEEDS.indexOf(received.episode?.transport.speed ?? 1) + by;
+    const place = SPEEDS.indexOf(this.speed) + by;
     const speed = SPEEDS[Math.min(Math.max(place, 0), SPEEDS.length - 1)]!;
-    if (this.control) this.#turn("speed", speed);
+    if (this.presenting && !this.own) return this.#turn("speed", speed);
+    if (!this.own) this.#take();
+    else view.say({ t: this.#position.toFixed(1) });
+    if (this.#running !== null) this.#running = performance.now();
+    this.#speed = speed;
   }
   loop(side: "start" | "end" | "off"): void {
-    if (!this.control) return;
-    const now = received.episode?.transport.loop_s;
-    const duration = this.duration;
-    if (side === "off") this.#turn("loop", null);
-    else if (side === "start") this.#turn("loop", [this.#position, Math.max(now?.[1] ?? duration, this.#position + 1)]);
-    else this.#turn("loop", [Math.min(now?.[0] ?? 0, this.#position - 1), this.#position]);
+    const now = this.loops;
+    const here = this.#position;
+    const next: [number, number] | null =
+      side === "off" ? null : side === "start" ? [here, Math.max(now?.[1] ?? this.duration, here + 1)] : [Math.min(now?.[0] ?? 0, here - 1), here];
+    if (next && next[0] < 0) next[0] = 0;
+    if (this.presenting && !this.own) return this.#turn("loop", next);
+    if (!this.own) this.#take();
+    view.say({ loop: next ? next.map((one) => one.toFixed(1)).join("-") : null });
   }
-  load(id: string): void {
-    if (this.control) {
+  /** Watch another episode: everybody who follows, when presenting, else this viewer alone. */
+  load(id: string, at: number | null = null): void {
+    this.#running = null;
+    if (this.presenting && !this.own) {
       view.say({ ep: null, t: null });
       this.#turn("load", id);
-    } else view.say({ ep: id, t: 0 });
+    } else view.say({ ep: id, t: at === null ? null : at.toFixed(1), loop: null, from: null, to: null });
   }
   follow(): void {
-    view.say({ t: null, ep: null });
+    this.#running = null;
+    view.say({ t: null, ep: null, loop: null });
   }
-  detach(): void {
+  present(on: boolean): void {
+    view.say(on ? { present: 1, t: null, ep: null, loop: null } : { present: null });
+  }
+  /** From the server's clock to a playhead of one's own, at the same place and pace. */
+  #take(): void {
+    this.#speed = received.episode?.transport.speed ?? 1;
+    this.#running = this.playing && !this.live ? performance.now() : null;
     view.say({ t: this.#position.toFixed(1), ep: this.episode?.episode_id ?? null });
   }
   /** The next, or last, beginning of a phase. */
@@ -167,7 +265,7 @@ class Player {
       this.refused = response.ok ? "" : reply.refused;
       this.#revision = response.ok ? reply.revision : 0;
     } catch {
-      this.refused = "the server does not response";
+      this.refused = "The server does not answer.";
     }
   }
 }

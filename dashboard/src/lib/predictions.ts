@@ -20,14 +20,14 @@ export function chosen(episode: Episode): ModelFacts[] {
     .toSorted((a, b) => place(a) - place(b) || a.key.localeCompare(b.key));
 }
 
-/** One model's predictions, each from the end of its window to the end of the next. */
+/** One model's predictions, each over the stride at its window's end: the span it is held to the truth of. */
 export function pieces(windows: Window[], key: string, stride: number): Piece[] {
   return windows.flatMap((window) => {
     const prediction = window.models[key];
     if (!prediction) return [];
     return {
-      start: window.end_s,
-      end: window.end_s + stride,
+      start: window.end_s - stride,
+      end: window.end_s,
       label: prediction.label,
       sure: Math.max(...prediction.p),
       wrong: window.truth !== null && window.truth !== prediction.label,
@@ -42,23 +42,6 @@ export const places = (windows: Window[], key: string): Place[] =>
     const prediction = window.models[key];
     return prediction?.xy ? { x: prediction.xy[0], y: prediction.xy[1], label: prediction.label } : [];
   });
-
-export interface Majority {
-  label: string;
-  votes: number;
-  of: number;
-}
-
-/** The phase that most models predict; ties go to the phase with more probability. */
-export function majority(window: Window | null, models: ModelFacts[], labels: string[]): Majority | null {
-  const predictions = models.flatMap((one) => window?.models[one.key] ?? []);
-  if (!predictions.length) return null;
-  const weigh = (label: string, place: number) =>
-    predictions.filter((prediction) => prediction.label === label).length +
-    predictions.reduce((sum, prediction) => sum + (prediction.p[place] ?? 0), 0) / (predictions.length * 10);
-  const best = labels.toSorted((a, b) => weigh(b, labels.indexOf(b)) - weigh(a, labels.indexOf(a)))[0]!;
-  return { label: best, votes: predictions.filter((prediction) => prediction.label === best).length, of: predictions.length };
-}
 
 /** Whether any model predicts another phase than the true one. */
 export const wrong = (window: Window, models: ModelFacts[]): boolean =>

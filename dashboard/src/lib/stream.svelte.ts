@@ -3,6 +3,7 @@
 import type {
   Comparison,
   Episode,
+  MachineNow,
   Perf,
   Producer,
   Profile,
@@ -10,10 +11,13 @@ import type {
   Window,
 } from "./events";
 
-export type Kind = "episode" | "window" | "scoreboard" | "comparison" | "perf" | "profile";
-const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", "profile"];
-const SILENT_MS = 20_000;
+export type Kind = "episode" | "window" | "scoreboard" | "comparison" | "perf" | "profile" | "machine" | "incident";
+const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", "profile", "machine", "incident"];
+/** The server sends something every two seconds; after this long without it, it is not heard. */
+const SILENT_S = 5;
+const GIVE_UP_S = 20;
 const KEPT = 720;
+const FLUSH_MS = 50;
 
 class Received {
   state = $state<"connecting" | "open" | "lost">("connecting");
@@ -26,12 +30,21 @@ class Received {
   comparison = $state.raw<Comparison | null>(null);
   perf = $state.raw<Perf | null>(null);
   profiles = $state.raw<Record<string, Profile>>({});
+  /** Machines by name. Many change each second, so those that come together are shown together. */
+  machines = $state.raw<Map<string, MachineNow>>(new Map());
+  /** Grows with every change of an incident. */
+  incidents = $state(0);
+  #waiting = new Map<string, MachineNow>();
+  #flush = 0;
   last = $state.raw<Partial<Record<Kind, number>>>({});
   dropped = $state(0);
   /** When the last `episode` event was true, on this page's own clock. */
   anchored = performance.now();
+  /** When anything was last heard, on the same clock. */
+  heard = performance.now();
+  /** Seconds without a sound from the server. */
+  silent_s = $state(0);
   #source: EventSource | null = null;
-  #heard = 0;
   /** What the server's clock is ahead of this page's, in ms. */
   #ahead = 0;
 
@@ -41,13 +54,18 @@ class Received {
     this.#connect();
   }
 
+  /** The server's clock now, Unix time in ms. */
+  get servers_now(): number {
+    return this.now + this.#ahead;
+  }
+
   #connect(): void {
     if (this.#source) return;
-    const source = new EventSource("/api/events?max_hz=4");
+    const source = new EventSource("/api/events?max_hz=10");
     this.#source = source;
-    this.#heard = Date.now();
+    this.heard = performance.now();
     source.onopen = () => {
-      this.state = "open";
+      this.#hear();
       this.since ??= Date.now();
       void this.#fetchProducers();
     };
@@ -62,6 +80,7 @@ class Received {
     source.addEventListener("hello", (event) => {
       this.#ahead = JSON.parse(event.data).time_ms - Date.now();
     });
+    source.addEventListener("ping", () => this.#hear());
     source.addEventListener("gap", (event) => {
       this.dropped += (JSON.parse(event.data) as { dropped: number }).dropped;
     });
@@ -78,14 +97,24 @@ class Received {
     this.#source = null;
   }
 
+  #hear(): void {
+    this.heard = performance.now();
+    this.silent_s = 0;
+    if (this.state !== "open") this.state = "open";
+  }
+
   #tick(): void {
     if (document.hidden) return;
     this.now = Date.now();
-    if (this.state === "open" && this.now - this.#heard > SILENT_MS) {
+    const silent = (performance.now() - this.heard) / 1000;
+    this.silent_s = silent > SILENT_S ? silent : 0;
+    if (this.state === "open" && silent > GIVE_UP_S) {
       this.state = "lost";
       this.#shut();
       this.#connect();
     }
+    // While there is nothing to show, the server says what it is busy with.
+    if (this.state === "open" && !this.episode) void this.#fetchProducers();
   }
 
   async #fetchProducers(): Promise<void> {
@@ -98,10 +127,11 @@ class Received {
   }
 
   #receive(kind: Kind, data: unknown, age: number): void {
-    this.#heard = Date.now();
-    if (this.state !== "open") this.state = "open";
-    this.last = { ...this.last, [kind]: this.#heard };
-    if (kind === "episode") {
+    this.#hear();
+    if (kind === "machine") return this.#machine(data as MachineNow);
+    this.last = { ...this.last, [kind]: Date.now() };
+    if (kind === "incident") this.incidents += 1;
+    else if (kind === "episode") {
       this.episode = data as Episode;
       // The first event that a new viewer receives may be some time old.
       this.anchored = performance.now() - Math.max(age, 0);
@@ -113,6 +143,16 @@ class Received {
       const profile = data as Profile;
       this.profiles = { ...this.profiles, [profile.profile]: profile };
     }
+  }
+
+  #machine(machine: MachineNow): void {
+    this.#waiting.set(machine.machine, machine);
+    this.#flush ||= setTimeout(() => {
+      this.#flush = 0;
+      this.last = { ...this.last, machine: Date.now() };
+      this.machines = new Map([...this.machines, ...this.#waiting]);
+      this.#waiting.clear();
+    }, FLUSH_MS);
   }
 
   #window(window: Window): void {

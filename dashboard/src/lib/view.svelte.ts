@@ -1,14 +1,14 @@
 // The address is the whole state of the view: what it does not name follows the server.
 
-export const SCENES = ["replay", "channels", "scoreboard", "comparison", "profiles", "perf"] as const;
+export const SCENES = ["investigate", "episodes", "beside", "scoreboard", "comparison", "profiles", "perf"] as const;
 export type Scene = (typeof SCENES)[number] | "home" | "tv";
 
 /** Old names of scenes, which saved addresses may still have. */
-const RENAMED: Record<string, Scene> = { duel: "comparison" };
+const RENAMED: Record<string, Scene> = { duel: "comparison", replay: "investigate", channels: "investigate" };
 
 /** A scene's name as people read it. */
 export const titleOf = (scene: Scene): string =>
-  scene === "perf" ? "Server" : scene.charAt(0).toUpperCase() + scene.slice(1);
+  scene === "perf" ? "Server" : scene === "home" ? "Watch" : scene === "beside" ? "Side by side" : scene.charAt(0).toUpperCase() + scene.slice(1);
 
 interface View {
   scene: Scene;
@@ -40,7 +40,7 @@ class Address {
   /** The address of a scene with some parameters changed; null removes one. */
   to(scene: Scene, changes: Record<string, string | number | null> = {}): string {
     const says: Record<string, string> = {};
-    const kept = scene === this.scene ? Object.keys(this.#view.says) : ["theme", "mode", "ep", "t", "model"];
+    const kept = scene === this.scene ? Object.keys(this.#view.says) : ["theme", "mode", "ep", "t", "model", "present", "from", "to"];
     for (const key of kept) if (this.#view.says[key] !== undefined) says[key] = this.#view.says[key]!;
     for (const [key, value] of Object.entries(changes)) {
       if (value === null) delete says[key];

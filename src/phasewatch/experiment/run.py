@@ -252,6 +252,20 @@ class Run:
         return self._by_model(lambda row, fold: float(row["temperatures"][fold]))
 
     @property
+    def chosen(self) -> dict[str, str]:
+        """The model with the best score on validation, as `model.mode`, by mode.
+
+        Empty without a report. The report's abstract is about the same model.
+        """
+        scores = self._by_model(lambda row, fold: float(row["validation"]["value"]))
+        found: dict[str, str] = {}
+        for key, score in scores.items():
+            mode = key.rpartition(".")[2]
+            if mode not in found or score > scores[found[mode]]:
+                found[mode] = key
+        return found
+
+    @property
     def thresholds(self) -> dict[str, float | None]:
         """By `model.mode`, the hostile probability at which to raise an alarm.
 

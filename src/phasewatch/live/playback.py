@@ -1,6 +1,6 @@
 """A stored episode played back through the live machine, window by window."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,15 +40,21 @@ class SampleStream:
                 self._passed[source] = end
 
 
+def _silent(share: float) -> None:
+    """Report no progress."""
+
+
 def replay(
     episode: Episode,
     ensemble: Ensemble,
     past: Sequence[NDArray[np.float32]] = (),
     stretches: NDArray[np.float32] | None = None,
+    progress: Callable[[float], None] = _silent,
 ) -> Machine:
     """Return the machine that has seen a stored episode, a stride at a time, skipping no window.
 
-    `past` and `stretches` are what is known of the machine, see `Machine`.
+    `past` and `stretches` are what is known of the machine, see `Machine`. `progress` is given the
+    share of the episode that was seen, 0 to 1, after every stride.
     """
     machine = Machine(ensemble, episode.start_ns, past, stretches)
     stream = SampleStream(episode)
@@ -56,6 +62,7 @@ def replay(
     for now_ns in range(episode.start_ns, episode.end_ns, stride_ns):
         stream.advance(now_ns, machine)
         machine.predict_all(now_ns)
+        progress((now_ns - episode.start_ns) / (episode.end_ns - episode.start_ns))
     stream.advance(episode.end_ns, machine)
     machine.close(episode.end_ns)
     machine.predict_all(episode.end_ns)

@@ -8,20 +8,22 @@ this server.
 import gzip
 import mimetypes
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import resources
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import uvicorn
 from fastapi import FastAPI, Header, Query, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import generate_latest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from phasewatch import __version__
 from phasewatch.errors import Refused
 from phasewatch.io.tls import Certificate
 from phasewatch.live import exports
+from phasewatch.live.incidents import Incident
 from phasewatch.serve import documents, registry
 from phasewatch.serve.access import Access, Asgi, Guard, denied
 from phasewatch.serve.broker import Viewer
@@ -29,7 +31,24 @@ from phasewatch.serve.replay.clock import Operation
 from phasewatch.serve.runtime import Runtime
 from phasewatch.serve.sse import SEND_BYTES, EventStream, ViewerConnection
 
-STATUS = {"stale": 409}
+STATUS = {"stale": 409, "unknown": 404}
+
+
+EXPORTS: dict[str, tuple[Callable[[Sequence[Incident]], str], str]] = {
+    "jsonl": (exports.json_lines, "application/jsonl"),
+    "stix.json": (exports.stix, "application/stix+json;version=2.1"),
+    "ocsf.jsonl": (exports.ocsf, "application/jsonl"),
+}
+"""What writes incidents, and the media type of that, by the ending of the address."""
+
+
+class IncidentAction(BaseModel):
+    """What a person does about an incident; see `producers.fleet.Producer.act`."""
+
+    model_config = ConfigDict(extra="forbid")
+    op: Literal["acknowledge", "reopen", "note", "mute", "unmute"]
+    text: str = ""
+    minutes: Annotated[float, Field(gt=0, le=60 * 24 * 365)] = 60.0
 
 
 class TransportRequest(BaseModel):
@@ -46,6 +65,7 @@ def application(runtime: Runtime, access: Access) -> Asgi:
     app = FastAPI(title="Phasewatch", version=__version__, docs_url=None, redoc_url=None)
     _stream(app, runtime)
     _queries(app, runtime)
+    _incidents(app, runtime)
     _documents(app, runtime)
 
     @app.exception_handler(Refused)
@@ -99,10 +119,24 @@ def _queries(app: FastAPI, runtime: Runtime) -> None:
 
     @app.get("/api/episodes/{id}/windows/{index}/why")
     def _why(id: str, index: int, model: str, label: str = "") -> dict[str, Any]:
-        return asdict(queries.attribution(id, index, model, label))
+        found = asdict(queries.attribution(id, index, model, label))
+        levels = [asdict(one) for one in queries.levels(id, index)]
+        return {"episode_id": id, "index": index, **found, "levels": levels}
+
+    @app.get("/api/episodes/{id}/windows/{index}/samples")
+    def _samples(id: str, index: int) -> list[dict[str, Any]]:
+        return [asdict(one) for one in queries.samples(id, index)]
+
+    @app.get("/api/episodes/{id}/progress")
+    def _progress(id: str) -> dict[str, Any]:
+        return asdict(queries.progress(id))
+
+    @app.get("/api/confusion/{model}/{truth}/{predicted}")
+    def _cell(model: str, truth: str, predicted: str) -> list[dict[str, Any]]:
+        return [asdict(one) for one in queries.cell(model, truth, predicted)]
 
     @app.get("/api/episodes/{id}/incidents.jsonl")
-    def _incidents(id: str, model: str) -> Response:
+    def _episode_incidents(id: str, model: str) -> Response:
         found = exports.json_lines(queries.incidents(id, model))
         return PlainTextResponse(found, media_type="application/jsonl")
 
@@ -110,6 +144,26 @@ def _queries(app: FastAPI, runtime: Runtime) -> None:
     def _stix(id: str, model: str) -> Response:
         found = exports.stix(queries.incidents(id, model))
         return Response(found, media_type="application/stix+json;version=2.1")
+
+
+def _incidents(app: FastAPI, runtime: Runtime) -> None:
+    ledger = runtime.fleet.ledger
+
+    @app.get("/api/incidents")
+    def _ledger() -> list[dict[str, Any]]:
+        return ledger.rows() if ledger else []
+
+    @app.post("/api/incidents/{id}")
+    def _act(id: str, action: IncidentAction) -> list[dict[str, Any]]:
+        runtime.fleet.act(id, action.op, action.text, action.minutes)
+        return runtime.fleet.known.rows(id)
+
+    @app.get("/api/incidents.{form}")
+    def _export(form: str, id: str | None = None) -> Response:
+        if form not in EXPORTS:
+            return denied(404, f"one of {', '.join(EXPORTS)}")
+        write, kind = EXPORTS[form]
+        return Response(write(ledger.incidents(id) if ledger else []), media_type=kind)
 
 
 def _documents(app: FastAPI, runtime: Runtime) -> None:

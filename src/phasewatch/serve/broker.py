@@ -28,7 +28,9 @@ RING = 2048
 MAX_DIGITS = 18
 """The most digits of the number in an event's id."""
 
-PING_S = 15.0
+PING_S = 2.0
+"""Seconds after which a stream without events says that the server is there."""
+
 RETRY_MS = 2000
 
 
@@ -198,7 +200,7 @@ class Viewer:
         self.ready.set()
 
     async def stream(self) -> AsyncIterator[bytes]:
-        """Yield chunks as they come, and a comment when nothing came for `PING_S`."""
+        """Yield chunks as they come, and a `ping` when nothing came for `PING_S`."""
         self.loop, ready = asyncio.get_running_loop(), self.ready
         ready.set()
         while not self._closed:
@@ -206,7 +208,7 @@ class Viewer:
                 async with asyncio.timeout(PING_S):
                     await ready.wait()
             except TimeoutError:
-                yield b": ping\n\n"
+                yield b"event: ping\ndata: {}\n\n"
                 continue
             ready.clear()
             chunk = b"".join(self._take())

@@ -11,10 +11,13 @@ from collections import deque
 from collections.abc import Mapping
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 RECENT = 1000
 """How many of the last latencies are stored for each model."""
+
+LAGS_S = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+"""Upper ends of the buckets of lags; one second is what 50 machines on two cores must keep."""
 
 RATE_WINDOWS = 20
 """Windows over which their rate is measured."""
@@ -51,6 +54,20 @@ class Counters:
             ["model"],
             registry=self.registry,
         )
+        self._lag = Histogram(
+            "phasewatch_prediction_lag_seconds",
+            "Seconds from the end of a machine's window to its prediction.",
+            buckets=LAGS_S,
+            registry=self.registry,
+        )
+        self._probability = self._labelled("phase_probability", "Of each phase, now.", "phase")
+        self._incident_open = self._labelled("incident_open", "1 while an incident is open.")
+        self._predicted_at = self._labelled(
+            "prediction_time_seconds", "Unix time at which the last predicted window ended."
+        )
+        self._incidents = Counter(
+            "phasewatch_incidents", "Incidents opened.", ["machine"], registry=self.registry
+        )
         self.deadline_s: float | None = None
         self._lock = threading.Lock()
         self._by_model: dict[str, deque[float]] = {}
@@ -62,6 +79,25 @@ class Counters:
 
     def _gauge(self, name: str, meaning: str) -> Gauge:
         return Gauge(f"phasewatch_{name}", meaning, registry=self.registry)
+
+    def _labelled(self, name: str, meaning: str, *labels: str) -> Gauge:
+        """Return a gauge for each machine; there are as many as `MOST_MACHINES` of a fleet."""
+        names = ["machine", *labels]
+        return Gauge(f"phasewatch_{name}", meaning, names, registry=self.registry)
+
+    def machine(
+        self, name: str, p: Mapping[str, float], end_s: float, lag_s: float, incident: bool
+    ) -> None:
+        """Note the last window of a machine: probabilities by phase, when it ended, and its lag."""
+        for phase, probability in p.items():
+            self._probability.labels(name, phase).set(probability)
+        self._predicted_at.labels(name).set(end_s)
+        self._incident_open.labels(name).set(incident)
+        self._lag.observe(max(lag_s, 0.0))
+
+    def incident_opened(self, name: str) -> None:
+        """Count an incident that opened on a machine."""
+        self._incidents.labels(name).inc()
 
     def window(self, latency_s: Mapping[str, float], skipped: int) -> None:
         """Count a predicted window: seconds by model key, and how many windows it skipped."""

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from threading import Event as Signal
 from typing import Annotated, ClassVar
 
@@ -71,6 +72,8 @@ class ProducerContext:
     """What producers work with: a run, a store, and ids of the episodes to play.
 
     Run and store may be absent. Checkpoints must meet `trust`; `counters` are those of the server.
+    `fleet` episodes of the store are played as machines, and `ledger` is the file of incidents:
+    beside the store when it is None.
     `baseline` selects recordings that teach levels; None is what the models were trained with.
     """
 
@@ -79,6 +82,8 @@ class ProducerContext:
     episodes: tuple[str, ...] = ()
     counters: Counters = field(default_factory=Counters)
     trust: Trust = ANY
+    fleet: int = 0
+    ledger: Path | None = None
     baseline: str | None = None
 
 
@@ -91,6 +96,11 @@ class Producer(ABC):
     def __init__(self, context: ProducerContext, publish: Publish) -> None:
         self.context = context
         self.publish = publish
+
+    @property
+    def progress(self) -> str:
+        """What the producer does before it publishes anything, in words; empty by default."""
+        return ""
 
     @abstractmethod
     def work(self, stop: Signal) -> None:

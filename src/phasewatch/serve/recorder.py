@@ -27,8 +27,9 @@ class LiveRecording:
 
     def run(self) -> None:
         """Record until the episode is published; a refusal is logged, and the page stays."""
+        self.playback.progress = f"starting the guest {self.take.host.name}"
         try:
-            recording = Recording(self.take, self.store, self.cache, self.log, self.receive)
+            recording = Recording(self.take, self.store, self.cache, self._note, self.receive)
         except Refused as refused:
             self.log(f"phasewatch: {refused}")
             return
@@ -41,6 +42,11 @@ class LiveRecording:
             self.log(f"phasewatch: {error}")
         finally:
             recording.close()
+
+    def _note(self, line: str) -> None:
+        """Log a line of progress, which the page shows while the guest boots."""
+        self.playback.progress = line
+        self.log(line)
 
     def receive(self, what: str, value: Samples | tuple[Label, ...]) -> None:
         """Pass on samples of the source `what`, or the labels so far.

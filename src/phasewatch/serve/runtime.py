@@ -10,7 +10,7 @@ from phasewatch.errors import Refused
 from phasewatch.serve import registry
 from phasewatch.serve.broker import Broker
 from phasewatch.serve.events import Producer, ProducerContext
-from phasewatch.serve.producers import replay
+from phasewatch.serve.producers import fleet, replay
 
 
 @dataclass
@@ -30,12 +30,20 @@ class Runtime:
             name: kind(self.context, self.broker.publish) for name, kind in registry.find().items()
         }
         self.replay.playback.control = self.control
+        self.fleet.playback = self.replay.playback
 
     @property
     def replay(self) -> replay.Producer:
         """The producer whose playback can be moved and queried."""
         found = self.producers["replay"]
         assert isinstance(found, replay.Producer)
+        return found
+
+    @property
+    def fleet(self) -> fleet.Producer:
+        """The producer that watches machines and has the ledger of incidents."""
+        found = self.producers["fleet"]
+        assert isinstance(found, fleet.Producer)
         return found
 
     @contextmanager
@@ -67,7 +75,8 @@ class Runtime:
     def status(self) -> list[dict[str, Any]]:
         """Return each producer's kinds of events, how often they come, and why it has stopped.
 
-        `fill` is the command that gives it something to publish.
+        `fill` is the command that gives it something to publish, and `progress` what it does before
+        it publishes anything.
         """
         return [
             {
@@ -75,6 +84,7 @@ class Runtime:
                 "kinds": [kind.kind for kind in producer.kinds],
                 "every_s": {kind.kind: kind.every_s for kind in producer.kinds},
                 "fill": producer.fill,
+                "progress": producer.progress,
                 "trouble": self.failures.get(name),
             }
             for name, producer in self.producers.items()

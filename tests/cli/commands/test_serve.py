@@ -56,3 +56,9 @@ def test_invalid_serve_options_are_refused_before_anything_is_loaded_or_recorded
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert "in use" in refused(run(*options, "--run", tmp_path, "--port", port))
+
+
+def test_a_fleet_without_episodes_or_too_large_is_refused(run: Run, toy_store: Store) -> None:
+    assert "has nothing to play" in refused(run("serve", "--fleet", "5"))
+    assert "has nothing to play" in refused(run("serve", "--fleet", "5", "--store", toy_store.root))
+    assert "at most 200" in refused(run("serve", "--fleet", "201"))

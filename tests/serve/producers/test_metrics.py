@@ -57,3 +57,25 @@ def test_a_report_that_lacks_something_is_refused_by_name(
     del changed["profiles"]
     with pytest.raises(Refused, match="profiles"):
         metrics.scoreboard(changed, toy_out / "report.json")
+
+
+def test_the_chosen_rows_and_their_record_are_those_of_the_report(
+    toy_run: RunResult, toy_out: Path
+) -> None:
+    board = metrics.scoreboard(report(toy_out), toy_out / "report.json")
+    assert isinstance(board, Scoreboard)
+    for mode in ("realistic", "oracle"):
+        rows = [row for row in toy_run.report.rows if row.mode == mode]
+        best = max(rows, key=lambda row: row.validation.value)
+        chosen = [row.model for row in board.rows if row.chosen and row.mode == mode]
+        assert chosen == [best.model]
+    for row, expected in zip(board.rows, toy_run.report.rows, strict=False):
+        record = row.track_record
+        assert record is not None
+        right = sum(expected.confusion[place][place] for place in range(len(board.labels)))
+        assert row.right_ratio == right / sum(map(sum, expected.confusion))
+        delays = list(expected.timeline.delays.values())[1:]
+        assert record.onsets == sum(one.onsets for one in delays if one)
+        assert len(record.sureness) == len(expected.calibration.bins)
+        assert all(part.right_ratio is not None for part in row.per_profile if part.macro_f1)
+    assert board.rows[-1].track_record is None and not board.rows[-1].chosen

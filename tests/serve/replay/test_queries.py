@@ -4,6 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from phasewatch.errors import Refused
@@ -106,3 +107,62 @@ def test_a_report_without_rules_raises_incidents_at_its_threshold(
 def test_without_a_watched_episode_there_is_no_id(found: Queries) -> None:
     with pytest.raises(Refused, match="watches nothing yet"):
         found.current()
+
+
+def test_levels_are_the_mean_of_a_window_and_the_machines_baseline(
+    found: Queries, id: str, toy_store: Store
+) -> None:
+    library = found._playback.library
+    _, machine = library.replayed(id)
+    end, window = next(iter(machine.predictions.items()))
+    grid = toy_store.schema.grid
+    levels = found.levels(id, (end - grid.steps) // grid.stride)
+    assert [one.name for one in levels] == list(toy_store.schema.names)
+    for row, one in enumerate(levels):
+        known = window.x[row][np.isfinite(window.x[row])]
+        if not len(known):
+            assert one.value is None
+            continue
+        assert one.value == pytest.approx(known.mean(dtype=np.float64), rel=1e-4)
+        if one.baseline is not None:
+            logged = np.sign(one.baseline) * np.log1p(abs(one.baseline))
+            assert logged == pytest.approx(window.level[row], rel=1e-4, abs=1e-6)
+
+
+def test_raw_samples_are_those_of_the_window(found: Queries, id: str, toy_store: Store) -> None:
+    window = found.windows(id)[0]
+    episode = toy_store.read(id)
+    for one in found.samples(id, window.index):
+        samples = episode.sources[one.source]
+        seconds = (samples.t_wall_ns - episode.start_ns) / 1e9
+        inside = (seconds > window.start_s) & (seconds <= window.end_s)
+        assert [row[0] for row in one.rows] == pytest.approx(seconds[inside], abs=1e-3)
+        assert one.names == tuple(samples.names)
+        assert all(len(row) == 1 + len(one.names) for row in one.rows)
+
+
+def test_progress_is_known_before_and_after_an_episode_is_predicted(
+    toy_run: RunResult, toy_out: Path, toy_store: Store, id: str
+) -> None:
+    fresh = queries(Run(toy_out), toy_store)
+    assert fresh.progress(id).done_ratio == 0
+    fresh.episode(id)
+    assert fresh.progress(id).done_ratio == 0, "facts need no prediction"
+    fresh.windows(id)
+    assert (fresh.progress(id).done_ratio, fresh.progress(id).models) == (
+        1,
+        len(fresh._playback.library.ensemble.members),
+    )
+    with pytest.raises(Refused, match="has no episode") as refused:
+        fresh.progress("nobody")
+    assert refused.value.code == "unknown"
+
+
+def test_cells_and_errors_need_a_run(found: Queries, toy_run: RunResult, toy_store: Store) -> None:
+    row, classes = toy_run.report.rows[0], toy_run.report.classes
+    cell = found.cell(f"{row.model}.{row.mode}", classes[0], classes[0])
+    assert len(cell) == row.confusion[0][0]
+    held_out = {one["episode_id"]: one["errors"] for one in found.corpus() if one["errors"]}
+    assert set(held_out) == set(toy_run.predictions.folds[0].split.test)
+    with pytest.raises(Refused, match="has no run"):
+        queries(None, toy_store).cell("gbt.realistic", "benign", "benign")

@@ -19,6 +19,7 @@ from phasewatch.cli.console import (
     images,
     out,
 )
+from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from socket import socket
@@ -56,6 +57,13 @@ def serve(
     port: Port = 8600,
     name: Name = None,
     allow_control: Control = False,
+    fleet: Annotated[
+        int,
+        typer.Option(help="Play this many episodes at once as machines that run now.", min=0),
+    ] = 0,
+    incidents: Annotated[
+        Path | None, typer.Option(help="File of incidents; default: beside the store.")
+    ] = None,
     baseline: BaselineOf = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -63,6 +71,9 @@ def serve(
     strict: Strict = False,
 ) -> None:
     """Serve a page that shows which phase a machine is in, and how far to trust the prediction.
+
+    With --fleet, machines are judged by the model that is best on validation, and their incidents
+    are kept in a file of SQLite, in which viewers acknowledge, note and mute them.
 
     Replays one held-out episode of each profile in turn, unless --episode names others.
     The token that viewers need beyond loopback is the environment variable PHASEWATCH_TOKEN, or is
@@ -76,10 +87,27 @@ def serve(
     from phasewatch.serve.runtime import Runtime
 
     certificate = server_files(tls_cert, tls_key)
-    context = context_of(run, store, episode or [], Trust.of_options(trust, strict))
-    context = replace(context, baseline=None if baseline is None else ",".join(baseline))
+    refuse_fleet(fleet, run, store)
+    context = replace(
+        context_of(run, store, episode or [], Trust.of_options(trust, strict)),
+        fleet=fleet,
+        ledger=incidents,
+        baseline=None if baseline is None else ",".join(baseline),
+    )
     with listen(bind, port) as sock, Runtime(context, allow_control).running() as runtime:
         _serve(runtime, sock, bind, tuple(name or ()), certificate)
+
+
+def refuse_fleet(count: int, run: Path | None, store: Path | None) -> None:
+    """Raise Refused for a fleet without models or episodes, or with too many machines."""
+    from phasewatch.serve.fleet.played import MOST_MACHINES
+
+    if count > MOST_MACHINES:
+        expected = f"at most {MOST_MACHINES}"
+        raise Refused("--fleet", f"is {count}", expected, "Serve the others elsewhere.")
+    if count and (run is None or store is None):
+        remedy = "Give it --run RUN --store STORE."
+        raise Refused("--fleet", "has nothing to play", "a run and a store", remedy)
 
 
 def context_of(

@@ -27,11 +27,18 @@ class Producer(events.Producer):
         self.playback = Playback(context, publish)
         self.queries = Queries(self.playback)
 
+    @property
+    def progress(self) -> str:
+        """What is waited for while nothing is watched."""
+        return self.playback.progress
+
     def work(self, stop: Signal) -> None:
         """Play the first episode, then keep to the clock until `stop`. Raises Refused."""
         self.open()
         if self.context.store is not None and self.context.episodes:
-            self.playback.play(self.context.episodes[0])
+            # A fleet has the processor to itself until a viewer asks for a replay.
+            show = self.playback.load if self.context.fleet else self.playback.play
+            show(self.context.episodes[0])
         while not stop.wait(TICK_S):
             self.playback.advance()
 

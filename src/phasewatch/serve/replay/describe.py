@@ -66,7 +66,7 @@ def episode_event(library: Library, watched: Watched, clock: Clock, control: boo
         phases=_phases(episode),
         split_recipe=recipe,
         split_role=roles.get(episode.id, "none") if recipe else None,
-        models=_models(ensemble),
+        models=_models(ensemble, library.chosen),
         transport=clock.transport(math.inf if live else episode.seconds, control),
     )
 
@@ -117,7 +117,7 @@ def _channels(schema: Schema) -> list[ChannelFacts]:
     ]
 
 
-def _models(ensemble: Ensemble) -> list[ModelFacts]:
+def _models(ensemble: Ensemble, chosen: frozenset[str]) -> list[ModelFacts]:
     loaded = [
         ModelFacts(
             key=member.key,
@@ -128,6 +128,7 @@ def _models(ensemble: Ensemble) -> list[ModelFacts]:
             schema_hash=member.checkpoint.schema.fingerprint,
             data_schema_hash=ensemble.schema.for_mode(member.checkpoint.mode).fingerprint,
             temperature=member.temperature,
+            chosen=member.key in chosen,
         )
         for member in ensemble.members
     ]
@@ -141,6 +142,7 @@ def _models(ensemble: Ensemble) -> list[ModelFacts]:
             schema_hash=None,
             data_schema_hash=ensemble.schema.fingerprint,
             temperature=None,
+            chosen=False,
         )
         for key, problem in ensemble.refused.items()
     ]

@@ -1,6 +1,8 @@
 """The episodes that can be replayed, and the ensemble that predicts them."""
 
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -14,8 +16,16 @@ from phasewatch.live.machine import Machine, Scale
 from phasewatch.serve.events import ProducerContext
 from phasewatch.store.local import Store
 
-REMEMBERED = 4
+REMEMBERED = 12
 """Episodes whose predicted windows stay in memory for scrubbing."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the windows of an episode are predicted: by how many models, and which share."""
+
+    models: int
+    done_ratio: float
 
 
 class Library:
@@ -33,16 +43,25 @@ class Library:
             if context.run is not None
             else Ensemble(self.store.schema, ())
         )
+        self.chosen = frozenset(context.run.chosen.values() if context.run is not None else ())
+        """Keys of the models that are best on validation, one for each mode."""
         self.selection = self.ensemble.selection(context.baseline)
         self.scale = Scale.of(self.ensemble)
-        self.replayed = lru_cache(REMEMBERED)(self._replayed)
+        self._replayed = lru_cache(REMEMBERED)(self._replay)
+        self._share: dict[str, float] = {}
+        self._judging = threading.Lock()
 
     def read(self, id: str) -> Episode:
         """Return an episode of the store. Raises Refused."""
+        self.refuse_unknown(id)
+        return self.store.read(id)
+
+    def refuse_unknown(self, id: str) -> None:
+        """Raise Refused, with code "unknown", when the store has no episode of this id."""
         if id not in self.manifests:
             remedy = "`phasewatch validate` lists them."
-            raise Refused(self.store.root, f"has no episode {id!r}", "an episode of it", remedy)
-        return self.store.read(id)
+            problem = f"has no episode {id!r}"
+            raise Refused(self.store.root, problem, "an episode of it", remedy, code="unknown")
 
     def past(self, episode: Episode) -> Sequence[NDArray[np.float32]]:
         """Return the openings `[C]` of the host's earlier episodes, oldest first."""
@@ -59,10 +78,29 @@ class Library:
         known = list(self.manifests.values())
         return playback.stretches(self.store, known, episode, self.selection)
 
-    def _replayed(self, id: str) -> tuple[Episode, Machine]:
+    def replayed(self, id: str) -> tuple[Episode, Machine]:
+        """Return an episode and the machine that has seen all of it. Raises Refused.
+
+        One episode is predicted at a time: a second request for it waits, and takes the result.
+        """
+        with self._judging:
+            return self._replayed(id)
+
+    def _replay(self, id: str) -> tuple[Episode, Machine]:
         episode = self.read(id)
+
+        def note(share: float) -> None:
+            self._share[id] = share
+
         past, known = self.past(episode), self._known(episode)
-        return episode, playback.replay(episode, self.ensemble, past, known)
+        machine = playback.replay(episode, self.ensemble, past, known, note)
+        self._share[id] = 1.0
+        return episode, machine
+
+    def progress(self, id: str) -> Progress:
+        """Return how far `replayed` has come with an episode. Raises Refused for an unknown one."""
+        self.refuse_unknown(id)
+        return Progress(len(self.ensemble.members), self._share.get(id, 0.0))
 
     def split(self) -> tuple[str | None, dict[str, str]]:
         """Return the split of the run, in words, and each episode's part of it, by id."""

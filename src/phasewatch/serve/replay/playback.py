@@ -11,7 +11,7 @@ from typing import Any
 
 from phasewatch.episode import Episode, Label, Samples
 from phasewatch.errors import Refused
-from phasewatch.live.machine import Machine
+from phasewatch.live.machine import Machine, WindowPrediction
 from phasewatch.live.playback import SampleStream
 from phasewatch.schema import NS
 from phasewatch.serve.events import ProducerContext, Publish
@@ -37,6 +37,8 @@ class Playback:
         self.clock = Clock()
         self.control = False
         self.watched: Watched | None = None
+        self.progress = ""
+        """What is waited for while nothing is watched: models that load, a guest that boots."""
         self._library: Library | None = None
         self._lock = threading.RLock()
         self._place = 0
@@ -52,7 +54,9 @@ class Playback:
         """Open store and checkpoints, once. Raises Refused."""
         with self._lock:
             if self._library is None:
+                self.progress = "loading the models"
                 self._library = Library(self.context)
+                self.progress = ""
                 self.context.counters.deadline_s = self._library.store.schema.grid.stride_s
             return self._library
 
@@ -239,6 +243,14 @@ class Playback:
         return self.watched
 
     # ------------------------------------------------------------ events
+
+    def look(self, after: int) -> tuple[Watched | None, list[WindowPrediction], bool]:
+        """Return what is watched, its windows that end after step `after`, and whether it ended."""
+        with self._lock:
+            if self.watched is None:
+                return None, [], False
+            windows = [one for end, one in self.watched.machine.predictions.items() if end > after]
+            return self.watched, windows, self.clock.state == "ended"
 
     def _watch(self, watched: Watched) -> None:
         self.watched, self._late = watched, 0

@@ -25,7 +25,11 @@ class Span(Record):
 
 
 class ModelFacts(Record):
-    """One checkpoint: on the panel, or refused and why."""
+    """One checkpoint: on the panel, or refused and why.
+
+    `chosen` is the best of its mode on validation: its predictions are headlined. Without a report
+    none is.
+    """
 
     key: str
     model: str
@@ -35,6 +39,7 @@ class ModelFacts(Record):
     schema_hash: str | None
     data_schema_hash: str
     temperature: float | None
+    chosen: bool
 
 
 class Transport(Record):

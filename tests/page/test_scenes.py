@@ -4,16 +4,16 @@ import gzip
 import json
 import runpy
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.served import Served, serving, until
+from tests.paths import ROOT
+from tests.served import Served, serving, show, until
 
 from phasewatch.errors import Refused
-from phasewatch.experiment.pipeline import RunResult
 from phasewatch.experiment.run import Run
 from phasewatch.serve import app, registry
 from phasewatch.serve.access import Access
@@ -23,17 +23,24 @@ from phasewatch.serve.runtime import Runtime
 from phasewatch.store.local import Store
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
-ROOT = Path(__file__).parent.parent
 BUILT = ROOT / "src" / "phasewatch" / "serve" / "page"
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-CHROMIUM = Path("/usr/bin/chromium")
+AXE = (ROOT / "tests" / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 SIZES = ((1920, 1080), (1280, 720))
-SCENES = ("", "replay", "channels", "scoreboard", "comparison", "profiles", "perf")
+SCENES = (
+    "",
+    "investigate",
+    "episodes",
+    "beside",
+    "scoreboard",
+    "comparison",
+    "profiles",
+    "perf",
+)
 PLACES = (*SCENES, "tv")
 SCRIPT_BYTES = 60_000
-NODES = 600
+NODES = 1000
 
 
 def test_the_built_page_is_of_this_source() -> None:
@@ -54,59 +61,12 @@ def test_the_page_is_small_and_requests_nothing_from_other_servers() -> None:
 # ---------------------------------------------------------------- in a browser
 
 
-@pytest.fixture(scope="module")
-def browser() -> "Iterator[Browser]":
-    if not CHROMIUM.exists():
-        pytest.skip("needs Debian's chromium")
-    library = pytest.importorskip("playwright.sync_api")
-    with library.sync_playwright() as works:
-        opened = works.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-@pytest.fixture
-def page(browser: "Browser") -> "Iterator[Page]":
-    opened = browser.new_page(viewport={"width": 1280, "height": 720})
-    messages: list[str] = []
-    opened.on("pageerror", lambda error: messages.append(str(error)))
-    opened.on("console", lambda line: messages.append(line.text) if _bad(line) else None)
-    yield opened
-    opened.close()
-    assert not messages
-
-
-def _bad(line: Any) -> bool:
-    """Return whether a console message is a fault; the browser itself reports an absent server."""
-    return line.type in ("error", "warning") and "Failed to load resource" not in line.text
-
-
-@pytest.fixture(scope="module")
-def given(toy_store: Store, toy_out: Path, toy_run: RunResult) -> ProducerContext:
-    ids = [id for id in toy_run.predictions.folds[0].split.test if "dig" in id]
-    return ProducerContext(Run(toy_out), toy_store, tuple(ids[:1]))
-
-
-@pytest.fixture(scope="module")
-def served(given: ProducerContext) -> Iterator[Served]:
-    with serving(given, Access(control=True)) as one:
-        until(lambda: one.runtime.context.counters.value("windows_total") > 0, 60)
-        until(lambda: one.runtime.broker.published("profile"))
-        one.turn("pause")
-        one.turn("seek", 25.0)
-        yield one
-
-
-def show(page: "Page", one: Served, address: str) -> None:
-    page.goto(f"http://127.0.0.1:{one.port}/{address}")
-    page.reload()
-    page.wait_for_selector("[role=status]:text('connected')")
-
-
 def violations(page: "Page") -> list[str]:
     """What axe objects to; run beside the page, whose policy lets in no script of others."""
     page.evaluate(AXE)
-    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    found = page.evaluate(
+        "axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}})"
+    )
     return [
         f"{one['id']}: {one['nodes'][0]['target']} {one['nodes'][0]['failureSummary']}"
         for one in found["violations"]
@@ -146,6 +106,48 @@ def test_scenes_fit_their_screen_and_are_accessible(
     assert violations(page) == []
 
 
+@pytest.mark.parametrize("width", [390, 360])
+def test_a_phone_shows_every_scene_without_overprinted_or_cut_text(
+    page: "Page", served: Served, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    for scene in PLACES:
+        show(page, served, f"#/{scene}?t=30")
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, scene
+        assert page.evaluate(OVERPRINTED) == [], scene
+        assert width == 360 or violations(page) == []
+    page.get_by_role("link", name="leave wall display").click()
+    page.wait_for_selector("nav")
+
+
+OVERPRINTED = """
+(() => {
+  const boxes = [...document.querySelectorAll('main *, header *')]
+    .filter((one) => [...one.childNodes].some((part) => part.nodeType === 3 && part.data.trim()))
+    .filter((one) => !one.closest('.hidden, svg, dialog, .scroll'))
+    .filter((one) => getComputedStyle(one).position === 'static')
+    .flatMap((one) => {
+      const range = document.createRange();
+      range.selectNodeContents(one);
+      return [...range.getClientRects()].map((box) => ({ one, box }));
+    })
+    .filter(({ box }) => box.width > 1 && box.height > 1);
+  const found = [];
+  for (const [place, { one, box }] of boxes.entries()) {
+    for (const { one: other, box: near } of boxes.slice(place + 1)) {
+      if (one.contains(other) || other.contains(one)) continue;
+      const wide = Math.min(box.right, near.right) - Math.max(box.left, near.left);
+      const high = Math.min(box.bottom, near.bottom) - Math.max(box.top, near.top);
+      if (wide > 3 && high > 4) found.push(`${one.textContent} / ${other.textContent}`);
+    }
+  }
+  return found.slice(0, 5);
+})()
+"""
+"""Texts that lie over each other."""
+
+
 OUTSIDE = """
 [...document.querySelectorAll('main figure, main .card, header > *')]
   .filter((one) => { const box = one.getBoundingClientRect();
@@ -155,12 +157,12 @@ OUTSIDE = """
 
 
 CLIPPED = """
-[...document.querySelectorAll('.legend li, nav a')]
+[...document.querySelectorAll('nav a')]
   .filter((one) => { const box = one.closest('ul, nav').getBoundingClientRect();
     return one.getBoundingClientRect().left < box.left - 1; })
   .map((one) => one.textContent)
 """
-"""Phases and scenes that the header cuts off."""
+"""Scenes that the header cuts off."""
 
 
 def test_axe_detects_a_planted_violation(page: "Page", served: Served) -> None:
@@ -170,19 +172,19 @@ def test_axe_detects_a_planted_violation(page: "Page", served: Served) -> None:
 
 
 def test_every_chart_has_its_table(page: "Page", served: Served) -> None:
-    show(page, served, "#/replay")
+    show(page, served, "#/investigate?t=30")
     buttons = page.get_by_role("button", name="table")
-    assert buttons.count() == 4
-    for place in range(4):
+    assert buttons.count() == 3
+    for place in range(3):
         buttons.nth(place).click()
-    assert page.locator("figure table").count() == 4
+    assert page.locator("figure table").count() == 3
     assert violations(page) == []
 
 
 def test_the_projection_shows_the_windows_of_a_model(
     page: "Page", served: Served, given: ProducerContext
 ) -> None:
-    show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
+    show(page, served, "#/investigate?t=30&model=gbt.oracle&mode=oracle")
     windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
     calls = [one["models"]["gbt.oracle"] for one in windows if one["end_s"] <= 30]
     page.wait_for_selector(".plane canvas")
@@ -208,7 +210,7 @@ def test_phases_of_another_schema_have_distinct_letters(
     page.route(
         "**/api/events*", lambda one: one.fulfill(content_type="text/event-stream", body=body)
     )
-    page.goto(f"http://127.0.0.1:{served.port}/#/perf")
+    page.goto(f"http://127.0.0.1:{served.port}/#/investigate")
     page.wait_for_selector(".legend li")
     letters = page.locator(".legend li span").all_inner_texts()
     assert letters == ["B", "I", "N", "A", "D", "6", "7"]
@@ -217,14 +219,14 @@ def test_phases_of_another_schema_have_distinct_letters(
 def test_a_prediction_has_its_attribution(
     page: "Page", served: Served, given: ProducerContext
 ) -> None:
-    show(page, served, "#/replay?t=30&model=gbt.oracle&mode=oracle")
+    show(page, served, "#/investigate?t=30&model=gbt.oracle&mode=oracle")
     windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
     call = [w for w in windows if w["end_s"] <= 30][-1]["models"]["gbt.oracle"]
     page.wait_for_selector(".reasons")
     page.wait_for_selector(".time:has-text('00:30 /')")
     word = call["label"].replace("_", " ").replace(" and ", " & ")
     page.wait_for_selector(f".reasons p:has-text('{word} by gbt.oracle')")
-    assert "detached" in page.locator("[aria-label=Transport]").inner_text()
+    assert "your own playhead" in page.locator("[aria-label=Transport]").inner_text()
 
 
 def state(one: Served) -> tuple[str, float]:
@@ -232,8 +234,8 @@ def state(one: Served) -> tuple[str, float]:
     return clock.state, clock.position_s(1e9)
 
 
-def test_keys_move_the_servers_clock(page: "Page", served: Served) -> None:
-    show(page, served, "#/replay")
+def test_the_keys_of_who_presents_move_the_servers_clock(page: "Page", served: Served) -> None:
+    show(page, served, "#/investigate?present=1")
     served.turn("pause")
     served.turn("seek", 20.0)
     page.wait_for_selector(".time:has-text('00:20 /')")
@@ -250,7 +252,7 @@ def test_keys_move_the_servers_clock(page: "Page", served: Served) -> None:
     page.wait_for_selector(".time:has-text('00:00 /')")
     page.keyboard.press("n")
     until(lambda: state(served)[1] > 0.0)
-    for key, scene in zip("123456", SCENES[1:], strict=True):
+    for key, scene in zip("1234567", SCENES[1:], strict=True):
         page.keyboard.press(key)
         assert page.evaluate("location.hash").startswith(f"#/{scene}")
     page.keyboard.press("t")
@@ -263,7 +265,7 @@ def test_a_late_viewer_sees_the_current_clock(page: "Page", served: Served) -> N
     served.turn("speed", 4)
     served.turn("play")
     until(lambda: state(served)[1] > 15)
-    show(page, served, "#/replay")
+    show(page, served, "#/investigate")
     page.wait_for_timeout(500)
     minutes, seconds = page.locator(".time").inner_text()[:5].split(":")
     assert int(minutes) * 60 + int(seconds) >= 15
@@ -276,11 +278,10 @@ def test_keys_jump_to_the_next_error_and_the_next_disagreement(
     windows = served.get(f"/api/episodes/{given.episodes[0]}/windows")
     wrong = [w for w in windows if _realistic(w) != {w["truth"]}]
     assert wrong, "majority is wrong somewhere"
-    served.turn("seek", 0.0)
-    show(page, served, "#/replay")
-    page.wait_for_timeout(500)
+    show(page, served, "#/investigate?t=0")
+    page.wait_for_timeout(800)
     page.keyboard.press("e")
-    until(lambda: state(served)[1] == wrong[0]["end_s"])
+    page.wait_for_function(f"location.hash.includes('t={wrong[0]['end_s']:.1f}')")
 
 
 def _realistic(window: dict[str, Any]) -> set[str]:
@@ -291,14 +292,15 @@ def _realistic(window: dict[str, Any]) -> set[str]:
 def test_a_viewer_without_control_scrubs_locally(page: "Page", given: ProducerContext) -> None:
     with serving(given, Access()) as one:
         until(lambda: one.runtime.replay.playback.watched is not None, 60)
-        show(page, one, "#/replay")
+        show(page, one, "#/investigate")
         page.wait_for_selector(".time")
         before = one.runtime.replay.playback.clock.revision
         page.keyboard.press("End")
-        page.wait_for_selector("text=detached from the server")
+        page.wait_for_selector("text=your own playhead")
         assert one.runtime.replay.playback.clock.revision == before
+        assert page.get_by_role("button", name="Present").count() == 0
         page.get_by_role("button", name="Follow").click()
-        page.wait_for_selector("text=detached from the server", state="detached")
+        page.wait_for_selector("text=your own playhead", state="detached")
 
 
 def test_an_empty_page_shows_the_command_that_fills_it(page: "Page") -> None:
@@ -321,10 +323,10 @@ def test_received_data_stay_visible_when_the_server_is_gone(
     with serving(given, Access()) as one:
         until(lambda: one.runtime.context.counters.value("windows_total") > 0, 60)
         until(lambda: one.runtime.broker.published("profile"))
-        show(page, one, "#/replay")
+        show(page, one, "#/investigate")
         page.wait_for_selector(".reasons")
     page.wait_for_selector("[role=alert]:text('does not answer')")
-    everywhere(page, lambda place: "[data-state=disconnected]" if place == "" else "main figure")
+    everywhere(page, lambda place: "main figure")
 
 
 def test_a_refusal_is_shown_on_every_scene(page: "Page", monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,7 +339,7 @@ def test_a_refusal_is_shown_on_every_scene(page: "Page", monkeypatch: pytest.Mon
         until(lambda: len(one.runtime.failures) == len(one.runtime.producers))
         show(page, one, "#/")
         everywhere(page, lambda place: "[data-state=refused]")
-        page.evaluate("location.hash = '#/replay'")
+        page.evaluate("location.hash = '#/investigate'")
         page.wait_for_selector("text=were made for other data")
 
 
@@ -363,7 +365,7 @@ def test_a_refused_checkpoint_is_shown(
     path.write_text(json.dumps(header))
     with serving(replace(given, run=Run(tmp_path)), Access()) as one:
         until(lambda: one.runtime.replay.playback.watched is not None, 60)
-        show(page, one, "#/replay")
+        show(page, one, "#/investigate")
         page.wait_for_selector("text=the header was changed after it was written")
         assert violations(page) == []
 
@@ -390,7 +392,7 @@ def test_figures_that_stop_are_marked_stale_and_stay_visible(
             assert violations(page) == []
 
 
-STALE = {"": "[data-state=stale]", "tv?scenes=perf": ".scene.stale", "perf": ".scene.stale"}
+STALE = {"tv?scenes=perf": ".scene.stale", "perf": ".scene.stale"}
 """Where figures are shown that should come steadily."""
 
 
