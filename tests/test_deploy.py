@@ -19,7 +19,7 @@ def test_the_configuration_of_the_how_to_is_read(tmp_path: Path) -> None:
     path = tmp_path / "attach.toml"
     path.write_text(block)
     found = config.read(path)
-    assert [one.kind for one in found.machine] == ["qemu", "libvirt"] and found.baselines
+    assert [one.kind for one in found.machine] == ["qemu", "libvirt"] and found.levels
 
 
 def test_the_unit_gives_no_more_than_the_collectors_say_they_need() -> None:

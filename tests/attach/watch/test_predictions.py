@@ -15,8 +15,8 @@ from phasewatch.attach.watch.lines import line
 from phasewatch.attach.watch.predictions import Predictions, cost, lacking, refuse_other
 from phasewatch.attach.watch.watched import Event, Gap, Reading
 from phasewatch.errors import Refused
-from phasewatch.live.baseline import Baselines
 from phasewatch.live.jsonl import watch
+from phasewatch.live.levels import KeptLevels
 from phasewatch.schema import NS
 
 
@@ -90,7 +90,7 @@ def test_what_missing_channels_cost_is_said_where_it_was_measured(loaded: Bundle
 
 def test_a_level_is_kept_across_restarts_and_does_not_move(loaded: Bundle, tmp_path: Path) -> None:
     said: list[str] = []
-    kept = Baselines(tmp_path / "levels", loaded.schema)
+    kept = KeptLevels(tmp_path / "levels", loaded.schema)
     first = Predictions(loaded, kept, said.append)
     assert "has no level yet" in first.begin("box", 0)
     before = [one for event in readings() for one in first.take(event)]
@@ -112,6 +112,6 @@ def test_a_level_that_cannot_be_kept_is_said_and_predictions_go_on(
 ) -> None:
     (tmp_path / "levels").write_text("a file where the folder should be")
     said: list[str] = []
-    direct = Predictions(loaded, Baselines(tmp_path / "levels", loaded.schema), said.append)
+    direct = Predictions(loaded, KeptLevels(tmp_path / "levels", loaded.schema), said.append)
     assert [one for event in readings() for one in direct.take(event)]
     assert len(said) == 1 and said[0].startswith("box: its level is not kept: ")

@@ -11,14 +11,14 @@ from phasewatch.io import fields
 class Config(fields.Table):
     """A file with a `[[machine]]` block for each machine; see docs/how-to/attach.md.
 
-    `bundle` predicts as machines are read; `baselines` is the folder in which their levels are
+    `bundle` predicts as machines are read; `levels` is the folder in which their levels are
     kept; `alert` lists the receivers of incidents. `out` is a store to write episodes into, `label`
     their phase, and `episode_s` their length in seconds.
     """
 
     machine: fields.Tuple[Target] = Field(min_length=1, description="one [[machine]] block or more")
     bundle: str = ""
-    baselines: str = ""
+    levels: str = ""
     alert: fields.Tuple[str] = ()
     out: str = ""
     label: str = ""

@@ -10,7 +10,7 @@ from phasewatch.artifacts.contract import Predictor
 from phasewatch.attach.watch.watched import Event, Gap, Say
 from phasewatch.episode import Samples
 from phasewatch.errors import Refused, counted
-from phasewatch.live.baseline import Baselines, described
+from phasewatch.live.levels import KeptLevels, described
 from phasewatch.live.watcher import Prediction, Watcher
 from phasewatch.schema import Schema
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 class Predictions:
     """The predictions of some machines, each by its name, under one bundle.
 
-    With `baselines`, a machine's level is that of its file; one that has none gets it as soon as
+    With `levels`, a machine's level is that of its file; one that has none gets it as soon as
     its first seconds are over. `say` is given a line about each.
     """
 
     def __init__(
-        self, bundle: Any, baselines: Baselines | None = None, say: Say = lambda line: None
+        self, bundle: Any, levels: KeptLevels | None = None, say: Say = lambda line: None
     ) -> None:
         self.bundle = bundle
-        self._baselines, self._say = baselines, say
+        self._kept, self._say = levels, say
         self._sources = set(bundle.schema.sources)
         self.watchers: dict[str, Watcher] = {}
 
@@ -38,7 +38,7 @@ class Predictions:
 
         With `anew`, what is known is forgotten. Raises Refused for a damaged file.
         """
-        known = None if anew or self._baselines is None else self._baselines.read(machine)
+        known = None if anew or self._kept is None else self._kept.read(machine)
         level = None if known is None else known.of(self.bundle.schema.names)
         self.watchers[machine] = Watcher(self.bundle, self.bundle.alarm, level, machine)
         if known is not None:
@@ -69,14 +69,14 @@ class Predictions:
 
     def _keep(self, machine: str, level: NDArray[np.float32], now_ns: int) -> None:
         """Write the level of a machine. A full disk is said, and predictions go on."""
-        if self._baselines is None:
+        if self._kept is None:
             return
         try:
-            self._baselines.write(machine, level, self.bundle.opening_s, now_ns)
+            self._kept.write(machine, level, self.bundle.opening_s, now_ns)
         except OSError as error:
             self._say(f"{machine}: its level is not kept: {error.strerror or error}")
         else:
-            self._say(f"{machine}: its level is kept in {self._baselines.path(machine)}")
+            self._say(f"{machine}: its level is kept in {self._kept.path(machine)}")
 
 
 def refuse_other(bundle: Predictor, collected: Schema, kind: str) -> None:

@@ -31,10 +31,10 @@ BundleFolder = Annotated[
 ]
 Levels = Annotated[
     Path | None,
-    typer.Option("--baselines", help="Folder in which the levels of machines are kept."),
+    typer.Option("--levels", help="Folder in which the levels of machines are kept."),
 ]
-NewBaseline = Annotated[
-    bool, typer.Option("--new-baseline", help="Measure the levels anew: now is benign.")
+NewLevels = Annotated[
+    bool, typer.Option("--new-levels", help="Measure the levels anew: now is benign.")
 ]
 Receivers = Annotated[
     list[str] | None,
@@ -72,8 +72,8 @@ def attach(
     target: Machine = "",
     config: ConfigFile = None,
     bundle: BundleFolder = None,
-    baselines: Levels = None,
-    new_baseline: NewBaseline = False,
+    levels: Levels = None,
+    new_levels: NewLevels = False,
     alert: Receivers = None,
     out_store: OutStore = None,
     label: PhaseLabel = "",
@@ -98,9 +98,9 @@ def attach(
     options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
     machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
     outputs: dict[str, object] = {"bundle": str(bundle or ""), "out": str(out_store or "")}
-    outputs |= {"label": label, "baselines": str(baselines or ""), "alert": alert or []}
+    outputs |= {"label": label, "levels": str(levels or ""), "alert": alert or []}
     chosen = _config(config, machine, outputs)
-    session = _session(chosen, marks, new_baseline, Trust.of_options(trust, strict))
+    session = _session(chosen, marks, new_levels, Trust.of_options(trust, strict))
     # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
     try:
         for one in session.run(seconds):
@@ -130,13 +130,13 @@ def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, ob
     return found.model_copy(update={name: value for name, value in outputs.items() if value})
 
 
-def _session(config: "Config", marks: bool, new_baseline: bool, trust: "Trust") -> "Session":
+def _session(config: "Config", marks: bool, new_levels: bool, trust: "Trust") -> "Session":
     """Return the watch that a configuration describes, opened. Raises Refused."""
     from phasewatch.attach.watch import alerts
     from phasewatch.attach.watch import session as sessions
     from phasewatch.attach.watch.stream import SystemClock
 
-    _refuse_idle(config, marks, new_baseline)
+    _refuse_idle(config, marks, new_levels)
     layout = sessions.one_schema(config.machine) if config.out or config.bundle else None
     if layout is not None:
         sessions.refuse_phase(layout, config.label)
@@ -155,23 +155,23 @@ def _session(config: "Config", marks: bool, new_baseline: bool, trust: "Trust") 
     if predictions is not None:
         if senders:
             session.alerts = alerts.Alerts(predictions.bundle.name, senders, _say)
-        _begin(session, predictions, config, new_baseline)
+        _begin(session, predictions, config, new_levels)
     return session
 
 
-def _refuse_idle(config: "Config", marks: bool, new_baseline: bool) -> None:
+def _refuse_idle(config: "Config", marks: bool, new_levels: bool) -> None:
     """Raise Refused for an option that has no effect beside the others."""
     from phasewatch.errors import Refused
 
     if (config.label or marks) and not config.out:
         raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
-    if config.baselines and not config.bundle:
-        raise Refused("--baselines", "has no effect", "--bundle, which uses levels", "Add it.")
+    if config.levels and not config.bundle:
+        raise Refused("--levels", "has no effect", "--bundle, which uses levels", "Add it.")
     if config.alert and not config.bundle:
         raise Refused("--alert", "has no effect", "--bundle, which raises incidents", "Add it.")
-    if new_baseline and not config.baselines:
-        expected = "--baselines, a folder of levels"
-        raise Refused("--new-baseline", "has no effect", expected, "Add --baselines.")
+    if new_levels and not config.levels:
+        expected = "--levels, a folder of levels"
+        raise Refused("--new-levels", "has no effect", expected, "Add --levels.")
 
 
 def _predictions(config: "Config", trust: "Trust") -> "Predictions":
@@ -179,17 +179,17 @@ def _predictions(config: "Config", trust: "Trust") -> "Predictions":
     from phasewatch.artifacts import bundle
     from phasewatch.attach.collector import checked
     from phasewatch.attach.watch.predictions import Predictions, refuse_other
-    from phasewatch.live.baseline import Baselines
+    from phasewatch.live.levels import KeptLevels
 
     loaded = bundle.load(Path(config.bundle), trust)
     for target in config.machine:
         refuse_other(loaded, checked(target).schema(), target.kind)
-    kept = Baselines(Path(config.baselines), loaded.schema) if config.baselines else None
+    kept = KeptLevels(Path(config.levels), loaded.schema) if config.levels else None
     return Predictions(loaded, kept, _say)
 
 
 def _begin(
-    session: "Session", predictions: "Predictions", config: "Config", new_baseline: bool
+    session: "Session", predictions: "Predictions", config: "Config", new_levels: bool
 ) -> None:
     """Say of each machine what a bundle lacks, what that costs, and what its level is."""
     from phasewatch.artifacts import bundle, dropout
@@ -201,7 +201,7 @@ def _begin(
         line = cost(loaded, lacking(loaded, one.missing()), known)
         if line:
             _say(f"{one.name}: {loaded.name} {line}")
-        _say(f"{one.name}: {predictions.begin(one.name, session.clock.wall_ns(), new_baseline)}")
+        _say(f"{one.name}: {predictions.begin(one.name, session.clock.wall_ns(), new_levels)}")
 
 
 def _say(line: str) -> None:

@@ -95,7 +95,7 @@ def serve(
         baseline=None if baseline is None else ",".join(baseline),
     )
     with listen(bind, port) as sock, Runtime(context, allow_control).running() as runtime:
-        _serve(runtime, sock, bind, tuple(name or ()), certificate)
+        serve_page(runtime, sock, bind, tuple(name or ()), certificate)
 
 
 def refuse_fleet(count: int, run: Path | None, store: Path | None) -> None:
@@ -142,13 +142,14 @@ def _one_of_each(run: "Run | None", store: "Store") -> tuple[str, ...]:
     return tuple(found.values())
 
 
-def _serve(
+def serve_page(
     runtime: "Runtime",
     sock: "socket",
     bind: str,
     names: tuple[str, ...],
     certificate: "Certificate | None",
 ) -> None:
+    """Serve the page of a runtime on a bound socket until Ctrl-C, and print its address."""
     from phasewatch.serve.access import Access
     from phasewatch.serve.app import application, server
 
@@ -212,7 +213,7 @@ def live(
         playback = runtime.replay.playback
         recording = LiveRecording(take, opened, images(cache), playback, err.print)
         threading.Thread(target=recording.run, name="recorder", daemon=True).start()
-        _serve(runtime, sock, bind, tuple(name or ()), certificate)
+        serve_page(runtime, sock, bind, tuple(name or ()), certificate)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from phasewatch.cli.commands.serve import Bind, Name, Port, _serve
+from phasewatch.cli.commands.serve import Bind, Name, Port, serve_page
 from phasewatch.cli.console import PublicKey, Strict, TlsCert, TlsKey, app, err, plain
 
 
@@ -56,4 +56,4 @@ def show(
         (watched,) = machines([wanted], say, SystemClock())
         live = LiveAttachment(watched, runtime.replay.playback, say)
         threading.Thread(target=live.run, name="attached", daemon=True).start()
-        _serve(runtime, sock, bind, tuple(name or ()), certificate)
+        serve_page(runtime, sock, bind, tuple(name or ()), certificate)

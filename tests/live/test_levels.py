@@ -10,7 +10,7 @@ import pytest
 
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.live.baseline import Baselines, described
+from phasewatch.live.levels import KeptLevels, described
 from phasewatch.schema import NS
 
 VM46 = schema.vm46()
@@ -19,8 +19,8 @@ DAY = 86_400 * NS
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Baselines:
-    return Baselines(tmp_path / "levels", VM46)
+def kept(tmp_path: Path) -> KeptLevels:
+    return KeptLevels(tmp_path / "levels", VM46)
 
 
 def level() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -29,7 +29,7 @@ def level() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return found
 
 
-def test_a_level_is_read_back_to_the_bit_whatever_the_order_of_channels(kept: Baselines) -> None:
+def test_a_level_is_read_back_to_the_bit_whatever_the_order_of_channels(kept: KeptLevels) -> None:
     assert kept.read("web") is None
     kept.write("web", level(), 15.0, T)
     found = kept.read("web")
@@ -39,7 +39,7 @@ def test_a_level_is_read_back_to_the_bit_whatever_the_order_of_channels(kept: Ba
     assert math.isnan(found.of(("moon.dust",))[0])
 
 
-def test_machines_have_files_of_their_own_inside_the_folder(kept: Baselines) -> None:
+def test_machines_have_files_of_their_own_inside_the_folder(kept: KeptLevels) -> None:
     for name in ("web", "../web", "a/b", "..", "", "ü" * 300):
         assert kept.path(name).parent == kept.folder
     kept.write("a/b", level(), 15.0, T)
@@ -48,24 +48,24 @@ def test_machines_have_files_of_their_own_inside_the_folder(kept: Baselines) -> 
 
 
 def test_a_damaged_file_and_one_of_another_grid_are_refused_with_what_to_do(
-    kept: Baselines,
+    kept: KeptLevels,
 ) -> None:
     kept.write("web", level(), 15.0, T)
     path = kept.path("web")
     whole = json.loads(path.read_text())
     for text in ("{", "[]", "{}", json.dumps({**whole, "format": 2})):
         path.write_text(text)
-        with pytest.raises(Refused, match=r"web\.baseline\.json") as refused:
+        with pytest.raises(Refused, match=r"web\.level\.json") as refused:
             kept.read("web")
-        assert refused.value.code == "baseline" and "measured anew" in refused.value.remedy
+        assert refused.value.code == "level" and "measured anew" in refused.value.remedy
     path.write_text(json.dumps(whole))
-    other = Baselines(kept.folder, replace(VM46, grid=replace(VM46.grid, step_s=1.0)))
+    other = KeptLevels(kept.folder, replace(VM46, grid=replace(VM46.grid, step_s=1.0)))
     with pytest.raises(Refused, match=r"step_s: is 0\.5; expected 1\.0"):
         other.read("web")
 
 
-def test_the_age_is_said_and_an_old_level_is_warned_of(kept: Baselines) -> None:
+def test_the_age_is_said_and_an_old_level_is_warned_of(kept: KeptLevels) -> None:
     found = kept.write("web", level(), 15.0, T)
     assert described(found, T + DAY) == "its level was measured 1.0 days ago"
-    assert "--new-baseline" in described(found, T + 40 * DAY)
+    assert "--new-levels" in described(found, T + 40 * DAY)
     assert "check the clock" in described(found, T - DAY)

@@ -25,7 +25,7 @@ OLD_S = 30 * 86_400.0
 """The age from which on a level is said to be old."""
 
 
-class Baseline(fields.Table):
+class KeptLevel(fields.Table):
     """The level of one machine: the median log rate of each channel over `seconds`.
 
     A channel that was not measured is null. `measured_ns` is when the seconds were over, Unix ns;
@@ -50,8 +50,8 @@ class Baseline(fields.Table):
 
 
 @dataclass(frozen=True)
-class Baselines:
-    """The baselines of machines under one schema, one file each in `folder`."""
+class KeptLevels:
+    """The levels of machines under one schema, one file each in `folder`."""
 
     folder: Path
     schema: Schema
@@ -59,24 +59,24 @@ class Baselines:
     def path(self, machine: str) -> Path:
         """Return the file of a machine: its name, with signs that files do not take as `-`."""
         name = re.sub(r"[^A-Za-z0-9._-]", "-", machine).lstrip(".")[:100] or "machine"
-        return self.folder / f"{name}.baseline.json"
+        return self.folder / f"{name}.level.json"
 
-    def read(self, machine: str) -> Baseline | None:
-        """Return the baseline of a machine, or None. Raises Refused for a damaged file."""
+    def read(self, machine: str) -> KeptLevel | None:
+        """Return the level of a machine, or None. Raises Refused for a damaged file."""
         path = self.path(machine)
         if not path.exists():
             return None
-        data = read_plain_file(path, MOST_BYTES, "a baseline that `phasewatch attach` wrote")
+        data = read_plain_file(path, MOST_BYTES, "a level that `phasewatch attach` wrote")
         remedy = "Remove the file, and the level is measured anew."
         try:
             value = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise Refused(path, f"is no JSON: {error}", "a baseline", remedy, "baseline") from error
-        found = fields.validate(Baseline, value, path, remedy=remedy, code="baseline")
+            raise Refused(path, f"is no JSON: {error}", "a level", remedy, "level") from error
+        found = fields.validate(KeptLevel, value, path, remedy=remedy, code="level")
         self._refuse_other(found, machine, path)
         return found
 
-    def _refuse_other(self, found: Baseline, machine: str, path: Path) -> None:
+    def _refuse_other(self, found: KeptLevel, machine: str, path: Path) -> None:
         wanted = {"machine": machine, "step_s": self.schema.grid.step_s}
         for field, expected in wanted.items():
             if getattr(found, field) != expected:
@@ -85,18 +85,18 @@ class Baselines:
                     f"is {getattr(found, field)!r}",
                     repr(expected),
                     "Choose another folder, or remove the file: the level is measured anew.",
-                    code="baseline",
+                    code="level",
                 )
 
     def write(
         self, machine: str, level: NDArray[np.float32], seconds: float, now_ns: int
-    ) -> Baseline:
+    ) -> KeptLevel:
         """Write the level `[C]` of a machine and return it. Raises OSError, as for a full disk."""
         values = {
             name: float(value) if np.isfinite(value) else None
             for name, value in zip(self.schema.names, level, strict=True)
         }
-        found = Baseline(
+        found = KeptLevel(
             format=1,
             machine=machine,
             measured_ns=now_ns,
@@ -110,12 +110,12 @@ class Baselines:
         return found
 
 
-def described(found: Baseline, now_ns: int) -> str:
-    """Return the age of a baseline as text, with a warning where it is old or from the future."""
+def described(found: KeptLevel, now_ns: int) -> str:
+    """Return the age of a level as text, with a warning where it is old or from the future."""
     days = found.age_s(now_ns) / 86_400
     text = f"its level was measured {days:.1f} days ago"
     if days < 0:
         return f"{text}, which lies ahead: check the clock"
     if found.age_s(now_ns) > OLD_S:
-        return f"{text}, which is long: measure it anew with --new-baseline in a benign hour"
+        return f"{text}, which is long: measure it anew with --new-levels in a benign hour"
     return text
