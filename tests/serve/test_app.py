@@ -60,7 +60,7 @@ def test_transport_commands_are_executed_or_refused(served: Served) -> None:
     assert served.turn("seek", 5.0, if_revision=transport["revision"]) == 200
     assert served.turn("speed", 3) == 422
     assert served.turn("seek", "soon") == 422
-    assert served.turn("load", "nobody") == 422
+    assert served.turn("load", "nobody") == 404
     assert served.turn("dance") == 422
     assert served.turn("loop", [3, 9]) == 200
     assert served.turn("loop", [9, 3]) == 422

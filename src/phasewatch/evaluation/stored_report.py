@@ -36,11 +36,11 @@ ABSTENTION: Names = {"risk": "target_error_rate", "achieved": "error_rate"}
 def upgraded(report: Json) -> Json:
     """Return a report, as JSON, with the field names of this version.
 
-    A report of this version is returned as it is. In earlier ones no window was ambiguous and rows
-    without incidents have None for them. Other fields that are missing stay missing: whoever reads
+    A report of this version is returned as it is. In earlier ones no window was ambiguous, no
+    recordings taught levels, and rows without incidents have None for them. Other fields that are missing stay missing: whoever reads
     one refuses it by name.
     """
-    report = {"ambiguous": [], **_renamed(report, REPORT)}
+    report = {"ambiguous": [], "levels": None, **_renamed(report, REPORT)}
     for name in ("rows", "baselines"):
         if name in report:
             report[name] = [_row(row) for row in report[name]]

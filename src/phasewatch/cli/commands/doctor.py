@@ -22,6 +22,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "train": ("data", "train"),
     "evaluate": ("data", "train", "report"),
     "score": ("data", "train"),
+    "few-labels": ("data", "train"),
     "survey": ("data", "train"),
     "predict": ("data", "train"),
     "inspect": (),
