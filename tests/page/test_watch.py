@@ -64,6 +64,7 @@ def test_an_incident_is_acknowledged_noted_muted_and_exported(
     incident = opened(fleet, given.episodes[0])
     row = page.locator(f"[data-incident='{incident.id}']")
     row.wait_for()
+    page.get_by_role("button", name="no, thanks").click()
     text = row.inner_text()
     assert "execution" in text and "93%" in text and "proc.threads, netflow.pkts_out" in text
     row.get_by_role("button", name="acknowledge").click()
