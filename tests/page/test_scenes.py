@@ -329,7 +329,7 @@ def test_received_data_stay_visible_when_the_server_is_gone(
 
     def expected(place: str) -> str:
         # Episodes are asked for when the scene is entered; all other data were sent before.
-        alone = "main :text('The server does not answer.')"
+        alone = "[data-state=disconnected]"
         return alone if place == "episodes" else "main figure"
 
     everywhere(page, expected)
