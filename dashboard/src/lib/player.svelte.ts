@@ -21,6 +21,8 @@ class Player {
   #other = $state.raw<Episode | null>(null);
   #whole = $state.raw<Window[]>([]);
   #requested = "";
+  /** The episode whose windows have all been fetched. */
+  #complete = $state("");
   #turns = Promise.resolve();
   #revision = 0;
   /** When the own playhead began to run, on this page's clock; null while it stands. */
@@ -54,6 +56,10 @@ class Player {
   get episode(): Episode | null {
     if (!this.#elsewhere) return received.episode;
     return this.#other?.episode_id === view.get("ep") ? this.#other : null;
+  }
+  /** Whether all windows of the episode are known, and not only those that the server has sent. */
+  get complete(): boolean {
+    return this.live || this.#complete === this.episode?.episode_id;
   }
   get duration(): number {
     const episode = this.episode;
@@ -149,7 +155,10 @@ class Player {
       const watch = setInterval(() => void this.#watch(address, id), 400);
       try {
         const response = await fetch(`${address}/windows`);
-        if (response.ok) this.#whole = await response.json();
+        if (response.ok) {
+          this.#whole = await response.json();
+          this.#complete = id;
+        }
       } finally {
         clearInterval(watch);
         this.loading = null;
@@ -226,9 +235,13 @@ class Player {
   follow(): void {
     this.#running = null;
     view.say({ t: null, ep: null, loop: null });
+    // At once, so that the next key does not move on from where the own playhead stood.
+    this.#tick();
   }
   present(on: boolean): void {
+    this.#running = null;
     view.say(on ? { present: 1, t: null, ep: null, loop: null } : { present: null });
+    this.#tick();
   }
   /** From the server's clock to a playhead of one's own, at the same place and pace. */
   #take(): void {
