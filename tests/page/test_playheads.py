@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING
 
-import pytest
 from tests.served import Served, show
 
 if TYPE_CHECKING:

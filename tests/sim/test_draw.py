@@ -17,8 +17,8 @@ VM46 = schema.vm46()
 FIT = Fit.load(PACKAGED_FIT, VM46)
 
 
-# The same examples each time: the rule on label onsets is statistical, and objects to 3 of the 5,000
-# episodes of `phasewatch simulate --episodes 5000 --faults 0`. No other rule may ever object.
+# The same examples each time: the rule on label onsets is statistical, and objects to 3 of the
+# 5,000 episodes of `phasewatch simulate --episodes 5000 --faults 0`.
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6), st.integers(0, 10**5))
 def test_simulated_episodes_are_accepted_and_reproducible(seed: int, number: int) -> None:
