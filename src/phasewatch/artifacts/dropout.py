@@ -5,7 +5,7 @@ it says how far predictions can be trusted, and changes none.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.artifacts import bundle
-from phasewatch.artifacts.bundle import Bundle, Terms
+from phasewatch.artifacts.bundle import Bundle
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, fields
 from phasewatch.io.trust import read_plain_file
@@ -21,6 +21,7 @@ from phasewatch.schema import Schema
 from phasewatch.windowing import Windows, extract, pool_openings
 
 if TYPE_CHECKING:
+    from phasewatch.artifacts.checkpoint import Checkpoint
     from phasewatch.store.local import Store
 
 FILE = "dropout.json"
@@ -69,7 +70,7 @@ def measure(folder: Path, store: "Store", more: Sequence[tuple[str, ...]] = ()) 
     terms, loaded = bundle.load_terms(folder), bundle.load(folder)
     for name in (name for one in more for name in one):
         _refuse_unknown(name, loaded.schema)
-    windows = _test_windows(terms, loaded, store)
+    windows = unseen_windows(terms.split, terms.name, loaded, store).clear
     names = loaded.schema.names
     rows = [
         Row(without=tuple(names[row] for row in np.flatnonzero(lost)),
@@ -139,19 +140,24 @@ def _score(loaded: Bundle, windows: Windows, lost: NDArray[np.bool_]) -> float:
     return float(macro_f1(flat.reshape(classes, classes)))
 
 
-def _test_windows(terms: Terms, loaded: Bundle, store: "Store") -> Windows:
-    """Return the windows of the test episodes whose phase can be told. Raises Refused."""
-    ids, there = terms.split["test"], set(store.ids())
+def unseen_windows(
+    split: Mapping[str, Sequence[str]], name: str, model: "Bundle | Checkpoint", store: "Store"
+) -> Windows:
+    """Return the windows of the test episodes of the split of the model of that name.
+
+    Raises Refused for a store that lacks one of them.
+    """
+    ids, there = split["test"], set(store.ids())
     absent = [id for id in ids if id not in there]
     if absent:
         raise Refused(
             store.root,
-            f"lacks {len(absent)} of {len(ids)} test episodes of {terms.name}",
+            f"lacks {len(absent)} of {len(ids)} test episodes of {name}, {absent[0]} first",
             "the store that it was trained on",
             "Name that store: only its test episodes are known to be unseen.",
             code="test_missing",
         )
-    return pool_openings(extract(store, ids, loaded.schema, loaded.opening_s)).clear
+    return pool_openings(extract(store, ids, model.schema, model.opening_s))
 
 
 def _refuse_unknown(name: str, layout: Schema) -> None:

@@ -12,14 +12,15 @@ from phasewatch import metrics
 from phasewatch.alarm import AlarmRule
 from phasewatch.artifacts import bundle, checkpoint, contract, quantize
 from phasewatch.artifacts.bundle import CARD, ENDING, GRAPH, TERMS, Bundle, Parity, Terms
-from phasewatch.artifacts.checkpoint import Checkpoint, Header
+from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.artifacts.contract import TOLERANCE
+from phasewatch.artifacts.dropout import unseen_windows
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust, sign
 from phasewatch.schema import Schema
 from phasewatch.store.local import Store
-from phasewatch.windowing import Windows, extract, pool_openings
+from phasewatch.windowing import Windows
 
 BATCH = 512
 EDGES = (1, 2, 7)
@@ -59,7 +60,7 @@ def export(
         raise Refused(out, "is a file", "a folder for the bundle", remedy, code="folder")
     header, trained = checkpoint.load_header(path, trust), checkpoint.load(path, trust)
     trained.bind(store.schema, store.root)
-    windows = _test_windows(header, trained, store)
+    windows = unseen_windows(header.split, header.name, trained, store)
     name = f"{trained.name}-int8" if options.int8 else trained.name
     place = out / f"{name}{ENDING}"
     if place.exists():
@@ -175,21 +176,6 @@ def _edges(schema: Schema, windows: Windows) -> list[contract.Inputs]:
         x, before = (np.where(lost[:, None], np.float32(np.nan), one) for one in (some, past))
         cases.append((x, np.where(lost, np.float32(np.nan), level), before))
     return cases
-
-
-def _test_windows(header: Header, trained: Checkpoint, store: Store) -> Windows:
-    """Return the test windows of the split, which the checkpoint never saw. Raises Refused."""
-    ids, there = header.split["test"], set(store.ids())
-    absent = [id for id in ids if id not in there]
-    if absent:
-        raise Refused(
-            store.root,
-            f"lacks {len(absent)} of {len(ids)} test episodes of {header.name}, {absent[0]} first",
-            "the store that it was trained on",
-            "Name that store: a bundle is compared on all of them.",
-            code="test_missing",
-        )
-    return pool_openings(extract(store, ids, trained.schema, trained.opening_s))
 
 
 def _with_schema(graph: bytes, schema: Schema) -> bytes:

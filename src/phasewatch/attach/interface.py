@@ -103,7 +103,7 @@ class Packets(Probe):
         return Bins(wall_ns // BIN_NS * BIN_NS, wall_ns - mono_ns, seen=old.seen)
 
     def close(self) -> None:
-        """Stop counting."""
+        """Close the socket that packets come from."""
         self._link.close()
 
 

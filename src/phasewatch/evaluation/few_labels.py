@@ -284,6 +284,6 @@ def _adapted(one: Machine, number: int, prior: Prior, classes: int) -> Array:
 
 def _confusion(later: Predictions, logits: Array, classes: int) -> Array:
     """Return the confusion matrix `[K,K]` of logits of a machine's later windows."""
-    total = np.zeros((classes, classes))
-    np.add.at(total, (later.windows.y, logits.argmax(axis=1)), 1)
-    return total
+    windows, predicted = later.windows, logits.argmax(axis=1)
+    _, cube = metrics.confusions(windows.episode, windows.y, predicted, classes)
+    return np.asarray(cube.sum(axis=0), dtype=np.float64)

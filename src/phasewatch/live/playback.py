@@ -41,7 +41,7 @@ class SampleStream:
 
 
 def _silent(share: float) -> None:
-    """Report no progress."""
+    """Do nothing with the share of the windows that is predicted."""
 
 
 def replay(

@@ -67,7 +67,7 @@ class Model(Classifier):
 
     @property
     def choices(self) -> dict[str, float]:
-        """Those of each member and its temperature, each under the member's name."""
+        """The choices of each member and its temperature, each under the member's name."""
         return {
             f"{name}.{key}": value
             for name, member in self._members.items()

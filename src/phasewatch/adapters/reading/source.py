@@ -40,7 +40,7 @@ class _Bytes(io.RawIOBase):
         self._stream = stream
 
     def readable(self) -> bool:
-        """Return True."""
+        """Return True: Python asks before it reads."""
         return True
 
     def readinto(self, buffer: Any) -> int:

@@ -22,12 +22,12 @@ class Grid:
 
     @property
     def window_s(self) -> float:
-        """Twelve steps, at most a day."""
+        """Return the drafted length of a window, twelve steps and at most a day, in seconds."""
         return min(12 * self.step_s, MAX_S)
 
     @property
     def stride_s(self) -> float:
-        """Half a window."""
+        """Return the drafted stride, half a window, in seconds."""
         return self.window_s / 2
 
     @property

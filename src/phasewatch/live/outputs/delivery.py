@@ -35,7 +35,7 @@ class Delivery:
     _dropped: int = 0
 
     def __post_init__(self) -> None:
-        """Start the thread."""
+        """Start the thread that sends what waits."""
         self._thread = threading.Thread(target=self._work, name="delivery", daemon=True)
         self._thread.start()
 

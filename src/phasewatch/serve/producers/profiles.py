@@ -41,7 +41,7 @@ class HostCount(Record):
 
 
 class Quantiles(Record):
-    """Of the usable episodes' lengths, in seconds."""
+    """Quantiles of the lengths of usable episodes, in seconds."""
 
     p10: float
     p50: float
