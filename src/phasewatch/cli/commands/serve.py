@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from phasewatch.io.tls import Certificate
     from phasewatch.io.trust import Trust
     from phasewatch.serve.events import ProducerContext
+    from phasewatch.serve.replay.playback import Playback
     from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
@@ -190,30 +192,50 @@ def live(
     strict: Strict = False,
 ) -> None:
     """Record a virtual machine and serve the page of its phases at the same time, until Ctrl-C."""
-    import threading
     from dataclasses import replace
 
     from phasewatch.experiment.run import Run
     from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
     from phasewatch.lab.recording import Take
-    from phasewatch.serve.app import listen
     from phasewatch.serve.events import ProducerContext
     from phasewatch.serve.recorder import LiveRecording
-    from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
     certificate = server_files(tls_cert, tls_key)
     opened = Store.open(store)
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
     context = ProducerContext(Run.open(run), opened, trust=Trust.of_options(trust, strict))
+
+    def recording(playback: "Playback") -> Callable[[], None]:
+        return LiveRecording(take, opened, images(cache), playback, err.print).run
+
+    serve_running(context, recording, (bind, port, tuple(name or ())), certificate)
+
+
+def serve_running(
+    context: "ProducerContext",
+    begin: "Callable[[Playback], Callable[[], None]]",
+    address: tuple[str, int, tuple[str, ...]],
+    certificate: "Certificate | None",
+) -> None:
+    """Serve the page of a machine that runs now, until Ctrl-C.
+
+    `begin` takes what the page shows and returns what a thread does to follow the machine;
+    `address` is where to bind, the port, and the names that Host may have. Raises Refused.
+    """
+    import threading
+
+    from phasewatch.serve.app import listen
+    from phasewatch.serve.runtime import Runtime
+
+    bind, port, names = address
     with listen(bind, port) as sock, Runtime(context).running() as runtime:
-        # A model that loads while the machine runs would take the processor from it.
+        # A model that loads while the machine is followed would take the processor from it.
         runtime.replay.open()
-        playback = runtime.replay.playback
-        recording = LiveRecording(take, opened, images(cache), playback, err.print)
-        threading.Thread(target=recording.run, name="recorder", daemon=True).start()
-        serve_page(runtime, sock, bind, tuple(name or ()), certificate)
+        following = begin(runtime.replay.playback)
+        threading.Thread(target=following, name="following", daemon=True).start()
+        serve_page(runtime, sock, bind, names, certificate)
 
 
 @app.command()

@@ -1,13 +1,16 @@
 """`phasewatch show`: a machine that Phasewatch did not start, on the page."""
 
-import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from phasewatch.cli.commands.serve import Bind, Name, Port, serve_page
+from phasewatch.cli.commands.serve import Bind, Name, Port, serve_running
 from phasewatch.cli.console import PublicKey, Strict, TlsCert, TlsKey, app, err, plain
+
+if TYPE_CHECKING:
+    from phasewatch.serve.replay.playback import Playback
 
 
 @app.command()
@@ -35,10 +38,8 @@ def show(
     from phasewatch.experiment.run import Run
     from phasewatch.io.tls import server_files
     from phasewatch.io.trust import Trust
-    from phasewatch.serve.app import listen
     from phasewatch.serve.attached import LiveAttachment
     from phasewatch.serve.events import ProducerContext
-    from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
     def say(line: str) -> None:
@@ -50,10 +51,9 @@ def show(
     context = ProducerContext(
         Run.open(run), Store.open(store), trust=Trust.of_options(trust, strict)
     )
-    with listen(bind, port) as sock, Runtime(context).running() as runtime:
-        # A model that loads while the machine is read would take the processor from it.
-        runtime.replay.open()
+
+    def attachment(playback: "Playback") -> Callable[[], None]:
         (watched,) = machines([wanted], say, SystemClock())
-        live = LiveAttachment(watched, runtime.replay.playback, say)
-        threading.Thread(target=live.run, name="attached", daemon=True).start()
-        serve_page(runtime, sock, bind, tuple(name or ()), certificate)
+        return LiveAttachment(watched, playback, say).run
+
+    serve_running(context, attachment, (bind, port, tuple(name or ())), certificate)
