@@ -178,12 +178,13 @@ def _predictions(config: "Config", trust: "Trust") -> "Predictions":
     """Return the predictions of a bundle. Raises Refused for one that reads other channels."""
     from phasewatch.artifacts import bundle
     from phasewatch.attach.collector import checked
-    from phasewatch.attach.watch.predictions import Predictions, refuse_other
+    from phasewatch.attach.watch.fit import refuse_other
+    from phasewatch.attach.watch.predictions import Predictions
     from phasewatch.live.levels import KeptLevels
 
     loaded = bundle.load(Path(config.bundle), trust)
     for target in config.machine:
-        refuse_other(loaded, checked(target).schema(), target.kind)
+        refuse_other("bundle", loaded.schema, checked(target).schema(), target.kind)
     kept = KeptLevels(Path(config.levels), loaded.schema) if config.levels else None
     return Predictions(loaded, kept, _say)
 
@@ -193,12 +194,14 @@ def _begin(
 ) -> None:
     """Say of each machine what a bundle lacks, what that costs, and what its level is."""
     from phasewatch.artifacts import bundle, dropout
-    from phasewatch.attach.watch.predictions import cost, lacking
+    from phasewatch.attach.collector import checked
+    from phasewatch.attach.watch.fit import cost, lacking
 
     loaded, folder = predictions.bundle, Path(config.bundle)
     known = dropout.read(folder, bundle.load_terms(folder).digest)
     for one in session.watched:
-        line = cost(loaded, lacking(loaded, one.missing()), known)
+        collected = checked(one.target).schema()
+        line = cost(lacking(loaded.schema, collected, one.missing()), known)
         if line:
             _say(f"{one.name}: {loaded.name} {line}")
         _say(f"{one.name}: {predictions.begin(one.name, session.clock.wall_ns(), new_levels)}")
