@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from phasewatch.attach.collector import checked
 from phasewatch.attach.watch.fit import lacking, lost
+from phasewatch.attach.watch.session import schema_of
 from phasewatch.attach.watch.stream import HZ, Clock, SystemClock, stream
 from phasewatch.attach.watch.watched import Event, Gap, Reading, Say, Watched
 from phasewatch.episode import Episode, Samples
@@ -121,9 +121,11 @@ class AttachedFleet:
         observed = self._of(event)
         if event.source in self._ensemble.schema.sources:
             observed.machine.add(event.source, samples_of(event))
-        window = observed.machine.predict(self._clock.wall_ns())
+        # By the time of the readings: those of a machine elsewhere come late, and many at once.
+        window = observed.machine.predict(event.t_wall_ns)
         if window is not None:
-            self._predicted(observed, window)
+            lag_s = (self._clock.wall_ns() - window.end_ns) / NS
+            self._predicted(observed, replace(window, lag_s=lag_s))
 
     def _of(self, event: Reading) -> Observed:
         """Return what is observed of the machine of a reading; it begins with it."""
@@ -190,5 +192,5 @@ def refuse_unloaded(ensemble: Ensemble) -> None:
 def said_missing(ensemble: Ensemble, watched: Watched, key: str) -> str:
     """Return a line on the channels that a model reads and that a machine lacks; "" for none."""
     trained = ensemble.member(key).checkpoint.schema
-    line = lost(lacking(trained, checked(watched.target).schema(), watched.missing()))
+    line = lost(lacking(trained, schema_of(watched.target), watched.missing()))
     return f"{watched.name}: {key} {line}" if line else ""

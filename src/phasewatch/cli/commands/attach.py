@@ -11,16 +11,17 @@ from phasewatch.cli.console import PublicKey, Strict, app, err, plain
 if TYPE_CHECKING:
     from phasewatch.attach.watch.config import Config
     from phasewatch.attach.watch.predictions import Predictions
+    from phasewatch.attach.watch.sending import Sending
     from phasewatch.attach.watch.session import Session
     from phasewatch.io.trust import Trust
 
 
-Kind = Annotated[str, typer.Argument(help="host, cgroup, qemu or libvirt.")]
+Kind = Annotated[str, typer.Argument(help="host, cgroup, qemu, libvirt or received.")]
 Machine = Annotated[
     str,
     typer.Argument(
         help="qemu: process id, QMP socket or name. libvirt: domain. cgroup: path, unit or "
-        "container id. host: none."
+        "container id. host: none. received: folder of a host of `receive --samples`."
     ),
 ]
 ConfigFile = Annotated[
@@ -50,6 +51,20 @@ PhaseLabel = Annotated[
 Marks = Annotated[
     bool, typer.Option("--marks", help="Take phases typed on standard input as labels.")
 ]
+Receiver = Annotated[
+    str,
+    typer.Option("--to", help="URL of a `phasewatch receive --samples` that takes the samples."),
+]
+Token = Annotated[
+    Path | None, typer.Option("--token", help="File that holds the token of this host.")
+]
+Authority = Annotated[
+    Path | None, typer.Option("--ca", help="Certificates (PEM) to trust instead of the system's.")
+]
+Buffer = Annotated[
+    Path | None,
+    typer.Option("--buffer", help="Folder in which samples wait until they are acknowledged."),
+]
 Seconds = Annotated[
     float, typer.Option("--seconds", help="Length of the watch; 0 watches until Ctrl-C.", min=0)
 ]
@@ -78,6 +93,10 @@ def attach(
     out_store: OutStore = None,
     label: PhaseLabel = "",
     marks: Marks = False,
+    to: Receiver = "",
+    token: Token = None,
+    ca: Authority = None,
+    buffer: Buffer = None,
     seconds: Seconds = 0.0,
     name: Name = "",
     qmp: Socket = "",
@@ -98,7 +117,8 @@ def attach(
     options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
     machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
     outputs: dict[str, object] = {"bundle": str(bundle or ""), "out": str(out_store or "")}
-    outputs |= {"label": label, "levels": str(levels or ""), "alert": alert or []}
+    outputs |= {"label": label, "levels": str(levels or ""), "alert": alert or [], "to": to}
+    outputs |= {"token": str(token or ""), "ca": str(ca or ""), "buffer": str(buffer or "")}
     chosen = _config(config, machine, outputs)
     session = _session(chosen, marks, new_levels, Trust.of_options(trust, strict))
     # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
@@ -152,6 +172,8 @@ def _session(config: "Config", marks: bool, new_levels: bool, trust: "Trust") ->
         session.record(Store.create(Path(config.out), layout), config.label, config.episode_s)
         if marks:
             sessions.typed(session, layout)
+    if config.to:
+        session.sending = _sending(config)
     if predictions is not None:
         if senders:
             session.alerts = alerts.Alerts(predictions.bundle.name, senders, _say)
@@ -169,6 +191,11 @@ def _refuse_idle(config: "Config", marks: bool, new_levels: bool) -> None:
         raise Refused("--levels", "has no effect", "--bundle, which uses levels", "Add it.")
     if config.alert and not config.bundle:
         raise Refused("--alert", "has no effect", "--bundle, which raises incidents", "Add it.")
+    if (config.token or config.ca or config.buffer) and not config.to:
+        raise Refused("--token", "has no effect", "--to, a receiver of samples", "Add --to.")
+    if config.to and not (config.token and config.buffer):
+        expected = "--token FILE and --buffer FOLDER beside it"
+        raise Refused("--to", "is not enough", expected, "Add what is missing.")
     if new_levels and not config.levels:
         expected = "--levels, a folder of levels"
         raise Refused("--new-levels", "has no effect", expected, "Add --levels.")
@@ -177,16 +204,26 @@ def _refuse_idle(config: "Config", marks: bool, new_levels: bool) -> None:
 def _predictions(config: "Config", trust: "Trust") -> "Predictions":
     """Return the predictions of a bundle. Raises Refused for one that reads other channels."""
     from phasewatch.artifacts import bundle
-    from phasewatch.attach.collector import checked
     from phasewatch.attach.watch.fit import refuse_other
     from phasewatch.attach.watch.predictions import Predictions
+    from phasewatch.attach.watch.session import schema_of
     from phasewatch.live.levels import KeptLevels
 
     loaded = bundle.load(Path(config.bundle), trust)
     for target in config.machine:
-        refuse_other("bundle", loaded.schema, checked(target).schema(), target.kind)
+        refuse_other("bundle", loaded.schema, schema_of(target), target.kind)
     kept = KeptLevels(Path(config.levels), loaded.schema) if config.levels else None
     return Predictions(loaded, kept, _say)
+
+
+def _sending(config: "Config") -> "Sending":
+    """Return what sends samples to a receiver. Raises Refused for an address that it cannot."""
+    from phasewatch.attach.watch.sending import Sending
+    from phasewatch.io.link import Link, read_token
+
+    authority = Path(config.ca) if config.ca else None
+    link = Link(config.to, read_token(Path(config.token)), authority=authority)
+    return Sending(link, Path(config.buffer), config.buffer_mb << 20, _say)
 
 
 def _begin(
@@ -194,13 +231,13 @@ def _begin(
 ) -> None:
     """Say of each machine what a bundle lacks, what that costs, and what its level is."""
     from phasewatch.artifacts import bundle, dropout
-    from phasewatch.attach.collector import checked
     from phasewatch.attach.watch.fit import cost, lacking
+    from phasewatch.attach.watch.session import schema_of
 
     loaded, folder = predictions.bundle, Path(config.bundle)
     known = dropout.read(folder, bundle.load_terms(folder).digest)
     for one in session.watched:
-        collected = checked(one.target).schema()
+        collected = schema_of(one.target)
         line = cost(lacking(loaded.schema, collected, one.missing()), known)
         if line:
             _say(f"{one.name}: {loaded.name} {line}")

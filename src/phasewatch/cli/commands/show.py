@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def show(
     run: Annotated[Path, typer.Option(help="Folder of a run, for its models.")],
     store: Annotated[Path, typer.Option(help="Store of the run's episodes, for its schema.")],
-    kind: Annotated[str, typer.Argument(help="host, cgroup, qemu or libvirt.")] = "",
+    kind: Annotated[str, typer.Argument(help="host, cgroup, qemu, libvirt or received.")] = "",
     target: Annotated[
         list[str] | None,
         typer.Argument(help="The machines, each as for `phasewatch attach`; for host none."),
