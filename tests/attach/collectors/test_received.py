@@ -20,7 +20,7 @@ T = 1_790_000_000 * NS
 def reading(second: float, source: str = "cpu", machine: str = "pi") -> Reading:
     names = (f"{source}.user", f"{source}.nice") if source == "cpu" else (f"{source}.free",)
     times = T + round(second * NS), round(second * NS)
-    return Reading(machine, source, names, *times, [second, 7.0][: len(names)])
+    return Reading(machine, source, names, *times, [float(second), 7.0][: len(names)])
 
 
 def add(folder: Path, *events: Event) -> None:

@@ -53,6 +53,7 @@ def test_a_file_names_the_machines(run: Run, tmp_path: Path) -> None:
         (("host", "--network", "all"), "expected packets, counters or off"),
         (("host", "--label", "benign"), "--label: has no effect"),
         (("host", "--marks"), "--label: has no effect"),
+        (("host", "--profile", "p"), "--label: has no effect"),
         (("host", "--label", "evil", "--out", "s"), "label evil: is no phase"),
         (("host", "--levels", "b"), "--levels: has no effect"),
         (("host", "--token", "t"), "--token: has no effect"),
@@ -74,4 +75,4 @@ def test_a_slip_is_one_line(
 
 def test_a_bundle_of_other_telemetry_is_refused(run: Run, bundle_folder: Path) -> None:
     line = refused(run("attach", "host", "--bundle", bundle_folder))
-    assert "bundle for host: has none of its channels" in line
+    assert "bundle for host: is of vm46, which has none of its channels" in line

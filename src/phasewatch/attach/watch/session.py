@@ -105,10 +105,11 @@ class Session:
     sending: Sending | None = None
     marks: "queue.Queue[str]" = field(default_factory=queue.Queue)
 
-    def record(self, store: "Store", label: str, episode_s: float) -> None:
+    def record(self, store: "Store", label: str, episode_s: float, profile: str = "") -> None:
         """Write what is read into a store, as episodes of `episode_s` with a label or without."""
         for one in self.watched:
             recorder = Recorder(store, one.name, one.target.kind, self.say, label, episode_s)
+            recorder.profile = profile
             recorder.missing = one.missing
             self.recorders[one.name] = recorder
 

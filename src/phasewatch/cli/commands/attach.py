@@ -41,12 +41,17 @@ Receivers = Annotated[
     list[str] | None,
     typer.Option(
         "--alert",
-        help="Receiver of incidents: syslog://HOST, syslog+tcp://HOST, https://…; repeatable.",
+        help="Receiver of incidents: syslog://HOST, syslog+tcp://HOST, https://…, mqtt://HOST; "
+        "repeatable.",
     ),
 ]
 OutStore = Annotated[Path | None, typer.Option("--out", help="Store to write episodes into.")]
 PhaseLabel = Annotated[
     str, typer.Option("--label", help="Phase of the episodes; without it they have none.")
+]
+Profile = Annotated[
+    str,
+    typer.Option("--profile", help="What the machine does in the episodes; default: the phases."),
 ]
 Marks = Annotated[
     bool, typer.Option("--marks", help="Take phases typed on standard input as labels.")
@@ -92,6 +97,7 @@ def attach(
     alert: Receivers = None,
     out_store: OutStore = None,
     label: PhaseLabel = "",
+    profile: Profile = "",
     marks: Marks = False,
     to: Receiver = "",
     token: Token = None,
@@ -116,9 +122,15 @@ def attach(
 
     options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
     machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
-    outputs: dict[str, object] = {"bundle": str(bundle or ""), "out": str(out_store or "")}
-    outputs |= {"label": label, "levels": str(levels or ""), "alert": alert or [], "to": to}
-    outputs |= {"token": str(token or ""), "ca": str(ca or ""), "buffer": str(buffer or "")}
+    outputs: dict[str, object] = {
+        "label": label,
+        "profile": profile,
+        "alert": alert or [],
+        "to": to,
+    }
+    files = {"bundle": bundle, "out": out_store, "levels": levels}
+    files |= {"token": token, "ca": ca, "buffer": buffer}
+    outputs |= {name: str(path or "") for name, path in files.items()}
     chosen = _config(config, machine, outputs)
     session = _session(chosen, marks, new_levels, Trust.of_options(trust, strict))
     # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
@@ -169,7 +181,9 @@ def _session(config: "Config", marks: bool, new_levels: bool, trust: "Trust") ->
     if layout is not None and config.out:
         from phasewatch.store.local import Store
 
-        session.record(Store.create(Path(config.out), layout), config.label, config.episode_s)
+        session.record(
+            Store.create(Path(config.out), layout), config.label, config.episode_s, config.profile
+        )
         if marks:
             sessions.typed(session, layout)
     if config.to:
@@ -185,7 +199,7 @@ def _refuse_idle(config: "Config", marks: bool, new_levels: bool) -> None:
     """Raise Refused for an option that has no effect beside the others."""
     from phasewatch.errors import Refused
 
-    if (config.label or marks) and not config.out:
+    if (config.label or config.profile or marks) and not config.out:
         raise Refused("--label", "has no effect", "--out, a store to write into", "Add --out.")
     if config.levels and not config.bundle:
         raise Refused("--levels", "has no effect", "--bundle, which uses levels", "Add it.")
