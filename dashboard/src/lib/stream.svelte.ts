@@ -17,7 +17,7 @@ const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", 
 const SILENT_S = 5;
 const GIVE_UP_S = 20;
 const KEPT = 720;
-const FLUSH_MS = 50;
+const FLUSH_MS = 100;
 
 class Received {
   state = $state<"connecting" | "open" | "lost">("connecting");
