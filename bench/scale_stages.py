@@ -13,10 +13,10 @@ from unittest import mock
 
 import numpy as np
 
+import phasewatch.cli.main  # noqa: F401 (every command is then known to `app`)
 from phasewatch.artifacts import checkpoint
 from phasewatch.artifacts.checkpoint import Checkpoint
-from phasewatch.cli.console import SOME_ERRORED, SOME_REJECTED
-from phasewatch.cli.main import app
+from phasewatch.cli.console import SOME_ERRORED, SOME_REJECTED, app
 from phasewatch.evaluation import baselines
 from phasewatch.evaluation.evaluate import evaluate
 from phasewatch.evaluation.leakage import BEFORE_TRAINING, FoldData, check_leakage

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bench.scale import NOISE_MIB, Spent, growth
+from scale import NOISE_MIB, Spent, growth
 from tests.paths import ROOT
 
 PLANTED = f"""
@@ -24,7 +24,7 @@ scale.main()
 
 def run(script: Path, sizes: tuple[str, ...], *stages: str) -> tuple[int, str]:
     """Run stages at some sizes; return the exit code and what was printed."""
-    words = [sys.executable, script, "--episodes", *sizes, "--stages", *stages]
+    words = [sys.executable, str(script), "--episodes", *sizes, "--stages", *stages]
     done = subprocess.run(words, capture_output=True, text=True, timeout=600)
     return done.returncode, done.stdout + done.stderr
 
