@@ -76,6 +76,11 @@ class Collector(ABC):
         return schema.shipped(cls.schema_name)
 
     @classmethod
+    def lacks(cls) -> Sequence[str]:
+        """Return what this process lacks here for all channels, each with what that costs."""
+        return ()
+
+    @classmethod
     def schema_of(cls, target: Target) -> Schema:
         """Return the schema of the channels of one machine. Raises Refused where it has none."""
         return cls.schema()

@@ -17,6 +17,12 @@ def test_this_machine_prints_lines_and_says_what_is_not_measured(run: Run) -> No
     assert "pi (host): " in said and "cannot be seen: " in said
 
 
+def test_the_log_is_json_when_asked_for(run: Run) -> None:
+    code, _, said = run("attach", "host", "--seconds", "0.5", "--log-format", "json")
+    assert code == 0
+    assert all(set(json.loads(line)) == {"time", "message"} for line in said.splitlines())
+
+
 def test_episodes_are_written_with_a_label(run: Run, tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = ("attach", "host", "--seconds", "24", "--out", store, "--label", "benign")

@@ -1,12 +1,12 @@
 """A control group, version 2: a container, a systemd unit or slice, the scope of a machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from phasewatch.attach import collector
 from phasewatch.attach.collector import Target, missing_target
-from phasewatch.attach.kernel import pairs, pick, text
+from phasewatch.attach.kernel import PTRACE, capable, pairs, pick, text
 from phasewatch.attach.network import Namespace
 from phasewatch.attach.pressure import Pressure
 from phasewatch.attach.probe import NOT_MEASURED, Gone, Probe
@@ -118,6 +118,13 @@ class Collector(collector.Collector):
         "the network of a group that shares the host's, such as most systemd units",
         "the contents and the ends of network connections",
     )
+
+    @classmethod
+    def lacks(cls) -> Sequence[str]:
+        """Return what this machine and process lack."""
+        version = any((root / "cgroup.controllers").exists() for root in ROOTS)
+        found = [] if version else ["control groups of version 2: all of it"]
+        return found if capable(PTRACE) else [*found, "CAP_SYS_PTRACE: networks of other users"]
 
     def __init__(self, target: Target) -> None:
         """Find the group by its path, or by the name of a unit or container.

@@ -16,6 +16,7 @@ class Config(fields.Table):
     their phase, `profile` what the machines do in them, and `episode_s` their length in seconds.
     `to` is the receiver of samples, `token` the file of this host's token, `ca` the certificates to
     trust, and `buffer` the folder of what is not acknowledged yet, `buffer_mb` at most.
+    `metrics` is a port for Prometheus, 0 for none.
     """
 
     machine: fields.Tuple[Target] = Field(min_length=1, description="one [[machine]] block or more")
@@ -30,6 +31,7 @@ class Config(fields.Table):
     token: str = ""
     ca: str = ""
     buffer: str = ""
+    metrics: int = Field(0, ge=0, le=65_535, description="a port, or 0 for none")
     buffer_mb: int = Field(256, ge=8, description="a number of MiB from 8 on")
 
 

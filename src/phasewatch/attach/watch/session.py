@@ -14,6 +14,7 @@ from phasewatch.attach.watch import report
 from phasewatch.attach.watch.alerts import Alerts
 from phasewatch.attach.watch.episodes import Recorder
 from phasewatch.attach.watch.lines import line
+from phasewatch.attach.watch.metrics import Metrics
 from phasewatch.attach.watch.predictions import Predictions
 from phasewatch.attach.watch.sending import Sending
 from phasewatch.attach.watch.stream import HZ, Clock, SystemClock, stream
@@ -93,7 +94,7 @@ class Session:
 
     `run` yields predictions where there are some to be made, else the readings as lines, unless
     `sending` sends them elsewhere. `recorders` write episodes, by machine; `alerts` sends the
-    incidents of predictions.
+    incidents of predictions, and `metrics` counts.
     """
 
     watched: Sequence[Watched]
@@ -103,6 +104,7 @@ class Session:
     recorders: dict[str, Recorder] = field(default_factory=dict)
     alerts: Alerts | None = None
     sending: Sending | None = None
+    metrics: Metrics | None = None
     marks: "queue.Queue[str]" = field(default_factory=queue.Queue)
 
     def record(self, store: "Store", label: str, episode_s: float, profile: str = "") -> None:
@@ -122,6 +124,8 @@ class Session:
                     self.recorders[event.machine].take(event)
                 if self.sending is not None:
                     self.sending.take(event)
+                if self.metrics is not None:
+                    self.metrics.read(event, self._missing(event.machine))
                 yield from self._out(event)
         finally:
             for recorder in self.recorders.values():
@@ -132,6 +136,8 @@ class Session:
                 self.alerts.close()
             if self.sending is not None:
                 self.sending.close()
+            if self.metrics is not None:
+                self.metrics.close()
 
     def _out(self, event: Event) -> Iterator[str | Prediction]:
         if self.predictions is None:
@@ -141,7 +147,13 @@ class Session:
             for prediction in self.predictions.take(event):
                 if self.alerts is not None:
                     self.alerts.take(prediction)
+                if self.metrics is not None:
+                    self.metrics.predicted(prediction)
                 yield prediction
+
+    def _missing(self, machine: str) -> int:
+        """Return how many channels of a machine are not measured now."""
+        return next((len(one.missing()) for one in self.watched if one.name == machine), 0)
 
     def _mark(self) -> None:
         """Label with the phases that were typed since the last event."""

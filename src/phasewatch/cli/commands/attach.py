@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasewatch.cli import tables
-from phasewatch.cli.console import PublicKey, Strict, app, err, plain
+from phasewatch.cli.console import LogFormat, PublicKey, Strict, app, log
 
 if TYPE_CHECKING:
     from phasewatch.attach.watch.config import Config
+    from phasewatch.attach.watch.metrics import Metrics
     from phasewatch.attach.watch.predictions import Predictions
     from phasewatch.attach.watch.sending import Sending
     from phasewatch.attach.watch.session import Session
+    from phasewatch.attach.watch.watched import Say
     from phasewatch.io.trust import Trust
 
 
@@ -71,6 +73,12 @@ Buffer = Annotated[
     Path | None,
     typer.Option("--buffer", help="Folder in which samples wait until they are acknowledged."),
 ]
+MetricsPort = Annotated[
+    int,
+    typer.Option(
+        "--metrics", help="Port of this machine for Prometheus; 0: none.", min=0, max=65535
+    ),
+]
 Seconds = Annotated[
     float, typer.Option("--seconds", help="Length of the watch; 0 watches until Ctrl-C.", min=0)
 ]
@@ -104,6 +112,8 @@ def attach(
     token: Token = None,
     ca: Authority = None,
     buffer: Buffer = None,
+    metrics: MetricsPort = 0,
+    log_format: LogFormat = "text",
     seconds: Seconds = 0.0,
     name: Name = "",
     qmp: Socket = "",
@@ -123,17 +133,14 @@ def attach(
 
     options = {"qmp": qmp, "interface": interface, "connect": connect, "network": network}
     machine = {"kind": kind, "target": target, "name": name, "unstable": unstable, **options}
-    outputs: dict[str, object] = {
-        "label": label,
-        "profile": profile,
-        "alert": alert or [],
-        "to": to,
-    }
+    outputs: dict[str, object] = {"label": label, "profile": profile, "alert": alert or []}
+    outputs |= {"to": to, "metrics": metrics}
     files = {"bundle": bundle, "out": out_store, "levels": levels}
     files |= {"token": token, "ca": ca, "buffer": buffer}
     outputs |= {name: str(path or "") for name, path in files.items()}
     chosen = _config(config, machine, outputs)
-    session = _session(chosen, marks, new_levels, Trust.of_options(trust, strict))
+    say = log(log_format)
+    session = _session(chosen, marks, new_levels, Trust.of_options(trust, strict), say)
     # A watch ends by Ctrl-C as it should: episodes are finished, and nothing was cancelled.
     try:
         for one in session.run(seconds):
@@ -163,7 +170,9 @@ def _config(path: Path | None, machine: dict[str, object], outputs: dict[str, ob
     return found.model_copy(update={name: value for name, value in outputs.items() if value})
 
 
-def _session(config: "Config", marks: bool, new_levels: bool, trust: "Trust") -> "Session":
+def _session(
+    config: "Config", marks: bool, new_levels: bool, trust: "Trust", say: "Say"
+) -> "Session":
     """Return the watch that a configuration describes, opened. Raises Refused."""
     from phasewatch.attach.watch import alerts
     from phasewatch.attach.watch import session as sessions
@@ -173,11 +182,11 @@ def _session(config: "Config", marks: bool, new_levels: bool, trust: "Trust") ->
     layout = sessions.one_schema(config.machine) if config.out or config.bundle else None
     if layout is not None:
         sessions.refuse_phase(layout, config.label)
-    predictions = _predictions(config, trust) if config.bundle else None
+    predictions = _predictions(config, trust, say) if config.bundle else None
     senders = alerts.senders(config.alert)
     clock = SystemClock()
     session = sessions.Session(
-        sessions.machines(config.machine, _say, clock), _say, clock, predictions
+        sessions.machines(config.machine, say, clock), say, clock, predictions
     )
     if layout is not None and config.out:
         from phasewatch.store.local import Store
@@ -188,10 +197,12 @@ def _session(config: "Config", marks: bool, new_levels: bool, trust: "Trust") ->
         if marks:
             sessions.typed(session, layout)
     if config.to:
-        session.sending = _sending(config)
+        session.sending = _sending(config, say)
+    if config.metrics:
+        session.metrics = _metrics(config.metrics)
     if predictions is not None:
         if senders:
-            session.alerts = alerts.Alerts(predictions.bundle.name, senders, _say)
+            session.alerts = alerts.Alerts(predictions.bundle.name, senders, say)
         _begin(session, predictions, config, new_levels)
     return session
 
@@ -216,7 +227,7 @@ def _refuse_idle(config: "Config", marks: bool, new_levels: bool) -> None:
         raise Refused("--new-levels", "has no effect", expected, "Add --levels.")
 
 
-def _predictions(config: "Config", trust: "Trust") -> "Predictions":
+def _predictions(config: "Config", trust: "Trust", say: "Say") -> "Predictions":
     """Return the predictions of a bundle. Raises Refused for one that reads other channels."""
     from phasewatch.artifacts import bundle
     from phasewatch.attach.watch.fit import refuse_other
@@ -228,17 +239,26 @@ def _predictions(config: "Config", trust: "Trust") -> "Predictions":
     for target in config.machine:
         refuse_other("bundle", loaded.schema, schema_of(target), target.kind)
     kept = KeptLevels(Path(config.levels), loaded.schema) if config.levels else None
-    return Predictions(loaded, kept, _say)
+    return Predictions(loaded, kept, say)
 
 
-def _sending(config: "Config") -> "Sending":
+def _metrics(port: int) -> "Metrics":
+    """Return metrics that are served at a port. Raises Refused."""
+    from phasewatch.attach.watch.metrics import Metrics
+
+    metrics = Metrics()
+    metrics.serve(port)
+    return metrics
+
+
+def _sending(config: "Config", say: "Say") -> "Sending":
     """Return what sends samples to a receiver. Raises Refused for an address that it cannot."""
     from phasewatch.attach.watch.sending import Sending
     from phasewatch.io.link import Link, read_token
 
     authority = Path(config.ca) if config.ca else None
     link = Link(config.to, read_token(Path(config.token)), authority=authority)
-    return Sending(link, Path(config.buffer), config.buffer_mb << 20, _say)
+    return Sending(link, Path(config.buffer), config.buffer_mb << 20, say)
 
 
 def _begin(
@@ -252,14 +272,12 @@ def _begin(
     loaded, folder = predictions.bundle, Path(config.bundle)
     known = dropout.read(folder, bundle.load_terms(folder).digest)
     if loaded.simulated:
-        _say(f"{loaded.name}: {tables.TRAINED_ON_SIMULATED}")
+        session.say(f"{loaded.name}: {tables.TRAINED_ON_SIMULATED}")
     for one in session.watched:
         collected = schema_of(one.target)
         line = cost(lacking(loaded.schema, collected, one.missing()), known)
         if line:
-            _say(f"{one.name}: {loaded.name} {line}")
-        _say(f"{one.name}: {predictions.begin(one.name, session.clock.wall_ns(), new_levels)}")
-
-
-def _say(line: str) -> None:
-    err.print(plain(line), soft_wrap=True)
+            session.say(f"{one.name}: {loaded.name} {line}")
+        session.say(
+            f"{one.name}: {predictions.begin(one.name, session.clock.wall_ns(), new_levels)}"
+        )

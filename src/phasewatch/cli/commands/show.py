@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasewatch.cli.commands.serve import Bind, Control, Name, Port, serve_running
-from phasewatch.cli.console import PublicKey, Strict, TlsCert, TlsKey, app, err, plain
+from phasewatch.cli.console import LogFormat, PublicKey, Strict, TlsCert, TlsKey, app, log
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
     from phasewatch.attach.collector import Target
+    from phasewatch.attach.watch.watched import Say
     from phasewatch.serve.runtime import Runtime
 
 
@@ -37,6 +38,7 @@ def show(
     allow_control: Control = False,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
+    log_format: LogFormat = "text",
     trust: PublicKey = None,
     strict: Strict = False,
 ) -> None:
@@ -63,7 +65,7 @@ def show(
     )
     serve_running(
         context,
-        lambda runtime: _following(runtime, targets),
+        lambda runtime: _following(runtime, targets, log(log_format)),
         (bind, port, tuple(name or ())),
         certificate,
         allow_control,
@@ -87,7 +89,7 @@ def _targets(kind: str, names: Sequence[str], config: Path | None) -> "Sequence[
     return found.machine
 
 
-def _following(runtime: "Runtime", targets: "Sequence[Target]") -> Callable[[], None]:
+def _following(runtime: "Runtime", targets: "Sequence[Target]", say: "Say") -> Callable[[], None]:
     """Open the machines, and return what follows them. Raises Refused."""
     from phasewatch.attach.watch.session import machines
     from phasewatch.attach.watch.stream import SystemClock
@@ -101,16 +103,12 @@ def _following(runtime: "Runtime", targets: "Sequence[Target]") -> Callable[[], 
 
     playback, fleet = runtime.replay.playback, runtime.fleet
     refuse_unloaded(playback.library.ensemble)
-    watched = machines(targets, _say, SystemClock())
+    watched = machines(targets, say, SystemClock())
     for one in watched:
         line = said_missing(playback.library.ensemble, one, headlined(playback.library).key)
         if line:
-            _say(line)
+            say(line)
     if len(watched) == 1:
-        return LiveAttachment(watched[0], playback, _say).run
+        return LiveAttachment(watched[0], playback, say).run
     fleet.fed = True
-    return AttachedFleet(watched, playback, fleet.predicted, _say).run
-
-
-def _say(line: str) -> None:
-    err.print(plain(line), soft_wrap=True)
+    return AttachedFleet(watched, playback, fleet.predicted, say).run
