@@ -154,7 +154,8 @@ def _folder(name: str) -> Path:
     """Return the folder of a group. Raises Gone, and Refused where several fit."""
     for root in ROOTS:
         path = Path(name) if name.startswith("/") else root / name
-        if (path / "cgroup.procs").exists():
+        # Groups of version 1 have processes as well, and none of the files that are read here.
+        if (path / "cgroup.controllers").exists():
             return path
     found = sorted(set(_fitting(name)))
     if not found:
@@ -177,7 +178,7 @@ def _fitting(name: str) -> Iterator[Path]:
     is named otherwise is found by its id.
     """
     for root in ROOTS:
-        if not (root / "cgroup.procs").exists():
+        if not (root / "cgroup.controllers").exists():
             continue
         for folder, _, _ in os.walk(root):
             if _fits(Path(folder).name, name):

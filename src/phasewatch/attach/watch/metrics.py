@@ -18,7 +18,12 @@ class Metrics:
 
     def __init__(self) -> None:
         try:
-            from prometheus_client import CollectorRegistry, Counter, Gauge
+            from prometheus_client import (
+                CollectorRegistry,
+                Counter,
+                Gauge,
+                disable_created_metrics,
+            )
         except ImportError as error:
             raise Refused(
                 "--metrics",
@@ -27,6 +32,8 @@ class Metrics:
                 "Install it with `pip install 'phasewatch[metrics]'`.",
                 code="library",
             ) from error
+        # A series of creation times beside each counter is noise.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
 
         def counter(name: str, meaning: str, *labels: str) -> Counter:
