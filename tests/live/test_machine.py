@@ -129,6 +129,20 @@ def test_typical_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -
     assert np.abs(np.nanmean(z, axis=0)).max() < 1e-6
 
 
+def test_the_lag_counts_from_the_time_of_day(ensemble: Ensemble) -> None:
+    """Samples of a machine elsewhere come late: windows are due by their time, none is skipped."""
+    episode = toy.episode("beta", "leak")
+    machine, stream = Machine(ensemble, episode.start_ns), SampleStream(episode)
+    late_ns = 600 * NS
+    found = []
+    for now in range(episode.start_ns, episode.end_ns, NS):
+        stream.advance(now, machine)
+        if window := machine.predict(now, now + late_ns):
+            found.append(window)
+    assert len(found) > 3 and machine.skipped == 0
+    assert all(600 < one.lag_s < 700 for one in found)
+
+
 def test_after_a_gap_windows_begin_anew_and_level_and_incidents_stay(ensemble: Ensemble) -> None:
     episode = toy.episode("beta", "leak")
     machine = streamed(episode, ensemble, NS)

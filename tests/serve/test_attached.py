@@ -70,9 +70,9 @@ def test_the_first_reading_begins_and_no_reading_is_lost() -> None:
     assert names == ["begin", *["add"] * 11, "end"]
     begun: Episode = playback.calls[0][1][0]
     assert (begun.host, begun.labels, begun.sources) == ("web", (), {})
-    source, samples = playback.calls[1][1]
+    source, samples, until_ns = playback.calls[1][1]
     assert source == "proc" and samples.names == ("proc.vcpu_run", "proc.rss")
-    assert begun.start_ns == samples.t_wall_ns[0]
+    assert begun.start_ns == until_ns == samples.t_wall_ns[0]
 
 
 def test_a_gap_begins_anew_and_a_machine_that_is_over_ends() -> None:

@@ -133,13 +133,17 @@ class Machine:
             return end <= self._until
         return self.buffer.ready(self.end_ns(end), now_ns)
 
-    def predict(self, now_ns: int) -> WindowPrediction | None:
-        """Predict the newest window that is due, if any, and skip older ones that are due."""
+    def predict(self, now_ns: int, at_ns: int | None = None) -> WindowPrediction | None:
+        """Predict the newest window that is due, if any, and skip older ones that are due.
+
+        `now_ns` is until when samples have come; where they come late, `at_ns` is the time of day,
+        from which the lag counts.
+        """
         ends = self.due(now_ns)
         if not ends:
             return None
         self.skipped += len(ends) - 1
-        return self._predict(ends[-1], now_ns, len(ends) - 1)
+        return self._predict(ends[-1], now_ns if at_ns is None else at_ns, len(ends) - 1)
 
     def predict_all(self, now_ns: int) -> list[WindowPrediction]:
         """Predict every window that is due and skip none: for a recording, which can wait."""

@@ -64,7 +64,8 @@ class LiveAttachment:
             watched = self.playback.watched
             self._shown = watched.machine if watched else None
             self._begun = True
-        self.playback.add(event.source, samples_of(event))
+        # By the time of the readings: those of a machine elsewhere come late, and many at once.
+        self.playback.add(event.source, samples_of(event), event.t_wall_ns)
 
     def end(self) -> None:
         """End the machine on the page, if it has begun."""
@@ -121,11 +122,9 @@ class AttachedFleet:
         observed = self._of(event)
         if event.source in self._ensemble.schema.sources:
             observed.machine.add(event.source, samples_of(event))
-        # By the time of the readings: those of a machine elsewhere come late, and many at once.
-        window = observed.machine.predict(event.t_wall_ns)
+        window = observed.machine.predict(event.t_wall_ns, self._clock.wall_ns())
         if window is not None:
-            lag_s = (self._clock.wall_ns() - window.end_ns) / NS
-            self._predicted(observed, replace(window, lag_s=lag_s))
+            self._predicted(observed, window)
 
     def _of(self, event: Reading) -> Observed:
         """Return what is observed of the machine of a reading; it begins with it."""

@@ -40,6 +40,9 @@ STREAM = re.compile(r"[0-9A-Za-z-]{8,64}")
 MOST_STREAMS = 100
 """Streams of a host whose positions are kept: the last ones that sent something."""
 
+LOCK = ".lock"
+"""The file that a receiver locks: no host has a folder of this name."""
+
 POSITIONS = "positions.json"
 POSITIONS_BYTES = 1 << 20
 
@@ -144,7 +147,7 @@ class Samples:
         self._opening = threading.Lock()
         atomic.prepare_folder(root)
         refuse_double(hosts)
-        self._lock = (root / "lock").open("w")
+        self._lock = (root / LOCK).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

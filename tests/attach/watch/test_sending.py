@@ -15,6 +15,7 @@ from tests.uploads import HOSTS, LIMITS, TOKENS
 
 from phasewatch import schema
 from phasewatch.attach.watch import sending
+from phasewatch.attach.watch.lines import line
 from phasewatch.attach.watch.sending import Sending
 from phasewatch.attach.watch.watched import Event, Gap, Reading
 from phasewatch.errors import Refused
@@ -110,17 +111,17 @@ def test_over_a_faulty_network_every_line_arrives_once(
 ) -> None:
     said: list[str] = []
     with elsewhere.serving() as url:
-        line = Faulty(int(url.rpartition(":")[2]), seed=3, reach=2000)
-        sent = watch(line.url, tmp_path / "buffer", said)
+        network = Faulty(int(url.rpartition(":")[2]), seed=3, reach=2000)
+        sent = watch(network.url, tmp_path / "buffer", said)
         for number in range(4000):
             sent.take(reading(number))
             if number % 20 == 0:
                 time.sleep(0.01)
         until(lambda: len(elsewhere.numbers()) >= 4000)
         sent.close(30)
-        line.close()
+        network.close()
     assert elsewhere.numbers() == list(range(4000))
-    assert all(line.fates[fate] for fate in ("cut", "swallow", "flip"))
+    assert all(network.fates[fate] for fate in ("cut", "swallow", "flip"))
 
 
 def test_a_receiver_that_dies_and_returns_gets_the_rest(
@@ -187,6 +188,28 @@ def test_in_a_long_outage_the_oldest_lines_go_and_there_is_a_gap(
     assert "bytes of lines were dropped" in str(elsewhere.rows()[0]["gap"])
 
 
+def test_what_earlier_watches_left_is_bounded_too(elsewhere: Elsewhere, tmp_path: Path) -> None:
+    """A watch that is restarted again and again while nobody answers fills no disk."""
+    said: list[str] = []
+    with elsewhere.serving() as url:
+        pass
+    for number in range(5):
+        # Names of streams begin with the second.
+        folder = tmp_path / "buffer" / f"20260101T00000{number}Z-{number:012d}"
+        for row in range(40):
+            text = line(reading(100 * number + row), many=True)
+            journal.Journal(folder, MOST).append(text.encode())
+    size = journal.found(folder)[0]
+    sent = watch(url, tmp_path / "buffer", said, most=2 * size + 10)
+    with elsewhere.serving():
+        until(lambda: len(elsewhere.numbers()) == 80)
+        sent.close(30)
+    assert elsewhere.numbers() == [*range(300, 340), *range(400, 440)]
+    assert (
+        said.count(f"{tmp_path / 'buffer'}: is full: samples of an earlier watch are dropped") == 3
+    )
+
+
 def test_a_full_disk_is_said_once_and_becomes_a_gap(
     elsewhere: Elsewhere, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,13 +222,22 @@ def test_a_full_disk_is_said_once_and_becomes_a_gap(
         sent = watch(url, tmp_path / "buffer", said)
         with monkeypatch.context() as patch:
             patch.setattr(journal.Journal, "append", full)
-            sent.take(reading(0))
-            sent.take(reading(1))
-        sent.take(reading(2))
+            for machine in ("web", "mail", "web"):
+                sent.take(reading(0, machine))
+        for number, machine in enumerate(("web", "mail", "web"), 2):
+            sent.take(reading(number, machine))
         sent.close(30)
-    assert said == [f"{tmp_path / 'buffer'}: samples are lost: No space left on device"]
-    gap, row = elsewhere.rows()
-    assert gap["gap"] == "not buffered: No space left on device" and row["t_wall_ns"] == 2
+    assert set(said) == {f"{tmp_path / 'buffer'}: samples are lost: No space left on device"}
+    assert len(said) == 1
+    found = [(row["machine"], row["t_wall_ns"], row.get("gap")) for row in elsewhere.rows()]
+    reason = "not buffered: No space left on device"
+    assert found == [
+        ("web", 2, reason),
+        ("web", 2, None),
+        ("mail", 3, reason),
+        ("mail", 3, None),
+        ("web", 4, None),
+    ]
 
 
 def test_a_receiver_that_declines_is_said_and_the_lines_wait(

@@ -9,6 +9,7 @@ import fcntl
 import http.client
 import re
 import secrets
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from phasewatch.attach.watch.lines import line
 from phasewatch.attach.watch.watched import Event, Gap, Say
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
-from phasewatch.io.journal import Journal, read
+from phasewatch.io.journal import Journal, found, read
 from phasewatch.io.link import (
     AFTER_HEADER,
     BATCH_BYTES,
@@ -53,9 +54,9 @@ class Place:
 class Sending:
     """The lines of one watch on their way over `link`, buffered in `folder`.
 
-    `most_bytes` bounds the buffer of each watch. `say` is given a line when the receiver is not
-    reached, when it is again, and for what is lost. Raises Refused where another watch uses the
-    folder, and where it cannot be written.
+    `most_bytes` bounds the lines of this watch, and those of all earlier ones. `say` is given a
+    line when the receiver is not reached, when it is again, and for what is lost. Raises Refused
+    where another watch uses the folder, and where it cannot be written.
     """
 
     def __init__(
@@ -76,12 +77,12 @@ class Sending:
             self._folder_lock.close()
             remedy = "Give each a folder of its own."
             raise Refused(folder, "is used by another watch", "one a watch", remedy) from error
-        self._left = sorted(path for path in folder.iterdir() if STREAM.fullmatch(path.name))
+        self._left = self._bounded()
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}"
         self._stream = Journal(folder / now, most_bytes)
         self._changed = threading.Condition()
         self._ended = False
-        self._unwritten = ""
+        self._unwritten: dict[str, str] = {}
         self._dropping = False
         self._thread = threading.Thread(target=self._work, name="sending", daemon=True)
         self._thread.start()
@@ -89,9 +90,9 @@ class Sending:
     def take(self, event: Event) -> None:
         """Buffer an event. A full disk is said, and becomes a gap when there is space again."""
         text = line(event, many=True)
-        if self._unwritten and not isinstance(event, Gap):
-            gap = Gap(event.machine, event.t_wall_ns, f"not buffered: {self._unwritten}")
-            text = line(gap, many=True) + text
+        if event.machine in self._unwritten:
+            reason = f"not buffered: {self._unwritten[event.machine]}"
+            text = line(Gap(event.machine, event.t_wall_ns, reason), many=True) + text
         with self._changed:
             try:
                 dropped = self._stream.append(text.encode())
@@ -99,9 +100,9 @@ class Sending:
                 reason = error.strerror or str(error)
                 if not self._unwritten:
                     self._say(f"{self._folder}: samples are lost: {reason}")
-                self._unwritten = reason
+                self._unwritten[event.machine] = reason
                 return
-        self._unwritten = ""
+        self._unwritten.pop(event.machine, None)
         if dropped and not self._dropping:
             self._say(f"{self._folder}: is full: the oldest samples are dropped")
         self._dropping = self._dropping or bool(dropped)
@@ -117,12 +118,27 @@ class Sending:
         self._link.close()
         self._folder_lock.close()
 
+    def _bounded(self) -> list[Path]:
+        """Return what earlier watches left, oldest first, after removing what is too much."""
+        left = sorted(path for path in self._folder.iterdir() if STREAM.fullmatch(path.name))
+        sizes = {path: sum(found(path).values()) for path in left}
+        while sum(sizes.values()) > self._most_bytes:
+            del sizes[left[0]]
+            shutil.rmtree(left.pop(0))
+            self._say(f"{self._folder}: is full: samples of an earlier watch are dropped")
+        return left
+
     # ------------------------------------------------------------ the thread
 
     def _work(self) -> None:
         """Send what earlier watches left, then this one's lines, until it has ended."""
         for folder in self._left:
-            if not self._send_all(Journal(folder, self._most_bytes), lambda: True):
+            try:
+                stream = Journal(folder, self._most_bytes)
+            except OSError as error:
+                self._say(f"{folder}: cannot be sent: {error.strerror or error}")
+                continue
+            if not self._send_all(stream, lambda: True):
                 return
         self._send_all(self._stream, self._wait)
 

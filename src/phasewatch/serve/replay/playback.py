@@ -220,11 +220,15 @@ class Playback:
             self.clock.put((time.time_ns() - episode.start_ns) / NS)
             self._announce()
 
-    def add(self, source: str, samples: Samples) -> None:
-        """Add samples of the running machine and predict the window that has become due."""
+    def add(self, source: str, samples: Samples, until_ns: int | None = None) -> None:
+        """Add samples of the running machine and predict the window that has become due.
+
+        `until_ns` is until when samples have come, where that is not now.
+        """
         with self._lock:
             self._running().machine.add(source, samples)
-            self._predict(time.time_ns())
+            now_ns = time.time_ns()
+            self._predict(now_ns if until_ns is None else until_ns, now_ns)
 
     def label(self, labels: tuple[Label, ...]) -> None:
         """Replace the labels of the running machine by those that are known so far."""
@@ -267,9 +271,9 @@ class Playback:
     def _watch(self, watched: Watched) -> None:
         self.watched, self._late = watched, 0
 
-    def _predict(self, now_ns: int) -> None:
+    def _predict(self, now_ns: int, at_ns: int | None = None) -> None:
         watched = self._running()
-        window = watched.machine.predict(now_ns)
+        window = watched.machine.predict(now_ns, at_ns)
         if window is not None:
             counters = self.context.counters
             counters.window(window.latency_s, window.skipped)
