@@ -1,7 +1,7 @@
-"""One batch of samples, taken by a receiver that is killed at every call that reaches the disk.
+"""A batch of samples, taken by a receiver that is killed at every call that reaches the disk.
 
-Run by tests/store/test_samples.py. Prints one JSON line a kill: at which call, how far the stream
-was acknowledged by the receiver that came next, and the lines in the end.
+Run by tests/store/test_samples.py. Prints one JSON line a kill: at which call, whether the
+receiver that came next had acknowledged it, and the lines in the end.
 """
 
 import json
@@ -25,21 +25,17 @@ def lines(first: int, count: int) -> bytes:
 
 
 FIRST, SECOND = lines(0, 4), lines(4, 2)
+BATCHES = Batch(STREAM, 0, 0, FIRST), Batch(STREAM, len(FIRST), len(FIRST), SECOND)
 
 
-def take(folder: Path) -> None:
-    """Take the second batch, as a receiver that has just been started."""
-    HostJournal(folder, MOST).take(Batch(STREAM, len(FIRST), len(FIRST), SECOND))
-
-
-def killed(folder: Path, step: int) -> str:
-    """Take it in a child that is killed at `step`; return where it was, "end" for nowhere."""
+def killed(folder: Path, batch: Batch, step: int) -> str:
+    """Take a batch in a child, killed at `step`; return where it was, "end" for nowhere."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.dup2(writing, 1)
         sys.setprofile(killer(step))
-        take(folder)
+        HostJournal(folder, MOST).take(batch)
         sys.setprofile(None)
         os._exit(0)
     os.close(writing)
@@ -49,15 +45,15 @@ def killed(folder: Path, step: int) -> str:
     return (found or ["end"])[0]
 
 
-def resent(folder: Path) -> int:
-    """Send the batch again, as a sender that got no answer; return what was acknowledged before."""
+def resent(folder: Path, batch: Batch) -> bool:
+    """Send it again, as a sender that got no answer; return whether it was acknowledged before."""
     host = HostJournal(folder, MOST)
     try:
-        host.take(Batch(STREAM, len(FIRST), len(FIRST), SECOND))
+        host.take(batch)
     except Unfit as unfit:
-        assert unfit.position == len(FIRST) + len(SECOND)
-        return unfit.position
-    return 0
+        assert unfit.position == batch.offset + len(batch.lines)
+        return True
+    return False
 
 
 def kept(folder: Path) -> list[int]:
@@ -69,16 +65,18 @@ def kept(folder: Path) -> list[int]:
 
 
 def main() -> None:
-    """Every step, until the batch is through."""
-    at, step = "", 0
-    while at != "end":
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name) / "web"
-            HostJournal(folder, MOST).take(Batch(STREAM, 0, 0, FIRST))
-            at = killed(folder, step)
-            found = {"at": at, "position": resent(folder), "lines": kept(folder)}
-            sys.stdout.write(json.dumps(found) + "\n")
-        step += 1
+    """Every step of the first batch of a host and of a later one, until it is through."""
+    for number, batch in enumerate(BATCHES):
+        at, step = "", 0
+        while at != "end":
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name) / "web"
+                for before in BATCHES[:number]:
+                    HostJournal(folder, MOST).take(before)
+                at = killed(folder, batch, step)
+                found = {"batch": number, "at": at, "known": resent(folder, batch)}
+                sys.stdout.write(json.dumps({**found, "lines": kept(folder)}) + "\n")
+            step += 1
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def test_lines_are_read_at_their_offsets(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) > 5
     assert everything(tmp_path, 0) == ALL
     assert everything(tmp_path, len(ALL) - 8) == LINES[-1]
-    assert found.read(len(ALL), 99) == b"" and found.read(0, 3) == b""
+    assert journal.read(tmp_path, len(ALL), 99) == journal.read(tmp_path, 0, 3) == b""
     assert (Journal(tmp_path, 1 << 20).end, Journal(tmp_path / "new", 9).end) == (len(ALL), 0)
 
 

@@ -110,6 +110,9 @@ def test_windows_on_the_page_are_those_of_the_readings(playback: Playback) -> No
     assert windows and all(one.truth is None for one in windows)
     assert {one.episode_id for one in windows} == {playback.watched.episode.id}  # type: ignore[union-attr]
     assert np.isfinite([one.lag_s for one in windows]).all()
+    # These readings are of the past: they come late, and no window is skipped for that.
+    assert len(windows) > 3 and not any(one.skipped_before for one in windows)
+    assert all(one.missing == [] for one in windows)
 
 
 class Fleet:

@@ -164,7 +164,8 @@ def test_a_receiver_killed_at_any_step_of_a_batch_keeps_each_line_once() -> None
     words = [sys.executable, "-m", "tests.killed_samples"]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     kills = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len(kills) > 15 and kills[-1]["at"] == "end"
-    assert any(kill["position"] for kill in kills) and not all(kill["position"] for kill in kills)
-    for kill in kills:
-        assert kill["lines"] == list(range(6)), kill
+    for batch, count in enumerate((4, 6)):
+        steps = [kill for kill in kills if kill["batch"] == batch]
+        assert len(steps) > 15 and steps[-1]["at"] == "end"
+        assert {kill["known"] for kill in steps} == {True, False}
+        assert all(kill["lines"] == list(range(count)) for kill in steps), steps

@@ -75,13 +75,6 @@ class Journal:
             atomic.sync(self._path(max(self._sizes)))
             atomic.sync(self.folder)
 
-    def read(self, offset: int, most: int) -> bytes:
-        """Return whole lines from an offset on, at most `most` bytes, of one file. Raises OSError.
-
-        There are none at the end, and where not even one line fits.
-        """
-        return read(self.folder, offset, most)
-
     def forget(self, offset: int) -> None:
         """Remove the files of which all lines stand before an offset; the last one stays."""
         for start in sorted(self._sizes)[:-1]:

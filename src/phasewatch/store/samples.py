@@ -116,7 +116,8 @@ class HostJournal:
                 problem = f"is missing beside {self._journal.end} bytes of lines"
                 remedy = "Move the folder away: what was acknowledged is not known."
                 raise Refused(path, problem, "the positions of their senders", remedy, "samples")
-            return Positions(end=0)
+            # Before the first line, or a receiver killed then would leave lines without positions.
+            return self._replace(Positions(end=0))
         data = read_plain_file(path, POSITIONS_BYTES, "positions that `phasewatch receive` wrote")
         try:
             value = json.loads(data)
@@ -130,8 +131,12 @@ class HostJournal:
         others = {name: at for name, at in self._known.streams.items() if name != stream}
         kept = dict([*others.items()][1 - MOST_STREAMS :])
         known = Positions(end=self._journal.end, streams={**kept, stream: position})
+        self._known = self._replace(known)
+
+    def _replace(self, known: Positions) -> Positions:
+        """Replace the file of positions. Raises OSError."""
         atomic.write(self.folder / POSITIONS, json.dumps(known.model_dump()).encode())
-        self._known = known
+        return known
 
 
 class Samples:
