@@ -33,6 +33,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
         "stix2": "stix2",
         "uvicorn": "uvicorn",
     },
+    "fast": {"numba": "numba"},
     "cluster": {"distributed": "distributed", "pandas": "pandas"},
 }
 """For each extra of `pyproject.toml` that a command needs: import name to distribution name."""
