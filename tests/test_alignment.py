@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from phasewatch import alignment
 from phasewatch.alignment import MOST_SUMMED, align
 from phasewatch.compiled import Loop
-from phasewatch.episode import Samples
+from phasewatch.episode import Floats, Ints, Samples
 from phasewatch.schema import NS, Channel, Grid, Schema
 
 GRID = Grid(10.0, 5.0, 0.5, 1.0)
@@ -34,7 +34,7 @@ def drawn(seed: int, rows: int, gaps_ms: list[int]) -> Samples:
     return Samples(COLUMNS.names, t, t, values, 2.0)
 
 
-def by_numpy(samples: Samples, edges: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def by_numpy(samples: Samples, edges: Ints) -> Floats:
     value = alignment._values(samples, COLUMNS)
     return alignment._align(samples.t_wall_ns, value, COLUMNS, GRID, edges)
 

@@ -16,6 +16,8 @@ from pydantic import Field, model_validator
 
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, fields
+from phasewatch.modes import MODES as MODES
+from phasewatch.modes import Mode as Mode
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,8 +27,6 @@ Kind = Literal["gauge", "counter", "event"]
 COUNTER, GAUGE, EVENT = 0, 1, 2
 """The kinds as numbers, for arrays."""
 
-Mode = Literal["realistic", "oracle"]
-MODES: tuple[Mode, ...] = get_args(Mode)
 
 EXTRACTION = 1
 """Version of the code that turns samples into steps; a change of its meaning raises it."""

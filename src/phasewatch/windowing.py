@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from phasewatch.alignment import align
+from phasewatch.alignment import align as align
 from phasewatch.episode import Episode, Floats, Ints, Label, Samples, Span, ambiguous_spans
 from phasewatch.errors import Refused
 from phasewatch.schema import NS, Grid, Schema

@@ -32,7 +32,7 @@ def same_bits(loop: Loop, z: views.Array) -> bool:
         views._by_numpy(z, by_numpy)
     # A mean of nothing is NaN; its sign is not told apart.
     by_loop[np.isnan(by_loop)], by_numpy[np.isnan(by_numpy)] = np.nan, np.nan
-    return by_loop.tobytes() == by_numpy.tobytes()
+    return bool(by_loop.tobytes() == by_numpy.tobytes())
 
 
 @pytest.mark.skipif(not X86, reason="einsum adds in another order on other processors")
