@@ -73,7 +73,7 @@ def unbroken(store: Store, out: Path) -> float:
 
 def main() -> None:
     """Stop so many runs, let each go on, and compare."""
-    _network.Schedule = partial(Schedule, epochs=4)  # type: ignore[misc,assignment]
+    vars(_network)["Schedule"] = partial(Schedule, epochs=4)
     generator = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
     ends = []
     with tempfile.TemporaryDirectory() as folder:
