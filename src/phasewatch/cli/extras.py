@@ -34,6 +34,8 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
         "uvicorn": "uvicorn",
     },
     "fast": {"numba": "numba"},
+    "metrics": {"prometheus_client": "prometheus-client"},
+    "mqtt": {"paho": "paho-mqtt"},
     "cluster": {"distributed": "distributed", "pandas": "pandas"},
 }
 """For each extra of `pyproject.toml` that a command needs: import name to distribution name."""
