@@ -73,7 +73,7 @@ class Place:
     @property
     def checkpoint(self) -> Path:
         """The checkpoint that the stage `gbt` leaves."""
-        return self.folder / "run" / "checkpoints" / f"gbt-{MODE}.ckpt.json"
+        return self.run.checkpoint_path("gbt", MODE)
 
     def split(self) -> Split:
         """The split of the usable episodes by sample."""
