@@ -84,12 +84,15 @@ def few_labels(
     from phasewatch.io import atomic
 
     run = Run.open(folder)
-    found = [asdict(one) for one in few_labels(run.predictions, _numbers(labels))]
+    mark = {"simulated": True} if run.predictions.simulated else {}
+    found = [asdict(one) | mark for one in few_labels(run.predictions, _numbers(labels))]
     atomic.write(run.path / "few_labels.json", json.dumps(found, indent=1).encode())
     if as_json:
         print_json(found)
         return
     tables.few_labels(found)
+    if mark:
+        out.print("note: every episode is simulated; no score says anything about a machine.")
 
 
 def _numbers(text: str) -> list[int]:
