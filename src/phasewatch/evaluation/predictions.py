@@ -103,7 +103,7 @@ class PredictionSet:
     `usable` are the episodes that a split may use, `baselines` the names of models that need no
     detector, `stride_s` the seconds between two windows, `leakage_checks` their results, and
     `untested` what no recording contains. `levels` is None where openings alone teach the levels of
-    machines. No episode is held out in two folds.
+    machines. `simulated` is true where the episodes are. No episode is held out in two folds.
     """
 
     folds: tuple[Fold, ...]
@@ -116,6 +116,7 @@ class PredictionSet:
     predictions: tuple[Predictions, ...]
     untested: tuple[str, ...] = ()
     levels: LevelSource | None = None
+    simulated: bool = False
 
     @property
     def new_hosts(self) -> bool:
@@ -198,6 +199,8 @@ def _described(run: PredictionSet) -> dict[str, Any]:
     }
     if run.levels is not None:
         metadata["levels"] = asdict(run.levels)
+    if run.simulated:
+        metadata["simulated"] = True
     return metadata
 
 
@@ -237,6 +240,7 @@ def load(path: Path) -> PredictionSet:
             tuple(_predictions(file, tuple(metadata["classes"]))),
             tuple(metadata.get("untested", ())),
             LevelSource(**metadata["levels"]) if "levels" in metadata else None,
+            metadata.get("simulated", False) is not False,
         )
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +89,8 @@ def run(
     trained = train(recipe, store, out, log, workers, waived)
     written = trained.run
     about = to_predict(trained.folds, trained.usable, store.schema, recipe.seed)
-    about = replace(about, levels=_levels(recipe, trained.baseline))
+    levels = _levels(recipe, trained.baseline)
+    about = replace(about, levels=levels, simulated=recipe.simulated)
     found = predict_each(trained.folds, store.schema)
     written.write_predictions(about, found, any_ambiguous(trained.folds))
     report = evaluate(written.predictions)
@@ -112,7 +113,7 @@ def train(
     split has several. Goes on where an interrupted run of the same recipe on the same store
     stopped. `waived` are leakage rules that may fail. Raises Refused.
     """
-    store.refuse_simulated("training")
+    store.refuse_simulated("training", recipe.simulated)
     _refuse_names(recipe, store)
     cache = workers.cache or Run(out).grids_path
     for folder in (out, cache):
@@ -275,7 +276,7 @@ def _record(recipe: Recipe, store: Store, results: list[ValidationResult]) -> di
             digest.update(manifest.read_bytes())
     return {
         "phasewatch": __version__,
-        "recipe": asdict(recipe),
+        "recipe": recipe.dump(),
         "episodes": len(results),
         "store_sha256": digest.hexdigest(),
     }
