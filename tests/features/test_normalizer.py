@@ -1,6 +1,7 @@
 """Version 4 of the views: what it adds, and that no machine gives a model unbounded numbers."""
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -161,6 +162,31 @@ def test_it_is_fitted_again_to_the_same_bits(
         assert again.keys() == normalizer.arrays().keys()
         for name, values in normalizer.arrays().items():
             np.testing.assert_array_equal(values, again[name])
+
+
+class Blocked(Windows):
+    """Windows that are read in blocks of 29, as very many are."""
+
+    def blocks(self, size: int = 29, past: bool = True) -> Iterator[Windows]:
+        yield from super().blocks(29, past)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_windows_in_blocks_give_the_same_normalizer_but_for_rounding(
+    windows: Windows, view: View, version: int
+) -> None:
+    many = concatenate([windows, faster(windows, 3.0)])
+    many.x[3, :5], many.x[:, 7] = np.nan, np.nan
+    blocked = Blocked(*(getattr(many, field.name) for field in fields(Windows)))
+    chosen = NEWEST if version == NEWEST else OLDEST
+    one, other = (Normalizer.fit(view, given, chosen, OWN) for given in (many, blocked))
+    assert len(many) > 3 * 29
+    for name, values in one.arrays().items():
+        # Deviations that are rounding alone are no deviation in one of the two and 1 in the other.
+        np.testing.assert_allclose(other.arrays()[name], values, rtol=1e-12, atol=1e-12)
+    z = np.concatenate(list(one.blocks(blocked)))
+    np.testing.assert_array_equal(z, seen(one, many))
 
 
 def test_channels_without_an_opening_or_a_value_have_limits(windows: Windows) -> None:

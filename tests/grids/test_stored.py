@@ -1,7 +1,6 @@
 """Windows that are read from grids are those that are cut from the samples, to the bit."""
 
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest

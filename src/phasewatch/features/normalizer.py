@@ -8,6 +8,7 @@ taken for the nearest of them, and normalized columns are clipped at quantiles o
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from phasewatch.features.context import context
 from phasewatch.features.ratios import Pair, ratios
 from phasewatch.features.views import OLDEST, VIEWS, Array, View, ViewVersion, pairs_of
 from phasewatch.schema import Schema
-from phasewatch.windowing import BLOCK, PAST_BLOCKS, WindowSet, signed_log
+from phasewatch.windowing import PAST_BLOCKS, WindowSet, signed_log
 
 QUANTILE = 0.005
 """Share of the training values of a column that are clipped at either end."""
@@ -238,18 +239,18 @@ def _moments(blocks: Iterable[Array]) -> Moments:
     return reduce(Moments.joined, map(Moments.of, blocks))
 
 
-def _scaled(draft: Normalizer, limits: Limits, blocks: Iterable[Array], many: int) -> Normalizer:
+def _scaled(draft: Normalizer, limits: Limits, blocks: Iterator[Array], many: int) -> Normalizer:
     """Return a normalizer with scales and limits of the columns of `many` windows, in blocks.
 
     Columns of a single block are taken one by one: a copy of all of them may not fit into memory.
     Limits are quantiles, and at least `LEAST_LIMIT` from the mean. By Chebyshev's inequality none
     is beyond 1 / sqrt(QUANTILE), about 14 standard deviations.
     """
-    if many <= BLOCK:
-        (z,) = blocks
+    z = next(blocks)
+    if len(z) == many:
         fitted = np.array([_scale(z[:, row]) for row in range(z.shape[1])])
     else:
-        fitted = _scales(blocks, many)
+        fitted = _scales(chain([z], blocks), many)
     mean, std, low, high = np.ascontiguousarray(fitted.T)
     return replace(draft, mean=mean, std=std, limits=replace(limits, low=low, high=high))
 
@@ -288,6 +289,8 @@ def _least(before: Array, values: Array, kept: int) -> Array:
 def _quantile(least: Array, count: NDArray[np.int64]) -> Array:
     """Return the quantile at `QUANTILE` of `count[F]` values, of which `least[F,L]` are given."""
     ordered = np.sort(least, axis=1)
+    # What is infinite here was not measured, and has no part in a quantile of what was.
+    ordered[np.isinf(ordered)] = 0.0
     place = QUANTILE * np.maximum(count - 1, 0)
     below = place.astype(np.int64)
     first, second = (

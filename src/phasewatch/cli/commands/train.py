@@ -94,6 +94,14 @@ Jobs = Annotated[
 Cluster = Annotated[
     str, typer.Option("--cluster", help="Address (tcp://…) of a Dask cluster to train on.")
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder of the grids of episodes, which runs may share; in the folder of the run "
+        "without this option.",
+    ),
+]
 RunFolder = Annotated[
     Path, typer.Option("--out", help="Folder of the run, new or of an interrupted run.")
 ]
@@ -155,6 +163,7 @@ def train(
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Train every model of a recipe in both modes, and print a table of scores.
@@ -165,7 +174,7 @@ def train(
     named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
     chosen = _on_data(chosen, baseline, simulated)
-    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or [], cache), as_json)
     _show_scores(done, as_json)
 
 
@@ -189,6 +198,7 @@ def run(
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Train like `train`, and write the report as a page and as Markdown too."""
@@ -198,7 +208,7 @@ def run(
     named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
     chosen = _on_data(chosen, baseline, simulated)
-    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or [], cache), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)
     if not as_json:
@@ -206,7 +216,11 @@ def run(
 
 
 def _train_and_evaluate(
-    chosen: "Recipe", path: Path, folder: Path, how: tuple[int, str, list[str]], as_json: bool
+    chosen: "Recipe",
+    path: Path,
+    folder: Path,
+    how: tuple[int, str, list[str], Path | None],
+    as_json: bool,
 ) -> "RunResult":
     """Train and evaluate, with a progress bar for each training."""
     from phasewatch.experiment import pipeline
@@ -225,7 +239,7 @@ def _train_and_evaluate(
             opened,
             folder,
             lambda line: printer(line, soft_wrap=True, markup=False),
-            Workers(*how[:2], _follower(progress)),
+            Workers(*how[:2], _follower(progress), how[3]),
             how[2],
         )
 
