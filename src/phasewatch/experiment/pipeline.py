@@ -224,8 +224,8 @@ def _train_fold(
     workers, waived, log = how
     log(describe_split(fold.split))
     tasks = list(fold.tasks(windows))
-    data = _fold_data(fold.split, episodes, fold.store.schema, windows)
-    checks = check_leakage(data, waived)
+    shared = (fold.split, episodes, fold.store.schema, windows)
+    checks = check_leakage(_fold_data(*shared), waived)
     log(f"leakage {len(checks)} rules checked: {_describe_checks(checks)}")
     for path in jobs.run_tasks(tasks, workers):
         log(f"saved   {path}  (written, read back, probe replayed)")
@@ -241,7 +241,7 @@ def _train_fold(
         one.name: (one.normalizer, _learned_from(windows[one.mode], one.name in inner))
         for one in loaded
     }
-    checks += check_leakage(replace(data, normalizers=normalizers), waived)
+    checks += check_leakage(replace(_fold_data(*shared), normalizers=normalizers), waived)
     return TrainedFold(fold.split, loaded, windows, checks, fold.run, inner)
 
 
