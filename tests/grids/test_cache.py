@@ -4,9 +4,11 @@ import os
 import shutil
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +95,25 @@ def test_what_is_new_or_changed_is_made_and_nothing_else(
     alone = replace(cache_of(store), folder=store.root.parent / "alone").sweep(store)
     assert steps(swept, store) == steps(alone, store)
     assert [one.id for one in swept.results] == store.ids()
+
+
+def test_a_pass_that_is_stopped_goes_on_where_it_was(
+    store: Store, read: "Counter[str]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caches, "PACK_EPISODES", 2)
+
+    def stopped(work: Callable[[Any], Any], blocks: Sequence[Any]) -> Iterator[Any]:
+        yield from map(work, blocks[:2])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache_of(store).sweep(store, stopped)
+    read.clear()
+    swept = cache_of(store).sweep(store)
+    assert read == dict.fromkeys(store.ids()[4:], 1)
+    whole = replace(cache_of(store), folder=store.root.parent / "whole").sweep(store)
+    assert steps(swept, store) == steps(whole, store)
+    assert swept.results == whole.results
 
 
 def test_another_opening_or_schema_has_grids_of_its_own(store: Store, read: "Counter[str]") -> None:
