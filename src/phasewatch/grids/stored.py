@@ -52,6 +52,10 @@ class Grids:
     packs: tuple[Pack, ...]
     places: NDArray[np.int64]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return packs and places alone: what follows from them is computed where it is needed."""
+        return Grids, (self.packs, self.places)
+
     @cached_property
     def episodes(self) -> list[Stored]:
         """Each episode, without its arrays."""
@@ -144,8 +148,10 @@ class Grids:
         pack, first = self.places[place, 0], self.first_steps[place] + start
         for number in np.unique(pack).tolist():
             rows = np.flatnonzero(pack == number)
-            seen = sliding_window_view(self.packs[number].steps, many, axis=0)
-            out[rows] = seen[first[rows]][:, channels]
+            steps = self.packs[number].steps
+            found = sliding_window_view(steps, many, axis=0)[first[rows]]
+            every = np.array_equal(channels, np.arange(steps.shape[1]))
+            out[rows] = found if every else found[:, channels]
         return out
 
     def columns(self, place: int, channels: Ints) -> Singles:
