@@ -17,6 +17,7 @@ export interface Watched {
 }
 
 class Machines {
+  #last = new Map<string, Watched>();
   #byId = $derived(new Map(incidents.all.map((one) => [one.id, one])));
   /** A replay has a time of its own: only machines that run now have an age. */
   timed = $derived(received.machines.size > 1 || received.episode?.mode === "live");
@@ -26,7 +27,15 @@ class Machines {
     const incident = one.incident_id ? this.#byId.get(one.incident_id) : undefined;
     const age = this.timed && one.end_wall_ns !== null ? Math.max(0, received.servers_now / 1000 - Number(one.end_wall_ns) / 1e9) : null;
     const quiet = one.state === "running" && (age ?? 0) > 2 * one.stride_s;
-    return { one, severe: severity(one, incident, quiet), incident, age, quiet };
+    return this.#same({ one, severe: severity(one, incident, quiet), incident, age, quiet });
+  }
+  /** The value of before where nothing has changed, so that only tiles that changed are drawn. */
+  #same(next: Watched): Watched {
+    const last = this.#last.get(next.one.machine);
+    const keys = Object.keys(next) as (keyof Watched)[];
+    if (last && keys.every((key) => last[key] === next[key])) return last;
+    this.#last.set(next.one.machine, next);
+    return next;
   }
 }
 
