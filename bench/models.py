@@ -60,7 +60,7 @@ def ours(split: str, fold: TrainedFold) -> list[Line]:
     for loaded in fold.checkpoints:
         if jobs.repeat_of(loaded.name):
             continue
-        windows = fold.windows[loaded.mode]["unseen"]
+        windows = fold.windows[loaded.mode]["unseen"].read()
         began = time.monotonic()
         predicted = loaded.logits(windows.x, windows.opening, windows.past).argmax(axis=1)
         rate = len(windows) / (time.monotonic() - began)
@@ -81,8 +81,8 @@ def peers(split: str, fold: TrainedFold, python: Path) -> list[Line]:
     for mode, parts in fold.windows.items():
         loaded = next(one for one in fold.checkpoints if one.mode == mode)
         normalizer = Normalizer.fit("tensor", parts["train"])
-        known = concatenate([parts["train"], parts["validation"]])
-        asked = parts["unseen"]
+        known = concatenate([parts["train"], parts["validation"]]).read()
+        asked = parts["unseen"].read()
         with tempfile.TemporaryDirectory() as place:
             given, said = Path(place) / "given.npz", Path(place) / "said.npz"
             z, wanted = (

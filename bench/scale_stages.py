@@ -7,11 +7,9 @@ channels, so that each figure is the larger one.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from unittest import mock
-
-import numpy as np
 
 import phasewatch.cli.main  # noqa: F401 (every command is then known to `app`)
 from phasewatch.artifacts import checkpoint
@@ -20,11 +18,17 @@ from phasewatch.cli.console import SOME_ERRORED, SOME_REJECTED, app
 from phasewatch.evaluation import baselines
 from phasewatch.evaluation.evaluate import evaluate
 from phasewatch.evaluation.leakage import BEFORE_TRAINING, FoldData, check_leakage
-from phasewatch.experiment.inference import TrainedFold, predict_all, predict_baseline
-from phasewatch.experiment.pipeline import windows_by_mode
+from phasewatch.experiment.inference import (
+    TrainedFold,
+    any_ambiguous,
+    predict_baseline,
+    predict_each,
+    to_predict,
+)
 from phasewatch.experiment.run import Run
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.views import PREFERRED
+from phasewatch.grids.cache import GridCache, Swept
 from phasewatch.schema import Mode
 from phasewatch.sim import stream
 from phasewatch.splits import Split, divide_windows, held_out_sample
@@ -32,8 +36,7 @@ from phasewatch.store.local import Store
 from phasewatch.training import augment, recipes
 from phasewatch.training.fitting import FittedModel, refit_model
 from phasewatch.validation import index
-from phasewatch.validation.sweep import validate_and_read
-from phasewatch.windowing import Windows
+from phasewatch.windowing import WindowSet
 
 MODE: Mode = "oracle"
 ROUNDS = 10
@@ -80,19 +83,20 @@ class Place:
         usable = [one.identity for one in index.read(self.index) if one.usable]
         return held_out_sample(usable, "", "")
 
-    def save(self, windows: Mapping[Mode, Windows]) -> None:
-        """Write windows for the stages after this one, an array a file."""
-        for mode, one in windows.items():
-            (self.folder / mode).mkdir(exist_ok=True)
-            for field in fields(Windows):
-                np.save(self.folder / mode / f"{field.name}.npy", getattr(one, field.name))
+    def sweep(self) -> Swept:
+        """Validate the store and make the grids that are not there, as training does."""
+        schema = self.store.schema.for_mode(MODE)
+        return GridCache(self.run.grids_path, schema, RECIPE.opening_s).sweep(self.store)
 
-    def windows(self) -> Windows:
-        """Read the windows of `MODE`."""
-        folder = self.folder / MODE
-        return Windows(**{one.name: np.load(folder / f"{one.name}.npy") for one in fields(Windows)})
+    def windows(self) -> WindowSet:
+        """Open the windows of `MODE`, which the stage `extract` leaves."""
+        if not self.run.grids_path.exists():
+            raise FileNotFoundError(self.run.grids_path)
+        swept = self.sweep()
+        usable = [one.id for one in swept.results if one.usable]
+        return swept.of(usable).windows(self.store.schema.for_mode(MODE))
 
-    def subsets(self) -> dict[str, Windows]:
+    def subsets(self) -> dict[str, WindowSet]:
         """Read the windows of each side of the split."""
         return divide_windows(self.windows(), self.split())
 
@@ -128,14 +132,8 @@ def validate(place: Place) -> Work:
 
 
 def extract(place: Place) -> Work:
-    """Validate, read, and cut the windows of both modes, as training does."""
-
-    def work() -> None:
-        results, episodes = validate_and_read(place.store)
-        usable = [episodes[one.id] for one in results if one.usable]
-        place.save(windows_by_mode(RECIPE, place.store.schema, usable))
-
-    return work
+    """Validate, and make the grids of both modes, as training does."""
+    return place.sweep
 
 
 def divide(place: Place) -> Work:
@@ -167,8 +165,7 @@ def views(place: Place) -> Work:
 
     def work() -> object:
         lens = Normalizer.fit("summary", train, PREFERRED["summary"], schema)
-        some = augment.drop(train, schema, 0)
-        return lens.apply(some.x, some.opening, some.past)
+        return sum(len(z) for z in lens.blocks(augment.drop(train, schema, 0)))
 
     return work
 
@@ -185,11 +182,11 @@ def gru(place: Place) -> Work:
     return lambda: _refit(place, train, "gru", {"epochs": 1.0})
 
 
-def _refit(place: Place, train: Windows, name: str, choices: Mapping[str, float]) -> FittedModel:
+def _refit(place: Place, train: WindowSet, name: str, choices: Mapping[str, float]) -> FittedModel:
     return refit_model(name, place.store.schema.for_mode(MODE), 0, train, choices)
 
 
-def _save(place: Place, fitted: FittedModel, train: Windows) -> None:
+def _save(place: Place, fitted: FittedModel, train: WindowSet) -> None:
     split = place.split()
     trained = Checkpoint(
         name=f"gbt-{MODE}",
@@ -214,8 +211,9 @@ def predict(place: Place) -> Work:
     fold = TrainedFold(split, [loaded], {MODE: subsets}, [], place.run)
 
     def work() -> None:
-        found = predict_all([fold], usable, place.store.schema, 0)
-        place.run.write_predictions(replace(found, simulated=True))
+        about = replace(to_predict([fold], usable, place.store.schema, 0), simulated=True)
+        found = predict_each([fold], place.store.schema)
+        place.run.write_predictions(about, found, any_ambiguous([fold]))
 
     return work
 
@@ -257,11 +255,11 @@ STAGES = {
     "simulate": Stage(simulate, 4),
     "validate": Stage(validate, 8),
     "validate again": Stage(validate, 8),
-    "extract": Stage(extract, 450),
-    "divide": Stage(divide, 400),
+    "extract": Stage(extract, 150),
+    "divide": Stage(divide, 60),
     "audit": Stage(audit, 600),
     "baselines": Stage(baseline, 500),
-    "lens and view": Stage(views, 600),
+    "lens and view": Stage(views, 300),
     f"gbt, {ROUNDS} rounds": Stage(gbt, 700),
     "gru, one epoch": Stage(gru, 700),
     "predict": Stage(predict, 600),

@@ -175,9 +175,9 @@ def test_without_baseline_is_beside_the_level_of_openings(
     taught: RunResult, toy_store: Store
 ) -> None:
     parts = taught.trained.folds[0].windows["realistic"]
-    without = parts[WITHOUT_BASELINE]
-    np.testing.assert_array_equal(without.x, parts["unseen"].x)
-    assert (without.opening != parts["unseen"].opening).any(axis=1).all()
+    without, unseen = parts[WITHOUT_BASELINE].read(), parts["unseen"].read()
+    np.testing.assert_array_equal(without.x, unseen.x)
+    assert (without.opening != unseen.opening).any(axis=1).all()
     layout = toy_store.schema.for_mode("realistic")
     ids = [id for id in taught.trained.baseline.episodes if id.startswith("delta")]
     cut = concatenate(cut_windows(toy_store.read(id), layout, 6.0) for id in ids)
@@ -241,7 +241,7 @@ def test_windows_for_prediction_are_those_of_the_run(taught: RunResult, toy_stor
     layout = toy_store.schema.for_mode("realistic")
     windows, _ = usable_windows(toy_store, layout, 6.0, selection=Selection.parse(TAUGHT))
     assert not {"alpha.calm.s0", "delta.calm.s0"} & set(windows.episode.tolist())
-    unseen = taught.trained.folds[0].windows["realistic"]["unseen"]
+    unseen = taught.trained.folds[0].windows["realistic"]["unseen"].read()
     own = windows.take(np.isin(windows.episode, unseen.episode))
     np.testing.assert_array_equal(own.opening, unseen.opening)
     with pytest.raises(Refused, match="is declared baseline"):

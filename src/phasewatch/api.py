@@ -91,6 +91,7 @@ def train(
     baseline: str | None = None,
     simulated: bool | None = None,
     jobs: int = 1,
+    cache: str | Path | None = None,
     waive: Sequence[str] = (),
     log: Callable[[str], None] = lambda line: None,
 ) -> "Run":
@@ -99,9 +100,10 @@ def train(
     `recipe` is a name (all, quick, baselines, results) or a `Recipe`; other arguments replace its
     values, `models` the names of its models, `baseline` the recordings that teach levels. `test`
     and `validation` name what the `split` holds out, hosts by default. `out` is the run's folder:
-    an interrupted run resumes there. `jobs` trainings run side by side, `waive` names leakage rules
-    that may fail, and `log` is called with each line of progress. A store of simulated episodes is
-    taken with `simulated` alone, and all that comes of it says so. Raises Refused.
+    an interrupted run resumes there. `jobs` trainings run side by side, `cache` is the folder of
+    the grids of episodes, which runs may share, `waive` names leakage rules that may fail, and
+    `log` is called with each line of progress. A store of simulated episodes is taken with
+    `simulated` alone, and all that comes of it says so. Raises Refused.
     """
     from phasewatch.experiment import pipeline
     from phasewatch.training import recipes
@@ -124,7 +126,8 @@ def train(
         "simulated": simulated,
     }
     chosen = replace(found, **{key: value for key, value in given.items() if value is not None})
-    return pipeline.run(chosen, _opened(store), Path(out), log, Workers(jobs), waive).run
+    workers = Workers(jobs, cache=Path(cache) if cache else None)
+    return pipeline.run(chosen, _opened(store), Path(out), log, workers, waive).run
 
 
 def watch(

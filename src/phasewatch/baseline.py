@@ -5,7 +5,7 @@ recordings: those declared baseline, which are no part of the question, and earl
 of the same host. Their stretches join the openings in the level of the machine (decision 44).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch.episode import NAMES, Episode, Identity, Label, Provenance, Samples
+from phasewatch.episode import NAMES, Episode, Identity, Label, Samples
 from phasewatch.errors import Refused
 from phasewatch.schema import Schema
 from phasewatch.windowing import resample, signed_log
@@ -145,6 +145,19 @@ class Baseline:
         return Baseline(tuple(map(some, self.declared)), earlier, self.episodes)
 
 
+@dataclass(frozen=True)
+class Record:
+    """What a selection needs to know of an episode: its identity, and its notes."""
+
+    identity: Identity
+    notes: Mapping[str, object]
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """The five names, by field."""
+        return self.identity.provenance
+
+
 def of_episodes(
     episodes: Mapping[str, Episode], schema: Schema, selection: Selection
 ) -> tuple[Baseline, list[str]]:
@@ -153,9 +166,20 @@ def of_episodes(
     Raises Refused where a pattern fits none, where a declared recording is not benign throughout,
     and where all are declared.
     """
-    _refuse_idle_patterns(selection, list(episodes.values()))
-    declared = [id for id, one in episodes.items() if selection.declares(one)]
-    judged = [id for id in episodes if id not in set(declared)]
+    records = {id: Record(_identity(one), one.notes) for id, one in episodes.items()}
+    return of_records(records, episodes.__getitem__, schema, selection)
+
+
+def of_records(
+    records: Mapping[str, Record],
+    read: Callable[[str], Episode],
+    schema: Schema,
+    selection: Selection,
+) -> tuple[Baseline, list[str]]:
+    """Return the same as `of_episodes`; only episodes that say something are `read`."""
+    _refuse_idle_patterns(selection, list(records.values()))
+    declared = {id for id, one in records.items() if selection.declares(one)}
+    judged = [id for id in records if id not in declared]
     if declared and not judged:
         raise Refused(
             "--baseline",
@@ -164,11 +188,12 @@ def of_episodes(
             "Declare fewer, or none with --baseline none.",
             code="baseline",
         )
-    benign = [id for id in judged if selection.earlier and is_benign(episodes[id].labels, schema)]
+    benign = frozenset(schema.classes[:1])
+    earlier = [id for id in judged if selection.earlier and records[id].identity.phases == benign]
     return Baseline(
-        tuple(stretches_of(episodes[id], schema) for id in declared),
-        {id: stretches_of(episodes[id], schema) for id in benign},
-        {id: _identity(episodes[id]) for id in judged},
+        tuple(stretches_of(read(id), schema) for id in records if id in declared),
+        {id: stretches_of(read(id), schema) for id in earlier},
+        {id: records[id].identity for id in judged},
     ), judged
 
 
@@ -212,10 +237,10 @@ def is_benign(labels: Sequence[Label], schema: Schema) -> bool:
     return {label.phase for label in labels} == {schema.classes[0]}
 
 
-def _refuse_idle_patterns(selection: Selection, episodes: Sequence[Provenance]) -> None:
+def _refuse_idle_patterns(selection: Selection, records: Sequence[Record]) -> None:
     """Raise Refused for a pattern that no episode fits: it is mistyped."""
     for name, pattern in selection.names:
-        there = sorted({str(getattr(one, name)) for one in episodes})
+        there = sorted({one.provenance[name] for one in records})
         if not any(fnmatchcase(text, pattern) for text in there):
             raise Refused(
                 f"--baseline {name}={pattern}",

@@ -5,6 +5,7 @@ both sides. What a test set lacks is derived from it, never written by hand.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import wraps
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     # What names the splits, such as a command's help, needs no numpy.
     from phasewatch.baseline import Baseline
     from phasewatch.episode import Identity
-    from phasewatch.windowing import Windows
+    from phasewatch.windowing import AnyWindows
 
 WITHOUT_BASELINE = "without baseline"
 
@@ -40,7 +41,7 @@ class Split:
     def __post_init__(self) -> None:
         """Raise ValueError for an episode on two sides."""
         every = [*self.train, *self.validation, *self.seen, *self.test]
-        double = sorted({id for id in every if every.count(id) > 1})
+        double = sorted(id for id, many in Counter(every).items() if many > 1)
         if double:
             raise ValueError(f"on two sides of the split: {', '.join(double)}")
 
@@ -377,8 +378,8 @@ def _held_out(
         seen=tuple(sorted(seen)),
         test=tuple(sorted(e.id for e in episodes if getattr(e, key) in test)),
     )
-    trained = {e.profile for e in episodes if e.id in split.train}
-    missing = sorted({e.profile for e in episodes if e.id in split.test} - trained)
+    profile = {e.id: e.profile for e in episodes}
+    missing = sorted({profile[id] for id in split.test} - {profile[id] for id in split.train})
     if missing:
         raise Refused(
             f"split {recipe}",
@@ -411,21 +412,20 @@ def untested(episodes: Sequence["Identity"], ids: Sequence[str], what: str) -> l
             return {episode.profile for episode in chosen}
         return {phase for episode in chosen for phase in episode.phases}
 
-    return sorted(values(episodes) - values([e for e in episodes if e.id in set(ids)]))
+    chosen = set(ids)
+    return sorted(values(episodes) - values([e for e in episodes if e.id in chosen]))
 
 
 def divide_windows(
-    windows: "Windows", split: Split, baseline: "Baseline | None" = None
-) -> dict[str, "Windows"]:
+    windows: "AnyWindows", split: Split, baseline: "Baseline | None" = None
+) -> dict[str, "AnyWindows"]:
     """Return the windows of each part of a split, with the benign level known at their time.
 
     Training windows use no opening of a test episode. Where a `baseline` says more of machines
     than openings do, the part `WITHOUT_BASELINE` has the unseen windows beside the level that
     openings alone give. Raises Refused when a part has no episode.
     """
-    import numpy as np
-
-    from phasewatch.windowing import nothing_known, pool_openings
+    from phasewatch.windowing import nothing_known, of_episodes, pool_openings
 
     sides = {
         "train": split.train,
@@ -451,13 +451,14 @@ def divide_windows(
     }
     said = baseline.known if baseline else nothing_known
     parts = {}
-    for part, ids in sides.items():
-        known = pool_openings(windows.take(np.isin(windows.episode, near[part])), said)
-        parts[part] = known.take(np.isin(known.episode, ids))
+    for around in ("train", "validation", "unseen"):
+        known = pool_openings(of_episodes(windows, near[around]), said)
+        for part in (part for part in sides if near[part] == near[around]):
+            parts[part] = of_episodes(known, sides[part])
     if baseline:
-        known = pool_openings(windows.take(np.isin(windows.episode, near["unseen"])))
-        parts[WITHOUT_BASELINE] = known.take(np.isin(known.episode, split.test))
-    return parts
+        known = pool_openings(of_episodes(windows, near["unseen"]))
+        parts[WITHOUT_BASELINE] = of_episodes(known, split.test)
+    return {part: parts[part] for part in (*sides, WITHOUT_BASELINE) if part in parts}
 
 
 def _each_host(episodes: Sequence["Identity"]) -> list[Split]:

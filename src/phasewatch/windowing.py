@@ -5,9 +5,9 @@ end and no further back than `hold + step`, so a window from a live buffer has t
 the one cut from the complete episode. NaN means: not measured.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -25,6 +25,98 @@ POOLED_OPENINGS = 12
 
 PAST_BLOCKS = 14
 """B, the number of blocks of half a window each that a model may look back at before a window."""
+
+BLOCK = 8192
+"""Windows that are in memory at once where all of them may not fit."""
+
+
+class WindowSet(Protocol):
+    """N windows, whose steps are in memory (`Windows`) or on the disk (`grids.StoredWindows`).
+
+    Truth and identity of every window are at hand. Steps, levels and past are read by `blocks`.
+    """
+
+    @property
+    def y(self) -> Ints:
+        """The class of each window, `[N]`."""
+
+    @property
+    def t_ns(self) -> Ints:
+        """The end of each window in Unix ns, `[N]`."""
+
+    @property
+    def ambiguous(self) -> Bools:
+        """Which windows end in an act whose phase nothing observable distinguishes, `[N]`."""
+
+    @property
+    def episode(self) -> Strings:
+        """The id of each window's episode, `[N]`."""
+
+    @property
+    def host(self) -> Strings:
+        """The host of each window, `[N]`."""
+
+    @property
+    def sample(self) -> Strings:
+        """The sample of each window, `[N]`."""
+
+    @property
+    def profile(self) -> Strings:
+        """The profile of each window, `[N]`."""
+
+    @property
+    def campaign(self) -> Strings:
+        """The campaign of each window, `[N]`."""
+
+    @property
+    def clear(self) -> Self:
+        """The windows whose phase can be told."""
+
+    @property
+    def episodes(self) -> tuple[Strings, Ints]:
+        """The sorted ids `[E]` of all episodes, and the place there of each window's, `[N]`."""
+
+    def __len__(self) -> int:
+        """Return N, the number of windows."""
+
+    def take(self, rows: NDArray[np.bool_] | Ints) -> Self:
+        """Return the windows of the chosen rows."""
+
+    def channels(self, schema: Schema, other: Schema) -> Self:
+        """Return the same windows, cut under `schema`, with the channels of `other` alone."""
+
+    def without(self, gone: Bools, opening: bool) -> Self:
+        """Return the windows with NaN for the channels `gone[C]`, and for all levels if `opening`.
+
+        The levels of those channels are NaN as well.
+        """
+
+    def labelled(self, y: Ints) -> Self:
+        """Return the same windows with other classes `y[N]`."""
+
+    def openings(self, rows: Ints) -> NDArray[np.float32]:
+        """Return the levels of the chosen rows, `[R,C]`."""
+
+    def with_levels(self, levels: NDArray[np.float32], place: Ints) -> Self:
+        """Return the same windows, each with the level `levels[place]` of `levels[L,C]`."""
+
+    def join(self, others: "Sequence[Self]") -> Self:
+        """Return these windows followed by those of `others`."""
+
+    def blocks(self, size: int = BLOCK, past: bool = True) -> "Iterator[Windows]":
+        """Yield all windows in blocks of `size`, in order; one empty block where there is none.
+
+        Without `past` what came before the windows may be left out: its last axis is then empty.
+        """
+
+    def read(self, past: bool = True) -> "Windows":
+        """Return all windows in memory; without `past` as `blocks` yields them."""
+
+    def described(self) -> "Windows":
+        """Return truth and identity of all windows, without steps, levels and past."""
+
+
+AnyWindows = TypeVar("AnyWindows", bound=WindowSet)
 
 
 @dataclass(frozen=True)
@@ -73,9 +165,66 @@ class Windows:
         """Return `X[N, C*T]`, every step a column, and `y[N]`, as scikit-learn takes them."""
         return self.x.reshape(len(self), -1).astype(np.float64), self.y
 
-    def take(self, rows: NDArray[np.bool_] | Ints) -> "Windows":
+    def take(self, rows: NDArray[np.bool_] | Ints | slice) -> "Windows":
         """Return the windows of the chosen rows."""
         return Windows(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    @property
+    def episodes(self) -> tuple[Strings, Ints]:
+        """The sorted ids `[E]` of all episodes, and the place there of each window's, `[N]`."""
+        ids, place = np.unique(self.episode, return_inverse=True)
+        return ids, place
+
+    def without(self, gone: Bools, opening: bool) -> "Windows":
+        """Return the windows with NaN for the channels `gone[C]`, and for all levels if `opening`.
+
+        The levels of those channels are NaN as well.
+        """
+        if not gone.any():
+            level = np.full_like(self.opening, np.nan) if opening else self.opening
+            return replace(self, opening=level)
+        x, level, past = self.x.copy(), self.opening.copy(), self.past.copy()
+        x[:, gone], past[:, gone] = np.nan, np.nan
+        level[:, gone | opening] = np.nan
+        return replace(self, x=x, opening=level, past=past)
+
+    def labelled(self, y: Ints) -> "Windows":
+        """Return the same windows with other classes `y[N]`."""
+        return replace(self, y=y)
+
+    def openings(self, rows: Ints) -> NDArray[np.float32]:
+        """Return the levels of the chosen rows, `[R,C]`."""
+        return self.opening[rows]
+
+    def with_levels(self, levels: NDArray[np.float32], place: Ints) -> "Windows":
+        """Return the same windows, each with the level `levels[place]` of `levels[L,C]`."""
+        return replace(self, opening=levels[place])
+
+    def join(self, others: "Sequence[Windows]") -> "Windows":
+        """Return these windows followed by those of `others`."""
+        if not others:
+            return self
+        parts = [self, *others]
+        names = [field.name for field in fields(self)]
+        return Windows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def blocks(self, size: int = BLOCK, past: bool = True) -> "Iterator[Windows]":
+        """Yield all windows in blocks of `size`, in order; one empty block where there is none."""
+        if len(self) <= size:
+            yield self
+            return
+        for first in range(0, len(self), size):
+            yield self.take(slice(first, first + size))
+
+    def read(self, past: bool = True) -> "Windows":
+        """Return all windows, which are in memory already."""
+        return self
+
+    def described(self) -> "Windows":
+        """Return truth and identity of all windows, without steps, levels and past."""
+        many = len(self)
+        x, level = np.empty((many, 0, 0), np.float32), np.empty((many, 0), np.float32)
+        return replace(self, x=x, opening=level, past=x)
 
     @property
     def clear(self) -> "Windows":
@@ -212,8 +361,25 @@ def _refuse_hostile(episode: Episode, schema: Schema, seconds: float) -> None:
             )
 
 
-def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
-    """Return all complete windows of an episode that end after its opening.
+@dataclass(frozen=True)
+class EpisodeGrid:
+    """The steps `columns[C,M]` of one episode, its level `[C]`, and its windows.
+
+    Each of its W windows begins with the step `starts[W]`; the other fields are those of `Windows`.
+    """
+
+    columns: NDArray[np.float32]
+    level: NDArray[np.float32]
+    starts: Ints
+    t_ns: Ints
+    y: Ints
+    purity: Floats
+    since_s: Floats
+    ambiguous: Bools
+
+
+def grid_of(episode: Episode, schema: Schema, opening_s: float = 0.0) -> EpisodeGrid:
+    """Return the grid of an episode with all complete windows that end after its opening.
 
     The opening is known to be benign, so no window inside it is predicted. Raises Refused when
     it is not benign, and when its note of ambiguous acts cannot be read.
@@ -222,21 +388,35 @@ def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Win
     grid = schema.grid
     total = (episode.end_ns - episode.start_ns) // grid.step_ns
     columns = resample(episode.sources, schema, episode.start_ns, 0, total).astype(np.float32)
-    if total < grid.steps:
-        x = np.empty((0, len(schema.channels), grid.steps), dtype=np.float32)
-    else:
-        x = sliding_window_view(columns, grid.steps, axis=1)[:, :: grid.stride].swapaxes(0, 1)
-    ends = grid.steps + grid.stride * np.arange(len(x), dtype=np.int64)
-    after = ends * grid.step_s > opening_s
-    x, ends = np.ascontiguousarray(x[after]), ends[after]
+    ends = np.arange(grid.steps, total + 1, grid.stride, dtype=np.int64)
+    ends = ends[ends * grid.step_s > opening_s]
     t_ns = episode.start_ns + ends * grid.step_ns
-    y, purity, since_s = _label(episode.labels, schema, t_ns)
-    level = opening_level(episode.sources, schema, episode.start_ns, opening_s)
-    past = block_means(columns, ends - grid.steps, grid)
-    identity = [np.full(len(x), text) for text in episode.provenance.values()]
     spans = ambiguous_spans(episode.notes, f"episode {episode.id}")
-    cut = Windows(x, np.tile(level, (len(x), 1)), past, y, purity, since_s, t_ns, *identity)
-    return replace(cut, ambiguous=_within(spans, t_ns))
+    return EpisodeGrid(
+        columns,
+        opening_level(episode.sources, schema, episode.start_ns, opening_s),
+        ends - grid.steps,
+        t_ns,
+        *_label(episode.labels, schema, t_ns),
+        _within(spans, t_ns),
+    )
+
+
+def cut_windows(episode: Episode, schema: Schema, opening_s: float = 0.0) -> Windows:
+    """Return all complete windows of an episode that end after its opening.
+
+    Raises Refused as `grid_of` does.
+    """
+    cut = grid_of(episode, schema, opening_s)
+    many, steps = len(cut.starts), schema.grid.steps
+    x = np.empty((many, len(cut.columns), steps), dtype=np.float32)
+    if many:
+        x[:] = sliding_window_view(cut.columns, steps, axis=1)[:, cut.starts].swapaxes(0, 1)
+    past = block_means(cut.columns, cut.starts, schema.grid)
+    truth = (cut.y, cut.purity, cut.since_s, cut.t_ns)
+    identity = [np.full(many, text) for text in episode.provenance.values()]
+    windows = Windows(x, np.tile(cut.level, (many, 1)), past, *truth, *identity)
+    return replace(windows, ambiguous=cut.ambiguous)
 
 
 def _within(spans: Sequence[Span], t_ns: Ints) -> Bools:
@@ -262,13 +442,12 @@ def _label(labels: tuple[Label, ...], schema: Schema, t_ns: Ints) -> tuple[Ints,
     return y, shared.sum(axis=1) / window_ns, (t_ns - start[current]) / NS
 
 
-def concatenate(parts: Iterable[Windows]) -> Windows:
+def concatenate(parts: Iterable[AnyWindows]) -> AnyWindows:
     """Return the windows of several parts, in their order. Raises ValueError without a part."""
-    parts = list(parts)
-    if not parts:
+    every = list(parts)
+    if not every:
         raise ValueError("no episodes to join")
-    names = [field.name for field in fields(Windows)]
-    return Windows(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+    return every[0].join(every[1:])
 
 
 Known = Callable[[str, Sequence[str]], NDArray[np.float32]]
@@ -281,23 +460,33 @@ def nothing_known(id: str, among: Sequence[str]) -> NDArray[np.float32]:
     return np.zeros((0, 0), dtype=np.float32)
 
 
-def pool_openings(windows: Windows, known: Known = nothing_known) -> Windows:
+def pool_openings(windows: AnyWindows, known: Known = nothing_known) -> AnyWindows:
     """Return the same windows with the level of each machine's last `POOLED_OPENINGS` openings.
 
     Three minutes known to be benign describe a machine better than fifteen seconds. The opening of
     the same episode is the last of them, and no later one is used. What else is `known` joins them.
     """
-    level = windows.opening.copy()
-    for host in np.unique(windows.host):
-        of_host = windows.host == host
-        ids = windows.episode[of_host]
-        first = {str(id): int(windows.t_ns[of_host][ids == id].min()) for id in np.unique(ids)}
-        order = sorted(first, key=lambda id: first[id])
-        openings = [windows.opening[of_host][ids == id][0] for id in order]
-        for place, id in enumerate(order):
-            stretches = known(id, order[:place])
-            level[windows.episode == id] = median_opening(openings[: place + 1], stretches)
-    return replace(windows, opening=level)
+    ids, place = windows.episodes
+    first = np.unique(place, return_index=True)[1]
+    earliest = np.full(len(ids), np.iinfo(np.int64).max)
+    np.minimum.at(earliest, place, windows.t_ns)
+    openings, host = windows.openings(first), windows.host[first]
+    levels = openings.copy()
+    for name in np.unique(host):
+        own = np.flatnonzero(host == name)
+        order = own[np.argsort(earliest[own], kind="stable")]
+        names = [str(id) for id in ids[order]]
+        for number, episode in enumerate(order):
+            past = openings[order[max(number + 1 - POOLED_OPENINGS, 0) : number + 1]]
+            stretches = known(names[number], names[:number])
+            levels[episode] = median_opening(list(past), stretches)
+    return windows.with_levels(levels, place)
+
+
+def of_episodes(windows: AnyWindows, ids: Sequence[str]) -> AnyWindows:
+    """Return the windows of the episodes with these ids."""
+    known, place = windows.episodes
+    return windows.take(np.isin(known, np.array(ids, dtype=np.str_))[place])
 
 
 def median_opening(

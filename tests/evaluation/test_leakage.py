@@ -43,14 +43,19 @@ def clean(toy_store: Store, toy_run: RunResult) -> FoldData:
     )
 
 
+def of(evidence: FoldData, part: str) -> Windows:
+    """The windows of a part, in memory."""
+    return evidence.windows[part].read()
+
+
 def put(evidence: FoldData, **parts: Windows) -> FoldData:
     return replace(evidence, windows={**evidence.windows, **parts})
 
 
 def episode_on_two_sides(evidence: FoldData) -> FoldData:
-    learned = evidence.windows["train"]
+    learned = of(evidence, "train")
     one = learned.take(learned.episode == learned.episode[0])
-    return put(evidence, unseen=concatenate([evidence.windows["unseen"], one]))
+    return put(evidence, unseen=concatenate([of(evidence, "unseen"), one]))
 
 
 def host_on_two_sides(evidence: FoldData) -> FoldData:
@@ -62,7 +67,7 @@ def host_on_two_sides(evidence: FoldData) -> FoldData:
 
 def re_recorded(evidence: FoldData) -> FoldData:
     """An evaluated episode is a training episode under another name, with a little noise."""
-    learned, evaluated = evidence.windows["train"], evidence.windows["unseen"]
+    learned, evaluated = of(evidence, "train"), of(evidence, "unseen")
     one = learned.take(learned.episode == learned.episode[0])
     noise = np.random.default_rng(0).normal(1.0, 0.01, one.x.shape).astype(np.float32)
     copy = replace(
@@ -79,7 +84,7 @@ def re_recorded(evidence: FoldData) -> FoldData:
 
 def seconds_shared(evidence: FoldData) -> FoldData:
     """Windows between those of training, cut from the same samples under another name."""
-    learned, evaluated = evidence.windows["train"], evidence.windows["unseen"]
+    learned, evaluated = of(evidence, "train"), of(evidence, "unseen")
     one = learned.take(learned.episode == learned.episode[0])
     between = replace(one, t_ns=one.t_ns + 10**9, episode=np.full(len(one), evaluated.episode[0]))
     return put(evidence, unseen=concatenate([evaluated, between]))
@@ -94,7 +99,7 @@ def time_backwards(evidence: FoldData) -> FoldData:
 
 def episode_named_by_a_channel(evidence: FoldData) -> FoldData:
     """A channel stays at a value of its own through every training episode."""
-    learned = evidence.windows["train"]
+    learned = of(evidence, "train")
     _, place = np.unique(learned.episode, return_inverse=True)
     x = learned.x.copy()
     x[:, 0] = place[:, None]
@@ -103,7 +108,7 @@ def episode_named_by_a_channel(evidence: FoldData) -> FoldData:
 
 def phases_by_host(evidence: FoldData) -> FoldData:
     """Every training host has a phase of its own, and a channel that names the host."""
-    learned = evidence.windows["train"]
+    learned = of(evidence, "train")
     _, place = np.unique(learned.host, return_inverse=True)
     x = learned.x.copy()
     x[:, 0] = 1000.0 * place[:, None]
@@ -112,12 +117,12 @@ def phases_by_host(evidence: FoldData) -> FoldData:
 
 def evaluated_on_training(evidence: FoldData) -> FoldData:
     """Training windows are evaluated: their labels can be memorised, permuted or not."""
-    return put(evidence, unseen=evidence.windows["train"])
+    return put(evidence, unseen=of(evidence, "train"))
 
 
 def normalizer_of_everything(evidence: FoldData) -> FoldData:
-    train = evidence.windows["train"]
-    complete = concatenate([train, evidence.windows["unseen"]])
+    train = of(evidence, "train")
+    complete = concatenate([train, of(evidence, "unseen")])
     return replace(evidence, normalizers={"x": (Normalizer.fit("summary", complete), train)})
 
 
@@ -160,7 +165,7 @@ def test_other_splits_have_no_leakage(splitter: str, test: str, toy_store: Store
 
 def test_a_leak_stops_the_run_unless_it_is_waived(clean: FoldData) -> None:
     leaking = replace(host_on_two_sides(clean), normalizers=None)
-    leaking = put(leaking, train=clean.windows["train"])
+    leaking = put(leaking, train=of(clean, "train"))
     with pytest.raises(Refused, match=r"same_episode|same_key.*--waive"):
         leakage.check_leakage(leaking)
     checks = leakage.check_leakage(leaking, ["same_key", "same_episode"])
@@ -182,7 +187,7 @@ def test_every_run_stores_its_leakage_checks(toy_run: RunResult) -> None:
 
 
 def test_the_channel_check_is_skipped_with_one_window_per_episode(clean: FoldData) -> None:
-    learned = clean.windows["train"]
+    learned = of(clean, "train")
     _, first = np.unique(learned.episode, return_index=True)
     passed, finding = BEFORE_TRAINING["telling_channel"](put(clean, train=learned.take(first)))
     assert passed
@@ -197,7 +202,7 @@ def exchangeable(
     With `telling`, the first channel also has a value of its own in every episode.
     """
     generator = np.random.default_rng(seed)
-    learned = evidence.windows["train"]
+    learned = of(evidence, "train")
     count, halves = cells * each, 2
     some = learned.take(np.arange(count * halves) % len(learned))
     episode = np.repeat([f"e{number:02d}" for number in range(count)], halves)

@@ -27,7 +27,7 @@ def test_the_report_is_computed_from_the_predictions_file_alone(
 def test_stored_predictions_are_those_of_the_checkpoints(toy_run: RunResult) -> None:
     (fold,) = toy_run.trained.folds
     for loaded in fold.checkpoints:
-        windows = fold.windows[loaded.mode]["unseen"]
+        windows = fold.windows[loaded.mode]["unseen"].read()
         (stored,) = (
             one
             for one in toy_run.predictions.predictions

@@ -18,7 +18,7 @@ def test_every_model_predicts_on_every_subset(toy_run: RunResult) -> None:
         ]
         ablated = [f"without {part}" for part in augment.parts(loaded.schema)]
         assert [one.subset for one in of_model] == [*predictions.REQUIRED_SUBSETS, *ablated]
-        unseen = fold.windows[loaded.mode]["unseen"]
+        unseen = fold.windows[loaded.mode]["unseen"].read()
         stored = next(one for one in of_model if one.subset == "unseen")
         logits = loaded.logits(unseen.x, unseen.opening, unseen.past)
         np.testing.assert_array_equal(stored.logits, logits)

@@ -212,10 +212,13 @@ def test_all_that_comes_of_simulated_episodes_says_so(
 
 
 def test_realistic_windows_are_a_slice_of_oracle_windows_to_the_bit(toy_store: Store) -> None:
-    episodes = [toy_store.read(id) for id in toy_store.ids()[:6]]
-    sliced = pipeline.windows_by_mode(toy.RECIPE, toy_store.schema, episodes)
-    assert list(sliced) == list(toy.RECIPE.modes)
-    for mode, found in sliced.items():
+    modes = toy.RECIPE.modes
+    widest = pipeline.widest_schema(toy_store.schema, modes)
+    every = windowing.extract(toy_store, toy_store.ids()[:6], widest, toy.RECIPE.opening_s)
+    sliced = pipeline.windows_by_mode(toy_store.schema, modes, {"all": every})
+    assert list(sliced) == list(modes)
+    for mode, parts in sliced.items():
+        found = parts["all"]
         cut = windowing.extract(
             toy_store, toy_store.ids()[:6], toy_store.schema.for_mode(mode), toy.RECIPE.opening_s
         )
@@ -224,7 +227,7 @@ def test_realistic_windows_are_a_slice_of_oracle_windows_to_the_bit(toy_store: S
             assert samples.tobytes() == expected.tobytes(), (mode, field.name)
             assert (samples.dtype, samples.shape) == (expected.dtype, expected.shape)
             assert samples.flags.c_contiguous
-    assert sliced["realistic"].x.shape[1] < sliced["oracle"].x.shape[1]
+    assert sliced["realistic"]["all"].x.shape[1] < sliced["oracle"]["all"].x.shape[1]
 
 
 def test_training_reads_every_episode_once(
@@ -241,7 +244,11 @@ def test_training_reads_every_episode_once(
     recipe = replace(toy.RECIPE, models=("majority",))
     monkeypatch.setattr(pipeline, "check_leakage", lambda *given: [])
     pipeline.train(recipe, toy_store, tmp_path / "out", lambda line: None)
-    assert read == dict.fromkeys(toy_store.ids(), 1)
+    (probed,) = (id for id, many in read.items() if many == 2)
+    assert read == {**dict.fromkeys(toy_store.ids(), 1), probed: 2}
+    read.clear()
+    pipeline.train(recipe, toy_store, tmp_path / "out", lambda line: None)
+    assert read == {probed: 1}
 
 
 def test_stopped_or_killed_at_any_moment_a_run_goes_on_and_ends_with_the_same_bits() -> None:

@@ -124,7 +124,7 @@ def test_the_buffer_stays_short_however_long_it_runs() -> None:
 def test_typical_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -> None:
     scale = Scale.of(ensemble)
     assert scale is not None and Scale.of(BLIND) is None
-    windows = toy_run.trained.folds[0].windows["oracle"]["train"]
+    windows = toy_run.trained.folds[0].windows["oracle"]["train"].read()
     z = np.array([scale.z(windows.x[row], windows.opening[row]) for row in range(len(windows))])
     assert np.abs(np.nanmean(z, axis=0)).max() < 1e-6
 

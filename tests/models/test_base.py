@@ -1,10 +1,14 @@
 """What every model promises; a new file in models/ is tested because it is there."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from phasewatch.errors import Refused
 from phasewatch.features.views import Array
+from phasewatch.models import logistic
 from phasewatch.models.base import Data, balance, find, names
 
 CLASSES = 4
@@ -19,6 +23,26 @@ def data(rows: int, seed: int, view: str, missing: bool = True) -> Data:
     if missing:
         z[::7, 4] = np.nan
     return Data(z, y, CLASSES)
+
+
+class Blocks:
+    """Windows in memory that are given in blocks, as those that do not fit are."""
+
+    def __init__(self, z: Array) -> None:
+        self.z = z
+
+    def __len__(self) -> int:
+        return len(self.z)
+
+    def blocks(self) -> Iterator[Array]:
+        yield from np.array_split(self.z, 3)
+
+    def rows(self, places: NDArray[np.int64]) -> Array:
+        return self.z[places]
+
+
+def in_blocks(whole: Data) -> Data:
+    return whole._replace(z=whole.z[:0], stored=Blocks(whole.z))
 
 
 @pytest.fixture(params=names())
@@ -70,6 +94,51 @@ def test_the_same_seed_gives_the_same_weights(name: str) -> None:
         model.fit(data(120, 1, kind.view), data(60, 2, kind.view))
         saved.append(model.save())
     assert saved[0] == saved[1]
+
+
+def test_windows_in_blocks_give_the_same_model(name: str) -> None:
+    """Trees are fitted to quantiles of blocks; every other model has the same bytes."""
+    kind = find(name)
+    train, validation, test = (data(300, seed, kind.view) for seed in (1, 2, 3))
+    one, other = kind(CLASSES, 5), kind(CLASSES, 5)
+    one.fit(train, validation)
+    other.fit(in_blocks(train), in_blocks(validation))
+    if name in ("gbt", "combination"):
+        agree = one.logits(test.z).argmax(axis=1) == other.logits(test.z).argmax(axis=1)
+        assert agree.mean() > 0.97
+    else:
+        assert one.save() == other.save()
+    refitted, whole = kind(CLASSES, 5), kind(CLASSES, 5)
+    refitted.refit(in_blocks(train), one.choices)
+    whole.refit(train, one.choices)
+    alike = refitted.logits(test.z).argmax(axis=1) == whole.logits(test.z).argmax(axis=1)
+    assert alike.mean() > 0.97
+
+
+def test_a_sample_of_windows_is_drawn_from_the_seed() -> None:
+    train = data(300, 1, "summary")
+    for given in (train, in_blocks(train)):
+        z, places = given.sample(40, 3)
+        assert len(set(places.tolist())) == 40 and places.tolist() == sorted(places)
+        np.testing.assert_array_equal(z, train.z[places])
+        assert places.tolist() != given.sample(40, 4)[1].tolist()
+        np.testing.assert_array_equal(given.sample(300, 3)[0], train.z)
+
+
+def test_logistic_regression_learns_from_a_sample_of_very_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train, validation = data(300, 1, "summary"), data(60, 2, "summary")
+    monkeypatch.setattr(logistic, "MOST_WINDOWS", 50)
+    models = [logistic.Model(CLASSES, seed) for seed in (3, 3, 4)]
+    for model in models:
+        model.fit(in_blocks(train), validation)
+    assert models[0].save() == models[1].save() != models[2].save()
+    few = Data(train.sample(50, 3)[0], train.y[train.sample(50, 3)[1]], CLASSES)
+    alone = logistic.Model(CLASSES, 3)
+    alone.fit(few, validation)
+    agree = alone.logits(train.z).argmax(axis=1) == models[0].logits(train.z).argmax(axis=1)
+    assert agree.mean() > 0.9
 
 
 def test_foreign_weights_are_refused(name: str) -> None:

@@ -10,8 +10,11 @@ from phasewatch.errors import Refused
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
 from phasewatch.features.views import NEWEST, OLDEST, PREFERRED
+from phasewatch.models import _network, base
+from phasewatch.models._trainer import Schedule
 from phasewatch.models.base import find
 from phasewatch.store.local import Store
+from phasewatch.training import fitting
 from phasewatch.training.fitting import FitOptions, FittedModel, fit_model
 from phasewatch.windowing import Windows, extract
 
@@ -114,3 +117,36 @@ def test_the_labels_of_ambiguous_windows_are_not_learned(
     alone = fit_model(name, toy_store.schema, 0, (clear[0], clear[1]))
     assert one.model.save() == alone.model.save()
     assert one.model.save() != fit_model(name, toy_store.schema, 0, parts).model.save()
+
+
+@pytest.mark.parametrize("name", ["majority", "logistic", "mlp", "gru"])
+def test_windows_that_do_not_fit_into_memory_give_the_same_model(
+    parts: tuple[Windows, Windows],
+    toy_store: Store,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fitted() -> FittedModel:
+        return fit_model(name, toy_store.schema, 0, parts)
+
+    schedule = replace(Schedule(), epochs=2)
+    monkeypatch.setattr(_network, "Schedule", lambda: schedule)
+    before = fitted()
+    monkeypatch.setattr(fitting, "MOST_BYTES", 0)
+    monkeypatch.setattr(base.Data, "whole", property(in_blocks_alone))
+    assert fitted().model.save() == before.model.save()
+
+
+def in_blocks_alone(data: base.Data) -> None:
+    """Stand for `Data.whole`, and fail where windows are in memory after all."""
+    assert data.stored is not None and not len(data.z)
+
+
+def test_the_projection_of_very_many_windows_is_of_some(
+    fitted: FittedModel, parts: tuple[Windows, Windows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitting, "PROJECTED", 20)
+    few = parts[0].take(np.arange(0, len(parts[0]), -(-len(parts[0]) // 20)))
+    assert 10 < len(few) <= 20 < len(parts[0])
+    z = fitted.normalizer.apply(few.x, few.opening, few.past)
+    np.testing.assert_array_equal(fitted.project(parts[0]).axes, Projection.fit(z).axes)

@@ -10,7 +10,7 @@ from tests import toy
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.experiment import pipeline
-from phasewatch.experiment.inference import predict_all
+from phasewatch.experiment.inference import predict_each
 from phasewatch.experiment.run import Run
 from phasewatch.models.base import find
 from phasewatch.store.local import Store
@@ -120,10 +120,7 @@ def test_validation_is_predicted_by_a_model_that_did_not_learn_from_it(
     folded: pipeline.TrainingResult, toy_store: Store, tmp_path: Path
 ) -> None:
     plain = pipeline.train(replace(FOLDED, inner_folds=0), toy_store, tmp_path, lambda line: None)
-    sets = [
-        predict_all(one.folds, one.usable, toy_store.schema, 0).predictions
-        for one in (folded, plain)
-    ]
+    sets = [list(predict_each(one.folds, toy_store.schema)) for one in (folded, plain)]
     for one, other in zip(*sets, strict=True):
         assert (one.model, one.subset) == (other.model, other.subset)
         if one.subset == "validation" and one.model in FOLDED.models:
@@ -141,7 +138,7 @@ def test_alarms_and_temperatures_come_from_every_window_by_a_model_that_did_not_
     (fold,) = folded.folds
     subsets = fold.windows["realistic"]
     learned = concatenate([subsets["validation"], subsets["train"]])
-    found = predict_all(folded.folds, folded.usable, toy_store.schema, 0).predictions
+    found = list(predict_each(folded.folds, toy_store.schema))
     for name in FOLDED.models:
         (one,) = [one for one in found if (one.model, one.subset) == (name, "validation")]
         assert sorted(zip(one.windows.episode, one.windows.t_ns, strict=True)) == sorted(
@@ -149,7 +146,8 @@ def test_alarms_and_temperatures_come_from_every_window_by_a_model_that_did_not_
         )
         for inner, left_out in fold.inner[f"{name}-realistic"]:
             rows = np.isin(one.windows.episode, left_out.episode)
-            logits = inner.logits(left_out.x, left_out.opening, left_out.past)
+            own = left_out.read()
+            logits = inner.logits(own.x, own.opening, own.past)
             np.testing.assert_array_equal(one.logits[rows], logits)
 
 

@@ -14,14 +14,17 @@ from phasewatch import metrics
 from phasewatch.features.views import STATISTICS, summary
 from phasewatch.models.base import balance
 from phasewatch.schema import NS
-from phasewatch.windowing import Windows, signed_log
+from phasewatch.windowing import WindowSet, signed_log
 
 Labels = NDArray[np.int64]
-Baseline = Callable[[Windows, Windows, Windows, int], Labels]
+Baseline = Callable[[WindowSet, WindowSet, WindowSet, int], Labels]
 
 BIN_S = 5
 TREE_LEAVES = 24
 """Leaves of the tree over one channel: enough for four a class, too few to memorise windows."""
+
+MOST_WINDOWS = 65_536
+"""Windows that a tree over one channel learns from, or is judged by."""
 
 BASELINES: dict[str, Baseline] = {}
 CHANNEL_FREE: list[str] = []
@@ -41,21 +44,21 @@ def baseline(name: str, channel_free: bool = True) -> Callable[[Baseline], Basel
 
 
 @baseline("chance")
-def chance(train: Windows, validation: Windows, test: Windows, classes: int) -> Labels:
+def chance(train: WindowSet, validation: WindowSet, test: WindowSet, classes: int) -> Labels:
     """Predict classes at random, as often as training has each of them."""
     share = np.bincount(train.y, minlength=classes) / len(train.y)
     return np.random.default_rng(0).choice(classes, size=len(test), p=share)
 
 
 @baseline("time only")
-def time_only(train: Windows, validation: Windows, test: Windows, classes: int) -> Labels:
+def time_only(train: WindowSet, validation: WindowSet, test: WindowSet, classes: int) -> Labels:
     """Predict the class from the seconds since the episode began, in bins of BIN_S."""
     bins = [_elapsed(windows) // BIN_S for windows in (train, test)]
     return _vote(bins[0], train.y, bins[1], classes)
 
 
 @baseline("host only")
-def host_only(train: Windows, validation: Windows, test: Windows, classes: int) -> Labels:
+def host_only(train: WindowSet, validation: WindowSet, test: WindowSet, classes: int) -> Labels:
     """Predict the class from the name of the host; all hosts that training lacks are one."""
     known, place = np.unique(train.host, return_inverse=True)
     queried = np.searchsorted(known, test.host)
@@ -64,27 +67,53 @@ def host_only(train: Windows, validation: Windows, test: Windows, classes: int) 
 
 
 @baseline("best channel", channel_free=False)
-def best_channel(train: Windows, validation: Windows, test: Windows, classes: int) -> Labels:
-    """Predict with a small tree over one channel: the channel that does best on validation."""
-    views = [summary(signed_log(part.x)) for part in (train, validation, test)]
-    weight = balance(train.y, classes)
-    best, found = -1.0, np.zeros(len(test), np.int64)
-    for channel in range(train.x.shape[1]):
-        columns = slice(channel * len(STATISTICS), (channel + 1) * len(STATISTICS))
+def best_channel(train: WindowSet, validation: WindowSet, test: WindowSet, classes: int) -> Labels:
+    """Predict with a small tree over one channel: the channel that does best on validation.
+
+    Of more than `MOST_WINDOWS` training windows the trees are fitted to so many, drawn at random,
+    and those of validation judge by as many.
+    """
+    sampled, chosen = _sampled(train), _sampled(validation)
+    learned = (_statistics(sampled), sampled.y, balance(sampled.y, classes))
+    judged = _statistics(chosen)
+    best, found = -1.0, None
+    for channel in range(len(learned[0])):
         tree = DecisionTreeClassifier(max_leaf_nodes=TREE_LEAVES, random_state=0)
-        tree.fit(views[0][:, columns], train.y, sample_weight=weight)
+        tree.fit(learned[0][channel], learned[1], sample_weight=learned[2])
         _, cube = metrics.confusions(
-            validation.episode, validation.y, tree.predict(views[1][:, columns]), classes
+            chosen.episode, chosen.y, tree.predict(judged[channel]), classes
         )
         score = float(metrics.macro_f1(cube.sum(axis=0)))
         if score > best:
-            best, found = score, tree.predict(views[2][:, columns])
-    return found
+            best, found = score, (channel, tree)
+    if found is None:
+        return np.zeros(len(test), np.int64)
+    channel, tree = found
+    return np.asarray(tree.predict(_statistics(test, channel)[0]))
 
 
-def _elapsed(windows: Windows) -> NDArray[np.int64]:
+def _sampled(windows: WindowSet) -> WindowSet:
+    """Return at most `MOST_WINDOWS` windows, drawn at random, in their order."""
+    if len(windows) <= MOST_WINDOWS:
+        return windows
+    drawn = np.random.default_rng(0).permutation(len(windows))[:MOST_WINDOWS]
+    return windows.take(np.sort(drawn))
+
+
+def _statistics(windows: WindowSet, channel: int | None = None) -> NDArray[np.float32]:
+    """Return the statistics of each channel, or of one, `[C,N,S]`, in the precision of trees."""
+    rows = slice(None) if channel is None else slice(channel, channel + 1)
+    parts = [
+        summary(signed_log(block.x[:, rows])).astype(np.float32)
+        for block in windows.blocks(past=False)
+    ]
+    joined = np.concatenate(parts)
+    return joined.reshape(len(joined), -1, len(STATISTICS)).swapaxes(0, 1)
+
+
+def _elapsed(windows: WindowSet) -> NDArray[np.int64]:
     """Return whole seconds from the first window of each episode to each window."""
-    _, place = np.unique(windows.episode, return_inverse=True)
+    _, place = windows.episodes
     first = np.full(place.max(initial=0) + 1, np.iinfo(np.int64).max)
     np.minimum.at(first, place, windows.t_ns)
     return np.asarray((windows.t_ns - first[place]) // NS)

@@ -269,7 +269,8 @@ def _fold_sizes(fold: Fold) -> FoldSizes:
 
 def _untested_pairs(run: PredictionSet, tested: Sequence[str]) -> list[tuple[str, str]]:
     """Return the pairs of an evaluated host and a profile that no evaluated episode has."""
-    evaluated = [episode for episode in run.usable if episode.id in set(tested)]
+    judged = set(tested)
+    evaluated = [episode for episode in run.usable if episode.id in judged]
     there = {(episode.host, episode.profile) for episode in evaluated}
     profiles = sorted({episode.profile for episode in run.usable})
     hosts = sorted({episode.host for episode in evaluated})

@@ -7,6 +7,7 @@ plant a leak that it must find. Findings are part of posteriors.parquet.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from phasewatch.features.normalizer import Normalizer
 from phasewatch.schema import NS, Schema
 from phasewatch.splits import Split
 from phasewatch.training.fitting import fit_model
-from phasewatch.windowing import Windows, concatenate
+from phasewatch.windowing import WindowSet, of_episodes
 
 MIN_EPISODE_DISTANCE, MIN_OVERLAP_DISTANCE = 0.3, 0.5
 """Shares of the usual distance between windows of two episodes. Two episodes that are nearer are
@@ -42,6 +43,9 @@ MAX_IDENTIFIED_HOSTS = 0.9
 
 PERMUTATIONS, ENOUGH_EPISODES = 4, 30
 """How many permutations are averaged where fewer than ENOUGH_EPISODES episodes are held out."""
+
+MOST_PERMUTED = 2000
+"""Episodes of a part whose labels are permuted, at most: more of them teach trees no more."""
 
 CHANCE_MARGIN = 0.1
 """Macro F1 above chance that is still attributed to chance."""
@@ -70,8 +74,18 @@ class FoldData:
     split: Split
     episodes: Mapping[str, Identity]
     schema: Schema
-    windows: Mapping[str, Windows]
-    normalizers: Mapping[str, tuple[Normalizer, Windows]] | None = None
+    windows: Mapping[str, WindowSet]
+    normalizers: Mapping[str, tuple[Normalizer, WindowSet]] | None = None
+
+    @cached_property
+    def nearest_training(self) -> NearestTraining:
+        """Distances to the training windows, which several rules need."""
+        return NearestTraining(self.windows["train"])
+
+    @cached_property
+    def training_halves(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The medians of every channel in both halves of every training episode, by its id."""
+        return _halves(self.windows["train"])
 
 
 Outcome = tuple[bool, str]
@@ -143,7 +157,7 @@ def same_episode(data: FoldData) -> Outcome:
     strays = [
         str(id)
         for part, ids in _episodes_by_subset(data.split).items()
-        for id in np.setdiff1d(data.windows[part].episode, np.array(ids, dtype=np.str_))
+        for id in np.setdiff1d(data.windows[part].episodes[0], np.array(ids, dtype=np.str_))
     ]
     if strays:
         return False, f"windows of {_shortened(strays)} stand in a part that is not theirs"
@@ -204,14 +218,14 @@ def near_duplicates(data: FoldData) -> Outcome:
     The median distance of its windows to the nearest training windows must be at least
     MIN_EPISODE_DISTANCE of the usual distance between windows of two episodes.
     """
-    near = NearestTraining(data.windows["train"])
+    near = data.nearest_training
     nearest, pair = (np.inf, 0), ("", "")
-    for bound, number, id, points in _by_lower_bound(near, data):
+    for bound, number, id, windows in _by_lower_bound(near, data):
         if bound > nearest[0]:
             break
-        place, least = near.nearest(points)
+        place, least = near.nearest(near.standardised(windows()))
         if (found := (float(np.median(least)), number)) < nearest:
-            names, counts = np.unique(near.windows.episode[place], return_counts=True)
+            names, counts = np.unique(near.windows.take(place).episode, return_counts=True)
             nearest, pair = found, (id, str(names[counts.argmax()]))
     share = nearest[0] / near.usual
     finding = f"the nearest, {pair[0]} to {pair[1]}, is at {share:.2f} of the usual distance"
@@ -220,19 +234,19 @@ def near_duplicates(data: FoldData) -> Outcome:
 
 def _by_lower_bound(
     near: NearestTraining, data: FoldData
-) -> list[tuple[float, int, str, NDArray[np.float64]]]:
-    """Return evaluated episodes with their numbers and points, by how near they may be.
+) -> list[tuple[float, int, str, Callable[[], WindowSet]]]:
+    """Return evaluated episodes with their numbers, by how near they may be.
 
     That is the median of lower bounds of its windows' distances to the nearest training window.
+    Each comes with a function that returns its windows.
     """
-    found: list[tuple[float, int, str, NDArray[np.float64]]] = []
+    found: list[tuple[float, int, str, Callable[[], WindowSet]]] = []
     for part in HELD_OUT:
         windows = data.windows[part]
-        points = near.standardised(windows)
-        bounds = near.lower_bounds(points)
-        for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
-            id = str(windows.episode[rows[0]])
-            found.append((float(np.median(bounds[rows])), len(found), id, points[rows]))
+        (ids, place), bounds = windows.episodes, near.lower_bounds(windows)
+        for rows in timing.rows_by_episode(place, windows.t_ns):
+            bound, id = float(np.median(bounds[rows])), str(ids[place[rows[0]]])
+            found.append((bound, len(found), id, partial(windows.take, rows)))
     return sorted(found, key=lambda one: one[:2])
 
 
@@ -244,15 +258,14 @@ def overlapping_windows(data: FoldData) -> Outcome:
     is a kind of machine, of which several may run at once.
     """
     span_ns = round(data.schema.grid.window_s * NS)
-    near = NearestTraining(data.windows["train"])
+    near = data.nearest_training
     shared, nearest = 0, np.inf
     for part in HELD_OUT:
         evaluated = data.windows[part]
-        points = near.standardised(evaluated)
-        for row, together in enumerate(_overlapping(evaluated, near.windows, span_ns)):
-            if len(together):
-                apart = np.linalg.norm(near.points[together] - points[row], axis=1)
-                shared, nearest = shared + 1, min(nearest, float(apart.min()) / near.usual)
+        for row, together in _overlapping(evaluated, near.windows, span_ns):
+            point = near.standardised(evaluated.take(np.array([row])))
+            apart = np.linalg.norm(near.at(together) - point, axis=1)
+            shared, nearest = shared + 1, min(nearest, float(apart.min()) / near.usual)
     if not shared:
         return True, "no judged window shares a second with a training window of its host"
     return nearest >= MIN_OVERLAP_DISTANCE, (
@@ -262,16 +275,22 @@ def overlapping_windows(data: FoldData) -> Outcome:
 
 
 def _overlapping(
-    evaluated: Windows, training: Windows, span_ns: int
-) -> Iterator[NDArray[np.int64]]:
-    """Yield, for each evaluated window, the training windows of its host that it overlaps."""
-    order = np.argsort(training.t_ns, kind="stable")
-    ends = training.t_ns[order]
-    begin = np.searchsorted(ends, evaluated.t_ns - span_ns, side="right")
-    end = np.searchsorted(ends, evaluated.t_ns + span_ns, side="left")
-    for row in range(len(evaluated)):
+    evaluated: WindowSet, training: WindowSet, span_ns: int
+) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Yield each evaluated window that overlaps training windows of its host, and those."""
+    ends, begins = training.t_ns, evaluated.t_ns
+    order = np.argsort(ends, kind="stable")
+    ends = ends[order]
+    begin = np.searchsorted(ends, begins - span_ns, side="right")
+    end = np.searchsorted(ends, begins + span_ns, side="left")
+    near = np.flatnonzero(end > begin)
+    if not len(near):
+        return
+    host, other = training.host, evaluated.host
+    for row in near.tolist():
         some = order[begin[row] : end[row]]
-        yield some[training.host[some] == evaluated.host[row]]
+        if len(together := some[host[some] == other[row]]):
+            yield row, together
 
 
 @before_training
@@ -284,12 +303,12 @@ def telling_channel(data: FoldData) -> Outcome:
     exchanged halves rarely reach: a few episodes are identified by luck, or by what their
     hosts and profiles are.
     """
-    training = data.windows["train"]
-    ids, windows = np.unique(training.episode, return_counts=True)
-    if (windows > 1).sum() < 2:
+    ids, place = data.windows["train"].episodes
+    several = np.bincount(place, minlength=len(ids)) > 1
+    if several.sum() < 2:
         return True, "not asked: no two training episodes have two windows"
-    named = ids[windows > 1]
-    first, last = _halves(training.take(np.isin(training.episode, named)))
+    named = ids[several]
+    first, last = (half[several] for half in data.training_halves)
     nearest = [_nearest(first[:, row], last[:, row]) for row in range(first.shape[1])]
     found = sorted(
         (
@@ -376,15 +395,16 @@ def _identified_text(found: Sequence[tuple[float, str]], episodes: int) -> str:
     return ", ".join([finding, *others[:MAX_NAMED_CHANNELS], *more])
 
 
-def _halves(windows: Windows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _halves(windows: WindowSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the medians of every channel in the first and last half of every episode, `[E,C]`."""
     first: list[NDArray[np.float64]] = []
     last: list[NDArray[np.float64]] = []
-    for rows in timing.rows_by_episode(windows.episode, windows.t_ns):
+    for rows in timing.rows_of_episodes(windows):
+        x = windows.take(rows).read(past=False).x
         middle = max(len(rows) // 2, 1)
-        for medians, some in ((first, rows[:middle]), (last, rows[-middle:])):
-            level = np.full(windows.x.shape[1], np.nan)
-            steps = windows.x[some].astype(np.float64).swapaxes(0, 1).reshape(len(level), -1)
+        for medians, some in ((first, x[:middle]), (last, x[-middle:])):
+            level = np.full(x.shape[1], np.nan)
+            steps = some.astype(np.float64).swapaxes(0, 1).reshape(len(level), -1)
             known = np.isfinite(steps).any(axis=1)
             level[known] = np.nanmedian(steps[known], axis=1)
             medians.append(level)
@@ -410,7 +430,7 @@ def host_tells_phase(data: FoldData) -> Outcome:
         )
 
     gain = value("host only") - value("chance")
-    share, name = _host_identified(training, data.schema)
+    share, name = _host_identified(data)
     finding = (
         f"{name} names the host of {100 * share:.0f} % of training episodes; the host alone says "
         f"the phase {gain:+.2f} macro F1 better than chance"
@@ -418,16 +438,15 @@ def host_tells_phase(data: FoldData) -> Outcome:
     return share <= MAX_IDENTIFIED_HOSTS or gain <= CHANCE_MARGIN, finding
 
 
-def _host_identified(training: Windows, schema: Schema) -> tuple[float, str]:
+def _host_identified(data: FoldData) -> tuple[float, str]:
     """Return the channel that identifies most hosts by the nearest other episode, and its share."""
-    halves = _halves(training)
+    halves = np.array(data.training_halves)
     level = np.nanmean(np.where(np.isfinite(halves), halves, 0.0), axis=0)
-    _, first = np.unique(training.episode, return_index=True)
-    host = training.host[first]
+    host = np.array([data.episodes[str(id)].host for id in data.windows["train"].episodes[0]])
     found = []
     for row in range(level.shape[1]):
         nearest = nearest_other(level[:, row])
-        found.append((float((host[nearest] == host).mean()), schema.names[row]))
+        found.append((float((host[nearest] == host).mean()), data.schema.names[row]))
     return max(found)
 
 
@@ -439,11 +458,23 @@ def permuted_labels(data: FoldData) -> Outcome:
     their order, so the time alone may predict a little, and that much is allowed. With few
     episodes one permutation agrees with the labels by luck, so the mean of several counts.
     """
-    many = len(np.unique(data.windows["unseen"].episode)) >= ENOUGH_EPISODES
-    scores = [_permuted_scores(data, seed) for seed in range(1 if many else PERMUTATIONS)]
+    many = len(data.windows["unseen"].episodes[0]) >= ENOUGH_EPISODES
+    some = replace(data, windows={part: _few(one) for part, one in data.windows.items()})
+    scores = [_permuted_scores(some, seed) for seed in range(1 if many else PERMUTATIONS)]
     found, luck = (float(np.mean(part)) for part in zip(*scores, strict=True))
     finding = f"macro F1 {found:.3f} over {len(scores)} deals; by chance or the clock {luck:.3f}"
+    if len(some.windows["train"]) < len(data.windows["train"]):
+        finding += f"; of {MOST_PERMUTED:,} training episodes, drawn at random"
     return found <= luck + CHANCE_MARGIN, finding
+
+
+def _few(windows: WindowSet) -> WindowSet:
+    """Return the windows of at most `MOST_PERMUTED` episodes, drawn at random."""
+    ids, _ = windows.episodes
+    if len(ids) <= MOST_PERMUTED:
+        return windows
+    drawn = np.random.default_rng(0).choice(ids, MOST_PERMUTED, replace=False)
+    return of_episodes(windows, drawn.tolist())
 
 
 def _permuted_scores(data: FoldData, seed: int) -> tuple[float, float]:
@@ -462,17 +493,22 @@ def _permuted_scores(data: FoldData, seed: int) -> tuple[float, float]:
     return found, max(value(predict(train, validation, evaluated, classes)) for predict in blind)
 
 
-def _permuted(data: FoldData, seed: int) -> dict[str, Windows]:
+def _permuted(data: FoldData, seed: int) -> dict[str, WindowSet]:
     """Return the same windows, each episode with the labels of another, in their order."""
-    windows = concatenate(data.windows[part] for part in ("train", *HELD_OUT))
-    rows = list(timing.rows_by_episode(windows.episode, windows.t_ns))
-    y = windows.y.copy()
+    parts = {part: data.windows[part] for part in ("train", *HELD_OUT)}
+    known = np.unique(np.concatenate([one.episodes[0] for one in parts.values()]))
+    places = [np.searchsorted(known, ids)[at] for ids, at in (p.episodes for p in parts.values())]
+    t_ns, before = (
+        np.concatenate([getattr(one, name) for one in parts.values()]) for name in ("t_ns", "y")
+    )
+    rows = list(timing.rows_by_episode(np.concatenate(places), t_ns))
+    y = before.copy()
     for one, other in zip(rows, np.random.default_rng(seed).permutation(len(rows)), strict=True):
-        labels = windows.y[rows[other]]
+        labels = before[rows[other]]
         y[one] = labels[np.minimum(np.arange(len(one)), len(labels) - 1)]
-    ends = np.cumsum([len(data.windows[part]) for part in ("train", *HELD_OUT)])[:-1]
-    permuted = zip(("train", *HELD_OUT), np.split(y, ends), strict=True)
-    return {part: replace(data.windows[part], y=labels) for part, labels in permuted}
+    ends = np.cumsum([len(one) for one in parts.values()])[:-1]
+    permuted = zip(parts.items(), np.split(y, ends), strict=True)
+    return {part: one.labelled(labels) for (part, one), labels in permuted}
 
 
 # ---------------------------------------------------------------- fitted models
@@ -482,8 +518,13 @@ def _permuted(data: FoldData, seed: int) -> dict[str, Windows]:
 def fitted_beyond_training(data: FoldData) -> Outcome:
     """The normalizer of every checkpoint is, to the bit, the one that training windows give."""
     normalizers = data.normalizers or {}
+    fitted: dict[object, dict[str, NDArray[np.float64]]] = {}
     for name, (normalizer, train) in normalizers.items():
-        again = normalizer.again(train.clear).arrays()
+        # Models of one view and mode share a normalizer, which need not be fitted for each.
+        same = (normalizer.view, normalizer.version, normalizer.pairs, id(train))
+        if same not in fitted:
+            fitted[same] = normalizer.again(train.clear).arrays()
+        again = fitted[same]
         for field, values in normalizer.arrays().items():
             if not np.array_equal(values, again[field]):
                 return False, f"{name}: its {field} is not that of the training windows"

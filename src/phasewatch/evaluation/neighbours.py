@@ -5,12 +5,15 @@ first principal components: a distance there is never larger than the whole one,
 few training windows need no exact distance (filter and refine: Seidl and Kriegel, SIGMOD 1998).
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
-from phasewatch.windowing import Windows, signed_log
+from phasewatch.features.normalizer import Moments
+from phasewatch.windowing import Windows, WindowSet, signed_log
 
 Floats = NDArray[np.float64]
 
@@ -62,35 +65,52 @@ def nearest_other(values: Floats) -> NDArray[np.int64]:
 class NearestTraining:
     """Distances of windows to those of training, over the mean and deviation of each channel.
 
-    `points[N,2C]` are the training windows, standardised; `usual` is the median distance from a
-    window to the nearest one of another episode.
+    Windows are points `[N,2C]`, standardised like those of training, of which only the first
+    principal components are in memory; `usual` is the median distance from a window to the nearest
+    one of another episode.
     """
 
-    def __init__(self, training: Windows) -> None:
+    def __init__(self, training: WindowSet) -> None:
         self.windows = training
-        raw = _raw(training)
-        self._centre, self._scale = raw.mean(axis=0), raw.std(axis=0)
-        self._scale[self._scale < 1e-9] = 1.0
-        self.points = (raw - self._centre) / self._scale
-        self._axes = _principal_axes(self.points)
-        self._tree = KDTree(self.points @ self._axes)
+        self._centre, self._scale, self._axes = _fitted(training)
+        low = [points @ self._axes for _, points in self._blocks(training)]
+        self._tree = KDTree(np.concatenate(low))
         self.usual = self._usual()
 
     def _usual(self) -> float:
-        some = np.random.default_rng(SAMPLE_SEED).permutation(len(self.points))[:SAMPLE]
-        apart = cdist(self.points[some], self.points)
-        episode = self.windows.episode
-        apart[episode[some][:, None] == episode[None, :]] = np.inf
-        usual = float(np.median(apart.min(axis=1)))
+        some = np.random.default_rng(SAMPLE_SEED).permutation(len(self.windows))[:SAMPLE]
+        points, episode = self.at(some), self.windows.episodes[1]
+        least = np.full(len(some), np.inf)
+        for rows, block in self._blocks(self.windows):
+            apart = cdist(points, block)
+            apart[episode[some][:, None] == episode[None, rows]] = np.inf
+            least = np.minimum(least, apart.min(axis=1))
+        usual = float(np.median(least))
         return usual if 0 < usual < np.inf else 1.0
 
-    def standardised(self, windows: Windows) -> Floats:
-        """Return windows as points `[N,2C]`, standardised like those of training."""
+    def _blocks(self, windows: WindowSet) -> Iterator[tuple[slice, Floats]]:
+        """Yield the points of windows in blocks, each with its rows."""
+        first = 0
+        for block in windows.blocks(past=False):
+            rows = slice(first, first + len(block))
+            first = rows.stop
+            yield rows, self._standardised(block)
+
+    def _standardised(self, windows: Windows) -> Floats:
         return np.asarray((_raw(windows) - self._centre) / self._scale)
 
-    def lower_bounds(self, points: Floats) -> Floats:
-        """Return what the distance of each point to the nearest training window is at least."""
-        return _loosened(self._tree.query(points @ self._axes)[0])
+    def at(self, rows: NDArray[np.int64]) -> Floats:
+        """Return the training windows in these rows as points `[R,2C]`."""
+        return self._standardised(self.windows.take(rows).read(past=False))
+
+    def standardised(self, windows: WindowSet) -> Floats:
+        """Return windows as points `[N,2C]`, standardised like those of training."""
+        return np.concatenate([points for _, points in self._blocks(windows)])
+
+    def lower_bounds(self, windows: WindowSet) -> Floats:
+        """Return what the distance of each window to the nearest training window is at least."""
+        found = [self._tree.query(points @ self._axes)[0] for _, points in self._blocks(windows)]
+        return _loosened(np.concatenate(found))
 
     def nearest(self, points: Floats) -> tuple[NDArray[np.int64], Floats]:
         """Return the training window nearest to each of `points[N,2C]`, and its distance, `[N]`."""
@@ -100,15 +120,16 @@ class NearestTraining:
 
     def _nearest(self, point: Floats) -> tuple[int, float]:
         """Return the training window nearest to one point `[1,2C]`; of several the first."""
-        candidates = min(FIRST_CANDIDATES, len(self.points))
+        many = len(self.windows)
+        candidates = min(FIRST_CANDIDATES, many)
         while True:
             bounds, places = self._tree.query(point @ self._axes, k=np.arange(1, candidates + 1))
             some = np.sort(places[0])
-            apart = cdist(point, self.points[some])[0]
+            apart = cdist(point, self.at(some))[0]
             least = float(apart.min())
-            if candidates == len(self.points) or _loosened(bounds)[0, -1] > least:
+            if candidates == many or _loosened(bounds)[0, -1] > least:
                 return int(some[apart.argmin()]), least
-            candidates = min(2 * candidates, len(self.points))
+            candidates = min(2 * candidates, many)
 
 
 def _loosened(bounds: Floats) -> Floats:
@@ -122,7 +143,21 @@ def _raw(windows: Windows) -> Floats:
     return np.concatenate([z.mean(axis=2), z.std(axis=2)], axis=1)
 
 
-def _principal_axes(points: Floats) -> Floats:
-    """Return the first orthonormal axes `[2C,COMPONENTS]` by variance; fewer of fewer columns."""
-    _, axes = np.linalg.eigh(points.T @ points)
-    return np.ascontiguousarray(axes[:, ::-1][:, :COMPONENTS])
+def _fitted(windows: WindowSet) -> tuple[Floats, Floats, Floats]:
+    """Return mean and scale `[2C]` of windows as points, and their first principal axes.
+
+    The axes are the columns of `[2C,COMPONENTS]`, orthonormal, fewer of fewer columns.
+    """
+    moments: Moments | None = None
+    gram: Floats = np.zeros(())
+    for block in windows.blocks(past=False):
+        raw = _raw(block)
+        own = Moments.of(raw)
+        moments = own if moments is None else moments.joined(own)
+        gram = gram + raw.T @ raw
+    assert moments is not None
+    centre, scale = moments.mean, np.sqrt(moments.squares / moments.divisor)
+    scale[scale < 1e-9] = 1.0
+    spread = (gram - len(windows) * np.outer(centre, centre)) / np.outer(scale, scale)
+    _, axes = np.linalg.eigh(spread)
+    return centre, scale, np.ascontiguousarray(axes[:, ::-1][:, :COMPONENTS])

@@ -4,14 +4,16 @@ Every number of a report can be computed again from this file, and others: it ha
 window, model, mode and subset, with the true class and the logits of the model.
 """
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from phasewatch.episode import Identity
@@ -27,6 +29,9 @@ from phasewatch.windowing import Windows, concatenate
 FORMAT = 2
 GROUP_COLUMNS = {"fold": "fold", "model": "model", "mode": "mode", "part": "subset"}
 """Columns that distinguish predictions, and the field of `Predictions` that each holds."""
+
+GROUP_ROWS = 1 << 20
+"""Rows of a row group, which are in memory at once; the default of Arrow."""
 
 REQUIRED_SUBSETS = ("validation", "seen", "unseen")
 METADATA_FIELDS = ("folds", "usable", "classes", "baselines", "stride_s", "seed", "audit")
@@ -129,12 +134,52 @@ class PredictionSet:
 
 def pool_folds(parts: Sequence[Predictions]) -> Predictions:
     """Return the predictions of one model over several folds, one fold after the other."""
+    if len(parts) == 1:
+        return parts[0]
     windows = concatenate(one.windows for one in parts)
     return replace(parts[0], windows=windows, logits=np.concatenate([one.logits for one in parts]))
 
 
 def save(run: PredictionSet, path: Path) -> None:
     """Write posteriors.parquet to `path`: the table, and `run` without it as metadata."""
+    ambiguous = any(one.windows.ambiguous.any() for one in run.predictions)
+    save_each(run, path, run.predictions, ambiguous)
+
+
+def save_each(
+    run: PredictionSet, path: Path, found: Iterable[Predictions], ambiguous: bool
+) -> None:
+    """Write the same with the predictions `found`, a few of which are in memory at a time.
+
+    `ambiguous` is whether any of their windows is. Those of `run` are not written.
+    """
+    metadata = {"phasewatch": json.dumps(_described(run))}
+    writer: pq.ParquetWriter | None = None
+    with atomic.replaced(path) as file:
+        tables = (_table(one, run.classes) for one in found)
+        kept = tables if ambiguous else (one.drop_columns(AMBIGUOUS) for one in tables)
+        for table in _row_groups(kept):
+            if writer is None:
+                writer = parquet.writer(file, table.schema.with_metadata(metadata))
+            writer.write_table(table.replace_schema_metadata(metadata))
+        if writer is not None:
+            writer.close()
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield the same rows in tables of up to `GROUP_ROWS` rows; a longer one stays as it is."""
+    group: list[pa.Table] = []
+    for table in tables:
+        if group and sum(map(len, group)) + len(table) > GROUP_ROWS:
+            yield pa.concat_tables(group).unify_dictionaries()
+            group = []
+        group.append(table)
+    if group:
+        yield pa.concat_tables(group).unify_dictionaries()
+
+
+def _described(run: PredictionSet) -> dict[str, Any]:
+    """Return all of a run but its predictions, as JSON types."""
     metadata = {
         "format": FORMAT,
         "folds": [
@@ -156,11 +201,7 @@ def save(run: PredictionSet, path: Path) -> None:
         metadata["levels"] = asdict(run.levels)
     if run.simulated:
         metadata["simulated"] = True
-    table = pa.concat_tables([_table(one, run.classes) for one in run.predictions])
-    if not any(one.windows.ambiguous.any() for one in run.predictions):
-        table = table.drop_columns(AMBIGUOUS)
-    table = table.replace_schema_metadata({"phasewatch": json.dumps(metadata)})
-    atomic.write(path, parquet.encode(table.unify_dictionaries()))
+    return metadata
 
 
 def _table(one: Predictions, classes: tuple[str, ...]) -> pa.Table:
@@ -180,10 +221,9 @@ def _table(one: Predictions, classes: tuple[str, ...]) -> pa.Table:
 
 def load(path: Path) -> PredictionSet:
     """Return the predictions in a file that `save` wrote. Raises Refused for any other."""
-    table = _read(path)
-    metadata = _metadata(table, path)
-    try:
-        absent = sorted(set(_columns(metadata)) - set(table.column_names))
+    with _opened(path) as file:
+        metadata = _metadata(file.schema_arrow, path)
+        absent = sorted(set(_columns(metadata)) - set(file.schema_arrow.names))
         if absent:
             raise _refused(f"{path}: column {absent[0]}", "is missing")
         return PredictionSet(
@@ -197,19 +237,26 @@ def load(path: Path) -> PredictionSet:
             float(metadata["stride_s"]),
             int(metadata["seed"]),
             tuple(Check(**check) for check in metadata["audit"]),
-            tuple(_predictions(table, tuple(metadata["classes"]))),
+            tuple(_predictions(file, tuple(metadata["classes"]))),
             tuple(metadata.get("untested", ())),
             LevelSource(**metadata["levels"]) if "levels" in metadata else None,
             metadata.get("simulated", False) is not False,
         )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """Open the file; what goes wrong in the block is raised as Refused naming it."""
+    try:
+        with path.open("rb") as file, parquet.opened(file) as table:
+            yield table
+    except Refused:
+        raise
     except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, pa.ArrowException):
+            raise _refused(path, "is damaged, or no Parquet file") from error
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise _refused(path, f"does not fit together: {problem}".replace("\n", " ")) from error
-
-
-def _read(path: Path) -> pa.Table:
-    try:
-        return parquet.decode(path.read_bytes())
     except pa.ArrowException as error:
         raise _refused(path, "is damaged, or no Parquet file") from error
     except OSError as error:
@@ -218,11 +265,11 @@ def _read(path: Path) -> pa.Table:
         raise _refused(path, problem, "missing" if error.strerror else "answers_format") from error
 
 
-def _metadata(table: pa.Table, path: Path) -> dict[str, Any]:
+def _metadata(schema: pa.Schema, path: Path) -> dict[str, Any]:
     """Return the metadata of the file."""
     where = f"{path}: metadata phasewatch"
     try:
-        metadata = json.loads((table.schema.metadata or {})[b"phasewatch"])
+        metadata = json.loads((schema.metadata or {})[b"phasewatch"])
     except KeyError as error:
         raise _refused(where, "is missing") from error
     except (ValueError, RecursionError) as error:
@@ -262,33 +309,67 @@ def _fold(split: dict[str, Any], chain: dict[str, Any]) -> Fold:
     )
 
 
-def _predictions(table: pa.Table, classes: tuple[str, ...]) -> Sequence[Predictions]:
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    logits = np.column_stack([columns[f"logit.{name}"] for name in classes])
-    values: dict[str, Any] = {
-        "x": np.empty((len(logits), 0, 0), dtype=np.float32),
-        "opening": np.empty((len(logits), 0), dtype=np.float32),
-        "past": np.empty((len(logits), 0, 0), dtype=np.float32),
-    }
-    columns.setdefault(AMBIGUOUS, np.zeros(len(logits), dtype=bool))
-    if columns[AMBIGUOUS].dtype != bool:
-        raise ValueError(f"column {AMBIGUOUS} is not of true and false")
-    for field in fields(Windows):
-        if field.name not in MODEL_INPUTS:
-            column = columns[field.name]
-            values[field.name] = column.astype(str) if column.dtype == object else column
-    windows = Windows(**values)
-    groups = _groups(table)
-    for name in dict.fromkeys(key[:-1] for key in groups) or [("any fold", "any model")]:
-        missing = {(*name, subset) for subset in REQUIRED_SUBSETS} - set(groups)
+def _predictions(file: pq.ParquetFile, classes: tuple[str, ...]) -> Sequence[Predictions]:
+    """Return the predictions of each fold, model, mode and subset, read by row groups."""
+    found: dict[tuple[str, ...], list[Predictions]] = {}
+    for number in range(file.num_row_groups):
+        table = file.read_row_group(number, use_threads=False)
+        for key, one in _of_table(table, classes):
+            found.setdefault(key, []).append(one)
+    for name in dict.fromkeys(key[:-1] for key in found) or [("any fold", "any model")]:
+        missing = {(*name, subset) for subset in REQUIRED_SUBSETS} - set(found)
         if missing:
             raise ValueError(
                 f"rows are missing: {', '.join(' '.join(one) for one in sorted(missing))}"
             )
-    return [
-        Predictions(fold, model, mode, subset, windows.take(rows), logits[rows])  # type: ignore[arg-type]
-        for (fold, model, mode, subset), rows in groups.items()
-    ]
+    shared: list[Windows] = []
+    return [_sharing(pool_folds(parts), shared) for parts in found.values()]
+
+
+def _sharing(one: Predictions, shared: list[Windows]) -> Predictions:
+    """Return predictions with windows of `shared` where it has equal ones, to which others go.
+
+    Models predict the same windows, which are in memory once.
+    """
+    names = [field.name for field in fields(Windows) if field.name not in MODEL_INPUTS]
+    for known in shared:
+        if len(known) == len(one.windows) and all(
+            np.array_equal(getattr(known, name), getattr(one.windows, name)) for name in names
+        ):
+            return replace(one, windows=known)
+    shared.append(one.windows)
+    return one
+
+
+def _of_table(
+    table: pa.Table, classes: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Predictions]]:
+    """Yield the predictions of some rows, in the order of their first rows, each with its key."""
+    known = set(table.column_names)
+    texts, columns = {}, {}
+    for name in known - set(GROUP_COLUMNS):
+        column = table[name].combine_chunks()
+        if column.null_count:
+            raise ValueError(f"column {name} lacks a value")
+        if pa.types.is_dictionary(column.type) or pa.types.is_string(column.type):
+            coded = column.dictionary_encode() if pa.types.is_string(column.type) else column
+            texts[name] = np.array(coded.dictionary.to_pylist(), dtype=np.str_)
+            column = coded.indices
+        columns[name] = column.to_numpy(zero_copy_only=False)
+    if AMBIGUOUS in known and columns[AMBIGUOUS].dtype != bool:
+        raise ValueError(f"column {AMBIGUOUS} is not of true and false")
+    logits = [columns[f"logit.{name}"] for name in classes]
+    for key, rows in _groups(table).items():
+        empty = np.empty((len(rows), 0, 0), dtype=np.float32)
+        values: dict[str, Any] = dict.fromkeys(MODEL_INPUTS, empty)
+        values["opening"] = empty.reshape(len(rows), 0)
+        for field in fields(Windows):
+            if field.name in columns:
+                some = columns[field.name][rows]
+                values[field.name] = texts[field.name][some] if field.name in texts else some
+        stacked = np.column_stack([one[rows] for one in logits])
+        group: dict[str, Any] = dict(zip(GROUP_COLUMNS.values(), key, strict=True))
+        yield key, Predictions(**group, windows=Windows(**values), logits=stacked)
 
 
 def _groups(table: pa.Table) -> dict[tuple[str, ...], NDArray[np.int64]]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from phasewatch.features.views import Array
+from phasewatch.windowing import WindowSet
 
 Labels = NDArray[np.int64]
 STABLE_WINDOWS = 2
@@ -215,9 +216,14 @@ def _intersection_over_union(one: tuple[int, int], two: tuple[int, int]) -> floa
 
 
 def rows_by_episode(
-    episode: NDArray[np.str_], t_ns: NDArray[np.int64]
+    episode: NDArray[np.str_] | NDArray[np.int64], t_ns: NDArray[np.int64]
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the rows of every episode, in the order of time."""
     order = np.lexsort((t_ns, episode))
-    cuts = np.flatnonzero(episode[order][1:] != episode[order][:-1]) + 1
-    yield from np.split(order, cuts)
+    ordered = episode[order]
+    yield from np.split(order, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)
+
+
+def rows_of_episodes(windows: WindowSet) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of every episode of some windows, in the order of time."""
+    return rows_by_episode(windows.episodes[1], windows.t_ns)

@@ -16,14 +16,14 @@ from phasewatch.experiment.run import Run
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import WITHOUT_BASELINE, Split
 from phasewatch.training import augment, jobs
-from phasewatch.windowing import Windows, concatenate
+from phasewatch.windowing import WindowSet, concatenate
 
-Subsets = Mapping[str, Windows]
+Subsets = Mapping[str, WindowSet]
 """The windows of each side of a split: train, validation, seen and unseen, and the unseen ones
 beside the level of openings alone where more is known."""
 
 
-InnerFold = tuple[Checkpoint, Windows]
+InnerFold = tuple[Checkpoint, WindowSet]
 """The checkpoint of an inner fold, and the windows that it did not learn from."""
 
 
@@ -38,16 +38,22 @@ class TrainedFold:
 
     split: Split
     checkpoints: list[Checkpoint]
-    windows: dict[Mode, dict[str, Windows]]
+    windows: Mapping[Mode, Subsets]
     leakage_checks: list[Check]
     run: Run
     inner: Mapping[str, Sequence[InnerFold]] = field(default_factory=dict)
 
 
-def predict_all(
+def predict_each(folds: Sequence[TrainedFold], schema: Schema) -> Iterator[Predictions]:
+    """Yield the predictions of every checkpoint and baseline on every fold, as they are made."""
+    for fold in folds:
+        yield from _predict_fold(fold, schema)
+
+
+def to_predict(
     folds: Sequence[TrainedFold], usable: Sequence[Identity], schema: Schema, seed: int
 ) -> PredictionSet:
-    """Return the predictions of every checkpoint and baseline on every fold."""
+    """Return what is needed to evaluate the predictions on all folds, without any of them."""
     return PredictionSet(
         tuple(predictions.Fold(fold.split, _phase_chain(fold, schema)) for fold in folds),
         tuple(usable),
@@ -56,15 +62,29 @@ def predict_all(
         schema.grid.stride_s,
         seed,
         tuple(check for fold in folds for check in fold.leakage_checks),
-        tuple(found for fold in folds for found in _predict_fold(fold, schema)),
+        (),
         schema.untested,
     )
+
+
+def any_ambiguous(folds: Sequence[TrainedFold]) -> bool:
+    """Whether any window that is predicted is ambiguous."""
+    judged = (
+        windows
+        for fold in folds
+        for subsets in fold.windows.values()
+        for windows in (
+            *(one for part, one in subsets.items() if part != "train"),
+            *(left_out for inner in fold.inner.values() for _, left_out in inner),
+        )
+    )
+    return any(windows.ambiguous.any() for windows in judged)
 
 
 def _phase_chain(fold: TrainedFold, schema: Schema) -> MarkovChain:
     """Return how phases follow each other in the training windows of a fold."""
     windows = next(iter(fold.windows.values()))["train"].clear
-    sequences = (windows.y[rows] for rows in timing.rows_by_episode(windows.episode, windows.t_ns))
+    sequences = (windows.y[rows] for rows in timing.rows_of_episodes(windows))
     return MarkovChain.fit(sequences, len(schema.classes))
 
 
@@ -92,9 +112,10 @@ def predict_subsets(
     has. A checkpoint of a repeated training predicts the unseen windows alone.
     """
 
-    def predict(subset: str, windows: Windows, by: Checkpoint = loaded) -> Predictions:
-        logits = by.logits(windows.x, windows.opening, windows.past)
-        return Predictions(held_out, loaded.model_name, loaded.mode, subset, windows, logits)
+    def predict(subset: str, windows: WindowSet, by: Checkpoint = loaded) -> Predictions:
+        logits = np.concatenate([by.model.logits(z) for z in by.normalizer.blocks(windows)])
+        about = windows.described()
+        return Predictions(held_out, loaded.model_name, loaded.mode, subset, about, logits)
 
     if repeat := jobs.repeat_of(loaded.name):
         yield predict(f"again {repeat}", subsets["unseen"])
@@ -121,4 +142,5 @@ def predict_baseline(
     ends = np.cumsum([len(one) for one in windows])[:-1]
     rows = zip(predictions.REQUIRED_SUBSETS, windows, np.split(predicted, ends), strict=True)
     for subset, one, found in rows:
-        yield Predictions(held_out, name, mode, subset, one, np.eye(classes)[found])
+        logits = np.eye(classes)[found]
+        yield Predictions(held_out, name, mode, subset, one.described(), logits)

@@ -11,15 +11,22 @@ import numpy as np
 
 from phasewatch import __version__, splits
 from phasewatch.artifacts import checkpoint
-from phasewatch.baseline import Baseline, Selection, of_episodes
+from phasewatch.baseline import Baseline, Selection, of_records
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused, counted
 from phasewatch.evaluation.evaluate import Report, evaluate
 from phasewatch.evaluation.leakage import Check, FoldData, check_leakage
 from phasewatch.evaluation.predictions import LevelSource, PredictionSet
-from phasewatch.experiment.inference import Subsets, TrainedFold, predict_all
+from phasewatch.experiment.inference import (
+    Subsets,
+    TrainedFold,
+    any_ambiguous,
+    predict_each,
+    to_predict,
+)
 from phasewatch.experiment.run import Run
-from phasewatch.io import atomic
+from phasewatch.grids.cache import GridCache
+from phasewatch.io import atomic, executors
 from phasewatch.schema import Mode, Schema
 from phasewatch.splits import Split, divide_windows
 from phasewatch.store.format import MANIFEST
@@ -28,9 +35,8 @@ from phasewatch.training import jobs
 from phasewatch.training.jobs import Task, Workers
 from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
-from phasewatch.validation.sweep import validate_and_read
 from phasewatch.validation.verdict import ValidationResult, count_verdicts
-from phasewatch.windowing import Windows, concatenate, cut_windows
+from phasewatch.windowing import AnyWindows, WindowSet, concatenate
 
 ONE_WORKER = Workers()
 Log = Callable[[str], None]
@@ -82,9 +88,11 @@ def run(
     """
     trained = train(recipe, store, out, log, workers, waived)
     written = trained.run
-    found = predict_all(trained.folds, trained.usable, store.schema, recipe.seed)
+    about = to_predict(trained.folds, trained.usable, store.schema, recipe.seed)
     levels = _levels(recipe, trained.baseline)
-    written.write_predictions(replace(found, levels=levels, simulated=recipe.simulated))
+    about = replace(about, levels=levels, simulated=recipe.simulated)
+    found = predict_each(trained.folds, store.schema)
+    written.write_predictions(about, found, any_ambiguous(trained.folds))
     report = evaluate(written.predictions)
     written.write_report(report)
     return RunResult(written, trained, written.predictions, report)
@@ -100,42 +108,43 @@ def train(
 ) -> TrainingResult:
     """Validate, split, cut windows, check for leakage, train every model, load every checkpoint.
 
-    Every episode is read once. Writes the acceptance index, logs and checkpoints under `out`, in a
-    folder a fold where the split has several. Goes on where an interrupted run of the same recipe
-    on the same store stopped. `waived` are leakage rules that may fail. Raises Refused.
+    Every episode is read once, and its grid is kept where `workers` says, or in the run's folder.
+    Writes the acceptance index, logs and checkpoints under `out`, in a folder a fold where the
+    split has several. Goes on where an interrupted run of the same recipe on the same store
+    stopped. `waived` are leakage rules that may fail. Raises Refused.
     """
     store.refuse_simulated("training", recipe.simulated)
     _refuse_names(recipe, store)
-    refuse_inside(out)
-    atomic.prepare_folder(out)
-    results, episodes = validate_and_read(store)
+    cache = workers.cache or Run(out).grids_path
+    for folder in (out, cache):
+        refuse_inside(folder)
+        atomic.prepare_folder(folder)
+    modes = [mode for mode in recipe.modes if mode in store.schema.modes]
+    widest = widest_schema(store.schema, modes)
+    grids = GridCache(cache, widest, recipe.opening_s)
+    swept = grids.sweep(store, executors.process_pool(workers.jobs), log)
+    results = swept.results
     verdicts = " · ".join(f"{many} {verdict}" for verdict, many in count_verdicts(results).items())
     log(f"checked {counted(len(results), 'episode')}: {verdicts}")
-    baseline, judged = of_episodes(episodes, store.schema, Selection.parse(recipe.baseline))
+    selection = Selection.parse(recipe.baseline)
+    baseline, judged = of_records(swept.records, store.read, store.schema, selection)
     _log_baseline(baseline, log)
-    usable = [result.identity for result in results if result.id in set(judged)]
+    usable = list(baseline.episodes.values())
     folds = splits.find_splitter(recipe.split)(usable, recipe.test, recipe.validation)
     written = Run.create(out, _record(recipe, store, results))
     index.write(results, written.index_path)
-    windows = windows_by_mode(recipe, store.schema, [episodes[one.id] for one in usable])
+    windows = swept.of(judged).windows(widest)
     _log_ambiguous(windows, log)
-    probes = [episodes[split.train[0]] for split in folds]
-    # Decoded episodes are as large as the windows, and training needs the memory.
-    del episodes
     places = [written.fold(split.held_out) if len(folds) > 1 else written for split in folds]
     trained = [
         _train_fold(
-            _FoldInput(recipe, store, split, place, probe),
-            {one.id: one for one in usable},
-            {
-                mode: divide_windows(
-                    cut, split, baseline.channels(store.schema, store.schema.for_mode(mode))
-                )
-                for mode, cut in windows.items()
-            },
+            _FoldInput(recipe, store, split, place, store.read(split.train[0])),
+            baseline.episodes,
+            windows_by_mode(store.schema, modes, divide_windows(windows, split, levels)),
             (workers, waived, log),
         )
-        for split, place, probe in zip(folds, places, probes, strict=True)
+        for levels in [baseline.channels(store.schema, widest)]
+        for split, place in zip(folds, places, strict=True)
     ]
     return TrainingResult(written, recipe, results, trained, baseline)
 
@@ -156,29 +165,30 @@ def _levels(recipe: Recipe, baseline: Baseline) -> LevelSource | None:
     return LevelSource(recipe.baseline, baseline.hosts, len(baseline.earlier))
 
 
-def _log_ambiguous(windows: Mapping[Mode, Windows], log: Log) -> None:
+def _log_ambiguous(windows: WindowSet, log: Log) -> None:
     """Say how many windows are left out of training and scored apart, where there are any."""
-    marked = max((int(one.ambiguous.sum()) for one in windows.values()), default=0)
-    if marked:
+    if marked := int(windows.ambiguous.sum()):
         log(f"ambiguous: {counted(marked, 'window')} left out of training, and scored apart")
 
 
-def windows_by_mode(
-    recipe: Recipe, schema: Schema, episodes: Sequence[Episode]
-) -> dict[Mode, Windows]:
-    """Return the windows of episodes in every mode of a recipe that the schema has.
+def widest_schema(schema: Schema, modes: Sequence[Mode]) -> Schema:
+    """Return the schema of the mode with the most channels; of no mode, the schema itself."""
+    schemas = [schema.for_mode(mode) for mode in modes]
+    return max(schemas, key=lambda one: len(one.channels), default=schema)
 
-    They are cut once, in the mode with the most channels; other modes are a slice of those, equal
-    to the bit to windows that are cut in that mode. Raises Refused.
+
+def windows_by_mode(
+    schema: Schema, modes: Sequence[Mode], parts: Mapping[str, AnyWindows]
+) -> dict[Mode, dict[str, AnyWindows]]:
+    """Return the parts of a split, cut in the mode with the most channels, in every mode.
+
+    Other modes are a slice of those, equal to the bit to windows that are cut in that mode.
     """
-    modes = [mode for mode in recipe.modes if mode in schema.modes]
-    if not modes:
-        return {}
-    widest = schema.for_mode(max(modes, key=lambda mode: len(schema.for_mode(mode).channels)))
-    widest_windows = concatenate(
-        cut_windows(episode, widest, recipe.opening_s) for episode in episodes
-    )
-    return {mode: widest_windows.channels(widest, schema.for_mode(mode)) for mode in modes}
+    widest = widest_schema(schema, modes)
+    return {
+        mode: {part: one.channels(widest, schema.for_mode(mode)) for part, one in parts.items()}
+        for mode in modes
+    }
 
 
 @dataclass(frozen=True)
@@ -207,15 +217,15 @@ class _FoldInput:
 def _train_fold(
     fold: _FoldInput,
     episodes: Mapping[str, Identity],
-    windows: dict[Mode, dict[str, Windows]],
+    windows: Mapping[Mode, Subsets],
     how: tuple[Workers, Sequence[str], Log],
 ) -> TrainedFold:
     """Check one split for leakage, train on it, and load every checkpoint. Raises Refused."""
     workers, waived, log = how
     log(describe_split(fold.split))
     tasks = list(fold.tasks(windows))
-    data = _fold_data(fold.split, episodes, fold.store.schema, windows)
-    checks = check_leakage(data, waived)
+    shared = (fold.split, episodes, fold.store.schema, windows)
+    checks = check_leakage(_fold_data(*shared), waived)
     log(f"leakage {len(checks)} rules checked: {_describe_checks(checks)}")
     for path in jobs.run_tasks(tasks, workers):
         log(f"saved   {path}  (written, read back, probe replayed)")
@@ -231,11 +241,11 @@ def _train_fold(
         one.name: (one.normalizer, _learned_from(windows[one.mode], one.name in inner))
         for one in loaded
     }
-    checks += check_leakage(replace(data, normalizers=normalizers), waived)
+    checks += check_leakage(replace(_fold_data(*shared), normalizers=normalizers), waived)
     return TrainedFold(fold.split, loaded, windows, checks, fold.run, inner)
 
 
-def _learned_from(subsets: Subsets, validation: bool) -> Windows:
+def _learned_from(subsets: Subsets, validation: bool) -> WindowSet:
     """Return the windows that a checkpoint learned from: of training, and perhaps validation."""
     train = subsets["train"]
     return concatenate([train, subsets["validation"]]) if validation else train
@@ -334,9 +344,13 @@ def _refuse_empty_parts(parts: Subsets, schema: Schema) -> None:
             )
 
 
-def refuse_dead(windows: Windows, schema: Schema, mode: Mode) -> None:
+def refuse_dead(windows: WindowSet, schema: Schema, mode: Mode) -> None:
     """Raise Refused when a channel was never measured in the training windows."""
-    alive = np.isfinite(windows.x).any(axis=(0, 2))
+    alive = np.zeros(len(schema.channels), dtype=bool)
+    for block in windows.blocks(past=False):
+        alive |= np.isfinite(block.x).any(axis=(0, 2))
+        if alive.all():
+            return
     dead = [schema.names[row] for row in np.flatnonzero(~alive)]
     if dead:
         raise Refused(

@@ -6,6 +6,7 @@ validation_v1.parquet  the acceptance index of that store
 checkpoints/           a header and its weights for every model, mode and seed
 inner/                 checkpoints of inner folds, where the recipe has some
 logs/, states/         every epoch; what an interrupted training goes on from
+grids/                 the grids of the store's episodes, unless `--cache` names another folder
 folds/NAME/            checkpoints, logs and states of one fold, where the split has several
 posteriors.parquet     every prediction
 report.json            every score; report.html and report.md show it to people
@@ -13,7 +14,7 @@ report.json            every score; report.html and report.md show it to people
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,7 @@ from phasewatch.errors import Refused, differences
 from phasewatch.evaluation import predictions, stored_report
 from phasewatch.evaluation.evaluate import Report
 from phasewatch.evaluation.incidents import DEPLOYED_RATE, TARGET_RATES
-from phasewatch.evaluation.predictions import PredictionSet
+from phasewatch.evaluation.predictions import Predictions, PredictionSet
 from phasewatch.io import atomic
 from phasewatch.io.trust import ANY, Trust
 from phasewatch.schema import MODES, Mode
@@ -39,7 +40,7 @@ from phasewatch.training.recipes import Recipe
 from phasewatch.validation import index
 from phasewatch.validation.verdict import ValidationResult
 
-RECORD, FOLDS = "run.json", "folds"
+RECORD, FOLDS, GRIDS = "run.json", "folds", "grids"
 CHECKPOINTS, LOGS, STATES, INNER = "checkpoints", "logs", "states", "inner"
 INDEX, PREDICTIONS = "validation_v1.parquet", "posteriors.parquet"
 REPORT, PAGE, MARKDOWN = "report.json", "report.html", "report.md"
@@ -133,6 +134,11 @@ class Run:
         return self.path / MARKDOWN
 
     @property
+    def grids_path(self) -> Path:
+        """The path of the cache of grids, where none is named."""
+        return self.path / GRIDS
+
+    @property
     def training_folders(self) -> TrainingFolders:
         """The folders that the trainings of this run or fold write to."""
         return TrainingFolders(*(self.path / name for name in (CHECKPOINTS, LOGS, STATES, INNER)))
@@ -223,9 +229,11 @@ class Run:
         """Every prediction of every model."""
         return predictions.load(self.predictions_path)
 
-    def write_predictions(self, found: PredictionSet) -> None:
-        """Write the file of predictions."""
-        predictions.save(found, self.predictions_path)
+    def write_predictions(
+        self, about: PredictionSet, found: Iterable[Predictions], ambiguous: bool
+    ) -> None:
+        """Write the file of predictions as they are made; `ambiguous` is whether any window is."""
+        predictions.save_each(about, self.predictions_path, found, ambiguous)
 
     @cached_property
     def report(self) -> Report:

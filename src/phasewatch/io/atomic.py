@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from phasewatch.errors import Refused
 
@@ -24,12 +25,22 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:/")
 
 def write(path: Path, data: bytes) -> None:
     """Write `data` to `path`, replacing what was there in one step. An OSError names `path`."""
+    with replaced(path) as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def replaced(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file that replaces what was at `path`, in one step, when the block succeeds.
+
+    An OSError names `path`.
+    """
     with errors_at(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=DRAFT_PREFIX, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(name, 0o644)

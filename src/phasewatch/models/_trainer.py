@@ -29,6 +29,7 @@ from torch.nn import functional
 
 from phasewatch import metrics
 from phasewatch.errors import Refused
+from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.models.base import THREADS, Data, Epoch, TrainingMonitor
 
@@ -162,8 +163,9 @@ class _Training:
         self.ranks = rank.of if rank else 1
         self.schedule, self.seed, self.watch = schedule, seed, watch
         train, self.validation = parts
-        self.z, self.y = self._tensors(train)
-        self.validation_z = self._tensors(self.validation)[0] if self.validation else None
+        self.train = train
+        self.z = None if train.whole is None else self._tensor(train.whole)
+        self.y = self.fabric.to_device(torch.from_numpy(train.y))
         self.weight = self.fabric.to_device(_weights(train))
         self.size = schedule.size(len(self.y))
         self.batches = math.ceil(len(self.y) / self.size)
@@ -173,9 +175,16 @@ class _Training:
         )
         self.module, self.optimizer = self.fabric.setup(module, optimizer)
 
-    def _tensors(self, data: Data) -> tuple[Tensor, Tensor]:
-        z = torch.from_numpy(np.ascontiguousarray(data.z, dtype=np.float32))
-        return self.fabric.to_device(z), self.fabric.to_device(torch.from_numpy(data.y))
+    def _tensor(self, z: Array) -> Tensor:
+        single = torch.from_numpy(np.ascontiguousarray(z, dtype=np.float32))
+        found: Tensor = self.fabric.to_device(single)
+        return found
+
+    def _inputs(self, rows: Tensor) -> Tensor:
+        """Return the windows of a batch; those that are not in memory are read."""
+        if self.z is not None:
+            return self.z[rows]
+        return self._tensor(self.train.rows(rows.cpu().numpy()))
 
     def run(self) -> list[Epoch]:
         stored = _restored(self.watch.state, self.plain)
@@ -221,7 +230,7 @@ class _Training:
                 continue
             self._rate(number * self.batches + place)
             loss = functional.cross_entropy(
-                self.module(self.z[rows]),
+                self.module(self._inputs(rows)),
                 self.y[rows],
                 weight=self.weight,
                 label_smoothing=self.schedule.smoothing,
@@ -252,9 +261,10 @@ class _Training:
 
     def _score(self, loss: float) -> float:
         """Return macro F1 on the validation windows; minus the loss where there are none."""
-        if self.validation is None or self.validation_z is None:
+        if self.validation is None:
             return -loss
-        predicted = predict(self.plain, self.validation_z).argmax(axis=1)
+        logits = [predict(self.plain, self._tensor(z)) for z in self.validation.blocks()]
+        predicted = np.concatenate(logits).argmax(axis=1)
         y = self.validation.y
         classes = len(self.weight)
         _, cube = metrics.confusions(np.zeros(len(y), dtype=np.str_), y, predicted, classes)

@@ -6,10 +6,10 @@ The folder `models/` is the registry: adding a file with a class `Model` registe
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,21 +22,64 @@ THREADS = 1
 """Threads that every model trains and predicts in: another number gives other last bits."""
 
 
+class Rows(Protocol):
+    """Normalized windows, `[N,F]` or `[N,C,T]`, that are computed when they are read."""
+
+    def __len__(self) -> int:
+        """Return N, the number of windows."""
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield all windows in blocks, in order."""
+
+    def rows(self, places: NDArray[np.int64]) -> Array:
+        """Return the windows at these places, in their order, all in memory."""
+
+
 class Data(NamedTuple):
     """Windows `z[N,F]` or `z[N,C,T]`, normalized for the model; `y[N]` in `classes` classes.
 
-    `balance` is how far classes are weighed alike in training, see the function `balance`.
+    Where all of them may not fit into memory, they are `stored`, and `z` is empty, `[0,F]` or
+    `[0,C,T]`. `balance` is how far classes are weighed alike in training, see `balance`.
     """
 
     z: Array
     y: NDArray[np.int64]
     classes: int
     balance: float = 1.0
+    stored: "Rows | None" = None
 
     @property
     def weight(self) -> Array:
         """The weight of each window in training, `[N]`."""
         return balance(self.y, self.classes, self.balance)
+
+    @property
+    def whole(self) -> Array | None:
+        """All windows, where they are in memory; None where they are to be read in blocks."""
+        return self.z if self.stored is None else None
+
+    def blocks(self) -> Iterator[Array]:
+        """Yield all windows in blocks, in order; one block where they are in memory."""
+        if self.stored is None:
+            yield self.z
+        else:
+            yield from self.stored.blocks()
+
+    def rows(self, places: NDArray[np.int64]) -> Array:
+        """Return the windows at these places, in memory."""
+        return self.z[places] if self.stored is None else self.stored.rows(places)
+
+    def read(self) -> Array:
+        """Return all windows in memory, however many."""
+        return np.concatenate([*self.blocks()])
+
+    def sample(self, most: int, seed: int) -> "tuple[Array, NDArray[np.int64]]":
+        """Return `most` windows drawn at random, in order, and their places; all of fewer."""
+        if len(self.y) <= most:
+            return self.read(), np.arange(len(self.y))
+        drawn = np.random.default_rng(seed).permutation(len(self.y))[:most]
+        places = np.sort(drawn)
+        return self.rows(places), places
 
 
 class Epoch(NamedTuple):

@@ -62,7 +62,8 @@ class Model(Classifier):
         numbered = _Numbering(watch)
         for name, member in self._members.items():
             member.fit(train, validation, replace(watch, on_epoch=numbered.of_next()), cluster)
-            fitted = fit_temperature(member.logits(validation.z), validation.y)
+            logits = np.concatenate([member.logits(z) for z in validation.blocks()])
+            fitted = fit_temperature(logits, validation.y)
             self._temperatures[name] = max(fitted, COLDEST)
 
     @property

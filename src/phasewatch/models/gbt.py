@@ -5,10 +5,11 @@ Every node has a branch for missing values, so a window without a source needs n
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+import numpy as np
 import xgboost
 
 from phasewatch.features.views import Array
@@ -60,6 +61,30 @@ class _RoundReporter(xgboost.callback.TrainingCallback):
         return False
 
 
+class _Blocks(xgboost.DataIter):
+    """Gives XGBoost the windows of a training block by block; it keeps their quantiles alone."""
+
+    def __init__(self, data: Data) -> None:
+        self._data, self._weight = data, data.weight
+        self.reset()
+        super().__init__(release_data=True)
+
+    def reset(self) -> None:
+        """Begin anew, called by XGBoost before each of its passes."""
+        self._blocks, self._at = self._data.blocks(), 0
+
+    def next(self, input_data: Callable[..., None]) -> bool:
+        """Give the next block to `input_data`; return whether there was one."""
+        z = next(self._blocks, None)
+        if z is None:
+            return False
+        rows = slice(self._at, self._at + len(z))
+        self._at = rows.stop
+        single = z.astype(np.float32)
+        input_data(data=single, label=self._data.y[rows], weight=self._weight[rows])
+        return True
+
+
 class Model(Classifier):
     """Gradient-boosted trees with early stopping on the validation set's weighted mlogloss."""
 
@@ -107,8 +132,8 @@ class Model(Classifier):
             return
         self._booster = xgboost.train(
             parameters,
-            self._matrix(train),
-            evals=[(self._matrix(validation), "validation")],
+            matrix := self._matrix(train),
+            evals=[(self._matrix(validation, matrix), "validation")],
             callbacks=[chosen, reporter],
             **how,
         )
@@ -164,7 +189,7 @@ class Model(Classifier):
             def matrix(data: Data) -> Any:
                 z, y, w = (
                     dask.array.from_array(array, chunks=(-(-len(array) // count), *array.shape[1:]))
-                    for array in (data.z, data.y, data.weight)
+                    for array in (data.read(), data.y, data.weight)
                 )
                 return xgboost_dask.DaskDMatrix(client, z, y, weight=w)
 
@@ -175,9 +200,16 @@ class Model(Classifier):
             )
             return result
 
-    def _matrix(self, data: Data) -> xgboost.DMatrix:
+    def _matrix(self, data: Data, train: xgboost.DMatrix | None = None) -> xgboost.DMatrix:
+        """Return the matrix of windows; of those that are read in blocks, one of their quantiles.
+
+        The quantiles are those of `train`, where it has some.
+        """
         threads = self._config.nthread
-        return xgboost.DMatrix(data.z, label=data.y, weight=data.weight, nthread=threads)
+        if (z := data.whole) is not None:
+            return xgboost.DMatrix(z, label=data.y, weight=data.weight, nthread=threads)
+        known = train if isinstance(train, xgboost.QuantileDMatrix) else None
+        return xgboost.QuantileDMatrix(_Blocks(data), ref=known, nthread=threads)
 
     def logits(self, z: Array) -> Array:
         """Return the sum of the leaf values of each class, `[N,K]`."""

@@ -11,6 +11,9 @@ from phasewatch.features.views import Array
 from phasewatch.io import atomic
 from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, Unfit
 
+MOST_WINDOWS = 65_536
+"""Training windows that all are in memory for the solver, which takes every one in each step."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -27,7 +30,8 @@ class Model(Classifier):
     suffix = "linear.json"
 
     def __init__(self, classes: int, seed: int = 0) -> None:
-        """The solver draws nothing, so `seed` changes nothing."""
+        """The solver draws nothing: `seed` says which of very many windows are learned from."""
+        self._seed = seed
         self._config = Config()
         self._coef = np.zeros((classes, 0))
         self._intercept = np.zeros(classes)
@@ -45,10 +49,14 @@ class Model(Classifier):
     def fit(
         self, train: Data, validation: Data, watch: TrainingMonitor = UNMONITORED, cluster: str = ""
     ) -> None:
-        """Fit with classes balanced; a class that training lacks is never predicted."""
+        """Fit with classes balanced; a class that training lacks is never predicted.
+
+        Of more than `MOST_WINDOWS` it learns from so many, drawn at random.
+        """
         classes = len(self._intercept)
         solver = LogisticRegression(**self.config)
-        solver.fit(_filled(train.z), train.y, sample_weight=train.weight)
+        z, places = train.sample(MOST_WINDOWS, self._seed)
+        solver.fit(_filled(z), train.y[places], sample_weight=train.weight[places])
         self._coef = np.zeros((classes, train.z.shape[1]))
         self._intercept = np.full(classes, -1e3)
         coef, intercept = solver.coef_, solver.intercept_

@@ -4,12 +4,10 @@ In the field a capture starts late, an agent dies, or a machine was never observ
 on such windows keeps a model from relying on any one source.
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from phasewatch.schema import Schema
-from phasewatch.windowing import Windows, concatenate
+from phasewatch.windowing import AnyWindows, concatenate
 
 SHARE = 0.5
 """Share of the windows that are repeated without one source or without their opening."""
@@ -22,17 +20,13 @@ def parts(schema: Schema) -> tuple[str, ...]:
     return (*schema.sources, OPENING)
 
 
-def without(windows: Windows, schema: Schema, part: str) -> Windows:
+def without(windows: AnyWindows, schema: Schema, part: str) -> AnyWindows:
     """Return the windows with NaN for one source, or for their opening."""
-    if part == OPENING:
-        return replace(windows, opening=np.full_like(windows.opening, np.nan))
-    rows = np.array([channel.source == part for channel in schema.channels])
-    x, opening, past = windows.x.copy(), windows.opening.copy(), windows.past.copy()
-    x[:, rows], opening[:, rows], past[:, rows] = np.nan, np.nan, np.nan
-    return replace(windows, x=x, opening=opening, past=past)
+    gone = np.array([channel.source == part for channel in schema.channels])
+    return windows.without(gone, part == OPENING)
 
 
-def drop(windows: Windows, schema: Schema, seed: int) -> Windows:
+def drop(windows: AnyWindows, schema: Schema, seed: int) -> AnyWindows:
     """Return all windows, and a `SHARE` of them again, each without one part drawn at random."""
     generator = np.random.default_rng(seed)
     chosen = generator.permutation(len(windows))[: round(SHARE * len(windows))]

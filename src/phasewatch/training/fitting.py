@@ -1,5 +1,6 @@
 """One model fitted to training windows, with the normalizer and projection of the same windows."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,11 +10,24 @@ from numpy.typing import NDArray
 
 from phasewatch.features.normalizer import Normalizer
 from phasewatch.features.projection import Projection
-from phasewatch.features.views import PREFERRED, Array, ViewVersion
+from phasewatch.features.rows import NormalizedWindows
+from phasewatch.features.views import (
+    PREFERRED,
+    Array,
+    ViewVersion,
+    count_columns,
+    count_steps,
+)
 from phasewatch.models.base import UNMONITORED, Classifier, Data, TrainingMonitor, find
 from phasewatch.schema import Schema
 from phasewatch.training import augment
-from phasewatch.windowing import Windows
+from phasewatch.windowing import WindowSet
+
+MOST_BYTES = 512 << 20
+"""Size of normalized windows in memory; more of them are read in blocks."""
+
+PROJECTED = 16_384
+"""Windows that the projection for pictures is fitted to, at most."""
 
 
 @dataclass(frozen=True)
@@ -23,17 +37,22 @@ class FittedModel:
     normalizer: Normalizer
     model: Classifier
 
-    def logits(self, windows: Windows) -> Array:
+    def logits(self, windows: WindowSet) -> Array:
         """Return `[N,K]` logits of windows."""
-        return self.model.logits(self.normalizer.apply(windows.x, windows.opening, windows.past))
+        return np.concatenate([self.model.logits(z) for z in self.normalizer.blocks(windows)])
 
-    def predict(self, windows: Windows) -> NDArray[np.int64]:
+    def predict(self, windows: WindowSet) -> NDArray[np.int64]:
         """Return the most likely class of each window, `[N]`."""
         return np.asarray(self.logits(windows).argmax(axis=1))
 
-    def project(self, windows: Windows) -> Projection:
-        """Return the projection onto the two main axes of `windows`, as the model sees them."""
-        return Projection.fit(self.normalizer.apply(windows.x, windows.opening, windows.past))
+    def project(self, windows: WindowSet) -> Projection:
+        """Return the projection onto the two main axes of `windows`, as the model sees them.
+
+        Of more than `PROJECTED` windows so many are taken, evenly spaced.
+        """
+        step = -(-len(windows) // PROJECTED)
+        some = windows.take(np.arange(0, len(windows), step)) if step > 1 else windows
+        return Projection.fit(np.concatenate([*self.normalizer.blocks(some)]))
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,7 @@ def fit_model(
     name: str,
     schema: Schema,
     seed: int,
-    parts: tuple[Windows, Windows],
+    parts: tuple[WindowSet, WindowSet],
     options: FitOptions = DEFAULT_OPTIONS,
 ) -> FittedModel:
     """Fit the model of that name on the first of two `parts`, stopping by the second.
@@ -80,7 +99,7 @@ def refit_model(
     name: str,
     schema: Schema,
     seed: int,
-    train: Windows,
+    train: WindowSet,
     choices: Mapping[str, float],
     options: FitOptions = DEFAULT_OPTIONS,
 ) -> FittedModel:
@@ -97,7 +116,7 @@ def refit_model(
 
 
 def _unfitted(
-    name: str, schema: Schema, seed: int, train: Windows, options: FitOptions
+    name: str, schema: Schema, seed: int, train: WindowSet, options: FitOptions
 ) -> FittedModel:
     """Return the normalizer of training windows, and an untrained model."""
     kind = find(name)
@@ -107,9 +126,21 @@ def _unfitted(
 
 
 def _data(
-    normalizer: Normalizer, schema: Schema, model: Classifier, options: FitOptions, windows: Windows
+    normalizer: Normalizer,
+    schema: Schema,
+    model: Classifier,
+    options: FitOptions,
+    windows: WindowSet,
 ) -> Data:
-    """Return windows as a model takes them."""
-    z = normalizer.apply(windows.x, windows.opening, windows.past)
+    """Return windows as a model takes them: in memory, or to be read in blocks where they are many.
+
+    Those of validation may be in memory although those of training are not.
+    """
     balance = model.balance if options.balance is None else options.balance
-    return Data(z, windows.y, len(schema.classes), balance)
+    rest = (windows.y, len(schema.classes), balance)
+    columns = count_columns(normalizer.view, normalizer.version, schema)
+    steps = count_steps(normalizer.view, normalizer.version, schema)
+    shape = (len(windows), columns, *([steps] if steps else []))
+    if math.prod(shape) * np.dtype(np.float64).itemsize > MOST_BYTES:
+        return Data(np.empty((0, *shape[1:])), *rest, NormalizedWindows(normalizer, windows))
+    return Data(np.concatenate([*normalizer.blocks(windows)]), *rest)

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from phasewatch.errors import Refused
 from phasewatch.splits import HELD_OUT_BY
-from phasewatch.windowing import Windows, concatenate
+from phasewatch.windowing import AnyWindows, WindowSet, concatenate
 
 
 def sides(
-    train: Windows, validation: Windows, recipe: str, number: int, folds: int
-) -> tuple[Windows, Windows]:
+    train: AnyWindows, validation: AnyWindows, recipe: str, number: int, folds: int
+) -> tuple[AnyWindows, AnyWindows]:
     """Return what inner fold `number` of `folds` trains on, and what it stops by.
 
     `recipe` names the split. Training groups are dealt to the folds after the first one by one,
@@ -36,7 +36,7 @@ def mean_choices(chosen: Iterable[Mapping[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([one[name] for one in every])) for name in every[0]}
 
 
-def _groups(windows: Windows, recipe: str) -> list[tuple[str, str]]:
+def _groups(windows: WindowSet, recipe: str) -> list[tuple[str, str]]:
     """Return the group of each window behind its profile, or behind "" where groups mix profiles.
 
     Hosts and campaigns run several profiles; a sample and an episode are of one.

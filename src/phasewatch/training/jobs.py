@@ -25,7 +25,7 @@ from phasewatch.splits import Split
 from phasewatch.training import inner_folds
 from phasewatch.training.fitting import FitOptions, FittedModel, fit_model, refit_model
 from phasewatch.training.recipes import Recipe
-from phasewatch.windowing import Windows, concatenate
+from phasewatch.windowing import WindowSet, concatenate
 
 VALIDATED, CHOICE = "validation_macro_f1", "chosen_"
 """Scores of a checkpoint: macro F1 on validation, and the beginning of the names of choices."""
@@ -82,8 +82,8 @@ class Task:
     mode: Mode
     schema: Schema
     split: Split
-    train: Windows
-    validation: Windows
+    train: WindowSet
+    validation: WindowSet
     episode: Episode
     folders: TrainingFolders
     repeat: int = 0
@@ -115,7 +115,7 @@ class Task:
         return [replace(self, inner=number) for number in range(folds)]
 
     @property
-    def sides(self) -> tuple[Windows, Windows]:
+    def sides(self) -> tuple[WindowSet, WindowSet]:
         """The windows that this training learns from, and those that it is stopped by."""
         if self.inner is None:
             return self.train, self.validation
@@ -150,7 +150,7 @@ def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
     )
 
 
-Fitted = tuple[FittedModel, Windows, dict[str, float]]
+Fitted = tuple[FittedModel, WindowSet, dict[str, float]]
 """A fitted model, the windows that it learned from, and its scores."""
 
 
@@ -245,12 +245,14 @@ def ignore_epoch(name: str, epoch: Epoch) -> None:
 class Workers:
     """Where trainings run: in `jobs` processes here, or on all workers of a Dask `cluster` at once.
 
-    `follow` is called with the name of the training after every epoch.
+    `follow` is called with the name of the training after every epoch. `cache` is the folder of the
+    grids of episodes, which runs may share; None is one in the folder of the run.
     """
 
     jobs: int = 1
     cluster: str = ""
     follow: EpochListener = ignore_epoch
+    cache: Path | None = None
 
 
 def run_tasks(tasks: Sequence[Task], workers: Workers) -> Iterator[Path]:

@@ -93,7 +93,7 @@ def validate_store(
     known = cache.read() if cache else {}
     found: dict[str, VersionedResult] = {}
     if not full:
-        same = (id for id in ids if id in known and known[id][0] == _version(episodes, id))
+        same = (id for id in ids if id in known and known[id][0] == version_of(episodes, id))
         found = {id: known[id] for id in same}
         tick(len(found))
     interner = Interner()
@@ -116,13 +116,25 @@ def validate_and_read(
     Each episode is read and decoded once. The decoded ones are held in memory.
     """
     results, decoded = [], {}
-    for group in _groups(episodes, episodes.ids()):
-        for result, episode in _decoded(episodes, [(id, fetched) for id, _, fetched in group]):
-            results.append(result)
-            if episode is not None:
-                decoded[result.id] = episode
+    for _, result, episode in validate_each(episodes, episodes.ids()):
+        results.append(result)
+        if episode is not None:
+            decoded[result.id] = episode
     results = with_store_findings(results)
     return results, {result.id: decoded[result.id] for result in results if result.usable}
+
+
+def validate_each(
+    episodes: EpisodeSource, ids: Iterable[str]
+) -> Iterator[tuple[str, ValidationResult, Episode | None]]:
+    """Yield version, result and decoded episode of some ids; None for one that cannot be decoded.
+
+    Each is read once, and few are in memory at a time. The results are without store findings.
+    """
+    for group in _groups(episodes, ids):
+        decoded = _decoded(episodes, [(id, fetched) for id, _, fetched in group])
+        for (_, version, _), (result, episode) in zip(group, decoded, strict=True):
+            yield version, result, episode
 
 
 def with_store_findings(results: Sequence[ValidationResult]) -> list[ValidationResult]:
@@ -179,7 +191,7 @@ def _groups(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[
     """Yield ids, versions and files of a few episodes at a time, of fewer where they are large."""
     group, held = [], 0
     for id in ids:
-        version, fetched = _version(episodes, id), _fetched(episodes, id)
+        version, fetched = version_of(episodes, id), _fetched(episodes, id)
         group.append((id, version, fetched))
         held += fetched.size if isinstance(fetched, Fetched) else 0
         if len(group) == GROUP_EPISODES or held > GROUP_BYTES:
@@ -189,7 +201,7 @@ def _groups(episodes: EpisodeSource, ids: Iterable[str]) -> Iterator[list[tuple[
         yield group
 
 
-def _version(episodes: EpisodeSource, id: str) -> str:
+def version_of(episodes: EpisodeSource, id: str) -> str:
     """Return the episode's version; "" where it has none, so that it is validated again."""
     try:
         return episodes.version(id)

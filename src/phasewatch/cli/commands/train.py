@@ -104,6 +104,14 @@ Jobs = Annotated[
 Cluster = Annotated[
     str, typer.Option("--cluster", help="Address (tcp://…) of a Dask cluster to train on.")
 ]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache",
+        help="Folder of the grids of episodes, which runs may share; in the folder of the run "
+        "without this option.",
+    ),
+]
 RunFolder = Annotated[
     Path, typer.Option("--out", help="Folder of the run, new or of an interrupted run.")
 ]
@@ -165,6 +173,7 @@ def train(
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Train every model of a recipe in both modes, and print a table of scores.
@@ -175,7 +184,7 @@ def train(
     named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
     chosen = _on_data(chosen, baseline, simulated)
-    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or [], cache), as_json)
     _show_scores(done, as_json)
 
 
@@ -199,6 +208,7 @@ def run(
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Train like `train`, and write the report as a page and as Markdown too."""
@@ -208,7 +218,7 @@ def run(
     named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
     chosen = _on_data(chosen, baseline, simulated)
-    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
+    done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or [], cache), as_json)
     with stages():
         page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)
@@ -217,7 +227,11 @@ def run(
 
 
 def _train_and_evaluate(
-    chosen: "Recipe", path: Path, folder: Path, how: tuple[int, str, list[str]], as_json: bool
+    chosen: "Recipe",
+    path: Path,
+    folder: Path,
+    how: tuple[int, str, list[str], Path | None],
+    as_json: bool,
 ) -> "RunResult":
     """Train and evaluate, with a bar for each stage and each training."""
     from phasewatch.experiment import pipeline
@@ -232,7 +246,7 @@ def _train_and_evaluate(
             opened,
             folder,
             lambda line: printer(line, soft_wrap=True, markup=False),
-            Workers(*how[:2], _follower(bars)),
+            Workers(*how[:2], _follower(bars), how[3]),
             how[2],
         )
 
