@@ -16,7 +16,7 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +109,20 @@ def outcome(source: Path, answer: Answer) -> Outcome:
         if "TRACEBACK" in drafted.refused:
             return Outcome("WRONG", drafted.refused)
         changed, lines = attempt(source, answer, True, Path(second))
+        if answer.options and (slip := _without_options(source, answer)):
+            return Outcome("WRONG", "; ".join(("without options", *slip[:4])))
         if changed.wrong:
             return Outcome("WRONG", "; ".join(("corrected", *changed.wrong[:4])))
         if changed.refused or not 0 < lines <= MOST_CORRECTIONS:
             return Outcome("refused", changed.refused or drafted.refused)
         return Outcome("corrected", drafted.refused, lines)
+
+
+def _without_options(source: Path, answer: Answer) -> tuple[str, ...]:
+    """Return what comes out wrong where a user only answers questions, and was not told more."""
+    with tempfile.TemporaryDirectory() as folder:
+        tried, _ = attempt(source, replace(answer, options=()), True, Path(folder))
+        return tried.wrong
 
 
 # ---------------------------------------------------------------- comparison with the answer

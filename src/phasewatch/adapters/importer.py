@@ -7,7 +7,7 @@ changes nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
@@ -120,7 +120,13 @@ def import_files(source: Path, mapping: Mapping, store: Store) -> Iterator[FileR
             reports.append(report)
             yield report
     if labels and kept:
-        labels.refuse_unused()
+        try:
+            labels.refuse_unfitting()
+        except Refused:
+            _withdraw(store, (one for report in reports for one in report.episodes))
+            raise
+        if notes := labels.notes():
+            yield FileReport(labels.path.name, 0, notes=tuple(notes))
     if not kept:
         _refuse_nothing_kept(source, reports)
 
@@ -147,6 +153,13 @@ def _refuse_nothing_kept(source: Path, reports: Sequence[FileReport]) -> NoRetur
         source, f"none of its {counted(rows, 'row')} is kept", "rows that make an episode",
         "Read above why they are dropped, and correct the mapping.", code="nothing_kept",
     )  # fmt: skip
+
+
+def _withdraw(store: Store, episodes: Iterable[ImportedEpisode]) -> None:
+    """Remove the episodes of an import that were new."""
+    for one in episodes:
+        if one.new:
+            store.remove(one.id)
 
 
 class _Import:
@@ -235,9 +248,7 @@ class _Import:
 
     def _withdraw(self) -> None:
         """Remove the episodes that were new, because others of the same rows cannot be written."""
-        for one in self._published:
-            if one.new:
-                self._store.remove(one.id)
+        _withdraw(self._store, self._published)
         self._published = []
 
     def _report(self, number: int, given: Input) -> FileReport:

@@ -440,6 +440,7 @@ class Records:
             return np.full(len(batch), UNLABELLED, dtype=np.int64)
         words, codes = self._source(batch, source)
         classes = self._schema.classes
+        words = [word if word in classes else word.strip() for word in words]
         for code, word in enumerate(words):
             if word not in classes and (codes == code).any():
                 line = batch.lines[int(np.argmax(codes == code))]

@@ -7,12 +7,13 @@ and `import` refuses, never a value.
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from phasewatch.adapters.intervals import resembling
 from phasewatch.adapters.suggest import (
     channels,
     content,
@@ -46,6 +47,12 @@ ASKED = Labels(
 
 LETTER = re.compile(r"[^\W\d_]")
 """A letter of any script."""
+
+MOST_WORDS = 3
+"""Words in the name of a machine, at most: more are a message."""
+
+SILENCE, MOST_SILENT = 10, 0.4
+"""Intervals between rows without one that are a silence, and its share of the time at most."""
 
 DAY_S, WEEK_S = 86_400, 7 * 86_400
 """The length from which on a recording is cut into days."""
@@ -98,11 +105,14 @@ def _drafted(
     clock, rows = _zone(clock, times, rows, notes)
     labelled = _labels(found, clock, host, stretches, told, notes)
     used = {*clock.columns, host, labelled.column}
+    _refuse_late(found, used, told)
     rest = [name for name in found.columns if name not in used]
     written = numbers.notation((name, found.every(name)) for name in rest)
     columns = channels.read(found, rest, written.numerals)
     shape = shapes.decide(found, rows, columns, host_source, told, notes)
     chosen, shape = content.choose(found, columns, rows, shape, other_clocks, notes)
+    if not (shape.events or told.rows or told.quantity):
+        content.refuse_machines(found, chosen)
     identity = _identity(found, columns, host_source, shape)
     notes.remarks += [_text_remark(name, identity, shape, found) for name in columns.texts]
     every = _every_s(rows, shape)
@@ -181,7 +191,9 @@ def _host(
                 "Correct --host.",
             )  # fmt: skip
         return told.host, column(told.host)
-    named = hosts.named([name for name in rest if _names_hosts(found, name, times)])
+    fitting = [name for name in rest if _names_hosts(found, name, times)]
+    _refuse_doubtful(found, fitting, told)
+    named = hosts.named(fitting)
     if named:
         notes.remarks.append(f"used as host: {named} ({found.examples(named)})")
         return named, column(named)
@@ -190,10 +202,44 @@ def _host(
     if paths.several_folders(found.names) and not _phases_of_paths(found):
         return "", f"{{ path = {quoted(paths.FOLDER)} }}"
     _refuse_series(found, rest, times, told)
+    if shapes.quantity_files(found):
+        return "", '"host-1"'
     if _machine_each(found, times):
         notes.remarks.append("files hold the same time: they are taken for machines by their names")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
     return "", '"host-1"'
+
+
+def _refuse_doubtful(found: Sample, fitting: Sequence[str], told: Told) -> None:
+    """Raise Refused where columns may name machines or what they measure, and none is sure to.
+
+    So it is with several such columns that differ, and with the only name in a table of values.
+    """
+    named = [name for name in fitting if hosts.rank(name) < hosts.NO_NAME]
+    if not named or told.quantity or not all(map(hosts.likely_only, named)):
+        return
+    first = found.every(named[0])
+    other = next((one for one in named if not _same_groups(first, found.every(one))), "")
+    numbers = [name for name in found.columns if series.VALUE_WORDS & set(words.words(name))]
+    quantity = any(series.names_quantity(name) for name in found.columns if name not in named)
+    if other:
+        both = f"{named[0]} ({found.examples(named[0])}) and {other} ({found.examples(other)})"
+        raise Refused(
+            found.parts[0].name, f"{both} may both name machines",
+            "to know which does", f"Run again with --host {named[0]}, or with --host {other}.",
+        )  # fmt: skip
+    if len(numbers) == 1 and not quantity and len(set(first)) > 1:
+        raise Refused(
+            found.parts[0].name, f"{named[0]} ({found.examples(named[0])}) stands beside one value",
+            "to know whether it names machines, or what the value is of",
+            f"Run again with --host {named[0]}, or with --quantity {named[0]}.",
+        )  # fmt: skip
+
+
+def _same_groups(cells: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether two columns divide the rows alike."""
+    pairs = set(zip(cells, others, strict=True))
+    return len(pairs) == len(set(cells)) == len(set(others))
 
 
 def _refuse_series(
@@ -207,6 +253,8 @@ def _refuse_series(
         parts = hosts.names_parts(distinct) or all(map(words.of_quantity, distinct))
         if parts or not all(map(LETTER.search, distinct)):
             continue
+        if any(len(one.split()) > MOST_WORDS for one in distinct):
+            continue
         named = series.names_part(name) or series.names_quantity(name) or labels.holds_answer(name)
         if not named and all(map(hosts.separates, cells, times)):
             raise Refused(
@@ -218,6 +266,26 @@ def _refuse_series(
             )  # fmt: skip
 
 
+def _refuse_late(found: Sample, used: Collection[str], told: Told) -> None:
+    """Raise Refused for a column that changes below the rows of the sample, and may name machines.
+
+    Rows that are sorted by machine look like those of one.
+    """
+    if told.host or told.rows or told.quantity:
+        return
+    for name in found.unchanging:
+        if name in used or labels.holds_answer(name) or labels.may_state(name):
+            continue
+        texts = found.whole(name, hosts.MOST_HOSTS)
+        if len(texts) > 1:
+            raise Refused(
+                found.source, f"{name} is {found.every(name)[0]} in the rows looked at, and one of "
+                f"{len(texts)} texts in all: {', '.join(sorted(texts)[:3])}",
+                "to know whether it names machines",
+                f"Run again with --host {name}, or with --rows samples if it names none.",
+            )  # fmt: skip
+
+
 def _labelled_hosts(
     found: Sample, stretches: Labels | None, host: str, host_source: str, notes: Notes
 ) -> Labels | None:
@@ -226,6 +294,12 @@ def _labelled_hosts(
     source = tomllib.loads(f"host = {host_source}")["host"]
     if isinstance(source, dict) and "path" in source:
         known |= {one[1] for name in found.names if (one := re.search(source["path"], name))}
+    for name in sorted(stretches.hosts - known if stretches else ()):
+        if other := resembling(name, known):
+            notes.questions.append(
+                f"[phase] host: is {name} of the file of labels {other} of the tables? `import` "
+                "takes both for different machines: write them alike"
+            )
     stretches, left = intervals.of_hosts(stretches, known)
     if left:
         notes.questions.append(
@@ -271,7 +345,7 @@ def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
         return False
     if not hosts.likely_only(name):
         return True
-    if hosts.names_parts(cells):
+    if hosts.names_parts(cells) or all(map(words.of_quantity, distinct)):
         return False
     return len(distinct) == 1 or any(
         hosts.covers(part, seconds) for part, seconds in zip(found.cells(name), times, strict=True)
@@ -335,6 +409,12 @@ def _labels(
             + _two_valued(texts)
         )
         return ASKED
+    if chosen.doubt:
+        notes.questions.append(
+            f"[phase]: do the names of the files ({', '.join(chosen.classes[:4])}) state it? Then "
+            f"write {chosen.fields[0]}, and these classes; otherwise what every row is"
+        )
+        return ASKED
     if chosen.column:
         whole = found.whole(chosen.column, labels.MAX_CLASSES)
         chosen = labels.of_told(chosen.column, sorted(whole)) or chosen
@@ -385,11 +465,22 @@ def _cut(rows: Sequence[Series]) -> dict[str, str]:
     """Return the length at which long recordings are cut, nothing where none is long."""
     spans = [float(np.ptp(one.seconds)) for one in rows]
     every = series.every_s(rows)
+    if silent := _gap_s(rows, every):
+        return {"gap_s": f"{silent:g}  # CHECK: longer silences end a recording"}
     if max(spans, default=0.0) <= WEEK_S:
         return {}
     if every * 48 > DAY_S:
         return {"every_s": f"{WEEK_S}  # CHECK: longer recordings are cut into weeks"}
     return {"every_s": f"{DAY_S}  # CHECK: recordings of more than a week are cut into days"}
+
+
+def _gap_s(rows: Sequence[Series], every: float) -> float:
+    """Return the silence that ends a recording, 0 where there is little silence."""
+    steps = np.concatenate([np.diff(one.seconds) for one in rows] or [np.zeros(0)])
+    silent = steps[steps > SILENCE * every]
+    if not every or float(silent.sum()) <= MOST_SILENT * float(steps.sum()):
+        return 0.0
+    return SILENCE * every
 
 
 def _file_lines(found: Sample) -> list[str]:

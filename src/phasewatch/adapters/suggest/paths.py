@@ -22,10 +22,14 @@ def folder(name: str) -> str:
     return found[1] if found else ""
 
 
+DATE = re.compile(r"\d{4}([-_.]?\d{2}){0,2}")
+"""The name of a folder for a year, a month or a day."""
+
+
 def several_folders(names: Sequence[str]) -> bool:
-    """Return whether all files are in folders, of which there are several."""
+    """Return whether all files are in folders, of which there are several, not named by dates."""
     found = {folder(name) for name in names}
-    return len(found) > 1 and "" not in found
+    return len(found) > 1 and "" not in found and not all(map(DATE.fullmatch, found))
 
 
 def overlapping(seconds: Sequence[Floats]) -> bool:

@@ -51,3 +51,10 @@ def test_a_column_separates_series_of_even_times() -> None:
 def test_the_last_column_of_recordings_is_the_sample() -> None:
     assert hosts.sample(["run", "x", "meta.session_id"]) == "meta.session_id"
     assert hosts.sample(["x"]) == ""
+
+
+def test_machines_may_begin_or_end_the_names_of_quantities() -> None:
+    assert hosts.crossed(["web1.cpu", "web1.rx", "web2.cpu", "web2.rx"]) == ["web1", "web2"]
+    assert hosts.crossed(["cpu db-1", "rx db-1", "cpu db-2", "rx db-2"]) == ["db-1", "db-2"]
+    for names in (["cpu0.user", "cpu0.idle", "cpu1.user", "cpu1.idle"], ["web1.cpu", "web2.rx"]):
+        assert hosts.crossed(names) == []

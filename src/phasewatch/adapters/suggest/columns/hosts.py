@@ -44,12 +44,19 @@ BESIDE = lexicon(
 """Words that may stand beside those above."""
 
 NUMBERED = re.compile(
-    r"(web|db|app|srv|server|host|node|vm|machine|worker|pc|client|pi|edge|master|ws|dc)[-_.]?\d+",
+    r"(web|db|app|srv|server|host|node|vm|machine|worker|pc|client|pi|edge|master|ws|dc)[-_.]?\d+"
+    r"|i-[0-9a-f]{8,17}",
     re.IGNORECASE,
 )
 """Names of columns that are rather those of machines."""
 
+BETWEEN = re.compile(r"[\s./:|_]+")
+"""What stands between a machine and a quantity in one name."""
+
 SAMPLE = re.compile(r"(sample|run|session|recording|trace|job)(_?id)?", re.IGNORECASE)
+
+NO_NAME = 9
+"""The rank of a name that says nothing of machines."""
 
 MOST_HOSTS = 10_000
 """With more values a column does not name machines."""
@@ -57,33 +64,51 @@ MOST_HOSTS = 10_000
 
 def named(columns: Sequence[str]) -> str:
     """Return the column that names a machine by its name, the surest first; empty for none."""
-    ranked = [(rank, place) for place, name in enumerate(columns) if (rank := _rank(name)) < 9]
+    ranked = [(rank(name), place) for place, name in enumerate(columns) if rank(name) < NO_NAME]
     return columns[min(ranked)[1]] if ranked else ""
 
 
-def _rank(name: str) -> int:
-    """Return 0 to 8 for a name of machines, the surest first, and 9 for another name."""
+def rank(name: str) -> int:
+    """Return 0 to 8 for a name of machines, the surest first, and NO_NAME for another."""
     parts = words(name)
     said = [part for part in parts if part not in BESIDE]
     if not said:
-        return 9
+        return NO_NAME
     beside = len(parts) - len(said)
     if said[-1] in SURE:
         # "hostname" before "agent.hostname", and a name before an address of the same machine.
-        return min(len(said) - 1 + beside, 4) if len(said) <= 3 else 9
+        return min(len(said) - 1 + beside, 4) if len(said) <= 3 else NO_NAME
     if len(said) == 1 and said[0] in LIKELY:
         return 5 + min(beside, 3)
-    return 9
+    return NO_NAME
 
 
 def likely_only(name: str) -> bool:
     """Return whether a name may stand for a part of a machine as well, so that data must decide."""
-    return _rank(name) >= 5
+    return rank(name) >= 5
 
 
 def names_machine(column: str) -> bool:
     """Return whether a column has the name of a machine, with a unit behind it or not."""
     return NUMBERED.fullmatch(re.sub(r"[\s({\[:].*|%$", "", column)) is not None
+
+
+def crossed(names: Sequence[str]) -> list[str]:
+    """Return the machines whose names begin or end every one of some names; empty for none.
+
+    As in web1.cpu, web1.rx, web2.cpu, web2.rx: each machine has the same quantities.
+    """
+    for place in (0, -1):
+        quantities: dict[str, set[str]] = {}
+        for name in names:
+            parts = BETWEEN.split(name)
+            machine = parts.pop(place)
+            quantities.setdefault(machine, set()).add(" ".join(parts))
+        machines = list(quantities)
+        same = len({frozenset(found) for found in quantities.values()}) == 1
+        if len(machines) > 1 and same and all(map(names_machine, machines)):
+            return machines
+    return []
 
 
 def names_parts(cells: Iterable[str]) -> bool:
