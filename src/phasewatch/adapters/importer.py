@@ -8,7 +8,7 @@ changes nothing.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +23,7 @@ from phasewatch.adapters.numerals import MISSING
 from phasewatch.adapters.partitions import Partitions
 from phasewatch.adapters.reading import opening
 from phasewatch.adapters.reading.source import Input, find
+from phasewatch.adapters.reading.table import Options
 from phasewatch.adapters.records import Identities, Records
 from phasewatch.episode import Episode, Ints
 from phasewatch.errors import Refused, counted
@@ -196,7 +197,7 @@ class _Import:
         )
         self._records.append(records)
         try:
-            opened = opening.open_table(given, mapping.options, _named(mapping))
+            opened = opening.open_table(given, _options(mapping), mapping.columns)
             for identities, rows in records.rows(opened):
                 parts.add(identities, self._stretches(rows["t"]), rows)
             self._notes[number] = opened.layout.notes
@@ -268,9 +269,12 @@ class _Import:
         )  # fmt: skip
 
 
-def _named(mapping: Mapping) -> list[str]:
-    """Return the columns that tell a header; with a pivot, channels are no columns."""
-    return mapping.columns
+def _options(mapping: Mapping) -> Options:
+    """Return how files are written, with the columns of which only plain numbers are wanted."""
+    if mapping.numerals.decimal != "." or mapping.numerals.thousands:
+        return mapping.options
+    used_as_text = {*mapping.texts, *mapping.clock.columns}
+    return replace(mapping.options, numbers=frozenset(mapping.numbers) - used_as_text)
 
 
 def _refuse_all_dropped(records: Records) -> None:

@@ -5,7 +5,7 @@ stops the run unless its rule is waived by name, which the report states. For ev
 plant a leak that it must find. Findings are part of posteriors.parquet.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,7 +14,7 @@ from scipy import stats
 
 from phasewatch import metrics, splits
 from phasewatch.episode import Identity
-from phasewatch.errors import Refused
+from phasewatch.errors import Refused, counted
 from phasewatch.evaluation import baselines, timing
 from phasewatch.evaluation.neighbours import NearestTraining, nearest_other, nearest_value
 from phasewatch.features.normalizer import Normalizer
@@ -201,11 +201,18 @@ def near_duplicates(data: FoldData) -> Outcome:
     """No evaluated episode is a copy of a training episode, or a second recording of it.
 
     The median distance of its windows to the nearest training windows must be at least
-    MIN_EPISODE_DISTANCE of the usual distance between windows of two episodes.
+    MIN_EPISODE_DISTANCE of the usual distance between windows of two episodes. Windows in which
+    nothing happens are left out: hours without an alert are alike and no copies of each other.
     """
-    near = NearestTraining(data.windows["train"])
+    training = data.windows["train"]
+    judged = {part: data.windows[part] for part in HELD_OUT}
+    active = {part: windows.take(_active(windows)) for part, windows in judged.items()}
+    left = _silent(judged.values(), active.values())
+    if not _active(training).any() or not any(map(len, active.values())):
+        return True, f"not asked: nothing happens in the windows of one side{left}"
+    near = NearestTraining(training.take(_active(training)))
     nearest, pair = (np.inf, 0), ("", "")
-    for bound, number, id, points in _by_lower_bound(near, data):
+    for bound, number, id, points in _by_lower_bound(near, active):
         if bound > nearest[0]:
             break
         place, least = near.nearest(points)
@@ -213,20 +220,37 @@ def near_duplicates(data: FoldData) -> Outcome:
             names, counts = np.unique(near.windows.episode[place], return_counts=True)
             nearest, pair = found, (id, str(names[counts.argmax()]))
     share = nearest[0] / near.usual
-    finding = f"the nearest, {pair[0]} to {pair[1]}, is at {share:.2f} of the usual distance"
+    finding = f"the nearest, {pair[0]} to {pair[1]}, is at {share:.2f} of the usual distance{left}"
     return share >= MIN_EPISODE_DISTANCE, finding
 
 
+def _active(windows: Windows) -> NDArray[np.bool_]:
+    """Return the windows in which some value is measured and not 0, `[N]`."""
+    return np.asarray((np.nan_to_num(windows.x) != 0).any(axis=(1, 2)))
+
+
+def _silent(judged: Iterable[Windows], active: Iterable[Windows]) -> str:
+    """Return how many judged windows are left out because nothing happens, in words."""
+    every, kept = list(judged), list(active)
+    windows = sum(map(len, every)) - sum(map(len, kept))
+    if not windows:
+        return ""
+    ids = {id for one in every for id in one.episode} - {id for one in kept for id in one.episode}
+    whole = f", of {counted(len(ids), 'episode')} all" if ids else ""
+    return f"; {counted(windows, 'window')} in which nothing happens left out{whole}"
+
+
 def _by_lower_bound(
-    near: NearestTraining, data: FoldData
+    near: NearestTraining, parts: Mapping[str, Windows]
 ) -> list[tuple[float, int, str, NDArray[np.float64]]]:
     """Return evaluated episodes with their numbers and points, by how near they may be.
 
     That is the median of lower bounds of its windows' distances to the nearest training window.
     """
     found: list[tuple[float, int, str, NDArray[np.float64]]] = []
-    for part in HELD_OUT:
-        windows = data.windows[part]
+    for windows in parts.values():
+        if not len(windows):
+            continue
         points = near.standardised(windows)
         bounds = near.lower_bounds(points)
         for rows in timing.rows_by_episode(windows.episode, windows.t_ns):

@@ -356,6 +356,9 @@ def test_folders_of_days_are_no_machines(tmp_path: Path) -> None:
 def test_a_long_silence_ends_a_recording(tmp_path: Path) -> None:
     row = lambda at: f"{T_S + at * 5 + (86_400 if at > 30 else 0)},{at % 7}"  # noqa: E731
     assert "gap_s = 50 " in draft(table(tmp_path / "a.csv", "ts,x", row)).mapping
+    alerts = lambda at: f"{T_S + at * at * 60},{at % 3},w"  # noqa: E731
+    found = draft(table(tmp_path / "c.csv", "ts,src,signature", alerts), rows="events")
+    assert "gap_s" not in found.mapping
     short = lambda at: f"{T_S + at * 5 + (90 if at > 30 else 0)},{at % 7}"  # noqa: E731
     assert "gap_s" not in draft(table(tmp_path / "b.csv", "ts,x", short)).mapping
 

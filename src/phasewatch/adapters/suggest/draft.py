@@ -96,10 +96,7 @@ def _drafted(
     clock, other_clocks = time_columns.choose(found, told.time, day_first)
     found = _complementary(found, clock, notes)
     times = time_columns.seconds(found, clock.clock)
-    host, host_source = _host(found, clock, times, told, notes)
-    if not told.host and (named := intervals.machines(found, stretches)):
-        notes.remarks.append("machines are those that the file of labels names, in the paths")
-        host, host_source = "", f"{{ path = {quoted(named)} }}"
+    host, host_source = _host(found, stretches, clock, times, told, notes)
     stretches = _labelled_hosts(found, stretches, host, host_source, notes)
     rows = series.by_host(found, times, host)
     clock, rows = _zone(clock, times, rows, notes)
@@ -120,7 +117,7 @@ def _drafted(
         chosen,
         labelled,
         grid.of_events(every) if shape.events else grid.of_rows(every),
-        identity | _cut(rows),
+        identity | _cut(rows, shape),
         _file_lines(found),
         _number_lines(written, columns, notes),
         [f"column = {listed(clock.columns)}", *clock.lines, *_rounding(rows, shape, found)],
@@ -180,8 +177,9 @@ def _finite(seconds: Sequence[Floats]) -> list[Floats]:
 
 
 def _host(
-    found: Sample, clock: Found, times: Sequence[Floats], told: Told, notes: Notes
-) -> tuple[str, str]:
+    found: Sample, stretches: Labels | None, clock: Found, times: Sequence[Floats], told: Told,
+    notes: Notes,
+) -> tuple[str, str]:  # fmt: skip
     """Return the column that names machines, if any, and the source of the host as TOML."""
     rest = [name for name in found.columns if name not in clock.columns]
     if told.host:
@@ -191,6 +189,9 @@ def _host(
                 "Correct --host.",
             )  # fmt: skip
         return told.host, column(told.host)
+    if labelled := intervals.machines(found, stretches):
+        notes.remarks.append("machines are those that the file of labels names, in the paths")
+        return "", f"{{ path = {quoted(labelled)} }}"
     fitting = [name for name in rest if _names_hosts(found, name, times)]
     _refuse_doubtful(found, fitting, told)
     named = hosts.named(fitting)
@@ -461,11 +462,11 @@ def _identity(found: Sample, columns: Columns, host_source: str, shape: Shape) -
     return {"host": host_source, "sample": column(named) if named else whole}
 
 
-def _cut(rows: Sequence[Series]) -> dict[str, str]:
+def _cut(rows: Sequence[Series], shape: Shape) -> dict[str, str]:
     """Return the length at which long recordings are cut, nothing where none is long."""
     spans = [float(np.ptp(one.seconds)) for one in rows]
     every = series.every_s(rows)
-    if silent := _gap_s(rows, every):
+    if not shape.events and (silent := _gap_s(rows, every)):
         return {"gap_s": f"{silent:g}  # CHECK: longer silences end a recording"}
     if max(spans, default=0.0) <= WEEK_S:
         return {}
