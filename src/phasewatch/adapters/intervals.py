@@ -117,7 +117,8 @@ def read(given: Intervals, folder: Path, schema: Schema) -> Labels:
     starts = _times(table, given.start, given)
     lines = np.array(table.lines, dtype=np.int64)
     classes = _classes(table, given, schema)
-    hosts = np.array(table.columns[given.host] if given.host else [ANY] * len(table), dtype=object)
+    named = [cell.strip() for cell in table.columns[given.host]] if given.host else None
+    hosts = np.array(named or [ANY] * len(table), dtype=object)
     ends = _ends(table, starts, given)
     found = {}
     for host in dict.fromkeys(hosts):

@@ -49,3 +49,8 @@ def test_statistics_of_sysstat_are_a_row_a_time() -> None:
     local = stamp | {"utc": 0}
     host["statistics"] = [found | {"timestamp": local}]
     assert next(iter(shapes.rows({"sysstat": {"hosts": [host]}})))["time"] == "2026-09-21T10:00:00"
+
+
+def test_hits_of_elasticsearch_are_their_documents() -> None:
+    found = {"_index": "m", "_id": "1", "_score": 1.0, "_source": {"host": {"name": "web1"}}}
+    assert list(shapes.rows([found])) == [{"host": {"name": "web1"}}]

@@ -1,7 +1,7 @@
 """Answers of monitoring systems whose values have no row of their own: one row a value or a time.
 
-Graphite's render, CloudWatch's get-metric-data and get-metric-statistics, rrdtool's xport, and
-sysstat's `sadf -j`. Each is told by the names of its fields.
+Graphite's render, CloudWatch's get-metric-data and get-metric-statistics, Elasticsearch's hits,
+rrdtool's xport, and sysstat's `sadf -j`. Each is told by the names of its fields.
 """
 
 from collections.abc import Iterator
@@ -65,6 +65,19 @@ def metric_statistics(value: Object) -> Iterator[Row]:
             if isinstance(number, int | float):
                 name = f"{value['Label']}.{name}"
                 yield {"time": point["Timestamp"], "name": name, "value": number}
+
+
+# ---------------------------------------------------------------- Elasticsearch
+
+
+def is_hit(value: Object) -> bool:
+    """Return whether an object is a document of Elasticsearch, as a search answers it."""
+    return isinstance(value.get("_source"), dict) and "_index" in value
+
+
+def hit(value: Object) -> Iterator[Row]:
+    """Yield the document itself."""
+    yield value["_source"]
 
 
 # ---------------------------------------------------------------- rrdtool

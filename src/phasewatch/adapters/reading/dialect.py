@@ -16,7 +16,7 @@ from phasewatch.adapters.numerals import RARER
 from phasewatch.adapters.reading.source import unreadable
 from phasewatch.adapters.reading.table import Options
 
-SEPARATORS = (",", "\t", ";", "|", " ")
+SEPARATORS = (",", "\t", ";", "|", " ", "^", "~", "\x01")
 """Separators that are tried; a blank stands for any number of blanks and tabs."""
 
 OPEN = re.compile(r'(?:^|[,;|\t])\s*"[^"]*(?:""[^"]*)*$')

@@ -213,6 +213,7 @@ SHAPES: tuple[tuple[str, Callable[[Object], bool], Callable[[Object], Iterator[R
     ("graphite", answers.is_graphite, answers.graphite),
     ("cloudwatch", answers.is_metric_data, answers.metric_data),
     ("cloudwatch", answers.is_metric_statistics, answers.metric_statistics),
+    ("json", answers.is_hit, answers.hit),
     ("rrdtool", answers.is_xport, answers.xport),
     ("sadf", answers.is_sadf, answers.sadf),
     ("json", is_columns, columns),

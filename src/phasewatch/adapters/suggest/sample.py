@@ -204,7 +204,12 @@ def _alike(found: Sequence[Part]) -> tuple[list[Part], list[Part]]:
     A part with further columns, or one of objects, which need not have all columns, is alike.
     """
     shapes = Counter(part.columns for part in found)
-    usual = max(shapes, key=lambda shape: (shapes[shape], _rows(found, shape), len(shape)))
+
+    def order(shape: frozenset[str]) -> tuple[int, int, int, int]:
+        alike = sum(shape <= part.columns for part in found)
+        return alike, shapes[shape], _rows(found, shape), len(shape)
+
+    usual = max(shapes, key=order)
     main = [part for part in found if usual <= part.columns or _objects(part, usual)]
     return main, [part for part in found if part not in main]
 
