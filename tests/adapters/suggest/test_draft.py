@@ -386,3 +386,10 @@ def test_machines_in_the_names_of_quantities_are_refused(tmp_path: Path) -> None
     with pytest.raises(Refused, match="have the names of machines in them"):
         draft(path)
     assert len(channels(draft(path, rows="samples"))) == 4
+
+
+def test_machines_with_numbers_that_follow_each_other_are_asked_about(tmp_path: Path) -> None:
+    row = lambda at: f"{T_S + at},r{at // 30},{at % 7}"  # noqa: E731
+    with pytest.raises(Refused, match="--host robot"):
+        draft(table(tmp_path / "a.csv", "ts,robot,x", row))
+    assert channels(draft(table(tmp_path / "b.csv", "ts,stage,x", row))) == {"x": "gauge"}

@@ -72,3 +72,14 @@ def test_machines_that_are_written_otherwise_are_asked_about(tmp_path: Path) -> 
     )
     write(source / "truth.csv", "host,start,end,label", [f"A,{T_S + 3},{T_S + 9},scan"])
     assert any("is A of the file of labels a.lan" in one for one in draft(source).questions)
+
+
+def test_what_is_outside_of_labels_that_name_idle_time_is_asked(tmp_path: Path) -> None:
+    source = tmp_path / "t"
+    table(source / "data.csv", "ts,x", lambda at: f"{T_S + at},{at % 7}")
+    rows = [f"{T_S + 3},{T_S + 9},mining", f"{T_S + 9},{T_S + 20},%s"]
+    for word, outside in (("idle", "?"), ("normal", "normal"), ("scan", "benign")):
+        write(source / "l.csv", "from,to,activity", [row.replace("%s", word) for row in rows])
+        found = draft(source)
+        assert f'outside = "{outside}"' in found.mapping
+        assert any("[phase] outside" in one for one in found.questions) is (outside == "?")

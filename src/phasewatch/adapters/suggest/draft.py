@@ -156,7 +156,8 @@ def _complementary(found: Sample, clock: Found, notes: Notes) -> Sample:
         part
         for part, seconds in zip(mine, theirs, strict=True)
         if any(
-            paths.overlapping([seconds, one]) and paths.folder(part.name) == paths.folder(own.name)
+            paths.overlapping([seconds, one])
+            and paths.folder(part.name, found.names) == paths.folder(own.name, found.names)
             for one, own in zip(times, found.parts, strict=True)
         )
     ]
@@ -200,8 +201,9 @@ def _host(
         return named, column(named)
     if found.header_host:
         return "", f"{{ header = {quoted(sample.HOST_IN_HEADER.pattern)} }}"
-    if paths.several_folders(found.names) and not _phases_of_paths(found):
-        return "", f"{{ path = {quoted(paths.FOLDER)} }}"
+    for level in paths.levels(found.names):
+        if labels.of_paths(found.names, (level,)) is None:
+            return "", f"{{ path = {quoted(level)} }}"
     _refuse_series(found, rest, times, told)
     if shapes.quantity_files(found):
         return "", '"host-1"'
@@ -257,7 +259,9 @@ def _refuse_series(
         if any(len(one.split()) > MOST_WORDS for one in distinct):
             continue
         named = series.names_part(name) or series.names_quantity(name) or labels.holds_answer(name)
-        if not named and all(map(hosts.separates, cells, times)):
+        numbered = hosts.numbered(distinct) and series.key_like(found, name)
+        blocks = numbered and not labels.may_state(name)
+        if not named and (blocks or all(map(hosts.separates, cells, times))):
             raise Refused(
                 found.parts[0].name,
                 f"{name} ({found.examples(name)}) tells series of rows at even times apart",
@@ -327,11 +331,6 @@ def _machine_each(found: Sample, times: Sequence[Floats]) -> bool:
     return len(spans) > 1 and apart and paths.overlapping(every)
 
 
-def _phases_of_paths(found: Sample) -> bool:
-    """Return whether the first folders name phases."""
-    return labels.of_paths(found.names, (paths.FOLDER,)) is not None
-
-
 def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
     """Return whether a column may name machines: by its name alone, or by its name and the rows.
 
@@ -396,7 +395,7 @@ def _labels(
         (labels.of_told(told.phase, texts.get(told.phase, [])) if told.phase else None)
         or stretches
         or labels.of_columns(texts)
-        or labels.of_paths(found.names, (paths.FOLDER, paths.FIRST))
+        or labels.of_paths(found.names, (*paths.levels(found.names), paths.FIRST))
     )
     if told.phase and chosen is None:
         raise Refused(
@@ -416,6 +415,8 @@ def _labels(
             f"write {chosen.fields[0]}, and these classes; otherwise what every row is"
         )
         return ASKED
+    if any(one.startswith('outside = "?"') for one in chosen.fields):
+        notes.questions.append("[phase] outside: what is the time that no label names?")
     if chosen.column:
         whole = found.whole(chosen.column, labels.MAX_CLASSES)
         chosen = labels.of_told(chosen.column, sorted(whole)) or chosen
@@ -533,7 +534,8 @@ def _rounding(rows: Sequence[Series], shape: Shape, found: Sample) -> list[str]:
     every = series.every_s(rows)
     machines: dict[str, list[Floats]] = {}
     for one in rows:
-        place = paths.folder(found.parts[one.part].name) if shape.by_path else one.host
+        name = found.parts[one.part].name
+        place = paths.folder(name, found.names) if shape.by_path else one.host
         machines.setdefault(place, []).append(one.seconds)
     steps = [np.diff(np.unique(np.concatenate(one))) for one in machines.values()]
     together = np.concatenate(steps) if shape.join and steps else np.zeros(0)

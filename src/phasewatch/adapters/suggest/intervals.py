@@ -25,6 +25,9 @@ ENDS = lexicon(
     end stop ended stopped ends to until finish finished last offset endtime
     """
 )
+REST = re.compile(r"benign|normal|background|clean|none|no attack", re.IGNORECASE)
+"""Labels of a file of intervals that are the phase of all other time, too."""
+
 LENGTHS = lexicon("duration dur length lasted lasts")
 
 LENGTH_UNITS = {"ms": "ms", "millis": "ms", "min": "min", "mins": "min", "minutes": "min",
@@ -112,11 +115,11 @@ def _labels(part: Part, few: bool = True) -> Labels | None:
     if not label or (marks and not _states_phases(named, label, columns)):
         return None
     found = sorted({cell.strip() for cell in columns[label]} - {""})
-    outside = next((one for one in found if labels.BENIGN.search(one)), labels.REST)
+    outside, classes = _outside(found)
     fields = {
         "file": quoted(part.name), "start": quoted(start), **until, "label": quoted(label),
         **({"host": quoted(host)} if host else {}),
-        "outside": f"{quoted(outside)}  # CHECK the phase of all other time",
+        "outside": outside,
     }  # fmt: skip
     lines = [*(f"{key} = {value}" for key, value in fields.items()), *_written(columns[start])]
     hosts_named = frozenset(columns[host]) if host else frozenset()
@@ -125,8 +128,24 @@ def _labels(part: Part, few: bool = True) -> Labels | None:
         for name in named
         if name != label and not all(map(labels.is_number, filter(None, columns[name])))
     )
-    classes = tuple(dict.fromkeys((outside, *found)))
     return Labels(tuple(lines), classes, hosts=hosts_named, unused=unused)
+
+
+def _outside(found: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the phase of all other time as TOML, and the classes; a question where it is open.
+
+    Where the labels name idle time, for example, all other time may be that, or another phase.
+    """
+    rest = next((one for one in found if REST.fullmatch(one)), "")
+    harmless = [one for one in found if labels.BENIGN.search(one)]
+    if harmless and not rest:
+        line = (
+            f'"?"  # CHECK the phase of all other time: {quoted(harmless[0])}, or a further class'
+        )
+        return line, labels.benign_first(found)
+    outside = rest or labels.REST
+    line = f"{quoted(outside)}  # CHECK the phase of all other time"
+    return line, tuple(dict.fromkeys((outside, *found)))
 
 
 def _stretches(columns: dict[str, list[str]], few: bool) -> tuple[str, dict[str, str]]:

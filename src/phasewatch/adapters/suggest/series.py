@@ -130,8 +130,8 @@ def _with_siblings(
     sample: Sample, chosen: Sequence[str], candidates: Sequence[str]
 ) -> tuple[str, ...]:
     """Return columns with those of one name but for its number, as part_2 and part_3 of a path."""
-    stems = {words.numbered(name) for name in chosen} - {""}
-    others = [name for name in sample.columns if words.numbered(name) in stems]
+    stems = {words.stem(name) for name in chosen} - {""}
+    others = [name for name in sample.columns if words.stem(name) in stems]
     return (
         *(name for name in chosen if name not in others),
         *(name for name in others if name in candidates),

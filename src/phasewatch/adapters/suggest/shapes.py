@@ -14,6 +14,8 @@ from phasewatch.adapters.suggest.channels import Columns
 from phasewatch.adapters.suggest.columns import hosts, words
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.adapters.suggest.series import Series
+from phasewatch.adapters.suggest.text import quoted
+from phasewatch.episode import Floats
 from phasewatch.errors import Refused
 
 DESCRIBING = ("kind", "unit")
@@ -185,10 +187,14 @@ def _by_path(found: Sample, rows: Sequence[Series], host_source: str) -> str:
 
     Files in the folder of one machine that hold the same times hold different quantities.
     """
-    if f'path = "{paths.FOLDER}"' not in host_source:
+    levels = paths.levels(found.names)
+    level = next((one for one in levels if f"path = {quoted(one)} " in host_source), "")
+    if not level:
         return paths.FILE if quantity_files(found) else ""
-    for name in {paths.folder(part.name) for part in found.parts}:
-        spans = [one.seconds for one in rows if paths.folder(found.parts[one.part].name) == name]
-        if paths.overlapping(spans):
-            return paths.QUANTITY
+    spans: dict[str, list[Floats]] = {}
+    for one in rows:
+        match = re.search(level, found.parts[one.part].name)
+        spans.setdefault(match[1] if match else "", []).append(one.seconds)
+    if any(map(paths.overlapping, spans.values())):
+        return paths.quantity(level)
     return ""

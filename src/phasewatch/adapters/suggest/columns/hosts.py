@@ -5,12 +5,12 @@ within each of its values and not without it: then the file holds several series
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 
-from phasewatch.adapters.suggest.columns.words import lexicon, words
+from phasewatch.adapters.suggest.columns.words import lexicon, stem, words
 from phasewatch.episode import Floats
 
 SURE = lexicon(
@@ -49,6 +49,9 @@ NUMBERED = re.compile(
     re.IGNORECASE,
 )
 """Names of columns that are rather those of machines."""
+
+STEM = re.compile(r"[^\W\d_]+[-_ ]?")
+"""A word before a number."""
 
 BETWEEN = re.compile(r"[\s./:|_]+")
 """What stands between a machine and a quantity in one name."""
@@ -109,6 +112,12 @@ def crossed(names: Sequence[str]) -> list[str]:
         if len(machines) > 1 and same and all(map(names_machine, machines)):
             return machines
     return []
+
+
+def numbered(texts: Collection[str]) -> bool:
+    """Return whether texts are one word with different numbers, as those of machines often are."""
+    stems = {stem(text) for text in texts}
+    return len(texts) > 1 and len(stems) == 1 and all(map(STEM.fullmatch, stems))
 
 
 def names_parts(cells: Iterable[str]) -> bool:

@@ -100,7 +100,7 @@ def words(name: str) -> list[str]:
     return [part.lower() for part in PART.findall(name)]
 
 
-def numbered(name: str) -> str:
+def stem(name: str) -> str:
     """Return what stands before the number at the end of a name, "" for a name without one."""
     found = re.fullmatch(r"(.*[^\d])\d+", name)
     return found[1] if found else ""
