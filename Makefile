@@ -3,12 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 RUN ?= runs/all
+SIZES ?= 1000 5000 20000 76660
 DEMO := --store corpus --test arm-store --validation pc-tick --out reports/demo
 # PyPI's torch for x86-64 brings gigabytes of CUDA; the CPU build is on an index of its own.
 TORCH := torch==2.13.0+cpu
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: setup demo test check docs reference dashboard tour bench results bench-models pi record record-large fit fixtures lock clean
+.PHONY: setup demo test check docs reference dashboard tour bench scale results bench-models pi record record-large fit fixtures lock clean
 
 setup: .venv/ready
 
@@ -53,6 +54,10 @@ tour: setup
 
 bench: setup .venv/peers/ready
 	$(BIN)/python bench/bench.py
+
+# Every stage at SIZES simulated episodes: CPU, wall, peak memory, growth; fails where memory grows too far.
+scale: setup
+	$(BIN)/python bench/scale.py --episodes $(SIZES)
 
 # Every model on every split of the corpus, under runs/, and docs/explanation/results.md: hours the first time.
 results: setup

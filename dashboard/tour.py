@@ -74,7 +74,7 @@ def main() -> None:
         runtime.replay.playback.operate("speed", SPEED, None)
         with sync_playwright() as works:
             browser = works.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            page = browser.new_page(viewport=SIZE)
+            page = browser.new_page(viewport=SIZE, color_scheme="dark")
             tour(runtime, page, f"http://127.0.0.1:{sock.getsockname()[1]}/", options.out)
             browser.close()
         server.should_exit = True

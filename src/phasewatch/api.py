@@ -89,6 +89,7 @@ def train(
     seed: int | None = None,
     seeds: int | None = None,
     baseline: str | None = None,
+    simulated: bool | None = None,
     jobs: int = 1,
     waive: Sequence[str] = (),
     log: Callable[[str], None] = lambda line: None,
@@ -99,7 +100,8 @@ def train(
     values, `models` the names of its models, `baseline` the recordings that teach levels. `test`
     and `validation` name what the `split` holds out, hosts by default. `out` is the run's folder:
     an interrupted run resumes there. `jobs` trainings run side by side, `waive` names leakage rules
-    that may fail, and `log` is called with each line of progress. Raises Refused.
+    that may fail, and `log` is called with each line of progress. A store of simulated episodes is
+    taken with `simulated` alone, and all that comes of it says so. Raises Refused.
     """
     from phasewatch.experiment import pipeline
     from phasewatch.training import recipes
@@ -119,6 +121,7 @@ def train(
         "seed": seed,
         "seeds": seeds,
         "baseline": baseline,
+        "simulated": simulated,
     }
     chosen = replace(found, **{key: value for key, value in given.items() if value is not None})
     return pipeline.run(chosen, _opened(store), Path(out), log, Workers(jobs), waive).run

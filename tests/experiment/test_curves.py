@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,10 +63,15 @@ def test_every_episode_is_held_out_once_for_every_point(
             assert point.score.low < point.score.value < point.score.high
 
 
-def test_simulated_episodes_are_refused(toy_store: Store, tmp_path: Path) -> None:
+def test_simulated_episodes_are_refused_unless_asked_for(
+    toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pretended = Store(toy_store.root, toy_store.schema, {"seed": 1})
     with pytest.raises(Refused, match="holds simulated episodes"):
         learning_curves(pretended, tmp_path, silent, OPTIONS)
+    monkeypatch.setattr(curve_trainings, "MODEL", "majority")
+    found = learning_curves(pretended, tmp_path, silent, replace(OPTIONS, simulated=True))
+    assert all("simulated" in curve.name and "simulated" in curve.unit for curve in found.curves)
 
 
 def test_a_store_that_allows_no_curve_is_refused(tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ from tests import toy
 from phasewatch import schema, splits, windowing
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
+from phasewatch.evaluation import predictions
+from phasewatch.evaluation.evaluate import evaluate
 from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import RunResult
 from phasewatch.features.normalizer import Normalizer
+from phasewatch.reports import page, summary
 from phasewatch.splits import Split
 from phasewatch.store.format import SAMPLES, Manifest
 from phasewatch.store.local import Store
@@ -169,9 +172,41 @@ def test_training_windows_have_no_opening_of_test_episodes(toy_store: Store) -> 
     assert (before["seen"].opening != after["seen"].opening).any()
 
 
-def test_simulated_episodes_are_refused(toy_store: Store, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="holds simulated episodes"):
+def test_simulated_episodes_are_refused_unless_asked_for(toy_store: Store, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"holds simulated episodes.*--simulated"):
         run(Store(toy_store.root, toy_store.schema, {"seed": 1}), tmp_path)
+    asked = replace(toy.RECIPE, simulated=True)
+    with pytest.raises(Refused, match="holds recorded episodes"):
+        pipeline.run(asked, toy_store, tmp_path, lambda line: None)
+
+
+def test_all_that_comes_of_simulated_episodes_says_so(
+    toy_store: Store, tmp_path: Path, toy_run: RunResult
+) -> None:
+    pretended = Store(toy_store.root, toy_store.schema, {"seed": 1})
+    asked = replace(toy.RECIPE, models=("majority", "logistic"), simulated=True)
+    found = pipeline.run(asked, pretended, tmp_path, lambda line: None)
+    assert found.run.record["recipe"]["simulated"] is True
+    assert found.run.recipe == asked
+    headers = [checkpoint.load_header(path) for path in found.run.checkpoint_paths()]
+    assert headers and all(one.simulated for one in headers)
+    assert predictions.load(found.run.predictions_path).simulated
+    assert found.run.report.simulated and "simulated" in str(found.report)
+    assert found.report.rows[0].unseen == evaluate(found.predictions).rows[0].unseen
+    assert summary.sentences(found.report)[0] == summary.SIMULATED
+    page.write_report(found.report, found.predictions, found.run, None)
+    html = found.run.page_path.read_text(encoding="utf-8")
+    assert "<title>Simulated: " in html and "<h1>Simulated episodes: " in html
+    assert summary.SIMULATED in html
+    text = found.run.markdown_path.read_text(encoding="utf-8")
+    assert text.startswith("# Simulated episodes: ") and summary.SIMULATED in text
+    # The files of recorded runs stay as they were.
+    assert "simulated" not in toy_run.run.record["recipe"]
+    assert not any(
+        "simulated" in checkpoint.load_header(path).recipe
+        for path in toy_run.run.checkpoint_paths()
+    )
+    assert not toy_run.predictions.simulated and not toy_run.report.simulated
 
 
 def test_realistic_windows_are_a_slice_of_oracle_windows_to_the_bit(toy_store: Store) -> None:

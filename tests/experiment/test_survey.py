@@ -8,7 +8,7 @@ import pytest
 
 from phasewatch.errors import Refused
 from phasewatch.evaluation import baselines
-from phasewatch.experiment.survey import Survey, markdown, survey, table, tally
+from phasewatch.experiment.survey import SIMULATED, Survey, markdown, survey, table, tally
 from phasewatch.store.local import Store
 from phasewatch.validation.sweep import validate_store
 
@@ -67,7 +67,9 @@ def test_models_are_evaluated_beside_a_random_window_split(found: Survey) -> Non
         assert constant and learned and constant.value < learned.value
 
 
-def test_simulated_episodes_are_refused(toy_store: Store) -> None:
+def test_simulated_episodes_are_refused_unless_asked_for(toy_store: Store) -> None:
     pretended = Store(toy_store.root, toy_store.schema, {"seed": 1})
     with pytest.raises(Refused, match="holds simulated episodes"):
         survey(pretended, lambda line: None)
+    found = survey(pretended, lambda line: None, 6.0, ("majority",), simulated=True)
+    assert found.simulated and markdown(found).startswith(SIMULATED)

@@ -255,9 +255,20 @@ def test_the_keys_of_who_presents_move_the_servers_clock(page: "Page", served: S
     for key, scene in zip("1234567", SCENES[1:], strict=True):
         page.keyboard.press(key)
         assert page.evaluate("location.hash").startswith(f"#/{scene}")
+
+
+def test_the_theme_is_that_of_the_system_until_a_key_changes_it(
+    page: "Page", served: Served
+) -> None:
+    background = "getComputedStyle(document.body).backgroundColor"
+    page.emulate_media(color_scheme="dark")
+    show(page, served, "#/scoreboard")
+    dark = page.evaluate(background)
+    page.emulate_media(color_scheme="light")
+    assert page.evaluate(background) != dark
     page.keyboard.press("t")
-    assert page.evaluate("document.documentElement.dataset.theme") == "light"
-    assert "theme=light" in page.evaluate("location.hash")
+    assert "theme=dark" in page.evaluate("location.hash")
+    assert page.evaluate(background) == dark
 
 
 def test_a_late_viewer_sees_the_current_clock(page: "Page", served: Served) -> None:

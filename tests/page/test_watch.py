@@ -48,13 +48,36 @@ def test_fifty_machines_are_shown_and_those_with_an_incident_come_first(
     show(page, fleet, "#/")
     tiles = page.locator("[data-machine]")
     until(lambda: tiles.count() == MACHINES)
-    severe = tiles.evaluate_all("all => all.map((one) => Number(one.dataset.severe))")
-    assert severe == sorted(severe, reverse=True)
+
+    def severe() -> list[int]:
+        found: list[int] = tiles.evaluate_all("all => all.map((one) => +one.dataset.severe)")
+        return found
+
+    # Machines change while this is read: those that have come to an incident move up at once.
+    until(lambda: (found := severe()) == sorted(found, reverse=True))
     boxes = tiles.evaluate_all("all => all.map((one) => one.getBoundingClientRect().bottom)")
     assert sum(bottom <= 1080 for bottom in boxes) >= 42
     text = page.locator(".tiles").inner_text()
     assert re.search(r"\d+% · for .* old", text), "probability, time in the phase, age"
     assert "wrong in" in page.locator("[data-trust]").inner_text()
+
+
+def test_the_offer_of_a_tour_covers_nothing(page: "Page", fleet: Served) -> None:
+    show(page, fleet, "#/")
+    offer = page.locator("aside.offer").bounding_box()
+    main = page.locator("main").bounding_box()
+    assert offer and main
+    assert main["y"] + main["height"] <= offer["y"]
+
+
+def test_investigate_opens_at_the_machine_that_needs_a_person_most(
+    page: "Page", fleet: Served
+) -> None:
+    show(page, fleet, "#/")
+    page.locator("[data-machine]").first.wait_for()
+    page.keyboard.press("1")
+    until(lambda: "ep=" in page.evaluate("location.hash"))
+    page.wait_for_selector("[data-window]")
 
 
 def test_an_incident_is_acknowledged_noted_muted_and_exported(

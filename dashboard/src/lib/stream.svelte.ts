@@ -17,7 +17,8 @@ const KINDS: Kind[] = ["episode", "window", "scoreboard", "comparison", "perf", 
 const SILENT_S = 5;
 const GIVE_UP_S = 20;
 const KEPT = 720;
-const FLUSH_MS = 50;
+/** The server sends what has come in 100 ms together; this joins the events of one such chunk. */
+const FLUSH_MS = 16;
 
 class Received {
   state = $state<"connecting" | "open" | "lost">("connecting");

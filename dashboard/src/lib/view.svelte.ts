@@ -20,15 +20,24 @@ function read(): View {
   const known = [...SCENES, "tv"] as readonly string[];
   const scene = RENAMED[path] ?? ((known.includes(path) ? path : "home") as Scene);
   const says = Object.fromEntries(new URLSearchParams(query));
-  document.documentElement.dataset.theme = says.theme === "light" ? "light" : "dark";
+  if (says.theme === "light" || says.theme === "dark") document.documentElement.dataset.theme = says.theme;
+  else delete document.documentElement.dataset.theme;
   return { scene, says };
 }
+
+const systems = matchMedia("(prefers-color-scheme: light)");
+/** The theme that is shown: the one in the address, else the one that the system prefers. */
+export const theme = (): "light" | "dark" => {
+  const asked = document.documentElement.dataset.theme;
+  return asked === "light" || asked === "dark" ? asked : systems.matches ? "light" : "dark";
+};
 
 class Address {
   #view = $state<View>(read());
 
   constructor() {
     addEventListener("hashchange", () => (this.#view = read()));
+    systems.addEventListener("change", () => (this.#view = read()));
   }
 
   get scene(): Scene {

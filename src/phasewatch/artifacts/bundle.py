@@ -97,7 +97,8 @@ class Terms(Contract):
 class Bundle:
     """A model in ONNX with the schema, opening and normalizer that give its input a meaning.
 
-    `alarm` joins its windows into incidents; it is None where no run had chosen one.
+    `alarm` joins its windows into incidents; it is None where no run had chosen one. `simulated` is
+    true where the model was trained on simulated episodes.
     """
 
     name: str
@@ -106,6 +107,7 @@ class Bundle:
     normalizer: Normalizer
     session: Any
     alarm: AlarmRule | None = None
+    simulated: bool = False
 
     def logits(
         self,
@@ -163,6 +165,7 @@ def load(folder: Path, trust: Trust = ANY) -> Bundle:
         normalizer,
         opened(graph, terms, trained_on, folder / GRAPH),
         None if terms.alarm is None else AlarmRule.parse(terms.alarm, f"{path}: alarm"),
+        terms.simulated,
     )
     # Another processor rounds to other steps of int8, by up to the loss that int8 caused. The steps
     # depend on all windows of a batch, so each golden window is predicted alone.

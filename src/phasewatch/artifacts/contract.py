@@ -182,6 +182,11 @@ class Contract(BaseModel):
     golden: list[Golden]
     digest: str
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the model was trained on simulated episodes."""
+        return self.recipe.get("simulated") is True
+
     def computed(self) -> str:
         """Return the sha256 over all other fields."""
         return atomic.digest(self.model_dump(exclude={"digest": True, **self._absent()}))

@@ -211,6 +211,15 @@ def _describe_alarm(terms: Terms) -> str:
 """
 
 
+def _describe_simulated(terms: Terms) -> str:
+    if not terms.simulated:
+        return ""
+    return """**Trained on simulated episodes, for tests of scale: nothing that it says about a real
+machine means anything.**
+
+"""
+
+
 def card(terms: Terms) -> str:
     """Return the model card of a bundle, as Markdown."""
     split, grid = terms.split, terms.data["grid"]
@@ -220,6 +229,7 @@ def card(terms: Terms) -> str:
     channels = [row[0] for row in terms.data["channels"]]
     return f"""# {terms.name}
 
+{_describe_simulated(terms)}\
 A {terms.model} that calls the behavioural phase of a machine every {grid["stride_s"]:g} s, from
 {grid["window_s"]:g} s of {len(channels)} channels ({terms.mode} mode), after {terms.opening_s:g} s
 that are known to be {terms.data["classes"][0]}.

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from phasewatch.experiment.totals import Total
     from phasewatch.metrics import Score
 
+TRAINED_ON_SIMULATED = "note: trained on simulated episodes; its predictions mean nothing."
+
 Learned = Mapping[tuple[str, str], tuple[str, str]]
 """The number of parameters and the training seconds of each model and mode."""
 
@@ -23,8 +25,9 @@ Learned = Mapping[tuple[str, str], tuple[str, str]]
 def scores(report: "Report", learned: Learned) -> None:
     """Print macro F1 of every model and mode, on each subset of the episodes."""
     wide = ("other hosts",) if any(row.across_hosts for row in report.rows) else ()
+    made = "simulated episodes · " if report.simulated else ""
     table = _table(
-        f"macro F1, 95 % interval over episodes · held out: {report.held_out}",
+        f"{made}macro F1, 95 % interval over episodes · held out: {report.held_out}",
         ("validation", "in training", "held out", *wide),
         gap=0 if wide else 1,
     )

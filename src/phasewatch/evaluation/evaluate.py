@@ -160,16 +160,20 @@ class Report:
     """Held-out windows that are scored apart, a row a model and mode; none where none is marked."""
     levels: LevelSource | None = None
     """Which recordings teach the levels of machines; None where openings alone do."""
+    simulated: bool = False
+    """Whether the episodes are simulated, so that no score says anything about a machine."""
 
     def __repr__(self) -> str:
         """Return what was held out and how many rows; every field would be pages."""
-        return f"<Report: {self.held_out} held out, {len(self.rows)} rows>"
+        made = ", simulated" if self.simulated else ""
+        return f"<Report: {self.held_out} held out, {len(self.rows)} rows{made}>"
 
     def __str__(self) -> str:
         """Return macro F1 of every model, mode and baseline, a line each."""
         rows: list[ModelScores] = [*self.rows, *self.baselines]
         lines = [f"  {row.model} {row.mode}: {row.unseen}, {row.seen} in training" for row in rows]
-        return "\n".join([f"macro F1, {self.held_out} held out:", *lines])
+        made = "on simulated episodes, " if self.simulated else ""
+        return "\n".join([f"macro F1, {made}{self.held_out} held out:", *lines])
 
     @property
     def unit(self) -> str:
@@ -230,6 +234,7 @@ def evaluate(run: PredictionSet) -> Report:
             if unseen.windows.ambiguous.any()
         ],
         levels=run.levels,
+        simulated=run.simulated,
     )
 
 

@@ -98,7 +98,7 @@ class PredictionSet:
     `usable` are the episodes that a split may use, `baselines` the names of models that need no
     detector, `stride_s` the seconds between two windows, `leakage_checks` their results, and
     `untested` what no recording contains. `levels` is None where openings alone teach the levels of
-    machines. No episode is held out in two folds.
+    machines. `simulated` is true where the episodes are. No episode is held out in two folds.
     """
 
     folds: tuple[Fold, ...]
@@ -111,6 +111,7 @@ class PredictionSet:
     predictions: tuple[Predictions, ...]
     untested: tuple[str, ...] = ()
     levels: LevelSource | None = None
+    simulated: bool = False
 
     @property
     def new_hosts(self) -> bool:
@@ -153,6 +154,8 @@ def save(run: PredictionSet, path: Path) -> None:
     }
     if run.levels is not None:
         metadata["levels"] = asdict(run.levels)
+    if run.simulated:
+        metadata["simulated"] = True
     table = pa.concat_tables([_table(one, run.classes) for one in run.predictions])
     if not any(one.windows.ambiguous.any() for one in run.predictions):
         table = table.drop_columns(AMBIGUOUS)
@@ -197,6 +200,7 @@ def load(path: Path) -> PredictionSet:
             tuple(_predictions(table, tuple(metadata["classes"]))),
             tuple(metadata.get("untested", ())),
             LevelSource(**metadata["levels"]) if "levels" in metadata else None,
+            metadata.get("simulated", False) is not False,
         )
     except (KeyError, TypeError, ValueError) as error:
         problem = f"{error} is missing" if isinstance(error, KeyError) else str(error)

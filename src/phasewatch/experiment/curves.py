@@ -8,7 +8,7 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -92,20 +92,25 @@ class LearningCurves:
 
 @dataclass(frozen=True)
 class CurveOptions:
-    """How curves are drawn: the opening in seconds, draws a point, and processes that train."""
+    """How curves are drawn: the opening in seconds, draws a point, and processes that train.
+
+    `simulated` asks for a store of simulated episodes, which is refused otherwise.
+    """
 
     opening_s: float = RECIPES["all"].opening_s
     draws: int = DRAWS
     jobs: int = 1
+    simulated: bool = False
 
 
 def learning_curves(store: Store, folder: Path, log: Log, how: CurveOptions) -> LearningCurves:
     """Draw all curves for boosted trees, in realistic mode where the store has it.
 
     Every training leaves its confusion matrices in a file under `folder`, so that an interrupted
-    call resumes. Raises Refused for a simulated store, and when no curve can be drawn.
+    call resumes. Raises Refused for a simulated store unless it is asked for, and when no curve can
+    be drawn.
     """
-    store.refuse_simulated("survey")
+    store.refuse_simulated("survey", how.simulated)
     results, episodes = validate_and_read(store)
     baseline, judged = of_episodes(episodes, store.schema, Selection(noted=True))
     usable = [result.identity for result in results if result.id in set(judged)]
@@ -124,17 +129,19 @@ def learning_curves(store: Store, folder: Path, log: Log, how: CurveOptions) -> 
     digests = {result.id: result.digest for result in results if result.usable}
     trainer = Trainer(schema, windows, digests, how.opening_s, folder / FITS)
     found = trainer.confusions([fit for fits in plans.values() for fit in fits], how.jobs, log)
-    return LearningCurves(
-        MODEL,
-        mode,
-        how.draws,
-        tuple(
-            _curve(axis, plans[axis.name], found, usable)
-            if axis.name in plans
-            else _missing(axis, missing[axis.name])
-            for axis in AXES
-        ),
+    drawn = (
+        _curve(axis, plans[axis.name], found, usable)
+        if axis.name in plans
+        else _missing(axis, missing[axis.name])
+        for axis in AXES
     )
+    curves = tuple(_of_simulated(curve) for curve in drawn) if how.simulated else tuple(drawn)
+    return LearningCurves(MODEL, mode, how.draws, curves)
+
+
+def _of_simulated(curve: Curve) -> Curve:
+    """Return a curve of simulated episodes, whose name and unit say so wherever it is shown."""
+    return replace(curve, name=f"simulated {curve.name}", unit=f"simulated {curve.unit}")
 
 
 def _plans(usable: Sequence[Identity], draws: int) -> tuple[dict[str, list[Fit]], dict[str, str]]:

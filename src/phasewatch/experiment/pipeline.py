@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,8 @@ def run(
     trained = train(recipe, store, out, log, workers, waived)
     written = trained.run
     found = predict_all(trained.folds, trained.usable, store.schema, recipe.seed)
-    written.write_predictions(replace(found, levels=_levels(recipe, trained.baseline)))
+    levels = _levels(recipe, trained.baseline)
+    written.write_predictions(replace(found, levels=levels, simulated=recipe.simulated))
     report = evaluate(written.predictions)
     written.write_report(report)
     return RunResult(written, trained, written.predictions, report)
@@ -103,7 +104,7 @@ def train(
     folder a fold where the split has several. Goes on where an interrupted run of the same recipe
     on the same store stopped. `waived` are leakage rules that may fail. Raises Refused.
     """
-    store.refuse_simulated("training")
+    store.refuse_simulated("training", recipe.simulated)
     _refuse_names(recipe, store)
     refuse_inside(out)
     atomic.prepare_folder(out)
@@ -265,7 +266,7 @@ def _record(recipe: Recipe, store: Store, results: list[ValidationResult]) -> di
             digest.update(manifest.read_bytes())
     return {
         "phasewatch": __version__,
-        "recipe": asdict(recipe),
+        "recipe": recipe.dump(),
         "episodes": len(results),
         "store_sha256": digest.hexdigest(),
     }

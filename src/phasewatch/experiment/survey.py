@@ -33,6 +33,7 @@ from phasewatch.validation.verdict import ValidationResult
 from phasewatch.windowing import Windows, concatenate, cut_windows, pool_openings
 
 MODEL = "gbt"
+SIMULATED = "**Every episode is simulated: no score here says anything about a real machine.**"
 SEED = 0
 OPENING_S = RECIPES["all"].opening_s
 
@@ -74,19 +75,24 @@ class Survey:
     baselines: list[SurveyRow]
     models: list[SurveyRow]
     totals: list[Total] = field(default_factory=list)
+    simulated: bool = False
 
 
 Log = Callable[[str], None]
 
 
 def survey(
-    store: Store, log: Log, opening_s: float = OPENING_S, models: Sequence[str] = (MODEL,)
+    store: Store,
+    log: Log,
+    opening_s: float = OPENING_S,
+    models: Sequence[str] = (MODEL,),
+    simulated: bool = False,
 ) -> Survey:
     """Count, and train `models` on every split: minutes for some hundred episodes, for trees.
 
-    Raises Refused.
+    A store of simulated episodes is taken where `simulated` asks for one. Raises Refused.
     """
-    store.refuse_simulated("survey")
+    store.refuse_simulated("survey", simulated)
     results, episodes = validate_and_read(store)
     counts = tally(results, episodes)
     baseline, judged = of_episodes(episodes, store.schema, Selection(noted=True))
@@ -115,7 +121,12 @@ def survey(
             model_rows.append(replace(line, random=bench.random(splits, model)))
             log(_describe(model_rows[-1]))
     return Survey(
-        store.schema.classes, counts, baseline_rows, model_rows, totals.totals(results, store)
+        store.schema.classes,
+        counts,
+        baseline_rows,
+        model_rows,
+        totals.totals(results, store),
+        simulated,
     )
 
 
@@ -242,6 +253,7 @@ def table(found: Survey) -> bytes:
 def markdown(found: Survey) -> str:
     """Return the findings as Markdown tables, for a dataset card."""
     parts = (
+        SIMULATED if found.simulated else "",
         _totals(found),
         _by_host(found),
         _by_campaign(found),

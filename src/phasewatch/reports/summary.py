@@ -6,11 +6,14 @@ from phasewatch.evaluation.incidents import DEPLOYED_RATE, Share
 from phasewatch.evaluation.timing import FalseAlarmRate
 from phasewatch.metrics import Score
 
+SIMULATED = "Every episode is simulated: no number here says anything about a real machine."
+
 
 def sentences(report: Report) -> list[str]:
     """Return the sentences of the abstract: accuracy, intervals, comparisons, failures, gaps."""
     row = best_row(report)
     found = [
+        SIMULATED if report.simulated else "",
         _accuracy(report, row),
         _interval(report, row),
         _drop(report, row),

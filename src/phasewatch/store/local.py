@@ -120,16 +120,25 @@ class Store:
             code="store_kind",
         )
 
-    def refuse_simulated(self, what: str) -> None:
-        """Raise Refused when the episodes are simulated: scores on them mean nothing."""
-        if self.simulated:
-            raise Refused(
-                self.root / HEADER,
-                f"holds simulated episodes, and {what} gives scores",
-                "a store of recorded episodes",
-                "Record some, or use the corpus; simulated stores are for scale and tests.",
-                code="store_kind",
+    def refuse_simulated(self, what: str, asked: bool = False) -> None:
+        """Raise Refused when the episodes are simulated, unless that was `asked` for by name.
+
+        Scores on them say nothing about machines. Where it was asked for, recorded episodes are
+        refused: what comes of them would be called simulated.
+        """
+        if bool(self.simulated) == asked:
+            return
+        if asked:
+            problem, expected = "holds recorded episodes", "a store of simulated ones"
+            remedy = "Leave --simulated out (simulated=True in Python)."
+        else:
+            problem = f"holds simulated episodes, and {what} gives scores"
+            expected = "a store of recorded episodes"
+            remedy = (
+                "Use recordings, or for tests of scale --simulated (simulated=True in Python): "
+                "all that comes of it says so."
             )
+        raise Refused(self.root / HEADER, problem, expected, remedy, code="store_kind")
 
     def ids(self) -> list[str]:
         """Return the ids of all published episodes, sorted."""

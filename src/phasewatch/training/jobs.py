@@ -144,7 +144,7 @@ def train_checkpoint(task: Task, monitor: TrainingMonitor) -> Checkpoint:
         normalizer=fitted.normalizer,
         projection=fitted.project(train),
         model=fitted.model,
-        recipe=asdict(recipe),
+        recipe=recipe.dump(),
         split=asdict(task.split),
         scores=scores,
     )
@@ -184,7 +184,7 @@ def is_done(task: Task) -> bool:
         header = checkpoint.load_header(task.path)
     except Refused:
         return False
-    wanted = (asdict(task.recipe), asdict(task.split))
+    wanted = (task.recipe.dump(), asdict(task.split))
     return atomic.canonical_json(wanted) == atomic.canonical_json((header.recipe, header.split))
 
 

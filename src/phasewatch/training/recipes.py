@@ -1,7 +1,7 @@
 """Recipes of runs, by name. A recipe is a frozen value; `dataclasses.replace` gives a variant."""
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
 from phasewatch.errors import Refused
 from phasewatch.schema import MODES, Mode
@@ -20,7 +20,8 @@ class Recipe:
     gives each class the same weight, 0 each window; None is what each model prefers. With
     `inner_folds` the length of a training is chosen by so many trainings before it, see
     `inner_folds`, and the model then learns from training and validation; without, it is stopped by
-    validation.
+    validation. `simulated` asks for a store of simulated episodes, which is refused otherwise: its
+    scores say nothing about machines, and all that comes of it says so.
     """
 
     name: str
@@ -36,6 +37,17 @@ class Recipe:
     baseline: str = "noted"
     balance: float | None = None
     inner_folds: int = 0
+    simulated: bool = False
+
+    def dump(self) -> dict[str, Any]:
+        """Return the recipe as plain values, as files of runs and checkpoints hold it.
+
+        Only simulated ones hold `simulated`, so that the files of recorded runs stay as they were.
+        """
+        values = asdict(self)
+        if not self.simulated:
+            del values["simulated"]
+        return values
 
 
 SIX = ("gbt", "mlp", "cnn", "gru", "lstm", "transformer")

@@ -39,6 +39,8 @@ def test_survey_counts_any_store_without_training(
     simulated.publish(toy.episode())
     code, printed, _ = run("survey", simulated.root, *words, "--json")
     assert code == 0 and json.loads(printed)[-1]["episodes"] == 1
+    line = refused(run("survey", simulated.root, *words, "--simulated"))
+    assert "--simulated: has no effect on --counts" in line
 
 
 def test_survey_draws_learning_curves(

@@ -199,3 +199,44 @@ def test_baseline_recordings_are_said_and_scored_without(
     assert "baseline" in report["rows"][0]["ablations"]
     assert "without one input" in (shown := run("score", tmp_path / "posteriors.parquet")[1])
     assert "baseline" in shown
+
+
+def test_simulated_episodes_are_taken_by_name_and_every_command_says_so(
+    run: Run, toy_store: Store, tmp_path: Path
+) -> None:
+    root = tmp_path / "store"
+    store = Store.create(root, toy_store.schema, {"seed": 1})
+    for id in toy_store.ids():
+        store.publish(toy_store.read(id))
+    out = tmp_path / "run"
+    words = (
+        "run",
+        "--store",
+        root,
+        "--out",
+        out,
+        *HOSTS,
+        "--models",
+        "mlp,majority",
+        "--jobs",
+        "1",
+    )
+    assert "--simulated" in refused(run(*words))
+    code, printed, _ = run(*words, "--simulated")
+    assert code == 0 and "simulated episodes · macro F1" in printed
+    assert "simulated episodes · macro F1" in run("score", out / "posteriors.parquet")[1]
+    assert "simulated episodes · macro F1" in run("evaluate", out)[1]
+    model = out / "checkpoints" / "mlp-realistic.ckpt.json"
+    assert "simulated episodes" in run("inspect", model)[1]
+    note = "trained on simulated episodes"
+    assert note in run("predict", model, "--store", toy_store.root)[1]
+    printed = run("predict", model, "--store", toy_store.root, "--json")[1]
+    assert json.loads(printed)["trained_on_simulated"] is True
+    assert note in run("export", model, "--store", root, "--out", tmp_path / "b")[1]
+    bundle = tmp_path / "b" / "mlp-realistic.bundle"
+    assert "Trained on simulated episodes" in (bundle / "README.md").read_text(encoding="utf-8")
+    assert "simulated episodes" in run("inspect", bundle)[1]
+    assert note in run("watch", bundle)[2]
+    assert "holds recorded episodes" in refused(
+        run("run", "--store", toy_store.root, *words[3:], "--simulated")
+    )

@@ -40,6 +40,13 @@ def test_an_untested_profile_has_no_score(toy_run: RunResult, toy_out: Path) -> 
     assert (part.macro_f1, part.status) == (None, "untested")
 
 
+def test_simulated_episodes_are_called_simulated(toy_run: RunResult, toy_out: Path) -> None:
+    changed = report(toy_out) | {"simulated": True}
+    for event in (metrics.scoreboard, metrics.comparison):
+        found = event(changed, toy_out / "report.json")
+        assert isinstance(found, Scoreboard | Comparison) and found.held_out == "simulated delta"
+
+
 def test_an_undecided_pair_is_named_undecided(toy_run: RunResult, toy_out: Path) -> None:
     event = metrics.comparison(report(toy_out), toy_out / "report.json")
     assert isinstance(event, Comparison)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from phasewatch.cli import tables
 from phasewatch.cli.console import PublicKey, Strict, app, err, plain
 
 if TYPE_CHECKING:
@@ -197,6 +198,8 @@ def _begin(
 
     loaded, folder = predictions.bundle, Path(config.bundle)
     known = dropout.read(folder, bundle.load_terms(folder).digest)
+    if loaded.simulated:
+        _say(f"{loaded.name}: {tables.TRAINED_ON_SIMULATED}")
     for one in session.watched:
         line = cost(loaded, lacking(loaded, one.missing()), known)
         if line:

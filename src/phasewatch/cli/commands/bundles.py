@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from phasewatch.cli import tables
 from phasewatch.cli.console import PublicKey, Rate, StorePath, Strict, app, err, out
 
 
@@ -53,6 +54,8 @@ def export(
     )
     terms = bundle.load_terms(folder_written)
     parity = terms.parity
+    if terms.simulated:
+        out.print(tables.TRAINED_ON_SIMULATED)
     out.print(
         f"{folder_written}: {terms.onnx_bytes:,} bytes of ONNX; {parity.windows} test windows and "
         f"{parity.edges} edge cases give the same labels, with logits at most {parity.largest:.2g} "
@@ -126,6 +129,8 @@ def watch(
         f"{loaded.schema.classes[0]}",
         soft_wrap=True,
     )
+    if loaded.simulated:
+        err.print(tables.TRAINED_ON_SIMULATED)
     stretches = None if baseline is None else read_stretches(loaded, baseline)
     for prediction in watch(loaded, sys.stdin, loaded.alarm, stretches):
         sys.stdout.write(prediction.line())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from phasewatch.cli import tables
 from phasewatch.cli.console import (
     AsJson,
     BaselineOf,
@@ -74,9 +75,11 @@ def predict(
     if labelled:
         windows, logits = few_labels.adapted(windows, logits, labelled)
     rows = _predictions(loaded, windows, logits, results)
-    simulated = bool(opened.simulated)
+    simulated, learned_nothing = bool(opened.simulated), bool(loaded.recipe.get("simulated"))
     if as_json:
-        print_json({"checkpoint": loaded.name, "simulated": simulated, "windows": rows})
+        facts = {"checkpoint": loaded.name, "simulated": simulated}
+        trained_on = {"trained_on_simulated": True} if learned_nothing else {}
+        print_json({**facts, **trained_on, "windows": rows})
         return
     out.print(f"{loaded.name} (truth is the phase at the window's end)")
     for id in dict.fromkeys(row["episode"] for row in rows):
@@ -85,6 +88,8 @@ def predict(
     out.print(f"{right} of {len(rows)} windows right")
     if simulated:
         out.print(f"note: {store} holds simulated episodes; how many are right means nothing.")
+    if learned_nothing:
+        out.print(tables.TRAINED_ON_SIMULATED)
 
 
 def _predictions(
@@ -208,8 +213,9 @@ def _input(header: "Header | Terms") -> dict[str, str]:
 def _origin(header: "Header | Terms") -> dict[str, str]:
     """Return the rows on how the model was trained, and what it is checked by."""
     split, recipe = header.split, header.recipe
+    made = ", simulated episodes" if header.simulated else ""
     return {
-        "recipe": f"{recipe['name']}, {split['recipe']}, seed {recipe['seed']}",
+        "recipe": f"{recipe['name']}, {split['recipe']}, seed {recipe['seed']}{made}",
         "held out": f"{split['held_out']}; trained on {counted(len(split['train']), 'episode')}",
         "scores": _pairs(header.scores, ".3f"),
         "versions": _pairs(header.versions),

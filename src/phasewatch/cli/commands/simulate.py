@@ -45,7 +45,7 @@ def simulate(
 
     Their statistics are fitted to the recorded episodes. Faults of every kind that the validator
     knows are planted and listed in truth.parquet; `phasewatch validate` compares its verdicts
-    with that list. Training on simulated episodes is refused.
+    with that list. Training on simulated episodes is refused unless --simulated asks for it.
     """
     from phasewatch import schema
     from phasewatch.io import atomic

@@ -39,6 +39,13 @@ Curves = Annotated[
         help="Draw learning curves instead: macro F1 against training samples, hosts and episodes.",
     ),
 ]
+Simulated = Annotated[
+    bool,
+    typer.Option(
+        "--simulated",
+        help="Take a store of simulated episodes, for tests of scale; what is written says so.",
+    ),
+]
 Draws = Annotated[
     int, typer.Option("--draws", help="Random training sets of each size.", min=1, max=100)
 ]
@@ -60,6 +67,7 @@ def survey(
     curves: Curves = False,
     draws: Draws = 3,
     jobs: Jobs = 1,
+    simulated: Simulated = False,
     as_json: AsJson = False,
 ) -> None:
     """Count what a corpus holds, and measure what baselines and a random window split reach on it.
@@ -88,9 +96,9 @@ def survey(
     if counts:
         _count(opened, folder, jobs, as_json)
     elif curves:
-        _draw_curves(opened, folder, log, (opening_s, draws, jobs), as_json)
+        _draw_curves(opened, folder, log, (opening_s, draws, jobs, simulated), as_json)
     else:
-        _survey(opened, folder, log, (opening_s, recipe), as_json)
+        _survey(opened, folder, log, (opening_s, recipe, simulated), as_json)
 
 
 def _refuse_unused(context: typer.Context, counts: bool, curves: bool) -> None:
@@ -98,6 +106,7 @@ def _refuse_unused(context: typer.Context, counts: bool, curves: bool) -> None:
     unused = {"draws": "--draws"}
     if counts:
         unused |= {"curves": "--curves", "recipe": "--recipe", "opening_s": "--opening"}
+        unused |= {"simulated": "--simulated"}
     elif curves:
         unused = {"recipe": "--recipe"}
     sources = {name: context.get_parameter_source(name) for name in unused}
@@ -112,10 +121,13 @@ def _survey(
     store: "Store",
     folder: Path,
     log: Callable[[str], None],
-    how: tuple[float, str],
+    how: tuple[float, str, bool],
     as_json: bool,
 ) -> None:
-    """Survey a store with an opening in seconds and the models of a recipe, and write it."""
+    """Survey a store with an opening in seconds and the models of a recipe, and write it.
+
+    The last of `how` is whether a store of simulated episodes is asked for.
+    """
     from dataclasses import asdict
 
     from phasewatch.experiment import survey as surveys
@@ -123,9 +135,9 @@ def _survey(
     from phasewatch.io import atomic
     from phasewatch.training import recipes
 
-    opening_s, recipe = how
+    opening_s, recipe, simulated = how
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
-    found = surveys.survey(store, log, opening_s, models)
+    found = surveys.survey(store, log, opening_s, models, simulated)
     text = json.dumps(asdict(found), indent=1).encode()
     atomic.write(folder / "survey.json", text)
     atomic.write(folder / "survey.md", surveys.markdown(found).encode())
@@ -134,6 +146,8 @@ def _survey(
     if as_json:
         sys.stdout.write(text.decode() + "\n")
         return
+    if simulated:
+        out.print("note: every episode is simulated; no score says anything about a machine.")
     tables.totals(found.totals)
     out.print(f"findings: {folder}/survey.md, survey.json, counts.csv, totals.csv")
 
@@ -161,7 +175,7 @@ def _draw_curves(
     store: "Store",
     folder: Path,
     log: Callable[[str], None],
-    how: tuple[float, int, int],
+    how: tuple[float, int, int, bool],
     as_json: bool,
 ) -> None:
     """Draw the learning curves of a store, write them, and print them."""

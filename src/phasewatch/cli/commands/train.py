@@ -76,6 +76,14 @@ InnerFolds = Annotated[
         max=10,
     ),
 ]
+Simulated = Annotated[
+    bool,
+    typer.Option(
+        "--simulated",
+        help="Take a store of simulated episodes, for tests of scale; all that comes of it says "
+        "so, and its scores say nothing about machines.",
+    ),
+]
 Waived = Annotated[
     list[str] | None,
     typer.Option("--waive", help="Name of a leakage check that may fail; may be repeated."),
@@ -112,16 +120,19 @@ def _recipe(
     return replace(found, view_version=seen, balance=fitting[1], inner_folds=folds)
 
 
-def _with_baseline(recipe: "Recipe", given: list[str] | None) -> "Recipe":
-    """Return the recipe with the baseline recordings that are given. Raises Refused."""
+def _on_data(recipe: "Recipe", given: list[str] | None, simulated: bool) -> "Recipe":
+    """Return the recipe with the baseline recordings that are given. Raises Refused.
+
+    It takes stores of simulated episodes, or those of recorded ones.
+    """
     from dataclasses import replace
 
     from phasewatch.baseline import Selection
 
     if given is None:
-        return recipe
+        return replace(recipe, simulated=simulated)
     Selection.parse(",".join(given))
-    return replace(recipe, baseline=",".join(given))
+    return replace(recipe, baseline=",".join(given), simulated=simulated)
 
 
 @app.command()
@@ -140,6 +151,7 @@ def train(
     baseline: BaselineOf = None,
     balance: Balance = None,
     inner_folds: InnerFolds = None,
+    simulated: Simulated = False,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -152,7 +164,7 @@ def train(
     """
     named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
-    chosen = _with_baseline(chosen, baseline)
+    chosen = _on_data(chosen, baseline, simulated)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     _show_scores(done, as_json)
 
@@ -173,6 +185,7 @@ def run(
     baseline: BaselineOf = None,
     balance: Balance = None,
     inner_folds: InnerFolds = None,
+    simulated: Simulated = False,
     waive: Waived = None,
     jobs: Jobs = 2,
     cluster: Cluster = "",
@@ -184,7 +197,7 @@ def run(
 
     named, fitting = (recipe, models), (view_version, balance, inner_folds)
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
-    chosen = _with_baseline(chosen, baseline)
+    chosen = _on_data(chosen, baseline, simulated)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
     page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)

@@ -20,7 +20,7 @@ from phasewatch.schema import NS
 from phasewatch.serve.fleet.observed import Observed
 from phasewatch.serve.replay.library import Library
 
-TICK_S = 0.2
+TICK_S = 0.1
 """Seconds between two looks at every machine."""
 
 MOST_MACHINES = 200

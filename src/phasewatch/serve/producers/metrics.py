@@ -247,8 +247,10 @@ def _rows(report: Mapping[str, Any], run: Run) -> list[dict[str, Any]]:
 
 
 def _held_out(report: Mapping[str, Any]) -> str:
+    """Return what was held out, in words, which say where it is simulated."""
     folds = report["folds"]
-    return str(folds[0]["held_out"]) if len(folds) == 1 else f"{len(folds)} folds in turn"
+    held = str(folds[0]["held_out"]) if len(folds) == 1 else f"{len(folds)} folds in turn"
+    return f"simulated {held}" if report.get("simulated") else held
 
 
 def _row(
