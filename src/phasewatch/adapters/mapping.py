@@ -35,6 +35,8 @@ ANSWERS = {
     "start": "the date from which times count, such as 2026-11-01T10:00:00",
     "format": 'a format, such as "%d/%m/%Y %H:%M" for days before months',
     "decimal": '"," or "."',
+    "host": "the name of the machine, or where it stands",
+    "outside": "the phase of all time that no label names",
 }
 """What may answer a question, by its field."""
 

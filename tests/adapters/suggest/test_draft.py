@@ -393,3 +393,26 @@ def test_machines_with_numbers_that_follow_each_other_are_asked_about(tmp_path: 
     with pytest.raises(Refused, match="--host robot"):
         draft(table(tmp_path / "a.csv", "ts,robot,x", row))
     assert channels(draft(table(tmp_path / "b.csv", "ts,stage,x", row))) == {"x": "gauge"}
+
+
+@pytest.mark.parametrize(
+    ("head", "words"), [("turbine", ("Anna", "Berta")), ("meter", (701, 7002))]
+)
+def test_machines_that_follow_each_other_are_asked_about(
+    head: str, words: tuple[object, object], tmp_path: Path
+) -> None:
+    row = lambda at: f"{T_S + at},{words[at // 30]},{at % 7}"  # noqa: E731
+    path = table(tmp_path / "a.csv", f"ts,{head},x", row)
+    with pytest.raises(Refused, match=f"--host {head}"):
+        draft(path)
+    assert f'column = "{head}"' in draft(path, host=head).mapping
+    for name in ("weekday", "mode"):
+        assert "x" in channels(draft(table(tmp_path / f"{name}.csv", f"ts,{name},x", row)))
+
+
+def test_words_that_cross_the_quantities_may_be_machines(tmp_path: Path) -> None:
+    head = "ts,Anna_rpm,Anna_mw,Berta_rpm,Berta_mw"
+    row = lambda at: f"{T_S + at},{at % 7},{at % 5},{at % 3},{at % 2}"  # noqa: E731
+    found = draft(table(tmp_path / "a.csv", head, row))
+    assert 'host = "?"' in found.mapping
+    assert any("are Anna, Berta in the names" in one for one in found.questions)

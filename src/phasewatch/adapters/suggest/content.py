@@ -77,7 +77,7 @@ def refuse_machines(found: Sample, chosen: Sequence[Channel]) -> None:
     if len(chosen) < 2:
         return
     machines = names if all(map(hosts.names_machine, names)) else hosts.crossed(names)
-    if machines:
+    if machines and (all(map(hosts.names_machine, machines)) or hosts.numbered(machines)):
         shown = ", ".join(names[:3])
         raise Refused(
             found.parts[0].name, f"its quantities {shown} have the names of machines in them",

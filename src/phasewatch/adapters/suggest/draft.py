@@ -27,7 +27,7 @@ from phasewatch.adapters.suggest import (
     time_columns,
     toml,
 )
-from phasewatch.adapters.suggest.channels import Columns
+from phasewatch.adapters.suggest.channels import Channel, Columns
 from phasewatch.adapters.suggest.columns import hosts, labels, numbers, words
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
@@ -38,6 +38,9 @@ from phasewatch.adapters.suggest.time_columns import Found
 from phasewatch.episode import Floats
 from phasewatch.errors import Refused
 from phasewatch.schema import QUESTION
+
+ONE_HOST = '"host-1"'
+"""The source of the host of tables that name none, as TOML."""
 
 ASKED = Labels(
     ('value = "?"  # CHECK what is every row: "benign"? Or name a column, path or file of labels',),
@@ -110,6 +113,7 @@ def _drafted(
     chosen, shape = content.choose(found, columns, rows, shape, other_clocks, notes)
     if not (shape.events or told.rows or told.quantity):
         content.refuse_machines(found, chosen)
+        host_source = _asked_host(host_source, chosen, notes)
     identity = _identity(found, columns, host_source, shape)
     notes.remarks += [_text_remark(name, identity, shape, found) for name in columns.texts]
     every = _every_s(rows, shape)
@@ -206,11 +210,24 @@ def _host(
             return "", f"{{ path = {quoted(level)} }}"
     _refuse_series(found, rest, times, told)
     if shapes.quantity_files(found):
-        return "", '"host-1"'
+        return "", ONE_HOST
     if _machine_each(found, times):
         notes.remarks.append("files hold the same time: they are taken for machines by their names")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
-    return "", '"host-1"'
+    return "", ONE_HOST
+
+
+def _asked_host(host_source: str, chosen: Sequence[Channel], notes: Notes) -> str:
+    """Return the source of the host; a question where names of channels may name machines."""
+    machines = hosts.crossed([one.column for one in chosen])
+    if host_source != ONE_HOST or not machines:
+        return host_source
+    few = ", ".join(machines[:4])
+    notes.questions.append(
+        f"[episode] host: are {few} in the names of columns machines? Then write a row for each, "
+        'with the machine in a column; parts of one machine are host = "host-1"'
+    )
+    return f'"{QUESTION}"  # CHECK "host-1" if {few} are parts of one machine'
 
 
 def _refuse_doubtful(found: Sample, fitting: Sequence[str], told: Told) -> None:
@@ -254,14 +271,13 @@ def _refuse_series(
     for name in names:
         cells, distinct = found.cells(name), set(found.every(name))
         parts = hosts.names_parts(distinct) or all(map(words.of_quantity, distinct))
-        if parts or not all(map(LETTER.search, distinct)):
+        if parts or not (all(map(LETTER.search, distinct)) or _follow(found, name, times)):
             continue
         if any(len(one.split()) > MOST_WORDS for one in distinct):
             continue
         named = series.names_part(name) or series.names_quantity(name) or labels.holds_answer(name)
-        numbered = hosts.numbered(distinct) and series.key_like(found, name)
-        blocks = numbered and not labels.may_state(name)
-        if not named and (blocks or all(map(hosts.separates, cells, times))):
+        follow = _follow(found, name, times)
+        if not named and (follow or all(map(hosts.separates, cells, times))):
             raise Refused(
                 found.parts[0].name,
                 f"{name} ({found.examples(name)}) tells series of rows at even times apart",
@@ -269,6 +285,25 @@ def _refuse_series(
                 f"Run again with --host {name}, with --quantity {name}, or with --rows samples "
                 "if it names neither.",
             )  # fmt: skip
+
+
+def _follow(found: Sample, name: str, times: Sequence[Floats]) -> bool:
+    """Return whether a column may name machines whose rows follow each other in time."""
+    said = set(words.words(name))
+    if hosts.NO_MACHINE & said or labels.may_state(name) or time_columns.rank_of(name) < 2:
+        return False
+    distinct = set(found.every(name))
+    if not all(map(LETTER.search, distinct)):
+        whole = all(map(str.isdigit, distinct)) and not hosts.names_parts(distinct)
+        return whole and not words.of_quantity(name) and _in_blocks(found, name, times)
+    if not series.key_like(found, name):
+        return False
+    return hosts.numbered(distinct) or _in_blocks(found, name, times)
+
+
+def _in_blocks(found: Sample, name: str, times: Sequence[Floats]) -> bool:
+    """Return whether each value of a column has one stretch of time to itself, in each file."""
+    return all(map(hosts.blocks, found.cells(name), times))
 
 
 def _refuse_late(found: Sample, used: Collection[str], told: Told) -> None:

@@ -17,12 +17,12 @@ from phasewatch.errors import Refused
 
 STARTS = lexicon(
     """
-    start begin started begins from onset since first starttime
+    start begin started begins from onset since first starttime beginn anfang von inicio debut
     """
 )
 ENDS = lexicon(
     """
-    end stop ended stopped ends to until finish finished last offset endtime
+    end stop ended stopped ends to until finish finished last offset endtime ende bis fin
     """
 )
 REST = re.compile(r"benign|normal|background|clean|none|no attack", re.IGNORECASE)

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from phasewatch.adapters.suggest.columns.words import lexicon, stem, words
+from phasewatch.adapters.suggest.columns.words import lexicon, of_quantity, stem, words
 from phasewatch.episode import Floats
 
 SURE = lexicon(
@@ -61,6 +61,17 @@ SAMPLE = re.compile(r"(sample|run|session|recording|trace|job)(_?id)?", re.IGNOR
 NO_NAME = 9
 """The rank of a name that says nothing of machines."""
 
+MOST_BLOCKS, LEAST_IN_BLOCK = 100, 10
+"""Stretches of time with a value each, and rows of each, for values to be those of machines."""
+
+NO_MACHINE = lexicon(
+    """
+    date day days weekday dow month week year hour version firmware release revision shift season
+    country city language currency
+    """
+)
+"""Words of a column whose value changes now and then, and names no machine."""
+
 MOST_HOSTS = 10_000
 """With more values a column does not name machines."""
 
@@ -97,20 +108,23 @@ def names_machine(column: str) -> bool:
 
 
 def crossed(names: Sequence[str]) -> list[str]:
-    """Return the machines whose names begin or end every one of some names; empty for none.
+    """Return the words that begin or end every one of some names, each with the same others.
 
-    As in web1.cpu, web1.rx, web2.cpu, web2.rx: each machine has the same quantities.
+    As in web1.cpu, web1.rx, web2.cpu, web2.rx: the machines, which have the same quantities. Empty
+    where there are none, where they are parts or quantities, and for axes such as x, y and z.
     """
     for place in (0, -1):
-        quantities: dict[str, set[str]] = {}
+        rest: dict[str, set[str]] = {}
         for name in names:
             parts = BETWEEN.split(name)
-            machine = parts.pop(place)
-            quantities.setdefault(machine, set()).add(" ".join(parts))
-        machines = list(quantities)
-        same = len({frozenset(found) for found in quantities.values()}) == 1
-        if len(machines) > 1 and same and all(map(names_machine, machines)):
-            return machines
+            rest.setdefault(parts.pop(place), set()).add(" ".join(parts))
+        same = {frozenset(found) for found in rest.values()}
+        found = list(rest)
+        if len(found) < 2 or len(same) > 1 or names_parts(found) or any(map(of_quantity, found)):
+            continue
+        (others,) = same
+        if all(map(names_machine, found)) or (len(others) > 1 and max(map(len, others)) > 1):
+            return found
     return []
 
 
@@ -153,6 +167,18 @@ def separates(cells: Sequence[str], seconds: Floats) -> bool:
     order = np.argsort(seconds, kind="stable")
     turns = sum(cells[a] != cells[b] for a, b in pairwise(order))
     return bool(turns > len(order) / 2)
+
+
+def blocks(cells: Sequence[str], seconds: Floats) -> bool:
+    """Return whether each of several values has one stretch of time to itself, of some rows.
+
+    So it is where recordings of machines follow each other, while a state comes back.
+    """
+    order = np.argsort(seconds, kind="stable")
+    turns = sum(cells[a] != cells[b] for a, b in pairwise(order))
+    rows = groups(cells)
+    few = 2 <= len(rows) <= MOST_BLOCKS and min(map(len, rows.values())) >= LEAST_IN_BLOCK
+    return few and "" not in rows and turns == len(rows) - 1
 
 
 def covers(cells: Sequence[str], seconds: Floats) -> bool:
