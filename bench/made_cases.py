@@ -1,6 +1,6 @@
 """Cases for `bench/import_cases.py --made`: files as monitoring tools write them, made here.
 
-Each case is the content of some files, and what should come out of them. Four sets were written one
+Each case is the content of some files, and what should come out of them. Five sets were written one
 after the other to break the drafts, each with other tools, words and forms than the sets before it,
 and before anything was mended for it; a case is named by its set. Numbers are drawn, names invented.
 """
@@ -560,3 +560,37 @@ case("37_missing_host_late", {"x.csv": csvt([["time","cpu","mem"]]+[[z(i),a[i] i
 case("38_minutes_step_10m", {"x.csv": csvt([["time","site_load"]]+[[iso(T0+1800*i),a[i]] for i in range(N)])}, {"site_load": ga()}, every_s=1800, start=T0)
 case("39_dup_colnames", {"x.csv": csvt([["time","cpu","cpu","rx_total"]]+[[z(i),a[i],a2[i],b[i]] for i in range(N)])}, {"cpu": ga(), "cpu_1": G, "rx_total": C}, every_s=10, start=T0)
 case("40_empty_colname", {"x.csv": csvt([["","time","cpu",""]]+[[i,z(i),a[i],a2[i]] for i in range(N)])}, {"cpu": ga(), "column_4": G}, every_s=10, start=T0)
+
+# ---------------------------------------------------------------- set 5
+
+SET = 5
+N = 240
+r = rng("five"); a, b = walk(r, N), tot(r, N); a2 = np.round(100-a, 2); b2 = tot(r, N, rate=40); m = mid(N)
+def per(hosts): return {h: (a,b) if i % 2 == 0 else (a2,b2) for i,h in enumerate(hosts)}
+z = lambda i, s=10: iso(T0+s*i)
+ga = lambda: g(a.mean())
+case("01_appliance", {"x.csv": csvt([["ReadTime","Appliance","Watts","kWh"]]+[[z(i,30),h,v[0][i],round(float(v[1][i])/1000,3)] for i in range(N) for h,v in per(("fridge","oven")).items()])}, {"watts": G, "kwh": C}, hosts=("fridge","oven"), episodes=2, every_s=30, start=T0, options=(("--host","Appliance"),), corrections=(UNLABELLED,(r'"kwh".*"\?"','["kwh","1","counter","x"],')))
+case("02_vehicle_int", {"x.csv": csvt([["time","vehicle","speed","odometer_km"]]+[[z(i),h,v[0][i],round(float(v[1][i])/10,1)] for i in range(N) for h,v in per((12,31)).items()])}, {"speed": G, "odometer_km": C}, hosts=("12","31"), episodes=2, every_s=10, start=T0, options=(("--host","vehicle"),), corrections=(UNLABELLED,(r'"odometer_km".*"\?"','["odometer_km","1","counter","x"],')))
+case("03_patients_seq", {"x.csv": csvt([["time","patient","hr","spo2"]]+[[iso(T0+10*i+k*86400),h,v[0][i],v[0][i]/2] for k,(h,v) in enumerate(per(("P-001","P-002","P-003")).items()) for i in range(N)])}, {"hr": G, "spo2": G}, hosts=("P-001","P-002","P-003"), episodes=3, every_s=10, start=T0, options=(("--host","patient"),))
+case("04_names_seq", {"x.csv": csvt([["time","turbine","rpm","mw"]]+[[iso(T0+10*i+k*86400),h,v[0][i],v[0][i]/2] for k,(h,v) in enumerate(per(("Anna","Berta")).items()) for i in range(N)])}, {"rpm": G, "mw": G}, hosts=("Anna","Berta"), episodes=2, every_s=10, start=T0, options=(("--host","turbine"),))
+case("05_numeric_seq", {"x.csv": csvt([["time","meter","volts","amps"]]+[[iso(T0+10*i+k*86400),h,v[0][i],v[0][i]/2] for k,(h,v) in enumerate(per((7001,7002)).items()) for i in range(N)])}, {"volts": G, "amps": G}, hosts=("7001","7002"), episodes=2, every_s=10, start=T0, options=(("--host","meter"),))
+case("06_hostport", {"x.csv": csvt([["ts","target","up","scrape_s"]]+[[T0+15*i,h,v[0][i],v[0][i]/50] for i in range(N) for h,v in per(("a:9187","b:9187")).items()])}, {"up": G, "scrape_s": G}, hosts=("a:9187","b:9187"), episodes=2, every_s=15, start=T0, options=(("--host","target"),))
+case("07_snmp_wide", {"x.csv": csvt([["time","router-1 in octets","router-1 out octets","router-2 in octets","router-2 out octets"]]+[[z(i),b[i],b2[i],b2[i]*2,b[i]*2] for i in range(N)])}, {"in_octets": C, "out_octets": C}, hosts=("router-1","router-2"), episodes=2)
+case("08_wide_plants", {"x.csv": csvt([["time","Anna_rpm","Anna_mw","Berta_rpm","Berta_mw"]]+[[z(i),a[i],a2[i],a2[i],a[i]] for i in range(N)])}, {"rpm": G, "mw": G}, hosts=("Anna","Berta"), episodes=2, corrections=(UNLABELLED,))
+case("09_labels_xlsxcsv", {"t.csv": csvt([["Time","CPU","Bytes Out Total"]]+[[iso(T0+10*i,f="%d.%m.%Y %H:%M:%S"),f"{a[i]}".replace(".",","),b[i]] for i in range(N)],";"), "Angriffe.csv": csvt([["Beginn","Ende","Angriff"],[iso(T0+800,f="%d.%m.%Y %H:%M:%S"),iso(T0+1600,f="%d.%m.%Y %H:%M:%S"),"Brute Force"]],";")}, {"cpu": ga(), "bytes_out_total": C}, every_s=10, start=T0, hostile=1/3)
+case("10_labels_iso_z_vs_epoch", {"t.csv": csvt([["ts","cpu","tx_bytes"]]+[[(T0+10*i)*1000,a[i],b[i]] for i in range(N)]), "gt.json": json.dumps({"attacks":[{"begin":iso(T0+800,f="%Y-%m-%dT%H:%M:%SZ"),"until":iso(T0+1600,f="%Y-%m-%dT%H:%M:%SZ"),"technique":"T1041"}]})}, {"cpu": ga(), "tx_bytes": C}, every_s=10, start=T0, hostile=1/3)
+case("11_label_end_open", {"t.csv": csvt([["ts","cpu","tx_bytes"]]+[[T0+10*i,a[i],b[i]] for i in range(N)]), "l.csv": csvt([["start","end","label"],[T0+800,T0+1600,"dos"],[T0+2000,"","scan"]])}, {"cpu": ga(), "tx_bytes": C}, every_s=10, start=T0, hostile=.5)
+case("12_two_label_files", {"t.csv": csvt([["ts","host","cpu"]]+[[T0+10*i,h,v[0][i]] for i in range(N) for h,v in per(("w","x")).items()]), "w_labels.csv": csvt([["start","end","label"],[T0+800,T0+1600,"dos"]]), "x_labels.csv": csvt([["start","end","label"],[T0+0,T0+800,"scan"]])}, {"cpu": G}, hosts=("w","x"), episodes=2, every_s=10, start=T0, hostile=1/3)
+case("13_phase_words_mixed_case", {"x.csv": csvt([["time","cpu","Phase"]]+[[z(i),a[i],("Exfil" if i%2 else "exfil") if m[i] else "Benign"] for i in range(N)])}, {"cpu": ga()}, every_s=10, start=T0, hostile=1/3)
+case("14_label_float_bool", {"x.csv": csvt([["time","cpu","is_anomaly"]]+[[z(i),a[i],"1.0" if m[i] else "0.0"] for i in range(N)])}, {"cpu": ga()}, every_s=10, start=T0, hostile=1/3)
+case("15_sensor_json_arr", {"x.json": json.dumps({"device":"d1","readings":[{"t":z(i),"temp":float(a[i])} for i in range(N)]})}, {"temp": ga()}, every_s=10, start=T0)
+case("16_home_assistant", {"x.csv": csvt([["entity_id","state","last_changed"]]+[[e,v[i],iso(T0+60*i,f="%Y-%m-%dT%H:%M:%S.000Z")] for e,v in (("sensor.temp",a),("sensor.hum",a2)) for i in range(N)])}, {"temp": ga(), "hum": G}, every_s=60, start=T0, options=(("--quantity","entity_id"),))
+case("17_ms_and_s_mixed_files", {"a.csv": csvt([["ts","host","cpu"]]+[[T0+10*i,"a",a[i]] for i in range(N)]), "b.csv": csvt([["ts","host","cpu"]]+[[(T0+10*i)*1000,"b",a2[i]] for i in range(N)])}, {"cpu": ga()}, hosts=("a","b"), episodes=2, every_s=10, start=T0)
+case("18_decimal_mixed_files", {"a.csv": csvt([["time","host","cpu","mem"]]+[[z(i),"a",a[i],a2[i]] for i in range(N)]), "b.csv": csvt([["time","host","cpu","mem"]]+[[z(i),"b",str(a2[i]).replace(".",","),str(a[i]).replace(".",",")] for i in range(N)],";")}, {"cpu": ga(), "mem": G}, hosts=("a","b"), episodes=2, every_s=10, start=T0)
+case("19_counter_kib", {"x.csv": csvt([["time","read_kb","write_kb","util%"]]+[[z(i),b[i],b2[i],a[i]] for i in range(N)])}, {"read_kb": C, "write_kb": C, "util_?pct": ga()}, every_s=10, start=T0)
+case("20_gaps_hold", {"x.csv": csvt([["time","temp","hum"]]+[[z(i),a[i],a2[i]] for i in range(N) if i%7!=3])}, {"temp": G, "hum": G}, rows=N-len([i for i in range(N) if i%7==3]), every_s=10, start=T0)
+case("21_dup_time_same_host", {"x.csv": csvt([["time","host","cpu"]]+[[z(i),"h",a[i]] for i in range(N)]+[[z(5),"h",55.5]])}, {"cpu": G}, hosts=("h",), every_s=10, start=T0)
+case("22_leading_index", {"x.csv": csvt([["Unnamed: 0","time","cpu","rx_bytes"]]+[[i,z(i),a[i],b[i]] for i in range(N)])}, {"cpu": ga(), "rx_bytes": C}, every_s=10, start=T0)
+case("23_negative_zone", {"x.csv": csvt([["time","cpu"]]+[[dt.datetime.fromtimestamp(T0+10*i,dt.timezone(dt.timedelta(hours=-7))).isoformat(),a[i]] for i in range(N)])}, {"cpu": ga()}, every_s=10, start=T0)
+case("24_zeek_ssl_json", {"ssl.log": "\n".join(json.dumps({"ts":T0+i*1.7,"uid":f"C{i}","id.orig_h":"10.0.0.1","id.orig_p":1000+i,"id.resp_h":"1.1.1.1","id.resp_p":443,"version":"TLSv13","established":True}) for i in range(400))}, {r"[.]rows$": Channel("event",total=400)}, rows=0, start=T0, within_s=600, allowed="tls|established|version")
+case("25_cloudtrail", {"x.json": json.dumps({"Records":[{"eventTime":iso(T0+i*7,f="%Y-%m-%dT%H:%M:%SZ"),"eventName":["GetObject","ListBuckets"][i%2],"eventSource":"s3.amazonaws.com","sourceIPAddress":"1.2.3.4","userIdentity":{"type":"IAMUser"}} for i in range(400)]})}, {r"[.]rows$": Channel("event",total=400)}, rows=0, start=T0, within_s=600, allowed="getobject|listbuckets|event", options=(("--rows","events"),))

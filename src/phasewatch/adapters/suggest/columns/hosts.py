@@ -123,7 +123,8 @@ def crossed(names: Sequence[str]) -> list[str]:
         if len(found) < 2 or len(same) > 1 or names_parts(found) or any(map(of_quantity, found)):
             continue
         (others,) = same
-        if all(map(names_machine, found)) or (len(others) > 1 and max(map(len, others)) > 1):
+        axes = max(map(len, others)) == 1 or max(map(len, found)) == 1
+        if all(map(names_machine, found)) or (len(others) > 1 and not axes):
             return found
     return []
 
