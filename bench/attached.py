@@ -1,13 +1,15 @@
-"""A guest that plain QEMU boots, watched by `phasewatch attach` and by the recorder's probes.
+"""A guest that plain QEMU boots, or libvirt, watched by `attach` and by the recorder's probes.
 
 `python bench/attached.py --cache FOLDER` boots the lab's guest without the recorder, runs a load in
 it, and prints for every channel how far the grid steps of both differ, and what attaching cost.
-`--store FOLDER` keeps the episode that `attach` wrote. It needs root, QEMU and a cache of images.
+`--libvirt` has a libvirtd of its own boot it. `--store FOLDER` keeps the episode that `attach`
+wrote. It needs root, QEMU and a cache of images; for the other one Debian's libvirt-daemon-system.
 """
 
 import argparse
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +27,8 @@ from rich.table import Table
 from phasewatch import schema
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
+from phasewatch.attach.commandline import machines
+from phasewatch.attach.commandline import name as guest_name
 from phasewatch.attach.process import ProcessAccounts
 from phasewatch.attach.qmp import Hypervisor, Qmp
 from phasewatch.cli.console import images
@@ -81,23 +86,120 @@ class Control:
         return self._lines.readline().strip()
 
 
+DOMAIN = """
+<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>{name}</name>
+  <memory unit='MiB'>128</memory>
+  <os>
+    <type arch='x86_64' machine='pc'>hvm</type>
+    <kernel>{folder}/kernel</kernel><initrd>{folder}/initrd</initrd><cmdline>{line}</cmdline>
+  </os>
+  <devices>
+    <disk type='file' device='disk'>
+      <driver name='qemu' type='raw'/><source file='{folder}/disk'/><target dev='vda' bus='virtio'/>
+    </disk>
+    <channel type='unix'>
+      <source mode='bind' path='{folder}/agent'/><target type='virtio' name='lab.agent'/>
+    </channel>
+    <channel type='unix'>
+      <source mode='bind' path='{folder}/control'/><target type='virtio' name='lab.ctl'/>
+    </channel>
+    <interface type='ethernet'>
+      <mac address='{mac}'/><target dev='tap0' managed='no'/><model type='virtio'/>
+    </interface>
+    <serial type='file'><source path='{folder}/console'/></serial>
+  </devices>
+  <qemu:commandline>
+    <qemu:arg value='-qmp'/><qemu:arg value='unix:{folder}/recorder,server=on,wait=off'/>
+  </qemu:commandline>
+</domain>
+"""
+"""The same guest as a domain of libvirt. The recorder has a monitor of its own."""
+
+
+@dataclass(frozen=True)
+class Booted:
+    """A booted guest: its process id, the folder of its sockets, its link, and how it is watched.
+
+    `target` is the block of the configuration file without the machine's name.
+    """
+
+    pid: int
+    folder: Path
+    net: Tap
+    target: str
+
+
 @contextmanager
-def guest(cache: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path, Tap]]:
-    """Yield a booted guest's process, the folder of its sockets, and its captured link."""
+def plain(cache: Path) -> Iterator[Booted]:
+    """Yield a guest that QEMU boots."""
     net = Tap(watching=True)
     built, disk = image("x86_64", cache, print), scratch(cache)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         process = subprocess.Popen(command(folder, built.kernel, built.initrd, disk))
         try:
-            deadline = time.monotonic() + 60
-            while not (folder / "control").exists() and time.monotonic() < deadline:
-                time.sleep(0.1)
-            yield process, folder, net
+            wait(folder / "control")
+            target = f'kind = "qemu"\ntarget = "{NAME}"\nqmp = "{folder / "qmp"}"\n'
+            yield Booted(process.pid, folder, net, target)
         finally:
             process.kill()
             process.wait()
             net.kill()
+
+
+@contextmanager
+def domain(cache: Path) -> Iterator[Booted]:
+    """Yield a guest that a libvirtd boots, which is begun and ended with it."""
+    net = Tap(watching=True)
+    built, disk = image("x86_64", cache, print), scratch(cache)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        # Guests of libvirt have a user of their own, who makes the sockets here.
+        folder.chmod(0o777)
+        for path, copy in ((built.kernel, "kernel"), (built.initrd, "initrd"), (disk, "disk")):
+            shutil.copyfile(path, folder / copy)
+        line = f"console=ttyS0 loglevel=4 panic=-1 ip4={GUEST}/24 agent_hz=0.1"
+        text = DOMAIN.format(name=NAME, folder=folder, line=line, mac=MAC)
+        (folder / "domain.xml").write_text(text)
+        with daemons(folder) as uri:
+            virsh = ["virsh", "-q", "-c", uri]
+            subprocess.run([*virsh, "create", str(folder / "domain.xml")], check=True)
+            try:
+                wait(folder / "control")
+                pid = next(pid for pid, words in machines() if guest_name(words) == NAME)
+                target = f'kind = "libvirt"\ntarget = "{NAME}"\nconnect = "{uri}"\n'
+                yield Booted(pid, folder, net, target)
+            finally:
+                subprocess.run([*virsh, "destroy", NAME], check=True)
+                net.kill()
+
+
+@contextmanager
+def daemons(folder: Path) -> Iterator[str]:
+    """Yield the URI of a libvirtd with sockets of its own."""
+    (folder / "conf").write_text(f'unix_sock_dir = "{folder}"\nauth_unix_ro = "none"\n')
+    words = (
+        ["virtlogd", "-p", f"{folder}/virtlogd.pid"],
+        ["libvirtd", "-f", f"{folder}/conf", "-p", f"{folder}/libvirtd.pid"],
+    )
+    log = (folder / "log").open("wb")
+    running = [subprocess.Popen(one, stdout=log, stderr=log) for one in words]
+    try:
+        wait(folder / "libvirt-sock")
+        yield f"qemu+unix:///system?socket={folder}/libvirt-sock"
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait()
+        log.close()
+
+
+def wait(path: Path) -> None:
+    """Wait until a socket is there, for a minute at most."""
+    deadline = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def recorded(pid: int, path: Path, seconds: float, control: Control) -> dict[str, Rows]:
@@ -210,10 +312,11 @@ def chance(loaded: Bundle, samples: dict[str, Samples], origin: int, end: int) -
     return np.asarray(powers / powers.sum())
 
 
-def configured(place: Path, monitor: Path, chosen: argparse.Namespace) -> Path:
+def configured(place: Path, target: str, chosen: argparse.Namespace) -> Path:
     """Return a configuration file that watches the guest as often as there are to be machines."""
-    block = f'[[machine]]\nkind = "qemu"\ntarget = "{NAME}"\nqmp = "{monitor}"\n'
-    block += f"unstable = {str(not chosen.stable).lower()}\n"
+    block = f"[[machine]]\n{target}"
+    if not chosen.libvirt:
+        block += f"unstable = {str(not chosen.stable).lower()}\n"
     names = (f'name = "{NAME}{number or ""}"\n' for number in range(chosen.machines))
     path = place / "attach.toml"
     path.write_text("".join(block + name for name in names))
@@ -228,27 +331,30 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     parser.add_argument("--bundle", type=Path, help="a bundle of vm46 in realistic mode")
     parser.add_argument("--machines", type=int, default=1, help="watch the guest so many times")
+    parser.add_argument("--libvirt", action="store_true", help="have a libvirtd boot the guest")
     parser.add_argument("--stable", action="store_true", help="ask no unstable command of QEMU")
     chosen = parser.parse_args()
     host = os.open("/proc/self/ns/net", os.O_RDONLY)
-    with guest(chosen.cache) as (process, folder, net), tempfile.TemporaryDirectory() as place:
-        control = Control(folder / "control")
+    boot = domain if chosen.libvirt else plain
+    with boot(chosen.cache) as booted, tempfile.TemporaryDirectory() as place:
+        control = Control(booted.folder / "control")
         for line in ("ping boot", "seed 1", "populate files=300 mean_kb=30 seed=1"):
             control.ask(line)
         lines = Path(place) / "lines"
         # From the namespace of the host, as a person's shell is, not from the guest's.
         words = ["nsenter", f"--net=/proc/self/fd/{host}", sys.executable, "-c", ENTRY]
-        words += ["attach", "--config", str(configured(Path(place), folder / "qmp", chosen))]
+        words += ["attach", "--config", str(configured(Path(place), booted.target, chosen))]
         words += ["--seconds", str(chosen.seconds + 4)]
         words += ["--out", str(chosen.store)] if chosen.store else []
         with lines.open("wb") as file:
             watching = subprocess.Popen(words, stdout=file, pass_fds=[host])
             time.sleep(3)
             before = cpu_seconds(watching.pid)
-            rows = recorded(process.pid, folder / "recorder", chosen.seconds, control)
+            recorder = booted.folder / "recorder"
+            rows = recorded(booted.pid, recorder, chosen.seconds, control)
             spent = cpu_seconds(watching.pid) - before
             watching.wait()
-        traffic = net.finish()
+        traffic = booted.net.finish()
         theirs = {source: kept.samples(0, 2**62) for source, kept in rows.items()}
         theirs["netflow"] = netflow(traffic).samples(0, 2**62)
         console = Console(width=120)

@@ -209,7 +209,7 @@ def fleet(browser: Browser, options: argparse.Namespace) -> None:
             context_of(options.run, options.store, [], ANY), fleet=count, ledger=ledger
         )
         runtime = Runtime(context)
-        predicted = runtime.fleet._predicted
+        predicted = runtime.fleet.predicted
 
         def note(observed: Observed, window: WindowPrediction | None) -> None:
             if window is not None:
@@ -218,7 +218,7 @@ def fleet(browser: Browser, options: argparse.Namespace) -> None:
                 lags_s.append(window.lag_s)
             predicted(observed, window)
 
-        runtime.fleet._predicted = note  # type: ignore[method-assign]
+        runtime.fleet.predicted = note  # type: ignore[method-assign]
         with runtime.running():
             sock = app.listen("127.0.0.1", 0)
             server = app.server(app.application(runtime, Access()))

@@ -58,3 +58,11 @@ def test_a_bundle_needs_no_training_library_on_aarch64(capfd: pytest.CaptureFixt
 
 def test_the_live_installation_takes_less_than_150_megabytes() -> None:
     assert 100 < pi.megabytes() < 150
+
+
+def test_a_machine_watches_itself_on_aarch64(capfd: pytest.CaptureFixture[str]) -> None:
+    """The collector `host` reads the kernel of the machine that emulates: it is one kernel."""
+    printed = pi.run("-c", COMMAND, "attach", "host", "--name", "pi", "--seconds", "1")
+    rows = [json.loads(line) for line in printed.splitlines()]
+    assert {row["source"] for row in rows} >= {"cpu", "mem", "disk", "net"}
+    assert "pi (host): " in capfd.readouterr().err

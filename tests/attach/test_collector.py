@@ -8,7 +8,7 @@ from phasewatch.errors import Refused
 
 
 def test_the_folder_is_the_registry() -> None:
-    assert kinds() == ("cgroup", "host", "libvirt", "qemu")
+    assert kinds() == ("cgroup", "host", "libvirt", "qemu", "received")
 
 
 @pytest.mark.parametrize("kind", kinds())
@@ -33,7 +33,7 @@ def test_an_option_that_a_collector_does_not_take_is_refused() -> None:
 
 
 def test_a_target_is_needed_where_there_are_several_machines() -> None:
-    for kind in ("cgroup", "libvirt", "qemu"):
+    for kind in ("cgroup", "libvirt", "qemu", "received"):
         with pytest.raises(Refused, match="has no target"):
             of_kind(kind)(Target(kind=kind, network="packets"))
     assert collector.missing_target("qemu", "a name").code == "target"

@@ -59,3 +59,12 @@ def test_what_a_file_lacks_is_not_a_number() -> None:
 def test_a_missing_file_raises() -> None:
     with pytest.raises(FileNotFoundError):
         kernel.text("/proc/none")
+
+
+def test_capabilities_are_those_in_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    def status(path: object) -> str:
+        assert path == "/proc/self/status"
+        return "Name:\tpython\nCapInh:\tffffffffffffffff\nCapEff:\t0000000000002000\n"
+
+    monkeypatch.setattr(kernel, "text", status)
+    assert kernel.capable(kernel.NET_RAW) and not kernel.capable(kernel.PTRACE)

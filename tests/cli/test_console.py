@@ -35,6 +35,14 @@ def test_text_from_other_machines_cannot_control_a_terminal() -> None:
     assert console.plain("host\x1b[2J\r\nnext\u202e é") == r"host\x1b[2J\r\nnext\u202e é"
 
 
+def test_the_log_is_text_or_json(capsys: pytest.CaptureFixture[str]) -> None:
+    console.log("json")("web: \x1b[2J is away")
+    value = json.loads(capsys.readouterr().err)
+    assert value["message"] == "web: \x1b[2J is away" and value["time"].endswith("+00:00")
+    console.log("text")("web: \x1b[2J is away")
+    assert capsys.readouterr().err == "web: \\x1b[2J is away\n"
+
+
 def test_json_is_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_json({"episodes": [1, None, "é"]})
     text = capsys.readouterr().out

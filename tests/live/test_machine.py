@@ -127,3 +127,22 @@ def test_typical_windows_are_near_zero(ensemble: Ensemble, toy_run: RunResult) -
     windows = toy_run.trained.folds[0].windows["oracle"]["train"]
     z = np.array([scale.z(windows.x[row], windows.opening[row]) for row in range(len(windows))])
     assert np.abs(np.nanmean(z, axis=0)).max() < 1e-6
+
+
+def test_after_a_gap_windows_begin_anew_and_level_and_incidents_stay(ensemble: Ensemble) -> None:
+    episode = toy.episode("beta", "leak")
+    machine = streamed(episode, ensemble, NS)
+    later_ns = episode.end_ns + 100 * NS
+    again = machine.after_gap(later_ns)
+    assert again.level is machine.level and again.incidents is machine.incidents
+    assert not again.predictions
+    grid = ensemble.schema.grid
+    assert again.due(later_ns + round((grid.window_s + GRACE_S) * NS)) == [grid.steps]
+
+
+def test_a_gap_in_the_opening_leaves_no_level(ensemble: Ensemble) -> None:
+    again = Machine(ensemble, toy.START_NS).after_gap(toy.START_NS + 9 * NS)
+    assert again.level is None
+    grid = ensemble.schema.grid
+    assert not again.due(toy.START_NS + round((9 + ensemble.opening_s + GRACE_S) * NS))
+    assert grid.window_s > ensemble.opening_s or again.due(toy.START_NS + 60 * NS)

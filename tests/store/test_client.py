@@ -12,7 +12,7 @@ from tests.uploads import TOKENS
 
 from phasewatch import schema
 from phasewatch.errors import Refused
-from phasewatch.store.client import Connection, ReceiverUnavailable, read_token, selected_ids, ship
+from phasewatch.store.client import Connection, ReceiverUnavailable, selected_ids, ship
 from phasewatch.store.format import SAMPLES
 from phasewatch.store.local import Store
 from phasewatch.store.receiver import Receiver
@@ -73,32 +73,6 @@ def test_a_damaged_episode_is_not_sent(local_store: Store, monkeypatch: pytest.M
         ship(local_store, id, answering(monkeypatch, iter([])), remove=True)
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("", "host", "ftp://localhost", "http://example.org", "http://10.0.0.1:80", "http://"),
-        *("http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://localhost:-1", "http://[::1/"),
-        *("http://localhost:0", "https://a..b", "https://a b", "https://a\n"),
-    ],
-)
-def test_a_token_is_not_sent_in_the_clear_to_another_machine(url: str) -> None:
-    with pytest.raises(Refused, match="is no address to ship to"):
-        Connection(url, "t")
-
-
-@pytest.mark.parametrize("more", ["?x=1", "#x", "/v1", "/?x"])
-def test_an_address_ends_with_its_port(more: str) -> None:
-    with pytest.raises(Refused, match="is more than an address"):
-        Connection(f"http://localhost:8471{more}", "t")
-
-
-@pytest.mark.parametrize("user", ["http://user:pw", "user:pw", "http://user:p@pw", "http://u:/pw"])
-def test_a_password_in_an_address_is_refused_and_not_printed(user: str) -> None:
-    with pytest.raises(Refused, match="…@localhost:8471: holds a user or a password") as refused:
-        Connection(f"{user}@localhost:8471", "t")
-    assert "pw" not in str(refused.value)
-
-
 @pytest.mark.parametrize("status", [401, 404, 405, 503, 507])
 def test_failures_of_every_episode_are_reported_once_for_the_receiver(
     local_store: Store, monkeypatch: pytest.MonkeyPatch, status: int
@@ -130,15 +104,6 @@ def test_only_what_the_store_holds_is_shipped(local_store: Store, tmp_path: Path
         selected_ids(local_store, "nosuch")
     with pytest.raises(Refused, match="holds no episode"):
         selected_ids(Store.create(tmp_path / "empty", schema.vm46()), "")
-
-
-def test_a_token_file_is_one_line(tmp_path: Path) -> None:
-    for text, problem in (("", "no token"), ("two words", "2 words"), ("two\nlines", "2 words")):
-        (tmp_path / "t").write_text(text)
-        with pytest.raises(Refused, match=f"holds {problem}; expected this host's token alone"):
-            read_token(tmp_path / "t")
-    with pytest.raises(Refused, match="No such file"):
-        read_token(tmp_path / "absent")
 
 
 def test_over_tls_a_sender_refuses_an_untrusted_receiver(

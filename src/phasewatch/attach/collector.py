@@ -75,6 +75,23 @@ class Collector(ABC):
         """Return the schema of the channels."""
         return schema.shipped(cls.schema_name)
 
+    @classmethod
+    def lacks(cls) -> Sequence[str]:
+        """Return what this process lacks here for all channels, each with what that costs."""
+        return ()
+
+    @classmethod
+    def schema_of(cls, target: Target) -> Schema:
+        """Return the schema of the channels of one machine. Raises Refused where it has none."""
+        return cls.schema()
+
+    def gaps(self) -> Sequence[tuple[int, str]]:
+        """Return what interrupted the readings since the last call: until when, and why.
+
+        A machine that is read here is interrupted by nothing that its probes do not say.
+        """
+        return ()
+
     def unmeasured(self) -> dict[str, str]:
         """Return the channels that are not measured, by full name, each with the reason."""
         found = dict(self.absent)

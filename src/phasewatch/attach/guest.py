@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from phasewatch.attach import interface
 from phasewatch.attach.collector import Collector, Target
+from phasewatch.attach.kernel import NET_RAW, PTRACE, capable
 from phasewatch.attach.packets import CHANNELS
 from phasewatch.attach.probe import Probe
 from phasewatch.schema import vm46
@@ -18,6 +19,12 @@ class Guest(Collector):
 
     schema_name: ClassVar[str] = "vm46"
     pid: int
+
+    @classmethod
+    def lacks(cls) -> Sequence[str]:
+        """Return the capabilities that this process lacks, each with what that costs."""
+        found = {"CAP_NET_RAW: packets": NET_RAW, "CAP_SYS_PTRACE: guests of other users": PTRACE}
+        return [line for line, bit in found.items() if not capable(bit)]
 
     def _begin(self, name: str, pid: int, followed: Target | None) -> None:
         """Set what is known of a guest before it is probed."""

@@ -9,11 +9,26 @@ from pathlib import Path
 
 from phasewatch.attach.probe import NOT_MEASURED
 
+NET_RAW, PTRACE = 13, 19
+"""The numbers of CAP_NET_RAW and CAP_SYS_PTRACE in the kernel."""
+
 
 def text(path: str | Path) -> str:
     """Return the content of a file. Raises OSError."""
     with open(path, encoding="ascii", errors="replace") as file:
         return file.read()
+
+
+def capable(bit: int) -> bool:
+    """Return whether this process has a capability in effect, by its number in the kernel."""
+    found = pairs_of(text("/proc/self/status"))
+    return bool(int(found.get("CapEff", "0"), 16) >> bit & 1)
+
+
+def pairs_of(lines: str) -> dict[str, str]:
+    """Return the lines `name: value` of a text, as /proc/PID/status has them."""
+    parts = (line.partition(":") for line in lines.splitlines())
+    return {name: value.strip() for name, _, value in parts}
 
 
 def pairs(path: str | Path) -> dict[str, int]:

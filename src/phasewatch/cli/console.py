@@ -7,10 +7,11 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -53,6 +54,10 @@ TlsCert = Annotated[
 ]
 TlsKey = Annotated[
     Path | None, typer.Option("--tls-key", help="Private key (PEM) of the certificate.")
+]
+LogFormat = Annotated[
+    Literal["text", "json"],
+    typer.Option("--log-format", help="Lines on standard error: text, or objects of JSON."),
 ]
 Rate = Annotated[
     float,
@@ -107,6 +112,19 @@ def plain(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def log(form: str) -> Callable[[str], None]:
+    """Return what writes a line of the log on standard error, as text or as an object of JSON."""
+    if form == "text":
+        return lambda line: err.print(plain(line), soft_wrap=True)
+
+    def write(line: str) -> None:
+        time = datetime.now(UTC).isoformat(timespec="milliseconds")
+        sys.stderr.write(json.dumps({"time": time, "message": line}) + "\n")
+        sys.stderr.flush()
+
+    return write
 
 
 def print_json(value: object) -> None:

@@ -33,6 +33,8 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
         "stix2": "stix2",
         "uvicorn": "uvicorn",
     },
+    "metrics": {"prometheus_client": "prometheus-client"},
+    "mqtt": {"paho": "paho-mqtt"},
     "cluster": {"distributed": "distributed", "pandas": "pandas"},
 }
 """For each extra of `pyproject.toml` that a command needs: import name to distribution name."""

@@ -90,6 +90,15 @@ class Machine:
         self._level: NDArray[np.float32] | None = None
         self._next = first_end(ensemble.schema.grid, ensemble.opening_s)
 
+    def after_gap(self, origin_ns: int) -> "Machine":
+        """Return the machine with windows that begin anew; its level and its incidents stay."""
+        machine = Machine(self.ensemble, origin_ns, self.past, self.stretches)
+        machine.incidents = self.incidents
+        if self._level is not None:
+            machine._level = self._level
+            machine._next = first_end(self.ensemble.schema.grid, 0.0)
+        return machine
+
     @property
     def level(self) -> NDArray[np.float32] | None:
         """The machine's benign level in log rates, `[C]`; None until the first prediction."""

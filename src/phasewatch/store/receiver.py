@@ -236,14 +236,12 @@ class Receiver:
 
     def put(self, path: str, head: Head, body: Body) -> Receipt:
         """Store one upload, which is on the disk when this returns. Raises Declined, or OSError."""
-        host = self._host(head.get("Authorization", ""))
-        self._count(host)
+        host = self.sender(head)
         id = path.removeprefix(EPISODES_PATH)
         if id == path or not ID.fullmatch(id):
             raise Declined(HTTPStatus.NOT_FOUND, f"not {EPISODES_PATH} and an episode's id")
         announced = self._announced(head)
-        if shutil.disk_usage(self._store.root).free - announced.length < self.limits.reserve:
-            raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is nearly full")
+        self.refuse_full(announced.length)
         try:
             with atomic.new_folder(self._store.folder(id), self._incoming) as draft:
                 _stream(body, draft, announced)
@@ -256,6 +254,17 @@ class Receiver:
                 raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is full") from error
             raise
         return Receipt(HTTPStatus.CREATED, id, host, announced.sha256)
+
+    def sender(self, head: Head) -> str:
+        """Return the host that sends, and count it against its rate. Raises Declined."""
+        host = self._host(head.get("Authorization", ""))
+        self._count(host)
+        return host
+
+    def refuse_full(self, length: int) -> None:
+        """Raise Declined where a body of `length` bytes leaves too little of the disk."""
+        if shutil.disk_usage(self._store.root).free - length < self.limits.reserve:
+            raise Declined(HTTPStatus.INSUFFICIENT_STORAGE, "the disk is nearly full")
 
     def _host(self, authorization: str) -> str:
         """Return the host whose token it is, compared in constant time. Raises Declined."""
@@ -284,7 +293,7 @@ class Receiver:
             raise Declined(
                 HTTPStatus.LENGTH_REQUIRED, f"Content-Length and {MANIFEST_BYTES_HEADER} are needed"
             )
-        sha256 = _sha256(head.get("Content-Digest", ""))
+        sha256 = digest_of(head)
         announced = Announcement(int(length), int(manifest), sha256)
         if announced.length > self.limits.body or announced.manifest > MAX_MANIFEST_BYTES:
             most = f"over {self.limits.body} bytes, or {MAX_MANIFEST_BYTES} of manifest"
@@ -316,9 +325,9 @@ class Receiver:
         atomic.sync(folder.parent)
 
 
-def _sha256(header: str) -> str:
+def digest_of(head: Head) -> str:
     """Return the sha256 of a Content-Digest (RFC 9530), in hex. Raises Declined without one."""
-    _, _, rest = header.partition("sha-256=:")
+    _, _, rest = head.get("Content-Digest", "").partition("sha-256=:")
     try:
         digest = base64.b64decode(rest.partition(":")[0], validate=True)
     except ValueError:
@@ -336,7 +345,7 @@ def _stream(body: Body, draft: Path, announced: Announcement) -> None:
     for name, size in parts:
         with (draft / name).open("wb") as file:
             while size:
-                data = _read(body, min(size, _CHUNK), deadline)
+                data = read(body, min(size, _CHUNK), deadline)
                 digest.update(data)
                 file.write(data)
                 size -= len(data)
@@ -344,7 +353,7 @@ def _stream(body: Body, draft: Path, announced: Announcement) -> None:
         raise Declined(HTTPStatus.BAD_REQUEST, "the body is not what Content-Digest says")
 
 
-def _read(body: Body, most: int, deadline: float) -> bytes:
+def read(body: Body, most: int, deadline: float) -> bytes:
     """Return the next bytes of a body. Raises Declined where it is silent, slow or cut short."""
     try:
         data = body.read1(most)

@@ -1,4 +1,4 @@
-"""Serves a receiver over HTTP, on the ASGI server that the page uses: one PUT per episode.
+"""Serves a receiver over HTTP, on the ASGI server that the page uses: one PUT per episode or batch.
 
 The receiver decides what is taken. This module limits connections, disconnects silent and slow
 senders, and responds in JSON to everything, other methods and invalid HTTP included.
@@ -22,8 +22,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from phasewatch.errors import Refused
 from phasewatch.io import atomic
+from phasewatch.io.link import BATCH_BYTES, SAMPLES_PATH
 from phasewatch.store import receiver as rules
 from phasewatch.store.receiver import Declined, Receiver
+from phasewatch.store.samples import Samples, Unfit
 
 DRAIN_S, DRAIN_BYTES = 1.0, 1 << 20
 """How long, and how much, a declined sender is still read, so that it gets the response."""
@@ -138,10 +140,13 @@ class _Body:
 
 
 class Uploads:
-    """The ASGI application: one thread and one line of log per upload."""
+    """The ASGI application: one thread and one line of log per upload.
 
-    def __init__(self, receiver: Receiver, log: Log) -> None:
-        self._receiver, self._log = receiver, log
+    A batch of `samples` has a line of log only where it is the first of its stream, or is declined.
+    """
+
+    def __init__(self, receiver: Receiver, log: Log, samples: Samples | None = None) -> None:
+        self._receiver, self._log, self._samples = receiver, log, samples
         self.slots = receiver.limits.slots
         self.threads = ThreadPoolExecutor(self.slots, "upload")
 
@@ -157,7 +162,8 @@ class Uploads:
             await _respond(send, receive, status, value)
         finally:
             # Also when the sender has gone meanwhile.
-            self._log(f"{status.value} {line}")
+            if line:
+                self._log(f"{status.value} {line}")
 
     def _handle(
         self, scope: Any, target: str, body: _Body
@@ -167,7 +173,11 @@ class Uploads:
             if scope["method"] != "PUT":
                 reason = f"{scope['method']} is not taken, PUT is"
                 raise Declined(HTTPStatus.METHOD_NOT_ALLOWED, reason)
+            if target.startswith(SAMPLES_PATH) and self._samples is not None:
+                return self._take(self._samples, target, Headers(scope=scope), body)
             receipt = self._receiver.put(target, Headers(scope=scope), body)
+        except Unfit as unfit:
+            return unfit.status, {"error": str(unfit), "position": str(unfit.position)}, ""
         except Declined as declined:
             return declined.status, {"error": str(declined)}, f"{target!r}: {declined}"
         except OSError as error:
@@ -176,6 +186,16 @@ class Uploads:
             return _failed("it could not be handled", target, f"{type(error).__name__}: {error}")
         value = {"id": receipt.id, "sha256": receipt.sha256}
         return receipt.status, value, f"{receipt.id} of {receipt.host}"
+
+    def _take(
+        self, samples: Samples, target: str, head: Headers, body: _Body
+    ) -> tuple[HTTPStatus, dict[str, str], str]:
+        """Take a batch of samples. Raises Declined, and OSError."""
+        host = self._receiver.sender(head)
+        self._receiver.refuse_full(BATCH_BYTES)
+        position, first = samples.put(host, target, head, body)
+        line = f"{target!r}: samples of {host}" if first else ""
+        return HTTPStatus.OK, {"position": str(position)}, line
 
 
 def _failed(reason: str, target: str, cause: str) -> tuple[HTTPStatus, dict[str, str], str]:
@@ -233,7 +253,8 @@ def _family(host: str) -> socket.AddressFamily:
 class Server:
     """A receiver that listens at an address; `log` gets one line an upload.
 
-    `tls` is a certificate and its private key, in PEM. Use it in a `with`.
+    Without `samples` it takes episodes alone. `tls` is a certificate and its private key, in PEM.
+    Use it in a `with`.
     """
 
     def __init__(
@@ -242,9 +263,10 @@ class Server:
         receiver: Receiver,
         log: Log,
         tls: tuple[Path, Path] | None = None,
+        samples: Samples | None = None,
     ) -> None:
         self._sock = socket.create_server(address, family=_family(address[0]), backlog=64)
-        self._uploads = Uploads(receiver, log)
+        self._uploads = Uploads(receiver, log, samples)
         self._stopped = threading.Event()
         certificate, key = tls or (None, None)
         config = uvicorn.Config(

@@ -16,6 +16,7 @@ from phasewatch.errors import Refused
 
 FILES = {
     "cgroup.procs": "",
+    "cgroup.controllers": "cpu io memory pids\n",
     "cpu.stat": "usage_usec 90\nuser_usec 60\nsystem_usec 30\nthrottled_usec 4\n",
     "pids.current": "3\n",
     "memory.current": "4096\n",
@@ -95,7 +96,7 @@ def test_a_container_is_found_by_the_beginning_of_its_id(root: Path) -> None:
     id = "0123456789abcdef" * 4
     folder = root / f"docker-{id}.scope"
     folder.mkdir()
-    (folder / "cgroup.procs").write_text("")
+    (folder / "cgroup.controllers").write_text("")
     assert Collector(target(id[:12])).name == folder.name
     with pytest.raises(Gone):
         Collector(target(id[:8]))
@@ -104,7 +105,7 @@ def test_a_container_is_found_by_the_beginning_of_its_id(root: Path) -> None:
 def test_a_name_that_fits_several_is_refused(root: Path) -> None:
     other = root / "user.slice" / "nginx.service"
     other.mkdir(parents=True)
-    (other / "cgroup.procs").write_text("")
+    (other / "cgroup.controllers").write_text("")
     with pytest.raises(Refused, match="fits 2 groups"):
         Collector(target("nginx"))
 
@@ -118,7 +119,7 @@ def test_a_group_with_this_network_does_not_measure_it(root: Path) -> None:
 @pytest.fixture
 def group() -> Iterator[Path]:
     """A real group of version 2 with this process in it; skipped where none may be made."""
-    roots = [root for root in cgroup.ROOTS if (root / "cgroup.procs").exists()]
+    roots = [root for root in cgroup.ROOTS if (root / "cgroup.controllers").exists()]
     if not roots:
         pytest.skip("no hierarchy of control groups of version 2")
     folder = roots[0] / f"phasewatch-test-{os.getpid()}"
@@ -143,3 +144,12 @@ def test_a_real_group_has_the_time_of_its_process(group: Path) -> None:
     before = values(found)["cpu.usage"]
     sum(range(3_000_000))
     assert values(found)["cpu.usage"] > before
+
+
+def test_a_group_of_version_1_is_none(root: Path) -> None:
+    folder = root / "cpu" / "old.service"
+    folder.mkdir(parents=True)
+    (folder / "cgroup.procs").write_text("")
+    for name in (str(folder), "cpu/old.service"):
+        with pytest.raises(Gone, match="no control group of version 2 is named"):
+            Collector(target(name))

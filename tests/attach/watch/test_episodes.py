@@ -135,3 +135,16 @@ def test_a_first_mark_in_the_middle_leaves_what_came_before_unlabelled(store: St
     one.finish()
     (id,) = store.ids()
     assert validate_episode(store, id).verdict == "rejected"
+
+
+def test_a_profile_that_is_named_is_that_of_all_episodes(store: Store) -> None:
+    """Splits hold out episodes of a profile: one recording after the other must share it."""
+    one = recorder(store, [], phase="benign", profile="ordinary")
+    end = feed(one, 40)
+    one.take(Gap("web 1", T, "away"))
+    one.mark("impact")
+    feed(one, 40, end + 10)
+    one.finish()
+    found = [store.read(id) for id in store.ids()]
+    assert [one.profile for one in found] == ["ordinary", "ordinary"]
+    assert {one.sample for one in found} == {"web 1.benign", "web 1.impact"}

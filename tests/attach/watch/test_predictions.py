@@ -7,14 +7,11 @@ import numpy as np
 import pytest
 from tests import toy
 
-from phasewatch import schema
 from phasewatch.artifacts import bundle
 from phasewatch.artifacts.bundle import Bundle
-from phasewatch.artifacts.dropout import Dropout, Row
 from phasewatch.attach.watch.lines import line
-from phasewatch.attach.watch.predictions import Predictions, cost, lacking, refuse_other
+from phasewatch.attach.watch.predictions import Predictions
 from phasewatch.attach.watch.watched import Event, Gap, Reading
-from phasewatch.errors import Refused
 from phasewatch.live.jsonl import watch
 from phasewatch.live.levels import KeptLevels
 from phasewatch.schema import NS
@@ -62,30 +59,6 @@ def test_machines_do_not_mix(loaded: Bundle) -> None:
     assert [one for one in found if one.machine == "one"] == [
         one for event in readings("one") for one in alone.take(event)
     ]
-
-
-def test_a_bundle_of_other_telemetry_is_refused(loaded: Bundle) -> None:
-    refuse_other(loaded, schema.vm46(), "qemu")
-    with pytest.raises(Refused, match="has none of its channels") as refused:
-        refuse_other(loaded, schema.shipped("cgroup"), "cgroup")
-    assert refused.value.code == "bundle_schema"
-
-
-def test_what_a_bundle_lacks_is_in_its_order(loaded: Bundle) -> None:
-    names = loaded.schema.names
-    assert lacking(loaded, [names[3], names[1], "moon.dust"]) == [names[1], names[3]]
-    assert np.array_equal(lacking(loaded, []), [])
-
-
-def test_what_missing_channels_cost_is_said_where_it_was_measured(loaded: Bundle) -> None:
-    row = Row(without=("proc.rss", "proc.utime"), macro_f1=0.5)
-    known = Dropout(digest="", hosts="delta", windows=9, macro_f1=0.75, rows=(row,))
-    assert cost(loaded, [], known) == ""
-    line = cost(loaded, ["proc.utime", "proc.rss"], known)
-    assert "2 channels not measured here (proc.utime, proc.rss): macro F1 0.500" in line
-    assert "instead of 0.750, on 9 windows of delta" in line
-    for measured in (known, None):
-        assert "is not known" in cost(loaded, ["proc.rss"], measured)
 
 
 def test_a_level_is_kept_across_restarts_and_does_not_move(loaded: Bundle, tmp_path: Path) -> None:

@@ -17,6 +17,12 @@ def test_this_machine_prints_lines_and_says_what_is_not_measured(run: Run) -> No
     assert "pi (host): " in said and "cannot be seen: " in said
 
 
+def test_the_log_is_json_when_asked_for(run: Run) -> None:
+    code, _, said = run("attach", "host", "--seconds", "0.5", "--log-format", "json")
+    assert code == 0
+    assert all(set(json.loads(line)) == {"time", "message"} for line in said.splitlines())
+
+
 def test_episodes_are_written_with_a_label(run: Run, tmp_path: Path) -> None:
     store = tmp_path / "store"
     command = ("attach", "host", "--seconds", "24", "--out", store, "--label", "benign")
@@ -53,8 +59,13 @@ def test_a_file_names_the_machines(run: Run, tmp_path: Path) -> None:
         (("host", "--network", "all"), "expected packets, counters or off"),
         (("host", "--label", "benign"), "--label: has no effect"),
         (("host", "--marks"), "--label: has no effect"),
+        (("host", "--profile", "p"), "--label: has no effect"),
         (("host", "--label", "evil", "--out", "s"), "label evil: is no phase"),
         (("host", "--levels", "b"), "--levels: has no effect"),
+        (("host", "--token", "t"), "--token: has no effect"),
+        (("host", "--to", "https://x"), "--to: is not enough"),
+        (("host", "--to", "http://x", "--token", "t", "--buffer", "b"), "t: No such file"),
+        (("received",), "received: has no target"),
         (("host", "--new-levels"), "--new-levels: has no effect"),
         (("host", "--bundle", "none.bundle"), "none.bundle"),
         (("--config", "none.toml"), "none.toml"),
@@ -70,4 +81,4 @@ def test_a_slip_is_one_line(
 
 def test_a_bundle_of_other_telemetry_is_refused(run: Run, bundle_folder: Path) -> None:
     line = refused(run("attach", "host", "--bundle", bundle_folder))
-    assert "bundle for host: has none of its channels" in line
+    assert "bundle for host: is of vm46, which has none of its channels" in line

@@ -11,6 +11,7 @@ import typer
 from tests.cli.invoke import Run
 
 import phasewatch
+from phasewatch.attach.collector import kinds
 from phasewatch.cli import extras
 from phasewatch.cli.commands import doctor
 from phasewatch.cli.console import REFUSED, app
@@ -59,6 +60,28 @@ def test_a_missing_program_has_its_package(run: Run, monkeypatch: pytest.MonkeyP
     checks = {check["name"]: check for check in json.loads(run("doctor", "--json")[1])["checks"]}
     assert checks["mke2fs"]["remedy"] == "apt-get install e2fsprogs"
     assert not checks["node"]["found"] and "20.19" in checks["node"]["remedy"]
+
+
+def test_every_collector_says_what_it_lacks(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def found() -> dict[str, dict[str, object]]:
+        checks = json.loads(run("doctor", "--json")[1])["checks"]
+        return {check["name"]: check for check in checks if check["name"].startswith("attach ")}
+
+    assert set(found()) == {f"attach {kind}" for kind in kinds()}
+    monkeypatch.setattr("phasewatch.attach.guest.capable", lambda bit: False)
+    monkeypatch.setattr("phasewatch.attach.collectors.cgroup.ROOTS", (tmp_path,))
+    monkeypatch.setattr("phasewatch.attach.collectors.host.PROC", str(tmp_path))
+    monkeypatch.setattr("phasewatch.attach.collectors.libvirt.SOCKET", str(tmp_path / "none"))
+    checks = found()
+    assert not any(checks[f"attach {kind}"]["found"] for kind in ("host", "cgroup", "qemu"))
+    assert "psi=1" in str(checks["attach host"]["detail"])
+    assert "version 2" in str(checks["attach cgroup"]["detail"])
+    assert "CAP_NET_RAW: packets" in str(checks["attach qemu"]["detail"])
+    assert "CAP_NET_RAW" in str(checks["attach qemu"]["remedy"])
+    assert f"access to {tmp_path / 'none'}" in str(checks["attach libvirt"]["detail"])
+    assert checks["attach received"]["found"]
 
 
 def test_an_old_node_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:

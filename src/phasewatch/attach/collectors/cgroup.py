@@ -1,12 +1,12 @@
 """A control group, version 2: a container, a systemd unit or slice, the scope of a machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from phasewatch.attach import collector
 from phasewatch.attach.collector import Target, missing_target
-from phasewatch.attach.kernel import pairs, pick, text
+from phasewatch.attach.kernel import PTRACE, capable, pairs, pick, text
 from phasewatch.attach.network import Namespace
 from phasewatch.attach.pressure import Pressure
 from phasewatch.attach.probe import NOT_MEASURED, Gone, Probe
@@ -119,6 +119,13 @@ class Collector(collector.Collector):
         "the contents and the ends of network connections",
     )
 
+    @classmethod
+    def lacks(cls) -> Sequence[str]:
+        """Return what this machine and process lack."""
+        version = any((root / "cgroup.controllers").exists() for root in ROOTS)
+        found = [] if version else ["control groups of version 2: all of it"]
+        return found if capable(PTRACE) else [*found, "CAP_SYS_PTRACE: networks of other users"]
+
     def __init__(self, target: Target) -> None:
         """Find the group by its path, or by the name of a unit or container.
 
@@ -147,7 +154,8 @@ def _folder(name: str) -> Path:
     """Return the folder of a group. Raises Gone, and Refused where several fit."""
     for root in ROOTS:
         path = Path(name) if name.startswith("/") else root / name
-        if (path / "cgroup.procs").exists():
+        # Groups of version 1 have processes as well, and none of the files that are read here.
+        if (path / "cgroup.controllers").exists():
             return path
     found = sorted(set(_fitting(name)))
     if not found:
@@ -170,7 +178,7 @@ def _fitting(name: str) -> Iterator[Path]:
     is named otherwise is found by its id.
     """
     for root in ROOTS:
-        if not (root / "cgroup.procs").exists():
+        if not (root / "cgroup.controllers").exists():
             continue
         for folder, _, _ in os.walk(root):
             if _fits(Path(folder).name, name):

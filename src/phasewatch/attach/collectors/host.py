@@ -1,7 +1,9 @@
 """The machine itself, through /proc: a server or a Raspberry Pi that watches itself."""
 
+import os
 import platform
 import re
+from collections.abc import Sequence
 
 from phasewatch.attach import collector
 from phasewatch.attach.collector import Target
@@ -85,6 +87,12 @@ class Collector(collector.Collector):
         "which process does what: all are added up",
         "the contents and the ends of network connections",
     )
+
+    @classmethod
+    def lacks(cls) -> Sequence[str]:
+        """Return what this kernel lacks."""
+        known = os.path.exists(f"{PROC}/pressure/cpu")
+        return [] if known else ["psi=1 on the kernel's command line: pressure"]
 
     def __init__(self, target: Target) -> None:
         """Watch this machine. Raises Refused for a target, since there is only one."""

@@ -1,8 +1,10 @@
 """A domain of libvirt, by its name: its process, and the disks and the port that libvirt knows."""
 
 import importlib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,6 +17,7 @@ from phasewatch.attach.qmp import QMP, UNSTABLE
 from phasewatch.errors import Refused
 
 SYSTEM = "qemu:///system"
+SOCKET = "/run/libvirt/libvirt-sock-ro"
 BLOCK = {
     "blk_rd_bytes": "rd.bytes",
     "blk_rd_ops": "rd.reqs",
@@ -78,6 +81,14 @@ class Collector(Guest):
         "virtqueues and the emulator's TLB flushes, which libvirt does not report",
         CONTENTS,
     )
+
+    @classmethod
+    def lacks(cls) -> Sequence[str]:
+        """Return what this process lacks: the library, the daemon's socket, and capabilities."""
+        found = [] if find_spec("libvirt") else ["libvirt-python: all of it"]
+        if not os.access(SOCKET, os.R_OK | os.W_OK):
+            found.append(f"access to {SOCKET}: all of it")
+        return [*found, *super().lacks()]
 
     def __init__(self, target: Target) -> None:
         """Find the domain. Raises Gone where it does not run, and Refused for a bad target."""

@@ -37,7 +37,8 @@ _Source = list[Reading]
 class Recorder:
     """Writes the readings of one machine into a store; `say` is given a line for each episode.
 
-    `phase` is the label of what is read now, "" for none; `mark` changes it.
+    `phase` is the label of what is read now, "" for none; `mark` changes it. `profile` names what
+    the machine does in the episodes; without it their phases do.
     """
 
     store: "Store"
@@ -46,6 +47,7 @@ class Recorder:
     say: Say
     phase: str = ""
     longest_s: float = LONGEST_S
+    profile: str = ""
     missing: Callable[[], dict[str, str]] = dict
     _rows: dict[str, _Source] = field(default_factory=dict)
     _labels: list[Label] = field(default_factory=list)
@@ -106,12 +108,13 @@ class Recorder:
         day = datetime.fromtimestamp(self._start_ns / NS, UTC)
         # Names become parts of the id, which allows fewer signs than names of machines do.
         host = "".join(sign if sign.isalnum() else "-" for sign in self.machine).strip("-")
-        profile = "-".join(dict.fromkeys(label.phase for label in self._labels)) or "unlabelled"
+        phases = "-".join(dict.fromkeys(label.phase for label in self._labels)) or "unlabelled"
+        profile = self.profile or phases
         id = f"attached.{host}.{profile}.{day:%Y%m%dT%H%M%SZ}"
         return Episode(
             id=id if ID.fullmatch(id) else f"attached.{day:%Y%m%dT%H%M%SZ}",
             host=self.machine,
-            sample=f"{self.machine}.{profile}",
+            sample=f"{self.machine}.{phases}",
             profile=profile,
             campaign=f"attached-{day:%Y-%m-%d}",
             start_ns=self._start_ns,

@@ -6,9 +6,10 @@ from phasewatch.attach.collector import Collector
 from phasewatch.schema import Schema
 
 
-def opening(name: str, watched: Collector, missing: Mapping[str, str]) -> Iterator[str]:
+def opening(
+    name: str, watched: Collector, layout: Schema, missing: Mapping[str, str]
+) -> Iterator[str]:
     """Yield lines about a machine: how many channels are measured, and which are not, and why."""
-    layout = watched.schema()
     absent = {one: missing[one] for one in layout.names if one in missing}
     count = len(layout.names) - len(absent)
     of = f"of {len(layout.names)} channels of {layout.name} are measured"

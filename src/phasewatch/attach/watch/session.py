@@ -4,6 +4,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ from phasewatch.attach.watch import report
 from phasewatch.attach.watch.alerts import Alerts
 from phasewatch.attach.watch.episodes import Recorder
 from phasewatch.attach.watch.lines import line
+from phasewatch.attach.watch.metrics import Metrics
 from phasewatch.attach.watch.predictions import Predictions
+from phasewatch.attach.watch.sending import Sending
 from phasewatch.attach.watch.stream import HZ, Clock, SystemClock, stream
 from phasewatch.attach.watch.watched import Event, Say, Watched
 from phasewatch.errors import Refused
@@ -32,17 +35,31 @@ def machines(targets: Sequence[Target], say: Say, clock: Clock) -> list[Watched]
     found: list[Watched] = []
     for target in targets:
         watched = Watched(target, say)
-        try:
+        with refusing_gone(target):
             opened = watched.open(clock.wall_ns(), clock.mono_ns())
-        except Gone as gone:
-            remedy = "Start it, or correct the target."
-            place = f"{target.kind} {target.target}".strip()
-            raise Refused(place, str(gone), "a running machine", remedy, "gone") from gone
-        for said in report.opening(watched.name, opened, watched.missing()):
+            layout = schema_of(target)
+        for said in report.opening(watched.name, opened, layout, watched.missing()):
             say(said)
         found.append(watched)
     _refuse_double([one.name for one in found])
     return found
+
+
+@contextmanager
+def refusing_gone(target: Target) -> Iterator[None]:
+    """Raise Refused in place of Gone: the machine of a target is not there."""
+    try:
+        yield
+    except Gone as gone:
+        remedy = "Start it, or correct the target."
+        place = f"{target.kind} {target.target}".strip()
+        raise Refused(place, str(gone), "a running machine", remedy, "gone") from gone
+
+
+def schema_of(target: Target) -> Schema:
+    """Return the schema of the channels of one machine. Raises Refused."""
+    with refusing_gone(target):
+        return checked(target).schema_of(target)
 
 
 def _refuse_double(names: Sequence[str]) -> None:
@@ -59,24 +76,25 @@ def _refuse_double(names: Sequence[str]) -> None:
 
 def one_schema(targets: Sequence[Target]) -> Schema:
     """Return the schema of all targets. Raises Refused where they have several."""
-    names = {target.kind: checked(target).schema_name for target in targets}
-    if len(set(names.values())) > 1:
+    found = {schema_of(target).name for target in targets}
+    if len(found) > 1:
         raise Refused(
             "machines",
-            f"have the schemas {', '.join(sorted(set(names.values())))}",
+            f"have the schemas {', '.join(sorted(found))}",
             "one schema in one store or bundle",
             "Watch machines of different schemas by commands of their own.",
             code="machine_schemas",
         )
-    return checked(targets[0]).schema()
+    return schema_of(targets[0])
 
 
 @dataclass
 class Session:
     """Machines under watch, and what becomes of what they say.
 
-    Without `predictions`, `lines` yields the readings, and with it the predictions. `recorders`
-    write episodes, by machine; `alerts` sends the incidents of predictions.
+    `run` yields predictions where there are some to be made, else the readings as lines, unless
+    `sending` sends them elsewhere. `recorders` write episodes, by machine; `alerts` sends the
+    incidents of predictions, and `metrics` counts.
     """
 
     watched: Sequence[Watched]
@@ -85,12 +103,15 @@ class Session:
     predictions: Predictions | None = None
     recorders: dict[str, Recorder] = field(default_factory=dict)
     alerts: Alerts | None = None
+    sending: Sending | None = None
+    metrics: Metrics | None = None
     marks: "queue.Queue[str]" = field(default_factory=queue.Queue)
 
-    def record(self, store: "Store", label: str, episode_s: float) -> None:
+    def record(self, store: "Store", label: str, episode_s: float, profile: str = "") -> None:
         """Write what is read into a store, as episodes of `episode_s` with a label or without."""
         for one in self.watched:
             recorder = Recorder(store, one.name, one.target.kind, self.say, label, episode_s)
+            recorder.profile = profile
             recorder.missing = one.missing
             self.recorders[one.name] = recorder
 
@@ -101,6 +122,10 @@ class Session:
                 self._mark()
                 if event.machine in self.recorders:
                     self.recorders[event.machine].take(event)
+                if self.sending is not None:
+                    self.sending.take(event)
+                if self.metrics is not None:
+                    self.metrics.read(event, self._missing(event.machine))
                 yield from self._out(event)
         finally:
             for recorder in self.recorders.values():
@@ -109,15 +134,26 @@ class Session:
                 one.close()
             if self.alerts is not None:
                 self.alerts.close()
+            if self.sending is not None:
+                self.sending.close()
+            if self.metrics is not None:
+                self.metrics.close()
 
     def _out(self, event: Event) -> Iterator[str | Prediction]:
         if self.predictions is None:
-            yield line(event, many=len(self.watched) > 1)
+            if self.sending is None:
+                yield line(event, many=len(self.watched) > 1)
         else:
             for prediction in self.predictions.take(event):
                 if self.alerts is not None:
                     self.alerts.take(prediction)
+                if self.metrics is not None:
+                    self.metrics.predicted(prediction)
                 yield prediction
+
+    def _missing(self, machine: str) -> int:
+        """Return how many channels of a machine are not measured now."""
+        return next((len(one.missing()) for one in self.watched if one.name == machine), 0)
 
     def _mark(self) -> None:
         """Label with the phases that were typed since the last event."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from phasewatch.attach.watch.watched import Event, Gap, Say, Watched
+from phasewatch.errors import counted
 from phasewatch.schema import NS
 
 HZ = 2.0
@@ -61,7 +62,8 @@ class _Lateness:
         """Count readings that were left out, and say so now and then."""
         self.left_out += count
         if self.left_out and mono_ns - self.said_ns >= BUSY_NS:
-            self.say(f"{self.left_out} readings were left out: this machine is too busy")
+            readings = counted(self.left_out, "reading")
+            self.say(f"{readings} left out: this machine is too busy")
             self.left_out, self.said_ns = 0, mono_ns
 
 

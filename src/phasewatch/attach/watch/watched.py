@@ -116,6 +116,9 @@ class Watched:
         try:
             for probe in self._collector.probes:
                 found += self._read(probe, wall_ns, mono_ns)
+            found += [Gap(self._name, until_ns, why) for until_ns, why in self._collector.gaps()]
+            # Readings of a machine elsewhere come many at once, and a gap stands before the rest.
+            found.sort(key=lambda event: (event.t_wall_ns, isinstance(event, Reading)))
         except Gone as gone:
             self._leave(str(gone), mono_ns)
             return found

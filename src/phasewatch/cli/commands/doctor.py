@@ -106,7 +106,7 @@ def doctor(
 
     Exit code 0 means that `validate` and `run` have all that they need; 2 means they do not.
     """
-    checks = [*_libraries(), *_programs(), _node(), *_machine()]
+    checks = [*_libraries(), *_programs(), *_collectors(), _node(), *_machine()]
     blocked = _blocked()
     if as_json:
         print_json(
@@ -152,6 +152,22 @@ def _programs() -> Iterator[Check]:
         )
 
 
+def _collectors() -> Iterator[Check]:
+    """Yield one check for each collector of `attach`: what is lacking, and what it needs."""
+    from phasewatch.attach.collector import kinds, of_kind
+
+    for kind in kinds():
+        collector = of_kind(kind)
+        lacks = collector.lacks()
+        yield Check(
+            f"attach {kind}",
+            not lacks,
+            f"lacks {'; '.join(lacks)}" if lacks else "all channels that it can have",
+            f"attach {kind}, show {kind}",
+            f"It needs {collector.needs}." if lacks else "",
+        )
+
+
 def _node() -> Check:
     """Check for the Node that builds the page; its built files are part of the package."""
     path = shutil.which("node")
@@ -192,7 +208,7 @@ def _machine() -> Iterator[Check]:
         "cgroup",
         two,
         f"version 2: {limits}" if two else "version 2 is not mounted",
-        "no command: its limits are counted in cores and memory",
+        "attach cgroup; its limits are counted in cores and memory",
         "",
     )
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from phasewatch.io.tls import Certificate
     from phasewatch.io.trust import Trust
     from phasewatch.serve.events import ProducerContext
-    from phasewatch.serve.replay.playback import Playback
     from phasewatch.serve.runtime import Runtime
     from phasewatch.store.local import Store
 
@@ -207,7 +206,8 @@ def live(
     take = replace(Take.of(profile, host, sample), seed=seed, seconds=seconds)
     context = ProducerContext(Run.open(run), opened, trust=Trust.of_options(trust, strict))
 
-    def recording(playback: "Playback") -> Callable[[], None]:
+    def recording(runtime: "Runtime") -> Callable[[], None]:
+        playback = runtime.replay.playback
         return LiveRecording(take, opened, images(cache), playback, err.print).run
 
     serve_running(context, recording, (bind, port, tuple(name or ())), certificate)
@@ -215,14 +215,16 @@ def live(
 
 def serve_running(
     context: "ProducerContext",
-    begin: "Callable[[Playback], Callable[[], None]]",
+    begin: "Callable[[Runtime], Callable[[], None]]",
     address: tuple[str, int, tuple[str, ...]],
     certificate: "Certificate | None",
+    control: bool = False,
 ) -> None:
-    """Serve the page of a machine that runs now, until Ctrl-C.
+    """Serve the page of machines that run now, until Ctrl-C.
 
-    `begin` takes what the page shows and returns what a thread does to follow the machine;
-    `address` is where to bind, the port, and the names that Host may have. Raises Refused.
+    `begin` takes what the page shows and returns what a thread does to follow the machines;
+    `address` is where to bind, the port, and the names that Host may have; with `control` viewers
+    may change what can be changed. Raises Refused.
     """
     import threading
 
@@ -230,10 +232,10 @@ def serve_running(
     from phasewatch.serve.runtime import Runtime
 
     bind, port, names = address
-    with listen(bind, port) as sock, Runtime(context).running() as runtime:
+    with listen(bind, port) as sock, Runtime(context, control).running() as runtime:
         # A model that loads while the machine is followed would take the processor from it.
         runtime.replay.open()
-        following = begin(runtime.replay.playback)
+        following = begin(runtime)
         threading.Thread(target=following, name="following", daemon=True).start()
         serve_page(runtime, sock, bind, names, certificate)
 

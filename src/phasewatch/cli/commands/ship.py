@@ -1,5 +1,6 @@
 """`phasewatch receive` and `ship`: episodes are sent from recording hosts to a central store."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -37,11 +38,19 @@ def receive(
         int, typer.Option(help="Disk space that stays free, in MiB.", min=0)
     ] = 1024,
     slots: Annotated[int, typer.Option(help="Most connections at a time.", min=1, max=1024)] = 32,
+    samples: Annotated[
+        Path | None,
+        typer.Option(help="Folder for samples that `phasewatch attach --to` sends; else none."),
+    ] = None,
+    keep_mb: Annotated[
+        int, typer.Option(help="Samples of a host that are kept, in MiB; older ones go.", min=8)
+    ] = 256,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
 ) -> None:
     """Receive episodes that `phasewatch ship` sends, and write them into a store, until Ctrl-C.
 
+    With --samples it also receives the samples of machines that run now, each line once.
     Without --tls-cert and --tls-key it uses plain HTTP: to listen beyond this machine, put a TLS
     proxy or an SSH tunnel before it.
     """
@@ -49,6 +58,7 @@ def receive(
     from phasewatch.io import tls
     from phasewatch.store.local import Store
     from phasewatch.store.receiver import Limits, Receiver, read_tokens, refuse_other_files
+    from phasewatch.store.samples import Samples
     from phasewatch.store.server import Server, try_to_listen
 
     refuse_other_files(store)
@@ -58,13 +68,15 @@ def receive(
     # Before the store is made: a slip in the address leaves nothing behind.
     try_to_listen(host, port)
     opened = Store.create(store, schema.vm46())
+    kept = Samples(samples, hosts.values(), keep_mb * MIB) if samples else None
 
     def log(line: str) -> None:
         err.print(plain(line), soft_wrap=True)
 
     with (
         Receiver(opened, hosts, limits) as receiver,
-        Server((host, port), receiver, log, files) as server,
+        kept or nullcontext(),
+        Server((host, port), receiver, log, files, kept) as server,
     ):
         shown = f"[{host}]" if ":" in host else host
         scheme = "https" if files else "http"
@@ -95,13 +107,14 @@ def ship(
     sent all the same, unless the receiver is down or would decline every episode.
     """
     from phasewatch.io import atomic
+    from phasewatch.io.link import read_token
     from phasewatch.store import client as shipping
     from phasewatch.store.local import Store
 
     atomic.refuse_url(store)
     opened = Store.open(store)
     ids = shipping.selected_ids(opened, episode)
-    connection = shipping.Connection(url, shipping.read_token(token), tries, authority=ca)
+    connection = shipping.Connection(url, read_token(token), tries, authority=ca)
     taken = 0
     with progress("shipping", len(ids)) as tick:
         for id in ids:

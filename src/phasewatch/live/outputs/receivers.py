@@ -1,4 +1,4 @@
-"""Where incidents are sent: syslog over UDP or TCP (RFC 5424), and webhooks over HTTP or HTTPS."""
+"""Where incidents are sent: syslog over UDP or TCP (RFC 5424), webhooks, and MQTT brokers."""
 
 import http.client
 import os
@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from phasewatch.errors import Refused
 from phasewatch.live.outputs.delivery import Undeliverable
+from phasewatch.live.outputs.mqtt import publisher
 
 SECONDS = 10.0
 TOKEN = "PHASEWATCH_WEBHOOK_TOKEN"
@@ -17,7 +18,7 @@ TOKEN = "PHASEWATCH_WEBHOOK_TOKEN"
 
 LOCAL0, WARNING = 16, 4
 SYSLOG_PORT = 514
-EXPECTED = "syslog://HOST:PORT, syslog+tcp://HOST:PORT, http://… or https://…"
+EXPECTED = "syslog://HOST:PORT, syslog+tcp://HOST:PORT, http(s)://… or mqtt(s)://HOST:PORT/TOPIC"
 
 Send = Callable[[bytes], None]
 
@@ -34,6 +35,8 @@ def receiver(url: str) -> Send:
         "syslog+tcp": lambda: _stream(str(host), port or SYSLOG_PORT),
         "http": lambda: _webhook(parts),
         "https": lambda: _webhook(parts),
+        "mqtt": lambda: publisher(parts),
+        "mqtts": lambda: publisher(parts),
     }
     if not host or parts.scheme not in makers:
         raise Refused(f"alert {url}", "is no receiver", EXPECTED, "Correct it.", code="receiver")

@@ -1,6 +1,7 @@
 """Which machine needs attention? Every machine's last prediction, and the incidents on all of them.
 
-With `--fleet N` these are N stored episodes played as machines; else it is the one under watch.
+With `--fleet N` these are N stored episodes played as machines. `show` gives those that run now to
+`predicted`; else it is the one under watch.
 """
 
 import time
@@ -31,7 +32,8 @@ ENOUGH = 10
 class Producer(events.Producer):
     """Publishes every machine when it has a new window, and every change of an incident.
 
-    `ledger` is None without a store; `playback` is that of the machine under watch.
+    `ledger` is None without a store; `playback` is that of the machine under watch. Where `fed` is
+    true, all machines are those that are given to `predicted`.
     """
 
     kinds: ClassVar[tuple[type[Event], ...]] = (MachineNow, IncidentChanged)
@@ -40,6 +42,7 @@ class Producer(events.Producer):
     def __init__(self, context: ProducerContext, publish: Publish) -> None:
         super().__init__(context, publish)
         self.playback: Playback | None = None
+        self.fed = False
         self.ledger = _ledger(context)
 
     @property
@@ -58,12 +61,12 @@ class Producer(events.Producer):
         self.ledger.close_abandoned()
         if self.context.fleet:
             ids = _held_out(playback.library, self.context.fleet)
-            PlayedFleet(playback.library, ids, self.context.fleet).run(stop, self._predicted)
+            PlayedFleet(playback.library, ids, self.context.fleet).run(stop, self.predicted)
         else:
             self._follow(playback, stop)
 
-    def _predicted(self, observed: Observed, window: WindowPrediction | None) -> None:
-        """Publish a machine of the fleet, and count its window."""
+    def predicted(self, observed: Observed, window: WindowPrediction | None) -> None:
+        """Publish a machine of the fleet, and count its window; any thread may call it."""
         if window is not None:
             self.context.counters.window(window.latency_s, window.skipped)
         self._show(observed, [window] if window else [])
@@ -74,7 +77,7 @@ class Producer(events.Producer):
         """Show the machine under watch, whichever that is, until `stop`."""
         observed: Observed | None = None
         seen = 0
-        while not stop.wait(LOOK_S):
+        while not stop.wait(LOOK_S) and not self.fed:
             watched, windows, ended = playback.look(seen)
             if watched is None:
                 continue

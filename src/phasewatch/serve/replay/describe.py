@@ -88,6 +88,8 @@ def window_event(
         models={
             member.key: _prediction(member, window, schema.classes)
             for member in library.ensemble.members
+            # A machine of a fleet is judged by one of them.
+            if member.key in window.logits
         },
         z=[round(float(one), 3) if np.isfinite(one) else None for one in z],
         present_ratio=[round(float(one), 3) for one in window.present],

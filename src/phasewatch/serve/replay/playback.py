@@ -39,6 +39,8 @@ class Playback:
         self.watched: Watched | None = None
         self.progress = ""
         """What is waited for while nothing is watched: models that load, a guest that boots."""
+        self.beside: dict[str, Watched] = {}
+        """Machines that run now beside the one under watch, by the id of their episode."""
         self._library: Library | None = None
         self._lock = threading.RLock()
         self._place = 0
@@ -205,11 +207,14 @@ class Playback:
 
     # ------------------------------------------------------------ a machine that runs now
 
-    def begin(self, episode: Episode) -> None:
-        """Watch a machine that begins now: an episode without samples or end yet."""
+    def begin(self, episode: Episode, after: Machine | None = None) -> None:
+        """Watch a machine that begins now: an episode without samples or end yet.
+
+        `after` is the same machine before a gap: its level and its incidents stay.
+        """
         with self._lock:
             library = self.library
-            machine = library.machine(episode)
+            machine = after.after_gap(episode.start_ns) if after else library.machine(episode)
             self._watch(Watched(episode, machine, None, "recording", ()))
             self.clock.state, self.clock.speed = "playing", 1.0
             self.clock.put((time.time_ns() - episode.start_ns) / NS)
@@ -242,6 +247,13 @@ class Playback:
         assert self.watched is not None
         return self.watched
 
+    def running(self, id: str) -> Watched | None:
+        """Return the machine that runs now in the episode of an id; None where there is none."""
+        watched = self.watched
+        if watched is not None and watched.live and watched.episode.id == id:
+            return watched
+        return self.beside.get(id)
+
     # ------------------------------------------------------------ events
 
     def look(self, after: int) -> tuple[Watched | None, list[WindowPrediction], bool]:
@@ -272,7 +284,12 @@ class Playback:
 
     def event(self, watched: Watched) -> EpisodeLoaded:
         """Return the episode event of a watched machine, with the clock as it stands."""
-        return episode_event(self.library, watched, self.clock, self.control)
+        clock = self.clock
+        if watched.episode.id in self.beside:
+            clock = Clock()
+            clock.state = "playing"
+            clock.put((time.time_ns() - watched.episode.start_ns) / NS)
+        return episode_event(self.library, watched, clock, self.control)
 
 
 def validated(library: Library, episode: Episode, machine: Machine) -> Watched:

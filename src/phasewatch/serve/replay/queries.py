@@ -107,7 +107,9 @@ class Queries:
     def episode(self, id: str) -> EpisodeLoaded:
         """Return what the episode event of an episode is. Raises Refused."""
         watched = self._playback.watched
-        if watched is not None and watched.episode.id == id:
+        if watched is None or watched.episode.id != id:
+            watched = self._playback.running(id)
+        if watched is not None:
             return self._playback.event(watched)
         library = self._playback.library
         episode = library.read(id)
@@ -172,9 +174,9 @@ class Queries:
         return machine_incidents(machine, episode.id, episode.host, key, threshold)
 
     def _machine(self, id: str) -> tuple[Episode, Machine, bool]:
-        watched = self._playback.watched
-        if watched is not None and watched.live and watched.episode.id == id:
-            return watched.episode, watched.machine, True
+        running = self._playback.running(id)
+        if running is not None:
+            return running.episode, running.machine, True
         return *self._playback.library.replayed(id), False
 
 
