@@ -125,3 +125,15 @@ def test_files_that_are_named_by_what_they_measure_are_one_machine(tmp_path: Pat
     found = draft(tmp_path / "a")
     assert channels(found) == {"cpu_percent": "gauge", "memory_used": "gauge"}
     assert 'host = "host-1"' in found.mapping
+
+
+@pytest.mark.parametrize(("later", "join"), [(0, True), (9000, False)])
+def test_files_with_further_columns_are_joined_where_they_hold_the_same_time(
+    later: int, join: bool, tmp_path: Path
+) -> None:
+    table(tmp_path / "t" / "a.csv", "ts,host,x", lambda at: f"{T_S + at},h,{at % 7}")
+    table(
+        tmp_path / "t" / "b.csv", "ts,host,x,y",
+        lambda at: f"{T_S + at + later},h,{'' if join else at % 7},{at % 5}",
+    )  # fmt: skip
+    assert ("join = true" in draft(tmp_path / "t").mapping) is join

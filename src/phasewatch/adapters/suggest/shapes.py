@@ -7,6 +7,7 @@ machines that become parts of one, would be wrong without a sign of it.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Literal, NoReturn
 
 from phasewatch.adapters.suggest import paths, series
@@ -76,7 +77,7 @@ def decide(
     if by_path := _by_path(found, rows, host_source):
         return Shape(join=True, by_path=by_path)
     if not series.repeated(rows):
-        return Shape(join=len({part.columns for part in found.parts}) > 1)
+        return Shape(join=_beside(found, rows))
     if series.joinable(found, rows, list(columns.numbers)):
         return Shape(join=True)
     return _of_parts(found, rows, columns, told, notes)
@@ -119,6 +120,19 @@ def _of_parts(
         notes.remarks.append("rows share their times: they are taken for events, summed in bins")
         return Shape(events=True)
     _refuse(found, next((one for one in keys if not _part(found, one)), ""))
+
+
+def _beside(found: Sample, rows: Sequence[Series]) -> bool:
+    """Return whether files of one machine hold other columns at the same time."""
+    columns = [part.columns for part in found.parts]
+    machines: dict[str, list[Series]] = {}
+    for one in rows if len(set(columns)) > 1 else ():
+        machines.setdefault(one.host, []).append(one)
+    return any(
+        columns[one.part] != columns[other.part] and paths.overlapping([one.seconds, other.seconds])
+        for series_of in machines.values()
+        for one, other in combinations(series_of, 2)
+    )
 
 
 def _refuse_machines(found: Sample, keys: Sequence[str], told: Told) -> None:
