@@ -73,7 +73,7 @@ class Place:
     @property
     def checkpoint(self) -> Path:
         """The checkpoint that the stage `gbt` leaves."""
-        return self.folder / "run" / "checkpoints" / f"gbt-{MODE}.ckpt.json"
+        return self.run.checkpoint_path("gbt", MODE)
 
     def split(self) -> Split:
         """The split of the usable episodes by sample."""
@@ -257,8 +257,8 @@ STAGES = {
     "simulate": Stage(simulate, 4),
     "validate": Stage(validate, 8),
     "validate again": Stage(validate, 8),
-    "extract": Stage(extract, 200),
-    "divide": Stage(divide, 300),
+    "extract": Stage(extract, 450),
+    "divide": Stage(divide, 400),
     "audit": Stage(audit, 600),
     "baselines": Stage(baseline, 500),
     "lens and view": Stage(views, 600),
@@ -267,6 +267,6 @@ STAGES = {
     "predict": Stage(predict, 600),
     "evaluate": Stage(judge, 100),
     "report": Stage(report, 50),
-    "serve, start": Stage(serve, 20),
+    "serve, start": Stage(serve, 60),
 }
 """Every stage, in the order in which they run."""

@@ -59,7 +59,7 @@ HEAVY = {"sklearn", "scipy", "torch", "xgboost", "matplotlib", "onnxruntime", "l
         ("import phasewatch", set()),
         (
             "import phasewatch as pw; pw.open_store('corpus')",
-            {"api", "errors", "io", "schema", "schemas", "episode", "store"},
+            {"api", "errors", "io", "modes", "schema", "schemas", "episode", "store"},
         ),
     ],
 )

@@ -16,6 +16,7 @@ from phasewatch.windowing import (
     block_means,
     concatenate,
     cut_windows,
+    medians,
     past_at,
     past_steps,
     pool_openings,
@@ -347,3 +348,11 @@ def test_a_note_that_is_no_list_of_spans_is_refused(note: object) -> None:
     wrong = replace(toy.episode(), notes={"ambiguous": note})
     with pytest.raises(Refused, match=r"alpha.dig.s1: notes.ambiguous: is .*\[from_ns, to_ns\]"):
         cut_windows(wrong, schema.vm46())
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5, 12, 30])
+def test_medians_have_the_bits_of_nanmedian(columns: int) -> None:
+    generator = np.random.default_rng(columns)
+    z = generator.normal(size=(200, columns))
+    z[:, 1:][generator.random((200, columns - 1)) < 0.3] = np.nan
+    assert medians(z).tobytes() == np.nanmedian(z, axis=1).tobytes()

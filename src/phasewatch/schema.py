@@ -10,16 +10,23 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, Self, cast, get_args
 
 from pydantic import Field, model_validator
 
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, fields
+from phasewatch.modes import MODES as MODES
+from phasewatch.modes import Mode as Mode
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Kind = Literal["gauge", "counter", "event"]
-Mode = Literal["realistic", "oracle"]
-MODES: tuple[Mode, ...] = get_args(Mode)
+COUNTER, GAUGE, EVENT = 0, 1, 2
+"""The kinds as numbers, for arrays."""
+
 
 EXTRACTION = 1
 """Version of the code that turns samples into steps; a change of its meaning raises it."""
@@ -99,6 +106,18 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class SourceColumns:
+    """The channels of a source: their names, their rows in the schema, and their kinds.
+
+    `sorts[C]` has `COUNTER`, `GAUGE` or `EVENT` for each.
+    """
+
+    names: tuple[str, ...]
+    rows: "slice | NDArray[np.int64]"
+    sorts: "NDArray[np.int64]"
+
+
+@dataclass(frozen=True)
 class Schema:
     """Ordered channels, ordered classes, a grid, and the version of the extraction code.
 
@@ -151,6 +170,23 @@ class Schema:
             source: tuple(channel for channel in self.channels if channel.source == source)
             for source in self.sources
         }
+
+    @cached_property
+    def columns(self) -> dict[str, SourceColumns]:
+        """Where the channels of each source stand, in the order of `sources`."""
+        return {source: self._columns_of(source) for source in self.sources}
+
+    def _columns_of(self, source: str) -> SourceColumns:
+        import numpy as np
+
+        rows = [row for row, one in enumerate(self.channels) if one.source == source]
+        adjoin = rows == list(range(rows[0], rows[-1] + 1))
+        numbers = {"counter": COUNTER, "gauge": GAUGE, "event": EVENT}
+        return SourceColumns(
+            tuple(self.channels[row].name for row in rows),
+            slice(rows[0], rows[-1] + 1) if adjoin else np.array(rows),
+            np.array([numbers[self.channels[row].kind] for row in rows]),
+        )
 
     def deployed(self) -> "Schema":
         """Return the schema of realistic mode: only what a deployed defender can see and trust."""

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from phasewatch.alignment import align as align
 from phasewatch.episode import Episode, Floats, Ints, Label, Samples, Span, ambiguous_spans
 from phasewatch.errors import Refused
-from phasewatch.schema import NS, Channel, Grid, Schema
+from phasewatch.schema import NS, Grid, Schema
 
 Strings = NDArray[np.str_]
 Bools = NDArray[np.bool_]
@@ -108,70 +109,11 @@ def resample(
     back = -(-grid.hold_ns // grid.step_ns)
     edges = origin_ns + grid.step_ns * np.arange(first - back, last + 1, dtype=np.int64)
     out = np.full((len(schema.channels), last - first), np.nan)
-    for source in schema.sources:
+    for source, columns in schema.columns.items():
         samples = sources.get(source)
-        if samples is None or len(samples) == 0:
-            continue
-        rows = [row for row, channel in enumerate(schema.channels) if channel.source == source]
-        out[rows] = _source(samples, schema.channels_of(source), grid, edges)[:, back:]
+        if samples is not None and len(samples):
+            out[columns.rows] = align(samples, columns, grid, edges)[back:].T
     return out
-
-
-def _source(samples: Samples, channels: tuple[Channel, ...], grid: Grid, edges: Ints) -> Floats:
-    """Return a source's columns between `edges[M+1]`, held values included, `[C, M]`."""
-    t = samples.t_wall_ns
-    if np.any(np.diff(t) < 0):
-        raise ValueError("samples run back in time; the validator rejects such an episode")
-    upto = np.searchsorted(t, edges, side="right")
-    begin, end = upto[:-1], upto[1:]
-    full = np.flatnonzero(end > begin)
-    out = np.full((len(channels), len(begin)), np.nan)
-    if len(full) == 0:
-        return out
-    begin, end = begin[full], end[full]
-    before = np.maximum(begin - 1, 0)
-    elapsed = t[end - 1] - t[before]
-    known = (begin > 0) & (elapsed <= grid.hold_ns + grid.step_ns) & (elapsed > 0)
-    seconds = np.where(known, elapsed, np.nan) / NS
-    measured = _measure(channels, _values(samples, channels), begin, end, seconds).T
-    latest = np.searchsorted(full, np.arange(out.shape[1]), side="right") - 1
-    age = edges[1:] - t[end[latest] - 1]
-    held = (latest >= 0) & (age <= grid.hold_ns)
-    out[:, held] = measured[:, latest[held]]
-    return out
-
-
-def _values(samples: Samples, channels: tuple[Channel, ...]) -> Floats:
-    """Return the channels' values `[n, C]`; NaN where they are absent or no numbers."""
-    place = {name: column for column, name in enumerate(samples.names)}
-    there = [row for row, channel in enumerate(channels) if channel.name in place]
-    value = np.full((len(samples), len(channels)), np.nan)
-    value[:, there] = samples.values[:, [place[channels[row].name] for row in there]]
-    value[np.isinf(value)] = np.nan
-    return value
-
-
-def _measure(
-    channels: tuple[Channel, ...], value: Floats, begin: Ints, end: Ints, seconds: Floats
-) -> Floats:
-    """Return every channel's value in each step `value[begin:end]`, none empty, as `[M, C]`."""
-    kinds = np.array([channel.kind for channel in channels])
-    counter, event, gauge = (kinds == kind for kind in ("counter", "event", "gauge"))
-    delta = value[end - 1] - value[np.maximum(begin - 1, 0)]
-    # A counter that fell was reset: what passed across the reset is unknown, never negative.
-    delta[delta < 0] = np.nan
-    out = np.empty_like(delta)
-    out[:, counter] = delta[:, counter] / seconds[:, None]
-    out[:, event] = _sums(value[:, event], begin, end) / seconds[:, None]
-    out[:, gauge] = _sums(value[:, gauge], begin, end) / (end - begin)[:, None]
-    return out
-
-
-def _sums(value: Floats, begin: Ints, end: Ints) -> Floats:
-    """Return sums `[M, C]` over segments `value[begin:end]` of `[n, C]`, in order, none empty."""
-    pairs = np.stack([begin, end], axis=1).ravel()
-    padded = np.concatenate([value, np.zeros((1, value.shape[1]))])
-    return np.asarray(np.add.reduceat(padded, pairs)[::2])
 
 
 def window_at(
@@ -251,7 +193,7 @@ def opening_level(
     if steps:
         z = signed_log(resample(sources, schema, origin_ns, 0, steps))
         known = np.isfinite(z).sum(axis=1) * 2 >= steps
-        level[known] = np.nanmedian(z[known], axis=1)
+        level[known] = medians(z[known])
     return level
 
 
@@ -370,8 +312,19 @@ def median_opening(
         past = np.concatenate([past, stretches.astype(np.float64)])
     known = np.isfinite(past).any(axis=0)
     median = np.full(past.shape[1], np.nan)
-    median[known] = np.nanmedian(past[:, known], axis=0)
+    median[known] = medians(past[:, known].T)
     return median
+
+
+def medians(z: Floats) -> Floats:
+    """Return the median `[C]` of the measured values of each row of `z[C,M]`, which has some.
+
+    The bits are those of `np.nanmedian`, which takes several times as long for short rows.
+    """
+    ordered = np.sort(z, axis=1)
+    count = (~np.isnan(ordered)).sum(axis=1)
+    rows = np.arange(len(ordered))
+    return np.asarray((ordered[rows, (count - 1) // 2] + ordered[rows, count // 2]) / 2)
 
 
 class Readable(Protocol):

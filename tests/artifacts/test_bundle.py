@@ -89,12 +89,13 @@ def test_a_scaled_input_is_refused_with_its_channel(
 ) -> None:
     from phasewatch import windowing
 
-    measure = windowing._measure
+    align = windowing.align
 
-    def scaled(channels: Any, *rest: Any) -> Any:
-        return measure(channels, *rest) * [1 + (one.name == "proc.vcpu_run") for one in channels]
+    def scaled(samples: Any, columns: Any, *rest: Any) -> Any:
+        factors = [1 + (name == "proc.vcpu_run") for name in columns.names]
+        return align(samples, columns, *rest) * factors
 
-    monkeypatch.setattr(windowing, "_measure", scaled)
+    monkeypatch.setattr(windowing, "align", scaled)
     with pytest.raises(contract.Drift, match=r"channel proc\.vcpu_run is not computed"):
         load(bundle_folder)
 

@@ -116,12 +116,13 @@ def test_a_changed_feature_extraction_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Same names, same units, same hashes, other numbers: only the probe can know."""
-    measure = windowing._measure
+    align = windowing.align
 
-    def scaled(channels: tuple[schema.Channel, ...], *rest: Any) -> Any:
-        return measure(channels, *rest) * [1000 if one.kind == "counter" else 1 for one in channels]
+    def scaled(samples: Any, columns: schema.SourceColumns, *rest: Any) -> Any:
+        factors = np.where(columns.sorts == schema.COUNTER, 1000, 1)
+        return align(samples, columns, *rest) * factors
 
-    monkeypatch.setattr(windowing, "_measure", scaled)
+    monkeypatch.setattr(windowing, "align", scaled)
     with pytest.raises(Drift, match=r"channel proc\.vcpu_run is not computed as in training"):
         load(path)
 

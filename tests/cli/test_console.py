@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from phasewatch import progress
 from phasewatch.cli import console
 
 
@@ -79,3 +80,17 @@ def test_there_is_no_progress_bar_without_a_terminal(monkeypatch: pytest.MonkeyP
     with console.progress("validating", 5) as advance:
         advance(5)
     assert "validating" not in output.getvalue()
+
+
+def test_a_bar_is_shown_for_the_stage_that_is_going_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(console, "err", screen)
+    with console.stages() as bars:
+        for _ in progress.each("scoring", [1, 2]):
+            (task,) = bars.tasks
+            assert (task.description, task.total) == ("scoring", 2)
+        assert bars.tasks[0].fields["state"] == "2/2"
+        for _ in progress.each("drawing", [1]):
+            (task,) = bars.tasks
+            assert (task.description, task.fields["state"]) == ("drawing", "0/1")
+    assert list(progress.each("scoring", [1])) == [1]

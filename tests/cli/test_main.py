@@ -23,7 +23,7 @@ def test_version_is_the_changelogs(run: Run) -> None:
 def test_help_needs_no_heavy_library() -> None:
     code = (
         "import sys; from phasewatch.cli import main; "
-        "heavy = {'numpy', 'pyarrow', 'xgboost', 'sklearn', 'matplotlib'}; "
+        "heavy = {'numpy', 'pydantic', 'pyarrow', 'xgboost', 'sklearn', 'matplotlib'}; "
         "sys.exit(bool(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

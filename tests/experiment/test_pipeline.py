@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import fields, replace
 from pathlib import Path
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 from tests import toy
 
-from phasewatch import schema, splits, windowing
+from phasewatch import progress, schema, splits, windowing
 from phasewatch.artifacts import checkpoint
 from phasewatch.errors import Refused
 from phasewatch.evaluation import predictions
@@ -240,3 +242,27 @@ def test_training_reads_every_episode_once(
     monkeypatch.setattr(pipeline, "check_leakage", lambda *given: [])
     pipeline.train(recipe, toy_store, tmp_path / "out", lambda line: None)
     assert read == dict.fromkeys(toy_store.ids(), 1)
+
+
+def test_stopped_or_killed_at_any_moment_a_run_goes_on_and_ends_with_the_same_bits() -> None:
+    """Three times; `python -m tests.killed_run 20 1` draws other moments."""
+    words = [sys.executable, "-m", "tests.killed_run", "3"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    stops, *rest = ended.stdout.splitlines()[-1].split()
+    assert int(stops) > 0 and rest == ["stops:", "every", "run", "the", "same"]
+
+
+def test_every_stage_of_a_run_tells_its_progress(
+    toy_run: RunResult, toy_store: Store, tmp_path: Path
+) -> None:
+    heard: dict[str, list[tuple[int, int]]] = {}
+    recipe = replace(toy.RECIPE, models=("majority", "logistic"))
+    with progress.shown(lambda stage, *said: heard.setdefault(stage, []).append(said)):
+        done = pipeline.run(recipe, toy_store, tmp_path, lambda line: None)
+        page.write_report(done.report, done.predictions, done.run, toy_store)
+    wanted = {"checking for leakage", "predicting", "predicting by baselines", "scoring"}
+    wanted |= {"delays, alarms and calibration", "drawing", "drawing episodes"}
+    wanted |= {f"comparing models, {mode}" for mode in recipe.modes}
+    assert wanted <= set(heard)
+    assert all(said[0][0] == 0 and said[-1][0] == said[-1][1] for said in heard.values())

@@ -15,7 +15,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 app = typer.Typer(
     help="Predict the behavioural phase of a machine from its telemetry, and evaluate the models.",
@@ -101,6 +108,40 @@ def progress(label: str, total: int) -> Iterator[Any]:
     with Progress(*parts, console=err, transient=True, disable=quiet) as bar:
         task = bar.add_task(label, total=total)
         yield lambda count=1: bar.advance(task, count)
+
+
+@contextmanager
+def stages() -> Iterator[Progress]:
+    """Show a bar for each stage of long work, with the time left, if standard error is a terminal.
+
+    Yields the bars, to which others can be added with a `state` to show beside them.
+    """
+    from phasewatch import progress as stages_of
+
+    parts = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+    # Without a terminal there is no bar: logs have a line for what is done.
+    quiet = not err.is_terminal
+    with (
+        Progress(*parts, TimeRemainingColumn(), console=err, transient=True, disable=quiet) as bars,
+        stages_of.shown(_Stages(bars)),
+    ):
+        yield bars
+
+
+class _Stages:
+    """A listener that shows a bar for the stage that is going on, and removes the one before."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._name = ""
+        self._task: TaskID | None = None
+
+    def __call__(self, stage: str, done: int, of: int) -> None:
+        if self._task is None or stage != self._name:
+            if self._task is not None:
+                self._bars.remove_task(self._task)
+            self._name, self._task = stage, self._bars.add_task(stage, total=of, state="")
+        self._bars.update(self._task, total=of, completed=done, state=f"{done}/{of}")
 
 
 def plain(text: str) -> str:

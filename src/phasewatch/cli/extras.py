@@ -33,6 +33,7 @@ EXTRAS: Mapping[str, Mapping[str, str]] = {
         "stix2": "stix2",
         "uvicorn": "uvicorn",
     },
+    "fast": {"numba": "numba"},
     "metrics": {"prometheus_client": "prometheus-client"},
     "mqtt": {"paho": "paho-mqtt"},
     "cluster": {"distributed": "distributed", "pandas": "pandas"},

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from phasewatch import metrics, splits
+from phasewatch import metrics, progress, splits
 from phasewatch.evaluation import calibration, incidents, predictions, timeline, timing
 from phasewatch.evaluation.calibration import CalibrationReport
 from phasewatch.evaluation.incidents import IncidentCurve
@@ -209,7 +209,10 @@ def evaluate(run: PredictionSet) -> Report:
         folds = by_model.setdefault((one.model, one.mode), {})
         folds.setdefault(one.fold, {})[one.subset] = one
     trained = {key: folds for key, folds in by_model.items() if key[0] not in run.baselines}
-    scores = {key: _scores(_pooled(folds), run) for key, folds in by_model.items()}
+    scores = {
+        key: _scores(_pooled(folds), run)
+        for key, folds in progress.each("scoring", by_model.items())
+    }
     tested = [id for fold in run.folds for id in fold.split.test]
     first = _pooled(next(iter(by_model.values())))
     return Report(
@@ -217,7 +220,10 @@ def evaluate(run: PredictionSet) -> Report:
         folds=[_fold_sizes(fold) for fold in run.folds],
         classes=run.classes,
         windows={part: len(first[part].clear.windows) for part in predictions.REQUIRED_SUBSETS},
-        rows=[_row(scores[key], folds, run) for key, folds in trained.items()],
+        rows=[
+            _row(scores[key], folds, run)
+            for key, folds in progress.each("delays, alarms and calibration", trained.items())
+        ],
         baselines=[scores[key] for key in by_model if key not in trained],
         comparisons=_compare(
             {key: _pooled(folds)["unseen"] for key, folds in trained.items()}, run
@@ -435,7 +441,7 @@ def _compare(unseen: Mapping[Key, Predictions], run: PredictionSet) -> list[Comp
             metrics.difference_across_hosts(matrices[one], matrices[two], hosts, run.seed)
             if across_hosts
             else metrics.difference(matrices[one], matrices[two], run.seed)
-            for one, two in pairs
+            for one, two in progress.each(f"comparing models, {mode}", pairs)
         ]
         adjusted = metrics.holm_adjusted([p for _, p in gaps])
         found += [

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from phasewatch import metrics, splits
+from phasewatch import metrics, progress, splits
 from phasewatch.episode import Identity
 from phasewatch.errors import Refused, counted
 from phasewatch.evaluation import baselines, timing
@@ -106,7 +106,8 @@ def check_leakage(data: FoldData, waived: Sequence[str] = ()) -> list[Check]:
             "Use one of these, or none.",
         )
     found = []
-    for name, rule in (BEFORE_TRAINING if data.normalizers is None else AFTER_TRAINING).items():
+    rules = BEFORE_TRAINING if data.normalizers is None else AFTER_TRAINING
+    for name, rule in progress.each("checking for leakage", rules.items()):
         clean, finding = rule(data)
         if not clean and name not in waived:
             raise Refused(

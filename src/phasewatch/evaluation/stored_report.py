@@ -37,10 +37,10 @@ def upgraded(report: Json) -> Json:
     """Return a report, as JSON, with the field names of this version.
 
     A report of this version is returned as it is. In earlier ones no window was ambiguous, no
-    recordings taught levels, and rows without incidents have None for them. Other fields that are
-    missing stay missing: whoever reads one refuses it by name.
+    recordings taught levels, no episode was simulated, and rows without incidents have None for
+    them. Other fields that are missing stay missing: whoever reads one refuses it by name.
     """
-    report = {"ambiguous": [], "levels": None, **_renamed(report, REPORT)}
+    report = {"ambiguous": [], "levels": None, "simulated": False, **_renamed(report, REPORT)}
     for name in ("rows", "baselines"):
         if name in report:
             report[name] = [_row(row) for row in report[name]]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from phasewatch import progress
 from phasewatch.artifacts.checkpoint import Checkpoint
 from phasewatch.episode import Identity
 from phasewatch.evaluation import baselines, predictions, timing
@@ -70,12 +71,12 @@ def _phase_chain(fold: TrainedFold, schema: Schema) -> MarkovChain:
 def _predict_fold(fold: TrainedFold, schema: Schema) -> Iterator[Predictions]:
     """Yield the predictions of the checkpoints of a fold, then those of the baselines."""
     held_out = fold.split.held_out
-    for loaded in fold.checkpoints:
+    for loaded in progress.each("predicting", fold.checkpoints):
         inner = fold.inner.get(loaded.name, ())
         yield from predict_subsets(loaded, held_out, fold.windows[loaded.mode], inner)
     first = next(iter(fold.windows))
     for mode, subsets in fold.windows.items():
-        for name in baselines.BASELINES:
+        for name in progress.each("predicting by baselines", baselines.BASELINES):
             # A baseline that sees no channel predicts the same in every mode.
             if mode == first or name not in baselines.CHANNEL_FREE:
                 yield from predict_baseline(name, held_out, mode, subsets, len(schema.classes))

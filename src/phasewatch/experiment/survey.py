@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from phasewatch import metrics
+from phasewatch import metrics, progress
 from phasewatch.baseline import Selection, of_episodes
 from phasewatch.episode import Episode, Identity
 from phasewatch.errors import Refused, counted
@@ -116,7 +116,8 @@ def survey(
                     bench.evaluate("held_out_host", allowed["held_out_host"], name)
                 )
                 log(_describe(baseline_rows[-1]))
-        for (kind, splits), model in product(allowed.items(), models):
+        trainings = list(product(allowed.items(), models))
+        for (kind, splits), model in progress.each(f"surveying, {mode}", trainings):
             line = bench.evaluate(kind, splits, model)
             model_rows.append(replace(line, random=bench.random(splits, model)))
             log(_describe(model_rows[-1]))

@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from phasewatch import __version__
+from phasewatch import __version__, progress
 from phasewatch.episode import Episode
 from phasewatch.errors import Refused
 from phasewatch.evaluation.evaluate import Report, best_on_validation
@@ -67,7 +67,7 @@ def write_report(report: Report, predictions: PredictionSet, run: Run, store: St
     page = _template("report.html.j2", True).render(
         **context,
         pictures=_example_episodes(report, predictions, store) if store else {},
-        figures={name: draw(report) for name, draw in FIGURES.items()},
+        figures={name: draw(report) for name, draw in progress.each("drawing", FIGURES.items())},
     )
     atomic.write(run.page_path, page.encode())
     atomic.write(run.markdown_path, _template("report.md.j2", False).render(**context).encode())
@@ -127,7 +127,7 @@ def _example_episodes(report: Report, predictions: PredictionSet, store: Store) 
             "the store that the run was trained on",
             "Give that store, or none: the report then has no figures of episodes.",
         )
-    for profile, id in chosen.items():
+    for profile, id in progress.each("drawing episodes", chosen.items()):
         shown = [one for one in unseen if id in one.windows.episode]
         caption = f"{profile} · episode {id} · {model}"
         pictures[caption] = picture(store.read(id), store.schema, shown)

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from phasewatch.errors import Refused
-from phasewatch.schema import MODES, Mode
+from phasewatch.modes import MODES, Mode
 
 
 @dataclass(frozen=True)

@@ -166,3 +166,9 @@ def test_a_shell_is_offered_commands(
     with pytest.raises(SystemExit):
         main.main()
     assert capsys.readouterr().out.split() == ["validate"]
+
+
+def test_extras_that_no_command_needs_say_what_they_are_for(run: Run) -> None:
+    checks = {one["name"]: one for one in json.loads(run("doctor", "--json")[1])["checks"]}
+    assert "--cluster" in checks["phasewatch[cluster]"].values()
+    assert "speed alone (optional)" in checks["phasewatch[fast]"].values()

@@ -226,6 +226,7 @@ def test_simulated_episodes_are_taken_by_name_and_every_command_says_so(
     assert code == 0 and "simulated episodes · macro F1" in printed
     assert "simulated episodes · macro F1" in run("score", out / "posteriors.parquet")[1]
     assert "simulated episodes · macro F1" in run("evaluate", out)[1]
+    assert "every episode is simulated" in run("few-labels", out, "--labels", "2")[1]
     model = out / "checkpoints" / "mlp-realistic.ckpt.json"
     assert "simulated episodes" in run("inspect", model)[1]
     note = "trained on simulated episodes"

@@ -95,6 +95,15 @@ class Check:
     remedy: str
 
 
+BESIDE = {
+    "cluster": "--cluster",
+    "fast": "speed alone (optional)",
+    "metrics": "attach --metrics",
+    "mqtt": "attach --alert mqtt://…",
+}
+"""What an extra is for that no command needs."""
+
+
 @app.command()
 def doctor(
     as_json: AsJson = False,
@@ -134,7 +143,7 @@ def _libraries() -> Iterator[Check]:
             f"phasewatch[{extra}]",
             not absent,
             f"missing: {', '.join(absent)}" if absent else "installed",
-            commands or "--cluster",
+            commands or BESIDE[extra],
             install_line(extra) if absent else "",
         )
 

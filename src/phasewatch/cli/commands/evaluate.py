@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasewatch.cli import tables
-from phasewatch.cli.console import AsJson, app, out, print_json
+from phasewatch.cli.console import AsJson, app, out, print_json, stages
 from phasewatch.errors import Refused
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ def evaluate_run(
     from phasewatch.store.local import Store
 
     run = Run.open(folder)
-    report = evaluate(run.predictions)
-    write_report(report, run.predictions, run, None if store is None else Store.open(store))
+    with stages():
+        report = evaluate(run.predictions)
+        write_report(report, run.predictions, run, None if store is None else Store.open(store))
     _print(report, as_json)
     if not as_json:
         out.print(f"report: {run.page_path.resolve()}", soft_wrap=True)
@@ -55,7 +56,8 @@ def score(
     from phasewatch.evaluation.evaluate import evaluate
     from phasewatch.evaluation.predictions import load
 
-    report = evaluate(load(predictions))
+    with stages():
+        report = evaluate(load(predictions))
     _print(report, as_json)
 
 
@@ -82,12 +84,15 @@ def few_labels(
     from phasewatch.io import atomic
 
     run = Run.open(folder)
-    found = [asdict(one) for one in few_labels(run.predictions, _numbers(labels))]
+    mark = {"simulated": True} if run.predictions.simulated else {}
+    found = [asdict(one) | mark for one in few_labels(run.predictions, _numbers(labels))]
     atomic.write(run.path / "few_labels.json", json.dumps(found, indent=1).encode())
     if as_json:
         print_json(found)
         return
     tables.few_labels(found)
+    if mark:
+        out.print("note: every episode is simulated; no score says anything about a machine.")
 
 
 def _numbers(text: str) -> list[int]:

@@ -75,11 +75,11 @@ def predict(
     if labelled:
         windows, logits = few_labels.adapted(windows, logits, labelled)
     rows = _predictions(loaded, windows, logits, results)
-    simulated, learned_nothing = bool(opened.simulated), bool(loaded.recipe.get("simulated"))
+    simulated = bool(opened.simulated)
+    trained_on_simulated = bool(loaded.recipe.get("simulated"))
     if as_json:
-        facts = {"checkpoint": loaded.name, "simulated": simulated}
-        trained_on = {"trained_on_simulated": True} if learned_nothing else {}
-        print_json({**facts, **trained_on, "windows": rows})
+        facts = {"simulated": simulated, "trained_on_simulated": trained_on_simulated}
+        print_json({"checkpoint": loaded.name, **facts, "windows": rows})
         return
     out.print(f"{loaded.name} (truth is the phase at the window's end)")
     for id in dict.fromkeys(row["episode"] for row in rows):
@@ -88,7 +88,7 @@ def predict(
     out.print(f"{right} of {len(rows)} windows right")
     if simulated:
         out.print(f"note: {store} holds simulated episodes; how many are right means nothing.")
-    if learned_nothing:
+    if trained_on_simulated:
         out.print(tables.TRAINED_ON_SIMULATED)
 
 

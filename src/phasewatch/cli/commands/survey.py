@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from phasewatch.cli import tables
-from phasewatch.cli.console import AsJson, Opening, app, err, out, print_json, progress
+from phasewatch.cli.console import AsJson, Opening, app, err, out, print_json, progress, stages
 from phasewatch.errors import Refused
 from phasewatch.training.recipes import RECIPES
 
@@ -137,7 +137,8 @@ def _survey(
 
     opening_s, recipe, simulated = how
     models = recipes.find(recipe).models if recipe else (surveys.MODEL,)
-    found = surveys.survey(store, log, opening_s, models, simulated)
+    with stages():
+        found = surveys.survey(store, log, opening_s, models, simulated)
     text = json.dumps(asdict(found), indent=1).encode()
     atomic.write(folder / "survey.json", text)
     atomic.write(folder / "survey.md", surveys.markdown(found).encode())

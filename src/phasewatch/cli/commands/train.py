@@ -5,10 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from phasewatch.cli import tables
-from phasewatch.cli.console import AsJson, BaselineOf, Opening, StorePath, app, err, out, print_json
+from phasewatch.cli.console import (
+    AsJson,
+    BaselineOf,
+    Opening,
+    StorePath,
+    app,
+    err,
+    out,
+    print_json,
+    stages,
+)
 from phasewatch.splits import SPLITTERS
 from phasewatch.training.recipes import RECIPES
 
@@ -199,7 +209,8 @@ def run(
     chosen = _recipe(named, (split, test, validation), opening_s, (seed, seeds), fitting)
     chosen = _on_data(chosen, baseline, simulated)
     done = _train_and_evaluate(chosen, store, folder, (jobs, cluster, waive or []), as_json)
-    page.write_report(done.report, done.predictions, done.run, Store.open(store))
+    with stages():
+        page.write_report(done.report, done.predictions, done.run, Store.open(store))
     _show_scores(done, as_json)
     if not as_json:
         out.print(f"report: {done.run.page_path.resolve()}", soft_wrap=True)
@@ -208,24 +219,20 @@ def run(
 def _train_and_evaluate(
     chosen: "Recipe", path: Path, folder: Path, how: tuple[int, str, list[str]], as_json: bool
 ) -> "RunResult":
-    """Train and evaluate, with a progress bar for each training."""
+    """Train and evaluate, with a bar for each stage and each training."""
     from phasewatch.experiment import pipeline
     from phasewatch.store.local import Store
     from phasewatch.training.jobs import Workers
 
     opened = Store.open(path)
     printer = err.print if as_json else out.print
-    bar = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
-    parts = (*bar, TimeRemainingColumn())
-    # Without a terminal there is no bar: the log has a line for each saved model.
-    quiet = not err.is_terminal
-    with Progress(*parts, console=err, transient=True, disable=quiet) as progress:
+    with stages() as bars:
         return pipeline.run(
             chosen,
             opened,
             folder,
             lambda line: printer(line, soft_wrap=True, markup=False),
-            Workers(*how[:2], _follower(progress)),
+            Workers(*how[:2], _follower(bars)),
             how[2],
         )
 
