@@ -2,7 +2,8 @@
 
 `python bench/import_cases.py` tries every case of a folder of files with known answers (the option
 `--cases`, or `telemetry-cases` in PHASEWATCH_DATA), and compares what the store holds with
-bench/import_answers.py. Each case has one of four outcomes: right without a change of the drafts,
+bench/import_answers.py. With `--made` the files are those of bench/made_cases.py, which are written
+to a temporary folder. Each case has one of four outcomes: right without a change of the drafts,
 right after at most three changed lines, refused with a line that says what to do, or silently
 wrong. Nothing is measured where the folder is absent.
 """
@@ -15,8 +16,8 @@ import sys
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -109,11 +110,20 @@ def outcome(source: Path, answer: Answer) -> Outcome:
         if "TRACEBACK" in drafted.refused:
             return Outcome("WRONG", drafted.refused)
         changed, lines = attempt(source, answer, True, Path(second))
+        if answer.options and (slip := _without_options(source, answer)):
+            return Outcome("WRONG", "; ".join(("without options", *slip[:4])))
         if changed.wrong:
             return Outcome("WRONG", "; ".join(("corrected", *changed.wrong[:4])))
         if changed.refused or not 0 < lines <= MOST_CORRECTIONS:
             return Outcome("refused", changed.refused or drafted.refused)
         return Outcome("corrected", drafted.refused, lines)
+
+
+def _without_options(source: Path, answer: Answer) -> tuple[str, ...]:
+    """Return what comes out wrong where a user only answers questions, and was not told more."""
+    with tempfile.TemporaryDirectory() as folder:
+        tried, _ = attempt(source, replace(answer, options=()), True, Path(folder))
+        return tried.wrong
 
 
 # ---------------------------------------------------------------- comparison with the answer
@@ -214,26 +224,46 @@ def _hostile(episode: Episode, benign: str) -> float:
     return float(hostile / sum(spans))
 
 
+def _write_made(folder: Path) -> list[Answer]:
+    """Write the files of the cases that are made here, and return the answers."""
+    from made_cases import FILES, MADE
+
+    for case, files in FILES.items():
+        for name, data in files.items():
+            path = folder / case / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return list(MADE)
+
+
+def _tried(answers: Sequence[Answer], cases: Path, only: str, out: Console) -> dict[str, Outcome]:
+    """Try the cases of a folder, print each outcome, and return them by the name of the case."""
+    found = {}
+    for answer in answers:
+        if re.search(only, answer.case) and (source := cases / answer.case).exists():
+            one = found[answer.case] = outcome(source, answer)
+            lines = f" ({one.corrected})" if one.corrected else ""
+            out.print(f"{one.word + lines:<14}{answer.case}  {one.reason}")
+    return found
+
+
 def main() -> None:
     """Parse the command line and try every case."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=Path, default=DATA / "telemetry-cases")
+    parser.add_argument("--made", action="store_true", help="the cases that are made here")
     parser.add_argument("--only", default="", help="a regular expression on the names of cases")
     parser.add_argument("--json", type=Path, help="also write the outcomes here")
     options = parser.parse_args()
     out = Console(highlight=False, soft_wrap=True, markup=False)
-    if not options.cases.is_dir():
+    if options.made:
+        with tempfile.TemporaryDirectory() as folder:
+            found = _tried(_write_made(Path(folder)), Path(folder), options.only, out)
+    elif not options.cases.is_dir():
         out.print(f"skipped: no folder {options.cases}")
         sys.exit(0)
-    found = {}
-    for answer in ANSWERS:
-        if (
-            re.search(options.only, answer.case)
-            and (source := options.cases / answer.case).exists()
-        ):
-            one = found[answer.case] = outcome(source, answer)
-            lines = f" ({one.corrected})" if one.corrected else ""
-            out.print(f"{one.word + lines:<14}{answer.case}  {one.reason}")
+    else:
+        found = _tried(ANSWERS, options.cases, options.only, out)
     counts = Counter(one.word for one in found.values())
     out.print(f"{len(found)} cases: " + ", ".join(f"{counts[word]} {word}" for word in OUTCOMES))
     if options.json:

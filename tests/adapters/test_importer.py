@@ -360,3 +360,27 @@ def test_baseline_that_is_not_benign_is_refused(source: Path) -> None:
     problem = r"run-1.csv: line 14: baseline: is of the phase 'busy'"
     with pytest.raises(Refused, match=problem):
         take(source, MAPPING + '[baseline]\npath = "run"\n')
+
+
+def test_labels_of_a_machine_that_is_written_otherwise_leave_nothing(source: Path) -> None:
+    """Without this, the attack on PI-1 would be benign time of pi-1."""
+    labels = f"start,end,label,host\n{T_MS},{T_MS + 60_000},busy,%s\n"
+    phase = 'file = "labels.csv"\nhost = "host"\noutside = "calm"'
+    (source / "labels.csv").write_text(labels % "PI-1")
+    with pytest.raises(Refused, match="labels of host PI-1, and the tables have pi-1"):
+        take(source, MAPPING.replace('column = "state"', phase))
+    assert not Store.open(source.parent / "store").ids()
+    more = f"{T_MS},{T_MS + 60_000},busy,pi-7\n"
+    (source / "labels.csv").write_text(labels % "pi-1" + more)
+    reports, store = take(source, MAPPING.replace('column = "state"', phase))
+    assert len(store.ids()) == 1
+    assert reports[-1].notes == ("no row lies in 1 of 2 intervals (lines 3); no row has host pi-7",)
+
+
+def test_blanks_around_a_name_do_not_make_it_another(source: Path) -> None:
+    text = (source / "run-1.csv").read_text().replace(",busy,", ", busy ,")
+    text = text.replace("backup", "backup ", 3)
+    (source / "run-1.csv").write_text(text)
+    _, store = take(source)
+    (only,) = store.ids()
+    assert {one.phase for one in store.read(only).labels} == {"calm", "busy"}

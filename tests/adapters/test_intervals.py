@@ -87,4 +87,25 @@ def test_labels_of_another_time_are_refused(tmp_path: Path) -> None:
     labels = read(tmp_path, f"start,end,label\n{T + 10},{T + 20},busy\n")
     classes(labels, 30)
     with pytest.raises(Refused, match="has no interval in which a row lies"):
-        labels.refuse_unused()
+        labels.refuse_unfitting()
+
+
+def test_a_duration_ends_an_interval(tmp_path: Path) -> None:
+    text = f"start,minutes,label\n{T + 60},2,busy\n"
+    labels = read(tmp_path, text, 'unit = "s"\nduration = "minutes"\nduration_unit = "min"')
+    assert classes(labels, 59, 60, 179, 180) == [0, 1, 1, 0]
+    with pytest.raises(Refused, match="line 2: minutes: is 'x'"):
+        read(tmp_path, text.replace(",2,", ",x,"), 'unit = "s"\nduration = "minutes"')
+    with pytest.raises(Refused, match="given beside end"):
+        read(tmp_path, text, 'unit = "s"\nduration = "minutes"\nend = "stop"')
+
+
+def test_a_host_that_is_written_otherwise_is_refused(tmp_path: Path) -> None:
+    text = f"start,end,label,host\n{T},{T + 9},busy,PI-1\n{T},{T + 9},busy,pi-2\n"
+    labels = read(tmp_path, text, 'unit = "s"\nhost = "host"')
+    classes(labels, 5, host="pi-2")
+    assert labels.notes() == ["no row lies in 1 of 2 intervals (lines 2); no row has host PI-1"]
+    labels.refuse_unfitting()
+    classes(labels, 5, host="pi-1.lan")
+    with pytest.raises(Refused, match=r"labels of host PI-1, and the tables have pi-1\.lan"):
+        labels.refuse_unfitting()

@@ -260,3 +260,26 @@ def test_recordings_that_share_nothing_cannot_show_a_telling_channel(clean: Fold
     assert passed and "100 % of 12 training episodes" in told and "p = 1.000" in told
     passed, told = BEFORE_TRAINING["telling_channel"](exchangeable(clean, 0, 2, 2, telling=True))
     assert passed and "of so few that is no evidence of more than half" in told
+
+
+def test_hours_in_which_nothing_happens_are_no_copies(clean: FoldData) -> None:
+    """A log of alerts is silent most of the time; without alerts, all machines are alike."""
+
+    def silent(part: str, share: float) -> Windows:
+        windows = clean.windows[part].read()
+        x = windows.x.copy()
+        x[: round(share * len(x))] = 0
+        return replace(windows, x=x)
+
+    check = RULES["near_duplicates"]
+    quiet = {part: silent(part, 0.9) for part in clean.windows}
+    passed, found = check(replace(clean, windows=quiet))
+    assert passed
+    assert "in which nothing happens left out" in found
+    dead = {"validation": 1.0, "seen": 1.0, "unseen": 1.0}
+    nothing = {part: silent(part, dead.get(part, 0)) for part in clean.windows}
+    assert check(replace(clean, windows=nothing))[1].startswith("not asked")
+    # A copy is found beside the silence.
+    copied = re_recorded(clean)
+    mixed = concatenate([copied.windows["unseen"].read(), silent("unseen", 1.0)])
+    assert not check(put(copied, unseen=mixed))[0]

@@ -7,8 +7,8 @@ changes nothing.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +23,7 @@ from phasewatch.adapters.numerals import MISSING
 from phasewatch.adapters.partitions import Partitions
 from phasewatch.adapters.reading import opening
 from phasewatch.adapters.reading.source import Input, find
+from phasewatch.adapters.reading.table import Options
 from phasewatch.adapters.records import Identities, Records
 from phasewatch.episode import Episode, Ints
 from phasewatch.errors import Refused, counted
@@ -120,7 +121,13 @@ def import_files(source: Path, mapping: Mapping, store: Store) -> Iterator[FileR
             reports.append(report)
             yield report
     if labels and kept:
-        labels.refuse_unused()
+        try:
+            labels.refuse_unfitting()
+        except Refused:
+            _withdraw(store, (one for report in reports for one in report.episodes))
+            raise
+        if notes := labels.notes():
+            yield FileReport(labels.path.name, 0, notes=tuple(notes))
     if not kept:
         _refuse_nothing_kept(source, reports)
 
@@ -147,6 +154,13 @@ def _refuse_nothing_kept(source: Path, reports: Sequence[FileReport]) -> NoRetur
         source, f"none of its {counted(rows, 'row')} is kept", "rows that make an episode",
         "Read above why they are dropped, and correct the mapping.", code="nothing_kept",
     )  # fmt: skip
+
+
+def _withdraw(store: Store, episodes: Iterable[ImportedEpisode]) -> None:
+    """Remove the episodes of an import that were new."""
+    for one in episodes:
+        if one.new:
+            store.remove(one.id)
 
 
 class _Import:
@@ -183,7 +197,7 @@ class _Import:
         )
         self._records.append(records)
         try:
-            opened = opening.open_table(given, mapping.options, _named(mapping))
+            opened = opening.open_table(given, _options(mapping), mapping.columns)
             for identities, rows in records.rows(opened):
                 parts.add(identities, self._stretches(rows["t"]), rows)
             self._notes[number] = opened.layout.notes
@@ -235,9 +249,7 @@ class _Import:
 
     def _withdraw(self) -> None:
         """Remove the episodes that were new, because others of the same rows cannot be written."""
-        for one in self._published:
-            if one.new:
-                self._store.remove(one.id)
+        _withdraw(self._store, self._published)
         self._published = []
 
     def _report(self, number: int, given: Input) -> FileReport:
@@ -257,9 +269,12 @@ class _Import:
         )  # fmt: skip
 
 
-def _named(mapping: Mapping) -> list[str]:
-    """Return the columns that tell a header; with a pivot, channels are no columns."""
-    return mapping.columns
+def _options(mapping: Mapping) -> Options:
+    """Return how files are written, with the columns of which only plain numbers are wanted."""
+    if mapping.numerals.decimal != "." or mapping.numerals.thousands:
+        return mapping.options
+    used_as_text = {*mapping.texts, *mapping.clock.columns}
+    return replace(mapping.options, numbers=frozenset(mapping.numbers) - used_as_text)
 
 
 def _refuse_all_dropped(records: Records) -> None:

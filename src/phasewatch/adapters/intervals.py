@@ -1,5 +1,6 @@
 """Labels as intervals in a file of their own: the phase of each row by its time."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ class Labels:
     outside: int
     by_host: dict[str, tuple[Ints, Ints, Ints, Ints]]
     used: set[int] = field(default_factory=set)
+    hosts: set[str] = field(default_factory=set)
+    """The hosts of the rows whose phase was asked for."""
 
     def classes(self, t_ns: Ints, host: str) -> Ints:
         """Return the number of the class at each of some times of a host.
@@ -39,6 +42,7 @@ class Labels:
         An interval holds from its start on, its end is no part of it.
         """
         found = np.full(len(t_ns), self.outside, dtype=np.int64)
+        self.hosts.add(host)
         for key in dict.fromkeys((ANY, host)):
             if key not in self.by_host:
                 continue
@@ -54,8 +58,30 @@ class Labels:
         lines = {int(line) for _, _, _, found in self.by_host.values() for line in found}
         return sorted(lines - self.used)
 
-    def refuse_unused(self) -> None:
-        """Raise Refused where no row lies in any interval: one of the clocks is wrong."""
+    def notes(self) -> list[str]:
+        """Return what a person should know of intervals in which no row lies."""
+        lines = self.unused()
+        if not lines:
+            return []
+        shown = ", ".join(map(str, lines[:6])) + (", …" if lines[6:] else "")
+        absent = sorted(set(self.by_host) - self.hosts - {ANY})
+        hosts = f"; no row has host {', '.join(absent[:6])}" if absent else ""
+        count = len({line for _, _, _, found in self.by_host.values() for line in found})
+        return [f"no row lies in {len(lines)} of {count} intervals (lines {shown}){hosts}"]
+
+    def refuse_unfitting(self) -> None:
+        """Raise Refused where no row lies in any interval, or hosts are written otherwise.
+
+        One of the clocks is wrong, or the labels of a machine would be lost.
+        """
+        for host in sorted(set(self.by_host) - self.hosts - {ANY}):
+            if other := resembling(host, self.hosts - set(self.by_host)):
+                raise Refused(
+                    self.path, f"has labels of host {host}, and the tables have {other}",
+                    "hosts by the names that they have in the tables",
+                    "Write them alike, or give [episode] host rules in the mapping.",
+                    code="labels_outside",
+                )  # fmt: skip
         if self.by_host and not self.used:
             raise Refused(
                 self.path, "has no interval in which a row lies",
@@ -63,6 +89,12 @@ class Labels:
                 "Correct unit, format, zone or host under [phase] in the mapping.",
                 code="labels_outside",
             )  # fmt: skip
+
+
+def resembling(host: str, known: Iterable[str]) -> str:
+    """Return a name that is the same but for its case and its domain, "" for none."""
+    short = host.partition(".")[0].casefold()
+    return next((one for one in sorted(known) if one.partition(".")[0].casefold() == short), "")
 
 
 def read(given: Intervals, folder: Path, schema: Schema) -> Labels:
@@ -75,7 +107,8 @@ def read(given: Intervals, folder: Path, schema: Schema) -> Labels:
         )  # fmt: skip
     table = opening.sample(Input(path, given.file))
     assert given.label.column is not None
-    wanted = [given.start, given.label.column, *filter(None, (given.end, given.host))]
+    further = filter(None, (given.end, given.duration, given.host))
+    wanted = [given.start, given.label.column, *further]
     if absent := [name for name in wanted if name not in table.columns]:
         raise Refused(
             path, f"has no column {', '.join(absent)}", f"some of {', '.join(table.columns)}",
@@ -84,8 +117,9 @@ def read(given: Intervals, folder: Path, schema: Schema) -> Labels:
     starts = _times(table, given.start, given)
     lines = np.array(table.lines, dtype=np.int64)
     classes = _classes(table, given, schema)
-    hosts = np.array(table.columns[given.host] if given.host else [ANY] * len(table), dtype=object)
-    ends = _times(table, given.end, given) if given.end else None
+    named = [cell.strip() for cell in table.columns[given.host]] if given.host else None
+    hosts = np.array(named or [ANY] * len(table), dtype=object)
+    ends = _ends(table, starts, given)
     found = {}
     for host in dict.fromkeys(hosts):
         rows = np.flatnonzero(hosts == host)
@@ -113,6 +147,24 @@ def _times(table: Table, column: str, given: Intervals) -> Ints:
             f"a time in {given.clock.written}", "Correct it, or unit and format under [phase].",
         )  # fmt: skip
     return t_ns
+
+
+def _ends(table: Table, starts: Ints, given: Intervals) -> Ints | None:
+    """Return the Unix ns at which each interval ends; None where it ends as the next begins."""
+    if given.end:
+        return _times(table, given.end, given)
+    if not given.duration:
+        return None
+    lengths = []
+    for line, cell in zip(table.lines, table.columns[given.duration], strict=True):
+        try:
+            lengths.append(round(float(cell) * given.duration_ns))
+        except (ValueError, OverflowError):
+            raise Refused(
+                f"{table.path}: line {line}: {given.duration}", f"is {cell!r}",
+                "a number", "Correct it, or [phase] duration in the mapping.",
+            ) from None  # fmt: skip
+    return starts + np.array(lengths, dtype=np.int64)
 
 
 def _classes(table: Table, given: Intervals, schema: Schema) -> Ints:

@@ -35,6 +35,8 @@ ANSWERS = {
     "start": "the date from which times count, such as 2026-11-01T10:00:00",
     "format": 'a format, such as "%d/%m/%Y %H:%M" for days before months',
     "decimal": '"," or "."',
+    "host": "the name of the machine, or where it stands",
+    "outside": "the phase of all time that no label names",
 }
 """What may answer a question, by its field."""
 
@@ -156,8 +158,9 @@ class Quantity:
 class Intervals:
     """A file of labels: the phase of each stretch of time, `outside` of all of which it is another.
 
-    `start`, `end`, `label` and `host` are columns of the file. Without `end`, an interval ends
-    where the next begins; without `host`, it holds for every host.
+    `start`, `end`, `label` and `host` are columns of the file. Instead of `end` there may be a
+    `duration`, a column of numbers of `duration_ns` each; without both, an interval ends where the
+    next begins. Without `host`, it holds for every host.
     """
 
     file: str
@@ -167,6 +170,8 @@ class Intervals:
     outside: str
     clock: Clock
     host: str = ""
+    duration: str = ""
+    duration_ns: int = NS
 
 
 @dataclass(frozen=True)
@@ -415,14 +420,26 @@ class _Episode(fields.Table):
     every_s: _Seconds = 0.0
 
 
+LENGTHS_NS = {"ms": NS // 1000, "s": NS, "min": 60 * NS, "h": 3600 * NS}
+"""Nanoseconds in each unit of durations."""
+
+
 class _Intervals(_Written):
     file: Name
     start: Name = "start"
     end: str = "end"
     label: Name = "label"
+    duration: str = ""
+    duration_unit: Literal["ms", "s", "min", "h"] = "s"
     host: str = ""
     outside: Name
     rules: list[Rule] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Self:
+        if self.duration and "end" in self.model_fields_set:
+            raise fields.wrong("is given beside end", "one of end and duration", "duration")
+        return self
 
 
 class _ChannelSource(fields.Table):
@@ -529,7 +546,11 @@ def _intervals(labels: object, time: _Time, path: object) -> Intervals:
         time.start if (found.unit or time.unit) in CLOCKS else "",
     )
     label = TextSource(column=found.label, rules=found.rules)
-    return Intervals(found.file, found.start, found.end, label, found.outside, clock, found.host)
+    end = "" if found.duration else found.end
+    return Intervals(
+        found.file, found.start, end, label, found.outside, clock, found.host, found.duration,
+        LENGTHS_NS[found.duration_unit],
+    )  # fmt: skip
 
 
 def _refused(place: str, problem: str, expected: str) -> Refused:

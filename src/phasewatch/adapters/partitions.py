@@ -34,6 +34,17 @@ def row_type(channels: int) -> np.dtype[Any]:
     )  # fmt: skip
 
 
+def _groups(identities: Ints, stretches: Ints) -> list[Ints]:
+    """Return the places of the rows of each identity and stretch, in their order."""
+    stretches = stretches - stretches.min()
+    keys = identities * (int(stretches.max()) + 1) + stretches
+    if keys.max() < 1 << 16:
+        # NumPy sorts numbers of 16 bits by radix, in a tenth of the time.
+        keys = keys.astype(np.uint16)
+    order = np.argsort(keys, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(keys[order])) + 1)
+
+
 class Partitions:
     """The rows of each identity and stretch, in the order in which they were added.
 
@@ -53,10 +64,7 @@ class Partitions:
         """Add rows, each with the number of its identity and of its stretch of time."""
         if not len(rows):
             return
-        order = np.lexsort((stretches, identities))
-        changed = np.diff(identities[order]) != 0
-        changed |= np.diff(stretches[order]) != 0
-        for part in np.split(order, np.flatnonzero(changed) + 1):
+        for part in _groups(identities, stretches):
             key = int(identities[part[0]]), int(stretches[part[0]])
             self._held.setdefault(key, []).append(rows[part])
             self._sizes[key] = self._sizes.get(key, 0) + len(part)

@@ -410,7 +410,7 @@ class Records:
         for code, word in enumerate(coded.dictionary.to_pylist()):
             line = batch.lines[int(np.argmax(codes == code))]
             where = f"{self.given}: line {line}: {source.column}"
-            words.append(source.apply_rules(word or "", where))
+            words.append(source.apply_rules((word or "").strip(), where))
         return words, codes
 
     def _refuse_empty(self, key: str, words: list[str], codes: Ints, batch: Batch) -> None:

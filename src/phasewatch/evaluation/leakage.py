@@ -5,7 +5,7 @@ stops the run unless its rule is waived by name, which the report states. For ev
 plant a leak that it must find. Findings are part of posteriors.parquet.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 
@@ -15,7 +15,7 @@ from scipy import stats
 
 from phasewatch import metrics, progress, splits
 from phasewatch.episode import Identity
-from phasewatch.errors import Refused
+from phasewatch.errors import Refused, counted
 from phasewatch.evaluation import baselines, timing
 from phasewatch.evaluation.neighbours import NearestTraining, nearest_other, nearest_value
 from phasewatch.features.normalizer import Normalizer
@@ -216,11 +216,18 @@ def near_duplicates(data: FoldData) -> Outcome:
     """No evaluated episode is a copy of a training episode, or a second recording of it.
 
     The median distance of its windows to the nearest training windows must be at least
-    MIN_EPISODE_DISTANCE of the usual distance between windows of two episodes.
+    MIN_EPISODE_DISTANCE of the usual distance between windows of two episodes. Windows in which
+    nothing happens are left out: hours without an alert are alike and no copies of each other.
     """
-    near = data.nearest_training
+    training = data.windows["train"]
+    judged = [data.windows[part] for part in HELD_OUT]
+    active = [_active(windows) for windows in judged]
+    left, known = _silent(judged, active), _active(training)
+    if not len(known) or not any(map(len, active)):
+        return True, f"not asked: nothing happens in the windows of one side{left}"
+    near = data.nearest_training if known is training else NearestTraining(known)
     nearest, pair = (np.inf, 0), ("", "")
-    for bound, number, id, windows in _by_lower_bound(near, data):
+    for bound, number, id, windows in _by_lower_bound(near, active):
         if bound > nearest[0]:
             break
         place, least = near.nearest(near.standardised(windows()))
@@ -228,12 +235,31 @@ def near_duplicates(data: FoldData) -> Outcome:
             names, counts = np.unique(near.windows.take(place).episode, return_counts=True)
             nearest, pair = found, (id, str(names[counts.argmax()]))
     share = nearest[0] / near.usual
-    finding = f"the nearest, {pair[0]} to {pair[1]}, is at {share:.2f} of the usual distance"
+    finding = f"the nearest, {pair[0]} to {pair[1]}, is at {share:.2f} of the usual distance{left}"
     return share >= MIN_EPISODE_DISTANCE, finding
 
 
+def _active(windows: WindowSet) -> WindowSet:
+    """Return the windows in which some value is measured and not 0: the same object if all are."""
+    blocks = [
+        (np.nan_to_num(block.x) != 0).any(axis=(1, 2)) for block in windows.blocks(past=False)
+    ]
+    rows = np.concatenate([np.zeros(0, dtype=np.bool_), *blocks])
+    return windows if rows.all() else windows.take(rows)
+
+
+def _silent(judged: Sequence[WindowSet], active: Sequence[WindowSet]) -> str:
+    """Return how many judged windows are left out because nothing happens, in words."""
+    windows = sum(map(len, judged)) - sum(map(len, active))
+    if not windows:
+        return ""
+    every, kept = ({id for one in some for id in one.episode} for some in (judged, active))
+    whole = f", of {counted(len(every - kept), 'episode')} all" if every - kept else ""
+    return f"; {counted(windows, 'window')} in which nothing happens left out{whole}"
+
+
 def _by_lower_bound(
-    near: NearestTraining, data: FoldData
+    near: NearestTraining, parts: Iterable[WindowSet]
 ) -> list[tuple[float, int, str, Callable[[], WindowSet]]]:
     """Return evaluated episodes with their numbers, by how near they may be.
 
@@ -241,8 +267,9 @@ def _by_lower_bound(
     Each comes with a function that returns its windows.
     """
     found: list[tuple[float, int, str, Callable[[], WindowSet]]] = []
-    for part in HELD_OUT:
-        windows = data.windows[part]
+    for windows in parts:
+        if not len(windows):
+            continue
         (ids, place), bounds = windows.episodes, near.lower_bounds(windows)
         for rows in timing.rows_by_episode(place, windows.t_ns):
             bound, id = float(np.median(bounds[rows])), str(ids[place[rows[0]]])

@@ -116,3 +116,17 @@ def test_a_name_that_the_mapping_has_as_it_stands_is_left_so() -> None:
 def test_no_line_is_no_table() -> None:
     with pytest.raises(Refused, match=r"a\.csv: is empty"):
         find("\n \n")
+
+
+def test_units_in_brackets_are_no_header() -> None:
+    text = "Time;Fan;Temp\n[UTC];[rpm];[degC]\n2026-09-21 10:00:00;1200;41.5\n" * 1
+    found = find(text + "2026-09-21 10:00:05;1201;41.5\n2026-09-21 10:00:10;1190;41.0\n")
+    assert (found.names, found.first_line) == (("Time", "Fan", "Temp"), 3)
+
+
+def test_a_quoted_cell_may_go_over_lines() -> None:
+    rows = "".join(f'"168855120{at}","a, b\nc","{at}.5"\n' for at in range(9))
+    found = find('"ts","message","cpu"\n' + rows)
+    assert (found.separator, found.names, found.first_line) == (",", ("ts", "message", "cpu"), 2)
+    inches = find("ts,size,cpu\n" + "".join(f'168855120{at},27",{at}\n' for at in range(9)))
+    assert inches.names == ("ts", "size", "cpu")

@@ -140,6 +140,7 @@ def test_a_broken_row_is_dropped_and_reported(
         ("a.parquet", b"PAR1", "Parquet"),
         ("a.ts", b"1,2,3\n", "no line @data"),
     ],
+    ids=lambda one: one if isinstance(one, str) else "bytes",  # archives hold the time of making
 )
 def test_a_file_that_cannot_be_read_is_refused(
     name: str, data: bytes, why: str, tmp_path: Path

@@ -74,3 +74,15 @@ def test_a_list_is_found_by_its_path_or_alone() -> None:
     assert shapes.listed({"a": rows, "b": rows}, "") is None
     assert list(shapes.listed({"total": 1, "data": rows}, "") or ()) == rows
     assert shapes.listed({"a": rows}, "a.b") is None
+
+
+def test_objects_by_name_are_rows_with_that_name() -> None:
+    row = {"cpu": 1}
+    assert list(shapes.keyed({"a": row, "b": row}) or ()) == [
+        {"key": "a"} | row, {"key": "b"} | row,
+    ]  # fmt: skip
+    assert list(shapes.keyed({"a": [row, row]} | {"b": [row]}) or ()) == [
+        {"key": "a"} | row, {"key": "a"} | row, {"key": "b"} | row,
+    ]  # fmt: skip
+    for other in ({"a": row}, {"a": row, "b": {"x": 1}}, {"a": row, "b": 1}):
+        assert shapes.keyed(other) is None

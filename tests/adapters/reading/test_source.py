@@ -8,7 +8,7 @@ from phasewatch.adapters.reading.source import Input, find
 
 def test_hidden_files_and_texts_for_people_are_no_tables(tmp_path: Path) -> None:
     for name in ("b.csv", "A.CSV", "noending", "x.log", "README.md", ".hidden", "__MACOSX/a.csv",
-                 "deep/er/a.json", "schema.toml"):  # fmt: skip
+                 "deep/er/a.json", "schema.toml", "README.txt", "LICENSE"):  # fmt: skip
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("t,x\n1,2\n")

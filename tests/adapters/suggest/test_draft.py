@@ -330,3 +330,89 @@ def test_file_names_that_only_look_benign_state_no_phase(tmp_path: Path) -> None
         rows = [f"{T_S + start * 999 + at},{at % 7}" for at in range(60)]
         write(tmp_path / "t" / f"{name}.csv", "ts,x", rows)
     assert 'value = "?"' in draft(tmp_path / "t").mapping
+
+
+def test_a_machine_that_comes_below_the_rows_looked_at_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "ROWS", 20)
+    row = lambda at: f"{T_S + at % 30},{'ab'[at // 30]},{at % 7}"  # noqa: E731
+    path = table(tmp_path / "a.csv", "ts,probe,x", row)
+    with pytest.raises(Refused, match="probe is a in the rows looked at, and one of 2 texts"):
+        draft(path)
+    assert 'column = "probe"' in draft(path, host="probe").mapping
+    assert "state" not in draft(table(tmp_path / "b.csv", "ts,state,x", row)).schema
+
+
+def test_folders_of_days_are_no_machines(tmp_path: Path) -> None:
+    for day in range(2):
+        for host in ("web1", "db1"):
+            row = lambda at, day=day: f"{T_S + day * 86_400 + at},{at % 7},{at * 9}"  # noqa: E731
+            table(tmp_path / "t" / f"2026-11-0{day + 1}" / f"{host}.csv", "ts,cpu,rx_bytes", row)
+    found = draft(tmp_path / "t")
+    assert f"host = {{ path = {quoted(paths.FILE)} }}" in found.mapping
+
+
+def test_a_long_silence_ends_a_recording(tmp_path: Path) -> None:
+    row = lambda at: f"{T_S + at * 5 + (86_400 if at > 30 else 0)},{at % 7}"  # noqa: E731
+    assert "gap_s = 50 " in draft(table(tmp_path / "a.csv", "ts,x", row)).mapping
+    alerts = lambda at: f"{T_S + at * at * 60},{at % 3},w"  # noqa: E731
+    found = draft(table(tmp_path / "c.csv", "ts,src,signature", alerts), rows="events")
+    assert "gap_s" not in found.mapping
+    short = lambda at: f"{T_S + at * 5 + (90 if at > 30 else 0)},{at % 7}"  # noqa: E731
+    assert "gap_s" not in draft(table(tmp_path / "b.csv", "ts,x", short)).mapping
+
+
+def test_two_columns_that_may_name_machines_are_asked_about(tmp_path: Path) -> None:
+    def row(at: int) -> str:
+        return f"{T_S + at // 4 * 5},{'ab'[at % 2]},{'xy'[at // 2 % 2]},{at % 7}"
+
+    path = table(tmp_path / "a.csv", "ts,device,sensor,x", row)
+    with pytest.raises(Refused, match="may both name machines"):
+        draft(path)
+    path = table(
+        tmp_path / "b.csv", "ts,sensor,reading", lambda at: f"{T_S + at // 2},{'pq'[at % 2]},{at}.5"
+    )
+    with pytest.raises(Refused, match="stands beside one value"):
+        draft(path)
+    assert list(channels(draft(path, quantity="sensor"))) == ["p", "q"]
+
+
+def test_machines_in_the_names_of_quantities_are_refused(tmp_path: Path) -> None:
+    head = "ts,web1_cpu,web1_rx,web2_cpu,web2_rx"
+    path = table(
+        tmp_path / "a.csv", head, lambda at: f"{T_S + at},{at % 7},{at % 5},{at % 3},{at % 2}"
+    )
+    with pytest.raises(Refused, match="have the names of machines in them"):
+        draft(path)
+    assert len(channels(draft(path, rows="samples"))) == 4
+
+
+def test_machines_with_numbers_that_follow_each_other_are_asked_about(tmp_path: Path) -> None:
+    row = lambda at: f"{T_S + at},r{at // 30},{at % 7}"  # noqa: E731
+    with pytest.raises(Refused, match="--host robot"):
+        draft(table(tmp_path / "a.csv", "ts,robot,x", row))
+    assert channels(draft(table(tmp_path / "b.csv", "ts,stage,x", row))) == {"x": "gauge"}
+
+
+@pytest.mark.parametrize(
+    ("head", "words"), [("turbine", ("Anna", "Berta")), ("meter", (701, 7002))]
+)
+def test_machines_that_follow_each_other_are_asked_about(
+    head: str, words: tuple[object, object], tmp_path: Path
+) -> None:
+    row = lambda at: f"{T_S + at},{words[at // 30]},{at % 7}"  # noqa: E731
+    path = table(tmp_path / "a.csv", f"ts,{head},x", row)
+    with pytest.raises(Refused, match=f"--host {head}"):
+        draft(path)
+    assert f'column = "{head}"' in draft(path, host=head).mapping
+    for name in ("weekday", "mode"):
+        assert "x" in channels(draft(table(tmp_path / f"{name}.csv", f"ts,{name},x", row)))
+
+
+def test_words_that_cross_the_quantities_may_be_machines(tmp_path: Path) -> None:
+    head = "ts,Anna_rpm,Anna_mw,Berta_rpm,Berta_mw"
+    row = lambda at: f"{T_S + at},{at % 7},{at % 5},{at % 3},{at % 2}"  # noqa: E731
+    found = draft(table(tmp_path / "a.csv", head, row))
+    assert 'host = "?"' in found.mapping
+    assert any("are Anna, Berta in the names" in one for one in found.questions)

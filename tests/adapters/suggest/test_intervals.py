@@ -51,3 +51,35 @@ def test_words_of_machines_in_labels_are_their_hosts(tmp_path: Path) -> None:
         used = f'host = "{column}"' in found.mapping
         assert used is (column == "target")
         assert used is not any("[phase] host" in question for question in found.questions)
+
+
+def test_marks_and_durations_are_labels(tmp_path: Path) -> None:
+    source = tmp_path / "t"
+    table(source / "data.csv", "ts,x", lambda at: f"{T_S + at},{at % 7}")
+    write(source / "l.csv", "begin,length_min,type", [f"{T_S + 3},2,miner"])
+    assert 'duration = "length_min"\nduration_unit = "min"\n' in draft(source).mapping
+    write(source / "l.csv", "time,phase", [f"{T_S + 3},scan", f"{T_S + 9},normal"])
+    mapping = draft(source).mapping
+    assert 'end = ""\nlabel = "phase"\noutside = "normal"' in mapping
+    write(source / "l.csv", "time,phase,x", [f"{T_S + 3},scan,1"])
+    assert 'end = ""' not in draft(source).mapping
+
+
+def test_machines_that_are_written_otherwise_are_asked_about(tmp_path: Path) -> None:
+    source = tmp_path / "t"
+    table(
+        source / "data.csv", "ts,host,x", lambda at: f"{T_S + at // 2},{'ab'[at % 2]}.lan,{at % 7}"
+    )
+    write(source / "truth.csv", "host,start,end,label", [f"A,{T_S + 3},{T_S + 9},scan"])
+    assert any("is A of the file of labels a.lan" in one for one in draft(source).questions)
+
+
+def test_what_is_outside_of_labels_that_name_idle_time_is_asked(tmp_path: Path) -> None:
+    source = tmp_path / "t"
+    table(source / "data.csv", "ts,x", lambda at: f"{T_S + at},{at % 7}")
+    rows = [f"{T_S + 3},{T_S + 9},mining", f"{T_S + 9},{T_S + 20},%s"]
+    for word, outside in (("idle", "?"), ("normal", "normal"), ("scan", "benign")):
+        write(source / "l.csv", "from,to,activity", [row.replace("%s", word) for row in rows])
+        found = draft(source)
+        assert f'outside = "{outside}"' in found.mapping
+        assert any("[phase] outside" in one for one in found.questions) is (outside == "?")

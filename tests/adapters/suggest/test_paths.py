@@ -3,14 +3,24 @@
 import re
 
 import numpy as np
+import pytest
 
 from phasewatch.adapters.suggest import paths
 
 
-def test_all_files_are_in_folders_of_which_there_are_several() -> None:
-    assert paths.several_folders(["a/x.csv", "b/x.csv"])
-    assert not paths.several_folders(["a/x.csv", "a/y.csv"])
-    assert not paths.several_folders(["a/x.csv", "b/x.csv", "notes.csv"])
+@pytest.mark.parametrize(
+    ("names", "level"),
+    [
+        (["a/x.csv", "b/x.csv"], paths.FOLDER),
+        (["a/x.csv", "a/y.csv"], ""),
+        (["a/x.csv", "b/x.csv", "notes.csv"], ""),
+        (["2026-11-01/a.csv", "2026-11-02/a.csv"], ""),
+        (["raw/a/x.csv", "raw/b/x.csv"], "^(?:[^/]+/){1}([^/]+)/"),
+        (["train/a/x.csv", "test/b/x.csv"], "^(?:[^/]+/){1}([^/]+)/"),
+    ],
+)
+def test_levels_of_folders_tell_files_apart(names: list[str], level: str) -> None:
+    assert next(paths.levels(names), "") == level
 
 
 def test_files_that_only_touch_do_not_overlap() -> None:
@@ -21,6 +31,9 @@ def test_files_that_only_touch_do_not_overlap() -> None:
 
 def test_the_quantity_is_below_the_folder_without_date_and_ending() -> None:
     for name in ("web1/cpu-0/cpu-user-2023-07-05.csv", "web1/cpu-0/cpu-user-2023-07-05"):
-        found = re.search(paths.QUANTITY, name)
-        assert found is not None
-        assert found[1] == "cpu-0/cpu-user"
+        for level, path in zip(paths.levels(["a/x", "b/x"]), (name,), strict=True):
+            found = re.search(paths.quantity(level), path)
+            assert found is not None
+            assert found[1] == "cpu-0/cpu-user"
+    deeper = next(paths.levels(["raw/a/x", "raw/b/x"]))
+    assert re.search(paths.quantity(deeper), "raw/web1/cpu/user.csv")[1] == "cpu/user"  # type: ignore[index]

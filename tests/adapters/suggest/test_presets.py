@@ -162,7 +162,7 @@ def falco() -> Form:
         row = {"hostname": "web1", "output": "x", "priority": "Warning", "rule": "r",
                "time": f"{np.datetime64(int(t * 1e9), 'ns')}Z"}  # fmt: skip
         rows.append(json.dumps(row | {"output_fields": {"evt.time": int(t * 1e9)}}))
-    return Form("falco.jsonl", rows, "web1", {"alerts": 60})
+    return Form("falco.jsonl", rows, "web1", {"alerts": 60, "errors": 0, "warnings": 60})
 
 
 FORMS: dict[str, Callable[[], Form]] = {
@@ -279,3 +279,32 @@ def test_labels_inside_the_folder_are_no_table(tmp_path: Path) -> None:
     labels = write(source / "labels.csv", "start,end,label", [f"{T_S + 200},{T_S + 400},scan"])
     (episode,) = imported("telegraf", source, tmp_path / "store", labels=labels)
     assert [label.phase for label in episode.labels] == ["benign", "scan", "benign"]
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "received"),
+    [
+        (r"Prozessor(_Total)\Prozessorzeit (%)", r"Arbeitsspeicher\Verfügbare MB",
+         r"Netzwerkschnittstelle(net0)\Empfangene Bytes/s"),
+        (r"Processeur(_total)\% temps processeur", r"Mémoire\Mégaoctets disponibles",
+         r"Interface réseau(net0)\Octets reçus/s"),
+    ],
+)  # fmt: skip
+def test_counters_of_perfmon_may_have_german_and_french_names(
+    cpu: str, memory: str, received: str, tmp_path: Path
+) -> None:
+    names = ((r"Processor(_Total)\% Processor Time", cpu), (r"Memory\Available MBytes", memory),
+             (r"Network Interface(net0)\Bytes Received/sec", received))  # fmt: skip
+    text = "\n".join(perfmon().lines)
+    for english, other in names:
+        text = text.replace(english, other)
+    (tmp_path / "web1.csv").write_text(text, encoding="utf-8")
+    found = presets.fit(presets.load("perfmon"), sample.read(tmp_path), "benign")
+    measured = {"windows.cpu", "windows.mem_available_mbytes", "windows.received"}
+    assert set(found.schema.names) == measured
+
+
+def test_other_logs_of_a_host_are_none_of_falco(tmp_path: Path) -> None:
+    rows = [f'{{"time": "{_stamp(at)}Z", "hostname": "a", "program": "sshd"}}' for at in range(30)]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    assert presets.fitting(sample.read(tmp_path)) == ""

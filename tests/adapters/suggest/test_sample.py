@@ -73,3 +73,11 @@ def test_columns_of_several_machines_are_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(Refused, match="columns of several machines: W1, W2"):
         sample.read(path)
+
+
+def test_files_with_further_columns_are_alike(tmp_path: Path) -> None:
+    table(tmp_path / "a.csv", "ts,x", lambda at: f"{T_S + at},{at}")
+    table(tmp_path / "b.csv", "ts,x,y", lambda at: f"{T_S + at},{at},{at}")
+    found = sample.read(tmp_path)
+    assert [part.name for part in found.parts] == ["a.csv", "b.csv"]
+    assert found.columns == ("ts", "x", "y")

@@ -86,3 +86,54 @@ def test_files_of_one_machine_hold_its_quantities(tmp_path: Path) -> None:
     found = draft(tmp_path / "c")
     assert channels(found) == {"cpu_0_cpu_idle": "counter", "cpu_0_cpu_user": "counter"}
     assert 'host = { path = "^([^/]+)/" }' in found.mapping
+
+
+def test_numbers_may_be_those_of_machines(tmp_path: Path) -> None:
+    rows = lambda at: f"{T_S + at // 2 * 5},{at % 2 + 1},{cpu(at)}"  # noqa: E731
+    with pytest.raises(Refused, match=r"differ in bay.*--host bay"):
+        draft(table(tmp_path / "a.csv", "time,bay,load", rows))
+    assert len(channels(draft(table(tmp_path / "b.csv", "time,core,load", rows)))) == 2
+
+
+def test_a_long_table_may_have_machines_beside_its_quantities(tmp_path: Path) -> None:
+    def row(at: int) -> str:
+        return f"{T_S + at // 4 * 5},{('load', 'rx')[at % 2]},{('web', 'db')[at // 2 % 2]},{at % 7}"
+
+    path = table(tmp_path / "a.csv", "time,metric,pod,value", row)
+    with pytest.raises(Refused, match="differ in pod"):
+        draft(path)
+    assert list(channels(draft(path, host="pod"))) == ["load", "rx"]
+    assert sorted(channels(draft(path, quantity="pod"))) == [
+        "load_db", "load_web", "rx_db", "rx_web",
+    ]  # fmt: skip
+
+
+def test_the_parts_of_a_path_stay_together(tmp_path: Path) -> None:
+    def row(at: int) -> str:
+        names = (("web", "cpu", "user"), ("web", "mem", "used"), ("db", "cpu", "user"),
+                 ("db", "mem", "used"))[at % 4]  # fmt: skip
+        return f"{T_S + at // 4 * 5},{at % 7},{','.join(names)}"
+
+    path = table(tmp_path / "a.csv", "time,value,part_0,part_1,part_2", row)
+    found = draft(path, host="part_0")
+    assert list(channels(found)) == ["cpu_user", "mem_used"]
+
+
+def test_files_that_are_named_by_what_they_measure_are_one_machine(tmp_path: Path) -> None:
+    for quantity in ("cpu_percent", "memory_used"):
+        table(tmp_path / "a" / f"{quantity}.csv", "ts,value", lambda at: f"{T_S + at},{at % 7}")
+    found = draft(tmp_path / "a")
+    assert channels(found) == {"cpu_percent": "gauge", "memory_used": "gauge"}
+    assert 'host = "host-1"' in found.mapping
+
+
+@pytest.mark.parametrize(("later", "join"), [(0, True), (9000, False)])
+def test_files_with_further_columns_are_joined_where_they_hold_the_same_time(
+    later: int, join: bool, tmp_path: Path
+) -> None:
+    table(tmp_path / "t" / "a.csv", "ts,host,x", lambda at: f"{T_S + at},h,{at % 7}")
+    table(
+        tmp_path / "t" / "b.csv", "ts,host,x,y",
+        lambda at: f"{T_S + at + later},h,{'' if join else at % 7},{at % 5}",
+    )  # fmt: skip
+    assert ("join = true" in draft(tmp_path / "t").mapping) is join

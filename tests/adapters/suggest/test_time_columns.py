@@ -121,3 +121,65 @@ def test_days_of_a_spreadsheet_are_no_seconds(tmp_path: Path) -> None:
     for told in ("", "time"):
         with pytest.raises(Refused):
             chosen(path, told)
+
+
+@pytest.mark.parametrize(("head", "unit"), [("elapsed_ms", "ms"), ("t", "s"), ("seconds", "s")])
+def test_without_another_clock_what_counts_from_a_start_is_one(
+    head: str, unit: str, tmp_path: Path
+) -> None:
+    found = chosen(table(tmp_path / "a.csv", f"{head},x", lambda at: f"{at * 250},{at % 7}"))
+    assert found.question
+    assert found.lines[0] == f'unit = "{unit}"'
+    dated = table(tmp_path / "b.csv", f"{head},ts", lambda at: f"{at * 250},{T_S + at}")
+    assert chosen(dated).columns == ("ts",)
+
+
+def test_without_another_clock_the_start_of_a_flow_is_one(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", "bytes,start,end", lambda at: f"9,{T_S + at},{T_S + at + 3}")
+    found = chosen(path)
+    assert (found.columns, found.lines) == (("start",), ('unit = "s"',))
+
+
+def test_a_line_below_the_table_does_not_hide_its_clock(tmp_path: Path) -> None:
+    def row(at: int) -> str:
+        return f"2026-09-21 10:{at:02}:00,{at}" if at < 59 else "Average:,30"
+
+    assert chosen(table(tmp_path / "a.csv", "time,x", row)).lines == ('unit = "iso"',)
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "format"),
+    [
+        ("date,time", "20260921,10{:02}00", "%Y%m%d %H%M%S"),
+        ("Year,Month,Day,Hour,Minute", "2026,9,21,10,{}", "%Y %m %d %H %M"),
+        ("date,hour", "2026-09-21,{}", "%Y-%m-%d %H"),
+    ],
+)
+def test_a_date_may_stand_in_several_columns(
+    head: str, cells: str, format: str, tmp_path: Path
+) -> None:
+    path = table(tmp_path / "a.csv", f"{head},x", lambda at: f"{cells.format(at % 24)},{at}.5")
+    found = chosen(path)
+    assert found.columns == tuple(head.split(","))
+    assert found.lines == (f'format = "{format}"',)
+
+
+def test_half_days_that_nothing_tells_apart_are_refused(tmp_path: Path) -> None:
+    def row(at: int) -> str:
+        return f"2026-09-21 {(11 + at // 20 - 1) % 12 + 1:02}:{at % 20:02}:00,{at}"
+
+    path = table(tmp_path / "a.csv", "time,x", row)
+    with pytest.raises(Refused, match="goes from hour 12 to hour 1"):
+        chosen(path)
+
+
+def test_a_refusal_says_what_to_do_about_lists_and_days(tmp_path: Path) -> None:
+    days = table(tmp_path / "a.csv", "time,x", lambda at: f"{46286 + at / 86400:.8f},{at}")
+    with pytest.raises(Refused, match="as spreadsheets count them"):
+        chosen(days)
+    path = tmp_path / "b.json"
+    path.write_text(
+        '{"name": "cpu", "points": [[1, 2], [3, 4]]}\n{"name": "m", "points": [[1, 2]]}'
+    )
+    with pytest.raises(Refused, match="hold lists of rows"):
+        chosen(path)

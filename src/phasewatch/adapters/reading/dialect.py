@@ -16,19 +16,27 @@ from phasewatch.adapters.numerals import RARER
 from phasewatch.adapters.reading.source import unreadable
 from phasewatch.adapters.reading.table import Options
 
-SEPARATORS = (",", "\t", ";", "|", " ")
+SEPARATORS = (",", "\t", ";", "|", " ", "^", "~", "\x01")
 """Separators that are tried; a blank stands for any number of blanks and tabs."""
+
+OPEN = re.compile(r'(?:^|[,;|\t])\s*"[^"]*(?:""[^"]*)*$')
+"""The end of a line within a cell in quotes."""
+
+MOST_IN_CELL = 20
+"""Lines that one cell in quotes may hold."""
 
 LOOKED_AT = 200
 """Lines that are looked at."""
 
-NUMBER = re.compile(r"[<>~]?[+-]?(\d[\d.,_']*|\.\d+)([eE][+-]?\d+)?\s?[%A-Za-zµ°/]{0,5}|"
+NUMBER = re.compile(r"[<>~]?[+-]?(\d[\d.,_'\u2019\u00a0\u202f]*|\.\d+)([eE][+-]?\d+)?"
+                    r"\s?[%A-Za-zµ°/]{0,5}|"
                     r"0x[0-9a-fA-F]+|"
                     r"[+-]?inf(inity)?", re.IGNORECASE)  # fmt: skip
 DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([T ].*)?|\d{1,2}:\d{2}(:\d{2}.*)?|"
                   r"\w{3},? \w{3} +\d+ .*\d{4}.*|\d{1,2}[- ]\w{3}[- ]\d{2,4}.*")  # fmt: skip
 PLAIN = re.compile(r"[+-]?(\d[\d.,]*|\.\d+)([eE][+-]?\d+)?")
 WORDS = re.compile(r"[^,;|\t]*")
+BRACKETED = re.compile(r"\[[^\]]*\]|\([^)]*\)")
 
 
 UNITS = frozenset(
@@ -37,7 +45,8 @@ UNITS = frozenset(
      "mbit/s", "/s",
      "1/s", "hz", "khz", "mhz", "ghz", "c", "°c", "k", "w", "kw", "kwh", "v", "a", "rpm", "bar",
      "kpa", "pa", "m", "m/s", "m3/h", "l/min", "string", "double", "float", "long", "int",
-     "integer", "bool", "boolean", "datetime", "timestamp", "object", "int64", "float64"}
+     "integer", "bool", "boolean", "datetime", "timestamp", "utc", "local", "object", "int64",
+     "float64"}
 )  # fmt: skip
 """Words of a row of units or types, in lower case."""
 
@@ -117,7 +126,7 @@ def find(
     """
     lines = [
         (number, line.rstrip("\r"))
-        for number, line in enumerate(text.split("\n")[:LOOKED_AT], 1)
+        for number, line in _rows(text)
         if line.strip() and number > (options.skip or 0)
     ]
     if options.comment:
@@ -131,6 +140,24 @@ def find(
         if found is not None:
             return found
     return _by_form(lines, tried, options)
+
+
+def _rows(text: str) -> list[tuple[int, str]]:
+    """Return the first lines of a text with their numbers; a quoted cell may go over several.
+
+    A quote within a cell, such as a mark of inches, opens none, nor does one that no line closes.
+    """
+    physical = text.split("\n")[:LOOKED_AT]
+    found, at = [], 0
+    while at < len(physical):
+        end = at + 1
+        if OPEN.search(physical[at]):
+            last = min(at + MOST_IN_CELL, len(physical))
+            closing = (n for n in range(at + 1, last) if physical[n].count('"') % 2)
+            end = next(closing, at) + 1
+        found.append((at + 1, "\n".join(physical[at:end])))
+        at = end
+    return found
 
 
 def _by_names(
@@ -304,8 +331,15 @@ def _header(table: Sequence[_Line], width: int, options: Options) -> _Line | Non
         return None
     if options.skip is not None or len(above) == len(fitting):
         return above[0]
-    of_units = {cell.strip(" []()").lower() for cell in above[-1].cells} <= UNITS
-    return above[-2] if of_units and len(above) > 1 else above[-1]
+    return above[-2] if len(above) > 1 and _of_units(above[-1].cells) else above[-1]
+
+
+def _of_units(cells: Sequence[str]) -> bool:
+    """Return whether the cells of a line are units or types: known ones, or all in brackets."""
+    given = [cell.strip() for cell in cells if cell.strip()]
+    if given and all(BRACKETED.fullmatch(cell) for cell in given):
+        return True
+    return {cell.strip(" []()").lower() for cell in cells} <= UNITS
 
 
 def _holds_values(line: _Line) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phasewatch.adapters.dates import Bools
+from phasewatch.adapters.numerals import MISSING
 from phasewatch.adapters.reading.table import Batch, Dropped
 from phasewatch.episode import Ints
 
@@ -46,10 +47,12 @@ class Rows:
         """Return the bytes of a row."""
         return self.data[self.starts[row] : self.ends[row]]
 
-    def joined(self) -> bytes:
-        """Return the bytes of all rows, one after the other."""
+    def joined(self) -> bytes | memoryview:
+        """Return the bytes of all rows, one after the other; of all that there are, not a copy."""
         if not len(self):
             return b""
+        if (self.starts[1:] == self.ends[:-1] + 1).all() and self.ends[-1] < len(self.data):
+            return memoryview(self.data)[self.starts[0] : self.ends[-1] + 1]
         # Rows that stood together are copied at once.
         breaks = np.flatnonzero(self.starts[1:] != self.ends[:-1] + 1) + 1
         first = self.starts[np.concatenate([[0], breaks])]
@@ -100,20 +103,30 @@ def _outside_quotes(buffer: Bytes, feeds: Ints, separator: int) -> Ints:
 
 
 def parse(
-    rows: Rows, names: Sequence[str], wanted: Collection[str], separator: str, quoted: bool = True
-) -> Batch:
-    """Return rows as text in the wanted ones of the columns; rows of another width are dropped."""
+    rows: Rows, names: Sequence[str], wanted: Collection[str], separator: str,
+    numbers: Collection[str] = (), quoted: bool = True,
+) -> Batch:  # fmt: skip
+    """Return rows as text in the wanted ones of the columns; rows of another width are dropped.
+
+    Columns of `numbers` are doubles where all their cells are numbers or missing.
+    """
     columns = [name for name in names if name in wanted]
     read = columns or list(names[:1])
-    found = _arrow(rows, names, read, separator, quoted) or _python(rows, names, read, separator)
+    known = frozenset(numbers) & set(read)
+    found = (
+        (_arrow(rows, names, read, separator, quoted, known) if known else None)
+        or _arrow(rows, names, read, separator, quoted)
+        or _python(rows, names, read, separator)
+    )
     texts, kept, dropped = found
     return Batch(tuple(names), kept, {name: texts[name] for name in columns}, dropped)
 
 
 def _arrow(
-    rows: Rows, names: Sequence[str], read: Sequence[str], separator: str, quoted: bool
-) -> tuple[dict[str, Any], Ints, tuple[Dropped, ...]] | None:
-    """Return columns, their lines and dropped rows; None where Arrow sees other rows."""
+    rows: Rows, names: Sequence[str], read: Sequence[str], separator: str, quoted: bool,
+    numbers: Collection[str] = (),
+) -> tuple[dict[str, Any], Ints, tuple[Dropped, ...]] | None:  # fmt: skip
+    """Return columns, their lines and dropped rows; None where Arrow sees other rows, or text."""
     import pyarrow as pa
     from pyarrow import csv as arrow
 
@@ -129,7 +142,8 @@ def _arrow(
                 invalid_row_handler=_note(skipped),
             ),
             arrow.ConvertOptions(
-                include_columns=read, column_types=dict.fromkeys(read, pa.string())
+                include_columns=read, null_values=MISSING,
+                column_types={n: pa.float64() if n in numbers else pa.string() for n in read},
             ),
         )  # fmt: skip
     except pa.ArrowException:
@@ -166,7 +180,7 @@ def _python(
     """Return columns, their lines and dropped rows by the reader of Python."""
     import pyarrow as pa
 
-    text = rows.joined().decode()
+    text = bytes(rows.joined()).decode()
     physical = _lines(rows)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     places = [names.index(name) for name in read]

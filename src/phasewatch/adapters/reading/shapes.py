@@ -1,12 +1,14 @@
 """Objects of monitoring tools that hold many values, as one row a value or one row a time.
 
 Each shape is told by the names of its fields: answers of Prometheus, exports of VictoriaMetrics,
-metrics of OpenTelemetry, answers of InfluxDB, and lists of rows under one name. What has no such
-shape is a row itself.
+metrics of OpenTelemetry, answers of InfluxDB and of others (answers.py), and lists of rows under
+one name. What has no such shape is a row itself.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from phasewatch.adapters.reading import answers
 
 Object = dict[str, Any]
 Row = dict[str, Any]
@@ -208,6 +210,12 @@ SHAPES: tuple[tuple[str, Callable[[Object], bool], Callable[[Object], Iterator[R
     ("prometheus", is_export, export),
     ("otlp", is_otlp, otlp),
     ("influx", is_influx, influx),
+    ("graphite", answers.is_graphite, answers.graphite),
+    ("cloudwatch", answers.is_metric_data, answers.metric_data),
+    ("cloudwatch", answers.is_metric_statistics, answers.metric_statistics),
+    ("json", answers.is_hit, answers.hit),
+    ("rrdtool", answers.is_xport, answers.xport),
+    ("sadf", answers.is_sadf, answers.sadf),
     ("json", is_columns, columns),
     ("json", is_lists, lists),
     ("json", is_indexed, indexed),
@@ -221,6 +229,19 @@ def shape_of(value: object) -> str:
     if not isinstance(value, dict):
         return ""
     return next((name for name, told, _ in SHAPES if told(value)), "")
+
+
+def keyed(value: Object) -> Iterator[Row] | None:
+    """Yield the rows of a document of objects, or lists of objects, by name; None for another.
+
+    Each has the same fields. The name, such as a time or a machine, becomes the field `key`.
+    """
+    lists = [one if isinstance(one, list) else [one] for one in value.values()]
+    rows = [row for one in lists for row in one[:1]]
+    if len(rows) < 2 or not _objects(rows) or len({frozenset(row) for row in rows}) > 1:
+        return None
+    pairs = zip(value, lists, strict=True)
+    return ({"key": key} | row for key, one in pairs for row in one)
 
 
 def listed(value: Object, path: str) -> Iterator[Row] | None:

@@ -25,6 +25,12 @@ NOT_TABLES = {
 }  # fmt: skip
 """Endings of files that are no tables: text for people, code and pictures."""
 
+FOR_PEOPLE = frozenset(
+    ["README", "READ_ME", "READ-ME", "LICENSE", "LICENCE", "CHANGELOG", "CHANGES", "NOTICE",
+     "CITATION", "AUTHORS", "COPYING", "CHECKSUMS", "SHA256SUMS", "MD5SUMS"]
+)  # fmt: skip
+"""Names, without an ending or with .txt, of files that are text for people."""
+
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".zip", ".gzip")
 """Endings that tell of compression, not of the format."""
 
@@ -112,7 +118,8 @@ def find(source: Path, pattern: str = "**/*") -> list[Input]:
 def _set_aside(path: Path) -> bool:
     """Return whether a file is hidden, or no table by its name."""
     hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
-    return hidden or path.suffix.lower() in NOT_TABLES
+    told = path.suffix.lower() in (*NOT_TABLES, "", ".txt") and path.stem.upper() in FOR_PEOPLE
+    return hidden or told or path.suffix.lower() in NOT_TABLES
 
 
 def _inputs(path: Path, name: str) -> Iterator[Input]:

@@ -18,7 +18,8 @@ class Options:
     `header` is the names of the columns where the first row holds values already; `skip` the
     number of lines before the header. `records` is the path of the list of rows in a JSON document,
     such as "data.items". `rename` are regular expressions, each with the text that replaces what it
-    matches in the name of a column.
+    matches in the name of a column. `numbers` are columns of which only the numbers are wanted,
+    with a decimal point: they may be parsed as such where all cells are numbers or missing.
     """
 
     encoding: str = ""
@@ -28,6 +29,7 @@ class Options:
     header: tuple[str, ...] | None = None
     records: str = ""
     rename: tuple[tuple[Any, str], ...] = ()
+    numbers: frozenset[str] = frozenset()
 
 
 DEFAULTS = Options()

@@ -93,10 +93,14 @@ class Text:
     def _decoded(self) -> Iterator[bytes]:
         """Yield the text as UTF-8, cut anywhere between two characters."""
         decoder = codecs.getincrementaldecoder(self.encoding)()
-        ascii_only, old_mac = True, None
+        ascii_only, old_mac, plain = True, None, False
         with open_bytes(self.given) as stream:
             while True:
                 data = stream.read(BLOCK)
+                if old_mac is False and plain and data and data.isascii():
+                    # ASCII is the same in UTF-8: nothing to decode, nothing to check.
+                    yield data
+                    continue
                 try:
                     text = decoder.decode(data, final=not data)
                 except UnicodeDecodeError as error:
@@ -109,6 +113,8 @@ class Text:
                     decoder = codecs.getincrementaldecoder(WESTERN)()
                     text = self._western(decoder, rest + data)
                 ascii_only = ascii_only and text.isascii()
+                # Within a character, what follows is decoded with what came before.
+                plain = self.encoding == "utf-8" and not decoder.getstate()[0]
                 if old_mac is None and text:
                     old_mac = "\r" in text and "\n" not in text
                 yield (text.replace("\r", "\n") if old_mac else text).encode()

@@ -51,7 +51,6 @@ def choose(
         shape = _of_one_kind(found, columns, chosen, shape, notes)
         counted = [] if chosen else _counts(found, columns, notes)
         return channels.apart([*chosen, Channel("", "event"), *counted]), shape
-    _refuse_machines(found, chosen)
     if not chosen:
         shown = "; ".join([*remarks, f"text: {', '.join(columns.texts[:8])}"])
         raise Refused(
@@ -72,14 +71,19 @@ def _leave_clocks(columns: Columns, others: Sequence[Found], notes: Notes) -> No
     columns.texts[:] = [name for name in columns.texts if name not in second]
 
 
-def _refuse_machines(found: Sample, chosen: Sequence[Channel]) -> None:
-    """Raise Refused where all columns have the names of machines, as in web1, web2, web3."""
-    if len(chosen) > 1 and all(map(hosts.names_machine, (one.column for one in chosen))):
-        names = ", ".join(one.column for one in chosen[:3])
+def refuse_machines(found: Sample, chosen: Sequence[Channel]) -> None:
+    """Raise Refused where the names of channels are those of machines, or begin or end so."""
+    names = [one.column for one in chosen]
+    if len(chosen) < 2:
+        return
+    machines = names if all(map(hosts.names_machine, names)) else hosts.crossed(names)
+    if machines and (all(map(hosts.names_machine, machines)) or hosts.numbered(machines)):
+        shown = ", ".join(names[:3])
         raise Refused(
-            found.parts[0].name, f"its columns {names} have the names of machines",
+            found.parts[0].name, f"its quantities {shown} have the names of machines in them",
             "a row for each machine and time, with a column for each quantity",
-            "Write the table so, with the machine in a column.",
+            "Write the table so, with the machine in a column; or run again with --rows samples if "
+            "they are parts of one machine.",
         )  # fmt: skip
 
 

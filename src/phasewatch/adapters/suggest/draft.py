@@ -7,12 +7,13 @@ and `import` refuses, never a value.
 
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from phasewatch.adapters.intervals import resembling
 from phasewatch.adapters.suggest import (
     channels,
     content,
@@ -26,7 +27,7 @@ from phasewatch.adapters.suggest import (
     time_columns,
     toml,
 )
-from phasewatch.adapters.suggest.channels import Columns
+from phasewatch.adapters.suggest.channels import Channel, Columns
 from phasewatch.adapters.suggest.columns import hosts, labels, numbers, words
 from phasewatch.adapters.suggest.columns.labels import Labels
 from phasewatch.adapters.suggest.sample import Part, Sample
@@ -38,6 +39,9 @@ from phasewatch.episode import Floats
 from phasewatch.errors import Refused
 from phasewatch.schema import QUESTION
 
+ONE_HOST = '"host-1"'
+"""The source of the host of tables that name none, as TOML."""
+
 ASKED = Labels(
     ('value = "?"  # CHECK what is every row: "benign"? Or name a column, path or file of labels',),
     (labels.REST, labels.OTHER),
@@ -46,6 +50,12 @@ ASKED = Labels(
 
 LETTER = re.compile(r"[^\W\d_]")
 """A letter of any script."""
+
+MOST_WORDS = 3
+"""Words in the name of a machine, at most: more are a message."""
+
+SILENCE, MOST_SILENT = 10, 0.4
+"""Intervals between rows without one that are a silence, and its share of the time at most."""
 
 DAY_S, WEEK_S = 86_400, 7 * 86_400
 """The length from which on a recording is cut into days."""
@@ -89,20 +99,21 @@ def _drafted(
     clock, other_clocks = time_columns.choose(found, told.time, day_first)
     found = _complementary(found, clock, notes)
     times = time_columns.seconds(found, clock.clock)
-    host, host_source = _host(found, clock, times, told, notes)
-    if not told.host and (named := intervals.machines(found, stretches)):
-        notes.remarks.append("machines are those that the file of labels names, in the paths")
-        host, host_source = "", f"{{ path = {quoted(named)} }}"
+    host, host_source = _host(found, stretches, clock, times, told, notes)
     stretches = _labelled_hosts(found, stretches, host, host_source, notes)
     rows = series.by_host(found, times, host)
     clock, rows = _zone(clock, times, rows, notes)
     labelled = _labels(found, clock, host, stretches, told, notes)
     used = {*clock.columns, host, labelled.column}
+    _refuse_late(found, used, told)
     rest = [name for name in found.columns if name not in used]
     written = numbers.notation((name, found.every(name)) for name in rest)
     columns = channels.read(found, rest, written.numerals)
     shape = shapes.decide(found, rows, columns, host_source, told, notes)
     chosen, shape = content.choose(found, columns, rows, shape, other_clocks, notes)
+    if not (shape.events or told.rows or told.quantity):
+        content.refuse_machines(found, chosen)
+        host_source = _asked_host(host_source, chosen, notes)
     identity = _identity(found, columns, host_source, shape)
     notes.remarks += [_text_remark(name, identity, shape, found) for name in columns.texts]
     every = _every_s(rows, shape)
@@ -110,7 +121,7 @@ def _drafted(
         chosen,
         labelled,
         grid.of_events(every) if shape.events else grid.of_rows(every),
-        identity | _cut(rows),
+        identity | _cut(rows, shape),
         _file_lines(found),
         _number_lines(written, columns, notes),
         [f"column = {listed(clock.columns)}", *clock.lines, *_rounding(rows, shape, found)],
@@ -149,7 +160,8 @@ def _complementary(found: Sample, clock: Found, notes: Notes) -> Sample:
         part
         for part, seconds in zip(mine, theirs, strict=True)
         if any(
-            paths.overlapping([seconds, one]) and paths.folder(part.name) == paths.folder(own.name)
+            paths.overlapping([seconds, one])
+            and paths.folder(part.name, found.names) == paths.folder(own.name, found.names)
             for one, own in zip(times, found.parts, strict=True)
         )
     ]
@@ -170,8 +182,9 @@ def _finite(seconds: Sequence[Floats]) -> list[Floats]:
 
 
 def _host(
-    found: Sample, clock: Found, times: Sequence[Floats], told: Told, notes: Notes
-) -> tuple[str, str]:
+    found: Sample, stretches: Labels | None, clock: Found, times: Sequence[Floats], told: Told,
+    notes: Notes,
+) -> tuple[str, str]:  # fmt: skip
     """Return the column that names machines, if any, and the source of the host as TOML."""
     rest = [name for name in found.columns if name not in clock.columns]
     if told.host:
@@ -181,19 +194,72 @@ def _host(
                 "Correct --host.",
             )  # fmt: skip
         return told.host, column(told.host)
-    named = hosts.named([name for name in rest if _names_hosts(found, name, times)])
+    if labelled := intervals.machines(found, stretches):
+        notes.remarks.append("machines are those that the file of labels names, in the paths")
+        return "", f"{{ path = {quoted(labelled)} }}"
+    fitting = [name for name in rest if _names_hosts(found, name, times)]
+    _refuse_doubtful(found, fitting, told)
+    named = hosts.named(fitting)
     if named:
         notes.remarks.append(f"used as host: {named} ({found.examples(named)})")
         return named, column(named)
     if found.header_host:
         return "", f"{{ header = {quoted(sample.HOST_IN_HEADER.pattern)} }}"
-    if paths.several_folders(found.names) and not _phases_of_paths(found):
-        return "", f"{{ path = {quoted(paths.FOLDER)} }}"
+    for level in paths.levels(found.names):
+        if labels.of_paths(found.names, (level,)) is None:
+            return "", f"{{ path = {quoted(level)} }}"
     _refuse_series(found, rest, times, told)
+    if shapes.quantity_files(found):
+        return "", ONE_HOST
     if _machine_each(found, times):
         notes.remarks.append("files hold the same time: they are taken for machines by their names")
         return "", f"{{ path = {quoted(paths.FILE)} }}"
-    return "", '"host-1"'
+    return "", ONE_HOST
+
+
+def _asked_host(host_source: str, chosen: Sequence[Channel], notes: Notes) -> str:
+    """Return the source of the host; a question where names of channels may name machines."""
+    machines = hosts.crossed([one.column for one in chosen])
+    if host_source != ONE_HOST or not machines:
+        return host_source
+    few = ", ".join(machines[:4])
+    notes.questions.append(
+        f"[episode] host: are {few} in the names of columns machines? Then write a row for each, "
+        'with the machine in a column; parts of one machine are host = "host-1"'
+    )
+    return f'"{QUESTION}"  # CHECK "host-1" if {few} are parts of one machine'
+
+
+def _refuse_doubtful(found: Sample, fitting: Sequence[str], told: Told) -> None:
+    """Raise Refused where columns may name machines or what they measure, and none is sure to.
+
+    So it is with several such columns that differ, and with the only name in a table of values.
+    """
+    named = [name for name in fitting if hosts.rank(name) < hosts.NO_NAME]
+    if not named or told.quantity or not all(map(hosts.likely_only, named)):
+        return
+    first = found.every(named[0])
+    other = next((one for one in named if not _same_groups(first, found.every(one))), "")
+    numbers = [name for name in found.columns if series.VALUE_WORDS & set(words.words(name))]
+    quantity = any(series.names_quantity(name) for name in found.columns if name not in named)
+    if other:
+        both = f"{named[0]} ({found.examples(named[0])}) and {other} ({found.examples(other)})"
+        raise Refused(
+            found.parts[0].name, f"{both} may both name machines",
+            "to know which does", f"Run again with --host {named[0]}, or with --host {other}.",
+        )  # fmt: skip
+    if len(numbers) == 1 and not quantity and len(set(first)) > 1:
+        raise Refused(
+            found.parts[0].name, f"{named[0]} ({found.examples(named[0])}) stands beside one value",
+            "to know whether it names machines, or what the value is of",
+            f"Run again with --host {named[0]}, or with --quantity {named[0]}.",
+        )  # fmt: skip
+
+
+def _same_groups(cells: Sequence[str], others: Sequence[str]) -> bool:
+    """Return whether two columns divide the rows alike."""
+    pairs = set(zip(cells, others, strict=True))
+    return len(pairs) == len(set(cells)) == len(set(others))
 
 
 def _refuse_series(
@@ -205,16 +271,58 @@ def _refuse_series(
     for name in names:
         cells, distinct = found.cells(name), set(found.every(name))
         parts = hosts.names_parts(distinct) or all(map(words.of_quantity, distinct))
-        if parts or not all(map(LETTER.search, distinct)):
+        if parts or not (all(map(LETTER.search, distinct)) or _follow(found, name, times)):
+            continue
+        if any(len(one.split()) > MOST_WORDS for one in distinct):
             continue
         named = series.names_part(name) or series.names_quantity(name) or labels.holds_answer(name)
-        if not named and all(map(hosts.separates, cells, times)):
+        follow = _follow(found, name, times)
+        if not named and (follow or all(map(hosts.separates, cells, times))):
             raise Refused(
                 found.parts[0].name,
                 f"{name} ({found.examples(name)}) tells series of rows at even times apart",
                 "to know whether it names machines, or parts such as disks",
                 f"Run again with --host {name}, with --quantity {name}, or with --rows samples "
                 "if it names neither.",
+            )  # fmt: skip
+
+
+def _follow(found: Sample, name: str, times: Sequence[Floats]) -> bool:
+    """Return whether a column may name machines whose rows follow each other in time."""
+    said = set(words.words(name))
+    if hosts.NO_MACHINE & said or labels.may_state(name) or time_columns.rank_of(name) < 2:
+        return False
+    distinct = set(found.every(name))
+    if not all(map(LETTER.search, distinct)):
+        whole = all(map(str.isdigit, distinct)) and not hosts.names_parts(distinct)
+        return whole and not words.of_quantity(name) and _in_blocks(found, name, times)
+    if not series.key_like(found, name):
+        return False
+    return hosts.numbered(distinct) or _in_blocks(found, name, times)
+
+
+def _in_blocks(found: Sample, name: str, times: Sequence[Floats]) -> bool:
+    """Return whether each value of a column has one stretch of time to itself, in each file."""
+    return all(map(hosts.blocks, found.cells(name), times))
+
+
+def _refuse_late(found: Sample, used: Collection[str], told: Told) -> None:
+    """Raise Refused for a column that changes below the rows of the sample, and may name machines.
+
+    Rows that are sorted by machine look like those of one.
+    """
+    if told.host or told.rows or told.quantity:
+        return
+    for name in found.unchanging:
+        if name in used or labels.holds_answer(name) or labels.may_state(name):
+            continue
+        texts = found.whole(name, hosts.MOST_HOSTS)
+        if len(texts) > 1:
+            raise Refused(
+                found.source, f"{name} is {found.every(name)[0]} in the rows looked at, and one of "
+                f"{len(texts)} texts in all: {', '.join(sorted(texts)[:3])}",
+                "to know whether it names machines",
+                f"Run again with --host {name}, or with --rows samples if it names none.",
             )  # fmt: skip
 
 
@@ -226,6 +334,12 @@ def _labelled_hosts(
     source = tomllib.loads(f"host = {host_source}")["host"]
     if isinstance(source, dict) and "path" in source:
         known |= {one[1] for name in found.names if (one := re.search(source["path"], name))}
+    for name in sorted(stretches.hosts - known if stretches else ()):
+        if other := resembling(name, known):
+            notes.questions.append(
+                f"[phase] host: is {name} of the file of labels {other} of the tables? `import` "
+                "takes both for different machines: write them alike"
+            )
     stretches, left = intervals.of_hosts(stretches, known)
     if left:
         notes.questions.append(
@@ -252,11 +366,6 @@ def _machine_each(found: Sample, times: Sequence[Floats]) -> bool:
     return len(spans) > 1 and apart and paths.overlapping(every)
 
 
-def _phases_of_paths(found: Sample) -> bool:
-    """Return whether the first folders name phases."""
-    return labels.of_paths(found.names, (paths.FOLDER,)) is not None
-
-
 def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
     """Return whether a column may name machines: by its name alone, or by its name and the rows.
 
@@ -271,7 +380,7 @@ def _names_hosts(found: Sample, name: str, times: Sequence[Floats]) -> bool:
         return False
     if not hosts.likely_only(name):
         return True
-    if hosts.names_parts(cells):
+    if hosts.names_parts(cells) or all(map(words.of_quantity, distinct)):
         return False
     return len(distinct) == 1 or any(
         hosts.covers(part, seconds) for part, seconds in zip(found.cells(name), times, strict=True)
@@ -321,7 +430,7 @@ def _labels(
         (labels.of_told(told.phase, texts.get(told.phase, [])) if told.phase else None)
         or stretches
         or labels.of_columns(texts)
-        or labels.of_paths(found.names, (paths.FOLDER, paths.FIRST))
+        or labels.of_paths(found.names, (*paths.levels(found.names), paths.FIRST))
     )
     if told.phase and chosen is None:
         raise Refused(
@@ -335,6 +444,14 @@ def _labels(
             + _two_valued(texts)
         )
         return ASKED
+    if chosen.doubt:
+        notes.questions.append(
+            f"[phase]: do the names of the files ({', '.join(chosen.classes[:4])}) state it? Then "
+            f"write {chosen.fields[0]}, and these classes; otherwise what every row is"
+        )
+        return ASKED
+    if any(one.startswith('outside = "?"') for one in chosen.fields):
+        notes.questions.append("[phase] outside: what is the time that no label names?")
     if chosen.column:
         whole = found.whole(chosen.column, labels.MAX_CLASSES)
         chosen = labels.of_told(chosen.column, sorted(whole)) or chosen
@@ -381,15 +498,26 @@ def _identity(found: Sample, columns: Columns, host_source: str, shape: Shape) -
     return {"host": host_source, "sample": column(named) if named else whole}
 
 
-def _cut(rows: Sequence[Series]) -> dict[str, str]:
+def _cut(rows: Sequence[Series], shape: Shape) -> dict[str, str]:
     """Return the length at which long recordings are cut, nothing where none is long."""
     spans = [float(np.ptp(one.seconds)) for one in rows]
     every = series.every_s(rows)
+    if not shape.events and (silent := _gap_s(rows, every)):
+        return {"gap_s": f"{silent:g}  # CHECK: longer silences end a recording"}
     if max(spans, default=0.0) <= WEEK_S:
         return {}
     if every * 48 > DAY_S:
         return {"every_s": f"{WEEK_S}  # CHECK: longer recordings are cut into weeks"}
     return {"every_s": f"{DAY_S}  # CHECK: recordings of more than a week are cut into days"}
+
+
+def _gap_s(rows: Sequence[Series], every: float) -> float:
+    """Return the silence that ends a recording, 0 where there is little silence."""
+    steps = np.concatenate([np.diff(one.seconds) for one in rows] or [np.zeros(0)])
+    silent = steps[steps > SILENCE * every]
+    if not every or float(silent.sum()) <= MOST_SILENT * float(steps.sum()):
+        return 0.0
+    return SILENCE * every
 
 
 def _file_lines(found: Sample) -> list[str]:
@@ -441,7 +569,8 @@ def _rounding(rows: Sequence[Series], shape: Shape, found: Sample) -> list[str]:
     every = series.every_s(rows)
     machines: dict[str, list[Floats]] = {}
     for one in rows:
-        place = paths.folder(found.parts[one.part].name) if shape.by_path else one.host
+        name = found.parts[one.part].name
+        place = paths.folder(name, found.names) if shape.by_path else one.host
         machines.setdefault(place, []).append(one.seconds)
     steps = [np.diff(np.unique(np.concatenate(one))) for one in machines.values()]
     together = np.concatenate(steps) if shape.join and steps else np.zeros(0)

@@ -1,7 +1,7 @@
 """What the paths of files say: which machine, which phase, which quantity."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from phasewatch.episode import Floats
@@ -12,20 +12,39 @@ FOLDER, FIRST = r"^([^/]+)/", r"([^/_.-]+)[^/]*$"
 FILE = r"([^/.]+?)(?:[-_]?\d{4}-?\d{2}-?\d{2}[^/]*)?(?:[.][^/]*)?$"
 """The name of a file up to its first dot, without a date at its end."""
 
-QUANTITY = r"^[^/]+/(.+?)(?:-\d{4}-\d{2}-\d{2})?(?:[.]\w+)*$"
+QUANTITY = r"(.+?)(?:-\d{4}-\d{2}-\d{2})?(?:[.]\w+)*$"
 """The path below the folder of a machine, without a date and an ending, as collectd writes it."""
 
+NO_MACHINE = re.compile(r"\d{4}([-_.]?\d{2}){0,2}|train(ing)?|test(ing)?|val(id(ation)?)?|dev")
+"""The name of a folder for a year, a month, a day, or a part of a data set."""
 
-def folder(name: str) -> str:
-    """Return the first folder of a path, empty for none."""
-    found = re.search(FOLDER, name)
+DEEPEST = 4
+"""Folders within each other that are looked at."""
+
+
+def levels(names: Sequence[str]) -> Iterator[str]:
+    """Yield an expression for each level of folders whose names tell files apart, from the top.
+
+    All files are in a folder there, which are several, and not dates or parts of a data set.
+    """
+    for depth in range(DEEPEST):
+        pattern = rf"^(?:[^/]+/){{{depth}}}([^/]+)/" if depth else FOLDER
+        found = {one[1] if (one := re.search(pattern, name)) else "" for name in names}
+        if "" in found:
+            return
+        if len(found) > 1 and not all(map(NO_MACHINE.fullmatch, found)):
+            yield pattern
+
+
+def folder(name: str, names: Sequence[str]) -> str:
+    """Return the folder of a path at the first level that tells `names` apart, "" for none."""
+    found = re.search(next(levels(names), FOLDER), name)
     return found[1] if found else ""
 
 
-def several_folders(names: Sequence[str]) -> bool:
-    """Return whether all files are in folders, of which there are several."""
-    found = {folder(name) for name in names}
-    return len(found) > 1 and "" not in found
+def quantity(level: str) -> str:
+    """Return the expression for the path below the folder that the expression of a level finds."""
+    return level.replace("([^/]+)/", "[^/]+/") + QUANTITY
 
 
 def overlapping(seconds: Sequence[Floats]) -> bool:

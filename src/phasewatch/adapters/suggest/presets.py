@@ -107,6 +107,8 @@ def _needed(fields: Mapping[str, Any]) -> Iterator[str]:
     for source in fields["channels"].values():
         if isinstance(source, str):
             yield source
+        else:
+            yield from source.get("where", ())
 
 
 def _listed(value: Any) -> list[str]:

@@ -4,10 +4,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from phasewatch.adapters.reading import opening
-from phasewatch.adapters.reading.table import Batch, Table
+from phasewatch.adapters.reading.table import Table
+from phasewatch.adapters.suggest.columns import labels
 from phasewatch.errors import Refused, counted
 
 FILES, ROWS = 12, 20_000
@@ -50,6 +53,7 @@ class Sample:
     unreadable: tuple[str, ...] = ()
     header_host: bool = False
     _texts: dict[str, list[list[str]]] = field(default_factory=dict)
+    _counts: dict[str, Counter[str]] = field(default_factory=dict)
 
     @property
     def first(self) -> Table:
@@ -73,31 +77,52 @@ class Sample:
 
     def examples(self, column: str) -> str:
         """Return the number of different texts of a column, and the first three."""
-        texts = sorted(set(self.every(column)) - {""})
+        texts = sorted({" ".join(cell[:40].split()) for cell in self.every(column)} - {""})
         if not texts:
             return "empty"
         return f"{len(texts)}: {', '.join(texts[:3])}{', …' if texts[3:] else ''}"
 
+    @property
+    def complete(self) -> bool:
+        """Whether the sample holds all rows of all files."""
+        return len(self.names) == len(self.parts) and all(one.table.complete for one in self.parts)
+
+    @cached_property
+    def unchanging(self) -> tuple[str, ...]:
+        """The columns that hold one text throughout the sample, though it is not complete."""
+        if self.complete:
+            return ()
+        texts = {name: set(self.every(name)) for name in self.columns}
+        one = [name for name, cells in texts.items() if len(cells) == 1 and cells != {""}]
+        return tuple(name for name in one if not labels.is_number(next(iter(texts[name]))))
+
     def whole(self, column: str, most: int) -> Counter[str]:
         """Count the different texts of a column in all rows of all files, up to about `most`.
 
-        Rows beyond the sample are read for it, but of this column alone. Files without it do not
-        count.
+        Rows beyond the sample are read for it, but of this column and the unchanging ones alone.
+        Files without it do not count.
         """
-        found = Counter(self.every(column))
-        if len(self.names) == len(self.parts) and all(part.table.complete for part in self.parts):
-            return found
-        found = Counter()
+        if column not in self._counts:
+            if self.complete:
+                self._counts[column] = Counter(self.every(column))
+            else:
+                self._count({column, *self.unchanging}, column, most)
+        return self._counts[column]
+
+    def _count(self, columns: set[str], column: str, most: int) -> None:
+        """Count the texts of some columns, until one has more than `most`."""
+        found: dict[str, Counter[str]] = {name: Counter() for name in columns}
         for one in opening.find(self.source):
-            if one.name not in self.names or len(found) > most:
+            if one.name not in self.names or len(found[column]) > most:
                 continue
             try:
                 opened = opening.open_table(one)
-                if column in opened.layout.names:
-                    found += _texts(opened.batches([column]), column)
+                for batch in opened.batches(columns & set(opened.layout.names)):
+                    for name, cells in batch.columns.items():
+                        found[name] += _texts(cells)
             except Refused:
                 continue
-        return found
+        self._counts.update(found)
 
     def everywhere(self, column: str) -> bool:
         """Return whether every part has a column."""
@@ -165,14 +190,11 @@ def _without_host(part: Part) -> Part:
     return replace(part, table=replace(part.table, columns=columns))
 
 
-def _texts(batches: Iterable[Batch], column: str) -> Counter[str]:
-    """Count the different texts of a column in some batches."""
+def _texts(cells: Any) -> Counter[str]:
+    """Count the different texts of an Arrow array."""
     found: Counter[str] = Counter()
-    for batch in batches:
-        cells = batch.columns.get(column)
-        if cells is not None:
-            for pair in cells.value_counts().to_pylist():
-                found[str(pair["values"] or "").strip()] += pair["counts"]
+    for pair in cells.value_counts().to_pylist():
+        found[str(pair["values"] or "").strip()] += pair["counts"]
     return found
 
 
@@ -182,7 +204,12 @@ def _alike(found: Sequence[Part]) -> tuple[list[Part], list[Part]]:
     A part with further columns, or one of objects, which need not have all columns, is alike.
     """
     shapes = Counter(part.columns for part in found)
-    usual = max(shapes, key=lambda shape: (shapes[shape], _rows(found, shape), len(shape)))
+
+    def order(shape: frozenset[str]) -> tuple[int, int, int, int]:
+        alike = sum(shape <= part.columns for part in found)
+        return alike, shapes[shape], _rows(found, shape), len(shape)
+
+    usual = max(shapes, key=order)
     main = [part for part in found if usual <= part.columns or _objects(part, usual)]
     return main, [part for part in found if part not in main]
 

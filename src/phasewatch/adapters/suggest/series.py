@@ -122,8 +122,20 @@ def keys(sample: Sample, series: Sequence[Series], candidates: Sequence[str]) ->
             return ()
         chosen.append(best[1])
         if best[0] == 0:
-            return tuple(name for name in first if name in chosen)
+            return _with_siblings(sample, [name for name in first if name in chosen], candidates)
     return ()
+
+
+def _with_siblings(
+    sample: Sample, chosen: Sequence[str], candidates: Sequence[str]
+) -> tuple[str, ...]:
+    """Return columns with those of one name but for its number, as part_2 and part_3 of a path."""
+    stems = {words.stem(name) for name in chosen} - {""}
+    others = [name for name in sample.columns if words.stem(name) in stems]
+    return (
+        *(name for name in chosen if name not in others),
+        *(name for name in others if name in candidates),
+    )
 
 
 def _values(sample: Sample, name: str) -> int:

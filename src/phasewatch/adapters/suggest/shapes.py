@@ -4,8 +4,10 @@ Where names and times of rows do not decide, the user is asked: events that are 
 machines that become parts of one, would be wrong without a sign of it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Literal, NoReturn
 
 from phasewatch.adapters.suggest import paths, series
@@ -13,6 +15,8 @@ from phasewatch.adapters.suggest.channels import Columns
 from phasewatch.adapters.suggest.columns import hosts, words
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.adapters.suggest.series import Series
+from phasewatch.adapters.suggest.text import quoted
+from phasewatch.episode import Floats
 from phasewatch.errors import Refused
 
 DESCRIBING = ("kind", "unit")
@@ -64,14 +68,16 @@ def decide(
     if why := _events(found, rows, columns, told):
         notes.remarks.append(f"rows are taken for events, and summed in bins: {why}")
         return Shape(events=True)
-    if told.quantity:
+    named = _long(found, rows, columns)
+    if told.quantity and told.quantity not in named:
         return Shape(keys=(told.quantity,))
-    if named := _long(found, rows, columns):
+    if named:
+        _refuse_machines(found, named, told)
         return Shape(keys=named)
     if by_path := _by_path(found, rows, host_source):
         return Shape(join=True, by_path=by_path)
     if not series.repeated(rows):
-        return Shape(join=len({part.columns for part in found.parts}) > 1)
+        return Shape(join=_beside(found, rows))
     if series.joinable(found, rows, list(columns.numbers)):
         return Shape(join=True)
     return _of_parts(found, rows, columns, told, notes)
@@ -104,15 +110,38 @@ def _of_parts(
     Raises Refused where nothing tells the rows of one time apart, or where what does may as well
     name machines.
     """
-    names = [name for name in (*columns.texts, *columns.numbers) if name not in DESCRIBING]
+    texts = [name for name in columns.texts if name not in DESCRIBING]
+    names = [*texts, *columns.numbers]
     keys = series.keys(found, rows, [one for one in names if series.key_like(found, one)])
-    if keys and all(_part(found, one) for one in keys):
+    if keys and (told.host or all(_part(found, one) for one in keys)):
         notes.remarks.append(f"rows of one time differ in {', '.join(keys)}: they are pivoted")
         return Shape(keys=keys)
     if series.of_events(found.columns) and not told.rows:
         notes.remarks.append("rows share their times: they are taken for events, summed in bins")
         return Shape(events=True)
     _refuse(found, next((one for one in keys if not _part(found, one)), ""))
+
+
+def _beside(found: Sample, rows: Sequence[Series]) -> bool:
+    """Return whether files of one machine hold other columns at the same time."""
+    columns = [part.columns for part in found.parts]
+    machines: dict[str, list[Series]] = {}
+    for one in rows if len(set(columns)) > 1 else ():
+        machines.setdefault(one.host, []).append(one)
+    return any(
+        columns[one.part] != columns[other.part] and paths.overlapping([one.seconds, other.seconds])
+        for series_of in machines.values()
+        for one, other in combinations(series_of, 2)
+    )
+
+
+def _refuse_machines(found: Sample, keys: Sequence[str], told: Told) -> None:
+    """Raise Refused for a column beside the name of a quantity that may name machines."""
+    if told.host or told.quantity:
+        return
+    for key in keys:
+        if not (series.names_quantity(key) or _part(found, key)):
+            _refuse(found, key)
 
 
 def _refuse(found: Sample, key: str) -> NoReturn:
@@ -134,7 +163,9 @@ def _part(found: Sample, name: str) -> bool:
     """Return whether a column names parts of a machine or quantities, by its name or its cells."""
     cells = set(found.every(name))
     quantities = all(words.of_quantity(cell) for cell in cells)
-    return series.names_part(name) or quantities or hosts.names_parts(cells)
+    # Machines may have numbers, too.
+    named = hosts.names_parts(cells) and not all(map(str.isdigit, cells))
+    return series.names_part(name) or quantities or named
 
 
 def _long(found: Sample, rows: Sequence[Series], columns: Columns) -> tuple[str, ...]:
@@ -151,15 +182,33 @@ def _long(found: Sample, rows: Sequence[Series], columns: Columns) -> tuple[str,
     return keys if set(keys) & set(named) or not keys else (named[0], *keys)
 
 
+def quantity_files(found: Sample) -> bool:
+    """Return whether each file holds the values of one quantity, by which it is named."""
+    names = [re.search(paths.FILE, part.name) for part in found.parts]
+    quantities = {one[1] for one in names if one}
+    alike = {part.columns for part in found.parts}
+    values = [name for name in found.columns if series.VALUE_WORDS & set(words.words(name))]
+    return (
+        len(quantities) > 1
+        and len(values) == len(alike) == 1
+        and all(map(words.of_quantity, quantities))
+        and not any(series.names_quantity(name) for name in found.columns)
+    )
+
+
 def _by_path(found: Sample, rows: Sequence[Series], host_source: str) -> str:
     """Return the expression for quantities in the paths of files; empty where files are alike.
 
     Files in the folder of one machine that hold the same times hold different quantities.
     """
-    if f'path = "{paths.FOLDER}"' not in host_source:
-        return ""
-    for name in {paths.folder(part.name) for part in found.parts}:
-        spans = [one.seconds for one in rows if paths.folder(found.parts[one.part].name) == name]
-        if paths.overlapping(spans):
-            return paths.QUANTITY
+    levels = paths.levels(found.names)
+    level = next((one for one in levels if f"path = {quoted(one)} " in host_source), "")
+    if not level:
+        return paths.FILE if quantity_files(found) else ""
+    spans: dict[str, list[Floats]] = {}
+    for one in rows:
+        match = re.search(level, found.parts[one.part].name)
+        spans.setdefault(match[1] if match else "", []).append(one.seconds)
+    if any(map(paths.overlapping, spans.values())):
+        return paths.quantity(level)
     return ""

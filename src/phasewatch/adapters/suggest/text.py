@@ -1,6 +1,7 @@
 """Texts as TOML writes them."""
 
 import json
+import re
 from collections.abc import Sequence
 
 
@@ -8,7 +9,8 @@ def quoted(text: str) -> str:
     """Return a text as a string of TOML, on one line."""
     if "\\" in text and "'" not in text and text.isprintable():
         return f"'{text}'"
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    written = json.dumps(text, ensure_ascii=False)
+    return re.sub("[\x7f\u00a0\u202f]", lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def listed(texts: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ A name or the form of a date decides. A number that could be Unix time is not en
 bytes and serial numbers are as large. Without either the user is asked, and shown every column.
 """
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from phasewatch.adapters.clock import Clock, Times, plausible_unit
 from phasewatch.adapters.dates import Bools, parse, pattern
-from phasewatch.adapters.suggest.columns import dates
+from phasewatch.adapters.suggest.columns import dates, labels
 from phasewatch.adapters.suggest.columns.words import lexicon, words
 from phasewatch.adapters.suggest.sample import Sample
 from phasewatch.episode import Floats
@@ -38,6 +39,12 @@ DURATION = lexicon(
 )
 """Words beside "time" that make it a length of time."""
 
+SINCE = lexicon("t elapsed seconds secs sec s offset since start begin ms millis us ns relative")
+"""Words of a column that counts from a start, of which it has no others."""
+
+STARTS = lexicon("start started begin begins begun first onset t")
+"""Words of a column with the time at which a row of a table of stretches or flows begins."""
+
 PERFMON = re.compile(r"\(PDH-CSV [\d.]+\) \(.*\)\((?P<behind>-?\d+)\)")
 """The name that Windows gives the column of times; the number is the minutes behind UTC."""
 
@@ -47,8 +54,21 @@ SERIAL_DAYS = (20_000, 80_000)
 DIGITS = re.compile(r"20\d{12}")
 """A date and time without separators."""
 
+DAY_DIGITS, TIME_DIGITS = re.compile(r"20\d\d[01]\d[0-3]\d"), re.compile(r"[0-2]\d[0-5]\d[0-5]\d")
+"""A date, and a time of day, without separators."""
+
+FIELDS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H", "minute": "%M", "second": "%S"}
+FIELD = re.compile(r"\d{1,4}")
+"""Columns of the parts of a date, in order, with the directive of each; and what they hold."""
+
+HOUR = re.compile(r"(?:^|[T ])(\d{1,2}):\d\d")
+"""The hour in a date and time, or in a time of day."""
+
 CHECKED = 2_000
 """Cells of a column that are looked at."""
+
+MOST_WORDS = 0.01
+"""The share of cells without a digit, such as "Average:" below a table, that a clock may have."""
 
 DAY_S, FEW_DAYS, MANY_DAYS = 86_400, 3.0, 20.0
 
@@ -91,15 +111,39 @@ def choose(sample: Sample, told: str = "", day_first: bool = False) -> tuple[Fou
     found = [one for name in columns for one in _of_column(sample, name, bool(told), day_first)]
     found += [] if told else list(_of_two(sample))
     changing = [one for one in found if _changes(sample, one)] or found
+    if not changing and not told:
+        changing = [one for name in columns for one in _without_name(sample, name)]
     if not changing:
         raise _refused(sample, told)
     ordered = sorted(changing, key=lambda one: (one.question, one.rank))
+    _refuse_half_days(sample, ordered[0])
     return ordered[0], [one for one in found if one is not ordered[0]]
 
 
+def _refuse_half_days(sample: Sample, found: Found) -> None:
+    """Raise Refused for dates whose hours go from 12 to 1 without saying which half of the day."""
+    if "%H" not in found.clock.format and found.clock.unit != "iso":
+        return
+    hours = [
+        int(one[1]) for cell in _cells(sample, found.columns[-1]) if (one := HOUR.search(cell))
+    ]
+    falls = any(a == 12 and b == 1 for a, b in itertools.pairwise(hours))
+    if falls and min(hours) >= 1 and max(hours) <= 12:
+        raise Refused(
+            sample.parts[0].name, f"{found.columns[-1]} goes from hour 12 to hour 1",
+            "hours of 0 to 23, or AM and PM beside them", "Write times so.",
+        )  # fmt: skip
+
+
 def _cells(sample: Sample, column: str) -> list[str]:
-    """Return some cells of a column that are not empty, from its begin and its end."""
+    """Return some cells of a column that are not empty, from its begin and its end.
+
+    Words are left out where they are few: `import` drops such rows, and says so.
+    """
     cells = [cell for cell in sample.every(column) if cell]
+    digits = [cell for cell in cells if any(map(str.isdigit, cell))]
+    if len(cells) - len(digits) <= max(1, MOST_WORDS * len(cells)):
+        cells = digits
     return cells if len(cells) <= CHECKED else cells[: CHECKED // 2] + cells[-CHECKED // 2 :]
 
 
@@ -127,11 +171,25 @@ def _of_column(sample: Sample, name: str, told: bool, day_first: bool) -> Iterat
     elif all((one := dates.TIME_OF_DAY.fullmatch(cell)) and not one["half"] for cell in cells):
         yield _of_day(name, rank)
     elif rank < 2 and (unit := _relative(name, cells, told)):
-        line = f'start = "{QUESTION}"  # CHECK the date and time at which {name} is 0'
-        clock = Clock((name,), unit, start=SOME_DAY)
-        yield Found(clock, rank, (f'unit = "{unit}"', line), question=True)
+        yield _since(name, unit, rank)
     elif day := dates.day_form(cells):
         yield _dated((name,), day, rank + 1) if not day.format else _daily(name, day, rank)
+
+
+def _without_name(sample: Sample, name: str) -> Iterator[Found]:
+    """Yield the clock that a column is by its numbers and a name that others have as well."""
+    cells, parts = _cells(sample, name), set(words(name))
+    if parts & STARTS and (unit := _unix(cells)):
+        yield Found(Clock((name,), unit), 2, (f'unit = "{unit}"',))
+    elif parts <= SINCE and len(cells) > 2 and (unit := _relative(name, cells, False)):
+        yield _since(name, unit, 2)
+
+
+def _since(name: str, unit: str, rank: int) -> Found:
+    """Return the clock of numbers that count from a start, which is a question."""
+    line = f'start = "{QUESTION}"  # CHECK the date and time at which {name} is 0'
+    clock = Clock((name,), unit, start=SOME_DAY)
+    return Found(clock, rank, (f'unit = "{unit}"', line), question=True)
 
 
 def _unix(cells: Sequence[str]) -> str:
@@ -232,17 +290,41 @@ def _relative(name: str, cells: Sequence[str], told: bool) -> str:
 def _of_two(sample: Sample) -> Iterator[Found]:
     """Yield the clock that a column of dates and one of times of day are together."""
     days = [name for name in sample.columns if dates.day_form(_cells(sample, name))]
-    times = [
-        name
-        for name in sample.columns
-        if (cells := _cells(sample, name))
-        and all(dates.TIME_OF_DAY.fullmatch(cell) for cell in cells)
-    ]
+    times = [name for name in sample.columns if _all(sample, name, dates.TIME_OF_DAY)]
     for day, time in zip(days[:1], times[:1], strict=False):
-        pairs = zip(_cells(sample, day), _cells(sample, time), strict=False)
-        both = [f"{one} {other}" for one, other in pairs]
+        pairs = zip(sample.every(day), sample.every(time), strict=True)
+        both = [f"{one} {other}" for one, other in pairs if dates.TIME_OF_DAY.fullmatch(other)]
         if form := dates.form(both):
             yield _dated((day, time), _decided(form, both, False), -1)
+    days, times = (
+        [name for name in sample.columns if rank_of(name) < 2 and _all(sample, name, digits)]
+        for digits in (DAY_DIGITS, TIME_DIGITS)
+    )
+    for day, time in zip(days[:1], times[:1], strict=False):
+        yield _dated((day, time), dates.Form("%Y%m%d %H%M%S"), -1)
+    yield from _of_fields(sample)
+
+
+def _of_fields(sample: Sample) -> Iterator[Found]:
+    """Yield the clock of columns for year, month, day and so on, or of a date and an hour."""
+    named = {name.lower(): name for name in sample.columns}
+    fields = [field for field in FIELDS if field in named and _all(sample, named[field], FIELD)]
+    if fields[:3] == ["year", "month", "day"]:
+        known = list(itertools.takewhile(lambda pair: pair[0] in fields, FIELDS.items()))
+        format = " ".join(directive for _, directive in known)
+        yield _dated(tuple(named[field] for field, _ in known), dates.Form(format), -1)
+    days = [name for name in sample.columns if rank_of(name) < 2 and _all(sample, name, dates.DAY)]
+    if "hour" in fields and days:
+        form = dates.day_form(_cells(sample, days[0]))
+        if form and not form.other:
+            format = (form.format or "%Y-%m-%d %H:%M").removesuffix(":%M")
+            yield _dated((days[0], named["hour"]), dates.Form(format), -1)
+
+
+def _all(sample: Sample, name: str, pattern: re.Pattern[str]) -> bool:
+    """Return whether all cells of a column that hold a digit have a form."""
+    cells = _cells(sample, name)
+    return bool(cells) and all(map(pattern.fullmatch, cells))
 
 
 def seconds(sample: Sample, clock: Clock) -> list[Floats]:
@@ -301,7 +383,22 @@ def _refused(sample: Sample, told: str) -> Refused:
         sample.parts[0].name,
         f"no column is a time by its name or form ({shown}{more})" if not told
         else f"{told} is no time ({shown})",
-        "Unix time, or dates with a time of day",
-        "Name the column with --time COLUMN, or add one with each row's time." if not told
-        else "Name another column with --time.",
+        "Unix time, or dates with a time of day", _remedy(sample, told),
     )  # fmt: skip
+
+
+def _remedy(sample: Sample, told: str) -> str:
+    """Return what to do where no column is a time."""
+    first = {name: cells[0] for name in sample.columns if (cells := _cells(sample, name)[:1])}
+    if told:
+        return "Name another column with --time."
+    if any(cell.startswith(("[{", "[[")) for cell in first.values()):
+        return "Write an object for each row, with jq for example: these hold lists of rows."
+    if serial := [name for name, cell in first.items() if rank_of(name) < 2 and _serial(cell)]:
+        return f"Write {serial[0]} as dates: these are days since 1900, as spreadsheets count them."
+    return "Name the column with --time COLUMN, or add one with each row's time."
+
+
+def _serial(cell: str) -> bool:
+    """Return whether a number is that of a day and its time, as spreadsheets store dates."""
+    return labels.is_number(cell) and SERIAL_DAYS[0] < float(cell) < SERIAL_DAYS[1]

@@ -51,3 +51,22 @@ def test_a_column_separates_series_of_even_times() -> None:
 def test_the_last_column_of_recordings_is_the_sample() -> None:
     assert hosts.sample(["run", "x", "meta.session_id"]) == "meta.session_id"
     assert hosts.sample(["x"]) == ""
+
+
+def test_machines_may_begin_or_end_the_names_of_quantities() -> None:
+    assert hosts.crossed(["web1.cpu", "web1.rx", "web2.cpu", "web2.rx"]) == ["web1", "web2"]
+    assert hosts.crossed(["cpu db-1", "rx db-1", "cpu db-2", "rx db-2"]) == ["db-1", "db-2"]
+    assert hosts.crossed(["Anna_rpm", "Anna_mw", "Berta_rpm", "Berta_mw"]) == ["Anna", "Berta"]
+    for names in (
+        ["cpu0.user", "cpu0.idle", "cpu1.user", "cpu1.idle"], ["web1.cpu", "web2.rx"],
+        ["acc_x", "acc_y", "gyro_x", "gyro_y"], ["read_ops", "read_kb", "write_ops", "write_kb"],
+    ):  # fmt: skip
+        assert hosts.crossed(names) == []
+
+
+def test_values_with_one_stretch_of_time_each_are_blocks() -> None:
+    seconds = np.arange(40.0)
+    assert hosts.blocks(["a"] * 20 + ["b"] * 20, seconds)
+    assert not hosts.blocks(["a"] * 10 + ["b"] * 20 + ["a"] * 10, seconds)
+    assert not hosts.blocks(["a"] * 38 + ["b"] * 2, seconds)
+    assert not hosts.blocks(["a"] * 40, seconds)

@@ -88,3 +88,26 @@ def test_no_word_for_benign_is_told() -> None:
     found = labels.of_columns({"label": ["a", "b"]})
     assert found is not None
     assert not found.certain
+
+
+def test_what_a_model_said_is_neither_phase_nor_channel() -> None:
+    texts = {"y_pred": ["0", "1"], "anomaly_score": ["0", "1"], "y_true": ["0", "1"]}
+    found = labels.of_columns(texts)
+    assert found is not None and found.column == "y_true"
+    assert all(map(labels.holds_answer, texts))
+
+
+def test_numbers_between_whole_ones_are_no_classes() -> None:
+    assert labels.of_columns({"attack": ["0", "0.25", "0.5"]}) is None
+    assert labels.of_columns({"attack": ["0.0", "1.0"]}) is not None
+
+
+def test_names_of_single_files_state_a_phase_for_certain_where_one_is_an_attack() -> None:
+    first = (r"([^/_.-]+)[^/]*$",)
+    for names, doubt in (
+        (["normal.csv", "ok.csv", "t.csv"], True),
+        (["normal.csv", "mining.csv"], False),
+        (["normal_0.csv", "normal_1.csv", "bdvl_0.csv"], False),
+    ):
+        found = labels.of_paths(names, first)
+        assert found is not None and found.doubt is doubt

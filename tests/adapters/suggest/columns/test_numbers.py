@@ -17,6 +17,9 @@ from phasewatch.adapters.suggest.columns import numbers
         (["3.000.000", "12"], ",", "."),
         (["10.100.200.100", "10.0.0.5"], ".", ""),
         (["1.5", "2"], ".", ""),
+        (["1'234.5", "12.5"], ".", "'"),
+        (["1\u202f234,5", "980,25"], ",", "\u202f"),
+        (["12 345", "1 234 567"], ".", " "),
     ],
 )
 def test_a_comma_is_a_decimal_sign_or_one_between_thousands(

@@ -164,20 +164,24 @@ class Reader(Base):
         """Return the rows of a stretch as text."""
         separator = self._dialect.separator or "\x1f"
         if separator == " ":
-            data = BLANKS.sub(b"\t", AROUND.sub(b"", stretch.joined()))
+            data = BLANKS.sub(b"\t", AROUND.sub(b"", bytes(stretch.joined())))
             (again, _), separator = rows.split(data, 1, "\t"), "\t"
             if len(again) == len(stretch):
                 stretch = Rows(again.data, again.starts, again.ends, stretch.lines)
         if len(separator) > 1:
             raise unreadable(self.head.given, f"its separator is {separator!r}", "one character")
         wanted = self._names if columns is None else columns
-        found = rows.parse(stretch, self._names, wanted, separator)
+        found = rows.parse(stretch, self._names, wanted, separator, self.head.options.numbers)
         return _stripped(found) if self._dialect.padded else found
 
 
 def _stripped(found: Batch) -> Batch:
     """Return rows without the blanks around their texts."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns = {name: pc.utf8_trim_whitespace(cells) for name, cells in found.columns.items()}
+    columns = {
+        name: pc.utf8_trim_whitespace(cells) if pa.types.is_string(cells.type) else cells
+        for name, cells in found.columns.items()
+    }
     return Batch(found.names, found.lines, columns, found.dropped)

@@ -108,7 +108,9 @@ class Reader(Base):
     def _document_rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the rows of a document with their numbers. Raises Refused for none."""
         value = self._value()
-        wrapped = shapes.listed(value, self.head.options.records) if self._wraps(value) else None
+        wrapped = None
+        if self._wraps(value):
+            wrapped = shapes.listed(value, self.head.options.records) or shapes.keyed(value)
         try:
             found = shapes.rows(list(wrapped) if wrapped is not None else value)
             yield from enumerate(found, 1)

@@ -19,7 +19,8 @@ NAMES = (
      "behaviours", "behaviors"),
     ("attack", "attacks", "anomaly", "anomalies", "anomalous", "malicious", "malware", "intrusion",
      "outlier", "abnormal", "infected", "compromised", "tactic", "technique", "truth", "threat",
-     "botnet", "ransomware", "evil", "sus", "lable"),
+     "botnet", "ransomware", "evil", "sus", "lable", "angriff", "ataque", "attaque", "klasse",
+     "etikett", "etiqueta"),
     ("target", "y", "gt", "fault", "faulty", "activity", "scenario", "annotation", "truth"),
     ("state", "states", "status", "mode", "stage", "type", "category", "cat", "tag", "event",
      "step", "marker", "note", "comment", "info", "description"),
@@ -31,6 +32,12 @@ ANYWHERE = frozenset(
      "malware", "intrusion", "outlier", "changepoint", "att", "lable", "ransomware", "botnet"}
 )  # fmt: skip
 """Words that make a column a part of the answer wherever they stand in its name."""
+
+PREDICTED = frozenset({"pred", "preds", "predicted", "prediction", "predictions", "yhat"})
+"""Words of what a model said: a part of the answer, and not the truth."""
+
+DEGREE = frozenset({"score", "scores", "prob", "probability", "confidence", "likelihood"})
+"""Words of how far something is of a class, which is no class."""
 
 BESIDE = frozenset(
     {"cat", "category", "type", "name", "id", "class", "is", "label", "text", "value"}
@@ -77,6 +84,8 @@ class Labels:
     classes: tuple[str, ...]
     column: str = ""
     certain: bool = True
+    doubt: bool = False
+    """Whether the words may as well name machines or recordings."""
     hosts: frozenset[str] = frozenset()
     """The machines that a file of labels names."""
     unused: tuple[tuple[str, frozenset[str]], ...] = ()
@@ -87,8 +96,15 @@ def holds_answer(name: str) -> bool:
     """Return whether a column belongs to the answer by its name, so that it is never a channel."""
     parts = words(name)
     return (
-        bool(ANYWHERE & set(parts)) or parts == ["change", "point"] or _rank(name) < len(NAMES) - 1
+        bool((ANYWHERE | PREDICTED) & set(parts))
+        or parts == ["change", "point"]
+        or _rank(name) < len(NAMES) - 1
     )
+
+
+def may_state(name: str) -> bool:
+    """Return whether a name may state what goes on, such as a state or a type, and no machine."""
+    return _rank(name) < len(NAMES)
 
 
 def _rank(name: str) -> int:
@@ -97,13 +113,20 @@ def _rank(name: str) -> int:
     A prefix before the last dot, and words that say nothing, are left out.
     """
     parts = words(name.rpartition(".")[2])
+    if (PREDICTED | DEGREE) & set(parts):
+        return len(NAMES)
     said = [part for part in parts if part not in BESIDE] or parts
     for rank, known in enumerate(NAMES):
         if len(said) == 1 and said[0] in known:
             return rank
-    if parts == ["ground", "truth"]:
+    if parts in (["ground", "truth"], ["y", "true"]):
         return 1
     return 2 if ANYWHERE & set(parts) and "changepoint" not in parts else len(NAMES)
+
+
+def _has_fraction(word: str) -> bool:
+    """Return whether a text is a number between two whole ones, which names no class."""
+    return is_number(word) and not float(word).is_integer()
 
 
 def is_number(word: str) -> bool:
@@ -157,7 +180,7 @@ def _labels(name: str, cells: Sequence[str]) -> Labels | None:
         # Rows that are not read may hold other words; a schema has two classes or more.
         benign = bool(BENIGN.search(given[0]))
         return Labels((column,), (given[0], OTHER) if benign else (REST, given[0]), name)
-    if 2 <= len(given) <= MAX_CLASSES:
+    if 2 <= len(given) <= MAX_CLASSES and not any(map(_has_fraction, given)):
         classes = benign_first(given)
         return Labels((column,), classes, name, bool(BENIGN.search(classes[0])))
     rules = _rules(given) if len(given) > MAX_CLASSES else ()
@@ -181,12 +204,15 @@ def _rules(cells: Sequence[str]) -> tuple[str, ...]:
 def of_paths(names: Sequence[str], patterns: Sequence[str]) -> Labels | None:
     """Return the labels that a part of every path states, one of which means benign.
 
-    Without such a word the part may as well name machines, so nothing is returned.
+    Without such a word the part may as well name machines, so nothing is returned. Where no word
+    means an attack and each file has a word of its own, it is doubtful.
     """
     for pattern in patterns:
         found = [match[1] for name in names if (match := re.search(pattern, name))]
         classes = benign_first(found)
         few = len(found) == len(names) and 2 <= len(classes) <= MAX_CLASSES
         if few and KNOWN.search(classes[0]) and BENIGN.search(classes[0]):
-            return Labels((f"path = {quoted(pattern)}",), classes)
+            known = {match[1].lower() for one in classes if (match := KNOWN.search(one))}
+            doubt = len(classes) == len(names) and not known & HARMFUL
+            return Labels((f"path = {quoted(pattern)}",), classes, doubt=doubt)
     return None

@@ -22,7 +22,11 @@ DOT_THOUSANDS = re.compile(r"[+-]?\d{1,3}(([.]\d{3})+,\d+|([.]\d{3}){2,})")
 IP = re.compile(r"\d{1,3}([.]\d{1,3}){3}")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3}){2,}([.]\d+)?|(,\d{3})+[.]\d+)")
 POINT = re.compile(r"[+-]?\d+[.]\d+(e[+-]?\d+)?", re.IGNORECASE)
-NUMERIC = re.compile(r"[+-]?[\d.,]*\d(e[+-]?\d+)?\s*[%A-Za-zµ°/]{0,8}$", re.IGNORECASE)
+BETWEEN = "'\u2019 \u00a0\u202f"
+"""Signs between thousands beside comma and point: apostrophes, and blanks of several widths."""
+
+SPACED = re.compile(rf"[+-]?\d{{1,3}}([{BETWEEN}])\d{{3}}(\1\d{{3}})*(?P<fraction>[.,]\d+)?")
+NUMERIC = re.compile(rf"[+-]?[\d.,{BETWEEN}]*\d(e[+-]?\d+)?\s*[%A-Za-zµ°/]{{0,8}}$", re.IGNORECASE)
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
 WORDED = re.compile(r"([+-]?[\d.,]*\d)\s*([%A-Za-zµ°/]{1,8})")
 NINES = re.compile(
@@ -67,8 +71,13 @@ def notation(columns: Iterable[tuple[str, Sequence[str]]]) -> Notation:
     )
     if thousands or (either and points and not sure):
         return Notation(replace(numerals, thousands=","), doubt=sure)
+    spaced = [one for cell in cells if (one := SPACED.fullmatch(cell))]
+    if any((one["fraction"] or "").startswith(",") for one in spaced):
+        sure = True
     if sure or either:
         numerals = replace(numerals, decimal=",", thousands="." if dots else "")
+    if spaced:
+        numerals = replace(numerals, thousands=spaced[0][1])
     return Notation(numerals, doubt=either and not sure)
 
 

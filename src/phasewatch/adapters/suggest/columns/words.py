@@ -100,6 +100,12 @@ def words(name: str) -> list[str]:
     return [part.lower() for part in PART.findall(name)]
 
 
+def stem(name: str) -> str:
+    """Return what stands before the number at the end of a name, "" for a name without one."""
+    found = re.fullmatch(r"(.*[^\d])\d+", name)
+    return found[1] if found else ""
+
+
 def level(name: str) -> bool:
     """Return whether a name says that a quantity may rise and fall; "per second" is such a word."""
     parts = words(name)
