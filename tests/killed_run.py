@@ -32,10 +32,13 @@ def run(store: Store, out: Path) -> None:
 
 
 def digests(out: Path) -> dict[str, str]:
-    """The digest of every file of a run, by name; logs without the seconds that epochs took."""
+    """The digest of every file of a run, by name; logs without the seconds that epochs took.
+
+    The cache of grids is left out: a pass that goes on packs what was left to it.
+    """
     found = {}
     for path in sorted(out.rglob("*")):
-        if path.is_file() and "tensorboard" not in path.parts:
+        if path.is_file() and not {"tensorboard", "grids"} & set(path.parts):
             data = path.read_bytes()
             if path.suffix == ".jsonl":
                 lines = [json.loads(line) | {"seconds": 0} for line in data.splitlines()]

@@ -60,7 +60,7 @@ def test_other_programs_are_no_emulators(program: str) -> None:
 
 def test_the_command_line_of_a_process_is_read() -> None:
     with subprocess.Popen(["sleep", "30"]) as process:
-        while commandline.words(process.pid)[0] != "sleep":
+        while commandline.words(process.pid)[:1] != ["sleep"]:
             pass
         assert commandline.words(process.pid) == ["sleep", "30"]
         process.kill()

@@ -423,6 +423,7 @@ def test_what_is_shown_is_exported(page: "Page", served: Served) -> None:
     windows = served.get(f"/api/episodes/{id}/windows")
     show(page, served, "#/investigate?t=30")
     page.wait_for_selector(".reasons")
+    page.wait_for_selector(".scene[aria-busy=false]")
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV").click()
     rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))

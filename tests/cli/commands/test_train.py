@@ -11,8 +11,8 @@ from tests import toy
 from tests.cli.invoke import HOSTS, Run, refused
 
 from phasewatch import schema
-from phasewatch.experiment import pipeline
 from phasewatch.experiment.pipeline import RunResult
+from phasewatch.grids.cache import GridCache
 from phasewatch.io import atomic
 from phasewatch.schema import NS
 from phasewatch.splits import SPLITTERS
@@ -91,7 +91,7 @@ def test_inner_folds_and_balance_are_those_of_the_recipe_unless_given(
 def test_names_are_checked_before_the_store_is_swept(
     run: Run, toy_store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "validate_and_read", lambda store: pytest.fail("was swept"))
+    monkeypatch.setattr(GridCache, "sweep", lambda *given: pytest.fail("was swept"))
     for words in (("--test", "nobody"), ("--split", "random"), (*HOSTS[:4], "--out", "/proc/o")):
         refused(run("train", "--store", toy_store.root, "--out", tmp_path / "o", *words))
     assert not (tmp_path / "o").exists()
@@ -138,7 +138,7 @@ def test_a_full_disk_is_reported_in_one_line(
     monkeypatch.setattr(atomic, "write", full)
     words = ("--store", toy_store.root, "--out", tmp_path, *HOSTS, "--recipe", "baselines")
     line = refused(run("train", *words))
-    assert "No space left on device" in line and "run.json" in line
+    assert "No space left on device" in line and ".grids" in line
 
 
 def test_models_named_on_the_command_line_are_trained_on_grouped_folds(
