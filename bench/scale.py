@@ -24,6 +24,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from phasewatch import alignment
+from phasewatch.features import views
+
 SIZES = (1_000, 5_000, 20_000, 76_660)
 NOISE_MIB = 32.0
 """Growth that is not counted: allocators and libraries keep so much more or less."""
@@ -70,6 +73,9 @@ def measure(name: str, folder: Path, episodes: int) -> Spent:
     """Run a stage in this process, and return what the part after its preparation took."""
     from scale_stages import STAGES, Place
 
+    # Else numba would be loaded in the larger sizes alone, and count as growth.
+    for loop in (alignment.COMPILED, views.COMPILED):
+        loop.after(sys.maxsize)
     work = STAGES[name].prepare(Place(folder, episodes))
     gc.collect()
     # The kernel then counts the peak of the resident memory anew, from what is resident now.

@@ -255,7 +255,7 @@ STAGES = {
     "simulate": Stage(simulate, 4),
     "validate": Stage(validate, 8),
     "validate again": Stage(validate, 8),
-    "extract": Stage(extract, 300),
+    "extract": Stage(extract, 150),
     "divide": Stage(divide, 60),
     "audit": Stage(audit, 400),
     "baselines": Stage(baseline, 350),

@@ -7,7 +7,6 @@ bytes are refused. A refused, truncated or killed upload leaves nothing in the s
 
 import base64
 import errno
-import fcntl
 import hashlib
 import hmac
 import os
@@ -27,6 +26,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, RootModel, mod
 from phasewatch.episode import ID
 from phasewatch.errors import Refused
 from phasewatch.io import atomic, fields
+from phasewatch.io.lock import locked
 from phasewatch.store.format import HEADER, MANIFEST, SAMPLES, decode_episode, parse_manifest
 from phasewatch.store.local import Store
 
@@ -214,15 +214,8 @@ class Receiver:
         self._incoming.mkdir(exist_ok=True)
         (store.root / "episodes").mkdir(exist_ok=True)
         atomic.sync(store.root)
-        self._lock = (self._incoming / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            remedy = "End it, or use that one."
-            raise Refused(
-                store.root, "another receiver is at work", "one a store", remedy
-            ) from error
+        words = ("another receiver is at work", "one a store", "End it, or use that one.")
+        self._lock = locked(self._incoming / "lock", store.root, words)
         for left in self._incoming.glob(f"{atomic.DRAFT_PREFIX}*"):
             shutil.rmtree(left)
 

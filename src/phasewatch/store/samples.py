@@ -6,7 +6,6 @@ moment at which the file of positions names their end: what a crash left beyond 
 sent again. docs/decisions/0058-samples-over-http.md has the reasons.
 """
 
-import fcntl
 import hashlib
 import json
 import re
@@ -23,6 +22,7 @@ from phasewatch.errors import Refused
 from phasewatch.io import atomic, fields
 from phasewatch.io.journal import Journal
 from phasewatch.io.link import AFTER_HEADER, BATCH_BYTES, OFFSET_HEADER, SAMPLES_PATH
+from phasewatch.io.lock import locked
 from phasewatch.io.trust import read_plain_file
 from phasewatch.store.receiver import (
     MIN_BYTES_PER_S,
@@ -152,20 +152,15 @@ class Samples:
         self._opening = threading.Lock()
         atomic.prepare_folder(root)
         refuse_double(hosts)
-        self._lock = (root / LOCK).open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._lock.close()
-            remedy = "End it, or use that one."
-            raise Refused(root, "another receiver is at work", "one a folder", remedy) from error
+        words = ("another receiver is at work", "one a folder", "End it, or use that one.")
+        self._lock = locked(root / LOCK, root, words)
 
     def __enter__(self) -> "Samples":
         """Return itself, which holds the lock already."""
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Release the lock."""
+        """Release the lock, so that another receiver can work in the folder."""
         self._lock.close()
 
     def put(self, host: str, path: str, head: Head, body: Body) -> tuple[int, bool]:

@@ -5,7 +5,6 @@ A stream of lines is one watch; what an earlier watch has left behind is sent fi
 bounded: in a long outage the oldest lines are dropped, which is said here and there.
 """
 
-import fcntl
 import http.client
 import re
 import secrets
@@ -19,7 +18,6 @@ from pathlib import Path
 
 from phasewatch.attach.watch.lines import line
 from phasewatch.attach.watch.watched import Event, Gap, Say
-from phasewatch.errors import Refused
 from phasewatch.io import atomic
 from phasewatch.io.journal import Journal, found, read
 from phasewatch.io.link import (
@@ -30,6 +28,7 @@ from phasewatch.io.link import (
     Link,
     content_digest,
 )
+from phasewatch.io.lock import locked
 
 PERIOD_S = 1.0
 """How often what was read is sent: windows wait for it."""
@@ -70,13 +69,8 @@ class Sending:
         self._link, self._folder, self._most_bytes, self._say = link, folder, most_bytes, say
         self._pauses_s = pauses_s
         atomic.prepare_folder(folder)
-        self._folder_lock = (folder / "lock").open("w")
-        try:
-            fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._folder_lock.close()
-            remedy = "Give each a folder of its own."
-            raise Refused(folder, "is used by another watch", "one a watch", remedy) from error
+        words = ("is used by another watch", "one a watch", "Give each a folder of its own.")
+        self._folder_lock = locked(folder / "lock", folder, words)
         self._left = self._bounded()
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(6)}"
         self._stream = Journal(folder / now, most_bytes)
